@@ -1,0 +1,34 @@
+"""Related articles for news sites: trained offline, served in one process.
+
+The names below are the Python API for notebooks. Each is imported when first used, so that
+`import recommender` costs nothing and a web worker never loads the training libraries.
+"""
+
+from typing import Any
+
+_HOME = {
+    "Article": "recommender.article",
+    "Model": "recommender.model",
+    "Recipe": "recommender.recipe",
+    "open_current": "recommender.artifact",
+    "publish": "recommender.artifact",
+    "read_articles": "recommender.training.corpus",
+    "train": "recommender.training.train",
+}
+
+__all__ = list(_HOME)  # noqa: PLE0604 the keys are strings, spelt above
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the Python API from its module, on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'recommender' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 this module imports nothing until asked
+
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("recommender"):
+            raise
+        cure = "pip install 'recommender[train]'"
+        raise ImportError(f"recommender.{name} needs {missing.name}: {cure}", name=missing.name) from missing

@@ -1,0 +1,198 @@
+"""Text as the recommender reads it: HTML to plain text, text to terms, and which language it is in."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import pycld2
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+MIN_WORD_CHARS = 2
+MAX_WORD_CHARS = 64  # longer runs are encoded data, not words
+WORDS_PER_MINUTE = 230  # silent reading of non-fiction: Brysbaert 2019
+CHARACTERS_PER_MINUTE = 500  # the same for scripts without spaces
+
+# Scripts written without spaces, whose words are found as overlapping pairs of characters.
+UNSPACED_RANGES = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),  # ideographic iteration marks
+    (0x3041, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),  # halfwidth Katakana
+    (0x1AFF0, 0x1B16F),
+    (0x20000, 0x3FFFF),
+)
+
+# Invisible inside words: soft hyphen, zero-width space and joiners, word joiner, BOM, variation selectors.
+IGNORED = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
+
+# `str.lower` maps these by context or to two characters; one fixed character each keeps folding per character.
+LOWER_FIRST = {0x0130: "i", 0x03A3: "σ", 0x03C2: "σ"}
+
+
+@dataclass(frozen=True, slots=True)
+class TermRules:
+    """How an article becomes terms; what training and serving must agree on."""
+
+    title_weight: int = 4  # how many times a title counts
+    ngrams: int = 2  # 1: words; 2: words and pairs of neighbouring words
+    max_body_chars: int = 100_000
+    stop_words: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by language, folded
+
+    def terms(self, title: str, body: str, lang: str | None) -> list[str]:
+        """Return the terms of an article, title first, each as often as it counts.
+
+        Stop words go before pairs are formed, and a pair never spans title and body.
+        """
+        stop = self.stop_words.get(lang or "", frozenset())
+        in_title = self._grams([word for word in words(title) if word not in stop])
+        in_body = self._grams([word for word in words(body[: self.max_body_chars]) if word not in stop])
+        return in_title * self.title_weight + in_body
+
+    def _grams(self, kept: list[str]) -> list[str]:
+        if self.ngrams == 1:
+            return kept
+        return kept + [f"{a} {b}" for a, b in zip(kept, kept[1:], strict=False)]
+
+
+def fold(text: str) -> str:
+    """Return the text in NFC and lower case, without invisible characters; one rule for each character."""
+    return _normal(text).translate(_fold_table()).lower()
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, folded, in order.
+
+    A word is a run of letters, digits and marks of 2-64 characters; apostrophes and hyphens end it. In scripts
+    without spaces each pair of neighbouring characters is a word, and so is a character that stands alone.
+    """
+    folded = fold(text)
+    runs = _word_runs().findall(folded)
+    if folded.isascii():
+        return [run for run in runs if MIN_WORD_CHARS <= len(run) <= MAX_WORD_CHARS]
+    return [word for run in runs for word in _split_scripts(run)]
+
+
+def plain_text(html: str) -> str:
+    """Return the text that a reader of the HTML sees, a blank line between blocks.
+
+    Scripts, styles, captions and WordPress shortcodes are left out. A text without tags and entities comes
+    back as it is, but for outer white space. Control characters and lone surrogates are dropped.
+    """
+    text = _WP_CAPTION.sub(" ", _UNPRINTABLE.sub("", html))
+    text = _SHORTCODE.sub(" ", text)
+    if not _MARKUP.search(text):
+        return text.strip()
+    body = LexborHTMLParser(text).body
+    if body is None:
+        return ""
+    blocks = (_SPACES.sub(" ", block).strip() for block in "".join(_pieces(body)).split("\n"))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def detect_language(text: str) -> str | None:
+    """Return the two-letter code of the language of a text, judged by its first 4,000 characters.
+
+    None when there is too little text to tell.
+    """
+    printable = "".join(char if char.isprintable() else " " for char in text[:4000])
+    encoded = printable.encode(errors="ignore")
+    reliable, _, found = pycld2.detect(encoded, isPlainText=True, bestEffort=True)
+    code = str(found[0][1]).split("-")[0]
+    if code == "un" or (not reliable and len(printable) < _MIN_UNSURE_CHARS):
+        return None
+    return {"iw": "he", "jw": "jv", "nb": "no", "nn": "no"}.get(code, code)
+
+
+def reading_minutes(text: str) -> int:
+    """Return how many whole minutes a text takes to read, at least 1."""
+    runs = _word_runs().findall(fold(text))
+    spaced = sum(1 for run in runs if not _is_unspaced(run[0]))
+    unspaced = sum(len(run) for run in runs if _is_unspaced(run[0]))
+    return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
+
+
+def is_word_character(char: str) -> bool:
+    """Tell whether a folded character can stand in a word: a letter, a digit or a mark."""
+    return char.isalnum() or unicodedata.category(char)[0] == "M"
+
+
+_MIN_UNSURE_CHARS = 40
+_MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:[a-zA-Z][a-zA-Z0-9]*|#\d+|#[xX][0-9a-fA-F]+);")
+_WP_CAPTION = re.compile(r"\[caption\b[^\]]*\].*?\[/caption\]", re.DOTALL)
+# With attributes or as a closing tag, any name; bare, only WordPress's own: "[sic]" and "[he]" are journalism.
+_SHORTCODE = re.compile(
+    r"\[/[a-z][a-z0-9_-]*\]|\[(?:gallery|embed|audio|video|playlist)\s*/?\]"
+    r"|\[[a-z][a-z0-9_-]*(?:\s+[a-zA-Z_-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\]]+))+\s*/?\]"
+)
+_SPACES = re.compile(r"\s+")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
+_SILENT = frozenset(
+    "audio button canvas datalist dialog figcaption form head iframe math noscript object "
+    "script select style svg template textarea title video".split()
+)
+_BLOCKS = frozenset(
+    "address article aside blockquote body br caption center dd details div dl dt fieldset figure footer h1 h2 "
+    "h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
+)
+
+
+def _normal(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+@cache
+def _fold_table() -> dict[int, str | None]:
+    return {**LOWER_FIRST, **dict.fromkeys(IGNORED)}
+
+
+@cache
+def _word_runs() -> re.Pattern[str]:
+    """Return a pattern for runs of word characters: `\\w` less the underscore, and the marks that it lacks."""
+    marks = (chr(code) for code in range(0x300, 0xE01F0) if unicodedata.category(chr(code))[0] == "M")
+    return re.compile(f"(?:[^\\W_]|[{''.join(marks)}])+")
+
+
+@cache
+def _unspaced_runs() -> re.Pattern[str]:
+    spans = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED_RANGES)
+    return re.compile(f"[{spans}]+|[^{spans}]+")
+
+
+def _is_unspaced(char: str) -> bool:
+    return any(first <= ord(char) <= last for first, last in UNSPACED_RANGES)
+
+
+def _split_scripts(run: str) -> Iterator[str]:
+    for part in _unspaced_runs().findall(run):
+        if not _is_unspaced(part[0]):
+            if MIN_WORD_CHARS <= len(part) <= MAX_WORD_CHARS:
+                yield part
+        elif len(part) == 1:
+            yield part
+        else:
+            yield from (part[i : i + 2] for i in range(len(part) - 1))
+
+
+def _pieces(node: LexborNode) -> Iterator[str]:
+    """Yield the visible text below a node in document order, a newline at each edge of a block.
+
+    Iterative, for a hostile page may nest deeper than Python's stack.
+    """
+    pending: list[LexborNode | str] = [node]
+    while pending:
+        at = pending.pop()
+        if isinstance(at, str):
+            yield at
+        elif at.tag == "-text":
+            yield _SPACES.sub(" ", at.text_content or "")
+        elif at.tag not in _SILENT:
+            edge = ["\n"] if at.tag in _BLOCKS else []
+            pending += [*edge, *reversed(list(at.iter(include_text=True))), *edge]
