@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 
 import pycld2
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -59,7 +60,7 @@ class TermRules:
     def _grams(self, kept: list[str]) -> list[str]:
         if self.ngrams == 1:
             return kept
-        return kept + [f"{a} {b}" for a, b in zip(kept, kept[1:], strict=False)]
+        return kept + [f"{a} {b}" for a, b in pairwise(kept)]
 
 
 def fold(text: str) -> str:
@@ -74,10 +75,10 @@ def words(text: str) -> list[str]:
     without spaces each pair of neighbouring characters is a word, and so is a character that stands alone.
     """
     folded = fold(text)
-    runs = _word_runs().findall(folded)
-    if folded.isascii():
-        return [run for run in runs if MIN_WORD_CHARS <= len(run) <= MAX_WORD_CHARS]
-    return [word for run in runs for word in _split_scripts(run)]
+    runs = _ASCII_RUNS.findall(folded) if folded.isascii() else _runs(folded)
+    if _unspaced().search(folded):
+        return [word for run in runs for word in _split_scripts(run)]
+    return [run for run in runs if MIN_WORD_CHARS <= len(run) <= MAX_WORD_CHARS]
 
 
 def plain_text(html: str) -> str:
@@ -113,18 +114,19 @@ def detect_language(text: str) -> str | None:
 
 def reading_minutes(text: str) -> int:
     """Return how many whole minutes a text takes to read, at least 1."""
-    runs = _word_runs().findall(fold(text))
-    spaced = sum(1 for run in runs if not _is_unspaced(run[0]))
-    unspaced = sum(len(run) for run in runs if _is_unspaced(run[0]))
+    unspaced = sum(len(run) for run in _unspaced().findall(text))
+    spaced = len(_runs(_unspaced().sub(" ", text))) if unspaced else len(_runs(text))
     return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
 
 
 def is_word_character(char: str) -> bool:
-    """Tell whether a folded character can stand in a word: a letter, a digit or a mark."""
-    return char.isalnum() or unicodedata.category(char)[0] == "M"
+    """Tell whether a folded character can stand in a word: a letter, a digit or a mark of the basic plane."""
+    return char.isalnum() or (ord(char) < _ASTRAL and unicodedata.category(char)[0] == "M")
 
 
 _MIN_UNSURE_CHARS = 40
+_ASTRAL = 0x10000
+_ASCII_RUNS = re.compile(r"[a-z0-9]+")
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:[a-zA-Z][a-zA-Z0-9]*|#\d+|#[xX][0-9a-fA-F]+);")
 _WP_CAPTION = re.compile(r"\[caption\b[^\]]*\].*?\[/caption\]", re.DOTALL)
 # With attributes or as a closing tag, any name; bare, only WordPress's own: "[sic]" and "[he]" are journalism.
@@ -133,6 +135,7 @@ _SHORTCODE = re.compile(
     r"|\[[a-z][a-z0-9_-]*(?:\s+[a-zA-Z_-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\]]+))+\s*/?\]"
 )
 _SPACES = re.compile(r"\s+")
+_BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
 _SILENT = frozenset(
     "audio button canvas datalist dialog figcaption form head iframe math noscript object "
@@ -153,32 +156,39 @@ def _fold_table() -> dict[int, str | None]:
     return {**LOWER_FIRST, **dict.fromkeys(IGNORED)}
 
 
+def _runs(folded: str) -> list[str]:
+    return _word_runs().findall(folded.replace("_", " "))
+
+
 @cache
 def _word_runs() -> re.Pattern[str]:
-    """Return a pattern for runs of word characters: `\\w` less the underscore, and the marks that it lacks."""
-    marks = (chr(code) for code in range(0x300, 0xE01F0) if unicodedata.category(chr(code))[0] == "M")
-    return re.compile(f"(?:[^\\W_]|[{''.join(marks)}])+")
+    """Return a pattern for runs of letters, digits, underscores and the marks that `\\w` lacks."""
+    # Marks beyond the basic plane (a few minority scripts) would make the pattern twenty times slower.
+    marks = (chr(code) for code in range(0x300, _ASTRAL) if unicodedata.category(chr(code))[0] == "M")
+    return re.compile(f"[\\w{''.join(marks)}]+")
 
 
 @cache
-def _unspaced_runs() -> re.Pattern[str]:
-    spans = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED_RANGES)
-    return re.compile(f"[{spans}]+|[^{spans}]+")
-
-
-def _is_unspaced(char: str) -> bool:
-    return any(first <= ord(char) <= last for first, last in UNSPACED_RANGES)
+def _unspaced() -> re.Pattern[str]:
+    return re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSPACED_RANGES)}]+")
 
 
 def _split_scripts(run: str) -> Iterator[str]:
-    for part in _unspaced_runs().findall(run):
-        if not _is_unspaced(part[0]):
-            if MIN_WORD_CHARS <= len(part) <= MAX_WORD_CHARS:
-                yield part
-        elif len(part) == 1:
-            yield part
+    """Yield the words of a run: what stands between its unspaced parts, and their pairs of characters."""
+    end = 0
+    for part in _unspaced().finditer(run):
+        yield from _if_word(run[end : part.start()])
+        end = part.end()
+        if len(part[0]) == 1:
+            yield part[0]
         else:
-            yield from (part[i : i + 2] for i in range(len(part) - 1))
+            yield from map("".join, pairwise(part[0]))
+    yield from _if_word(run[end:])
+
+
+def _if_word(part: str) -> Iterator[str]:
+    if MIN_WORD_CHARS <= len(part) <= MAX_WORD_CHARS:
+        yield part
 
 
 def _pieces(node: LexborNode) -> Iterator[str]:
@@ -192,7 +202,7 @@ def _pieces(node: LexborNode) -> Iterator[str]:
         if isinstance(at, str):
             yield at
         elif at.tag == "-text":
-            yield _SPACES.sub(" ", at.text_content or "")
+            yield "\n".join(_SPACES.sub(" ", part) for part in _BLANK_LINES.split(at.text_content or ""))
         elif at.tag not in _SILENT:
             edge = ["\n"] if at.tag in _BLOCKS else []
             pending += [*edge, *reversed(list(at.iter(include_text=True))), *edge]

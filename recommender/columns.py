@@ -1,0 +1,127 @@
+"""Columns of text in flat arrays, which can be memory-mapped: one string, or several names, for each row."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Strings(Sequence[str]):
+    """An immutable sequence of strings, kept as UTF-8 bytes end to end."""
+
+    utf8: np.ndarray  # (bytes,) uint8
+    offsets: np.ndarray  # (n + 1,) int64; string i is utf8[offsets[i]:offsets[i + 1]]
+
+    @classmethod
+    def of(cls, strings: Iterable[str]) -> "Strings":
+        """Return the strings as a column; None is not a string, an empty one stands for it."""
+        encoded = [string.encode() for string in strings]
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(string) for string in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    def __len__(self) -> int:
+        """Return how many strings there are."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> str:  # type: ignore[override]  # no slices: nobody needs them
+        """Return the string of a row."""
+        return self.bytes_at(range(len(self))[row]).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the strings in order."""
+        whole = self._memory
+        return (bytes(whole[a:b]).decode() for a, b in pairwise(self.offsets.tolist()))
+
+    def bytes_at(self, row: int) -> bytes:
+        """Return the UTF-8 bytes of a row, which must not be negative."""
+        starts = self._starts
+        return bytes(self._memory[starts[row] : starts[row + 1]])
+
+    def find(self, string: str) -> int | None:
+        """Return the row of a string, None where it is missing; the strings must be sorted by their bytes."""
+        return self.find_bytes(string.encode(errors="surrogatepass"))
+
+    def find_bytes(self, wanted: bytes) -> int | None:
+        """Return the row of these UTF-8 bytes; the strings must be sorted by their bytes."""
+        row = bisect_left(range(len(self)), wanted, key=self.bytes_at)
+        return row if row < len(self) and self.bytes_at(row) == wanted else None
+
+    # Indexing a memoryview is three times as fast as indexing the array, and a search does it 40 times.
+    @cached_property
+    def _memory(self) -> memoryview:
+        return memoryview(self.utf8)
+
+    @cached_property
+    def _starts(self) -> memoryview:
+        return memoryview(self.offsets)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """For each row some names out of a common list, in the row's own order."""
+
+    names: Strings  # distinct, sorted by their bytes
+    offsets: np.ndarray  # (n + 1,) int64
+    codes: np.ndarray  # (labels,) int32, positions in `names`
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[str]]) -> "Labels":
+        """Return the names of each row as a column."""
+        names = sorted({name for row in rows for name in row}, key=str.encode)
+        code_of = {name: code for code, name in enumerate(names)}
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        codes = np.array([code_of[name] for row in rows for name in row], dtype=np.int32)
+        return cls(Strings.of(names), offsets, codes)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> tuple[str, ...]:
+        """Return the names of a row, in its order."""
+        return tuple(self.names[code] for code in self.codes_at(row))
+
+    def codes_at(self, row: int) -> list[int]:
+        """Return the codes of a row, in its order."""
+        codes: list[int] = self.codes[self.offsets[row] : self.offsets[row + 1]].tolist()
+        return codes
+
+    def rows_with(self, codes: Iterable[int]) -> np.ndarray:
+        """Return a mask over the rows, (n,) bool: those that carry any of these codes."""
+        wanted = np.zeros(len(self.names), dtype=bool)
+        wanted[list(codes)] = True
+        hits = np.flatnonzero(wanted[self.codes])
+        mask = np.zeros(len(self), dtype=bool)
+        mask[np.searchsorted(self.offsets, hits, side="right") - 1] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class Choice:
+    """For each row one name out of a common list, or none."""
+
+    names: Strings  # distinct, sorted by their bytes
+    codes: np.ndarray  # (n,) int32, positions in `names`, -1 for none
+
+    @classmethod
+    def of(cls, rows: Sequence[str | None]) -> "Choice":
+        """Return the name of each row as a column."""
+        names = sorted({name for name in rows if name is not None}, key=str.encode)
+        code_of = {name: code for code, name in enumerate(names)}
+        codes = [-1 if name is None else code_of[name] for name in rows]
+        return cls(Strings.of(names), np.array(codes, dtype=np.int32))
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> str | None:
+        """Return the name of a row, None where it has none."""
+        code = int(self.codes[row])
+        return None if code < 0 else self.names[code]

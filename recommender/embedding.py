@@ -1,0 +1,56 @@
+"""Where an article lies: unit TF-IDF and latent coordinates, computed from arrays alone.
+
+The counterpart of the estimators fitted in training: an embedding equals scikit-learn's `transform`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommender.article import Article
+from recommender.columns import Strings
+from recommender.text import TermRules
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One article as a point: its terms, and its place in the latent space."""
+
+    columns: np.ndarray  # (m,) int32, ascending term numbers
+    values: np.ndarray  # (m,) float32, of unit length unless empty
+    latent: np.ndarray  # (n_components,) float32, of unit length unless all zero
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The terms of a corpus, how much each tells, and how the latent space is made of them."""
+
+    terms: Strings  # sorted by their bytes
+    idf: np.ndarray  # (n_terms,) float32: 1 + ln((1 + n) / (1 + df)), as scikit-learn smooths it
+    latent_terms: np.ndarray  # (n_latent_terms,) int32, ascending term numbers that the latent space sees
+    components: np.ndarray  # (n_latent_terms, n_components) float32
+
+    def embed(self, article: Article, rules: TermRules) -> Embedding:
+        """Return where the article lies; unknown terms count for nothing."""
+        counts = Counter(rules.terms(article.title, article.body, article.lang))
+        known = sorted((row, n) for term, n in counts.items() if (row := self.terms.find(term)) is not None)
+        columns = np.array([row for row, _ in known], dtype=np.int32)
+        tf = 1 + np.log(np.array([n for _, n in known], dtype=np.float64))
+        values = unit(tf * self.idf[columns]).astype(np.float32)
+        return Embedding(columns, values, self._latent(columns, values))
+
+    def _latent(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+        if not len(self.latent_terms) or not len(columns):
+            return np.zeros(self.components.shape[1], dtype=np.float32)
+        at = np.minimum(np.searchsorted(self.latent_terms, columns), len(self.latent_terms) - 1)
+        seen = self.latent_terms[at] == columns
+        # float64, for the order of summation differs from training's
+        projected = values[seen].astype(np.float64) @ self.components[at[seen]].astype(np.float64)
+        return unit(projected).astype(np.float32)
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """Return the vector at length 1, or as it is when all its entries are zero."""
+    length = np.sqrt(np.dot(vector, vector))
+    return vector / length if length > 0 else vector

@@ -1,0 +1,259 @@
+"""The model: what training learns from a corpus, and all that serving needs to know about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from recommender.article import Article, canonical_url
+from recommender.columns import Choice, Labels, Strings
+from recommender.embedding import Embedding, Vocabulary
+from recommender.neighbors import Neighbors, top_k
+from recommender.recipe import Recipe
+from recommender.text import TermRules, reading_minutes
+
+NO_MOMENT = np.iinfo(np.int64).min  # stands for a missing date, and sorts before every other
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Topic(_Record):
+    """A topic as people read it."""
+
+    slug: str
+    name: str
+    terms: list[str]  # the most distinctive first
+    articles: int  # how many articles have it as their first topic
+
+
+class CorpusFacts(_Record):
+    """What a model was trained on."""
+
+    articles: int
+    refused: int  # rows that were no articles
+    fingerprint: str  # sha256 over the articles; equal corpora have equal ones
+    newest_published_at: AwareDatetime | None
+    characters_read: int
+    characters_cut: int  # beyond the recipe's `max_body_chars`
+    articles_cut: int
+    terms_counted: int  # distinct terms before pruning
+    terms_kept: int
+
+
+class Manifest(_Record):
+    """The facts of one trained model, kept as `manifest.json` beside its arrays."""
+
+    format: int
+    version: str  # empty until published
+    trained_at: AwareDatetime
+    recipe: Recipe
+    corpus: CorpusFacts
+    similar_above: float  # the score that random pairs of articles hardly ever reach
+    topics: list[Topic]
+    stop_words: dict[str, list[str]]  # by language, as used
+    libraries: dict[str, str]  # versions of what computed the arrays
+    files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
+
+
+@dataclass(frozen=True)
+class Articles:
+    """The articles in columns. Row order is the order of the ids' UTF-8 bytes."""
+
+    ids: Strings
+    titles: Strings
+    bodies: Strings
+    urls: Strings  # empty: none; so for every column of strings
+    image_urls: Strings
+    types: Choice
+    langs: Choice
+    category: Choice  # the primary one
+    categories: Labels
+    tags: Labels
+    authors: Labels
+    published: np.ndarray  # (n,) int64, microseconds since 1970, NO_MOMENT where undated
+    updated: np.ndarray  # (n,) int64, likewise
+    minutes: np.ndarray  # (n,) int32, reading time
+    newest: np.ndarray  # (n,) int32, rows from the newest to the oldest, equal dates in row order, undated last
+    url_keys: Strings  # canonical URLs, sorted by their bytes
+    url_rows: np.ndarray  # (n_urls,) int32, the row of each key
+
+    @classmethod
+    def of(cls, articles: Sequence[Article]) -> "Articles":
+        """Return the articles as columns; they must be sorted by `id.encode()` and have distinct ids."""
+        published = np.array([microseconds(article.published_at) for article in articles], dtype=np.int64)
+        keys: dict[str, int] = {}
+        for row, article in enumerate(articles):
+            if article.url:
+                keys.setdefault(canonical_url(article.url), row)
+        by_key = sorted(keys.items(), key=lambda item: item[0].encode())
+        return cls(
+            ids=Strings.of(article.id for article in articles),
+            titles=Strings.of(article.title for article in articles),
+            bodies=Strings.of(article.body for article in articles),
+            urls=Strings.of(article.url or "" for article in articles),
+            image_urls=Strings.of(article.image_url or "" for article in articles),
+            types=Choice.of([article.type for article in articles]),
+            langs=Choice.of([article.lang for article in articles]),
+            category=Choice.of([article.category for article in articles]),
+            categories=Labels.of([article.categories for article in articles]),
+            tags=Labels.of([article.tags for article in articles]),
+            authors=Labels.of([article.authors for article in articles]),
+            published=published,
+            updated=np.array([microseconds(article.updated_at) for article in articles], dtype=np.int64),
+            minutes=np.array([reading_minutes(article.body) for article in articles], dtype=np.int32),
+            newest=np.argsort(-published.astype(np.float64), kind="stable").astype(np.int32),
+            url_keys=Strings.of(key for key, _ in by_key),
+            url_rows=np.array([row for _, row in by_key], dtype=np.int32),
+        )
+
+    def __len__(self) -> int:
+        """Return how many articles there are."""
+        return len(self.ids)
+
+    def find_url(self, url: str) -> int | None:
+        """Return the row of the article with this URL, compared in canonical form; None where none has it."""
+        at = self.url_keys.find(canonical_url(url))
+        return None if at is None else int(self.url_rows[at])
+
+    def article(self, row: int) -> Article:
+        """Return the whole article of a row."""
+        return Article(
+            id=self.ids[row],
+            title=self.titles[row],
+            body=self.bodies[row],
+            url=self.urls[row] or None,
+            category=self.category[row],
+            categories=self.categories[row],
+            tags=self.tags[row],
+            authors=self.authors[row],
+            type=self.types[row],
+            published_at=from_microseconds(int(self.published[row])),
+            updated_at=from_microseconds(int(self.updated[row])),
+            lang=self.langs[row],
+            image_url=self.image_urls[row] or None,
+        )
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The embeddings of all articles: TF-IDF by article and by term, and the latent space."""
+
+    offsets: np.ndarray  # (n + 1,) int64; article i has entries offsets[i]:offsets[i + 1]
+    columns: np.ndarray  # (entries,) int32, ascending in each article
+    values: np.ndarray  # (entries,) float32
+    latent: np.ndarray  # (n, n_components) float32
+    term_offsets: np.ndarray  # (n_terms + 1,) int64; the same entries, term by term
+    term_rows: np.ndarray  # (entries,) int32, ascending in each term
+    term_values: np.ndarray  # (entries,) float32
+
+    def of(self, row: int) -> Embedding:
+        """Return the embedding of a row."""
+        inside = slice(self.offsets[row], self.offsets[row + 1])
+        return Embedding(self.columns[inside], self.values[inside], self.latent[row])
+
+    def scores(self, query: Embedding, weight: float) -> np.ndarray:
+        """Return the score of every article against the query, (n,) float32.
+
+        (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space. Reads only the query's terms.
+        """
+        spans = [slice(self.term_offsets[c], self.term_offsets[c + 1]) for c in query.columns]
+        scores = weight * (self.latent @ query.latent).astype(np.float64)
+        if spans:
+            rows = np.concatenate([self.term_rows[span] for span in spans])
+            lengths = [span.stop - span.start for span in spans]
+            products = np.concatenate([self.term_values[span] for span in spans]) * np.repeat(
+                query.values.astype(np.float64), lengths
+            )
+            scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
+        return scores.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class TopicSpace:
+    """Where the topics lie in the latent space."""
+
+    centroids: np.ndarray  # (n_topics, n_components) float32, of unit length
+
+    def shares(self, latent: np.ndarray) -> np.ndarray:
+        """Return the share of each topic in an article, (n_topics,) float32, which add up to 1.
+
+        A softmax over the cosines to the centroids; all zero for an article without known terms.
+        """
+        if not len(self.centroids) or not latent.any():
+            return np.zeros(len(self.centroids), dtype=np.float32)
+        cosines = (self.centroids @ latent).astype(np.float64)
+        odds = np.exp((cosines - cosines.max()) / _SHARE_TEMPERATURE)
+        return (odds / odds.sum()).astype(np.float32)
+
+
+_SHARE_TEMPERATURE = 0.08  # an article right at a centroid gives it some 0.9 of itself
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model. Its arrays may be memory-mapped; nothing in it changes."""
+
+    manifest: Manifest
+    articles: Articles
+    vocabulary: Vocabulary
+    vectors: Vectors
+    neighbors: Neighbors
+    topic_space: TopicSpace
+
+    @cached_property
+    def rules(self) -> TermRules:
+        """How this model makes terms."""
+        stop_words = {lang: frozenset(words) for lang, words in self.manifest.stop_words.items()}
+        return term_rules(self.manifest.recipe, stop_words)
+
+    def embed(self, article: Article) -> Embedding:
+        """Return where an article lies, whether the model knows it or not."""
+        return self.vocabulary.embed(article, self.rules)
+
+    def scores(self, query: Embedding) -> np.ndarray:
+        """Return the score of every article against the query, (n,) float32, by the recipe's weight."""
+        return self.vectors.scores(query, self.manifest.recipe.topics.weight)
+
+    def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
+        """Return the ids and scores of the k most similar other articles, best first; ties in id order.
+
+        `article` is the id of one that the model knows, or an Article. Raises KeyError for an unknown id.
+        """
+        if isinstance(article, str):
+            own = self.articles.ids.find(article)
+            if own is None:
+                raise KeyError(article)
+            query = self.vectors.of(own)
+        else:
+            own, query = self.articles.ids.find(article.id), self.embed(article)
+        scores = self.scores(query)
+        others = np.delete(np.arange(len(self.articles)), [] if own is None else own)
+        return [(self.articles.ids[row], float(scores[row])) for row in top_k(scores, k, others)]
+
+    def topics_of(self, latent: np.ndarray, least: float = 0.1) -> list[tuple[Topic, float]]:
+        """Return the topics of an article that hold at least such a share of it, largest first."""
+        shares = self.topic_space.shares(latent)
+        chosen = [row for row in np.argsort(-shares, kind="stable") if shares[row] >= least]
+        return [(self.manifest.topics[row], float(shares[row])) for row in chosen]
+
+
+def term_rules(recipe: Recipe, stop_words: dict[str, frozenset[str]]) -> TermRules:
+    """Return the recipe's way of making terms."""
+    terms = recipe.terms
+    return TermRules(terms.title_weight, terms.ngrams, terms.max_body_chars, stop_words)
+
+
+def microseconds(moment: datetime | None) -> int:
+    """Return a moment as microseconds since 1970, NO_MOMENT for None."""
+    return NO_MOMENT if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(count: int) -> datetime | None:
+    """Return the moment so many microseconds after 1970, None for NO_MOMENT."""
+    return None if count == NO_MOMENT else _EPOCH + timedelta(microseconds=count)

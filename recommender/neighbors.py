@@ -1,0 +1,40 @@
+"""Nearest neighbours: the best rows out of scores, and the lists computed at training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_ROW = -1
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The k most similar articles of every article, best first; equal scores in row order.
+
+    Rows with fewer than k others are filled up with row -1, score 0.
+    """
+
+    rows: np.ndarray  # (n, k) int32
+    scores: np.ndarray  # (n, k) float32
+
+    def of(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows and the scores of one article's neighbours, without the filling."""
+        filled = int(np.count_nonzero(self.rows[row] != NO_ROW))
+        return self.rows[row, :filled], self.scores[row, :filled]
+
+
+def top_k(scores: np.ndarray, k: int, among: np.ndarray | None = None) -> np.ndarray:
+    """Return the k rows that score highest, best first; equal scores come in row order.
+
+    `scores` is (n,); `among` is an ascending array of rows, all by default. Fewer come back when fewer exist.
+    """
+    rows = np.arange(len(scores)) if among is None else among
+    candidates = scores[rows]
+    if k <= 0:
+        return rows[:0]
+    if k < len(rows):
+        # Every row at the k-th score stays in, so that a stable sort can keep ties in row order.
+        at_least = np.partition(candidates, len(rows) - k)[len(rows) - k]
+        inside = candidates >= at_least
+        rows, candidates = rows[inside], candidates[inside]
+    return rows[np.argsort(-candidates, kind="stable")[:k]]

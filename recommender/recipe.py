@@ -1,0 +1,69 @@
+"""The recipe: every choice that shapes a model, as data with measured defaults."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message names the key and the value."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Terms(_Section):
+    """What counts as a term, and how much."""
+
+    title_weight: Annotated[int, Field(ge=0, le=100)] = 4  # a title counts this many times
+    ngrams: Annotated[int, Field(ge=1, le=2)] = 2  # 2: pairs of neighbouring words are terms too
+    min_df: Annotated[int, Field(ge=1)] = 2  # a term of fewer articles relates none
+    max_df: Annotated[float, Field(gt=0, le=1)] = 0.5  # share of articles above which a term tells nothing
+    stop_words: bool = True  # drop the function words of each article's language
+    max_body_chars: Annotated[int, Field(ge=1)] = 100_000  # what lies beyond is cut, and counted
+
+
+class Topics(_Section):
+    """The latent space, its weight in the score, and the topics that people read."""
+
+    components: Annotated[int, Field(ge=0, le=1000)] = 300  # 0: no latent space
+    max_terms: Annotated[int, Field(ge=1)] = 100_000  # the latent space sees the terms of highest df
+    max_fit_articles: Annotated[int, Field(ge=1)] = 20_000  # and is fitted on so many articles, drawn by seed
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.3  # w: score = (1 - w) cos(terms) + w cos(latent)
+    count: Annotated[int, Field(ge=0, le=150)] = 0  # readable topics; 0: by corpus size
+
+
+class NeighborLists(_Section):
+    """The lists computed at training."""
+
+    k: Annotated[int, Field(ge=1, le=1000)] = 50
+    similar_percentile: Annotated[float, Field(gt=0, lt=100)] = 99.9  # of random pairs; above it: `similar`
+
+
+class Recipe(_Section):
+    """Everything that `train` may be told. Unknown keys are refused."""
+
+    seed: int = 0
+    terms: Terms = Terms()
+    topics: Topics = Topics()
+    neighbors: NeighborLists = NeighborLists()
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "Recipe":
+        """Read a recipe from a TOML file.
+
+        Raises RecipeError naming the file and the first key that is unknown or out of range.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise RecipeError(f"{path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} is not TOML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise RecipeError(f"{path}: {key} = {str(first['input'])[:100]}: {first['msg']}") from error
