@@ -64,8 +64,13 @@ class TermRules:
 
 
 def fold(text: str) -> str:
-    """Return the text in NFC and lower case, without invisible characters; one rule for each character."""
-    return _normal(text).translate(_fold_table()).lower()
+    """Return the text in NFC and lower case, without invisible characters."""
+    return lower(unicodedata.normalize("NFC", text))
+
+
+def lower(text: str) -> str:
+    """Return the text in lower case, without invisible characters: one rule for each character."""
+    return text.translate(_lower_table()).lower()
 
 
 def words(text: str) -> list[str]:
@@ -76,7 +81,7 @@ def words(text: str) -> list[str]:
     """
     folded = fold(text)
     runs = _ASCII_RUNS.findall(folded) if folded.isascii() else _runs(folded)
-    if _unspaced().search(folded):
+    if unspaced_runs().search(folded):
         return [word for run in runs for word in _split_scripts(run)]
     return [run for run in runs if MIN_WORD_CHARS <= len(run) <= MAX_WORD_CHARS]
 
@@ -114,14 +119,23 @@ def detect_language(text: str) -> str | None:
 
 def reading_minutes(text: str) -> int:
     """Return how many whole minutes a text takes to read, at least 1."""
-    unspaced = sum(len(run) for run in _unspaced().findall(text))
-    spaced = len(_runs(_unspaced().sub(" ", text))) if unspaced else len(_runs(text))
+    unspaced = sum(len(run) for run in unspaced_runs().findall(text))
+    spaced = len(_runs(unspaced_runs().sub(" ", text))) if unspaced else len(_runs(text))
     return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
 
 
-def is_word_character(char: str) -> bool:
-    """Tell whether a folded character can stand in a word: a letter, a digit or a mark of the basic plane."""
-    return char.isalnum() or (ord(char) < _ASTRAL and unicodedata.category(char)[0] == "M")
+@cache
+def word_runs() -> re.Pattern[str]:
+    """Return a pattern for runs of letters, digits, underscores and the marks that `\\w` lacks."""
+    # Marks beyond the basic plane (a few minority scripts) would make the pattern twenty times slower.
+    marks = (chr(code) for code in range(0x300, _ASTRAL) if unicodedata.category(chr(code))[0] == "M")
+    return re.compile(f"[\\w{''.join(marks)}]+")
+
+
+@cache
+def unspaced_runs() -> re.Pattern[str]:
+    """Return a pattern for runs of characters of the scripts that are written without spaces."""
+    return re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSPACED_RANGES)}]+")
 
 
 _MIN_UNSURE_CHARS = 40
@@ -147,36 +161,19 @@ _BLOCKS = frozenset(
 )
 
 
-def _normal(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 @cache
-def _fold_table() -> dict[int, str | None]:
+def _lower_table() -> dict[int, str | None]:
     return {**LOWER_FIRST, **dict.fromkeys(IGNORED)}
 
 
 def _runs(folded: str) -> list[str]:
-    return _word_runs().findall(folded.replace("_", " "))
-
-
-@cache
-def _word_runs() -> re.Pattern[str]:
-    """Return a pattern for runs of letters, digits, underscores and the marks that `\\w` lacks."""
-    # Marks beyond the basic plane (a few minority scripts) would make the pattern twenty times slower.
-    marks = (chr(code) for code in range(0x300, _ASTRAL) if unicodedata.category(chr(code))[0] == "M")
-    return re.compile(f"[\\w{''.join(marks)}]+")
-
-
-@cache
-def _unspaced() -> re.Pattern[str]:
-    return re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSPACED_RANGES)}]+")
+    return word_runs().findall(folded.replace("_", " "))
 
 
 def _split_scripts(run: str) -> Iterator[str]:
     """Yield the words of a run: what stands between its unspaced parts, and their pairs of characters."""
     end = 0
-    for part in _unspaced().finditer(run):
+    for part in unspaced_runs().finditer(run):
         yield from _if_word(run[end : part.start()])
         end = part.end()
         if len(part[0]) == 1:
