@@ -1,0 +1,279 @@
+"""The published model on disk: immutable versions in a models folder, and the one that is current.
+
+A version is a folder of `.npy` arrays beside `manifest.json`, which holds the sha256 of every other file.
+`CURRENT` names the version and the sha256 of its manifest, so that one replaced file switches the service and
+nothing altered is ever served. Opening maps arrays into memory and never unpickles.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from recommender.model import Manifest, Model
+
+FORMAT = 1
+CURRENT = "CURRENT"
+MANIFEST = "manifest.json"
+_LOCK = ".lock"
+_BUILDING = ".building-"
+_POINTER = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?) ([0-9a-f]{64})\n")
+_CURE = "run `recommender train` to publish a new version"
+
+
+class ArtifactError(RuntimeError):
+    """A model that cannot be opened or published; the message names the file and the cure."""
+
+
+def publish(
+    model: Model,
+    models_dir: str | Path,
+    *,
+    now: datetime | None = None,
+    extra_files: Mapping[str, Callable[[Path], None]] | None = None,
+) -> str:
+    """Write the model as a new version, make it the current one, and return the version's name.
+
+    Built aside, synced, renamed; only then is `CURRENT` replaced, so that a failure at any moment leaves the
+    old version in service. `extra_files` are written by their function into the version's folder, and carry
+    checksums like the arrays. Raises ArtifactError when the disk is full or the folder cannot be written.
+    """
+    folder = Path(models_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            return _publish(model, folder, now or datetime.now(UTC), extra_files or {})
+    except OSError as error:
+        where = error.filename or folder
+        raise ArtifactError(
+            f"cannot publish to {where}: {error.strerror or error}; the current version stays in service"
+        ) from error
+
+
+def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> Model:
+    """Open the current version, its arrays mapped into memory.
+
+    Every file is checked against its sha256 first; `verify=False` leaves that out where it has just been done.
+    Raises ArtifactError, naming the file and the cure, when nothing is published or anything was altered.
+    """
+    folder = Path(models_dir)
+    version, digest = _current(folder)
+    return _open(folder / version, digest, verify=verify)
+
+
+def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -> Model:
+    """Open a version by its name, current or not; raises ArtifactError as `open_current` does."""
+    if version not in versions(models_dir):
+        raise ArtifactError(f"no version {version!r} in {models_dir}; `ls {models_dir}` shows what is there")
+    return _open(Path(models_dir) / version, None, verify=verify)
+
+
+def versions(models_dir: str | Path) -> list[str]:
+    """Return the names of the published versions, oldest first."""
+    names = (path.parent.name for path in Path(models_dir).glob(f"*/{MANIFEST}"))
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def current_version(models_dir: str | Path) -> str:
+    """Return the name of the version in service; raises ArtifactError when there is none."""
+    return _current(Path(models_dir))[0]
+
+
+def _publish(
+    model: Model, folder: Path, now: datetime, extra_files: Mapping[str, Callable[[Path], None]]
+) -> str:
+    for abandoned in folder.glob(f"{_BUILDING}*"):  # of a run that was killed; we hold the lock
+        shutil.rmtree(abandoned, ignore_errors=True)
+    version = _free_name(folder, f"{now:%Y%m%dT%H%M%SZ}-{model.manifest.corpus.fingerprint[:8]}")
+    building = folder / f"{_BUILDING}{secrets.token_hex(8)}"
+    building.mkdir()
+    try:
+        digest = _write_version(model, building, version, extra_files)
+        building.rename(folder / version)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    _sync_folder(folder)
+    _replace(folder / CURRENT, f"{version} {digest}\n".encode())
+    return version
+
+
+def _write_version(
+    model: Model, building: Path, version: str, extra_files: Mapping[str, Callable[[Path], None]]
+) -> str:
+    """Write every file of a version, synced, and return the sha256 of its manifest."""
+    for name, array in _arrays(model):
+        with (building / f"{name}.npy").open("xb") as file:
+            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+    for name, write in extra_files.items():
+        write(building / name)
+    names = sorted(path.name for path in building.iterdir())
+    digests = _digests(building, names)
+    for name in names:
+        _sync_file(building / name)
+    manifest = model.manifest.model_copy(update={"format": FORMAT, "version": version, "files": digests})
+    text = manifest.model_dump_json(indent=2).encode() + b"\n"
+    _write_synced(building / MANIFEST, text)
+    _sync_folder(building)
+    return hashlib.sha256(text).hexdigest()
+
+
+def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
+    manifest = _read_manifest(folder / MANIFEST, digest)
+    if manifest.version != folder.name:
+        raise ArtifactError(f"{folder / MANIFEST} is of version {manifest.version}: {_cure(folder)}")
+    if verify:
+        _verify(folder, manifest.files)
+    arrays = {
+        name.removesuffix(".npy"): _open_array(folder / name)
+        for name in manifest.files
+        if name.endswith(".npy")
+    }
+    try:
+        return Model(manifest=manifest, **_restored(Model, "", arrays))
+    except KeyError as missing:
+        raise ArtifactError(f"{folder} has no array {missing.args[0]}.npy: {_cure(folder)}") from None
+
+
+def _read_manifest(path: Path, digest: str | None) -> Manifest:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror}; {_cure(path.parent)}") from error
+    if digest is not None and hashlib.sha256(text).hexdigest() != digest:
+        raise ArtifactError(f"{path} is not the file that {CURRENT} names: {_cure(path.parent)}")
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ArtifactError(f"{path}: {where}: {first['msg']}: {_cure(path.parent)}") from error
+    if manifest.format != FORMAT:
+        raise ArtifactError(f"{path} has format {manifest.format}, this program reads {FORMAT}: {_CURE}")
+    return manifest
+
+
+def _verify(folder: Path, files: Mapping[str, str]) -> None:
+    """Raise ArtifactError unless the folder holds these files, unaltered, and no others."""
+    try:
+        found = sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
+        if found != sorted(files):
+            odd = sorted(set(found) ^ set(files))[0]
+            state = "is missing from" if odd in files else "does not belong to"
+            raise ArtifactError(f"{folder / odd} {state} the version: {_cure(folder)}")
+        for name, digest in _digests(folder, found).items():
+            if digest != files[name]:
+                raise ArtifactError(f"{folder / name} was altered after publishing: {_cure(folder)}")
+    except OSError as error:
+        raise ArtifactError(f"cannot read {error.filename}: {error.strerror}; {_cure(folder)}") from error
+
+
+def _open_array(path: Path) -> np.ndarray:
+    try:
+        # A plain view on the map: numpy's memmap class makes every slice several times slower.
+        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot map {path}: {error}; {_cure(path.parent)}") from error
+
+
+def _cure(folder: Path) -> str:
+    return f"restore {folder} from a copy, or {_CURE}"
+
+
+def _arrays(record: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of a dataclass, nested ones too, each by its dotted field name."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            yield prefix + field.name, value
+        elif is_dataclass(value):
+            yield from _arrays(value, f"{prefix}{field.name}.")
+
+
+def _restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the fields of a dataclass made of arrays and of such dataclasses, from their dotted names."""
+    found: dict[str, Any] = {}
+    for field in fields(record):
+        if field.type is np.ndarray:
+            found[field.name] = arrays[prefix + field.name]
+        elif isinstance(field.type, type) and is_dataclass(field.type):
+            found[field.name] = field.type(**_restored(field.type, f"{prefix}{field.name}.", arrays))
+    return found
+
+
+def _digests(folder: Path, names: list[str]) -> dict[str, str]:
+    """Return the sha256 of each file, read on two threads."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(lambda name: _digest(folder / name), names), strict=True))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _current(folder: Path) -> tuple[str, str]:
+    path = folder / CURRENT
+    try:
+        text = path.read_bytes().decode("ascii", "replace")
+    except FileNotFoundError:
+        raise ArtifactError(f"no published model in {folder}; run `make train` or `recommender train`") from None
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
+    pointer = _POINTER.fullmatch(text)
+    if pointer is None or not (folder / pointer[1]).is_dir():
+        raise ArtifactError(f"{path} names no version that is there: {text[:100]!r}; {_CURE}")
+    return pointer[1], pointer[2]
+
+
+def _free_name(folder: Path, wanted: str) -> str:
+    names = [wanted, *(f"{wanted}-{number}" for number in range(2, 10_000))]
+    return next(name for name in names if not (folder / name).exists())
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process publish at a time; the system drops the lock of a killed one."""
+    with (folder / _LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the content in place of a file in one step."""
+    aside = path.with_name(f"{path.name}.new")
+    _write_synced(aside, content)
+    aside.replace(path)
+    _sync_folder(path.parent)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,271 @@
+"""Train: articles in, a model out, with the estimators that notebooks carry on from."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.cluster import KMeans
+from stop_words import StopWordError, get_stop_words
+
+from recommender.article import Article
+from recommender.embedding import Vocabulary
+from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, TopicSpace, Vectors, term_rules
+from recommender.recipe import Recipe
+from recommender.text import TermRules, words
+from recommender.training.allpairs import all_neighbors, pair_scores
+from recommender.training.terms import TermCounts, count_terms
+from recommender.training.topics import LatentSpace, fit_latent_space, fit_topics, name_topics, topic_count
+from recommender.training.vectorizer import fitted_vectorizer, idf_of, tfidf
+
+ESTIMATORS = "estimators.joblib"
+_RANDOM_PAIRS = 200_000
+_SMALL = 20  # articles; up to here a term of one article counts, and one of most articles too
+_SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
+_NAMING_TERMS = 50_000
+_LIBRARIES = ("numba", "numpy", "recommender", "scikit-learn", "scipy")
+
+
+class TrainingError(ValueError):
+    """A corpus that no model can be trained on; the message says why."""
+
+
+class Progress:
+    """Is told how far training has come; this one keeps silent."""
+
+    def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Enter a step of so many units; the function entered is told how many more are done."""
+        del name, total, unit
+        return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, and what was learnt along the way that serving does not need."""
+
+    model: Model
+    bounds: tuple[int, int]  # the lowest and highest df of a kept term
+    space: LatentSpace
+    clusters: KMeans | None
+    seconds: dict[str, float]  # by step, in order
+
+    def estimators(self) -> dict[str, Any]:
+        """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
+        vocabulary = self.model.vocabulary
+        return {
+            "vectorizer": fitted_vectorizer(self.model.rules, vocabulary.terms, vocabulary.idf, *self.bounds),
+            "latent_terms": self.space.terms,
+            "svd": self.space.estimator,
+            "topics": self.clusters,
+        }
+
+    def extra_files(self) -> dict[str, Callable[[Path], None]]:
+        """Return what `publish` writes beside the arrays, each file by the function that writes it."""
+        return {ESTIMATORS: lambda path: _dump(self.estimators(), path)}
+
+
+def train(
+    articles: Iterable[Article],
+    recipe: Recipe | None = None,
+    *,
+    now: datetime | None = None,
+    refused: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a model on the articles, whatever their order.
+
+    The same articles, recipe and number of threads give the same arrays, byte for byte. `refused` is recorded
+    in the manifest. Raises TrainingError when there is no article, two have one id, or none holds a term.
+    """
+    recipe = recipe or Recipe()
+    ordered = _ordered(articles)
+    n, threads = len(ordered), threads or len(os.sched_getaffinity(0))
+    steps = _Steps(progress or Progress())
+    stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
+    bounds = _df_bounds(recipe, n)
+
+    with steps.run("terms", n, "articles") as advance:
+        counts = _counted(ordered, term_rules(recipe, stop_words), bounds, threads, advance)
+        idf = idf_of(counts.df, n)
+        rows = tfidf(counts, idf)
+    with steps.run("latent space", 1, "fits") as advance:
+        space = fit_latent_space(rows, counts.df, recipe.topics, recipe.seed)
+        latent = space.project(rows, threads)
+        advance(1)
+    with steps.run("topics", 1, "fits") as advance:
+        clusters = fit_topics(latent, topic_count(n, recipe.topics), recipe.topics, recipe.seed)
+        topic_space = TopicSpace(_centroids(clusters, latent.shape[1]))
+        topics = _named(topic_space, rows, latent, counts)
+        advance(1)
+    with steps.run("neighbours", n, "articles") as advance:
+        vectors = _vectors(rows, latent)
+        weight = recipe.topics.weight
+        neighbors = all_neighbors(
+            vectors, weight, recipe.neighbors.k, threads, progress=lambda share: advance(share * n)
+        )
+        similar_above = _similar_above(vectors, weight, recipe)
+    with steps.run("articles", n, "articles") as advance:
+        columns = Articles.of(ordered)
+        facts = _facts(ordered, recipe, counts, refused)
+        advance(n)
+
+    manifest = Manifest(
+        format=0,
+        version="",
+        trained_at=now or datetime.now(UTC),
+        recipe=recipe,
+        corpus=facts,
+        similar_above=similar_above,
+        topics=topics,
+        stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
+        libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        files={},
+    )
+    vocabulary = Vocabulary(counts.terms, idf, space.terms, space.components)
+    model = Model(manifest, columns, vocabulary, vectors, neighbors, topic_space)
+    return Trained(model, bounds, space, clusters, steps.seconds)
+
+
+class _Steps:
+    """Times the steps, and passes their progress on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def run(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
+        began = time.perf_counter()
+        with self._progress.step(name, total, unit) as advance:
+            yield advance
+        self.seconds[name] = time.perf_counter() - began
+
+
+def _ordered(articles: Iterable[Article]) -> list[Article]:
+    ordered = sorted(articles, key=lambda article: article.id.encode())
+    if not ordered:
+        raise TrainingError("the corpus holds no article")
+    for before, article in zip(ordered, ordered[1:], strict=False):
+        if before.id == article.id:
+            raise TrainingError(f"two articles have the id {article.id!r}")
+    return ordered
+
+
+def _df_bounds(recipe: Recipe, n: int) -> tuple[int, int]:
+    """Return the lowest and highest number of articles in which a kept term stands."""
+    lowest = recipe.terms.min_df if n > _SMALL else 1
+    return lowest, max(int(recipe.terms.max_df * n), _SMALL)
+
+
+def _counted(
+    articles: Sequence[Article],
+    rules: TermRules,
+    bounds: tuple[int, int],
+    threads: int,
+    advance: Callable[[float], None],
+) -> TermCounts:
+    counts = count_terms(articles, rules, *bounds, threads, advance)
+    if not len(counts.terms):
+        raise TrainingError(
+            f"no term stands in {bounds[0]} to {bounds[1]} of the {len(articles)} articles; is there text in them?"
+        )
+    return counts
+
+
+def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
+    """Return the stop words of each language of the corpus for which a list exists, split as text is."""
+    found = {}
+    for lang in sorted({article.lang for article in articles if article.lang}):
+        try:
+            listed = get_stop_words(lang)
+        except StopWordError:
+            continue
+        found[lang] = frozenset(word for entry in listed for word in words(entry))
+    return found
+
+
+def _centroids(clusters: KMeans | None, width: int) -> np.ndarray:
+    if clusters is None:
+        return np.zeros((0, width), dtype=np.float32)
+    centers = clusters.cluster_centers_
+    return (centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def _named(space: TopicSpace, rows: csr_array, latent: np.ndarray, counts: TermCounts) -> list[Topic]:
+    count = len(space.centroids)
+    if not count:
+        return []
+    first = np.argmax(latent @ space.centroids.T, axis=1)
+    first[~latent.any(axis=1)] = -1
+    columns = np.sort(np.argsort(-counts.df, kind="stable")[:_NAMING_TERMS])
+    return name_topics(rows, first, count, columns, counts.terms)
+
+
+def _vectors(rows: csr_array, latent: np.ndarray) -> Vectors:
+    by_term = rows.tocsc()
+    return Vectors(
+        offsets=rows.indptr.astype(np.int64),
+        columns=rows.indices.astype(np.int32, copy=False),
+        values=rows.data,
+        latent=latent,
+        term_offsets=by_term.indptr.astype(np.int64),
+        term_rows=by_term.indices.astype(np.int32, copy=False),
+        term_values=by_term.data,
+    )
+
+
+def _similar_above(vectors: Vectors, weight: float, recipe: Recipe) -> float:
+    """Return the score that random pairs of different articles exceed as seldom as the recipe says.
+
+    In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
+    with nine others: there, related pairs are a larger share of all.
+    """
+    n = len(vectors.offsets) - 1
+    if n == 1:
+        return 0.0
+    percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
+    draw = np.random.default_rng(recipe.seed)
+    left = draw.integers(0, n, _RANDOM_PAIRS)
+    right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
+    scores = pair_scores(vectors, weight, left, right)
+    return float(np.float32(max(np.percentile(scores, percentile), 0.0)))
+
+
+def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refused: int) -> CorpusFacts:
+    longest = recipe.terms.max_body_chars
+    cut = [len(article.body) - longest for article in articles if len(article.body) > longest]
+    whole = sum(len(article.title) + len(article.body) for article in articles)
+    return CorpusFacts(
+        articles=len(articles),
+        refused=refused,
+        fingerprint=_fingerprint(articles),
+        newest_published_at=max((a.published_at for a in articles if a.published_at), default=None),
+        characters_read=whole - sum(cut),
+        characters_cut=sum(cut),
+        articles_cut=len(cut),
+        terms_counted=counts.distinct,
+        terms_kept=len(counts.terms),
+    )
+
+
+def _fingerprint(articles: Sequence[Article]) -> str:
+    digest = hashlib.sha256()
+    for article in articles:
+        digest.update(json.dumps(astuple(article), default=datetime.isoformat).encode())
+    return digest.hexdigest()
+
+
+def _dump(estimators: dict[str, Any], path: Path) -> None:
+    joblib.dump(estimators, path)
