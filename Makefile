@@ -1,0 +1,50 @@
+# `make` alone lists the targets. Everything runs in .venv, which is made when missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SAMPLE := recommender/sample/articles.jsonl
+CORPUS ?= $(SAMPLE)
+MODELS ?= models
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo train serve test test-all check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/installed ## make .venv with everything that training, serving and the tests need
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: install ## train on the sample newsroom, serve it, and print the address of the demo page
+	$(BIN)/recommender train $(SAMPLE) --models-dir $(MODELS)
+	RECOMMENDER_SITE_NAME="The Caldermark Courier" $(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
+
+train: install ## train on CORPUS (default: the sample) and publish into models/
+	$(BIN)/recommender train $(CORPUS) --models-dir $(MODELS)
+
+serve: install ## serve the current model on PORT (default: 8000)
+	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
+
+test: install ## run the tests, all but the slow ones
+	$(BIN)/pytest -m 'not slow' $(PYTEST)
+
+test-all: install ## run all the tests: real servers, kills, full disks, a browser
+	$(BIN)/pytest $(PYTEST)
+
+check: install ## what CI runs: format, lint, types, tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(MAKE) test
+
+bench: install ## measure training and serving; set RECOMMENDER_TEST_DATA for the real corpora
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+clean: ## remove .venv, caches and build output; published models stay
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

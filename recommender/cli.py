@@ -1,0 +1,300 @@
+"""The command line: thin commands over the library. Results go to stdout, progress and errors to stderr."""
+
+import functools
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import click
+from rich.console import Console
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FAILED = 1
+_models_dir = click.option(
+    "--models-dir", default="models", show_default=True, type=click.Path(path_type=Path), help="published versions"
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="print JSON as HTTP answers it")
+
+
+def main() -> None:
+    """Run the command line; the exit status is 0 done, 1 failed, 2 wrong use."""
+    try:
+        cli()
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("recommender"):
+            raise
+        click.echo(f"error: this needs {missing.name}: pip install 'recommender[train]'", err=True)
+        sys.exit(_FAILED)
+    except _known_errors() as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(_FAILED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="recommender")
+def cli() -> None:
+    """Related articles for news sites: train a model offline, serve it over HTTP."""
+
+
+def _corpus_options(command: Command) -> Command:
+    """Add what `train` and `lint` take to read a corpus."""
+    options = (
+        click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.option("--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"),
+        click.option("--timezone", default="UTC", show_default=True, help="of dates that name none"),
+        click.option("--id-prefix", default="", help="goes before every id"),
+        click.option(
+            "--max-bad", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="share of bad rows allowed"
+        ),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+@cli.command()
+@_corpus_options
+@_models_dir
+@click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML")
+@click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
+def train(
+    corpus: tuple[Path, ...],
+    mapped: tuple[str, ...],
+    timezone: str,
+    id_prefix: str,
+    max_bad: float,
+    models_dir: Path,
+    recipe_path: Path | None,
+    threads: int | None,
+) -> None:
+    """Read CORPUS (files or folders of JSONL, CSV, Parquet or WordPress exports), train, and publish."""
+    from recommender.artifact import publish
+    from recommender.recipe import Recipe
+    from recommender.terminal import Bars, training_summary
+    from recommender.training.corpus import read_articles
+    from recommender.training.train import train as fit
+
+    recipe = Recipe.from_toml(recipe_path) if recipe_path else Recipe()
+    bars = Bars(Console(stderr=True))
+    began = time.perf_counter()
+    with bars.reading() as advance:
+        reading = {"columns": _columns(mapped), "timezone": timezone, "id_prefix": id_prefix, "max_bad": max_bad}
+        read = read_articles(*corpus, progress=advance, **reading)
+    seconds = {"reading": time.perf_counter() - began}
+    refused = read.report.refused_rows
+    trained = fit(read.articles, recipe, refused=refused, threads=threads, progress=bars)
+    began = time.perf_counter()
+    with bars.step("publishing", 1, "versions") as done:
+        version = publish(trained.model, models_dir, extra_files=trained.extra_files())
+        done(1)
+    seconds |= trained.seconds | {"publishing": time.perf_counter() - began}
+    report = read.report
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    summary = training_summary(
+        trained.model, version, report.refused_by_reason, report.fields_refused, report.skipped, seconds, peak_bytes
+    )
+    Console().print(summary)
+
+
+@cli.command()
+@_corpus_options
+@_as_json
+def lint(
+    corpus: tuple[Path, ...],
+    mapped: tuple[str, ...],
+    timezone: str,
+    id_prefix: str,
+    max_bad: float,
+    as_json: bool,  # noqa: FBT001 a flag of the command line
+) -> None:
+    """Tell what is wrong with CORPUS, with row numbers; the exit status is 0 whatever is found."""
+    from dataclasses import asdict
+
+    from recommender.terminal import Bars, lint_table
+    from recommender.training.lint import lint as check
+
+    with Bars(Console(stderr=True)).reading() as advance:
+        report = check(
+            *corpus,
+            columns=_columns(mapped),
+            timezone=timezone,
+            id_prefix=id_prefix,
+            max_bad=max_bad,
+            progress=advance,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
+    else:
+        Console().print(lint_table(report.files, report.articles, report.findings))
+
+
+@cli.command()
+@click.option("--models-dir", type=click.Path(path_type=Path), help="published versions  [default: models]")
+@click.option("--host", help="address to listen on  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), help="[default: 8000]")
+@click.option("--workers", type=click.IntRange(1, 256), help="processes that share the model's memory  [default: 1]")
+def serve(**given: Any) -> None:
+    """Serve the current model over HTTP; options win over RECOMMENDER_… variables."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    from recommender.artifact import ArtifactError, current_version, open_current
+    from recommender.settings import Settings
+
+    settings = Settings.read(**{name: value for name, value in given.items() if value is not None})
+    try:
+        open_current(settings.models_dir, verify=settings.verify)
+        model = f"model {current_version(settings.models_dir)}"
+        settings = settings.model_copy(update={"verify": False})  # the workers need not hash it again
+    except ArtifactError as error:
+        model = f"no model yet: {error}"
+    settings.export()
+    click.echo(f"http://{settings.host}:{settings.port}/demo/ ({model})", err=True)
+    Granian(
+        "recommender.serving.app:create_app",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        respawn_failed_workers=True,
+        websockets=False,
+    ).serve()
+
+
+def _list_options(command: Command) -> Command:
+    """Add the parameters of a list; they are checked as HTTP checks them."""
+    options = (
+        click.option("--limit", help="1 to 50  [default: 9]"),
+        click.option("--category", multiple=True, help="name or slug; repeatable"),
+        click.option("--exclude-category", multiple=True, help="name or slug; repeatable"),
+        click.option("--exclude", multiple=True, help="an id; repeatable"),
+        click.option("--lang", help="a language code, or any"),
+        click.option("--max-age-days"),
+        _models_dir,
+        _as_json,
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+@cli.command()
+@click.argument("article_id", metavar="ID")
+@_list_options
+def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
+    """Print the related list of the article ID."""
+    from recommender.serving.schemas import AddressedRelatedParameters, read_query
+
+    pairs = [("id", article_id), *((name, value) for name, value in given.items() if value)]
+    parameters = read_query(AddressedRelatedParameters, urlencode(pairs, doseq=True))
+    _print_list(models_dir, as_json, lambda lists, now: lists.of(article_id, parameters.query(), now))
+
+
+@cli.command()
+@click.option("--title", default="", help="plain text or HTML")
+@click.option("--body", default="", help="plain text or HTML; - reads it from stdin")
+@_list_options
+def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
+    """Print the articles that are similar to a text."""
+    from recommender.serving.schemas import Text, read_body
+
+    text = sys.stdin.read() if body == "-" else body
+    fields = {name: value for name, value in given.items() if value}
+    for name, to_number in (("limit", int), ("max_age_days", float)):
+        if name in fields:
+            fields[name] = _number(name, fields[name], to_number)
+    parameters = read_body(Text, json.dumps({"title": title, "body": text, **fields}).encode())
+    article = parameters.article()
+    _print_list(models_dir, as_json, lambda lists, now: lists.like(article, parameters.query(), now))
+
+
+@cli.group()
+def models() -> None:
+    """The published versions."""
+
+
+@models.command("list")
+@_models_dir
+def list_versions(models_dir: Path) -> None:
+    """List the versions, the oldest first."""
+    from recommender.artifact import current_version, open_version, versions
+    from recommender.terminal import versions_table
+
+    current = current_version(models_dir)
+    manifests = [open_version(models_dir, name, verify=False).manifest for name in versions(models_dir)]
+    rows = [
+        (m.version, f"{m.trained_at:%Y-%m-%d %H:%M} UTC", f"{m.corpus.articles:,}", m.version == current)
+        for m in manifests
+    ]
+    Console().print(versions_table(rows))
+
+
+@models.command()
+@click.argument("version", required=False)
+@_models_dir
+def verify(version: str | None, models_dir: Path) -> None:
+    """Check every file of VERSION (default: the current one) against its checksum."""
+    from recommender.artifact import open_current, open_version
+
+    model = open_version(models_dir, version) if version else open_current(models_dir)
+    click.echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all as published")
+
+
+def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any]) -> None:  # noqa: FBT001
+    from datetime import UTC, datetime
+
+    from recommender.artifact import open_current
+    from recommender.serving.answers import Standing, list_answer
+    from recommender.serving.related import Related
+    from recommender.terminal import list_table
+
+    model = open_current(models_dir)
+    found = ask(Related(model), datetime.now(UTC))
+    answer = list_answer(model.articles, found, Standing(model.manifest))
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    row = None if found.article_id is None else model.articles.ids.find(found.article_id)
+    heading = "Similar to the text" if row is None else f"Related to {model.articles.titles[row]!r}"
+    Console().print(list_table(answer, heading))
+
+
+def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
+    """Read `--map ours=theirs` options."""
+    pairs = [pair.partition("=") for pair in mapped]
+    for ours, equals, theirs in pairs:
+        if not (ours and equals and theirs):
+            raise click.BadParameter(f"{ours + equals + theirs!r} is not NAME=THEIRS", param_hint="--map")
+    return {ours: theirs for ours, _, theirs in pairs}
+
+
+def _number(name: str, text: str, to_number: Callable[[str], Any]) -> Any:
+    try:
+        return to_number(text)
+    except ValueError:
+        hint = f"--{name.replace('_', '-')}"
+        raise click.BadParameter(f"{text!r} is not a number", param_hint=hint) from None
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    """Return the errors whose message says all that a user needs."""
+    from recommender.article import InvalidArticleError
+    from recommender.artifact import ArtifactError
+    from recommender.recipe import RecipeError
+    from recommender.serving.categories import UnknownCategoryError
+    from recommender.serving.problems import Problem
+    from recommender.serving.related import UnknownArticleError
+    from recommender.settings import SettingsError
+
+    known: list[type[Exception]] = [
+        ArtifactError, InvalidArticleError, Problem, RecipeError, SettingsError, UnknownArticleError,
+        UnknownCategoryError,
+    ]  # fmt: skip
+    for module, name in (("corpus", "CorpusError"), ("train", "TrainingError")):
+        loaded = sys.modules.get(f"recommender.training.{module}")
+        if loaded is not None:
+            known.append(getattr(loaded, name))
+    return tuple(known)

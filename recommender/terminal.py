@@ -1,0 +1,143 @@
+"""What people see in a terminal: tables, summaries and progress bars."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from recommender.model import Model
+
+_MIB = 1 << 20
+
+
+class Bars:
+    """Progress bars with rates, for the steps of `train` and for reading."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
+        """Show a bar while the step lasts; the function entered is told how many more units are done."""
+        columns = (TextColumn("{task.description:<14}"), BarColumn(), _Rate(unit), TimeRemainingColumn())
+        with Progress(*columns, console=self._console) as bars:
+            task = bars.add_task(name, total=total or None)
+            yield lambda done: bars.advance(task, done)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar for reading; the function entered is told the rows done and the rows there are."""
+        columns = (TextColumn("{task.description:<14}"), BarColumn(), _Rate("rows"), TimeRemainingColumn())
+        with Progress(*columns, console=self._console) as bars:
+            task = bars.add_task("reading", total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total or None)
+
+
+class _Rate(ProgressColumn):
+    """How many units are done, and how many a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """Return the figures of a task."""
+        speed = task.finished_speed or task.speed
+        rate = f", {speed:,.0f}/s" if speed and task.completed > 1 else ""
+        return Text(f"{task.completed:,.0f} {self._unit}{rate}")
+
+
+def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
+    """Return a related list, as HTTP answers it, as a table."""
+    table = _table("", "Title", "Section", "Date", "Source", ">Score", "Id")
+    for place, item in enumerate(answer["items"], 1):
+        score = "" if item["score"] is None else f"{item['score']:.3f}"
+        date = (item["published_at"] or "")[:10]
+        row = str(place), item["title"], item["category"] or "", date, item["source"], score, item["id"]
+        table.add_row(*map(escape, row))
+    note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {answer['model']['version']}"
+    return Group(Text(heading, style="bold"), table, Text(note, style="dim"))
+
+
+def training_summary(
+    model: Model,
+    version: str,
+    refused: Mapping[str, int],
+    fields_refused: Mapping[str, int],
+    skipped: Mapping[str, int],
+    seconds: Mapping[str, float],
+    peak_bytes: int,
+) -> RenderableType:
+    """Return one screen about a model that was just trained."""
+    corpus = model.manifest.corpus
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("Articles", f"{corpus.articles:,}")
+    facts.add_row("Refused rows", _counted(refused))
+    facts.add_row("Refused fields", _counted(fields_refused))
+    if skipped:
+        facts.add_row("Not articles", _counted(skipped))
+    cut = f"; {corpus.articles_cut:,} articles cut, {corpus.characters_cut:,} characters" if corpus.articles_cut else ""
+    facts.add_row("Characters read", f"{corpus.characters_read:,}{cut}")
+    facts.add_row("Terms", f"{corpus.terms_kept:,} kept of {corpus.terms_counted:,}")
+    facts.add_row("Topics", _topics_told(model))
+    facts.add_row("Seconds", _times(seconds))
+    facts.add_row("Peak memory", f"{peak_bytes / _MIB:,.0f} MiB")
+    facts.add_row("Published", Text(version, style="bold green"))
+    return facts
+
+
+def lint_table(files: Mapping[str, int], articles: int, findings: Iterable[Any]) -> RenderableType:
+    """Return the findings of `lint`, each with its first examples and what to do about it."""
+    table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
+    table.add_column("Finding")
+    table.add_column("Count", justify="right")
+    table.add_column("For example", overflow="fold", ratio=2)
+    table.add_column("What to do", ratio=1)
+    for finding in findings:
+        examples = "\n".join(_example(example) for example in finding.examples[:3])
+        table.add_row(escape(finding.kind), f"{finding.count:,}", escape(examples), escape(finding.advice))
+    told = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
+    return Group(Text(f"{articles:,} articles in {told}", style="bold"), table)
+
+
+def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType:
+    """Return the published versions as a table: version, when trained, articles, and which is current."""
+    table = _table("Version", "Trained", ">Articles", "")
+    for version, trained_at, articles, current in rows:
+        table.add_row(version, trained_at, articles, "current" if current else "")
+    return table
+
+
+def _example(example: Any) -> str:
+    place = f"{example.source}:{example.row}: " if example.source is not None else ""
+    return f"{place}{example.value}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return table
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0])))
+    return escape(f"{total:,} ({told})") if total else "0"
+
+
+def _topics_told(model: Model) -> str:
+    largest = sorted(model.manifest.topics, key=lambda topic: -topic.articles)
+    shown = "; ".join(f"{topic.name} ({topic.articles:,})" for topic in largest[:8])
+    return escape(f"{len(largest)}: {shown}{'; …' if len(largest) > 8 else ''}")  # noqa: PLR2004 a screenful
+
+
+def _times(seconds: Mapping[str, float]) -> str:
+    told = ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.items())
+    return f"{sum(seconds.values()):.1f} ({told})"
