@@ -1,0 +1,201 @@
+"""A row of any format as an article: every field checked, cleaned and in our terms."""
+
+import html
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from recommender.article import Article, InvalidArticleError, check_id, moment, unique
+from recommender.text import detect_language, plain_text
+from recommender.training.readers.files import RefusedError
+
+COLUMNS = (
+    "id",
+    "title",
+    "body",
+    "url",
+    "category",
+    "categories",
+    "tags",
+    "authors",
+    "type",
+    "published_at",
+    "updated_at",
+    "lang",
+    "image_url",
+)
+LANGUAGE_CHARS = 4000  # what `detect_language` looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are read: the zone of naive dates, the moment that is now, and what goes before every id."""
+
+    timezone: tzinfo
+    now: datetime
+    id_prefix: str = ""
+
+    def article(self, values: Mapping[str, Any]) -> tuple[Article, list[RefusedError]]:
+        """Return the article in a row and the fields that were refused, which it lacks.
+
+        A value of the wrong type in `id`, `title` or `body` refuses the row (RefusedError), in another column
+        only the field. A missing language is detected. Categories begin with the primary one.
+        """
+        article_id = self._id(values.get("id"))
+        title, body = (_prose(name, values.get(name), article_id) for name in ("title", "body"))
+        title = " ".join(title.split())
+        if not title and not body:
+            raise RefusedError("neither title nor body", f"article {article_id!r} has no text", article_id)
+        row = _Row(values, article_id)
+        category = row.field("category", _name)
+        categories = unique([category or "", *(row.field("categories", _names) or ())])
+        article = Article(
+            id=article_id,
+            title=title,
+            body=body,
+            url=row.field("url", _url),
+            category=categories[0] if categories else None,
+            categories=categories,
+            tags=row.field("tags", _names) or (),
+            authors=row.field("authors", _names) or (),
+            type=row.field("type", _name),
+            published_at=row.field("published_at", self._moment),
+            updated_at=row.field("updated_at", self._moment),
+            lang=row.field("lang", _language) or _detected(title, body),
+            image_url=row.field("image_url", _url),
+        )
+        return article, row.refused
+
+    def _id(self, value: Any) -> str:
+        if _is_missing(value):
+            raise RefusedError("missing id", "the row has no id")
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            raise RefusedError("bad id", f"id is {_shown(value)}; ids are text or whole numbers")
+        try:
+            return check_id(self.id_prefix + value)
+        except InvalidArticleError as error:
+            raise RefusedError("bad id", str(error)) from None
+
+    def _moment(self, value: Any) -> datetime | None:
+        if isinstance(value, date):  # a datetime is a date, too
+            value = value.isoformat()
+        if not isinstance(value, str):
+            raise RefusedError("wrong type", "")
+        if not value.strip():
+            return None
+        try:
+            return moment(value, now=self.now, timezone=self.timezone)
+        except InvalidArticleError as error:
+            raise RefusedError("impossible date", str(error)) from None
+
+
+_Value = TypeVar("_Value")
+
+
+class _Row:
+    """The values of one row, and what was refused of them."""
+
+    def __init__(self, values: Mapping[str, Any], article_id: str) -> None:
+        self.refused: list[RefusedError] = []
+        self._values = values
+        self._article_id = article_id
+
+    def field(self, name: str, read: Callable[[Any], _Value]) -> _Value | None:
+        """Return what `read` makes of a value, None where there is none or it is refused."""
+        value = self._values.get(name)
+        if _is_missing(value):
+            return None
+        try:
+            return read(value)
+        except RefusedError as error:
+            detail = error.detail or f"{name} is {_shown(value)}"
+            self.refused.append(RefusedError(f"{name}: {error.reason}", detail, self._article_id))
+            return None
+
+
+_SEPARATORS = re.compile(r"[|;]")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SAME_LANGUAGE = {
+    "iw": "he",
+    "in": "id",
+    "ji": "yi",
+    "jw": "jv",
+    "nb": "no",
+    "nn": "no",
+}  # as `detect_language` says
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message: its first 100 characters, and its type where that is what is wrong."""
+    return repr(value[:100]) if isinstance(value, str) else f"{reprlib.repr(value)} ({type(value).__name__})"
+
+
+def _prose(name: str, value: Any, article_id: str) -> str:
+    if _is_missing(value):
+        return ""
+    if not isinstance(value, str):
+        raise RefusedError(f"{name}: wrong type", f"{name} is {_shown(value)}; text is wanted", article_id)
+    return plain_text(value)
+
+
+@lru_cache(maxsize=65_536)
+def _clean_name(raw: str) -> str:
+    return " ".join(plain_text(raw).split())
+
+
+def _name(value: Any) -> str | None:
+    if not isinstance(value, str):
+        raise RefusedError("wrong type", "")
+    return _clean_name(value) or None
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Return a list of names, or the names in a text between `|` or `;`; a comma is part of a name."""
+    if isinstance(value, str):
+        value = _SEPARATORS.split(html.unescape(value))
+    if not isinstance(value, list | tuple):
+        raise RefusedError("wrong type", "")
+    return unique(_name(name) or "" for name in value if not _is_missing(name))
+
+
+def _url(value: Any) -> str | None:
+    if not isinstance(value, str):
+        raise RefusedError("wrong type", "")
+    url = value.strip()
+    if not url:
+        return None
+    if not _WEB_ADDRESS.match(url) or _CONTROL.search(url):
+        raise RefusedError("no web address", "")
+    try:
+        urlsplit(url)
+    except ValueError:
+        raise RefusedError("no web address", "") from None
+    return url
+
+
+def _language(value: Any) -> str | None:
+    if not isinstance(value, str):
+        raise RefusedError("wrong type", "")
+    code = re.split(r"[-_]", value.strip().lower())[0]
+    if code in {"", "und", "zxx", "mul"}:  # ISO 639 for not known, none and several
+        return None
+    if len(code) != 2 or not (code.isascii() and code.isalpha()):  # noqa: PLR2004 - two letters
+        raise RefusedError("no two-letter language code", "")
+    return _SAME_LANGUAGE.get(code, code)
+
+
+def _detected(title: str, body: str) -> str | None:
+    code = detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}")
+    return code if code and len(code) == 2 else None  # noqa: PLR2004 - two letters

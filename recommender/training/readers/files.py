@@ -1,0 +1,145 @@
+"""Corpus files: which there are, which format each is in, and their bytes unpacked."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+FORMAT_OF_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".xml": "wxr",
+    ".wxr": "wxr",
+}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+HEAD_BYTES = 65_536
+
+
+class CorpusError(Exception):
+    """A corpus that cannot be read; the message names the file, what is wrong and the cure."""
+
+
+class RefusedError(ValueError):
+    """A row, or a field of it, that cannot be taken: a reason to count by, and the detail with the value."""
+
+    def __init__(self, reason: str, detail: str, article_id: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.article_id = article_id
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a corpus file: its values by our column names, or why it gives none."""
+
+    number: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in WXR
+    values: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Sequence[str] = ()  # columns that are none of ours
+    skipped: str = ""  # the kind of record that is no public article, such as "draft"
+    refused: RefusedError | None = None  # why the record cannot be read
+
+
+def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Return the files meant by `paths`, each once: a folder stands for its corpus files, sorted by name.
+
+    A corpus file is known by its suffix; hidden files are none. Raises CorpusError for no paths, a path that
+    does not exist, and a folder without corpus files.
+    """
+    if not paths:
+        raise CorpusError(
+            "no corpus given; name a .jsonl, .csv, .parquet or WordPress .xml file, or a folder"
+        )
+    found = [file for path in paths for file in _files_in(Path(path))]
+    return list({file.resolve(): file for file in reversed(found)}.values())[::-1]
+
+
+def format_of(path: Path) -> str:
+    """Return `jsonl`, `csv`, `parquet` or `wxr`: by suffix, or for an unknown suffix by the first bytes."""
+    head = head_of(path)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
+    return FORMAT_OF_SUFFIX.get(_suffix(path)) or _format_by_content(path, head)
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first 64 KiB of a file, unpacked."""
+    with opened(path) as stream:
+        return stream.read(HEAD_BYTES)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, unpacked when its first bytes are those of gzip or Zstandard.
+
+    Inside the context, whatever the file system and the unpacker raise becomes a CorpusError.
+    """
+    try:
+        with path.open("rb") as stream:
+            kind = _PACKED.get(stream.peek(4)[:4]) or _PACKED.get(stream.peek(2)[:2])
+            yield io.BufferedReader(pa.CompressedInputStream(stream, kind), HEAD_BYTES) if kind else stream
+    except PermissionError:
+        raise CorpusError(f"{path} may not be read by this user; change its owner or mode") from None
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise CorpusError(
+            f"{path} cannot be read ({cause}); is it cut off or damaged? Copy it again"
+        ) from error
+
+
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_PACKED_SUFFIXES = (".gz", ".zst")
+
+
+def _files_in(path: Path) -> list[Path]:
+    try:
+        if path.is_file():
+            return [path]
+        if not path.is_dir():
+            raise CorpusError(f"{path} does not exist, or is no file; check the path")
+        found = sorted(file for file in path.iterdir() if _is_corpus_file(file))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{str(path)!r} cannot be read ({error})") from error
+    if not found:
+        raise CorpusError(
+            f"folder {path} holds no corpus file ({' '.join(FORMAT_OF_SUFFIX)}, also .gz and .zst)"
+        )
+    return found
+
+
+def _is_corpus_file(file: Path) -> bool:
+    return not file.name.startswith(".") and _suffix(file) in FORMAT_OF_SUFFIX and file.is_file()
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    for packed in _PACKED_SUFFIXES:
+        name = name.removesuffix(packed)
+    return Path(name).suffix
+
+
+def _format_by_content(path: Path, head: bytes) -> str:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"<"):
+        return "wxr"
+    if start.startswith(b"{"):
+        return "jsonl"
+    header = start.partition(b"\n")[0].decode(errors="replace").lower()
+    if re.search(r"[,;\t|]", header) and "id" in re.split(r'[,;\t|"]+', header.strip()):
+        return "csv"
+    raise CorpusError(
+        f"{path} is in no format known here: it begins with {start[:40]!r}; "
+        f"give it the suffix of its format ({' '.join(FORMAT_OF_SUFFIX)})"
+    )

@@ -1,0 +1,249 @@
+"""Rows of JSON lines, CSV and Parquet, plain or packed."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.training.readers.fields import COLUMNS
+from recommender.training.readers.files import DELIMITERS, CorpusError, RefusedError, Row, head_of, opened
+
+PARQUET_BATCH_ROWS = 512
+MAX_FIELD_CHARS = 2**31 - 1  # csv's own limit, 131,072 characters, would refuse a long report
+
+
+def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    """Yield the object of each line; blank lines are passed over, a line that holds no object is refused.
+
+    `columns` maps our names to the file's; an object without the file's name is read by ours. Raises
+    CorpusError when the file is one JSON array, or when no object has a mapped name.
+    """
+    if head_of(path).removeprefix(_BOM).lstrip().startswith(b"["):
+        raise CorpusError(f"{path} is one JSON array; write one object a line: jq -c '.[]' {path.name}")
+    unseen = set(columns.values())
+    renamed = tuple(columns.items())
+    with opened(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.isspace():
+                continue
+            try:
+                found = _json_object(line)
+            except RefusedError as error:
+                yield Row(number, refused=error)
+            else:
+                unseen.difference_update(found)
+                yield _layout(tuple(found), renamed).row(number, list(found.values()))
+    if unseen:
+        raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
+
+
+def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    """Yield the records of a CSV file (`.tsv`: tabs between fields) by the line that each begins on.
+
+    Empty fields and NaN are missing. A record with too few or too many fields, with a stray quote or with
+    bytes that are not UTF-8 is refused. Raises CorpusError for a header without the columns we need and for
+    a quote that never closes.
+    """
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    delimiter = "\t" if ".tsv" in path.suffixes else ","
+    with opened(path) as stream, _utf8(stream) as text:
+        records = _csv_records(path, text, delimiter)
+        _, header = next(records, (0, []))
+        if isinstance(header, RefusedError):
+            raise CorpusError(f"{path}: the header cannot be read ({header})")
+        if not header:
+            return
+        names = tuple(name.strip() for name in header)
+        _check_columns(path, names, columns, delimiter)
+        layout = _layout(names, tuple(columns.items()))
+        for number, cells in records:
+            if isinstance(cells, RefusedError):
+                yield Row(number, refused=cells)
+            else:
+                yield layout.row(number, [None if cell in _MISSING else cell for cell in cells])
+
+
+def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    """Yield the records of a Parquet file, a few hundred at a time in memory; unknown columns stay unread.
+
+    Raises CorpusError for a file that is cut off or damaged, or without the columns we need.
+    """
+    with opened(path) as stream, _seekable(stream) as source, _damage_named(path):
+        file = pq.ParquetFile(source, pre_buffer=False)
+        names = tuple(file.schema_arrow.names)
+        _check_columns(path, names, columns)
+        layout = _layout(names, tuple(columns.items()))
+        wanted = [names[place] for place in layout.places.values()]
+        number = 0
+        for batch in file.iter_batches(PARQUET_BATCH_ROWS, columns=wanted):
+            cells_of = {name: _python_values(batch.column(name)) for name in wanted}
+            for at in range(batch.num_rows):
+                number += 1
+                values = {ours: cells_of[names[place]][at] for ours, place in layout.places.items()}
+                yield Row(number, values, layout.unknown)
+
+
+def parquet_row_count(path: Path) -> int:
+    """Return how many records a Parquet file holds, by its footer."""
+    with opened(path) as stream, _seekable(stream) as source, _damage_named(path):
+        return int(pq.ParquetFile(source).metadata.num_rows)
+
+
+_BOM = b"\xef\xbb\xbf"
+_MISSING = frozenset({"", "NaN", "nan"})  # what pandas writes for no value
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where our columns lie among a file's, and which of the file's are none of ours."""
+
+    places: Mapping[str, int]
+    unknown: tuple[str, ...]
+
+    def row(self, number: int, cells: Sequence[Any]) -> Row:
+        return Row(number, {name: cells[place] for name, place in self.places.items()}, self.unknown)
+
+
+@lru_cache(maxsize=256)
+def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...]) -> _Layout:
+    places = {name: place for place, name in enumerate(names) if name in COLUMNS}
+    places |= {ours: names.index(theirs) for ours, theirs in renamed if theirs in names}
+    theirs = {name for _, name in renamed}
+    return _Layout(places, tuple(name for name in names if name not in COLUMNS and name not in theirs))
+
+
+def _check_columns(path: Path, names: Sequence[str], columns: Mapping[str, str], delimiter: str = "") -> None:
+    """Raise CorpusError unless there are an id, a title or a body, and every mapped column."""
+    shown = ", ".join(repr(name) for name in names[:30])
+    for ours, theirs in columns.items():
+        if theirs not in names:
+            raise CorpusError(f"{path} has no column {theirs!r} to take {ours!r} from; its columns: {shown}")
+    if "id" not in names and "id" not in columns:
+        raise CorpusError(f"{path} has no column 'id'; its columns: {shown}; {_cure(names, delimiter)}")
+    if not {"title", "body"} & {*names, *columns}:
+        raise CorpusError(
+            f"{path} has neither a column 'title' nor 'body'; its columns: {shown}; "
+            "map one, such as body=content"
+        )
+
+
+def _cure(names: Sequence[str], delimiter: str) -> str:
+    for other, word in DELIMITERS.items():
+        fields = [name.strip(' "').lower() for name in delimiter.join(names).split(other)]
+        if delimiter and other != delimiter and "id" in fields:
+            wanted = DELIMITERS[delimiter]
+            return f"its fields seem to be separated by {word} ({other!r}); separate them by {wanted}"
+    if delimiter and len(names) == 1:
+        return f"it has one column only: separate its fields by {DELIMITERS[delimiter]}"
+    alike = next((name for name in names if name.lower().strip("_") == "id"), "their_name")
+    return f"map one, such as id={alike}"
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line.removeprefix(_BOM).decode())
+    except UnicodeDecodeError as error:
+        raise RefusedError(
+            "not UTF-8", f"byte {error.start + 1} of the line is {line[error.start]:#04x}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise RefusedError("not JSON", f"{error}: {line[:60]!r}") from None
+    if not isinstance(found, dict):
+        raise RefusedError("no JSON object", f"the line is {line[:60]!r}")
+    return found
+
+
+def _utf8(stream: BinaryIO) -> io.TextIOWrapper:
+    # Bytes that are not UTF-8 become lone surrogates, which UTF-8 never yields: so their row can be told.
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _csv_records(
+    path: Path, text: Iterable[str], delimiter: str
+) -> Iterator[tuple[int, list[str] | RefusedError]]:
+    """Yield each record with its first line's number, the header first; of a broken one what is wrong."""
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    width = 0
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+            if cells is None:
+                return
+            if cells:
+                width = width or len(cells)
+                yield number, _checked_cells(cells, width)
+        except RefusedError as error:
+            yield number, error
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                raise CorpusError(
+                    f"{path}: the quote opened in line {number} or after it is never closed"
+                ) from None
+            yield number, RefusedError("broken CSV", str(error))
+
+
+def _checked_cells(cells: list[str], width: int) -> list[str]:
+    if len(cells) != width:
+        raise RefusedError("broken CSV", f"{len(cells)} fields where the header has {width}")
+    for cell in cells:
+        if not cell.isascii() and (found := _NOT_UTF8.search(cell)):
+            code = ord(found[0]) - 0xDC00
+            raise RefusedError("not UTF-8", f"byte {code:#04x} in {cell[: found.start()][-40:]!r}…")
+    return cells
+
+
+@contextmanager
+def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Give the stream itself, or its unpacked bytes in a temporary file, for Parquet begins at its end."""
+    if isinstance(getattr(stream, "raw", None), io.FileIO):
+        yield stream
+        return
+    with tempfile.TemporaryFile() as unpacked:
+        shutil.copyfileobj(stream, unpacked, 1 << 20)
+        unpacked.seek(0)
+        yield unpacked
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, ValueError) as error:  # ValueError: names in the footer that are no text
+        raise CorpusError(
+            f"{path} is no whole Parquet file ({error}); is it cut off? Copy it again"
+        ) from error
+
+
+def _python_values(column: pa.Array) -> list[Any]:
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    try:
+        return list(column.to_pylist())
+    except _NO_PYTHON_VALUE:
+        return [_python_value(scalar) for scalar in column]
+
+
+def _python_value(scalar: pa.Scalar) -> Any:
+    """Return the value, or what shows it in a message: one bad value must not cost its whole batch."""
+    try:
+        return scalar.as_py()
+    except _NO_PYTHON_VALUE:
+        if pa.types.is_temporal(scalar.type):
+            return f"{scalar.value} {scalar.type}"
+        return bytes(scalar.as_buffer()) if isinstance(scalar, pa.StringScalar) else b"not UTF-8"
+
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_NO_PYTHON_VALUE = (ValueError, OverflowError, KeyError, pa.ArrowException)

@@ -1,0 +1,223 @@
+"""Rows of a WordPress export (WXR): the posts that everybody may read, and nothing else."""
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lxml import etree
+
+from recommender.training.readers.files import CorpusError, RefusedError, Row, head_of, opened
+
+END_BYTES = 1024  # in which the closing tag of a whole export stands
+
+
+def wordpress_rows(path: Path) -> Iterator[Row]:
+    """Yield each item of an export: a published post by its values, any other as skipped, with its kind.
+
+    Kinds are the type of what is no post, `password` for a post that asks for one, else the status: only
+    `publish` is public. The file is read twice, for names of authors and categories and addresses of images
+    may follow the posts that refer to them. Characters that XML forbids are dropped. Raises CorpusError for
+    what is no WordPress export, is cut off or is otherwise not well-formed.
+    """
+    _check_start(path)
+    site = _site(path)
+    for number, item in enumerate(_elements(path, "item"), 1):
+        kind = _kind(item)
+        yield Row(number, skipped=kind) if kind else _row(number, _values(item, site))
+
+
+@dataclass(slots=True)
+class _Site:
+    """What an export says once for all its posts."""
+
+    lang: str = ""
+    author_of: dict[str, str] = field(default_factory=dict)  # display name by login
+    category_of: dict[str, str] = field(default_factory=dict)  # name by term id
+    image_of: dict[str, str] = field(default_factory=dict)  # address by the attachment's post id
+
+
+def _site(path: Path) -> _Site:
+    site = _Site()
+    for element in _elements(path, "item", "author", "category", "term", "language"):
+        match element.tag.rpartition("}")[2]:
+            case "item" if address := _wp(element, "attachment_url"):
+                site.image_of[_wp(element, "post_id")] = address
+            case "author":
+                site.author_of[_wp(element, "author_login")] = _wp(element, "author_display_name")
+            case "category" if term := _wp(element, "term_id"):
+                site.category_of[term] = _wp(element, "cat_name")
+            case "term" if _wp(element, "term_taxonomy") == "category":
+                site.category_of[_wp(element, "term_id")] = _wp(element, "term_name")
+            case "language":
+                site.lang = site.lang or _said(element)
+    return site
+
+
+def _kind(item: Any) -> str:
+    """Return why an item is not public, empty for a post that everybody may read."""
+    post_type, status = _wp(item, "post_type"), _wp(item, "status")
+    if post_type != "post":
+        return post_type or "no type"
+    if status != "publish":
+        return status or "no status"
+    return "password" if _wp(item, "post_password") else ""
+
+
+def _row(number: int, values: dict[str, Any]) -> Row:
+    texts = [text for value in values.values() for text in (value if isinstance(value, list) else [value])]
+    if not any(_LOST in text for text in texts if text):
+        return Row(number, values)
+    return Row(number, refused=RefusedError("not UTF-8", f"post {values['id']} holds bytes that are no text"))
+
+
+def _values(item: Any, site: _Site) -> dict[str, Any]:
+    login = _text(item, _CREATOR)
+    return {
+        "id": _wp(item, "post_id"),
+        "title": _text(item, "title"),
+        "body": _PARAGRAPH_BREAK.sub("<p>", _text(item, _CONTENT)),
+        "url": _text(item, "link"),
+        "categories": _categories(item, site),
+        "tags": _terms(item, "post_tag"),
+        "authors": [site.author_of.get(login) or login],
+        "type": "post",
+        "published_at": _date(item, "post_date"),
+        "updated_at": _date(item, "post_modified"),
+        "lang": site.lang,
+        "image_url": site.image_of.get(_meta(item, "_thumbnail_id")),
+    }
+
+
+def _categories(item: Any, site: _Site) -> list[str]:
+    """Return the post's categories, first the one that Yoast calls primary if the post is still in it."""
+    names = _terms(item, "category")
+    primary = site.category_of.get(_meta(item, "_yoast_wpseo_primary_category"))
+    return [primary, *names] if primary in names else names
+
+
+def _date(item: Any, name: str) -> str | None:
+    """Return a date in GMT, else as the site's clock showed it; a draft's zeros are no date."""
+    gmt, local = _wp(item, f"{name}_gmt"), _wp(item, name)
+    if gmt and not _NO_DATE.match(gmt):
+        return f"{gmt}Z"
+    return local if local and not _NO_DATE.match(local) else None
+
+
+_EXPORT = "wordpress.org/export/"  # in the namespace, with a version behind and http or https before it
+_CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
+_CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
+_NO_DATE = re.compile(r"0000-|-")  # PHP writes the zero date as -0001-11-30, too
+_PARAGRAPH_BREAK = re.compile(r"\r?\n[ \t]*\r?\n\s*")  # which WordPress shows as paragraphs
+_PROLOG = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_UNDECODED = re.compile("[\udc80-\udcff]+")
+_LOST = "\ufdd0"  # stands for bytes that are no text; Unicode promises never to give it a meaning
+_HARMLESS = {"ERR_INVALID_CHAR", "ERR_UNDECLARED_ENTITY", "WAR_UNDECLARED_ENTITY"}
+
+
+class _Characters:
+    """An XML file as UTF-8, without characters that XML forbids; bytes that are no text become `_LOST`."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+        self.end = b""
+
+    def read(self, size: int) -> bytes:
+        """Return the next characters, nothing at the end."""
+        text = ""
+        chunk = b"more"
+        while chunk and not text:
+            chunk = self._stream.read(size)
+            text = _FORBIDDEN.sub("", self._decoder.decode(chunk, final=not chunk))
+        encoded = (text if text.isascii() else _UNDECODED.sub(_LOST, text)).encode()
+        self.end = (self.end + encoded)[-END_BYTES:]
+        return encoded
+
+
+def _elements(path: Path, *names: str) -> Iterator[Any]:
+    """Yield the elements of these local names as they end; an item is forgotten after its turn."""
+    with opened(path) as stream:
+        characters = _Characters(stream, _encoding(path))
+        events = etree.iterparse(
+            characters,
+            tag=[f"{{*}}{name}" for name in names],
+            encoding="utf-8",
+            recover=True,
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=True,
+        )
+        try:
+            for _, element in events:
+                yield element
+                if element.tag == "item":
+                    _forget(element)
+            told = [entry for entry in events.error_log if entry.type_name not in _HARMLESS]
+            faults = [f"line {entry.line}: {entry.message.strip()}" for entry in told]
+        except etree.XMLSyntaxError as error:
+            faults = [str(error)]
+    if faults and b"</rss>" not in characters.end:
+        raise CorpusError(f"{path} is cut off, it has no </rss> at its end ({faults[0]}); export it again")
+    if faults:
+        raise CorpusError(f"{path} is not well-formed XML: {faults[0]}; correct that line or export it again")
+
+
+def _forget(item: Any) -> None:
+    item.clear()
+    while item.getprevious() is not None:
+        del item.getparent()[0]
+
+
+def _check_start(path: Path) -> None:
+    """Raise CorpusError unless the file begins as exports do; so no document type can declare entities."""
+    head = head_of(path).removeprefix(codecs.BOM_UTF8)
+    start = head[_PROLOG.match(head).end() :]  # type: ignore[union-attr]  # it matches the empty text, too
+    if start.startswith(b"<!DOCTYPE"):
+        raise CorpusError(f"{path} declares a document type, which no WordPress export does")
+    if not start.startswith(b"<rss"):
+        raise CorpusError(
+            f"{path} is no WordPress export: it begins with {start[:40]!r}; use Tools > Export > All content"
+        )
+    if _EXPORT.encode() not in start.partition(b">")[0]:
+        raise CorpusError(f"{path} is an RSS feed, but no WordPress export; use Tools > Export > All content")
+
+
+def _encoding(path: Path) -> str:
+    declared = re.search(rb"""<\?xml[^>]*\bencoding=["']([\w.:-]+)""", head_of(path))
+    name = declared[1].decode() if declared else "utf-8"
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=name)
+    except LookupError:
+        raise CorpusError(f"{path} is in the unknown encoding {name!r}; save it as UTF-8") from None
+    return name
+
+
+def _text(element: Any, tag: str) -> str:
+    found = element.find(tag)
+    return "" if found is None else _said(found)
+
+
+def _wp(element: Any, name: str) -> str:
+    """Return the text of WordPress's own child element of this name, empty without one."""
+    children = element.iterchildren(f"{{*}}{name}")
+    return next((_said(child) for child in children if _EXPORT in child.tag), "")
+
+
+def _said(element: Any) -> str:
+    return "".join(element.itertext()).strip()
+
+
+def _terms(item: Any, taxonomy: str) -> list[str]:
+    found = (term for term in item.iterfind("category") if term.get("domain") == taxonomy)
+    return [name for term in found if (name := _said(term))]
+
+
+def _meta(item: Any, key: str) -> str:
+    metas = item.iterchildren("{*}postmeta")
+    return next((_wp(meta, "meta_value") for meta in metas if _wp(meta, "meta_key") == key), "")
