@@ -8,7 +8,7 @@ MODELS ?= models
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve test test-all check bench clean
+.PHONY: help install demo train serve test test-all test-slow check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: install ## run the tests, all but the slow ones
 
 test-all: install ## run all the tests: real servers, kills, full disks, a browser
 	$(BIN)/pytest $(PYTEST)
+
+test-slow: install ## run the slow tests alone
+	$(BIN)/pytest -m slow $(PYTEST)
 
 check: install ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check
