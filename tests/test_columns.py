@@ -1,0 +1,88 @@
+"""Columns give back what was put in, and find it by binary search."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.columns import Choice, Labels, Strings
+
+utf8_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+few_names = st.sampled_from(["", "Law", "law", "Économie", "政治", "a,b", "🗞"])
+
+
+@given(st.lists(utf8_texts))
+def test_strings_come_back_in_order(texts: list[str]) -> None:
+    column = Strings.of(texts)
+
+    assert list(column) == texts
+    assert [column[row] for row in range(len(column))] == texts
+
+
+@given(st.sets(utf8_texts), utf8_texts)
+def test_a_string_is_found_where_a_linear_search_finds_it(texts: set[str], wanted: str) -> None:
+    ordered = sorted(texts, key=str.encode)
+    column = Strings.of(ordered)
+
+    assert [column.find(text) for text in ordered] == list(range(len(ordered)))
+    assert column.find(wanted) == (ordered.index(wanted) if wanted in ordered else None)
+
+
+def test_strings_are_kept_as_utf8_end_to_end() -> None:
+    column = Strings.of(["a", "", "é"])
+
+    assert column.utf8.tobytes() == b"a\xc3\xa9"
+    assert column.offsets.tolist() == [0, 1, 1, 3]
+    assert column.utf8.dtype == np.uint8
+    assert column.offsets.dtype == np.int64
+
+
+def test_a_nul_is_a_character_like_any_other() -> None:
+    column = Strings.of(["a", "a\0", "a\0b"])
+
+    assert list(column) == ["a", "a\0", "a\0b"]
+    assert column.find("a\0") == 1
+
+
+def test_a_lone_surrogate_is_looked_for_in_vain() -> None:
+    assert Strings.of(["a", "b"]).find("\ud800") is None
+
+
+def test_rows_count_from_the_end_as_in_a_list_and_stop_at_its_ends() -> None:
+    column = Strings.of(["a", "b"])
+
+    assert column[-1] == "b"
+    with pytest.raises(IndexError):
+        column[2]
+
+
+def test_a_string_may_be_empty_and_so_may_a_column() -> None:
+    assert Strings.of([""]).find("") == 0
+    assert list(Strings.of([])) == []
+    assert Strings.of([]).find("") is None
+
+
+@given(st.lists(st.lists(few_names, max_size=3)))
+def test_labels_come_back_in_each_rows_own_order(rows: list[list[str]]) -> None:
+    column = Labels.of(rows)
+
+    assert [column[row] for row in range(len(column))] == [tuple(row) for row in rows]
+    assert list(column.names) == sorted({name for row in rows for name in row}, key=str.encode)
+
+
+@given(st.lists(st.lists(few_names, max_size=3)), st.sets(few_names))
+def test_rows_with_a_label_are_those_that_a_loop_finds(rows: list[list[str]], wanted: set[str]) -> None:
+    column = Labels.of(rows)
+    codes = [code for code, name in enumerate(column.names) if name in wanted]
+
+    mask = column.rows_with(codes)
+
+    assert mask.tolist() == [bool(wanted & set(row)) for row in rows]
+
+
+@given(st.lists(st.none() | few_names))
+def test_a_choice_tells_no_name_from_an_empty_one(rows: list[str | None]) -> None:
+    column = Choice.of(rows)
+
+    assert [column[row] for row in range(len(column))] == rows
+    assert column.codes.dtype == np.int32

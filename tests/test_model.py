@@ -1,0 +1,194 @@
+"""What a model answers, against slow and obvious computations."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.article import Article
+from recommender.embedding import Embedding
+from recommender.model import NO_MOMENT, Articles, Model, TopicSpace, from_microseconds, microseconds
+from recommender.training.train import Trained
+
+MAY = datetime(2026, 5, 1, 9, 30, 0, 125, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def model(trained: Trained) -> Model:
+    return trained.model
+
+
+def dense(model: Model, row: int) -> np.ndarray:
+    """The TF-IDF of a row with all its zeros, (n_terms,) float64."""
+    embedding = model.vectors.of(row)
+    values = np.zeros(len(model.vocabulary.terms))
+    values[embedding.columns] = embedding.values
+    return values
+
+
+def titled(article_id: str, **fields: Any) -> Article:
+    return Article(id=article_id, title="A title", **fields)
+
+
+def test_articles_come_back_whole_from_their_columns(sample_articles: list[Article], model: Model) -> None:
+    assert [model.articles.article(row) for row in range(len(model.articles))] == sample_articles
+
+
+def test_an_article_of_empty_fields_comes_back_whole() -> None:
+    bare = Article(id="日本 🗞", body="Only a body.")
+    full = titled("a/related", categories=("Law", "law"), tags=("b", "a"), published_at=MAY, lang="en")
+
+    columns = Articles.of([full, bare])
+
+    assert [columns.article(0), columns.article(1)] == [full, bare]
+
+
+def test_newest_runs_from_the_latest_date_ties_in_row_order_undated_last() -> None:
+    later = MAY + timedelta(microseconds=1)
+    dates = {"a": None, "b": MAY, "c": later, "d": MAY, "e": None}
+
+    columns = Articles.of([titled(name, published_at=date) for name, date in dates.items()])
+
+    assert columns.newest.tolist() == [2, 1, 3, 0, 4]
+
+
+def test_an_article_is_found_by_any_form_of_its_url() -> None:
+    columns = Articles.of(
+        [titled("a"), titled("b", url="https://www.courier.example/Law/one/?utm_source=x#top")]
+    )
+
+    assert columns.find_url("http://courier.example/Law/one") == 1
+    assert columns.find_url("http://courier.example/law/one") is None
+    assert columns.find_url("") is None
+
+
+def test_of_two_articles_with_one_url_the_first_is_found() -> None:
+    columns = Articles.of([titled("a", url="https://x.example/1"), titled("b", url="http://x.example/1/")])
+
+    assert columns.find_url("https://x.example/1") == 0
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_survives_as_microseconds(moment: datetime) -> None:
+    assert from_microseconds(microseconds(moment)) == moment
+
+
+def test_a_missing_date_sorts_before_every_other() -> None:
+    assert from_microseconds(microseconds(None)) is None
+    assert microseconds(datetime.min.replace(tzinfo=UTC)) > NO_MOMENT
+
+
+def test_scores_are_the_weighted_mean_of_both_cosines(model: Model) -> None:
+    query, weight = model.vectors.of(7), model.manifest.recipe.topics.weight
+    latent = model.vectors.latent.astype(np.float64)
+    by_terms = [dense(model, row) @ dense(model, 7) for row in range(len(model.articles))]
+
+    scores = model.scores(query)
+
+    slow = (1 - weight) * np.array(by_terms) + weight * (latent @ latent[7])
+    np.testing.assert_allclose(scores, slow, atol=1e-6)
+    assert scores.dtype == np.float32
+
+
+def test_a_query_without_known_terms_scores_nothing(model: Model) -> None:
+    query = model.embed(Article(id="new", title="xyzzy qwertz"))
+
+    assert not len(query.columns)
+    assert not model.scores(query).any()
+
+
+def test_vectors_by_article_and_by_term_hold_the_same_entries(model: Model) -> None:
+    v = model.vectors
+    rows = np.repeat(np.arange(len(model.articles)), np.diff(v.offsets))
+    columns = np.repeat(np.arange(len(model.vocabulary.terms)), np.diff(v.term_offsets))
+    order = np.lexsort((rows, v.columns))
+
+    assert np.array_equal(rows[order], v.term_rows)
+    assert np.array_equal(v.columns[order], columns)
+    assert np.array_equal(v.values[order], v.term_values)
+
+
+def test_an_article_is_embedded_where_training_put_it(sample_articles: list[Article], model: Model) -> None:
+    for row in range(0, len(sample_articles), 25):
+        embedding, known = model.embed(sample_articles[row]), model.vectors.of(row)
+
+        assert np.array_equal(embedding.columns, known.columns)
+        np.testing.assert_allclose(embedding.values, known.values, atol=1e-6)
+        np.testing.assert_allclose(embedding.latent, known.latent, atol=1e-6)
+
+
+def test_similar_lists_others_best_first_as_the_neighbours_do(model: Model) -> None:
+    rows, scores = model.neighbors.of(3)
+
+    found = model.similar(model.articles.ids[3], k=9)
+
+    assert [article_id for article_id, _ in found] == [model.articles.ids[row] for row in rows[:9]]
+    np.testing.assert_allclose([score for _, score in found], scores[:9], atol=1e-6)
+
+
+def test_similar_takes_an_article_and_leaves_out_its_own_id(
+    sample_articles: list[Article], model: Model
+) -> None:
+    known = sample_articles[3]
+    renamed = replace(known, id="not-in-the-model")
+
+    assert [i for i, _ in model.similar(known)] == [i for i, _ in model.similar(known.id)]
+    assert model.similar(renamed, k=1)[0][0] == known.id
+
+
+def test_equally_similar_articles_come_in_id_order(model: Model) -> None:
+    nothing = Article(id="new", title="xyzzy")
+
+    assert [article_id for article_id, _ in model.similar(nothing, k=3)] == list(model.articles.ids)[:3]
+
+
+def test_similar_gives_all_others_when_fewer_than_asked_for(model: Model) -> None:
+    found = model.similar(model.articles.ids[0], k=10_000)
+
+    assert len(found) == len(model.articles) - 1
+
+
+def test_similar_names_an_id_that_it_does_not_know(model: Model) -> None:
+    with pytest.raises(KeyError, match="no-such-id"):
+        model.similar("no-such-id")
+
+
+def test_topic_shares_add_up_to_one(model: Model) -> None:
+    for latent in model.vectors.latent[::40]:
+        shares = model.topic_space.shares(latent)
+
+        assert shares.sum() == pytest.approx(1, abs=1e-6)
+        assert shares.argmax() == (model.topic_space.centroids @ latent).argmax()
+
+
+def test_an_article_at_a_centroid_belongs_to_its_topic() -> None:
+    space = TopicSpace(np.eye(3, dtype=np.float32))
+
+    assert space.shares(space.centroids[1])[1] > 0.9
+
+
+def test_an_article_without_known_terms_has_no_topic(model: Model) -> None:
+    nowhere = np.zeros_like(model.vectors.latent[0])
+
+    assert not model.topic_space.shares(nowhere).any()
+    assert model.topics_of(nowhere) == []
+
+
+def test_topics_come_largest_share_first_and_not_below_the_least(model: Model) -> None:
+    topics = model.topics_of(model.vectors.latent[0], least=0.01)
+    shares = [share for _, share in topics]
+
+    assert shares == sorted(shares, reverse=True)
+    assert min(shares) >= 0.01
+    assert all(topic in model.manifest.topics for topic, _ in topics)
+
+
+def test_every_embedding_is_of_unit_length(model: Model) -> None:
+    embeddings: list[Embedding] = [model.vectors.of(row) for row in range(len(model.articles))]
+
+    np.testing.assert_allclose([np.linalg.norm(e.values) for e in embeddings], 1, atol=1e-5)
+    np.testing.assert_allclose([np.linalg.norm(e.latent) for e in embeddings], 1, atol=1e-5)
