@@ -81,8 +81,13 @@ def test_impossible_dates_are_shown_with_their_value(lint_of: Any) -> None:
 
 
 def test_empty_and_thin_bodies_are_found(lint_of: Any) -> None:
+    thirty = "word " * 30
     report = lint_of(
-        {"body": ""}, {"body": "x " * 5000 + "Only four words here."}, {}, {"body": " word" * 29}
+        {"body": ""},
+        {"body": "x " * 5000 + "Only four words here."},
+        {"body": thirty},
+        {"body": thirty[5:]},
+        {"body": "x " * 5000 + thirty},
     )
 
     assert places(found(report, "empty body")) == [1]
@@ -97,6 +102,10 @@ def test_bodies_that_differ_in_case_and_space_only_are_duplicates(lint_of: Any) 
 
     assert places(finding) == [3]
     assert finding.examples[0].value == "3: Title 3 (as 1)"
+
+
+def test_empty_bodies_are_no_duplicates_of_each_other(lint_of: Any) -> None:
+    assert [finding.kind for finding in lint_of({"body": ""}, {"body": ""}).findings] == ["empty body"]
 
 
 def test_undated_and_uncategorized_articles_are_found(lint_of: Any) -> None:

@@ -268,7 +268,7 @@ def test_parquet_dates_of_every_type_become_utc_moments(tmp_path: Path) -> None:
     columns = {
         "aware": pa.array([datetime(2024, 7, 1, 10, tzinfo=UTC)], paris),
         "naive": pa.array([moment], pa.timestamp("us")),
-        "nanoseconds": pa.array([moment], pa.timestamp("ns")),
+        "nanoseconds": pa.array([1719828000_000_000_007 + 7200 * 10**9], pa.timestamp("ns")),
     }
     for name, column in columns.items():
         path = parquet(tmp_path / f"{name}.parquet", id=["1"], title=["One"], published_at=column)

@@ -227,8 +227,6 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _python_values(column: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     try:
         return list(column.to_pylist())
     except _NO_PYTHON_VALUE:

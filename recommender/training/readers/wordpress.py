@@ -79,7 +79,7 @@ def _values(item: Any, site: _Site) -> dict[str, Any]:
     return {
         "id": _wp(item, "post_id"),
         "title": _text(item, "title"),
-        "body": _PARAGRAPH_BREAK.sub("<p>", _text(item, _CONTENT)),
+        "body": _text(item, _CONTENT),
         "url": _text(item, "link"),
         "categories": _categories(item, site),
         "tags": _terms(item, "post_tag"),
@@ -111,7 +111,6 @@ _EXPORT = "wordpress.org/export/"  # in the namespace, with a version behind and
 _CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
 _CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
 _NO_DATE = re.compile(r"0000-|-")  # PHP writes the zero date as -0001-11-30, too
-_PARAGRAPH_BREAK = re.compile(r"\r?\n[ \t]*\r?\n\s*")  # which WordPress shows as paragraphs
 _PROLOG = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _UNDECODED = re.compile("[\udc80-\udcff]+")
@@ -158,14 +157,18 @@ def _elements(path: Path, *names: str) -> Iterator[Any]:
                 yield element
                 if element.tag == "item":
                     _forget(element)
-            told = [entry for entry in events.error_log if entry.type_name not in _HARMLESS]
-            faults = [f"line {entry.line}: {entry.message.strip()}" for entry in told]
+            faults = [_told(entry) for entry in events.error_log if entry.type_name not in _HARMLESS]
         except etree.XMLSyntaxError as error:
             faults = [str(error)]
     if faults and b"</rss>" not in characters.end:
         raise CorpusError(f"{path} is cut off, it has no </rss> at its end ({faults[0]}); export it again")
     if faults:
         raise CorpusError(f"{path} is not well-formed XML: {faults[0]}; correct that line or export it again")
+
+
+def _told(entry: Any) -> str:
+    message, _, _ = entry.message.partition("\n")
+    return f"line {entry.line}: {message}"
 
 
 def _forget(item: Any) -> None:
