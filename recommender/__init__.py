@@ -16,7 +16,7 @@ _HOME = {
     "train": "recommender.training.train",
 }
 
-__all__ = list(_HOME)  # noqa: PLE0604 the keys are strings, spelt above
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

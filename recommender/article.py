@@ -37,6 +37,7 @@ class Article:
     image_url: str | None = None
 
     def __post_init__(self) -> None:
+        """Check the id, and that there is something to read."""
         check_id(self.id)
         if not self.title.strip() and not self.body.strip():
             raise InvalidArticleError(f"article {self.id!r} has neither a title nor a body")

@@ -65,7 +65,7 @@ def publish(
 def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> Model:
     """Open the current version, its arrays mapped into memory.
 
-    Every file is checked against its sha256 first; `verify=False` leaves that out where it has just been done.
+    Every file is checked against its sha256 first; `verify=False` leaves out what has just been done.
     Raises ArtifactError, naming the file and the cure, when nothing is published or anything was altered.
     """
     folder = Path(models_dir)
@@ -170,7 +170,7 @@ def _verify(folder: Path, files: Mapping[str, str]) -> None:
     try:
         found = sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
         if found != sorted(files):
-            odd = sorted(set(found) ^ set(files))[0]
+            odd = min(set(found) ^ set(files))
             state = "is missing from" if odd in files else "does not belong to"
             raise ArtifactError(f"{folder / odd} {state} the version: {_cure(folder)}")
         for name, digest in _digests(folder, found).items():
@@ -229,7 +229,9 @@ def _current(folder: Path) -> tuple[str, str]:
     try:
         text = path.read_bytes().decode("ascii", "replace")
     except FileNotFoundError:
-        raise ArtifactError(f"no published model in {folder}; run `make train` or `recommender train`") from None
+        raise ArtifactError(
+            f"no published model in {folder}; run `make train` or `recommender train`"
+        ) from None
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
     pointer = _POINTER.fullmatch(text)

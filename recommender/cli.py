@@ -17,7 +17,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FAILED = 1
 _models_dir = click.option(
-    "--models-dir", default="models", show_default=True, type=click.Path(path_type=Path), help="published versions"
+    "--models-dir",
+    default="models",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="published versions",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="print JSON as HTTP answers it")
 
@@ -46,11 +50,17 @@ def _corpus_options(command: Command) -> Command:
     """Add what `train` and `lint` take to read a corpus."""
     options = (
         click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path)),
-        click.option("--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"),
+        click.option(
+            "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"
+        ),
         click.option("--timezone", default="UTC", show_default=True, help="of dates that name none"),
         click.option("--id-prefix", default="", help="goes before every id"),
         click.option(
-            "--max-bad", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="share of bad rows allowed"
+            "--max-bad",
+            default=0.05,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="share of bad rows allowed",
         ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
@@ -82,8 +92,14 @@ def train(
     bars = Bars(Console(stderr=True))
     began = time.perf_counter()
     with bars.reading() as advance:
-        reading = {"columns": _columns(mapped), "timezone": timezone, "id_prefix": id_prefix, "max_bad": max_bad}
-        read = read_articles(*corpus, progress=advance, **reading)
+        read = read_articles(
+            *corpus,
+            columns=_columns(mapped),
+            timezone=timezone,
+            id_prefix=id_prefix,
+            max_bad=max_bad,
+            progress=advance,
+        )
     seconds = {"reading": time.perf_counter() - began}
     refused = read.report.refused_rows
     trained = fit(read.articles, recipe, refused=refused, threads=threads, progress=bars)
@@ -95,7 +111,13 @@ def train(
     report = read.report
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     summary = training_summary(
-        trained.model, version, report.refused_by_reason, report.fields_refused, report.skipped, seconds, peak_bytes
+        trained.model,
+        version,
+        report.refused_by_reason,
+        report.fields_refused,
+        report.skipped,
+        seconds,
+        peak_bytes,
     )
     Console().print(summary)
 
@@ -136,7 +158,9 @@ def lint(
 @click.option("--models-dir", type=click.Path(path_type=Path), help="published versions  [default: models]")
 @click.option("--host", help="address to listen on  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="[default: 8000]")
-@click.option("--workers", type=click.IntRange(1, 256), help="processes that share the model's memory  [default: 1]")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="processes that share the model's memory  [default: 1]"
+)
 def serve(**given: Any) -> None:
     """Serve the current model over HTTP; options win over RECOMMENDER_… variables."""
     from granian import Granian
@@ -213,7 +237,7 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
 
 @cli.group()
 def models() -> None:
-    """The published versions."""
+    """Look after the published versions."""
 
 
 @models.command("list")

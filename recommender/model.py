@@ -79,7 +79,9 @@ class Articles:
     published: np.ndarray  # (n,) int64, microseconds since 1970, NO_MOMENT where undated
     updated: np.ndarray  # (n,) int64, likewise
     minutes: np.ndarray  # (n,) int32, reading time
-    newest: np.ndarray  # (n,) int32, rows from the newest to the oldest, equal dates in row order, undated last
+    newest: (
+        np.ndarray
+    )  # (n,) int32, rows from the newest to the oldest, equal dates in row order, undated last
     url_keys: Strings  # canonical URLs, sorted by their bytes
     url_rows: np.ndarray  # (n_urls,) int32, the row of each key
 
@@ -171,7 +173,7 @@ class Vectors:
                 query.values.astype(np.float64), lengths
             )
             scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
-        return scores.astype(np.float32)
+        return np.asarray(scores, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class TopicSpace:
             return np.zeros(len(self.centroids), dtype=np.float32)
         cosines = (self.centroids @ latent).astype(np.float64)
         odds = np.exp((cosines - cosines.max()) / _SHARE_TEMPERATURE)
-        return (odds / odds.sum()).astype(np.float32)
+        return np.asarray(odds / odds.sum(), dtype=np.float32)
 
 
 _SHARE_TEMPERATURE = 0.08  # an article right at a centroid gives it some 0.9 of itself

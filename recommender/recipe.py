@@ -30,9 +30,11 @@ class Topics(_Section):
     """The latent space, its weight in the score, and the topics that people read."""
 
     components: Annotated[int, Field(ge=0, le=1000)] = 300  # 0: no latent space
-    max_terms: Annotated[int, Field(ge=1)] = 100_000  # the latent space sees the terms of highest df
-    max_fit_articles: Annotated[int, Field(ge=1)] = 20_000  # and is fitted on so many articles, drawn by seed
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.3  # w: score = (1 - w) cos(terms) + w cos(latent)
+    max_terms: Annotated[int, Field(ge=1, le=100_000)] = (
+        50_000  # the latent space sees the terms of highest df
+    )
+    max_fit_articles: Annotated[int, Field(ge=1)] = 10_000  # and is fitted on so many articles, drawn by seed
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.2  # w: score = (1 - w) cos(terms) + w cos(latent)
     count: Annotated[int, Field(ge=0, le=150)] = 0  # readable topics; 0: by corpus size
 
 

@@ -1,6 +1,6 @@
 """What people see in a terminal: tables, summaries and progress bars."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ class Bars:
         with Progress(*columns, console=self._console) as bars:
             task = bars.add_task(name, total=total or None)
             yield lambda done: bars.advance(task, done)
+            bars.update(task, completed=total)
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[int, int], None]]:
@@ -48,8 +49,7 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return the figures of a task."""
-        speed = task.finished_speed or task.speed
-        rate = f", {speed:,.0f}/s" if speed and task.completed > 1 else ""
+        rate = f", {task.completed / task.elapsed:,.0f}/s" if task.elapsed and task.completed > 1 else ""
         return Text(f"{task.completed:,.0f} {self._unit}{rate}")
 
 
@@ -61,7 +61,8 @@ def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
         date = (item["published_at"] or "")[:10]
         row = str(place), item["title"], item["category"] or "", date, item["source"], score, item["id"]
         table.add_row(*map(escape, row))
-    note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {answer['model']['version']}"
+    model = answer["model"]["version"]
+    note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {model}"
     return Group(Text(heading, style="bold"), table, Text(note, style="dim"))
 
 
@@ -82,7 +83,11 @@ def training_summary(
     facts.add_row("Refused fields", _counted(fields_refused))
     if skipped:
         facts.add_row("Not articles", _counted(skipped))
-    cut = f"; {corpus.articles_cut:,} articles cut, {corpus.characters_cut:,} characters" if corpus.articles_cut else ""
+    cut = (
+        f"; {corpus.articles_cut:,} articles cut, {corpus.characters_cut:,} characters"
+        if corpus.articles_cut
+        else ""
+    )
     facts.add_row("Characters read", f"{corpus.characters_read:,}{cut}")
     facts.add_row("Terms", f"{corpus.terms_kept:,} kept of {corpus.terms_counted:,}")
     facts.add_row("Topics", _topics_told(model))
@@ -92,8 +97,12 @@ def training_summary(
     return facts
 
 
-def lint_table(files: Mapping[str, int], articles: int, findings: Iterable[Any]) -> RenderableType:
+def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any]) -> RenderableType:
     """Return the findings of `lint`, each with its first examples and what to do about it."""
+    told = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
+    heading = Text(f"{articles:,} articles in {told}", style="bold")
+    if not findings:
+        return Group(heading, Text("Nothing to put right."))
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
     table.add_column("Finding")
     table.add_column("Count", justify="right")
@@ -102,8 +111,7 @@ def lint_table(files: Mapping[str, int], articles: int, findings: Iterable[Any])
     for finding in findings:
         examples = "\n".join(_example(example) for example in finding.examples[:3])
         table.add_row(escape(finding.kind), f"{finding.count:,}", escape(examples), escape(finding.advice))
-    told = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
-    return Group(Text(f"{articles:,} articles in {told}", style="bold"), table)
+    return Group(heading, table)
 
 
 def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType:
@@ -128,7 +136,9 @@ def _table(*headings: str) -> Table:
 
 def _counted(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
-    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0])))
+    told = ", ".join(
+        f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0]))
+    )
     return escape(f"{total:,} ({told})") if total else "0"
 
 

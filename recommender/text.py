@@ -34,8 +34,9 @@ UNSPACED_RANGES = (
 # Invisible inside words: soft hyphen, zero-width space and joiners, word joiner, BOM, variation selectors.
 IGNORED = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
 
-# `str.lower` maps these by context or to two characters; one fixed character each keeps folding per character.
-LOWER_FIRST = {0x0130: "i", 0x03A3: "σ", 0x03C2: "σ"}
+# `str.lower` maps these by context or to two characters; with one character each, folding goes by character.
+_SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+LOWER_FIRST = {0x0130: "i", 0x03A3: _SIGMA, 0x03C2: _SIGMA}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def lower(text: str) -> str:
 def words(text: str) -> list[str]:
     """Return the words of a text, folded, in order.
 
-    A word is a run of letters, digits and marks of 2-64 characters; apostrophes and hyphens end it. In scripts
-    without spaces each pair of neighbouring characters is a word, and so is a character that stands alone.
+    A word is a run of 2-64 letters, digits and marks; apostrophes and hyphens end it. In scripts without
+    spaces each pair of neighbouring characters is a word, and so is a character that stands alone.
     """
     folded = fold(text)
     runs = _ASCII_RUNS.findall(folded) if folded.isascii() else _runs(folded)
@@ -120,13 +121,13 @@ def detect_language(text: str) -> str | None:
 def reading_minutes(text: str) -> int:
     """Return how many whole minutes a text takes to read, at least 1."""
     unspaced = sum(len(run) for run in unspaced_runs().findall(text))
-    spaced = len(_runs(unspaced_runs().sub(" ", text))) if unspaced else len(_runs(text))
+    spaced = len((unspaced_runs().sub(" ", text) if unspaced else text).split())
     return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
 
 
 @cache
 def word_runs() -> re.Pattern[str]:
-    """Return a pattern for runs of letters, digits, underscores and the marks that `\\w` lacks."""
+    """Return a pattern for runs of letters, digits, underscores and marks."""
     # Marks beyond the basic plane (a few minority scripts) would make the pattern twenty times slower.
     marks = (chr(code) for code in range(0x300, _ASTRAL) if unicodedata.category(chr(code))[0] == "M")
     return re.compile(f"[\\w{''.join(marks)}]+")
@@ -142,8 +143,9 @@ _MIN_UNSURE_CHARS = 40
 _ASTRAL = 0x10000
 _ASCII_RUNS = re.compile(r"[a-z0-9]+")
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:[a-zA-Z][a-zA-Z0-9]*|#\d+|#[xX][0-9a-fA-F]+);")
-_WP_CAPTION = re.compile(r"\[caption\b[^\]]*\].*?\[/caption\]", re.DOTALL)
-# With attributes or as a closing tag, any name; bare, only WordPress's own: "[sic]" and "[he]" are journalism.
+# Looking no further than the next opening keeps a text of openings alone from taking quadratic time.
+_WP_CAPTION = re.compile(r"\[caption\b[^\]\[]*\](?:(?!\[caption\b).)*?\[/caption\]", re.DOTALL)
+# Any name with attributes or as a closing tag; bare, only WordPress's own: "[sic]" is journalism.
 _SHORTCODE = re.compile(
     r"\[/[a-z][a-z0-9_-]*\]|\[(?:gallery|embed|audio|video|playlist)\s*/?\]"
     r"|\[[a-z][a-z0-9_-]*(?:\s+[a-zA-Z_-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\]]+))+\s*/?\]"
@@ -152,12 +154,17 @@ _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
 _SILENT = frozenset(
-    "audio button canvas datalist dialog figcaption form head iframe math noscript object "
-    "script select style svg template textarea title video".split()
+    (
+        "audio button canvas datalist dialog figcaption form head iframe math noscript object script "
+        "select style svg template textarea title video"
+    ).split()
 )
 _BLOCKS = frozenset(
-    "address article aside blockquote body br caption center dd details div dl dt fieldset figure footer h1 h2 "
-    "h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
+    (
+        "address article aside blockquote body br caption center dd details div dl dt fieldset figure "
+        "footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td tfoot th "
+        "thead tr ul"
+    ).split()
 )
 
 

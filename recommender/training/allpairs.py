@@ -43,7 +43,7 @@ def all_neighbors(
     with threadpool_limits(1, user_api="blas"):  # our own threads divide the rows
         for column_start in range(0, n, tile):
             column_end = min(column_start + tile, n)
-            starts, ends = plan.spans(column_start, column_end)
+            starts, ends = plan.spans(column_end)
             for row_start in range(0, column_start + 1, tile):
                 row_end = min(row_start + tile, n)
                 scores = np.empty((row_end - row_start, column_end - column_start), dtype=np.float32)
@@ -87,7 +87,7 @@ class _Plan:
         dense = np.zeros((n, len(frequent) + vectors.latent.shape[1]), dtype=np.float32)
         dense[:, len(frequent) :] = np.sqrt(weight) * vectors.latent
         columns = vectors.columns.copy()
-        _lift(vectors.offsets, columns, vectors.values, dense_at, np.float32(np.sqrt(1 - weight)), dense)
+        _lift(vectors.offsets, columns, vectors.values, dense_at, (1 - weight) ** 0.5, dense)
         return cls(
             dense=dense,
             offsets=vectors.offsets,
@@ -99,8 +99,8 @@ class _Plan:
             cursor=vectors.term_offsets[:-1].copy(),
         )
 
-    def spans(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return where each term's postings of rows start..end begin and end; tiles come in ascending order."""
+    def spans(self, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where each term's postings from the last tile's end up to row `end` begin and end."""
         starts = self.cursor.copy()
         _advance(self.term_offsets, self.term_rows, end, self.cursor)
         return starts, self.cursor.copy()
@@ -141,7 +141,7 @@ class _Best:
         return cls(np.full((n, keep), NO_ROW, dtype=np.int32), np.full((n, keep), -np.inf))
 
     def take(self, scores: np.ndarray, row_start: int, column_start: int, threads: int) -> None:
-        """Offer the scores of a tile pair to its rows, and to its columns as well unless it is on the diagonal."""
+        """Offer the scores of a tile pair to its rows and, off the diagonal, to its columns."""
 
         def to_rows(start: int, end: int) -> None:
             _offer(scores, start, end, row_start, column_start, self.rows, self.scores)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import numba
@@ -20,7 +21,7 @@ def spread(work: Callable[..., Part], n: int, threads: int, pieces_each: int = 4
     """
     pieces = max(1, min(n, threads * pieces_each))
     edges = [n * piece // pieces for piece in range(pieces + 1)]
-    return run_all(((work, start, end) for start, end in zip(edges, edges[1:], strict=False)), threads)
+    return run_all(((work, start, end) for start, end in pairwise(edges)), threads)
 
 
 def run_all(calls: Iterable[tuple[Any, ...]], threads: int) -> Iterator[Any]:

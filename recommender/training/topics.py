@@ -45,7 +45,7 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, recipe: Topics, seed: int)
 
     The number of components is the recipe's, but at most a quarter of the articles.
     """
-    n, n_terms = rows.shape
+    n = rows.shape[0]
     frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
     count = min(recipe.components, n // 4, len(frequent) - 1)
     if count < 1:
@@ -78,7 +78,9 @@ def fit_topics(latent: np.ndarray, count: int, recipe: Topics, seed: int) -> KMe
         return KMeans(count, n_init=1, max_iter=100, random_state=seed).fit(placed)
 
 
-def name_topics(rows: csr_array, first_topic: np.ndarray, count: int, columns: np.ndarray, terms: Strings) -> list[Topic]:
+def name_topics(
+    rows: csr_array, first_topic: np.ndarray, count: int, columns: np.ndarray, terms: Strings
+) -> list[Topic]:
     """Name each topic by its distinctive terms, no two alike.
 
     `first_topic` is (n,) int, -1 for none; `columns` are the terms that may name a topic.
@@ -93,7 +95,11 @@ def name_topics(rows: csr_array, first_topic: np.ndarray, count: int, columns: n
     taken: set[str] = set()
     topics = []
     for topic in range(count):
-        best = [terms[columns[at]] for at in np.argsort(-telling[topic], kind="stable")[:60] if telling[topic, at] > 0]
+        best = [
+            terms[columns[at]]
+            for at in np.argsort(-telling[topic], kind="stable")[:60]
+            if telling[topic, at] > 0
+        ]
         distinct = _distinct(best)[:_TOPIC_TERMS]
         name, slug = _title(distinct, taken, topic)
         topics.append(Topic(slug=slug, name=name, terms=distinct, articles=int(sizes[topic])))

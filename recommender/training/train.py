@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import joblib
 import numpy as np
@@ -41,13 +42,11 @@ class TrainingError(ValueError):
     """A corpus that no model can be trained on; the message says why."""
 
 
-class Progress:
-    """Is told how far training has come; this one keeps silent."""
+class Progress(Protocol):
+    """Is told how far training has come."""
 
     def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
         """Enter a step of so many units; the function entered is told how many more are done."""
-        del name, total, unit
-        return nullcontext(lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def train(
     recipe = recipe or Recipe()
     ordered = _ordered(articles)
     n, threads = len(ordered), threads or len(os.sched_getaffinity(0))
-    steps = _Steps(progress or Progress())
+    steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
     bounds = _df_bounds(recipe, n)
 
@@ -141,14 +140,15 @@ def train(
 class _Steps:
     """Times the steps, and passes their progress on."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def run(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
         began = time.perf_counter()
-        with self._progress.step(name, total, unit) as advance:
+        told = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
+        with told as advance:
             yield advance
         self.seconds[name] = time.perf_counter() - began
 
@@ -157,7 +157,7 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     ordered = sorted(articles, key=lambda article: article.id.encode())
     if not ordered:
         raise TrainingError("the corpus holds no article")
-    for before, article in zip(ordered, ordered[1:], strict=False):
+    for before, article in pairwise(ordered):
         if before.id == article.id:
             raise TrainingError(f"two articles have the id {article.id!r}")
     return ordered
@@ -179,7 +179,7 @@ def _counted(
     counts = count_terms(articles, rules, *bounds, threads, advance)
     if not len(counts.terms):
         raise TrainingError(
-            f"no term stands in {bounds[0]} to {bounds[1]} of the {len(articles)} articles; is there text in them?"
+            f"no term stands in {bounds[0]} to {bounds[1]} of the {len(articles)} articles; have they text?"
         )
     return counts
 
@@ -200,7 +200,8 @@ def _centroids(clusters: KMeans | None, width: int) -> np.ndarray:
     if clusters is None:
         return np.zeros((0, width), dtype=np.float32)
     centers = clusters.cluster_centers_
-    return (centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
+    return np.asarray(centers / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 def _named(space: TopicSpace, rows: csr_array, latent: np.ndarray, counts: TermCounts) -> list[Topic]:

@@ -1,4 +1,4 @@
-"""TF-IDF with scikit-learn's semantics, from terms counted in bulk; and the estimators that notebooks load."""
+"""TF-IDF with scikit-learn's semantics, from terms counted in bulk; and its estimator for notebooks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
