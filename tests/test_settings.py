@@ -1,0 +1,65 @@
+"""Settings come from the environment, and a wrong one is named."""
+
+from pathlib import Path
+
+import pytest
+
+from recommender.settings import Settings, SettingsError
+
+
+def test_defaults_stand_where_the_environment_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECOMMENDER_PORT", raising=False)
+
+    settings = Settings.read()
+
+    assert (settings.port, settings.max_body_bytes, settings.verify) == (8000, 1024 * 1024, True)
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_MODELS_DIR", "/srv/models")
+    monkeypatch.setenv("RECOMMENDER_VERIFY", "false")
+
+    settings = Settings.read()
+
+    assert settings.models_dir == Path("/srv/models")
+    assert not settings.verify
+
+
+def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_PORT", "9000")
+
+    assert Settings.read(port=9001).port == 9001
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_PORT", "")
+
+    assert Settings.read().port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PORT", "abc", "a whole number from 1 to 65535"),
+        ("PORT", "65536", "a whole number from 1 to 65535"),
+        ("WORKERS", "0", "a whole number from 1 to 256"),
+        ("MAX_BODY_BYTES", "-1", "a whole number from 1 to 1073741824"),
+        ("VERIFY", "perhaps", "true or false"),
+        ("MODEL_RETRY_SECONDS", "nan", "a number from 0 to 3600"),
+        ("STALE_AFTER_HOURS", "0", "a number above 0"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(f"RECOMMENDER_{name}", value)
+
+    with pytest.raises(SettingsError) as refused:
+        Settings.read()
+
+    assert str(refused.value) == f"RECOMMENDER_{name} is {value!r}; allowed: {allowed}"
+
+
+def test_a_setting_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SettingsError, match="RECOMMENDER_PROT is '1'; allowed: no such setting"):
+        Settings.read(prot=1)
