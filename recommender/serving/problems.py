@@ -1,0 +1,85 @@
+"""What went wrong with a request, as `application/problem+json` (RFC 9457) tells it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MAX_SHOWN_CHARS = 100
+
+Place = Literal["query", "path", "body", "header"]
+
+_STATUS_AND_TITLE = {
+    "bad-parameter": (400, "A parameter is wrong"),
+    "bad-body": (400, "The body of the request is wrong"),
+    "bad-request": (400, "The request is not valid HTTP"),
+    "unknown-article": (404, "No such article"),
+    "not-found": (404, "No such address"),
+    "method-not-allowed": (405, "This address does not take that method"),
+    "too-large": (413, "The body of the request is too large"),
+    "unsupported-type": (415, "The content type is not supported"),
+    "internal-error": (500, "The service failed"),
+    "no-model": (503, "No model is open"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One wrong value: where it stood, its name, what it was (cut to 100 characters) and what is allowed."""
+
+    place: Place
+    name: str
+    value: str | None
+    allowed: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the fault as it stands in the answer."""
+        shown = None if self.value is None else self.value[:MAX_SHOWN_CHARS]
+        name = self.name[:MAX_SHOWN_CHARS]
+        return {"in": self.place, "name": name, "value": shown, "allowed": self.allowed}
+
+
+@dataclass(eq=False)
+class Problem(Exception):  # noqa: N818 the RFC's word
+    """A refusal. `kind` is one of the short names that the answer's `type` may hold."""
+
+    kind: str
+    detail: str
+    faults: tuple[Fault, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return _STATUS_AND_TITLE[self.kind][0]
+
+    @property
+    def title(self) -> str:
+        """What every problem of this kind is called."""
+        return _STATUS_AND_TITLE[self.kind][1]
+
+    def as_json(self, request_id: str) -> dict[str, Any]:
+        """Return the answer's body."""
+        return {
+            "type": self.kind,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+            "errors": [fault.as_json() for fault in self.faults],
+        }
+
+
+def bad_parameter(faults: Iterable[Fault]) -> Problem:
+    """Return the refusal of parameters; the detail tells of the first."""
+    return _refusal("bad-parameter", tuple(faults))
+
+
+def bad_body(faults: Iterable[Fault]) -> Problem:
+    """Return the refusal of the fields of a body; the detail tells of the first."""
+    return _refusal("bad-body", tuple(faults))
+
+
+def _refusal(kind: str, faults: tuple[Fault, ...]) -> Problem:
+    first = faults[0].as_json()
+    is_what = "is missing" if first["value"] is None else f"is {first['value']!r}"
+    return Problem(kind, f"{first['name']} {is_what}; allowed: {first['allowed']}", faults)

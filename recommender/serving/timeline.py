@@ -1,0 +1,93 @@
+"""The articles of a model in time: what is public at a moment, and what came before and after what."""
+
+from bisect import bisect_left
+from datetime import datetime
+
+import numpy as np
+
+from recommender.model import NO_MOMENT, Articles, from_microseconds, microseconds
+
+_FIRST_BLOCK = 256
+
+
+class Timeline:
+    """Positions count from the newest article to the oldest; equal dates in id order, undated ones last."""
+
+    def __init__(self, articles: Articles) -> None:
+        self._articles = articles
+        self._rows = articles.newest
+        self._ascending = np.ascontiguousarray(articles.published[articles.newest][::-1])  # (n,) int64
+
+    def future(self, now: datetime) -> int:
+        """Return how many articles are published after `now`: the position of the first public one."""
+        return self._later_than(microseconds(now))
+
+    def is_public(self, row: int, now: datetime) -> bool:
+        """Tell whether the article is published by `now`; an undated one is."""
+        return bool(self._articles.published[row] <= microseconds(now))
+
+    def as_of(self, now: datetime) -> datetime:
+        """Return the moment from which an answer given `now` holds.
+
+        It is the beginning of the minute, or the last publication since then: answers within a minute are
+        equal byte for byte, and no article waits for the next minute to appear.
+        """
+        minute = now.replace(second=0, microsecond=0)
+        first = self.future(now)
+        if first == len(self._rows):
+            return minute
+        newest = from_microseconds(int(self._articles.published[self._rows[first]]))
+        return minute if newest is None else max(minute, newest)
+
+    def next_publication(self, now: datetime) -> datetime | None:
+        """Return when the next article under embargo becomes public, None when there is none."""
+        first = self.future(now)
+        return from_microseconds(int(self._articles.published[self._rows[first - 1]])) if first else None
+
+    def beside(self, row: int, now: datetime) -> tuple[int | None, int | None]:
+        """Return the rows of the next older and the next newer public article; undated ones have no place."""
+        date = int(self._articles.published[row])
+        if date == NO_MOMENT:
+            return None, None
+        at = self._position(date, row, after=False)
+        older = int(self._rows[at + 1]) if at + 1 < len(self._rows) else None
+        if older is not None and self._articles.published[older] == NO_MOMENT:
+            older = None
+        return older, int(self._rows[at - 1]) if at > self.future(now) else None
+
+    def page(
+        self, mask: np.ndarray, limit: int, now: datetime, after: tuple[int, str] | None = None
+    ) -> list[int]:
+        """Return the first `limit` public rows that the mask (n,) admits, newest first.
+
+        `after` is the date in microseconds and the id of an article, which need not exist: the page starts
+        behind its place.
+        """
+        start = self.future(now)
+        if after is not None:
+            start = max(start, self._behind(*after))
+        return self._first(start, mask, limit)
+
+    def _first(self, start: int, mask: np.ndarray, limit: int) -> list[int]:
+        found: list[int] = []
+        size = _FIRST_BLOCK
+        while len(found) < limit and start < len(self._rows):
+            block = self._rows[start : start + size]
+            found += block[mask[block]].tolist()
+            start, size = start + size, 2 * size
+        return found[:limit]
+
+    def _later_than(self, date: int) -> int:
+        return len(self._ascending) - int(np.searchsorted(self._ascending, date, side="right"))
+
+    def _position(self, date: int, row: int, *, after: bool) -> int:
+        """Return where this row stands, or the place behind it, among the articles of its date."""
+        first = self._later_than(date)
+        end = len(self._ascending) - int(np.searchsorted(self._ascending, date, side="left"))
+        return first + int(np.searchsorted(self._rows[first:end], row, side="right" if after else "left"))
+
+    def _behind(self, date: int, article_id: str) -> int:
+        ids, wanted = self._articles.ids, article_id.encode()
+        row = bisect_left(range(len(ids)), wanted, key=ids.bytes_at)
+        exists = row < len(ids) and ids.bytes_at(row) == wanted
+        return self._position(date, row, after=exists)
