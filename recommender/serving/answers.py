@@ -1,0 +1,98 @@
+"""Answers as JSON: articles, lists and the model as every call and the command line show them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from recommender.model import Articles, Manifest, Model, from_microseconds
+from recommender.serving.related import Item, Related, RelatedList
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which model answers, and whether it is older than the settings want it."""
+
+    manifest: Manifest
+    stale: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the `model` of an answer."""
+        trained_at = iso(self.manifest.trained_at)
+        return {"version": self.manifest.version, "trained_at": trained_at, "stale": self.stale}
+
+
+def to_bytes(answer: Any) -> bytes:
+    """Return the answer as compact UTF-8."""
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return a UTC moment as ISO 8601 with `Z`; fractions of a second only where there are any."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def list_answer(articles: Articles, found: RelatedList, standing: Standing) -> dict[str, Any]:
+    """Return a list as the contract has it."""
+    return {
+        "article_id": found.article_id,
+        "as_of": iso(found.as_of),
+        "model": standing.as_json(),
+        "degraded": [],
+        "requested": found.requested,
+        "eligible": found.eligible,
+        "returned": len(found.items),
+        "items": [item_answer(articles, item) for item in found.items],
+    }
+
+
+def item_answer(articles: Articles, item: Item) -> dict[str, Any]:
+    """Return an article as it stands in a list."""
+    score = None if item.score is None else round(item.score, 6)
+    return card(articles, item.row) | {"score": score, "source": item.source}
+
+
+def card(articles: Articles, row: int) -> dict[str, Any]:
+    """Return an article as it stands where nothing is scored: every key is there, absent is null."""
+    return {
+        "id": articles.ids[row],
+        "title": articles.titles[row],
+        "url": articles.urls[row] or None,
+        "category": articles.category[row],
+        "categories": articles.categories[row],
+        "published_at": iso(from_microseconds(int(articles.published[row]))),
+        "image_url": articles.image_urls[row] or None,
+        "reading_minutes": int(articles.minutes[row]),
+        "lang": articles.langs[row],
+        "score": None,
+        "source": None,
+        "trending_rank": None,
+        "also_published_as": None,
+    }
+
+
+def cards(articles: Articles, rows: Iterable[int]) -> list[dict[str, Any]]:
+    """Return several articles as they stand in a list where nothing is scored."""
+    return [card(articles, row) for row in rows]
+
+
+def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
+    """Return all that is known of one article, but for its body."""
+    articles = related.model.articles
+    older, newer = related.timeline.beside(row, now)
+    return card(articles, row) | {
+        "tags": articles.tags[row],
+        "authors": articles.authors[row],
+        "type": articles.types[row],
+        "updated_at": iso(from_microseconds(int(articles.updated[row]))),
+        "topics": topics_answer(related.model, row),
+        "previous": None if older is None else card(articles, older),
+        "next": None if newer is None else card(articles, newer),
+    }
+
+
+def topics_answer(model: Model, row: int) -> list[dict[str, Any]]:
+    """Return the topics of an article, the largest share first."""
+    shares = model.topics_of(model.vectors.latent[row])
+    return [{"slug": topic.slug, "name": topic.name, "share": round(share, 4)} for topic, share in shares]

@@ -1,0 +1,198 @@
+"""The calls under `/v1`: related lists, articles, and what is similar to a text."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+from flask import Flask, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from recommender.article import InvalidArticleError, check_id
+from recommender.model import NO_MOMENT, microseconds
+from recommender.serving.answers import article_answer, cards, list_answer, to_bytes
+from recommender.serving.categories import UnknownCategoryError
+from recommender.serving.desk import Desk
+from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_parameter
+from recommender.serving.related import ListQuery
+from recommender.serving.schemas import (
+    ID_ALLOWED,
+    Address,
+    AddressedRelatedParameters,
+    AnyParameters,
+    NewestParameters,
+    Parameters,
+    RelatedParameters,
+    Text,
+    cursor_behind,
+    read_body,
+    read_query,
+)
+
+MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
+_SHARED = timedelta(seconds=60)  # how long a shared cache keeps an answer
+_REVALIDATING = timedelta(seconds=30)  # and goes on with it while it asks anew
+_CACHED = "public, max-age=0, s-maxage=60, stale-while-revalidate=30, stale-if-error=300"
+_SUFFIX = "/related"
+
+
+class Api:
+    """The public calls. Each view reads its parameters, asks the lists, and renders the answer."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def add_to(self, app: Flask) -> None:
+        """Add the routes."""
+        app.add_url_rule("/v1/related", endpoint="related", view_func=self.related)
+        app.add_url_rule("/v1/article", endpoint="article", view_func=self.article)
+        app.add_url_rule("/v1/articles", endpoint="newest", view_func=self.newest)
+        app.add_url_rule("/v1/articles/<tail:tail>", endpoint="by_path", view_func=self.by_path)
+        app.add_url_rule("/v1/similar", endpoint="similar", view_func=self.similar, methods=["POST"])
+
+    def related(self) -> Response:
+        """Answer the list of the article with this id or URL."""
+        given = _query(AddressedRelatedParameters)
+        return self._list("query", *given.only(), given.query(given.unknown))
+
+    def article(self) -> Response:
+        """Answer the facts of the article with this id or URL."""
+        return self._facts("query", *_query(Address).only())
+
+    def by_path(self, tail: str) -> Response:
+        """Answer the facts of an article, or its list, where the id is one segment of the path.
+
+        WSGI servers decode `%2F`, so a path of several segments may mean an id that holds a slash, and
+        `X/related` both a call and an id: where it might, both addresses are told, and neither answered.
+        """
+        wants_list = tail.endswith(_SUFFIX)
+        article_id = tail.removesuffix(_SUFFIX)
+        if "/" in article_id or (wants_list and self._desk.related.model.articles.ids.find(tail) is not None):
+            raise _many_segments(tail)
+        _check_segment(article_id)
+        if wants_list:
+            given = _query(RelatedParameters)
+            return self._list("path", "id", article_id, given.query(given.unknown))
+        _query(Parameters)
+        return self._facts("path", "id", article_id)
+
+    def newest(self) -> Response:
+        """Answer the public articles page by page, the newest first, equal dates in id order."""
+        given, related, now = _query(NewestParameters), self._desk.related, self._desk.clock()
+        articles = related.model.articles
+        mask = np.ones(len(articles), dtype=bool)
+        if given.category:
+            with _known_categories("query", ListQuery(categories=given.category)):
+                mask = related.categories.rows(given.category)
+        if given.updated_after is not None:
+            changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
+            mask &= changed > microseconds(given.updated_after)
+        rows = related.timeline.page(mask, given.limit + 1, now, given.cursor)
+        shown = rows[: given.limit]
+        more = len(rows) > len(shown)
+        cursor = cursor_behind(int(articles.published[shown[-1]]), articles.ids[shown[-1]]) if more else None
+        return self._cached({"items": cards(articles, shown), "next_cursor": cursor}, now)
+
+    def similar(self) -> Response:
+        """Answer the list of the text in the body."""
+        _query(Parameters)
+        if request.mimetype != "application/json":
+            fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
+            raise Problem("unsupported-type", "send the text as application/json", (fault,))
+        text = read_body(Text, self._body())
+        query, article, related = text.query(), text.article(), self._desk.related
+        with _known_categories("body", query):
+            found = related.like(article, query, self._desk.clock())
+        return _json(list_answer(related.model.articles, found, self._desk.standing()))
+
+    def _body(self) -> bytes:
+        body = request.get_data(cache=False)
+        if len(body) > self._desk.settings.max_body_bytes:
+            raise RequestEntityTooLarge
+        return body
+
+    def _list(self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery) -> Response:
+        related, now = self._desk.related, self._desk.clock()
+        row = self._row(by, value, now)
+        if row is None and query.unknown == "404":
+            raise _unknown(place, by, value)
+        with _known_categories("query", query):
+            if row is None:
+                found = related.recent(query, now, value if by == "id" else None)
+            else:
+                found = related.of(related.model.articles.ids[row], query, now)
+        return self._cached(list_answer(related.model.articles, found, self._desk.standing()), now)
+
+    def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
+        related, now = self._desk.related, self._desk.clock()
+        row = self._row(by, value, now)
+        if row is None:
+            raise _unknown(place, by, value)
+        return self._cached(article_answer(related, row, now), now)
+
+    def _row(self, by: Literal["id", "url"], value: str, now: datetime) -> int | None:
+        if by == "id":
+            return self._desk.related.find(value, now)
+        try:
+            return self._desk.related.find_url(value, now)
+        except ValueError:
+            raise bad_parameter([Fault("query", "url", value, "the address of an article")]) from None
+
+    def _cached(self, answer: dict[str, Any], now: datetime) -> Response:
+        """Answer with an ETag, or 304 to whoever has it; caches forget it when the next embargo ends."""
+        response = _json(answer)
+        response.set_etag(blake2b(response.get_data(), digest_size=16).hexdigest())
+        change = self._desk.related.timeline.next_publication(now)
+        left = None if change is None else change - now
+        if left is None or left >= _SHARED + _REVALIDATING:
+            response.headers["Cache-Control"] = _CACHED
+        else:
+            seconds = int(min(left, _SHARED).total_seconds())
+            response.headers["Cache-Control"] = f"public, max-age=0, s-maxage={seconds}"
+        response.make_conditional(request.environ)
+        return response
+
+
+def _query(schema: type[AnyParameters]) -> AnyParameters:
+    return read_query(schema, request.environ.get("QUERY_STRING", ""))
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(to_bytes(answer), content_type="application/json")
+
+
+def _check_segment(article_id: str) -> None:
+    try:
+        check_id(article_id)
+    except InvalidArticleError:
+        raise bad_parameter([Fault("path", "id", article_id, ID_ALLOWED)]) from None
+
+
+def _many_segments(tail: str) -> Problem:
+    addresses = [f"/v1/article?id={quote(tail, safe='')}"]
+    if tail.endswith(_SUFFIX):
+        addresses.append(f"/v1/related?id={quote(tail.removesuffix(_SUFFIX), safe='')}")
+    detail = f"an id that holds a slash cannot stand in a path; ask {' or '.join(addresses)}"
+    return Problem("not-found", detail, (Fault("path", "id", tail, "one segment of a path"),))
+
+
+def _unknown(place: Place, by: str, value: str) -> Problem:
+    fault = Fault(place, by, value, f"the {by} of a published article")
+    return Problem("unknown-article", f"no article has the {by} {value[:100]!r}", (fault,))
+
+
+@contextmanager
+def _known_categories(place: Place, query: ListQuery) -> Iterator[None]:
+    """Turn an unknown category into the problem that names the parameter, and some that there are."""
+    try:
+        yield
+    except UnknownCategoryError as error:
+        name = "category" if error.name in query.categories else "exclude_category"
+        shown = ", ".join(error.known[:MAX_NAMES_SHOWN])
+        rest = len(error.known) - MAX_NAMES_SHOWN
+        allowed = f"{shown} and {rest} more" if rest > 0 else shown or "none; no article has a category"
+        refused = bad_body if place == "body" else bad_parameter
+        raise refused([Fault(place, name, error.name, allowed)]) from None

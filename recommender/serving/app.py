@@ -1,0 +1,120 @@
+"""The Flask application: its routes, and what holds for every answer."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from recommender.serving.answers import to_bytes
+from recommender.serving.api import Api
+from recommender.serving.demo import Demo
+from recommender.serving.desk import Clock, Desk, utc_now
+from recommender.serving.ops import Ops
+from recommender.serving.problems import Problem
+from recommender.serving.schemas import utf8
+from recommender.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+}
+_KIND_OF_STATUS = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-type",
+}
+
+
+class _Tail(BaseConverter):
+    """The rest of a path as it is, slashes and all."""
+
+    regex = ".*"
+    part_isolating = False
+
+
+def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> Flask:
+    """Return the service as a WSGI application; without settings it reads them from the environment.
+
+    Every path is taken as it comes: no redirects, no merged slashes. Raises SettingsError.
+    """
+    settings = settings or Settings.read()
+    app = Flask(__name__, static_url_path="/demo/static")
+    # One byte above the limit, for werkzeug cuts a body of unstated length where it should refuse it.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 300
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.url_map.converters["tail"] = _Tail
+    desk = Desk(settings, clock)
+    api, demo, ops = Api(desk), Demo(desk), Ops(desk)
+    for part in (api, demo, ops):
+        part.add_to(app)
+    app.before_request(_check_path)
+    app.after_request(_finish)
+    _answer_errors(app, demo.problem_page)
+    return app
+
+
+def _check_path() -> None:
+    """Give the request its id, and refuse a path that routing would mend."""
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    raw = request.environ.get("PATH_INFO", "")
+    utf8(raw, "path", "path")
+    if raw.startswith("//"):
+        raise Problem("not-found", f"there is nothing at {request.path[:100]}")
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    for name, value in _SAFE_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if response.status_code >= 400 or request.method == "POST":  # noqa: PLR2004 the first status of an error
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _answer_errors(app: Flask, page: Callable[[Problem], Response]) -> None:
+    """Answer every refusal and failure in one form; below `/demo` as a page."""
+
+    def answer(problem: Problem) -> Response:
+        if (request.endpoint or "").startswith("demo"):
+            return page(problem)
+        body = to_bytes(problem.as_json(g.request_id))
+        headers: dict[str, Any] = dict(problem.headers)
+        return Response(body, problem.status, headers, content_type="application/problem+json")
+
+    def answer_http(error: HTTPException) -> Response:
+        return answer(_as_problem(error))
+
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, answer_http)
+
+
+def _as_problem(error: HTTPException) -> Problem:
+    """Return what werkzeug or Flask raised as one of our problems."""
+    kind = _KIND_OF_STATUS.get(error.code or 0, "internal-error")
+    allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+    path = request.path[:100]
+    detail = {
+        "not-found": f"there is nothing at {path}",
+        "method-not-allowed": f"{path} takes {allowed}, not {request.method[:20]}",
+        "too-large": f"the body is larger than {(request.max_content_length or 1) - 1} bytes",
+        "bad-request": "the request is incomplete or not valid HTTP",
+        "internal-error": "the service failed; its log tells more under the request_id",
+    }.get(kind, error.description or "")
+    if kind == "internal-error":
+        _log.error("request %s failed", g.request_id, exc_info=getattr(error, "original_exception", None))
+    return Problem(kind, detail, headers={"Allow": allowed} if allowed else {})

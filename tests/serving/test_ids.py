@@ -1,0 +1,93 @@
+"""Every id answers for the right article or is refused, in the query and in the path."""
+
+from urllib.parse import quote, unquote
+
+import pytest
+from flask.testing import FlaskClient
+
+IDS = ["a", "a,b", "%2F", "日本 🗞", "a/related", "https://x/y//z", "/abs"]
+PLAIN = [each for each in IDS if "/" not in each]
+SLASHED = [each for each in IDS if "/" in each]
+
+
+@pytest.mark.parametrize("article_id", IDS)
+def test_an_id_in_the_query_finds_its_article(client: FlaskClient, article_id: str) -> None:
+    encoded = quote(article_id, safe="")
+
+    assert client.get(f"/v1/article?id={encoded}").get_json()["id"] == article_id
+    assert client.get(f"/v1/related?id={encoded}").get_json()["article_id"] == article_id
+
+
+@pytest.mark.parametrize("article_id", [each for each in PLAIN if each != "a"])
+def test_an_id_without_a_slash_may_stand_in_the_path(client: FlaskClient, article_id: str) -> None:
+    encoded = quote(article_id, safe="")
+
+    assert client.get(f"/v1/articles/{encoded}").get_json()["id"] == article_id
+    assert client.get(f"/v1/articles/{encoded}/related").get_json()["article_id"] == article_id
+
+
+@pytest.mark.parametrize("article_id", SLASHED)
+@pytest.mark.parametrize("suffix", ["", "/related"])
+def test_an_id_with_a_slash_in_the_path_is_told_its_address(
+    client: FlaskClient, article_id: str, suffix: str
+) -> None:
+    response = client.get(f"/v1/articles/{quote(article_id, safe='')}{suffix}")
+
+    call = "related" if suffix else "article"
+    assert response.status_code == 404
+    assert f"/v1/{call}?id={quote(article_id, safe='')}" in response.get_json()["detail"]
+
+
+def test_a_path_that_may_mean_two_articles_is_answered_for_neither(client: FlaskClient) -> None:
+    response = client.get("/v1/articles/a/related")
+
+    detail = response.get_json()["detail"]
+    assert response.status_code == 404
+    assert "/v1/article?id=a%2Frelated" in detail
+    assert "/v1/related?id=a" in detail
+
+
+@pytest.mark.parametrize("segment", ["..", ".", "%00", "x" * 513])
+@pytest.mark.parametrize("suffix", ["", "/related"])
+def test_an_id_that_none_can_have_is_refused_by_name(client: FlaskClient, segment: str, suffix: str) -> None:
+    response = client.get(f"/v1/articles/{segment}{suffix}")
+
+    error = response.get_json()["errors"][0]
+    assert response.status_code == 400
+    assert (error["in"], error["name"], error["value"]) == ("path", "id", unquote(segment)[:100])
+
+
+@pytest.mark.parametrize("raw", ["\xff", "\xed\xa0\x80"])
+def test_a_path_that_is_no_utf8_is_refused(client: FlaskClient, raw: str) -> None:
+    response = client.get("/", environ_overrides={"PATH_INFO": f"/v1/articles/{raw}"})
+
+    error = response.get_json()["errors"][0]
+    assert response.status_code == 400
+    assert (error["in"], error["name"], error["allowed"]) == ("path", "path", "UTF-8, percent-encoded")
+
+
+def test_an_empty_id_in_the_path_is_refused(client: FlaskClient) -> None:
+    response = client.get("/v1/articles/")
+
+    assert response.status_code == 400
+    assert response.get_json()["errors"][0] == {
+        "in": "path",
+        "name": "id",
+        "value": "",
+        "allowed": "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/articles/a/", "/v1/articles//a", "/v1/articles/9/related/", "/v1/articles/9//related"]
+)
+def test_slashes_too_many_are_part_of_the_id(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+
+    assert response.status_code == 404
+    assert "?id=" in response.get_json()["detail"]
+
+
+def test_no_path_is_redirected(client: FlaskClient) -> None:
+    for path in ("/demo", "/demo/", "/v1/articles/9", "/v1/articles/9/", "/v1/related/", "/readyz/"):
+        assert client.get(path).status_code not in {301, 302, 307, 308}
