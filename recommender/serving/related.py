@@ -1,5 +1,6 @@
 """Related articles: which articles of a model stand beside one article or text, and in what order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -8,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from recommender.article import Article
-from recommender.embedding import Embedding
 from recommender.model import NO_MOMENT, Model, microseconds
 from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
@@ -69,7 +69,8 @@ class Related:
     """Related lists out of one model.
 
     A list is a ladder: `similar` articles, best first, equal scores in id order; then those of the article's
-    primary category, newest first; then all others, newest first. An article under embargo is nowhere.
+    primary category, its k nearest neighbours first (k as trained), then the newest; then all others, newest
+    first. An article under embargo is nowhere.
     """
 
     def __init__(self, model: Model) -> None:
@@ -100,19 +101,31 @@ class Related:
         articles = self.model.articles
         mask = self._eligible(query, articles.langs[row], now)
         mask[row] = False
-        ranked = self._precomputed(row, query, mask) or self._scored(self.model.vectors.of(row), query, mask)
+        ranked = self._precomputed(row, query, mask)
+        if ranked is None:
+            scores = self.model.scores(self.model.vectors.of(row))
+            ranked = self._scored(scores, self.model.neighbors.of(row)[0], query, mask)
         category = articles.category[row]
         return self._fill(mask, ranked, query, now, article_id=article_id, category=category)
 
     def like(self, article: Article, query: ListQuery, now: datetime) -> RelatedList:
-        """Return the list of a text that need not be in the model; its id excludes nothing."""
+        """Return the list of a text that need not be in the model; its id excludes nothing.
+
+        Without a category it takes that of the article most similar to it, excluded or not. So the text of an
+        article, with that article excluded, gets the article's own list.
+        """
         mask = self._eligible(query, article.lang, now)
-        ranked = self._scored(self.model.embed(article), query, mask)
-        return self._fill(mask, ranked, query, now, category=article.category)
+        scores = self.model.scores(self.model.embed(article))
+        others = np.ones(len(mask), dtype=bool)
+        others[self._rows(query.exclude)] = False
+        near = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
+        category = article.category or self._category_of_nearest(scores)
+        return self._fill(mask, self._scored(scores, near, query, mask), query, now, category=category)
 
     def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
         """Return the newest articles that pass the filters; none with `fallback="none"`."""
-        nothing = _Ranked(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), 0)
+        none = np.empty(0, dtype=np.int32)
+        nothing = _Ranked(none, np.empty(0, dtype=np.float32), 0, none)
         return self._fill(self._eligible(query, None, now), nothing, query, now, article_id=article_id)
 
     def _if_public(self, row: int | None, now: datetime) -> int | None:
@@ -127,9 +140,12 @@ class Related:
         if query.exclude_categories:
             mask &= ~self.categories.rows(query.exclude_categories)
         self._cut_dates(mask, query, now)
-        excluded = (self.model.articles.ids.find(article_id) for article_id in query.exclude)
-        mask[[row for row in excluded if row is not None]] = False
+        mask[self._rows(query.exclude)] = False
         return mask
+
+    def _rows(self, article_ids: Iterable[str]) -> list[int]:
+        found = (self.model.articles.ids.find(article_id) for article_id in article_ids)
+        return [row for row in found if row is not None]
 
     def _find_public(self, future: int, lang: str | None) -> np.ndarray:
         """Return a mask of all articles but the `future` newest; of one language where one is named."""
@@ -161,15 +177,20 @@ class Related:
         # Where even the last neighbour is similar, more may follow that training did not keep.
         complete = len(rows) >= len(mask) - 1 or not similar[-1]
         if complete or (count >= query.limit and query.fallback == "auto"):
-            return _Ranked(rows[admitted], scores[admitted], count)
+            return _Ranked(rows[admitted], scores[admitted], count, rows)
         return None
 
-    def _scored(self, embedding: Embedding, query: ListQuery, mask: np.ndarray) -> "_Ranked":
-        """Rank by scoring the whole corpus."""
-        scores = self.model.scores(embedding)
+    def _scored(self, scores: np.ndarray, near: np.ndarray, query: ListQuery, mask: np.ndarray) -> "_Ranked":
+        """Rank by the scores of the whole corpus."""
         similar = np.flatnonzero(mask & self._is_similar(scores, query))
         best = top_k(scores, query.limit, similar)
-        return _Ranked(best, scores[best], len(similar))
+        return _Ranked(best, scores[best], len(similar), near)
+
+    def _category_of_nearest(self, scores: np.ndarray) -> str | None:
+        nearest = int(np.argmax(scores))
+        return (
+            self.model.articles.category[nearest] if self._is_similar(scores, ListQuery())[nearest] else None
+        )
 
     def _is_similar(self, scores: np.ndarray, query: ListQuery) -> np.ndarray:
         similar: np.ndarray = scores > self.model.manifest.similar_above
@@ -192,13 +213,18 @@ class Related:
         items = [Item(row, "similar", score) for row, score in pairs]
         if query.fallback == "auto" and len(items) < query.limit:
             mask[rows] = False
-            items += self._newest(mask, query.limit - len(items), now, category)
+            items += self._others(mask, ranked.near, query.limit - len(items), now, category)
         return RelatedList(article_id, self.timeline.as_of(now), query.limit, eligible, tuple(items))
 
-    def _newest(self, mask: np.ndarray, limit: int, now: datetime, category: str | None) -> list[Item]:
+    def _others(
+        self, mask: np.ndarray, near: np.ndarray, limit: int, now: datetime, category: str | None
+    ) -> list[Item]:
         same: list[int] = []
         if category is not None and category in self.categories.names:
-            same = self.timeline.page(mask & self.categories.rows([category]), limit, now)
+            in_category = mask & self.categories.rows([category])
+            same = near[in_category[near]][:limit].tolist()
+            in_category[same] = False
+            same += self.timeline.page(in_category, limit - len(same), now)
             mask[same] = False
         rest = self.timeline.page(mask, limit - len(same), now)
         return [Item(row, "same_category") for row in same] + [Item(row, "recent") for row in rest]
@@ -206,8 +232,9 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """The similar articles among the eligible ones: the best, best first, and how many there are in all."""
+    """The similar articles among the eligible ones, best first, and the nearest articles of all."""
 
     rows: np.ndarray  # (m,) int32 or int64
     scores: np.ndarray  # (m,) float32
-    count: int
+    count: int  # of all that are similar and eligible, at least m
+    near: np.ndarray  # (k,) rows, nearest first, eligible or not

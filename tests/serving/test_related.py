@@ -100,7 +100,12 @@ def _slow(
     ]
     if query.fallback == "none":
         return [(each.id, "similar") for each in similar][: query.limit], len(similar)
-    same = [each for each in newest if source.category in {each.category, *each.categories}]
+    others = sorted(
+        (each for each in articles if each.id != source.id),
+        key=lambda each: (-score_of[each.id], each.id.encode()),
+    )
+    near = [each for each in others[: model.neighbors.rows.shape[1]] if each in eligible]
+    same = [each for each in near + newest if source.category in {each.category, *each.categories}]
     same = same if source.category else []
     ladder: dict[str, str] = {}
     for rung, step in (("similar", similar), ("same_category", same), ("recent", newest)):
