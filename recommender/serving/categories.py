@@ -79,7 +79,7 @@ def slug(name: str) -> str:
     return "-".join(_WORDS.findall(_APOSTROPHES.sub("", _key(plain))))
 
 
-_WORDS = re.compile(r"\w+")
+_WORDS = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile("['\u2019]")
 
 

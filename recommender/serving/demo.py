@@ -59,6 +59,7 @@ class Demo:
         app.add_url_rule("/demo/section", endpoint="demo_section", view_func=self.section)
         app.add_url_rule("/demo/search", endpoint="demo_search", view_func=self.search)
         app.jinja_env.filters["day"] = _day
+        app.jinja_env.filters["label"] = _label
         app.jinja_env.tests["crosshead"] = _is_crosshead
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
@@ -185,9 +186,18 @@ def _teaser(articles: Articles, row: int, note: str = "") -> Teaser:
 
 
 def _cut(text: str, chars: int) -> str:
-    """Return the beginning of a text, cut between words."""
+    """Return the beginning of a text, cut between words, with an ellipsis unless a sentence ends there."""
     flat = " ".join(text[: 2 * chars].split())
-    return flat if len(flat) <= chars else f"{flat[:chars].rsplit(' ', 1)[0].rstrip(',;:')}\u2026"
+    if len(flat) <= chars:
+        return flat
+    cut = flat[:chars].rsplit(" ", 1)[0].rstrip(",;:\u2013\u2014 ")
+    return cut if cut.endswith((".", "!", "?")) else f"{cut}\u2026"
+
+
+def _label(category: str) -> str:
+    """Return a category's name as readers expect it, where the export holds `white_house`."""
+    spaced = category.replace("_", " ")
+    return spaced.capitalize() if spaced.islower() else spaced
 
 
 def _is_crosshead(paragraph: str) -> bool:

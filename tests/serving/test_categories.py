@@ -56,6 +56,7 @@ def test_the_largest_category_comes_first() -> None:
         ("Children's Books", "childrens-books"),
         ("AC/DC", "ac-dc"),
         ("国际 新闻", "国际-新闻"),
+        ("white_house", "white-house"),
         ("&", ""),
     ],
 )
