@@ -47,6 +47,10 @@ class Problem(Exception):  # noqa: N818 the RFC's word
     faults: tuple[Fault, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """Return the detail."""
+        return self.detail
+
     @property
     def status(self) -> int:
         """The HTTP status."""
