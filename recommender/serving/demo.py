@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from flask import Flask, Response, render_template, request
 
-from recommender.article import Article
 from recommender.model import Articles, from_microseconds
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
@@ -97,13 +96,12 @@ class Demo:
         return self._page("section.html", section=exact, teasers=teasers, older=older, count=int(mask.sum()))
 
     def search(self) -> Response:
-        """Show the articles that are most like the words of the reader."""
+        """Show the articles that hold the words of the reader."""
         related, words = self._desk.related, request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         teasers: list[Teaser] = []
         if words:
-            query = ListQuery(limit=PER_PAGE, lang=ANY, fallback="none")
-            found = related.like(Article(id="-", title=words), query, self._desk.clock())
-            teasers = _teasers(related.model.articles, found.items)
+            found = related.search(words, PER_PAGE, self._desk.clock())
+            teasers = _teasers(related.model.articles, found)
         return self._page("search.html", words=words, teasers=teasers)
 
     def problem_page(self, problem: Problem) -> Response:

@@ -122,6 +122,13 @@ class Related:
         category = article.category or self._category_of_nearest(scores)
         return self._fill(mask, self._scored(scores, near, query, mask), query, now, category=category)
 
+    def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
+        """Return the public articles that share a term with the words, the highest cosine of terms first."""
+        embedding = self.model.embed(Article(id="-", title=words))
+        scores = self.model.vectors.scores(embedding, weight=0)
+        found = np.flatnonzero(self._public(self.timeline.future(now), None) & (scores > 0))
+        return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
+
     def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
         """Return the newest articles that pass the filters; none with `fallback="none"`."""
         none = np.empty(0, dtype=np.int32)
