@@ -1,0 +1,140 @@
+"""An article embedded by arrays alone lands where scikit-learn's own `transform` puts it."""
+
+import random
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import normalize
+
+from recommender.article import Article
+from recommender.columns import Strings
+from recommender.embedding import Embedding, Vocabulary, unit
+from recommender.text import TermRules, detect_language, plain_text
+from recommender.training.train import Trained
+
+ELSEWHERE = [
+    "Der Stadtrat hat am Donnerstag die neue Brücke über den Fluss beschlossen.",
+    "Le conseil municipal a voté jeudi la réforme du port et des ferries.",
+    "Městská rada ve čtvrtek schválila nový most přes řeku.",
+    "Byrådet vedtog torsdag en ny bro over floden.",
+    "市議会は木曜日、新しい橋の建設を承認した。",
+    "สภาเมืองอนุมัติสะพานใหม่เมื่อวันพฤหัสบดี",
+    "नगर परिषद ने गुरुवार को नए पुल को मंज़ूरी दी।",
+]
+
+
+def shuffled(text: str, seed: int) -> str:
+    words = text.split()
+    random.Random(seed).shuffle(words)  # noqa: S311 repeatable, not secret
+    return " ".join(words)
+
+
+def documents(articles: list[Article]) -> list[dict[str, str]]:
+    """Return 500 texts as a CMS may send them: whole, HTML, titles, shuffled, unknown, empty, foreign."""
+    html = [f"<p>{'</p><p>'.join(a.body.splitlines())}</p><script>x</script>" for a in articles[:80]]
+    return [
+        *({"title": a.title, "body": a.body, "lang": a.lang or ""} for a in articles[:200]),
+        *({"title": f"<b>{a.title}</b>", "body": body} for a, body in zip(articles, html, strict=False)),
+        *({"title": a.title, "body": ""} for a in articles[:80]),
+        *({"title": "", "body": shuffled(a.body, seed)} for seed, a in enumerate(articles[:80])),
+        *({"title": f"Zzyzx {a.title}", "body": f"Qwxv {a.body[:200]} Vvbqj"} for a in articles[:40]),
+        *({"title": "Zzyzx qwxv", "body": "vvbqj " * n} for n in range(3)),
+        *({"title": "the of and", "body": body} for body in ("", ".", "🗞")),
+        *({"title": text, "body": f"<p>{text}</p>"} for text in ELSEWHERE * 2),
+    ]
+
+
+def article_of(document: dict[str, str]) -> Article:
+    """Return a document as the service takes it in."""
+    title, body = plain_text(document["title"]), plain_text(document["body"])
+    lang = document.get("lang") or detect_language(f"{title}\n{body}")
+    return Article(id="sent", title=title, body=body, lang=lang)
+
+
+def dense(embedding: Embedding, n_terms: int) -> np.ndarray:
+    row = np.zeros(n_terms)
+    row[embedding.columns] = embedding.values
+    return row
+
+
+def test_embedding_equals_scikit_learn_on_500_texts(trained: Trained, sample_articles: list[Article]) -> None:
+    sent = documents(sample_articles)
+    fitted = trained.estimators()
+    terms = fitted["vectorizer"].transform(sent)
+    latent = normalize(fitted["svd"].transform(terms[:, fitted["latent_terms"]]))
+
+    ours = [trained.model.embed(article_of(document)) for document in sent]
+
+    assert len(sent) == 500
+    np.testing.assert_allclose(
+        np.array([dense(embedding, terms.shape[1]) for embedding in ours]), terms.toarray(), atol=1e-6
+    )
+    np.testing.assert_allclose(np.array([embedding.latent for embedding in ours]), latent, atol=1e-6)
+
+
+def test_articles_of_the_corpus_land_on_their_stored_vectors(
+    trained: Trained, sample_articles: list[Article]
+) -> None:
+    model = trained.model
+
+    for row, article in enumerate(sample_articles):
+        stored, embedded = model.vectors.of(row), model.embed(article)
+        assert embedded.columns.tolist() == stored.columns.tolist()
+        np.testing.assert_allclose(embedded.values, stored.values, atol=1e-6)
+        np.testing.assert_allclose(embedded.latent, stored.latent, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["Zzyzx qwxv", "the of and", "🗞", "."])
+def test_a_text_without_known_terms_lies_nowhere(trained: Trained, text: str) -> None:
+    embedding = trained.model.embed(Article(id="1", title=text, lang="en"))
+
+    assert len(embedding.columns) == len(embedding.values) == 0
+    assert not embedding.latent.any()
+    assert embedding.latent.shape == (trained.model.vectors.latent.shape[1],)
+
+
+def test_an_embedding_has_the_types_and_lengths_it_says(
+    trained: Trained, sample_articles: list[Article]
+) -> None:
+    embedding = trained.model.embed(sample_articles[0])
+
+    assert embedding.columns.dtype == np.int32
+    assert embedding.values.dtype == embedding.latent.dtype == np.float32
+    assert np.all(np.diff(embedding.columns) > 0)
+    assert np.linalg.norm(embedding.values) == pytest.approx(1, abs=1e-6)
+    assert np.linalg.norm(embedding.latent) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_latent_space_sees_only_its_own_terms() -> None:
+    vocabulary = Vocabulary(
+        terms=Strings.of(["bell", "fen", "tide"]),
+        idf=np.ones(3, dtype=np.float32),
+        latent_terms=np.array([1], dtype=np.int32),
+        components=np.array([[3.0, 4.0]], dtype=np.float32),
+    )
+    rules = TermRules(ngrams=1)
+
+    with_fen = vocabulary.embed(Article(id="1", body="bell fen tide"), rules)
+    without = vocabulary.embed(Article(id="2", body="bell tide"), rules)
+
+    assert with_fen.latent.tolist() == pytest.approx([0.6, 0.8])
+    assert without.latent.tolist() == [0, 0]
+
+
+def test_a_model_without_a_latent_space_embeds_by_terms_alone() -> None:
+    nothing = np.zeros((0, 0), dtype=np.float32)
+    vocabulary = Vocabulary(
+        Strings.of(["tide"]), np.ones(1, dtype=np.float32), np.zeros(0, dtype=np.int32), nothing
+    )
+
+    embedding = vocabulary.embed(Article(id="1", body="the tide"), TermRules())
+
+    assert embedding.values.tolist() == [1]
+    assert embedding.latent.shape == (0,)
+
+
+@pytest.mark.parametrize("vector", [[3.0, 4.0], [1e-200, 0.0], [0.0, 0.0], []])
+def test_unit_is_of_length_one_or_zero(vector: list[float]) -> None:
+    length = np.linalg.norm(unit(np.array(vector)))
+
+    assert length == pytest.approx(1 if any(vector) else 0)

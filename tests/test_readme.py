@@ -1,0 +1,55 @@
+"""The README tells the truth: its recipe, its answer, and its calls."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.recipe import Recipe
+from recommender.serving.app import create_app
+from recommender.settings import Settings
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, holding: str) -> str:
+    """Return the first code block of a language that holds a text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(found for found in blocks if holding in found)
+
+
+@pytest.fixture(scope="module")
+def client(published: Path) -> FlaskClient:
+    return create_app(Settings(models_dir=published)).test_client()
+
+
+def test_the_recipe_shown_is_the_default() -> None:
+    shown = tomllib.loads(block("toml", "title_weight"))
+
+    assert Recipe.model_validate(shown) == Recipe()
+    assert shown == Recipe().model_dump()
+
+
+def test_the_answer_shown_is_the_answer(client: FlaskClient) -> None:
+    shown = json.loads(block("json", "article_id"))
+    address = re.search(r"curl 'http://127.0.0.1:8000([^']+)'", README)
+    assert address
+
+    answer = client.get(address[1]).get_json()
+
+    assert answer["items"][0].pop("score") == pytest.approx(shown["items"][0].pop("score"), abs=1e-5)
+    masked = {"as_of": "", "model": sorted(shown["model"])}
+    assert answer | {"as_of": "", "model": sorted(answer["model"])} == shown | masked
+
+
+def test_every_setting_is_named() -> None:
+    for name in Settings.model_fields:
+        assert f"`RECOMMENDER_{name.upper()}`" in README
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`(?:GET )?(/v1/\w+|/healthz|/readyz)\b", README))))
+def test_every_call_named_exists(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code in {200, 400}
