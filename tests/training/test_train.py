@@ -13,7 +13,7 @@ import pytest
 from recommender.article import Article, InvalidArticleError
 from recommender.artifact import open_current, publish
 from recommender.model import Model
-from recommender.recipe import Recipe, RecipeError
+from recommender.recipe import Recipe
 from recommender.training.train import Progress, Trained, TrainingError, train
 from tests.conftest import NOW
 
@@ -99,6 +99,12 @@ def test_a_topic_counts_the_articles_that_have_it_first(model: Model) -> None:
     assert [topic.articles for topic in model.manifest.topics] == counts.tolist()
 
 
+def test_an_article_without_terms_counts_for_no_topic(sample_articles: list[Article]) -> None:
+    model = train([*sample_articles[:60], Article(id="x", title="To be", lang="en")]).model
+
+    assert sum(topic.articles for topic in model.manifest.topics) == 60
+
+
 def test_stop_words_name_no_topic_and_are_no_terms(model: Model) -> None:
     stopped = set(model.manifest.stop_words["en"])
 
@@ -148,26 +154,6 @@ def test_related_stories_find_each_other() -> None:
 
     assert {article_id for article_id, _ in model.similar("000", k=2)} == {"001", "002"}
     assert {article_id for article_id, _ in model.similar("003", k=2)} == {"004", "005"}
-
-
-def test_the_estimators_put_a_text_where_serving_does(
-    sample_articles: list[Article], trained: Trained
-) -> None:
-    fitted, model = trained.estimators(), trained.model
-    some = [
-        *sample_articles[::10],
-        Article(id="x", title="Xyzzy Ferry", body="naïve CAFÉ \u00ad ferry " * 9, lang="en"),
-    ]
-
-    terms = fitted["vectorizer"].transform(some)
-    latent = fitted["svd"].transform(terms[:, fitted["latent_terms"]])
-
-    for row, article in enumerate(some):
-        embedding = model.embed(article)
-        dense = np.zeros(terms.shape[1])
-        dense[embedding.columns] = embedding.values
-        np.testing.assert_allclose(terms[[row]].toarray()[0], dense, atol=1e-6)
-        np.testing.assert_allclose(latent[row] / np.linalg.norm(latent[row]), embedding.latent, atol=1e-6)
 
 
 def test_progress_is_told_of_every_step_to_its_end() -> None:
@@ -393,55 +379,3 @@ def test_without_a_latent_space_there_are_neighbours_but_no_topics(sample_articl
     assert model.manifest.topics == []
     assert_sound(model)
     assert model.neighbors.scores[:, 0].all()
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("seeds = 1", "seeds = 1: Extra inputs are not permitted"),
-        ("[terms]\nmin_dff = 3", "terms.min_dff = 3: Extra inputs are not permitted"),
-        ("[latent]\nweight = 0.5", "latent = {'weight': 0.5}: Extra inputs are not permitted"),
-        ("[topics]\nweight = 1.5", "topics.weight = 1.5: Input should be less than or equal to 1"),
-        ("[topics]\nweight = nan", "topics.weight = nan: Input should be"),
-        ("[terms]\nngrams = 3", "terms.ngrams = 3: Input should be less than or equal to 2"),
-        ("[terms]\nmax_df = 0", "terms.max_df = 0: Input should be greater than 0"),
-        ("[neighbors]\nk = 0", "neighbors.k = 0: Input should be greater than or equal to 1"),
-        ('[terms]\nngrams = "two"', "terms.ngrams = two: Input should be a valid integer"),
-        ("[terms]\nstop_words = 1", "terms.stop_words = 1: Input should be a valid boolean"),
-        ("terms = 5", "terms = 5: Input should be a valid dictionary"),
-    ],
-)
-def test_a_recipe_with_a_wrong_value_is_refused_by_its_key(tmp_path: Path, text: str, told: str) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_text(text)
-
-    with pytest.raises(RecipeError) as refused:
-        Recipe.from_toml(path)
-
-    assert str(refused.value).startswith(f"{path}: {told}")
-
-
-@pytest.mark.parametrize("content", [b"seed = ", b"seed = 1\nseed = 2", b"\xff\xfe", b"<recipe/>", b"a\0b"])
-def test_a_recipe_that_is_not_toml_is_refused_by_its_file(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_bytes(content)
-
-    with pytest.raises(RecipeError) as refused:
-        Recipe.from_toml(path)
-
-    assert str(refused.value).startswith(f"{path} is not TOML: ")
-
-
-def test_a_recipe_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "none.toml", "No such file or directory"), (tmp_path, "Is a directory")):
-        with pytest.raises(RecipeError) as refused:
-            Recipe.from_toml(path)
-
-        assert str(refused.value) == f"{path}: {reason}"
-
-
-def test_a_recipe_says_only_what_differs_from_the_defaults(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_text("seed = 4\n[terms]\nmax_df = 1\n")
-
-    assert Recipe.from_toml(path) == recipe(seed=4, terms={"max_df": 1.0})
