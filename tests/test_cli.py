@@ -93,6 +93,7 @@ main()
     return in_a_process(sys.executable, "-c", code, *arguments)
 
 
+@pytest.mark.slow
 def test_the_sample_is_trained_published_and_answers_as_a_process(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("recommender")
     sample = str(files("recommender") / "sample" / "articles.jsonl")
