@@ -15,7 +15,7 @@ from recommender.neighbors import Neighbors
 from recommender.training.allpairs import all_neighbors, pair_scores
 from recommender.training.train import Trained
 
-ROWS, TERMS, COMPONENTS, K, WEIGHT = 5_000, 700, 24, 20, 0.3
+ROWS, TERMS, COMPONENTS, K, WEIGHT = 5_000, 400, 24, 20, 0.3
 SETTINGS = [(tile, threads) for tile in (777, 2048, 4096) for threads in (1, 2)]
 
 
@@ -59,7 +59,7 @@ def check_against(scores: np.ndarray, best: np.ndarray, found: Neighbors) -> Non
 
 
 def best_of(scores: np.ndarray, k: int) -> np.ndarray:
-    return -np.sort(-scores, axis=1)[:, :k]
+    return -np.sort(np.partition(-scores, k - 1, axis=1)[:, :k], axis=1)
 
 
 @pytest.mark.parametrize(("tile", "threads"), [(7, 1), (100, 2), (4096, 1), (4096, 2)])
@@ -147,14 +147,11 @@ def test_a_few_exact_twins_come_in_row_order_whatever_the_tile_and_threads(
 
 
 @pytest.mark.xfail(strict=True, reason="only 14 candidates are spared, and single precision misorders twins")
-@pytest.mark.parametrize("size", [40, 300])
-def test_many_exact_twins_come_in_row_order(
-    planted: Planted, found: dict[tuple[int, int], Neighbors], size: int
+def test_many_exact_twins_come_in_row_order_too(
+    planted: Planted, found: dict[tuple[int, int], Neighbors]
 ) -> None:
-    group = next(group for group in planted.twins if len(group) == size)
-
     for neighbors in found.values():
-        check_lowest_taken(group, neighbors.rows)
+        check_lowest_taken(planted.twins[-1], neighbors.rows)
 
 
 def check_lowest_taken(group: np.ndarray, rows: np.ndarray) -> None:
@@ -174,7 +171,7 @@ small = st.integers(1, 9).flatmap(
 
 
 @given(small, st.sampled_from([0.0, 0.25, 1.0]), st.integers(1, 12), st.integers(1, 5), st.integers(1, 2))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_few_rows_are_sorted_as_a_stable_sort_of_all_scores_does(
     rows: tuple[np.ndarray, np.ndarray], weight: float, k: int, tile: int, threads: int
 ) -> None:

@@ -97,7 +97,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
 @example(
     [Article(id="1", title="ΟΔΟΣ οδός", body="İ i\u0307 re\u0301\xads 日本\u200d語 ｶﾞ")], TermRules(), 1, 2, 1
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 def test_bulk_counts_equal_simple_counts(
     articles: list[Article], rules: TermRules, min_df: int, max_df: int, threads: int
 ) -> None:
@@ -159,14 +159,13 @@ def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
     assert counts.offsets.tolist() == [0] * (len(texts) + 1)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
-    ("changed", "min_df", "max_df"),
+    ("changed", "min_df", "max_df", "threads"),
     [
-        ({}, 2, 124),
-        ({}, 1, 248),
-        ({"ngrams": 1, "title_weight": 0}, 3, 40),
-        ({"max_body_chars": 300}, 2, 124),
+        ({}, 2, 124, 1),
+        ({}, 1, 248, 2),
+        ({"ngrams": 1, "title_weight": 0}, 3, 40, 1),
+        ({"max_body_chars": 300}, 2, 124, 2),
     ],
 )
 def test_the_sample_is_counted_as_the_simple_path_counts_it(
@@ -180,10 +179,9 @@ def test_the_sample_is_counted_as_the_simple_path_counts_it(
 
 
 def test_every_character_counts_as_the_simple_path_reads_it() -> None:
-    known = [
-        chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in {"Cn", "Co", "Cs"}
-    ]
-    beside = "".join(f"{char}a{char}{char} " for char in known if not "가" < char < "힣")  # 11,000 alike
+    # From the ideographs on, thousands are alike.
+    known = [chr(code) for code in (*range(0x3400), *range(0x3400, 0x110000, 37))]
+    beside = "".join(f"{char}a{char}{char} " for char in known if unicodedata.category(char)[0] != "C")
     rules = TermRules(ngrams=1, max_body_chars=len(beside))
 
     check_against_the_simple_path([Article(id="1", body=beside)], rules, 1, 1, 1)

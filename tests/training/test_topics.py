@@ -1,5 +1,6 @@
 """Topics: how many, how they are shared, and that their names tell them apart, on a corpus of any size."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def test_topics_of_an_article_come_largest_first(trained: Trained) -> None:
 
 def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
     rows, df = rows_of(trained)
-    recipe = Topics()
+    recipe = Topics(components=30)
 
     one, other = (fit_latent_space(rows, df, recipe, seed=3) for _ in range(2))
     latents = [space.project(rows, threads) for space, threads in ((one, 1), (other, 2), (other, 3))]
@@ -137,7 +138,9 @@ def test_the_latent_space_sees_the_terms_of_highest_df(trained: Trained) -> None
     assert df[space.terms].min() >= np.delete(df, space.terms).max()
 
 
-@pytest.mark.parametrize("changed", [{"max_fit_articles": 60}, {"max_fit_articles": 60, "components": 10}])
+@pytest.mark.parametrize(
+    "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
+)
 def test_a_space_fitted_on_a_sample_places_every_article(trained: Trained, changed: dict[str, Any]) -> None:
     rows, df = rows_of(trained)
     recipe = Topics(**changed)
@@ -181,7 +184,7 @@ def test_fewer_distinct_articles_than_topics_give_none(count: int) -> None:
 def test_a_tiny_corpus_is_trained_with_as_many_topics_as_it_bears(
     sample_articles: list[Article], n: int
 ) -> None:
-    model = train(sample_articles[:n]).model
+    model = train(sample_articles[:n], now=datetime(2026, 1, 1, tzinfo=UTC)).model
 
     assert len(model.manifest.topics) == len(model.topic_space.centroids) <= n // 5
     assert model.topic_space.shares(model.vectors.latent[0]).shape == (len(model.manifest.topics),)

@@ -78,7 +78,7 @@ words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "æ
 
 
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=7), st.integers(0, 3), st.integers(1, 2))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_rows_equal_scikit_learn_on_any_corpus(
     texts: list[tuple[str, str]], title_weight: int, ngrams: int
 ) -> None:
