@@ -419,6 +419,13 @@ def test_an_altered_manifest_of_the_current_version_is_refused_by_name_too(publi
         open_version(published_copy, path.parent.name)
 
 
+def test_a_version_opens_by_its_name_though_current_is_spoilt(published_copy: Path) -> None:
+    version = current_version(published_copy)
+    (published_copy / "CURRENT").write_text("")
+
+    assert open_version(published_copy, version).manifest.version == version
+
+
 def test_folders_that_are_no_versions_are_not_listed(published_copy: Path) -> None:
     (published_copy / ".building-0123").mkdir()
     (published_copy / ".building-0123" / "manifest.json").write_text("{}")
