@@ -31,10 +31,10 @@ serve: install ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
 test: install ## run the tests, all but the slow ones
-	$(BIN)/pytest -m 'not slow' $(PYTEST)
+	$(BIN)/pytest -n auto -m 'not slow' $(PYTEST)
 
 test-all: install ## run all the tests: real servers, kills, full disks, a browser
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest -n auto $(PYTEST)
 
 test-slow: install ## run the slow tests alone
 	$(BIN)/pytest -m slow $(PYTEST)

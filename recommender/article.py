@@ -37,10 +37,26 @@ class Article:
     image_url: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the id, and that there is something to read."""
+        """Check the id, that there is something to read, and that all of it is UTF-8."""
         check_id(self.id)
         if not self.title.strip() and not self.body.strip():
             raise InvalidArticleError(f"article {self.id!r} has neither a title nor a body")
+        lists = (*self.categories, *self.tags, *self.authors)
+        for text in (
+            self.title,
+            self.body,
+            self.url,
+            self.category,
+            self.type,
+            self.lang,
+            self.image_url,
+            *lists,
+        ):
+            _check_utf8(self.id, text or "")
+        try:
+            canonical_url(self.url or "")
+        except InvalidArticleError as error:
+            raise InvalidArticleError(f"article {self.id!r}: {error}") from None
 
 
 def check_id(article_id: str) -> str:
@@ -89,13 +105,26 @@ def canonical_url(url: str) -> str:
     """Return the URL without what does not tell articles apart.
 
     Dropped: scheme, `www.`, default port, fragment, `utm_*` parameters and trailing slashes; the host is
-    lower case. The path keeps its case, and the other parameters their order.
+    lower case. The path keeps its case, and the other parameters their order. Raises InvalidArticleError.
     """
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+        pairs = [
+            (k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not k.startswith("utm_")
+        ]
+        query = f"?{urlencode(pairs)}" if pairs else ""
+    except ValueError:
+        raise InvalidArticleError(f"{url[:100]!r} is not a URL") from None
     host = parts.netloc.lower().removeprefix("www.").removesuffix(":80").removesuffix(":443")
-    pairs = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not k.startswith("utm_")]
-    query = f"?{urlencode(pairs)}" if pairs else ""
     return f"{host}{parts.path.rstrip('/')}{query}"
+
+
+def _check_utf8(article_id: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(0, error.start - 20) : error.start + 20]
+        raise InvalidArticleError(f"article {article_id!r} holds a lone surrogate: {near!r}") from None
 
 
 _YEAR = re.compile(r"\d{4}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from recommender.model import Manifest, Model
 
@@ -29,8 +29,13 @@ CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
 _BUILDING = ".building-"
-_POINTER = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?) ([0-9a-f]{64})\n")
+_VERSION = r"\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?"
+_POINTER = re.compile(rf"({_VERSION}) ([0-9a-f]{{64}})\n")
 _CURE = "run `recommender train` to publish a new version"
+
+
+class _Format(BaseModel):
+    format: int
 
 
 class ArtifactError(RuntimeError):
@@ -75,15 +80,20 @@ def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> M
 
 def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -> Model:
     """Open a version by its name, current or not; raises ArtifactError as `open_current` does."""
-    if version not in versions(models_dir):
-        raise ArtifactError(f"no version {version!r} in {models_dir}; `ls {models_dir}` shows what is there")
-    return _open(Path(models_dir) / version, None, verify=verify)
+    folder = Path(models_dir)
+    if version not in versions(folder):
+        raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` shows what is there")
+    try:
+        current, digest = _current(folder)
+    except ArtifactError:  # a version must open by its name just when CURRENT is missing or spoilt
+        current, digest = "", ""
+    return _open(folder / version, digest if version == current else None, verify=verify)
 
 
 def versions(models_dir: str | Path) -> list[str]:
     """Return the names of the published versions, oldest first."""
     names = (path.parent.name for path in Path(models_dir).glob(f"*/{MANIFEST}"))
-    return sorted(name for name in names if not name.startswith("."))
+    return sorted(name for name in names if re.fullmatch(_VERSION, name))
 
 
 def current_version(models_dir: str | Path) -> str:
@@ -115,8 +125,7 @@ def _write_version(
 ) -> str:
     """Write every file of a version, synced, and return the sha256 of its manifest."""
     for name, array in _arrays(model):
-        with (building / f"{name}.npy").open("xb") as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        _write_array(building / f"{name}.npy", np.ascontiguousarray(array))
     for name, write in extra_files.items():
         write(building / name)
     names = sorted(path.name for path in building.iterdir())
@@ -155,14 +164,15 @@ def _read_manifest(path: Path, digest: str | None) -> Manifest:
     if digest is not None and hashlib.sha256(text).hexdigest() != digest:
         raise ArtifactError(f"{path} is not the file that {CURRENT} names: {_cure(path.parent)}")
     try:
-        manifest = Manifest.model_validate_json(text)
+        # Another format may have other fields, so it is told first.
+        found = _Format.model_validate_json(text).format
+        if found != FORMAT:
+            raise ArtifactError(f"{path} has format {found}, this program reads {FORMAT}: {_CURE}")
+        return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ArtifactError(f"{path}: {where}: {first['msg']}: {_cure(path.parent)}") from error
-    if manifest.format != FORMAT:
-        raise ArtifactError(f"{path} has format {manifest.format}, this program reads {FORMAT}: {_CURE}")
-    return manifest
 
 
 def _verify(folder: Path, files: Mapping[str, str]) -> None:
@@ -259,6 +269,13 @@ def _replace(path: Path, content: bytes) -> None:
     _write_synced(aside, content)
     aside.replace(path)
     _sync_folder(path.parent)
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    with path.open("xb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(array.data)  # not numpy's own `tofile`, which cannot say that the disk is full
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_FAILED = 1
+_FAILED, _WRONG_USE = 1, 2
 _models_dir = click.option(
     "--models-dir",
     default="models",
@@ -37,7 +37,7 @@ def main() -> None:
         sys.exit(_FAILED)
     except _known_errors() as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(_FAILED)
+        sys.exit(_WRONG_USE if type(error).__name__ == "Problem" else _FAILED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

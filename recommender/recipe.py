@@ -48,7 +48,7 @@ class NeighborLists(_Section):
 class Recipe(_Section):
     """Everything that `train` may be told. Unknown keys are refused."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     terms: Terms = Terms()
     topics: Topics = Topics()
     neighbors: NeighborLists = NeighborLists()

@@ -31,13 +31,6 @@ UNSPACED_RANGES = (
     (0x20000, 0x3FFFF),
 )
 
-# Invisible inside words: soft hyphen, zero-width space and joiners, word joiner, BOM, variation selectors.
-IGNORED = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
-
-# `str.lower` maps these by context or to two characters; with one character each, folding goes by character.
-_SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
-LOWER_FIRST = {0x0130: "i", 0x03A3: _SIGMA, 0x03C2: _SIGMA}
-
 
 @dataclass(frozen=True, slots=True)
 class TermRules:
@@ -65,13 +58,14 @@ class TermRules:
 
 
 def fold(text: str) -> str:
-    """Return the text in NFC and lower case, without invisible characters."""
-    return lower(unicodedata.normalize("NFC", text))
+    """Return the text in lower case and NFC, without invisible characters.
 
-
-def lower(text: str) -> str:
-    """Return the text in lower case, without invisible characters: one rule for each character."""
-    return text.translate(_lower_table()).lower()
+    Canonically equal texts fold alike, and so do all forms of sigma, and both forms of the dotted I.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    if _special_characters().search(composed):
+        composed = composed.translate(_special_table())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", composed).lower())
 
 
 def words(text: str) -> list[str]:
@@ -139,16 +133,26 @@ def unspaced_runs() -> re.Pattern[str]:
     return re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSPACED_RANGES)}]+")
 
 
+# Invisible inside words: soft hyphen, zero-width space and joiners, word joiner, BOM, variation selectors.
+_IGNORED = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
+
+# `str.lower` maps these by context, or to two characters.
+_SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+_LOWER_FIRST = {0x0130: "i", 0x03A3: _SIGMA, 0x03C2: _SIGMA}
+
 _MIN_UNSURE_CHARS = 40
 _ASTRAL = 0x10000
 _ASCII_RUNS = re.compile(r"[a-z0-9]+")
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:[a-zA-Z][a-zA-Z0-9]*|#\d+|#[xX][0-9a-fA-F]+);")
 # Looking no further than the next opening keeps a text of openings alone from taking quadratic time.
 _WP_CAPTION = re.compile(r"\[caption\b[^\]\[]*\](?:(?!\[caption\b).)*?\[/caption\]", re.DOTALL)
-# Any name with attributes or as a closing tag; bare, only WordPress's own: "[sic]" is journalism.
+# Any name with attributes or as a closing tag; bare, only WordPress's own: "[sic]" is journalism. Nothing is
+# tried twice, nor read past the next bracket, so that a hostile text takes linear time.
 _SHORTCODE = re.compile(
-    r"\[/[a-z][a-z0-9_-]*\]|\[(?:gallery|embed|audio|video|playlist)\s*/?\]"
-    r"|\[[a-z][a-z0-9_-]*(?:\s+[a-zA-Z_-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\]]+))+\s*/?\]"
+    r"""\[/[a-z][a-z0-9_-]*\]
+    |\[(?:gallery|embed|audio|video|playlist)\s*/?\]
+    |\[[a-z][a-z0-9_-]*+ (?:\s++[a-zA-Z_-]++=(?>"[^"\[\]]*"|'[^'\[\]]*'|[^\s"'\[\]]*))++ \s*+/?\]""",
+    re.VERBOSE,
 )
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
@@ -169,8 +173,13 @@ _BLOCKS = frozenset(
 
 
 @cache
-def _lower_table() -> dict[int, str | None]:
-    return {**LOWER_FIRST, **dict.fromkeys(IGNORED)}
+def _special_table() -> dict[int, str | None]:
+    return {**_LOWER_FIRST, **dict.fromkeys(_IGNORED)}
+
+
+@cache
+def _special_characters() -> re.Pattern[str]:
+    return re.compile(f"[{''.join(map(chr, _special_table()))}]")
 
 
 def _runs(folded: str) -> list[str]:
@@ -206,7 +215,8 @@ def _pieces(node: LexborNode) -> Iterator[str]:
         if isinstance(at, str):
             yield at
         elif at.tag == "-text":
-            yield "\n".join(_SPACES.sub(" ", part) for part in _BLANK_LINES.split(at.text_content or ""))
+            text = _UNPRINTABLE.sub("", at.text_content or "")  # entities may stand for them
+            yield "\n".join(_SPACES.sub(" ", part) for part in _BLANK_LINES.split(text))
         elif at.tag not in _SILENT:
             edge = ["\n"] if at.tag in _BLOCKS else []
             pending += [*edge, *reversed(list(at.iter(include_text=True))), *edge]

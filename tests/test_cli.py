@@ -324,9 +324,6 @@ def test_a_wrong_value_is_named_on_stderr(run: Run, published: Path, arguments: 
     assert len(ended.err.splitlines()) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a value that `schemas` refuses ends with 1, one that click refuses with 2"
-)
 @pytest.mark.parametrize("arguments", [["related", "1001"], ["similar", "--title", "x"]])
 def test_a_wrong_limit_is_wrong_use(run: Run, published: Path, arguments: list[str]) -> None:
     statuses = [

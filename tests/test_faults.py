@@ -192,9 +192,6 @@ def test_a_full_disk_leaves_the_old_version_in_service(
     assert_in_service(full_disk, publish(small.model, full_disk, now=LATER))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="numpy's tofile loses the errno: '308264 requested and 112608 written'"
-)
 def test_a_full_disk_is_called_a_full_disk(full_disk: Path, trained: Trained) -> None:
     assert "No space left on device" in refusal(trained, full_disk)
 

@@ -18,7 +18,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 def block(language: str, holding: str) -> str:
     """Return the first code block of a language that holds a text."""
     blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return next(found for found in blocks if holding in found)
+    return str(next(found for found in blocks if holding in found))
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recommender.model import Vectors
-from recommender.neighbors import NO_ROW, Neighbors
+from recommender.neighbors import NO_ROW, Neighbors, top_k
 from recommender.training.compiled import kernel, spread
 
 TILE = 4096  # rows; a tile pair's scores are 64 MiB
 _DENSE_DF = 0.10  # share of articles above which a term is a dense column
 _SPARE = 14  # candidates kept beyond k, for single precision may misorder near ties
+_MARGIN = 1e-5  # more than single precision can err in a score
 
 
 def all_neighbors(
@@ -30,8 +31,9 @@ def all_neighbors(
     """Return the k best other rows of every row, best first, equal scores in row order.
 
     Scores are those of `Vectors.scores`. Candidates are found in single precision, then scored again in
-    double precision, so neither the tile nor the number of threads shows in the result. `progress` is told
-    the share of all pairs that has just been scored.
+    double precision; a row whose last candidates are too close to call is scored again as a whole. So the
+    result is exact, and neither the tile nor the number of threads shows in it. `progress` is told the share
+    of all pairs that has just been scored.
     """
     n = len(vectors.offsets) - 1
     k = min(k, n - 1)
@@ -51,7 +53,8 @@ def all_neighbors(
                 best.take(scores, row_start, column_start, threads)
                 pairs = scores.size * (1 if row_start == column_start else 2)
                 progress(pairs / n**2)
-    _finish(best, vectors, weight, threads)
+    _rescore(best, vectors, weight, threads)
+    _settle(best, vectors, weight, k, threads)
     return Neighbors(best.rows[:, :k].copy(), best.scores[:, :k].astype(np.float32))
 
 
@@ -157,10 +160,10 @@ class _Best:
             list(spread(to_columns, len(turned), threads, pieces_each=16))
 
 
-def _finish(best: _Best, vectors: Vectors, weight: float, threads: int) -> None:
+def _rescore(best: _Best, vectors: Vectors, weight: float, threads: int) -> None:
     """Score the candidates exactly, round to single precision, and sort: best first, ties in row order."""
 
-    def rescore(start: int, end: int) -> None:
+    def stripe(start: int, end: int) -> None:
         keep = best.rows.shape[1]
         left = np.repeat(np.arange(start, end), keep)
         exact = pair_scores(vectors, weight, left, best.rows[start:end].ravel())
@@ -170,7 +173,28 @@ def _finish(best: _Best, vectors: Vectors, weight: float, threads: int) -> None:
         best.rows[start:end] = np.take_along_axis(rows, order, axis=1)
         best.scores[start:end] = np.take_along_axis(scores, order, axis=1)
 
-    list(spread(rescore, len(best.rows), threads, pieces_each=16))
+    list(spread(stripe, len(best.rows), threads, pieces_each=16))
+
+
+def _settle(best: _Best, vectors: Vectors, weight: float, k: int, threads: int) -> None:
+    """Score the rows again in full whose last spare candidate is as good as the k-th: more may be."""
+    n, keep = best.rows.shape
+    if keep == n - 1:
+        return
+    open_rows = np.flatnonzero(best.scores[:, k - 1] - best.scores[:, keep - 1] < _MARGIN)
+
+    def stripe(start: int, end: int) -> None:
+        scores = np.empty(n)
+        for row in open_rows[start:end]:
+            _score_row(
+                vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight,
+                vectors.term_offsets, vectors.term_rows, vectors.term_values, row, scores,
+            )  # fmt: skip
+            rounded = scores.astype(np.float32)
+            others = top_k(rounded, k, np.delete(np.arange(n), row))
+            best.rows[row, :k], best.scores[row, :k] = others, rounded[others]
+
+    list(spread(stripe, len(open_rows), threads, pieces_each=16))
 
 
 @kernel
@@ -298,3 +322,29 @@ def _score_pairs(
         for component in range(latent.shape[1]):
             space += np.float64(latent[left[pair], component]) * np.float64(latent[right[pair], component])
         scores[pair] = (1.0 - weight) * terms + weight * space
+
+
+@kernel
+def _score_row(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    latent: np.ndarray,
+    weight: float,
+    term_offsets: np.ndarray,
+    term_rows: np.ndarray,
+    term_values: np.ndarray,
+    row: int,
+    scores: np.ndarray,
+) -> None:
+    """Score a row against all, in the order of additions of `_score_pairs`, so that the bits are the same."""
+    scores[:] = 0.0
+    for at in range(offsets[row], offsets[row + 1]):
+        value = np.float64(values[at])
+        for posting in range(term_offsets[columns[at]], term_offsets[columns[at] + 1]):
+            scores[term_rows[posting]] += value * np.float64(term_values[posting])
+    for other in range(len(scores)):
+        space = 0.0
+        for component in range(latent.shape[1]):
+            space += np.float64(latent[row, component]) * np.float64(latent[other, component])
+        scores[other] = (1.0 - weight) * scores[other] + weight * space

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from recommender.text import IGNORED, MAX_WORD_CHARS, MIN_WORD_CHARS, lower, unspaced_runs, word_runs
+from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, unspaced_runs, word_runs
 from recommender.training.compiled import kernel
 
-_SEPARATOR, _WORD, _UNSPACED, _IGNORED = 0, 1, 2, 3
+_SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
 
 
 class Lexicon:
@@ -19,7 +19,7 @@ class Lexicon:
 
     def __init__(self) -> None:
         self._allot(words=1 << 17, chars=1 << 21)
-        self._fold, self._kind = _character_tables()
+        self._kinds = _kinds()
         self._size = np.zeros(2, dtype=np.int64)  # words, characters
 
     def __len__(self) -> int:
@@ -27,7 +27,7 @@ class Lexicon:
         return int(self._size[0])
 
     def scan(self, text: str, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the word numbers of the pieces of a text, and where each piece's words end.
+        """Return the word numbers of the pieces of a folded text, and where each piece's words end.
 
         Piece i is text[bounds[i]:bounds[i + 1]].
         """
@@ -37,7 +37,7 @@ class Lexicon:
         done = 0
         while True:
             done = _scan(
-                codes, bounds, self._fold, self._kind, self._slots, self._hashes, self._letters,
+                codes, bounds, self._kinds, self._slots, self._hashes, self._letters,
                 self._starts, self._size, ids, ends, done,
             )  # fmt: skip
             if done == len(ends):
@@ -73,31 +73,23 @@ class Lexicon:
 
 
 @cache
-def _character_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each code point, its folded form (uint32) and its kind (uint8), as `text.words` sees it."""
+def _kinds() -> np.ndarray:
+    """Return the kind of each code point as `text.words` sees it in folded text, (code points,) uint8."""
     every = "".join(map(chr, range(0x110000)))
-    folded = np.frombuffer(every.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).copy()
-    visible = np.ones(len(folded), dtype=bool)
-    visible[list(IGNORED)] = False
-    lowered = lower(every)
-    folded[visible] = np.frombuffer(lowered.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    kind_of_folded = np.full(len(folded), _SEPARATOR, dtype=np.uint8)
+    kinds = np.full(len(every), _SEPARATOR, dtype=np.uint8)
     for run in word_runs().finditer(every.replace("_", " ")):
-        kind_of_folded[run.start() : run.end()] = _WORD
+        kinds[run.start() : run.end()] = _WORD
     for run in unspaced_runs().finditer(every):
-        inside = kind_of_folded[run.start() : run.end()]
+        inside = kinds[run.start() : run.end()]
         inside[inside == _WORD] = _UNSPACED
-    kind = kind_of_folded[folded]
-    kind[~visible] = _IGNORED
-    return folded, kind
+    return kinds
 
 
 @kernel
 def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
     codes: np.ndarray,
     bounds: np.ndarray,
-    fold: np.ndarray,
-    kind: np.ndarray,
+    kinds: np.ndarray,
     slots: np.ndarray,
     hashes: np.ndarray,
     letters: np.ndarray,
@@ -119,9 +111,7 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
         before = np.uint32(0)  # its last character
         for at in range(bounds[piece], bounds[piece + 1] + 1):
             last = at == bounds[piece + 1]
-            now = _SEPARATOR if last else kind[codes[at]]
-            if now == _IGNORED:
-                continue
+            now = _SEPARATOR if last else kinds[codes[at]]
             if now != _WORD and length > 0:
                 if MIN_WORD_CHARS <= length <= MAX_WORD_CHARS:
                     ids[out] = _number(word, length, slots, hashes, letters, starts, size)
@@ -135,10 +125,10 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
                 run = 0
             if now == _WORD:
                 if length < MAX_WORD_CHARS:
-                    word[length] = fold[codes[at]]
+                    word[length] = codes[at]
                 length += 1
             elif now == _UNSPACED:
-                char = fold[codes[at]]
+                char = codes[at]
                 if run > 0:
                     word[0], word[1] = before, char
                     ids[out] = _number(word, 2, slots, hashes, letters, starts, size)

@@ -1,6 +1,5 @@
 """Count the terms of a whole corpus: the fast twin of `TermRules.terms`, equal to it by test."""
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.columns import Strings
-from recommender.text import TermRules
+from recommender.text import TermRules, fold
 from recommender.training.compiled import kernel, run_all, spread
 from recommender.training.lexicon import Lexicon
 
@@ -84,12 +83,11 @@ def _read(
 
 
 def _blocks(articles: Sequence[Article], max_body_chars: int) -> Iterator[list[str]]:
-    """Yield lists of title, body, title, body, … of a few million characters each, composed."""
+    """Yield lists of title, body, title, body, … of a few million characters each, folded."""
     block: list[str] = []
     size = 0
     for article in articles:
-        body = article.body if len(article.body) <= max_body_chars else article.body[:max_body_chars]
-        block += [unicodedata.normalize("NFC", article.title), unicodedata.normalize("NFC", body)]
+        block += [fold(article.title), fold(article.body[:max_body_chars])]
         size += len(block[-1]) + len(block[-2])
         if size >= _BLOCK_CHARS:
             yield block

@@ -55,7 +55,8 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, recipe: Topics, seed: int)
         drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
         chosen = np.sort(drawn)
     svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
-    svd.fit(rows[chosen][:, frequent])
+    with np.errstate(divide="ignore", invalid="ignore"):  # identical articles have no variance to explain
+        svd.fit(rows[chosen][:, frequent])
     components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
     return LatentSpace(frequent, components, svd)
 
@@ -120,15 +121,15 @@ def _distinct(terms: Sequence[str]) -> list[str]:
 
 def _title(terms: list[str], taken: set[str], number: int) -> tuple[str, str]:
     """Return a name and a slug that no earlier topic has."""
-    for length in range(3, len(terms) + 1):
+    for length in range(min(3, len(terms)), len(terms) + 1):
         name = ", ".join(terms[:length])
-        slug = re.sub(r"\s+", "-", "-".join(terms[: length - 1]))
-        if slug not in taken:
-            taken.add(slug)
-            return name, slug
-    slug = f"topic-{number + 1}"
-    taken.add(slug)
-    return ", ".join(terms) or f"Topic {number + 1}", slug
+        slug = re.sub(r"\s+", "-", "-".join(terms[: max(1, length - 1)]))
+        if name and name not in taken and slug not in taken:
+            break
+    else:
+        name, slug = ", ".join([*terms[:2], str(number + 1)]), f"topic-{number + 1}"
+    taken |= {name, slug}
+    return name, slug
 
 
 @kernel

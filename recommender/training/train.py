@@ -120,18 +120,7 @@ def train(
         facts = _facts(ordered, recipe, counts, refused)
         advance(n)
 
-    manifest = Manifest(
-        format=0,
-        version="",
-        trained_at=now or datetime.now(UTC),
-        recipe=recipe,
-        corpus=facts,
-        similar_above=similar_above,
-        topics=topics,
-        stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
-        libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-        files={},
-    )
+    manifest = _manifest(recipe, now or datetime.now(UTC), facts, similar_above, topics, stop_words)
     vocabulary = Vocabulary(counts.terms, idf, space.terms, space.components)
     model = Model(manifest, columns, vocabulary, vectors, neighbors, topic_space)
     return Trained(model, bounds, space, clusters, steps.seconds)
@@ -242,6 +231,28 @@ def _similar_above(vectors: Vectors, weight: float, recipe: Recipe) -> float:
     right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
     scores = pair_scores(vectors, weight, left, right)
     return float(np.float32(max(np.percentile(scores, percentile), 0.0)))
+
+
+def _manifest(
+    recipe: Recipe,
+    trained_at: datetime,
+    facts: CorpusFacts,
+    similar_above: float,
+    topics: list[Topic],
+    stop_words: dict[str, frozenset[str]],
+) -> Manifest:
+    return Manifest(
+        format=0,
+        version="",
+        trained_at=trained_at,
+        recipe=recipe,
+        corpus=facts,
+        similar_above=similar_above,
+        topics=topics,
+        stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
+        libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        files={},
+    )
 
 
 def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refused: int) -> CorpusFacts:

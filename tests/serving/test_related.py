@@ -247,7 +247,7 @@ def test_a_search_finds_every_public_article_with_the_word(related: Related) -> 
     found = related.search("Harbour!", 50, NOW)
 
     assert {articles.ids[item.row] for item in found} == holding
-    assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
+    assert [item.score for item in found] == sorted((item.score or 0 for item in found), reverse=True)
 
 
 def test_a_search_for_words_that_no_article_holds_finds_nothing(related: Related) -> None:

@@ -146,7 +146,6 @@ def test_a_few_exact_twins_come_in_row_order_whatever_the_tile_and_threads(
             check_lowest_taken(group, found[setting].rows)
 
 
-@pytest.mark.xfail(strict=True, reason="only 14 candidates are spared, and single precision misorders twins")
 def test_many_exact_twins_come_in_row_order_too(
     planted: Planted, found: dict[tuple[int, int], Neighbors]
 ) -> None:

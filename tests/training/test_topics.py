@@ -190,7 +190,6 @@ def test_a_tiny_corpus_is_trained_with_as_many_topics_as_it_bears(
     assert model.topic_space.shares(model.vectors.latent[0]).shape == (len(model.manifest.topics),)
 
 
-@pytest.mark.xfail(strict=True, reason="TruncatedSVD divides by the variance, which is zero")
 def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
     rows = csr_array(np.ones((8, 3), dtype=np.float32))
 
@@ -225,9 +224,6 @@ def test_slugs_are_unique_however_alike_the_topics_are(inside: list[list[float]]
     assert len({topic.slug for topic in topics}) == len(topics)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a topic of too few terms takes them for its name, whoever else has it"
-)
 @pytest.mark.parametrize("weights", [[1.0, 0.5], [1.0, 0.9, 0.8, 0.7]])
 def test_names_are_unique_however_alike_the_topics_are(weights: list[float]) -> None:
     topics = named([weights] * 5, ["bell", "fen", "mill", "tide"][: len(weights)])

@@ -250,7 +250,6 @@ def test_an_odd_corpus_trains_publishes_and_opens(articles: list[Article], tmp_p
     assert_sound(opened)
 
 
-@pytest.mark.xfail(strict=True, reason="scikit-learn divides by their variance, which is none, and warns")
 def test_a_few_identical_articles_are_each_others_neighbours_without_a_warning() -> None:
     model = train(stories(*[FERRIES[0]] * 8)).model
 
@@ -298,7 +297,6 @@ def test_a_nul_ends_a_word() -> None:
     assert terms_of(model, "000") == {"har", "bour", "ferry"}
 
 
-@pytest.mark.xfail(strict=True, reason="Article takes them; Strings.of then fails with UnicodeEncodeError")
 @pytest.mark.parametrize("field", ["title", "body", "category", "url", "type", "lang"])
 def test_a_lone_surrogate_is_refused_by_the_id_of_its_article(field: str) -> None:
     fields = {"title": "Harbour ferry", field: "ferry \ud800"}
@@ -307,9 +305,6 @@ def test_a_lone_surrogate_is_refused_by_the_id_of_its_article(field: str) -> Non
         train([*stories(*FERRIES), Article(id="007", **fields)])  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Article takes it; Articles.of then fails with a bare 'Invalid IPv6 URL'"
-)
 def test_a_url_that_is_none_is_refused_by_the_id_of_its_article() -> None:
     with pytest.raises((InvalidArticleError, TrainingError), match="'007'"):
         train([*stories(*FERRIES), Article(id="007", title="Harbour", url="http://[half/")])
