@@ -168,7 +168,8 @@ def _counted(
     counts = count_terms(articles, rules, *bounds, threads, advance)
     if not len(counts.terms):
         raise TrainingError(
-            f"no term stands in {bounds[0]} to {bounds[1]} of the {len(articles)} articles; have they text?"
+            f"no term stands in {bounds[0]} to {bounds[1]} of the {len(articles)} articles: "
+            "is there text in them, and do the recipe's terms.min_df and terms.max_df suit them?"
         )
     return counts
 
