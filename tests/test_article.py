@@ -68,6 +68,27 @@ def test_an_article_needs_a_title_or_a_body(title: str, body: str) -> None:
         Article(id="7", title=title, body=body)
 
 
+@pytest.mark.parametrize("field", ["title", "body", "url", "category", "type", "lang", "image_url"])
+def test_a_lone_surrogate_is_refused_in_every_text(field: str) -> None:
+    texts = {"title": "A title", field: "https://news.example/a\ud800b"}
+
+    with pytest.raises(InvalidArticleError, match="article '7' holds a lone surrogate"):
+        Article(id="7", **texts)  # type: ignore[arg-type]  # the fields named are all texts
+
+
+@pytest.mark.parametrize("field", ["categories", "tags", "authors"])
+def test_a_lone_surrogate_is_refused_in_every_list(field: str) -> None:
+    lists = {field: ("Politics", "La\udfffw")}
+
+    with pytest.raises(InvalidArticleError, match="article '7' holds a lone surrogate"):
+        Article(id="7", title="A title", **lists)  # type: ignore[arg-type]  # the fields named are all lists
+
+
+def test_a_broken_url_is_refused_by_the_id_of_its_article() -> None:
+    with pytest.raises(InvalidArticleError, match=r"article '7': 'http://\[' is not a URL"):
+        Article(id="7", title="A title", url="http://[")
+
+
 def test_a_title_or_a_body_alone_is_enough() -> None:
     assert Article(id="1", title="A title").body == ""
     assert Article(id="1", body="A body").title == ""

@@ -339,13 +339,7 @@ def plant(file: Path, code: str) -> None:
         source.write(f"\n\n{code}\n")
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        *RULES,
-    ],
-    ids=lambda rule: rule.__name__,
-)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_package_keeps_the_rule_that(rule: Rule, package: Package) -> None:
     assert list(rule(package)) == []
 

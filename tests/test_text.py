@@ -132,8 +132,23 @@ def test_a_word_is_measured_after_composition_and_without_the_invisible() -> Non
 
 
 @given(texts)
-def test_composed_and_decomposed_text_has_the_same_words(text: str) -> None:
-    assert words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
+def test_composed_and_decomposed_text_folds_alike(text: str) -> None:
+    folded = fold(text)
+
+    assert fold(unicodedata.normalize("NFD", text)) == fold(unicodedata.normalize("NFC", text)) == folded
+    assert unicodedata.is_normalized("NFC", folded)
+
+
+@given(texts)
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@given(texts)
+def test_the_words_of_words_are_themselves(text: str) -> None:
+    found = words(text)
+
+    assert words(" ".join(found)) == found
 
 
 @given(texts)

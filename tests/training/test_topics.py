@@ -218,14 +218,8 @@ def test_a_name_repeats_no_word() -> None:
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=4, max_size=4), min_size=1, max_size=12))
 @settings(deadline=None)
-def test_slugs_are_unique_however_alike_the_topics_are(inside: list[list[float]]) -> None:
+def test_names_and_slugs_are_unique_however_alike_the_topics_are(inside: list[list[float]]) -> None:
     topics = named(inside, ["a b", "b", "cd", "ef"])
 
-    assert len({topic.slug for topic in topics}) == len(topics)
-
-
-@pytest.mark.parametrize("weights", [[1.0, 0.5], [1.0, 0.9, 0.8, 0.7]])
-def test_names_are_unique_however_alike_the_topics_are(weights: list[float]) -> None:
-    topics = named([weights] * 5, ["bell", "fen", "mill", "tide"][: len(weights)])
-
-    assert len({topic.name for topic in topics}) == len(topics)
+    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == len(topics)
+    assert all(topic.name and topic.slug for topic in topics)
