@@ -276,8 +276,9 @@ def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any])
     from recommender.terminal import list_table
 
     model = open_current(models_dir)
-    found = ask(Related(model), datetime.now(UTC))
-    answer = list_answer(model.articles, found, Standing(model.manifest))
+    lists = Related(model)
+    found = ask(lists, datetime.now(UTC))
+    answer = list_answer(lists, found, Standing(model.manifest))
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
 from recommender.embedding import Embedding, Vocabulary
-from recommender.neighbors import Neighbors, top_k
+from recommender.neighbors import Copies, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
 
@@ -206,6 +206,7 @@ class Model:
     vocabulary: Vocabulary
     vectors: Vectors
     neighbors: Neighbors
+    copies: Copies
     topic_space: TopicSpace
 
     @cached_property

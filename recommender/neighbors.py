@@ -1,6 +1,7 @@
 """Nearest neighbours: the best rows out of scores, and the lists computed at training."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,29 @@ class Neighbors:
         """Return the rows and the scores of one article's neighbours, without the filling."""
         filled = int(np.count_nonzero(self.rows[row] != NO_ROW))
         return self.rows[row, :filled], self.scores[row, :filled]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which articles are near-duplicates of each other: wire copies, republished and corrected bodies."""
+
+    first: np.ndarray  # (n,) int32, the lowest row among an article's copies; its own where it has none
+
+    @cached_property
+    def grouped(self) -> np.ndarray:
+        """The rows that have copies, (m,) int64, those of a group together and ascending."""
+        rows = np.flatnonzero(np.bincount(self.first)[self.first] > 1)
+        return rows[np.argsort(self.first[rows], kind="stable")]
+
+    def of(self, row: int) -> list[int]:
+        """Return the copies of a row, ascending, without itself."""
+        own = self.first[row]
+        start, end = np.searchsorted(self._groups, [own, own + 1])
+        return [copy for copy in self.grouped[start:end].tolist() if copy != row]
+
+    @cached_property
+    def _groups(self) -> np.ndarray:
+        return np.asarray(self.first[self.grouped])
 
 
 def top_k(scores: np.ndarray, k: int, among: np.ndarray | None = None) -> np.ndarray:

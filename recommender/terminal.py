@@ -55,12 +55,12 @@ class _Rate(ProgressColumn):
 
 def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
     """Return a related list, as HTTP answers it, as a table."""
-    table = _table("", "Title", "Section", "Date", "Source", ">Score", "Id")
+    table = _table("", "Article", "Source", ">Score", "Id")
     for place, item in enumerate(answer["items"], 1):
         score = "" if item["score"] is None else f"{item['score']:.3f}"
-        date = (item["published_at"] or "")[:10]
-        row = str(place), item["title"], item["category"] or "", date, item["source"], score, item["id"]
-        table.add_row(*map(escape, row))
+        under = " · ".join(filter(None, (item["category"], (item["published_at"] or "")[:10])))
+        article = Text.assemble(item["title"], ("\n" + under, "dim"))
+        table.add_row(str(place), article, item["source"], score, escape(item["id"]))
     model = answer["model"]["version"]
     note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {model}"
     return Group(Text(heading, style="bold"), table, Text(note, style="dim"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.recipe import NeighborLists, Recipe, RecipeError, Terms, Topics
@@ -44,7 +44,7 @@ def test_the_keys_of_a_recipe_are_these() -> None:
     assert keys == {
         "terms": ["title_weight", "ngrams", "min_df", "max_df", "stop_words", "max_body_chars"],
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],
-        "neighbors": ["k", "similar_percentile"],
+        "neighbors": ["k", "copy_similarity", "similar_percentile"],
     }
 
 
@@ -57,6 +57,7 @@ def test_the_keys_of_a_recipe_are_these() -> None:
         neighbors=st.builds(NeighborLists, k=st.integers(1, 1000)),
     )
 )
+@settings(deadline=None)
 def test_a_recipe_survives_json_and_toml(recipe: Recipe) -> None:
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
     assert Recipe.model_validate(tomllib.loads(as_toml(recipe))) == recipe

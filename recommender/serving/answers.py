@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from recommender.model import Articles, Manifest, Model, from_microseconds
+from recommender.model import Manifest, Model, from_microseconds
 from recommender.serving.related import Item, Related, RelatedList
 
 
@@ -33,7 +33,7 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def list_answer(articles: Articles, found: RelatedList, standing: Standing) -> dict[str, Any]:
+def list_answer(related: Related, found: RelatedList, standing: Standing) -> dict[str, Any]:
     """Return a list as the contract has it."""
     return {
         "article_id": found.article_id,
@@ -43,18 +43,20 @@ def list_answer(articles: Articles, found: RelatedList, standing: Standing) -> d
         "requested": found.requested,
         "eligible": found.eligible,
         "returned": len(found.items),
-        "items": [item_answer(articles, item) for item in found.items],
+        "items": [item_answer(related, item, found.as_of) for item in found.items],
     }
 
 
-def item_answer(articles: Articles, item: Item) -> dict[str, Any]:
+def item_answer(related: Related, item: Item, now: datetime) -> dict[str, Any]:
     """Return an article as it stands in a list."""
     score = None if item.score is None else round(item.score, 6)
-    return card(articles, item.row) | {"score": score, "source": item.source}
+    return card(related, item.row, now) | {"score": score, "source": item.source}
 
 
-def card(articles: Articles, row: int) -> dict[str, Any]:
+def card(related: Related, row: int, now: datetime) -> dict[str, Any]:
     """Return an article as it stands where nothing is scored: every key is there, absent is null."""
+    articles = related.model.articles
+    copies = [articles.ids[copy] for copy in related.copies(row, now)]
     return {
         "id": articles.ids[row],
         "title": articles.titles[row],
@@ -68,27 +70,27 @@ def card(articles: Articles, row: int) -> dict[str, Any]:
         "score": None,
         "source": None,
         "trending_rank": None,
-        "also_published_as": None,
+        "also_published_as": copies or None,
     }
 
 
-def cards(articles: Articles, rows: Iterable[int]) -> list[dict[str, Any]]:
+def cards(related: Related, rows: Iterable[int], now: datetime) -> list[dict[str, Any]]:
     """Return several articles as they stand in a list where nothing is scored."""
-    return [card(articles, row) for row in rows]
+    return [card(related, row, now) for row in rows]
 
 
 def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
     """Return all that is known of one article, but for its body."""
     articles = related.model.articles
     older, newer = related.timeline.beside(row, now)
-    return card(articles, row) | {
+    return card(related, row, now) | {
         "tags": articles.tags[row],
         "authors": articles.authors[row],
         "type": articles.types[row],
         "updated_at": iso(from_microseconds(int(articles.updated[row]))),
         "topics": topics_answer(related.model, row),
-        "previous": None if older is None else card(articles, older),
-        "next": None if newer is None else card(articles, newer),
+        "previous": None if older is None else card(related, older, now),
+        "next": None if newer is None else card(related, newer, now),
     }
 
 

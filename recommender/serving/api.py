@@ -94,7 +94,7 @@ class Api:
         shown = rows[: given.limit]
         more = len(rows) > len(shown)
         cursor = cursor_behind(int(articles.published[shown[-1]]), articles.ids[shown[-1]]) if more else None
-        return self._cached({"items": cards(articles, shown), "next_cursor": cursor}, now)
+        return self._cached({"items": cards(related, shown, now), "next_cursor": cursor}, now)
 
     def similar(self) -> Response:
         """Answer the list of the text in the body."""
@@ -106,7 +106,7 @@ class Api:
         query, article, related = text.query(), text.article(), self._desk.related
         with _known_categories("body", query):
             found = related.like(article, query, self._desk.clock())
-        return _json(list_answer(related.model.articles, found, self._desk.standing()))
+        return _json(list_answer(related, found, self._desk.standing()))
 
     def _body(self) -> bytes:
         body = request.get_data(cache=False)
@@ -124,7 +124,7 @@ class Api:
                 found = related.recent(query, now, value if by == "id" else None)
             else:
                 found = related.of(related.model.articles.ids[row], query, now)
-        return self._cached(list_answer(related.model.articles, found, self._desk.standing()), now)
+        return self._cached(list_answer(related, found, self._desk.standing()), now)
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
         related, now = self._desk.related, self._desk.clock()

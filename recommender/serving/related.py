@@ -70,11 +70,15 @@ class Related:
 
     A list is a ladder: `similar` articles, best first, equal scores in id order; then those of the article's
     primary category, its k nearest neighbours first (k as trained), then the newest; then all others, newest
-    first. An article under embargo is nowhere.
+    first. An article under embargo is nowhere, nor is the article itself or a copy of it; of the copies of
+    another the newest that passes the filters stands for all.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        copied = np.isin(model.articles.newest, model.copies.grouped)
+        self._copied = model.articles.newest[copied]  # the rows that have copies, newest first
+        self._groups = model.copies.first[self._copied]
         self.timeline = Timeline(model.articles)
         self.categories = Categories(model.articles)
         self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
@@ -99,8 +103,7 @@ class Related:
                 raise UnknownArticleError(article_id)
             return self.recent(query, now, article_id)
         articles = self.model.articles
-        mask = self._eligible(query, articles.langs[row], now)
-        mask[row] = False
+        mask = self._eligible(query, articles.langs[row], now, row)
         ranked = self._precomputed(row, query, mask)
         if ranked is None:
             scores = self.model.scores(self.model.vectors.of(row))
@@ -135,11 +138,17 @@ class Related:
         nothing = _Ranked(none, np.empty(0, dtype=np.float32), 0, none)
         return self._fill(self._eligible(query, None, now), nothing, query, now, article_id=article_id)
 
+    def copies(self, row: int, now: datetime) -> list[int]:
+        """Return the public copies of an article, in row order, without itself."""
+        return [copy for copy in self.model.copies.of(row) if self.timeline.is_public(copy, now)]
+
     def _if_public(self, row: int | None, now: datetime) -> int | None:
         return row if row is not None and self.timeline.is_public(row, now) else None
 
-    def _eligible(self, query: ListQuery, own_lang: str | None, now: datetime) -> np.ndarray:
-        """Return a new mask over the rows, (n,) bool: the public articles that pass the filters."""
+    def _eligible(
+        self, query: ListQuery, own_lang: str | None, now: datetime, own: int | None = None
+    ) -> np.ndarray:
+        """Return a new mask over the rows, (n,) bool: the public articles that pass, one of all copies."""
         lang = own_lang if query.lang is None else None if query.lang == ANY else query.lang
         mask = self._public(self.timeline.future(now), lang).copy()
         if query.categories:
@@ -147,8 +156,18 @@ class Related:
         if query.exclude_categories:
             mask &= ~self.categories.rows(query.exclude_categories)
         self._cut_dates(mask, query, now)
-        mask[self._rows(query.exclude)] = False
+        for row in self._rows(query.exclude) if own is None else [own, *self._rows(query.exclude)]:
+            mask[[row, *self.model.copies.of(row)]] = False
+        self._keep_one_copy(mask)
         return mask
+
+    def _keep_one_copy(self, mask: np.ndarray) -> None:
+        """Leave of each group of copies only the newest that the mask admits."""
+        admitted = mask[self._copied]
+        candidates = self._copied[admitted]
+        _, newest = np.unique(self._groups[admitted], return_index=True)
+        mask[candidates] = False
+        mask[candidates[newest]] = True
 
     def _rows(self, article_ids: Iterable[str]) -> list[int]:
         found = (self.model.articles.ids.find(article_id) for article_id in article_ids)

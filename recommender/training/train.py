@@ -26,6 +26,7 @@ from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, Top
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
 from recommender.training.allpairs import all_neighbors, pair_scores
+from recommender.training.copies import find_copies
 from recommender.training.terms import TermCounts, count_terms
 from recommender.training.topics import LatentSpace, fit_latent_space, fit_topics, name_topics, topic_count
 from recommender.training.vectorizer import fitted_vectorizer, idf_of, tfidf
@@ -114,6 +115,7 @@ def train(
         neighbors = all_neighbors(
             vectors, weight, recipe.neighbors.k, threads, progress=lambda share: advance(share * n)
         )
+        copies = find_copies(vectors, neighbors, weight, recipe.neighbors.copy_similarity)
         similar_above = _similar_above(vectors, weight, recipe)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
@@ -122,7 +124,7 @@ def train(
 
     manifest = _manifest(recipe, now or datetime.now(UTC), facts, similar_above, topics, stop_words)
     vocabulary = Vocabulary(counts.terms, idf, space.terms, space.components)
-    model = Model(manifest, columns, vocabulary, vectors, neighbors, topic_space)
+    model = Model(manifest, columns, vocabulary, vectors, neighbors, copies, topic_space)
     return Trained(model, bounds, space, clusters, steps.seconds)
 
 

@@ -10,7 +10,7 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
 from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, TopicSpace, Vectors
-from recommender.neighbors import NO_ROW, Neighbors
+from recommender.neighbors import NO_ROW, Copies, Neighbors
 from recommender.recipe import Recipe
 from recommender.text import TermRules
 
@@ -39,7 +39,12 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     manifest = _manifest(articles, recipe, topics, similar_above)
     columns = Articles.of(articles)
     neighbors = _neighbors(vectors, recipe.topics.weight, min(k, len(articles) - 1))
-    return Model(manifest, columns, vocabulary, vectors, neighbors, TopicSpace(centroid))
+    return Model(manifest, columns, vocabulary, vectors, neighbors, _copies(rows), TopicSpace(centroid))
+
+
+def _copies(rows: Entries) -> Copies:
+    """Take articles of exactly the same terms for copies."""
+    return Copies(np.array([rows.index(entries) for entries in rows], dtype=np.int32))
 
 
 def _components(counts: list[Counter[str]], terms: list[str], idf: np.ndarray) -> np.ndarray:

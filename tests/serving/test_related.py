@@ -90,8 +90,14 @@ def _slow(
 ) -> tuple[Expected, int]:
     scores = model.scores(model.vectors.of(model.articles.ids.index(source.id)))
     score_of = {each.id: scores[row] for row, each in enumerate(articles)}
-    eligible = [each for each in articles if each.id != source.id and _passes(each, source, query)]
-    newest = sorted(eligible, key=_newest_first)
+    copies = {each.id: int(model.copies.first[row]) for row, each in enumerate(articles)}
+    gone = {copies[each] for each in (source.id, *query.exclude) if each in copies}
+    passing = [each for each in articles if copies[each.id] not in gone and _passes(each, source, query)]
+    newest = list(
+        {copies[each.id]: each for each in sorted(passing, key=_newest_first, reverse=True)}.values()
+    )
+    newest.sort(key=_newest_first)
+    eligible = newest
     similar = [
         each
         for each in sorted(eligible, key=lambda each: (-score_of[each.id], each.id.encode()))
