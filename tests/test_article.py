@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recommender.article import Article, InvalidArticleError, canonical_url, check_id, moment, unique
@@ -42,6 +42,7 @@ def test_an_impossible_id_is_refused_with_the_reason(article_id: str, reason: st
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=600))
+@settings(deadline=None)
 def test_an_id_is_taken_exactly_when_urls_and_utf8_can_carry_it(article_id: str) -> None:
     size = len(article_id.encode(errors="surrogatepass"))
     surrogate = any(0xD800 <= ord(char) <= 0xDFFF for char in article_id)
@@ -195,6 +196,7 @@ def test_a_huge_string_is_refused_in_one_short_line(unit: str) -> None:
 
 
 @given(st.one_of(st.text(max_size=40), st.text(alphabet="0123456789-:TWZ+., ", max_size=30)))
+@settings(deadline=None)
 def test_any_text_is_a_plausible_moment_or_refused(text: str) -> None:
     try:
         read = moment(text, now=NOW)
@@ -208,6 +210,7 @@ def test_any_text_is_a_plausible_moment_or_refused(text: str) -> None:
     st.datetimes(datetime(1701, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001 the zone is drawn beside it
     st.timezones(),
 )
+@settings(deadline=None)
 def test_a_moment_survives_being_written_in_any_zone(naive: datetime, zone: ZoneInfo) -> None:
     utc = naive.replace(tzinfo=UTC)
 
@@ -215,6 +218,7 @@ def test_a_moment_survives_being_written_in_any_zone(naive: datetime, zone: Zone
 
 
 @given(st.dates(date(1700, 1, 1), date(2030, 1, 1)))
+@settings(deadline=None)
 def test_ordinal_and_week_dates_agree_with_the_calendar(day: date) -> None:
     calendar = moment(f"{day:%Y-%m-%d}", now=NOW)
     year, week, weekday = day.isocalendar()
@@ -283,6 +287,7 @@ _URLS = st.builds(
 
 @given(_URLS)
 @example("http://[::1]/")
+@settings(deadline=None)
 def test_a_canonical_url_is_its_own_canonical_form(url: str) -> None:
     canonical = canonical_url(url)
 
@@ -292,6 +297,7 @@ def test_a_canonical_url_is_its_own_canonical_form(url: str) -> None:
 @given(
     _URLS, st.sampled_from(["utm_source=x", "utm_campaign=", "utm_"]), st.text(alphabet="ab/?#&=", max_size=8)
 )
+@settings(deadline=None)
 def test_campaign_parameters_and_fragments_never_show(url: str, campaign: str, fragment: str) -> None:
     assert canonical_url(f"{url}&{campaign}#{fragment}") == canonical_url(url)
 

@@ -5,7 +5,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.text import (
@@ -132,6 +132,7 @@ def test_a_word_is_measured_after_composition_and_without_the_invisible() -> Non
 
 
 @given(texts)
+@settings(deadline=None)
 def test_composed_and_decomposed_text_folds_alike(text: str) -> None:
     folded = fold(text)
 
@@ -140,11 +141,13 @@ def test_composed_and_decomposed_text_folds_alike(text: str) -> None:
 
 
 @given(texts)
+@settings(deadline=None)
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
 @given(texts)
+@settings(deadline=None)
 def test_the_words_of_words_are_themselves(text: str) -> None:
     found = words(text)
 
@@ -152,6 +155,7 @@ def test_the_words_of_words_are_themselves(text: str) -> None:
 
 
 @given(texts)
+@settings(deadline=None)
 def test_every_word_is_lower_case_of_its_size_and_found_in_the_folded_text(text: str) -> None:
     folded = fold(text)
 
@@ -306,6 +310,7 @@ def test_a_hostile_text_takes_no_more_than_linear_time(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=80))
+@settings(deadline=None)
 def test_any_text_is_read_without_an_error(text: str) -> None:
     plain_text(text).encode()
     detect_language(text)
@@ -345,6 +350,7 @@ _PIECES = [
 
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=15))
+@settings(deadline=None)
 def test_plain_text_of_plain_text_is_itself_where_no_markup_remains(pieces: list[str]) -> None:
     once = plain_text("".join(pieces))
 
