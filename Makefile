@@ -8,10 +8,10 @@ MODELS ?= models
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve test test-all test-slow check bench clean
+.PHONY: help install demo train serve notebooks test test-all test-slow check bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## make .venv with everything that training, serving and the tests need
 
@@ -29,6 +29,11 @@ train: install ## train on CORPUS (default: the sample) and publish into models/
 
 serve: install ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
+
+notebooks: install ## run every notebook on CORPUS, outside the tree
+	out=$$(mktemp -d) && for each in notebooks/*.ipynb; do \
+		CORPUS=$(abspath $(CORPUS)) $(BIN)/jupyter execute $$each --output=$$out/$$(basename $$each) || exit 1; \
+	done && rm -rf $$out
 
 test: install ## run the tests, all but the slow ones
 	$(BIN)/pytest -n auto -m 'not slow' $(PYTEST)

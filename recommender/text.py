@@ -91,7 +91,7 @@ def plain_text(html: str) -> str:
     text = _SHORTCODE.sub(" ", text)
     if not _MARKUP.search(text):
         return text.strip()
-    body = LexborHTMLParser(text).body
+    body = LexborHTMLParser(f"<body>{text}").body  # else a leading <noscript> is taken for a head
     if body is None:
         return ""
     blocks = (_SPACES.sub(" ", block).strip() for block in "".join(_pieces(body)).split("\n"))

@@ -408,3 +408,8 @@ def test_only_the_beginning_of_a_text_tells_its_language() -> None:
 )
 def test_reading_time_counts_words_or_characters_by_script(text: str, minutes: int) -> None:
     assert reading_minutes(text) == minutes
+
+
+def test_a_leading_noscript_is_silent_too() -> None:
+    assert plain_text("<noscript>Switch on scripts</noscript><p>Story</p>") == "Story"
+    assert plain_text("<html><head><title>Site</title></head><body><p>Story</p></body></html>") == "Story"
