@@ -46,10 +46,10 @@ def cli() -> None:
     """Related articles for news sites: train a model offline, serve it over HTTP."""
 
 
-def _corpus_options(command: Command) -> Command:
-    """Add what `train` and `lint` take to read a corpus."""
+def _corpus_options(command: Command, *, required: bool = True) -> Command:
+    """Add what `train`, `lint` and `evaluate` take to read a corpus."""
     options = (
-        click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.argument("corpus", nargs=-1, required=required, type=click.Path(path_type=Path)),
         click.option(
             "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"
         ),
@@ -152,6 +152,64 @@ def lint(
         click.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
     else:
         Console().print(lint_table(report.files, report.articles, report.findings))
+
+
+@cli.command()
+@functools.partial(_corpus_options, required=False)
+@_models_dir
+@click.option("--version", "version", help="a published version  [default: the current one]")
+@click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML, for CORPUS")
+@click.option(
+    "--labels", "labels_path", type=click.Path(path_type=Path), help="CSV: id,story_id or a,b,grade"
+)
+@click.option("--baselines", is_flag=True, help="measure what one would show instead, too")
+@click.option("--ablations", is_flag=True, help="train again without each ingredient, and measure that, too")
+@click.option(
+    "--json", "json_path", metavar="FILE", help="write the report; - prints it in the table's place"
+)
+@click.option("--html", "html_path", metavar="FILE", help="write a page with plots")
+@click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
+def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
+    """Measure how good lists are: of a published version, or of a model freshly trained on CORPUS."""
+    from recommender.artifact import open_current, open_version
+    from recommender.recipe import Recipe
+    from recommender.terminal import Bars, evaluation_table
+    from recommender.training.baselines import ablations, baselines
+    from recommender.training.corpus import read_articles
+    from recommender.training.evaluation import evaluate as measure
+    from recommender.training.labels import read_labels
+    from recommender.training.report import html_report
+    from recommender.training.train import train as fit
+
+    bars = Bars(Console(stderr=True))
+    labels = read_labels(given["labels_path"]) if given["labels_path"] else None
+    if corpus:
+        if given["version"]:
+            raise click.UsageError("--version names a published model; CORPUS trains a new one")
+        recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
+        reading = {name: given[name] for name in ("timezone", "id_prefix", "max_bad")}
+        read = read_articles(*corpus, columns=_columns(given["mapped"]), **reading)
+        model = fit(read.articles, recipe, threads=given["threads"], progress=bars).model
+    elif given["recipe_path"]:
+        raise click.UsageError("--recipe is for a model trained on CORPUS; a published one has its own")
+    elif given["version"]:
+        model = open_version(given["models_dir"], given["version"])
+    else:
+        model = open_current(given["models_dir"])
+    others = [
+        *(baselines() if given["baselines"] else ()),
+        *(ablations(model.manifest.recipe) if given["ablations"] else ()),
+    ]
+    report = measure(model, labels, systems=others, threads=given["threads"], progress=bars)
+    text = report.model_dump_json(indent=2)
+    if given["html_path"]:
+        _write(given["html_path"], html_report(report))
+    if given["json_path"] and given["json_path"] != "-":
+        _write(given["json_path"], text + "\n")
+    if given["json_path"] == "-":
+        click.echo(text)
+    else:
+        Console().print(evaluation_table(report))
 
 
 @cli.command()
@@ -287,6 +345,13 @@ def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any])
     Console().print(list_table(answer, heading))
 
 
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
+
+
 def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
     """Read `--map ours=theirs` options."""
     pairs = [pair.partition("=") for pair in mapped]
@@ -318,7 +383,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         ArtifactError, InvalidArticleError, Problem, RecipeError, SettingsError, UnknownArticleError,
         UnknownCategoryError,
     ]  # fmt: skip
-    for module, name in (("corpus", "CorpusError"), ("train", "TrainingError")):
+    for module, name in (("corpus", "CorpusError"), ("labels", "LabelsError"), ("train", "TrainingError")):
         loaded = sys.modules.get(f"recommender.training.{module}")
         if loaded is not None:
             known.append(getattr(loaded, name))

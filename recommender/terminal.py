@@ -122,6 +122,77 @@ def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType
     return table
 
 
+def evaluation_table(report: Any) -> RenderableType:
+    """Return an evaluation as tables: quality by labels where there are any, and health."""
+    told: list[RenderableType] = [Text(_evaluated(report), style="bold")]
+    if report.labels:
+        quality = _table("Lists of nine", ">nDCG", ">Recall", ">First right", ">MRR", ">nDCG: ours - it")
+        for system in report.systems:
+            found, minus = system.quality, system.ours_minus_this
+            measures = (found.ndcg_at_9, found.recall_at_9, found.precision_at_1, found.mrr)
+            cells = [*map(_estimate, measures), _estimate(minus.ndcg_at_9, "+") if minus else ""]
+            quality.add_row(escape(system.label), *cells)
+        told += [quality, Text("[low,high]: 95 % bootstrap interval by story", style="dim")]
+    table = _table(
+        "Health",
+        ">Coverage",
+        ">Hub skew",
+        ">Top 1 %",
+        ">Section",
+        ">Copies",
+        ">Alike",
+        ">Days",
+        ">No similar",
+    )
+    for system in report.systems:
+        if system.health:
+            table.add_row(escape(system.label), *_health(system.health))
+    note = (
+        "Coverage: articles in at least one list · Hub skew: of how many lists an article is in · "
+        "Top 1 %: places held by so many articles · Section: items of the article's own · Copies: lists with "
+        "near-duplicates · Alike: mean cosine in a list · Days: median age gap · "
+        "No similar: articles without a `similar` item"
+    )
+    return Group(*told, table, Text(note, style="dim"))
+
+
+def _evaluated(report: Any) -> str:
+    told = f"{report.articles:,} articles"
+    if report.model_version:
+        told += f" · model {report.model_version}"
+    if report.labels:
+        labels = report.labels
+        told += f" · {labels.queries:,} queries of {labels.stories:,} stories"
+        if labels.unknown_ids:
+            told += f" · {labels.unknown_ids:,} labelled ids are not in the model"
+        if labels.bad_rows:
+            told += f" · {labels.bad_rows:,} bad rows of labels"
+    return told
+
+
+def _estimate(estimate: Any, sign: str = "") -> str:
+    low, high = (_fraction(end, sign) for end in (estimate.low, estimate.high))
+    return escape(f"{_fraction(estimate.mean, sign)} [{low},{high}]")
+
+
+def _fraction(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:{sign}.3f}"
+
+
+def _health(health: Any) -> list[str]:
+    age = health.median_age_gap_days
+    return [
+        _fraction(health.coverage),
+        f"{health.hub_skew:.2f}",
+        _fraction(health.top_1_percent_places),
+        "" if health.section_agreement is None else _fraction(health.section_agreement),
+        _fraction(health.near_duplicate_lists),
+        "" if health.intra_list_similarity is None else _fraction(health.intra_list_similarity),
+        "" if age is None else f"{age:,.0f}",
+        "" if health.lists_without_similar is None else f"{health.lists_without_similar:,}",
+    ]
+
+
 def _example(example: Any) -> str:
     place = f"{example.source}:{example.row}: " if example.source is not None else ""
     return f"{place}{example.value}"

@@ -31,6 +31,7 @@ SHARED = {"numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {"pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe"}
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
+    *("bm25s", "ir_measures", "matplotlib"),
 }
 COMMANDS = {"click", "rich", "granian"}
 LIBRARIES = {
@@ -48,7 +49,9 @@ COMPANY = {  # of each part, the parts that it may import
     "commands": {"commands", "training", "serving", "shared"},
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(["cli.py", "terminal.py", "__main__.py"], "commands")
-HEAVY = {"sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml"}  # never in a web worker
+HEAVY = {  # never in a web worker
+    *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
+}
 
 # What only one module may use: dotted names, each with all that lies below it.
 SOLE_USERS = {

@@ -1,12 +1,20 @@
-"""`python -m tests.benchmarks [training] [serving]`: measure, and print tables."""
+"""`python -m tests.benchmarks [training] [serving] [quality]`: measure, and print tables."""
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import serving, training
+from tests.benchmarks import quality, serving, training
 
 SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
+
+
+MEASURES: dict[str, Callable[[Path], None]] = {
+    "training": training.measure,
+    "serving": serving.measure,
+    "quality": quality.measure,
+}
 
 
 def main() -> None:
@@ -14,7 +22,7 @@ def main() -> None:
     folder = os.environ.get("RECOMMENDER_TEST_DATA")
     corpus = Path(folder) / "news.parquet" if folder else SAMPLE
     for name in sys.argv[1:] or ["training", "serving"]:
-        {"training": training.measure, "serving": serving.measure}[name](corpus)
+        MEASURES[name](corpus)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+"""What one would show instead: by section, taxonomy, plain TF-IDF or BM25; and ours less an ingredient."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from recommender.columns import Labels
+from recommender.model import Articles, Model, Vectors
+from recommender.neighbors import NO_ROW, top_k
+from recommender.recipe import Recipe
+from recommender.training.allpairs import all_neighbors
+from recommender.training.evaluation import System
+from recommender.training.train import train
+
+_ANY = 2**31  # articles: quick enough for every corpus
+_CHUNK = 256  # articles whose scores against all are held at a time
+
+
+def baselines() -> list[System]:
+    """Return what one would show instead, the simplest first."""
+    return [
+        System("newest_in_section", "newest in section", newest_in_section, _ANY),
+        System("random_in_section", "random in section", random_in_section, _ANY),
+        System("shared_taxonomy", "shared taxonomy", shared_taxonomy, 50_000),
+        System("sklearn_tfidf", "scikit-learn TF-IDF", sklearn_tfidf, _ANY),
+        System("bm25", "BM25 (bm25s)", bm25, 5_000),
+        System("terms_only", "our terms only", terms_only, _ANY),
+        System("latent_only", "our latent space only", latent_only, _ANY),
+    ]
+
+
+def ablations(recipe: Recipe) -> list[System]:
+    """Return ours trained again without one ingredient each, those that the recipe has."""
+    without: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "without_bigrams": ("ours without bigrams", {"ngrams": 1}),
+        "without_title_weight": ("ours without title weight", {"title_weight": 1}),
+        "without_stop_words": ("ours without stop words", {"stop_words": False}),
+    }
+    return [
+        System(name, label, partial(retrained, terms=terms), _ANY)
+        for name, (label, terms) in without.items()
+        if any(getattr(recipe.terms, key) != value for key, value in terms.items())
+    ]
+
+
+def newest_in_section(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
+    """Rank the newest articles of the same section; those without a section are one."""
+    articles = model.articles
+    sections = np.asarray(articles.category.codes)
+    by_age = sections[articles.newest]
+    newest_of = {
+        section: np.asarray(articles.newest)[by_age == section][: k + 1]
+        for section in np.unique(sections).tolist()
+    }
+    return _filled((newest_of[sections[row]] for row in rows), rows, k)
+
+
+def random_in_section(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
+    """Rank articles of the same section by chance, by the recipe's seed."""
+    sections = np.asarray(model.articles.category.codes)
+    members_of = {section: np.flatnonzero(sections == section) for section in np.unique(sections).tolist()}
+    draw = np.random.default_rng(model.manifest.recipe.seed)
+
+    def lines() -> Iterator[np.ndarray]:
+        for row in rows:
+            members = members_of[sections[row]]
+            yield draw.choice(members, min(k + 1, len(members)), replace=False)
+
+    return _filled(lines(), rows, k)
+
+
+def shared_taxonomy(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
+    """Rank by how many tags and categories are shared, at least one; the newest first among equals."""
+    newest = np.asarray(model.articles.newest)
+    labels = _taxonomy(model.articles)
+    by_age = labels[newest].T.tocsr()
+
+    def lines() -> Iterator[np.ndarray]:
+        for start in range(0, len(rows), _CHUNK):
+            for shared in (labels[rows[start : start + _CHUNK]] @ by_age).toarray():
+                best = top_k(shared, k + 1)
+                yield newest[best[shared[best] > 0]]
+
+    return _filled(lines(), rows, k)
+
+
+def sklearn_tfidf(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
+    """Rank by cosine of scikit-learn's TF-IDF: English stop words, sublinear, otherwise its defaults."""
+    vectorizer = TfidfVectorizer(stop_words="english", sublinear_tf=True, dtype=np.float32)
+    vectors = _vectors(vectorizer.fit_transform(_texts(model.articles)))
+    return _ranked(vectors, 0.0, rows, k, threads)
+
+
+def bm25(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
+    """Rank by BM25, the article's whole text being the query."""
+    import bm25s  # noqa: PLC0415 loaded where it is asked for
+
+    texts = list(_texts(model.articles))
+    terms = bm25s.tokenize(texts, stopwords="en", return_ids=False, show_progress=False)
+    index = bm25s.BM25()
+    index.index(terms, show_progress=False)
+    return _filled((top_k(index.get_scores(terms[row]), k + 1) for row in rows), rows, k)
+
+
+def terms_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
+    """Rank by our TF-IDF without the latent space."""
+    vectors = replace(model.vectors, latent=model.vectors.latent[:, :0])
+    return _ranked(vectors, 0.0, rows, k, threads)
+
+
+def latent_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
+    """Rank by cosine in our latent space."""
+    no_terms = csr_array((len(model.articles), 0), dtype=np.float32)
+    vectors = replace(_vectors(no_terms), latent=np.asarray(model.vectors.latent))
+    return _ranked(vectors, 1.0, rows, k, threads)
+
+
+def retrained(
+    model: Model, rows: np.ndarray, k: int, threads: int, *, terms: Mapping[str, Any]
+) -> np.ndarray:
+    """Rank by a model trained on the same articles with other choices about terms."""
+    recipe = model.manifest.recipe
+    other = recipe.model_copy(update={"terms": recipe.terms.model_copy(update=dict(terms))})
+    articles = (model.articles.article(row) for row in range(len(model.articles)))
+    found = train(articles, other, now=model.manifest.trained_at, threads=threads).model
+    return np.asarray(found.neighbors.rows[rows][:, :k])
+
+
+def _ranked(vectors: Vectors, weight: float, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
+    return np.asarray(all_neighbors(vectors, weight, k, threads).rows[rows])
+
+
+def _filled(lines: Iterator[np.ndarray], rows: np.ndarray, k: int) -> np.ndarray:
+    """Return the lines without their own row, cut at k and filled up, (m, k) int32."""
+    ranked = np.full((len(rows), k), NO_ROW, dtype=np.int32)
+    for at, (own, line) in enumerate(zip(rows, lines, strict=True)):
+        others = line[line != own][:k]
+        ranked[at, : len(others)] = others
+    return ranked
+
+
+def _texts(articles: Articles) -> Iterator[str]:
+    pairs = zip(articles.titles, articles.bodies, strict=True)
+    return (f"{title}. {body}" for title, body in pairs)
+
+
+def _taxonomy(articles: Articles) -> csr_array:
+    """Return which article carries which tag or category, (n, tags + categories) float32."""
+    n = len(articles)
+
+    def carried(labels: Labels) -> csr_array:
+        ones = np.ones(len(labels.codes), dtype=np.float32)
+        return csr_array((ones, labels.codes, labels.offsets), shape=(n, len(labels.names)))
+
+    tags, categories = carried(articles.tags), carried(articles.categories)
+    wide = (n, tags.shape[1] + categories.shape[1])
+    left = csr_array((tags.data, tags.indices, tags.indptr), shape=wide)
+    right = csr_array((categories.data, categories.indices + tags.shape[1], categories.indptr), shape=wide)
+    return csr_array(left + right)
+
+
+def _vectors(rows: Any) -> Vectors:
+    """Return sparse unit rows as vectors without a latent space."""
+    rows.sort_indices()
+    by_term = rows.tocsc()
+    return Vectors(
+        offsets=rows.indptr.astype(np.int64),
+        columns=rows.indices.astype(np.int32),
+        values=rows.data,
+        latent=np.zeros((rows.shape[0], 0), dtype=np.float32),
+        term_offsets=by_term.indptr.astype(np.int64),
+        term_rows=by_term.indices.astype(np.int32),
+        term_values=by_term.data,
+    )
