@@ -41,7 +41,7 @@ class Topics(_Section):
 class NeighborLists(_Section):
     """The lists computed at training."""
 
-    k: Annotated[int, Field(ge=1, le=1000)] = 50
+    k: Annotated[int, Field(ge=1, le=1000)] = 100
     copy_similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  # cosine of terms from which two are one
     similar_percentile: Annotated[float, Field(gt=0, lt=100)] = 99.9  # of random pairs; above it: `similar`
 

@@ -20,7 +20,7 @@ def measure(corpus: Path) -> None:
     table = Table(
         "", "seconds", "peak MiB", title=f"{corpus.name}: read, vectors, neighbours of every article"
     )
-    table.add_row("recommender train (k = 50, latent space, topics, published)", *_figures(ours))
+    table.add_row("recommender train (k = 100, latent space, topics, published)", *_figures(ours))
     table.add_row(f"scikit-learn TF-IDF + NearestNeighbors (k = {K})", *_figures(plain))
     table.add_row("ratio", f"{ours.seconds / plain.seconds:.2f}", f"{ours.peak_mib / plain.peak_mib:.2f}")
     Console().print(table)
