@@ -175,7 +175,6 @@ class _Bench:
         ours = system.name == OURS
         if ours:
             self._ours = values
-        lists, scores = shown(self.model) if ours else (ranked, None)
         self.reports.append(
             SystemReport(
                 name=system.name,
@@ -183,9 +182,16 @@ class _Bench:
                 quality=self._quality(values),
                 ours_minus_this=None if ours or values is None else self._quality(self._ours - values),
                 per_query=None if values is None else QueryValues(**_columns(values.T.tolist())),
-                health=health(lists, self.model, self.threads, scores) if whole else None,
+                health=self._health(None if ours else ranked) if whole else None,
             )
         )
+
+    def _health(self, ranked: np.ndarray | None) -> Health:
+        """Measure the lists of a system; None stands for ours, as shown."""
+        if ranked is not None:
+            return health(ranked, self.model, self.threads)
+        seen = shown(self.model)
+        return health(seen.lists, self.model, self.threads, seen.scores, seen.listable)
 
     def _quality(self, values: np.ndarray | None) -> Quality | None:
         if values is None or self.judged is None:

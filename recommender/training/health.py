@@ -1,7 +1,7 @@
 """How healthy lists are without any labels: who is ever recommended, who always, how alike, how old."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -35,8 +35,8 @@ class Health(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    coverage: float  # share of the articles that stand in at least one list
-    never_recommended: int  # articles in no list
+    coverage: float  # share of the articles that stand in at least one list, hidden copies aside
+    never_recommended: int  # articles in no list, hidden copies aside
     hub_skew: float  # skewness of how many lists each article stands in (Radovanović et al. 2010)
     top_1_percent_places: float  # share of all places in lists that the hundredth most listed articles hold
     section_agreement: float | None  # mean share of a list in the article's own section
@@ -49,14 +49,30 @@ class Health(BaseModel):
     age_gaps_days: Histogram  # places in lists by the days between article and item
 
 
-def health(lists: np.ndarray, model: Model, threads: int, scores: np.ndarray | None = None) -> Health:
+@dataclass(frozen=True)
+class Shown:
+    """The lists that readers see."""
+
+    lists: np.ndarray  # (n, at most 9) int32, best first, filled up with NO_ROW
+    scores: np.ndarray  # likewise, float32
+    listable: np.ndarray  # (n,) bool; the others are copies for which another stands
+
+
+def health(
+    lists: np.ndarray,
+    model: Model,
+    threads: int,
+    scores: np.ndarray | None = None,
+    listable: np.ndarray | None = None,
+) -> Health:
     """Measure the lists of all articles, (n, depth) int32, best first, filled up with NO_ROW, cut at nine.
 
-    `scores`, (n, depth), are the model's own of these places; they tell which items are `similar`. Pairs in
+    `scores`, (n, depth), are the model's own of these places; they tell which items are `similar`. Articles
+    that are not `listable` are left out of coverage and hubs: another stands for them in lists. Pairs in
     lists are compared by TF-IDF alone, on at most 50,000 lists, drawn by the recipe's seed.
     """
     lists = lists[:, :LIST_LENGTH]
-    listed = occurrences(lists)
+    listed = occurrences(lists) if listable is None else occurrences(lists)[listable]
     copies, copied_lists, alike = _pairs(lists, model, threads)
     gaps = _age_gaps(lists, model.articles)
     similar_above = model.manifest.similar_above
@@ -79,8 +95,8 @@ def health(lists: np.ndarray, model: Model, threads: int, scores: np.ndarray | N
     )
 
 
-def shown(model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lists of nine that readers see without filters, and their scores, both (n, 9).
+def shown(model: Model) -> Shown:
+    """Return the lists of nine that readers see without filters.
 
     Of the k neighbours these are the best that are no copies of the article; of the copies of another, the
     newest stands for all.
@@ -99,7 +115,7 @@ def shown(model: Model) -> tuple[np.ndarray, np.ndarray]:
         kept = ~np.take_along_axis(hidden, best, axis=1)
         lists[rows] = np.where(kept, np.take_along_axis(found, best, axis=1), NO_ROW)
         scores[rows] = np.where(kept, np.take_along_axis(model.neighbors.scores[rows], best, axis=1), 0)
-    return lists, scores
+    return Shown(lists, scores, stands)
 
 
 def occurrences(lists: np.ndarray) -> np.ndarray:

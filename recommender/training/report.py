@@ -157,10 +157,10 @@ def _draw_age_gaps(axes: Any, systems: Sequence[SystemReport]) -> None:
     ticks = {1: "1 day", 7: "1 week", 30: "1 month", 365: "1 year", 3650: "10 years"}
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, 1.02)
     axes.set_ylabel("share of places")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")
 
 
 def _figure(

@@ -130,10 +130,29 @@ def test_the_newest_of_copies_is_shown_and_none_of_the_article_itself(model: Mod
         copies=Copies(np.array([0, 0, 2, 2, 4], dtype=np.int32)),
     )
 
-    lists, kept = shown(copied)
+    seen = shown(copied)
 
-    assert lists.tolist() == [[3, NONE, NONE], [3, NONE, NONE], [1, NONE, NONE], [1, 4, NONE], [NONE] * 3]
-    assert kept == pytest.approx(np.array([[0.7, 0, 0], [0.9, 0, 0], [0.8, 0, 0], [0.9, 0.8, 0], [0, 0, 0]]))
+    assert seen.listable.tolist() == [False, True, False, True, True]
+    assert seen.lists.tolist() == [
+        [3, NONE, NONE],
+        [3, NONE, NONE],
+        [1, NONE, NONE],
+        [1, 4, NONE],
+        [NONE] * 3,
+    ]
+    assert seen.scores == pytest.approx(
+        np.array([[0.7, 0, 0], [0.9, 0, 0], [0.8, 0, 0], [0.9, 0.8, 0], [0, 0, 0]])
+    )
+
+
+def test_a_hidden_copy_does_not_count_as_never_recommended(model: Model) -> None:
+    listable = np.array([True, True, True, True, False])
+
+    found = health(LISTS, model, threads=1, listable=listable)
+
+    assert found.coverage == pytest.approx(3 / 4)
+    assert found.never_recommended == 1
+    assert found.occurrences.counts[:3] == [1, 1, 2]
 
 
 def test_lists_are_cut_at_nine(trained: Trained) -> None:

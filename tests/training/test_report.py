@@ -20,9 +20,12 @@ def report(trained: Trained) -> EvaluationReport:
     return evaluate(trained.model, labels, systems=systems, now=NOW, resamples=100)
 
 
-def test_a_page_holds_tables_and_plots_and_fetches_nothing(report: EvaluationReport) -> None:
-    page = html_report(report)
+@pytest.fixture(scope="module")
+def page(report: EvaluationReport) -> str:
+    return html_report(report)
 
+
+def test_a_page_holds_tables_and_plots_and_fetches_nothing(page: str) -> None:
     assert page.count("<table>") == 2
     assert page.count("<svg") == 3
     assert "newest in section" in page
@@ -30,8 +33,8 @@ def test_a_page_holds_tables_and_plots_and_fetches_nothing(report: EvaluationRep
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!["']?#)|@import|<script""", page)
 
 
-def test_equal_reports_give_equal_pages(report: EvaluationReport) -> None:
-    assert html_report(report) == html_report(report)
+def test_equal_reports_give_equal_pages(report: EvaluationReport, page: str) -> None:
+    assert html_report(report) == page
 
 
 def test_without_labels_and_dates_there_are_fewer_plots(trained: Trained) -> None:
