@@ -16,6 +16,7 @@ from rich.console import Console
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FAILED, _WRONG_USE = 1, 2
+_THREADS_EACH = 4  # of a web worker: a text being scored holds up no list
 _models_dir = click.option(
     "--models-dir",
     default="models",
@@ -243,6 +244,7 @@ def serve(**given: Any) -> None:
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
+        blocking_threads=_THREADS_EACH,
         respawn_failed_workers=True,
         websockets=False,
     ).serve()
