@@ -10,6 +10,7 @@ _HOME = {
     "Article": "recommender.article",
     "Model": "recommender.model",
     "Recipe": "recommender.recipe",
+    "evaluate": "recommender.training.evaluation",
     "open_current": "recommender.artifact",
     "publish": "recommender.artifact",
     "read_articles": "recommender.training.corpus",
