@@ -27,6 +27,7 @@ from recommender.model import Manifest, Model
 FORMAT = 1
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
+MANIFEST_DIGEST = "manifest.sha256"
 _LOCK = ".lock"
 _BUILDING = ".building-"
 _VERSION = r"\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?"
@@ -58,6 +59,7 @@ def publish(
     folder = Path(models_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.absolute().parent)
         with _locked(folder):
             return _publish(model, folder, now or datetime.now(UTC), extra_files or {})
     except OSError as error:
@@ -115,8 +117,13 @@ def _publish(
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-    _sync_folder(folder)
-    _replace(folder / CURRENT, f"{version} {digest}\n".encode())
+    try:
+        _sync_folder(folder)
+        _replace(folder / CURRENT, f"{version} {digest}\n".encode())
+    except BaseException:
+        if not (folder / CURRENT).exists() or version not in (folder / CURRENT).read_text():
+            shutil.rmtree(folder / version, ignore_errors=True)
+        raise
     return version
 
 
@@ -134,9 +141,11 @@ def _write_version(
         _sync_file(building / name)
     manifest = model.manifest.model_copy(update={"format": FORMAT, "version": version, "files": digests})
     text = manifest.model_dump_json(indent=2).encode() + b"\n"
+    digest = hashlib.sha256(text).hexdigest()
     _write_synced(building / MANIFEST, text)
+    _write_synced(building / MANIFEST_DIGEST, f"{digest}\n".encode())
     _sync_folder(building)
-    return hashlib.sha256(text).hexdigest()
+    return digest
 
 
 def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
@@ -161,13 +170,17 @@ def _read_manifest(path: Path, digest: str | None) -> Manifest:
         text = path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}; {_cure(path.parent)}") from error
-    if digest is not None and hashlib.sha256(text).hexdigest() != digest:
+    found = hashlib.sha256(text).hexdigest()
+    if digest is not None and found != digest:
         raise ArtifactError(f"{path} is not the file that {CURRENT} names: {_cure(path.parent)}")
+    beside = path.with_name(MANIFEST_DIGEST)
+    if not beside.is_file() or beside.read_bytes() != f"{found}\n".encode():
+        raise ArtifactError(f"{path} and {beside} do not agree: {_cure(path.parent)}")
     try:
         # Another format may have other fields, so it is told first.
-        found = _Format.model_validate_json(text).format
-        if found != FORMAT:
-            raise ArtifactError(f"{path} has format {found}, this program reads {FORMAT}: {_CURE}")
+        written = _Format.model_validate_json(text).format
+        if written != FORMAT:
+            raise ArtifactError(f"{path} has format {written}, this program reads {FORMAT}: {_CURE}")
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
@@ -178,7 +191,7 @@ def _read_manifest(path: Path, digest: str | None) -> Manifest:
 def _verify(folder: Path, files: Mapping[str, str]) -> None:
     """Raise ArtifactError unless the folder holds these files, unaltered, and no others."""
     try:
-        found = sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
+        found = sorted({path.name for path in folder.iterdir()} - {MANIFEST, MANIFEST_DIGEST})
         if found != sorted(files):
             odd = min(set(found) ^ set(files))
             state = "is missing from" if odd in files else "does not belong to"

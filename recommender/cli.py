@@ -37,8 +37,10 @@ def main() -> None:
         click.echo(f"error: this needs {missing.name}: pip install 'recommender[train]'", err=True)
         sys.exit(_FAILED)
     except _known_errors() as error:
+        from recommender.serving.problems import Problem
+
         click.echo(f"error: {error}", err=True)
-        sys.exit(_WRONG_USE if type(error).__name__ == "Problem" else _FAILED)
+        sys.exit(_WRONG_USE if isinstance(error, Problem) else _FAILED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -225,14 +227,12 @@ def serve(**given: Any) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    from recommender.artifact import ArtifactError, current_version, open_current
+    from recommender.artifact import ArtifactError, current_version
     from recommender.settings import Settings
 
     settings = Settings.read(**{name: value for name, value in given.items() if value is not None})
     try:
-        open_current(settings.models_dir, verify=settings.verify)
         model = f"model {current_version(settings.models_dir)}"
-        settings = settings.model_copy(update={"verify": False})  # the workers need not hash it again
     except ArtifactError as error:
         model = f"no model yet: {error}"
     settings.export()
@@ -333,12 +333,14 @@ def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any])
     from recommender.artifact import open_current
     from recommender.serving.answers import Standing, list_answer
     from recommender.serving.related import Related
+    from recommender.settings import Settings
     from recommender.terminal import list_table
 
     model = open_current(models_dir)
-    lists = Related(model)
-    found = ask(lists, datetime.now(UTC))
-    answer = list_answer(lists, found, Standing(model.manifest))
+    lists, now = Related(model), datetime.now(UTC)
+    found = ask(lists, now)
+    standing = Standing.of(model.manifest, now, Settings.read().stale_after_hours)
+    answer = list_answer(lists, found, standing)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return

@@ -38,7 +38,7 @@ class TermRules:
 
     title_weight: int = 4  # how many times a title counts
     ngrams: int = 2  # 1: words; 2: words and pairs of neighbouring words
-    max_body_chars: int = 100_000
+    max_body_chars: int = 100_000  # of a title, too
     stop_words: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by language, folded
 
     def terms(self, title: str, body: str, lang: str | None) -> list[str]:
@@ -47,7 +47,7 @@ class TermRules:
         Stop words go before pairs are formed, and a pair never spans title and body.
         """
         stop = self.stop_words.get(lang or "", frozenset())
-        in_title = self._grams([word for word in words(title) if word not in stop])
+        in_title = self._grams([word for word in words(title[: self.max_body_chars]) if word not in stop])
         in_body = self._grams([word for word in words(body[: self.max_body_chars]) if word not in stop])
         return in_title * self.title_weight + in_body
 
@@ -91,6 +91,8 @@ def plain_text(html: str) -> str:
     text = _SHORTCODE.sub(" ", text)
     if not _MARKUP.search(text):
         return text.strip()
+    if _depth(text) > _MAX_DEPTH:
+        text = _NESTING.sub("\n", text)
     body = LexborHTMLParser(f"<body>{text}").body  # else a leading <noscript> is taken for a head
     if body is None:
         return ""
@@ -101,7 +103,7 @@ def plain_text(html: str) -> str:
 def detect_language(text: str) -> str | None:
     """Return the two-letter code of the language of a text, judged by its first 4,000 characters.
 
-    None when there is too little text to tell.
+    None when there is too little text to tell, or when the language has no code of two letters.
     """
     printable = "".join(char if char.isprintable() else " " for char in text[:4000])
     encoded = printable.encode(errors="ignore")
@@ -109,7 +111,8 @@ def detect_language(text: str) -> str | None:
     code = str(found[0][1]).split("-")[0]
     if code == "un" or (not reliable and len(printable) < _MIN_UNSURE_CHARS):
         return None
-    return {"iw": "he", "jw": "jv", "nb": "no", "nn": "no"}.get(code, code)
+    code = {"iw": "he", "jw": "jv", "nb": "no", "nn": "no"}.get(code, code)
+    return code if len(code) == 2 else None  # noqa: PLR2004 some languages have three letters only
 
 
 def reading_minutes(text: str) -> int:
@@ -154,6 +157,13 @@ _SHORTCODE = re.compile(
     |\[[a-z][a-z0-9_-]*+ (?:\s++[a-zA-Z_-]++=(?>"[^"\[\]]*"|'[^'\[\]]*'|[^\s"'\[\]]*))++ \s*+/?\]""",
     re.VERBOSE,
 )
+_MAX_DEPTH = 1000
+# Tags that open or close a level; others are void, or closed by the next of their kind.
+_NESTING = re.compile(
+    r"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|p|li|dt|dd|tr|td|th|tbody|thead|tfoot|option"
+    r"|source|track|wbr)\b)[a-zA-Z][^<>]*>",
+    re.IGNORECASE,
+)
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
@@ -180,6 +190,15 @@ def _special_table() -> dict[int, str | None]:
 @cache
 def _special_characters() -> re.Pattern[str]:
     return re.compile(f"[{''.join(map(chr, _special_table()))}]")
+
+
+def _depth(html: str) -> int:
+    """Return how deep the elements of a page nest; parsing takes time quadratic in it."""
+    depth = deepest = 0
+    for tag in _NESTING.finditer(html):
+        depth += -1 if tag[1] else 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _runs(folded: str) -> list[str]:

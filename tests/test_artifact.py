@@ -65,11 +65,12 @@ def sign(models_dir: Path, **changes: Any) -> None:
     """Make manifest and CURRENT fit the files, as an attacker who can write would."""
     folder = version_folder(models_dir)
     manifest = json.loads((folder / "manifest.json").read_text())
-    names = [path.name for path in folder.iterdir() if path.name != "manifest.json"]
+    names = [path.name for path in folder.iterdir() if path.stem != "manifest"]
     manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     text = json.dumps(manifest | changes)
     (folder / "manifest.json").write_text(text)
     digest = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "manifest.sha256").write_text(f"{digest}\n")
     (models_dir / "CURRENT").write_text(f"{folder.name} {digest}\n")
 
 
@@ -103,7 +104,7 @@ def test_arrays_are_mapped_and_cannot_be_written(published: Path) -> None:
 def test_a_version_holds_its_arrays_its_manifest_and_nothing_else(published: Path) -> None:
     found = sorted(path.name for path in version_folder(published).iterdir())
 
-    assert found == sorted([*FILES, "manifest.json"])
+    assert found == sorted([*FILES, "manifest.json", "manifest.sha256"])
 
 
 def test_the_manifest_states_what_was_published(trained: Trained, published: Path) -> None:
@@ -451,3 +452,14 @@ def test_arrays_that_are_not_contiguous_are_published_as_they_read(trained: Trai
     publish(replace(model, neighbors=striped), tmp_path)
 
     assert np.array_equal(open_current(tmp_path).neighbors.rows, model.neighbors.rows)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256"])
+def test_an_altered_manifest_of_an_older_version_is_refused(published_copy: Path, name: str) -> None:
+    older = version_folder(published_copy)
+    (published_copy / "CURRENT").unlink()
+    path = older / name
+    path.write_bytes(path.read_bytes().replace(b"3", b"4", 1))
+
+    with pytest.raises(ArtifactError, match=r"manifest\.json and .*manifest\.sha256 do not agree: restore"):
+        open_version(published_copy, older.name)

@@ -126,11 +126,14 @@ def test_everything_is_synced_before_the_version_and_then_current_appear(calls: 
     renamed = calls.index("rename BUILDING")
     written = [call.split()[1] for call in calls[:renamed] if call.startswith("open")]
 
-    assert calls[0:3] == ["mkdir counted", "mkdir BUILDING", "open articles.ids.utf8.npy"]
+    assert calls[0] == "mkdir counted"
+    assert calls[1].startswith("fsync ")  # the folder that now holds it
+    assert calls[2:4] == ["mkdir BUILDING", "open articles.ids.utf8.npy"]
     assert len(written) > 50
     assert {f"fsync {name}" for name in written} <= set(calls[:renamed])
-    assert calls[renamed - 4 :] == [
-        "open manifest.json", "write manifest.json", "fsync manifest.json", "fsync BUILDING",
+    assert calls[renamed - 7 :] == [
+        "open manifest.json", "write manifest.json", "fsync manifest.json",
+        "open manifest.sha256", "write manifest.sha256", "fsync manifest.sha256", "fsync BUILDING",
         "rename BUILDING", "fsync counted",
         "open CURRENT.new", "write CURRENT.new", "fsync CURRENT.new", "replace CURRENT.new", "fsync counted",
     ]  # fmt: skip

@@ -413,3 +413,13 @@ def test_reading_time_counts_words_or_characters_by_script(text: str, minutes: i
 def test_a_leading_noscript_is_silent_too() -> None:
     assert plain_text("<noscript>Switch on scripts</noscript><p>Story</p>") == "Story"
     assert plain_text("<html><head><title>Site</title></head><body><p>Story</p></body></html>") == "Story"
+
+
+def test_a_page_nested_beyond_all_measure_is_read_in_linear_time() -> None:
+    assert plain_text("<div>" * 200_000 + "deep") == "deep"
+
+
+def test_a_language_without_a_code_of_two_letters_is_not_told() -> None:
+    hawaiian = "Ua hele mai ke kanaka i ka hale a ua noho ia ma laila me kana wahine a me na keiki. " * 4
+
+    assert detect_language(hawaiian) is None

@@ -17,6 +17,11 @@ class Standing:
     manifest: Manifest
     stale: bool = False
 
+    @classmethod
+    def of(cls, manifest: Manifest, now: datetime, stale_after_hours: float) -> "Standing":
+        """Return the standing of a model at a moment."""
+        return cls(manifest, stale=(now - manifest.trained_at).total_seconds() > 3600 * stale_after_hours)
+
     def as_json(self) -> dict[str, Any]:
         """Return the `model` of an answer."""
         trained_at = iso(self.manifest.trained_at)

@@ -54,9 +54,7 @@ class Desk:
 
     def standing(self) -> Standing:
         """Return which model answers, and whether it is stale."""
-        model = self.related.model
-        hours = (self.clock() - model.manifest.trained_at).total_seconds() / 3600
-        return Standing(model.manifest, stale=hours > self.settings.stale_after_hours)
+        return Standing.of(self.related.model.manifest, self.clock(), self.settings.stale_after_hours)
 
     def _open(self) -> None:
         with self._opening:

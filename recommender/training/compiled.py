@@ -1,5 +1,6 @@
 """How the numeric kernels are compiled and spread over threads."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -10,8 +11,23 @@ import numba
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 Part = TypeVar("Part")
 
-# Compiled on first use and kept on disk; nogil, so that plain threads run kernels side by side.
-kernel = cast("Callable[[Kernel], Kernel]", numba.njit(cache=True, nogil=True))
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile a function on first use, and keep the result on disk where there is a place for it.
+
+    It runs without the interpreter's lock, so that plain threads run kernels side by side. What it takes from
+    other modules must be an argument: the copy on disk is not renewed when those change.
+    """
+    try:
+        return cast("Kernel", numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # a read-only installation without a writable home
+        return cast("Kernel", numba.njit(nogil=True)(function))
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # macOS has none
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def spread(work: Callable[..., Part], n: int, threads: int, pieces_each: int = 4) -> Iterator[Part]:

@@ -12,10 +12,10 @@ from recommender.training.allpairs import pair_scores
 def find_copies(vectors: Vectors, neighbors: Neighbors, weight: float, similarity: float) -> Copies:
     """Return the articles whose terms have at least this cosine, and what is connected by such pairs.
 
-    Only neighbours are looked at: of more copies than an article has neighbours, chains reach the others.
+    Only neighbours are looked at: of more copies than an article has neighbours, some may form another group.
     """
     n, k = neighbors.rows.shape
-    # A cosine in the latent space is at most 1, so no pair below this bound can be one.
+    # A cosine in the latent space is at least -1, so no pair below this bound can be one.
     near = (neighbors.rows != NO_ROW) & (neighbors.scores >= (1 - weight) * similarity - weight)
     left, right = np.repeat(np.arange(n), k)[near.ravel()], neighbors.rows[near]
     alike = pair_scores(vectors, 0.0, left, right) >= similarity

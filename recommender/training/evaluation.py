@@ -1,6 +1,5 @@
 """How good a model's lists are, by labels and without, beside what one would have shown instead."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from recommender.model import Model
+from recommender.training.compiled import cores
 from recommender.training.health import Health, health, shown
 from recommender.training.labels import Judgements, LabelFile, judgements
 from recommender.training.measures import LIST_LENGTH, MEASURES, RESAMPLES, intervals, measured
@@ -125,7 +125,7 @@ def evaluate(
     copy of an article for itself; health is that of the lists as shown, one of all copies. Without labels
     only health is measured. Raises LabelsError when no two of the labelled articles are in the model.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or cores()
     judged = judgements(labels, model.articles) if labels else None
     bench = _Bench(model, judged, seed, resamples, threads)
     for system in (_ours(), *systems):

@@ -37,7 +37,8 @@ class Lexicon:
         done = 0
         while True:
             done = _scan(
-                codes, bounds, self._kinds, self._slots, self._hashes, self._letters,
+                codes, bounds, self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
+                self._slots, self._hashes, self._letters,
                 self._starts, self._size, ids, ends, done,
             )  # fmt: skip
             if done == len(ends):
@@ -90,6 +91,8 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
     codes: np.ndarray,
     bounds: np.ndarray,
     kinds: np.ndarray,
+    shortest: int,
+    longest: int,
     slots: np.ndarray,
     hashes: np.ndarray,
     letters: np.ndarray,
@@ -100,20 +103,20 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
     done: int,
 ) -> int:
     """Read the words of pieces `done`, done + 1, …; return the first that the tables have no room for."""
-    word = np.empty(MAX_WORD_CHARS, dtype=np.uint32)
+    word = np.empty(longest, dtype=np.uint32)
     out = ends[done - 1] if done > 0 else 0
     for piece in range(done, len(ends)):
         room = bounds[piece + 1] - bounds[piece]
         if size[0] + room > len(hashes) or size[1] + 2 * room > len(letters):
             return piece
-        length = 0  # of the spaced word that is being read; beyond MAX_WORD_CHARS only counted
+        length = 0  # of the spaced word that is being read; beyond the longest only counted
         run = 0  # characters of the unspaced run that is being read
         before = np.uint32(0)  # its last character
         for at in range(bounds[piece], bounds[piece + 1] + 1):
             last = at == bounds[piece + 1]
             now = _SEPARATOR if last else kinds[codes[at]]
             if now != _WORD and length > 0:
-                if MIN_WORD_CHARS <= length <= MAX_WORD_CHARS:
+                if shortest <= length <= longest:
                     ids[out] = _number(word, length, slots, hashes, letters, starts, size)
                     out += 1
                 length = 0
@@ -124,7 +127,7 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
                     out += 1
                 run = 0
             if now == _WORD:
-                if length < MAX_WORD_CHARS:
+                if length < longest:
                     word[length] = codes[at]
                 length += 1
             elif now == _UNSPACED:

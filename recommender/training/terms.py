@@ -87,7 +87,7 @@ def _blocks(articles: Sequence[Article], max_body_chars: int) -> Iterator[list[s
     block: list[str] = []
     size = 0
     for article in articles:
-        block += [fold(article.title), fold(article.body[:max_body_chars])]
+        block += [fold(article.title[:max_body_chars]), fold(article.body[:max_body_chars])]
         size += len(block[-1]) + len(block[-2])
         if size >= _BLOCK_CHARS:
             yield block

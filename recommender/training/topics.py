@@ -55,7 +55,8 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, recipe: Topics, seed: int)
         drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
         chosen = np.sort(drawn)
     svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
-    with np.errstate(divide="ignore", invalid="ignore"):  # identical articles have no variance to explain
+    # One BLAS thread, for more would add up in an order of their own; identical articles have no variance.
+    with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
         svd.fit(rows[chosen][:, frequent])
     components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
     return LatentSpace(frequent, components, svd)

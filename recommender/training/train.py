@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, Top
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
 from recommender.training.allpairs import all_neighbors, pair_scores
+from recommender.training.compiled import cores
 from recommender.training.copies import find_copies
 from recommender.training.terms import TermCounts, count_terms
 from recommender.training.topics import LatentSpace, fit_latent_space, fit_topics, name_topics, topic_count
@@ -91,7 +91,7 @@ def train(
     """
     recipe = recipe or Recipe()
     ordered = _ordered(articles)
-    n, threads = len(ordered), threads or len(os.sched_getaffinity(0))
+    n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
     bounds = _df_bounds(recipe, n)
@@ -260,8 +260,9 @@ def _manifest(
 
 def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refused: int) -> CorpusFacts:
     longest = recipe.terms.max_body_chars
-    cut = [len(article.body) - longest for article in articles if len(article.body) > longest]
-    whole = sum(len(article.title) + len(article.body) for article in articles)
+    lengths = [(len(article.title), len(article.body)) for article in articles]
+    cut = [sum(max(length - longest, 0) for length in pair) for pair in lengths if max(pair) > longest]
+    whole = sum(map(sum, lengths))
     return CorpusFacts(
         articles=len(articles),
         refused=refused,
