@@ -30,6 +30,7 @@ class Topic(_Record):
     name: str
     terms: list[str]  # the most distinctive first
     articles: int  # how many articles have it as their first topic
+    coherence: float  # NPMI of its terms in the articles, -1 to 1
 
 
 class CorpusFacts(_Record):
@@ -181,6 +182,7 @@ class TopicSpace:
     """Where the topics lie in the latent space."""
 
     centroids: np.ndarray  # (n_topics, n_components) float32, of unit length
+    first: np.ndarray  # (n,) int32, the topic that has the largest share of each article, -1 for none
 
     def shares(self, latent: np.ndarray) -> np.ndarray:
         """Return the share of each topic in an article, (n_topics,) float32, which add up to 1.

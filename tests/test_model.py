@@ -166,7 +166,7 @@ def test_topic_shares_add_up_to_one(model: Model) -> None:
 
 
 def test_an_article_at_a_centroid_belongs_to_its_topic() -> None:
-    space = TopicSpace(np.eye(3, dtype=np.float32))
+    space = TopicSpace(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.int32))
 
     assert space.shares(space.centroids[1])[1] > 0.9
 

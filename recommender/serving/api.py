@@ -17,13 +17,14 @@ from recommender.serving.answers import article_answer, cards, list_answer, to_b
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
 from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_parameter
-from recommender.serving.related import ListQuery
+from recommender.serving.related import ListQuery, Related
 from recommender.serving.schemas import (
     ID_ALLOWED,
     Address,
     AddressedRelatedParameters,
     AnyParameters,
     NewestParameters,
+    PageParameters,
     Parameters,
     RelatedParameters,
     Text,
@@ -31,6 +32,7 @@ from recommender.serving.schemas import (
     read_body,
     read_query,
 )
+from recommender.serving.topics import UnknownTopicError, topic_articles, topics_listing
 
 MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
 _SHARED = timedelta(seconds=60)  # how long a shared cache keeps an answer
@@ -51,6 +53,8 @@ class Api:
         app.add_url_rule("/v1/article", endpoint="article", view_func=self.article)
         app.add_url_rule("/v1/articles", endpoint="newest", view_func=self.newest)
         app.add_url_rule("/v1/articles/<tail:tail>", endpoint="by_path", view_func=self.by_path)
+        app.add_url_rule("/v1/topics", endpoint="topics", view_func=self.topics)
+        app.add_url_rule("/v1/topics/<slug>", endpoint="topic", view_func=self.topic)
         app.add_url_rule("/v1/similar", endpoint="similar", view_func=self.similar, methods=["POST"])
 
     def related(self) -> Response:
@@ -90,11 +94,24 @@ class Api:
         if given.updated_after is not None:
             changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
             mask &= changed > microseconds(given.updated_after)
-        rows = related.timeline.page(mask, given.limit + 1, now, given.cursor)
-        shown = rows[: given.limit]
-        more = len(rows) > len(shown)
-        cursor = cursor_behind(int(articles.published[shown[-1]]), articles.ids[shown[-1]]) if more else None
-        return self._cached({"items": cards(related, shown, now), "next_cursor": cursor}, now)
+        return self._cached(_page(related, mask, given, now), now)
+
+    def topics(self) -> Response:
+        """Answer all topics, the largest first."""
+        _query(Parameters)
+        related, now = self._desk.related, self._desk.clock()
+        version = related.model.manifest.version
+        return self._cached({"model_version": version, "topics": topics_listing(related, now)}, now)
+
+    def topic(self, slug: str) -> Response:
+        """Answer a topic, and page by page the public articles that have it first, the newest first."""
+        given, related, now = _query(PageParameters), self._desk.related, self._desk.clock()
+        try:
+            topic, mask = topic_articles(related, slug, now)
+        except UnknownTopicError as error:
+            fault = Fault("path", "slug", slug, "a slug of /v1/topics")
+            raise Problem("unknown-topic", str(error), (fault,)) from None
+        return self._cached({"topic": topic} | _page(related, mask, given, now), now)
 
     def similar(self) -> Response:
         """Answer the list of the text in the body."""
@@ -154,6 +171,16 @@ class Api:
             response.headers["Cache-Control"] = f"public, max-age=0, s-maxage={seconds}"
         response.make_conditional(request.environ)
         return response
+
+
+def _page(related: Related, mask: np.ndarray, given: PageParameters, now: datetime) -> dict[str, Any]:
+    """Return a page of the articles that the mask admits, newest first, and where the next one begins."""
+    articles = related.model.articles
+    rows = related.timeline.page(mask, given.limit + 1, now, given.cursor)
+    shown = rows[: given.limit]
+    more = len(rows) > len(shown)
+    cursor = cursor_behind(int(articles.published[shown[-1]]), articles.ids[shown[-1]]) if more else None
+    return {"items": cards(related, shown, now), "next_cursor": cursor}
 
 
 def _query(schema: type[AnyParameters]) -> AnyParameters:

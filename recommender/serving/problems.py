@@ -13,6 +13,7 @@ _STATUS_AND_TITLE = {
     "bad-body": (400, "The body of the request is wrong"),
     "bad-request": (400, "The request is not valid HTTP"),
     "unknown-article": (404, "No such article"),
+    "unknown-topic": (404, "No such topic"),
     "not-found": (404, "No such address"),
     "method-not-allowed": (405, "This address does not take that method"),
     "too-large": (413, "The body of the request is too large"),

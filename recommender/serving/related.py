@@ -142,6 +142,10 @@ class Related:
         """Return the public copies of an article, in row order, without itself."""
         return [copy for copy in self.model.copies.of(row) if self.timeline.is_public(copy, now)]
 
+    def public(self, now: datetime) -> np.ndarray:
+        """Return a mask over the rows, (n,) bool: the articles that are published; do not change it."""
+        return self._public(self.timeline.future(now), None)
+
     def _if_public(self, row: int | None, now: datetime) -> int | None:
         return row if row is not None and self.timeline.is_public(row, now) else None
 

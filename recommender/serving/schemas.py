@@ -153,12 +153,17 @@ class AddressedRelatedParameters(RelatedParameters, Address):
     """The parameters of the list of an article named in the query."""
 
 
-class NewestParameters(Parameters):
-    """The parameters of the newest articles."""
+class PageParameters(Parameters):
+    """The parameters of a page of articles, newest first."""
 
     limit: _Limit = 9
-    category: _Names = ()
     cursor: Annotated[_Place | None, Field(description="the next_cursor of an answer")] = None
+
+
+class NewestParameters(PageParameters):
+    """The parameters of the newest articles."""
+
+    category: _Names = ()
     updated_after: Annotated[_Date | None, Field(description=_DATE)] = None
 
 

@@ -1,22 +1,30 @@
 """The latent space of a corpus (LSA), and topics in it that people can read."""
 
-import re
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
-from recommender.columns import Strings
-from recommender.model import Topic
+from recommender.article import Article
+from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
 from recommender.training.compiled import kernel, spread
+from recommender.training.naming import NamingTerms, Reading, name_topics
 
 _POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the lists' quality
-_TOPIC_TERMS = 8
+_WIDER = 1.3  # so many more clusters than topics, to choose from
+_WARD_ARTICLES = 3000  # on which k-means finds its start: Ward's method takes memory by the square
+_LEAST_ARTICLES = 3  # of a topic, and
+_LEAST_SHARE = 0.1  # of the mean of all
+_ALIKE_TERMS = 4  # of 8 in common: two topics that read alike
+_BLOCK = 16_384
 
 
 @dataclass(frozen=True)
@@ -68,69 +76,113 @@ def topic_count(n: int, recipe: Topics) -> int:
     return min(wanted, n // 5)
 
 
-def fit_topics(latent: np.ndarray, count: int, recipe: Topics, seed: int) -> KMeans | None:
-    """Cluster the articles by direction in the latent space; None where there are too few."""
-    placed = latent[latent.any(axis=1)] if latent.shape[1] else latent[:0]
-    if count < 1 or len(np.unique(placed, axis=0)) < count:
-        return None
-    if len(placed) > recipe.max_fit_articles:
-        drawn = np.random.default_rng(seed).choice(len(placed), recipe.max_fit_articles, replace=False)
-        placed = placed[np.sort(drawn)]
-    with threadpool_limits(1):  # threads would add up the centroids in an order of their own
-        return KMeans(count, n_init=1, max_iter=100, random_state=seed).fit(placed)
+@dataclass(frozen=True)
+class TopicsFound:
+    """The topics of a corpus."""
+
+    space: TopicSpace
+    topics: list[Topic]
+    estimator: KMeans | None  # predicts each article's first topic; None where there are no topics
 
 
-def name_topics(
-    rows: csr_array, first_topic: np.ndarray, count: int, columns: np.ndarray, terms: Strings
-) -> list[Topic]:
-    """Name each topic by its distinctive terms, no two alike.
+def find_topics(
+    latent: np.ndarray, naming: NamingTerms, articles: Sequence[Article], recipe: Topics, seed: int
+) -> TopicsFound:
+    """Find the topics of the articles and name them; none where the articles are too few or too alike.
 
-    `first_topic` is (n,) int, -1 for none; `columns` are the terms that may name a topic.
+    There are at most as many as `topic_count` says. A third more are looked for: those that hold next to
+    nothing, that only repeat a passage, and that read the least coherent go, and two that read alike are one.
     """
-    members = np.flatnonzero(first_topic >= 0)
-    sizes = np.bincount(first_topic[members], minlength=count)
-    ones = np.ones(len(members), dtype=np.float32)
-    belongs = csr_array((ones, (first_topic[members], members)), shape=(count, rows.shape[0]))
-    inside = (belongs @ rows[:, columns]).toarray() / np.maximum(sizes, 1)[:, None]
-    overall = inside.T @ (sizes / max(sizes.sum(), 1))
-    telling = inside * np.log1p(inside / np.maximum(overall, 1e-9))
-    taken: set[str] = set()
-    topics = []
-    for topic in range(count):
-        best = [
-            terms[columns[at]]
-            for at in np.argsort(-telling[topic], kind="stable")[:60]
-            if telling[topic, at] > 0
-        ]
-        distinct = _distinct(best)[:_TOPIC_TERMS]
-        name, slug = _title(distinct, taken, topic)
-        topics.append(Topic(slug=slug, name=name, terms=distinct, articles=int(sizes[topic])))
-    return topics
+    count = topic_count(len(articles), recipe)
+    draws = _draws(articles, seed)
+    drawn = _sample(latent, draws, recipe.max_fit_articles)
+    wide = fit_topics(latent, math.ceil(_WIDER * count), recipe, draws)
+    if count < 1 or wide is None or len(wide.cluster_centers_) < count:
+        nowhere = np.full(len(articles), -1, dtype=np.int32)
+        return TopicsFound(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), nowhere), [], None)
+    centroids = _unit(wide.cluster_centers_)
+    readings = naming.among(drawn).read(first_topics(latent[drawn], centroids), len(centroids))
+    centroids = _worth_reading(centroids, readings, count)
+    first = first_topics(latent, centroids)
+    topics = name_topics(naming, naming.read(first, len(centroids)), first, lambda row: _text(articles[row]))
+    return TopicsFound(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
 
 
-def _distinct(terms: Sequence[str]) -> list[str]:
-    """Drop the terms that share a word with a better one."""
-    kept: list[str] = []
-    used: set[str] = set()
-    for term in terms:
-        parts = set(term.split()) | {part.rstrip("s") for part in term.split()}
-        if not parts & used:
-            kept.append(term)
-            used |= parts
-    return kept
+def fit_topics(latent: np.ndarray, count: int, recipe: Topics, draws: np.ndarray) -> KMeans | None:
+    """Cluster the articles by direction in the latent space; None where none lies there.
+
+    `draws` are all rows in the order in which a sample takes them. k-means starts from Ward's clusters of the
+    first of them, which depend little on single articles, so that a corpus a little larger has topics alike.
+    Where fewer than `count` articles differ, there are fewer clusters.
+    """
+    few = latent[_sample(latent, draws, min(_WARD_ARTICLES, recipe.max_fit_articles))]
+    count = min(count, len(np.unique(few, axis=0)))
+    if count < 1:
+        return None
+    with threadpool_limits(1):  # threads would add up the centroids in an order of their own
+        labels = AgglomerativeClustering(count).fit_predict(few) if count > 1 else np.zeros(len(few), int)
+        start = np.array([few[labels == label].mean(axis=0) for label in range(count)])
+        many = latent[_sample(latent, draws, recipe.max_fit_articles)]
+        return KMeans(count, init=start, n_init=1, max_iter=100).fit(many)
 
 
-def _title(terms: list[str], taken: set[str], number: int) -> tuple[str, str]:
-    """Return a name and a slug that no earlier topic has."""
-    for length in range(min(3, len(terms)), len(terms) + 1):
-        name = ", ".join(terms[:length])
-        slug = re.sub(r"\s+", "-", "-".join(terms[: max(1, length - 1)]))
-        if name and name not in taken and slug not in taken:
-            break
-    else:
-        name, slug = ", ".join([*terms[:2], str(number + 1)]), f"topic-{number + 1}"
-    taken |= {name, slug}
-    return name, slug
+def first_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the nearest centroid of each row, (n,) int32; -1 for a row that lies nowhere."""
+    first = np.full(len(latent), -1, dtype=np.int32)
+    with threadpool_limits(1):  # the same sums, whatever the threads
+        for start in range(0, len(latent), _BLOCK):
+            block = latent[start : start + _BLOCK]
+            nearest = np.argmax(block @ centroids.T, axis=1)
+            first[start : start + _BLOCK] = np.where(block.any(axis=1), nearest, -1)
+    return first
+
+
+def _draws(articles: Sequence[Article], seed: int) -> np.ndarray:
+    """Return all rows in an order drawn by their ids, so that new articles leave the old in their order."""
+    key = seed.to_bytes(4, "little")
+    digests = [hashlib.blake2b(a.id.encode(), digest_size=8, key=key).digest() for a in articles]
+    return np.argsort(np.frombuffer(b"".join(digests), dtype="<u8"), kind="stable")
+
+
+def _sample(latent: np.ndarray, draws: np.ndarray, most: int) -> np.ndarray:
+    """Return the first of the drawn rows that lie somewhere, ascending."""
+    somewhere = np.asarray(latent.any(axis=1))
+    return np.sort(draws[somewhere[draws]][:most])
+
+
+def _worth_reading(centroids: np.ndarray, readings: Sequence[Reading], count: int) -> np.ndarray:
+    """Return the centroids of at most `count` topics that are worth an editor's while."""
+    sizes = np.array([reading.articles for reading in readings], dtype=np.float64)
+    least = max(_LEAST_ARTICLES, _LEAST_SHARE * sizes.mean())
+    alive = [
+        at for at, reading in enumerate(readings) if sizes[at] >= least and not reading.is_furniture
+    ] or list(range(len(readings)))
+    centroids = centroids.copy()
+    for one, other in combinations(sorted(alive, key=lambda at: (-sizes[at], at)), 2):
+        alike = len({*readings[one].terms} & {*readings[other].terms}) >= _ALIKE_TERMS
+        if alike and one in alive and other in alive:
+            centroids[one] = sizes[one] * centroids[one] + sizes[other] * centroids[other]
+            alive.remove(other)
+    best = sorted(alive, key=lambda at: (-readings[at].coherence, at))[:count]
+    return _unit(centroids[sorted(best)])
+
+
+def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMeans:
+    """Return the estimator with the topics for its clusters, of which it finds the nearest for unit rows."""
+    fitted.set_params(n_clusters=len(centroids), init="k-means++")
+    fitted.cluster_centers_ = centroids
+    fitted.labels_ = fitted.predict(rows)
+    fitted.inertia_ = -fitted.score(rows)
+    return fitted
+
+
+def _unit(centers: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
+    return np.asarray(centers / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _text(article: Article) -> str:
+    return article.body or article.title
 
 
 @kernel

@@ -21,21 +21,22 @@ from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
 from recommender.embedding import Vocabulary
-from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, TopicSpace, Vectors, term_rules
+from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
 from recommender.training.allpairs import all_neighbors, pair_scores
 from recommender.training.compiled import cores
 from recommender.training.copies import find_copies
+from recommender.training.naming import NamingTerms
+from recommender.training.slugs import keep_slugs, members_of
 from recommender.training.terms import TermCounts, count_terms
-from recommender.training.topics import LatentSpace, fit_latent_space, fit_topics, name_topics, topic_count
+from recommender.training.topics import LatentSpace, TopicsFound, find_topics, fit_latent_space
 from recommender.training.vectorizer import fitted_vectorizer, idf_of, tfidf
 
 ESTIMATORS = "estimators.joblib"
 _RANDOM_PAIRS = 200_000
 _SMALL = 20  # articles; up to here a term of one article counts, and one of most articles too
 _SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
-_NAMING_TERMS = 50_000
 _LIBRARIES = ("numba", "numpy", "recommender", "scikit-learn", "scipy")
 
 
@@ -83,11 +84,13 @@ def train(
     refused: int = 0,
     threads: int | None = None,
     progress: Progress | None = None,
+    previous: Model | None = None,
 ) -> Trained:
     """Train a model on the articles, whatever their order.
 
     The same articles, recipe and number of threads give the same arrays, byte for byte. `refused` is recorded
-    in the manifest. Raises TrainingError when there is no article, two have one id, or none holds a term.
+    in the manifest. Topics that the `previous` model had keep their slugs; nothing else depends on it. Raises
+    TrainingError when there is no article, two have one id, or none holds a term.
     """
     recipe = recipe or Recipe()
     ordered = _ordered(articles)
@@ -105,9 +108,9 @@ def train(
         latent = space.project(rows, threads)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
-        clusters = fit_topics(latent, topic_count(n, recipe.topics), recipe.topics, recipe.seed)
-        topic_space = TopicSpace(_centroids(clusters, latent.shape[1]))
-        topics = _named(topic_space, rows, latent, counts)
+        naming = NamingTerms.of(rows, counts.df, counts.terms)
+        found = find_topics(latent, naming, ordered, recipe.topics, recipe.seed)
+        topics = _with_kept_slugs(found, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
@@ -124,8 +127,8 @@ def train(
 
     manifest = _manifest(recipe, now or datetime.now(UTC), facts, similar_above, topics, stop_words)
     vocabulary = Vocabulary(counts.terms, idf, space.terms, space.components)
-    model = Model(manifest, columns, vocabulary, vectors, neighbors, copies, topic_space)
-    return Trained(model, bounds, space, clusters, steps.seconds)
+    model = Model(manifest, columns, vocabulary, vectors, neighbors, copies, found.space)
+    return Trained(model, bounds, space, found.estimator, steps.seconds)
 
 
 class _Steps:
@@ -188,22 +191,12 @@ def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
     return found
 
 
-def _centroids(clusters: KMeans | None, width: int) -> np.ndarray:
-    if clusters is None:
-        return np.zeros((0, width), dtype=np.float32)
-    centers = clusters.cluster_centers_
-    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
-    return np.asarray(centers / np.maximum(lengths, 1e-12), dtype=np.float32)
-
-
-def _named(space: TopicSpace, rows: csr_array, latent: np.ndarray, counts: TermCounts) -> list[Topic]:
-    count = len(space.centroids)
-    if not count:
-        return []
-    first = np.argmax(latent @ space.centroids.T, axis=1)
-    first[~latent.any(axis=1)] = -1
-    columns = np.sort(np.argsort(-counts.df, kind="stable")[:_NAMING_TERMS])
-    return name_topics(rows, first, count, columns, counts.terms)
+def _with_kept_slugs(found: TopicsFound, articles: Sequence[Article], previous: Model | None) -> list[Topic]:
+    if previous is None:
+        return found.topics
+    members = members_of(found.space, [article.id for article in articles])
+    before = members_of(previous.topic_space, previous.articles.ids)
+    return keep_slugs(found.topics, members, previous.manifest.topics, before)
 
 
 def _vectors(rows: csr_array, latent: np.ndarray) -> Vectors:

@@ -34,12 +34,13 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     embeddings = [vocabulary.embed(article, rules) for article in articles]
     rows = [dict(zip(e.columns.tolist(), e.values.tolist(), strict=True)) for e in embeddings]
     vectors = _vectors(rows, len(terms), np.array([e.latent for e in embeddings], dtype=np.float32))
-    topics = [Topic(slug="all", name="All things", terms=terms[:3], articles=len(articles))]
+    topics = [Topic(slug="all", name="All things", terms=terms[:3], articles=len(articles), coherence=0.0)]
     centroid = np.eye(1, components.shape[1], dtype=np.float32)
     manifest = _manifest(articles, recipe, topics, similar_above)
     columns = Articles.of(articles)
     neighbors = _neighbors(vectors, recipe.topics.weight, min(k, len(articles) - 1))
-    return Model(manifest, columns, vocabulary, vectors, neighbors, _copies(rows), TopicSpace(centroid))
+    space = TopicSpace(centroid, np.zeros(len(articles), dtype=np.int32))
+    return Model(manifest, columns, vocabulary, vectors, neighbors, _copies(rows), space)
 
 
 def _copies(rows: Entries) -> Copies:

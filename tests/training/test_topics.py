@@ -1,5 +1,6 @@
 """Topics: how many, how they are shared, and that their names tell them apart, on a corpus of any size."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,19 @@ from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_array
 
 from recommender.article import Article
-from recommender.columns import Strings
-from recommender.model import Topic, TopicSpace
-from recommender.recipe import Topics
-from recommender.training.topics import LatentSpace, fit_latent_space, fit_topics, name_topics, topic_count
+from recommender.model import TopicSpace
+from recommender.recipe import Recipe, Topics
+from recommender.training.topics import (
+    LatentSpace,
+    first_topics,
+    fit_latent_space,
+    fit_topics,
+    topic_count,
+)
 from recommender.training.train import Trained, train
+
+NO_ARTICLES = np.zeros(0, dtype=np.int32)
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
@@ -24,14 +33,6 @@ def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
     shape = (len(trained.model.articles), len(trained.model.vocabulary.terms))
     rows = csr_array((vectors.values, vectors.columns, vectors.offsets), shape=shape)
     return rows, np.diff(vectors.term_offsets)
-
-
-def named(inside: list[list[float]], words: list[str]) -> list[Topic]:
-    """Name one topic for each row, of one article, by the words with their weights."""
-    count = len(inside)
-    return name_topics(
-        csr_array(np.array(inside)), np.arange(count), count, np.arange(len(words)), Strings.of(words)
-    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_the_recipes_count_of_topics_wins_where_articles_suffice() -> None:
 def test_shares_add_up_to_1_unless_the_article_lies_nowhere(
     centroids: np.ndarray, latent: np.ndarray
 ) -> None:
-    shares = TopicSpace(centroids).shares(latent)
+    shares = TopicSpace(centroids, NO_ARTICLES).shares(latent)
 
     assert shares.dtype == np.float32
     assert np.all(shares >= 0)
@@ -66,7 +67,7 @@ def test_shares_add_up_to_1_unless_the_article_lies_nowhere(
 
 
 def test_the_nearest_topic_has_the_largest_share() -> None:
-    space = TopicSpace(np.eye(3, dtype=np.float32))
+    space = TopicSpace(np.eye(3, dtype=np.float32), NO_ARTICLES)
 
     shares = space.shares(np.array([0.6, 0.8, 0.0], dtype=np.float32))
 
@@ -75,7 +76,9 @@ def test_the_nearest_topic_has_the_largest_share() -> None:
 
 
 def test_without_topics_there_are_no_shares() -> None:
-    assert TopicSpace(np.zeros((0, 4), dtype=np.float32)).shares(np.ones(4, dtype=np.float32)).shape == (0,)
+    space = TopicSpace(np.zeros((0, 4), dtype=np.float32), NO_ARTICLES)
+
+    assert space.shares(np.ones(4, dtype=np.float32)).shape == (0,)
 
 
 def test_the_samples_topics_have_names_slugs_and_terms_of_their_own(trained: Trained) -> None:
@@ -110,7 +113,7 @@ def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
 
     one, other = (fit_latent_space(rows, df, recipe, seed=3) for _ in range(2))
     latents = [space.project(rows, threads) for space, threads in ((one, 1), (other, 2), (other, 3))]
-    clusters = [fit_topics(latent, 20, recipe, seed=3) for latent in latents]
+    clusters = [fit_topics(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
 
     assert one.components.tobytes() == other.components.tobytes()
     assert len({latent.tobytes() for latent in latents}) == 1
@@ -146,7 +149,7 @@ def test_a_space_fitted_on_a_sample_places_every_article(trained: Trained, chang
     recipe = Topics(**changed)
 
     latent = fit_latent_space(rows, df, recipe, seed=0).project(rows, threads=1)
-    clusters = fit_topics(latent, 10, recipe, seed=0)
+    clusters = fit_topics(latent, 10, recipe, np.arange(len(latent)))
 
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
     assert clusters is not None
@@ -173,11 +176,15 @@ def test_articles_without_terms_lie_nowhere() -> None:
     np.testing.assert_allclose(latent, np.array([[0.6, 0.8], [0, 0], [0, 0]]), atol=1e-7)
 
 
-@pytest.mark.parametrize("count", [0, 3])
-def test_fewer_distinct_articles_than_topics_give_none(count: int) -> None:
+def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
     latent = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
-    assert fit_topics(latent, count, Topics(), seed=0) is None
+    found = fit_topics(latent, 3, Topics(), np.arange(4))
+
+    assert found is not None
+    assert sorted(found.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
+    assert fit_topics(latent, 0, Topics(), np.arange(4)) is None
+    assert fit_topics(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 5, 9, 12])
@@ -187,6 +194,7 @@ def test_a_tiny_corpus_is_trained_with_as_many_topics_as_it_bears(
     model = train(sample_articles[:n], now=datetime(2026, 1, 1, tzinfo=UTC)).model
 
     assert len(model.manifest.topics) == len(model.topic_space.centroids) <= n // 5
+    assert model.topic_space.first.shape == (n,)
     assert model.topic_space.shares(model.vectors.latent[0]).shape == (len(model.manifest.topics),)
 
 
@@ -198,28 +206,57 @@ def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), np.ones(8), atol=1e-6)
 
 
-def test_a_topic_is_named_by_what_tells_it_from_the_others() -> None:
-    words = ["council", "ferry", "harbour", "nurse", "ward"]
+def test_the_first_topic_of_an_article_is_stored_with_the_model(trained: Trained) -> None:
+    space, latent = trained.model.topic_space, trained.model.vectors.latent
 
-    topics = named([[1, 1, 0.9, 0, 0], [1, 0, 0, 1, 0.9]], words)
-
-    assert [topic.terms[:2] for topic in topics] == [["ferry", "harbour"], ["nurse", "ward"]]
-    assert [topic.slug for topic in topics] == ["ferry-harbour", "nurse-ward"]
-    assert [topic.articles for topic in topics] == [1, 1]
+    assert space.first.dtype == np.int32
+    assert space.first.tolist() == [int(np.argmax(space.shares(row))) for row in latent]
+    assert first_topics(np.zeros((2, latent.shape[1]), np.float32), space.centroids).tolist() == [-1, -1]
 
 
-def test_a_name_repeats_no_word() -> None:
-    words = ["ferries", "ferry", "ferry line", "line", "port", "ports", "quay"]
+def test_the_estimator_finds_the_first_topics(trained: Trained) -> None:
+    assert trained.clusters is not None
 
-    (topic,) = named([[0.5, 1, 0.9, 0.8, 0.7, 0.6, 0.4]], words)
+    predicted = trained.clusters.predict(trained.model.vectors.latent)
 
-    assert topic.terms == ["ferry", "line", "port", "ferries", "quay"]
+    assert trained.clusters.n_clusters == len(trained.model.manifest.topics)
+    assert predicted.tolist() == trained.model.topic_space.first.tolist()
 
 
-@given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=4, max_size=4), min_size=1, max_size=12))
-@settings(deadline=None)
-def test_names_and_slugs_are_unique_however_alike_the_topics_are(inside: list[list[float]]) -> None:
-    topics = named(inside, ["a b", "b", "cd", "ef"])
+def test_topics_are_the_same_for_any_number_of_threads(
+    sample_articles: list[Article], trained: Trained
+) -> None:
+    for threads in (1, 2):
+        model = train(sample_articles, now=NOW, threads=threads).model
 
-    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == len(topics)
-    assert all(topic.name and topic.slug for topic in topics)
+        assert model.topic_space.centroids.tobytes() == trained.model.topic_space.centroids.tobytes()
+        assert model.manifest.topics == trained.model.manifest.topics
+
+
+def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Trained) -> None:
+    topics = trained.model.manifest.topics
+
+    assert np.mean([topic.coherence for topic in topics]) > 0.45
+    assert min(topic.coherence for topic in topics) > 0
+    assert min(topic.articles for topic in topics) >= 3
+
+
+def test_no_two_topics_of_the_sample_share_half_their_terms(trained: Trained) -> None:
+    terms = [set(topic.terms) for topic in trained.model.manifest.topics]
+
+    assert max(len(one & other) for one in terms for other in terms if one is not other) < 4
+
+
+def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Article]) -> None:
+    notice = (
+        "Subscribe cheaply: premium crossword archive, puzzles, podcasts, newsletters, recipes and vouchers."
+    )
+    marked = [
+        replace(article, body=f"{article.body}\n\n{notice * 3}" if row % 5 == 0 else article.body)
+        for row, article in enumerate(sample_articles)
+    ]
+
+    topics = train(marked, Recipe(), now=NOW).model.manifest.topics
+
+    assert len(topics) == 20
+    assert not {"premium", "crossword", "puzzles", "vouchers"} & {word for t in topics for word in t.terms}

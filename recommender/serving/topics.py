@@ -1,0 +1,46 @@
+"""The topics of a model as readers meet them: which there are, and the public articles of each."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from recommender.model import Topic
+from recommender.serving.related import Related
+
+
+class UnknownTopicError(LookupError):
+    """The model has no topic of public articles with this slug."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"no topic has the slug {slug[:100]!r}")
+        self.slug = slug
+
+
+def topics_listing(related: Related, now: datetime) -> list[dict[str, Any]]:
+    """Return the topics as JSON, those of most public articles first, equally large ones by slug.
+
+    A topic that only articles under embargo have is left out, for its name would tell of them.
+    """
+    public = related.model.topic_space.first[related.public(now)]
+    counts = np.bincount(public[public >= 0], minlength=len(related.model.manifest.topics)).tolist()
+    pairs = zip(related.model.manifest.topics, counts, strict=True)
+    told = [_told(topic, articles) for topic, articles in pairs if articles]
+    return sorted(told, key=lambda topic: (-topic["articles"], topic["slug"]))
+
+
+def topic_articles(related: Related, slug: str, now: datetime) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the topic of this slug as JSON, and a mask over the rows, (n,) bool: its public articles.
+
+    Those are the ones of which it has the largest share. Raises UnknownTopicError, also when there are none.
+    """
+    for number, topic in enumerate(related.model.manifest.topics):
+        if topic.slug == slug:
+            mask = (related.model.topic_space.first == number) & related.public(now)
+            if mask.any():
+                return _told(topic, int(np.count_nonzero(mask))), mask
+    raise UnknownTopicError(slug)
+
+
+def _told(topic: Topic, articles: int) -> dict[str, Any]:
+    return {"slug": topic.slug, "name": topic.name, "terms": topic.terms, "articles": articles}
