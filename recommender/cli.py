@@ -7,24 +7,23 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import click
 from rich.console import Console
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from recommender.options import (
+    corpus_options,
+    json_option,
+    list_options,
+    models_dir_option,
+    read_columns,
+    read_number,
+)
 
 _FAILED, _WRONG_USE = 1, 2
 _THREADS_EACH = 4  # of a web worker: a text being scored holds up no list
-_models_dir = click.option(
-    "--models-dir",
-    default="models",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="published versions",
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="print JSON as HTTP answers it")
 
 
 def main() -> None:
@@ -49,29 +48,9 @@ def cli() -> None:
     """Related articles for news sites: train a model offline, serve it over HTTP."""
 
 
-def _corpus_options(command: Command, *, required: bool = True) -> Command:
-    """Add what `train`, `lint` and `evaluate` take to read a corpus."""
-    options = (
-        click.argument("corpus", nargs=-1, required=required, type=click.Path(path_type=Path)),
-        click.option(
-            "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"
-        ),
-        click.option("--timezone", default="UTC", show_default=True, help="of dates that name none"),
-        click.option("--id-prefix", default="", help="goes before every id"),
-        click.option(
-            "--max-bad",
-            default=0.05,
-            show_default=True,
-            type=click.FloatRange(0, 1),
-            help="share of bad rows allowed",
-        ),
-    )
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
-
-
 @cli.command()
-@_corpus_options
-@_models_dir
+@corpus_options
+@models_dir_option
 @click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML")
 @click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
 def train(
@@ -97,7 +76,7 @@ def train(
     with bars.reading() as advance:
         read = read_articles(
             *corpus,
-            columns=_columns(mapped),
+            columns=read_columns(mapped),
             timezone=timezone,
             id_prefix=id_prefix,
             max_bad=max_bad,
@@ -105,7 +84,8 @@ def train(
         )
     seconds = {"reading": time.perf_counter() - began}
     refused = read.report.refused_rows
-    trained = fit(read.articles, recipe, refused=refused, threads=threads, progress=bars)
+    previous = _previous_model(models_dir)
+    trained = fit(read.articles, recipe, refused=refused, threads=threads, progress=bars, previous=previous)
     began = time.perf_counter()
     with bars.step("publishing", 1, "versions") as done:
         version = publish(trained.model, models_dir, extra_files=trained.extra_files())
@@ -126,8 +106,8 @@ def train(
 
 
 @cli.command()
-@_corpus_options
-@_as_json
+@corpus_options
+@json_option
 def lint(
     corpus: tuple[Path, ...],
     mapped: tuple[str, ...],
@@ -145,7 +125,7 @@ def lint(
     with Bars(Console(stderr=True)).reading() as advance:
         report = check(
             *corpus,
-            columns=_columns(mapped),
+            columns=read_columns(mapped),
             timezone=timezone,
             id_prefix=id_prefix,
             max_bad=max_bad,
@@ -158,8 +138,8 @@ def lint(
 
 
 @cli.command()
-@functools.partial(_corpus_options, required=False)
-@_models_dir
+@functools.partial(corpus_options, required=False)
+@models_dir_option
 @click.option("--version", "version", help="a published version  [default: the current one]")
 @click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML, for CORPUS")
 @click.option(
@@ -191,7 +171,7 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
             raise click.UsageError("--version names a published model; CORPUS trains a new one")
         recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
         reading = {name: given[name] for name in ("timezone", "id_prefix", "max_bad")}
-        read = read_articles(*corpus, columns=_columns(given["mapped"]), **reading)
+        read = read_articles(*corpus, columns=read_columns(given["mapped"]), **reading)
         model = fit(read.articles, recipe, threads=given["threads"], progress=bars).model
     elif given["recipe_path"]:
         raise click.UsageError("--recipe is for a model trained on CORPUS; a published one has its own")
@@ -250,24 +230,9 @@ def serve(**given: Any) -> None:
     ).serve()
 
 
-def _list_options(command: Command) -> Command:
-    """Add the parameters of a list; they are checked as HTTP checks them."""
-    options = (
-        click.option("--limit", help="1 to 50  [default: 9]"),
-        click.option("--category", multiple=True, help="name or slug; repeatable"),
-        click.option("--exclude-category", multiple=True, help="name or slug; repeatable"),
-        click.option("--exclude", multiple=True, help="an id; repeatable"),
-        click.option("--lang", help="a language code, or any"),
-        click.option("--max-age-days"),
-        _models_dir,
-        _as_json,
-    )
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
-
-
 @cli.command()
 @click.argument("article_id", metavar="ID")
-@_list_options
+@list_options
 def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the related list of the article ID."""
     from recommender.serving.schemas import AddressedRelatedParameters, read_query
@@ -280,7 +245,7 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
 @cli.command()
 @click.option("--title", default="", help="plain text or HTML")
 @click.option("--body", default="", help="plain text or HTML; - reads it from stdin")
-@_list_options
+@list_options
 def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that are similar to a text."""
     from recommender.serving.schemas import Text, read_body
@@ -289,10 +254,31 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
     fields = {name: value for name, value in given.items() if value}
     for name, to_number in (("limit", int), ("max_age_days", float)):
         if name in fields:
-            fields[name] = _number(name, fields[name], to_number)
+            fields[name] = read_number(name, fields[name], to_number)
     parameters = read_body(Text, json.dumps({"title": title, "body": text, **fields}).encode())
     article = parameters.article()
     _print_list(models_dir, as_json, lambda lists, now: lists.like(article, parameters.query(), now))
+
+
+@cli.command()
+@models_dir_option
+@json_option
+def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Print the topics, the largest first, each with its terms and a typical headline."""
+    from datetime import UTC, datetime
+
+    from recommender.artifact import open_current
+    from recommender.serving.related import Related
+    from recommender.serving.topics import headline, topics_answer
+    from recommender.terminal import topics_table
+
+    lists, now = Related(open_current(models_dir)), datetime.now(UTC)
+    answer = topics_answer(lists, now)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        headlines = [headline(lists, topic["slug"], now) for topic in answer["topics"]]
+        Console().print(topics_table(answer, headlines))
 
 
 @cli.group()
@@ -301,7 +287,7 @@ def models() -> None:
 
 
 @models.command("list")
-@_models_dir
+@models_dir_option
 def list_versions(models_dir: Path) -> None:
     """List the versions, the oldest first."""
     from recommender.artifact import current_version, open_version, versions
@@ -318,13 +304,25 @@ def list_versions(models_dir: Path) -> None:
 
 @models.command()
 @click.argument("version", required=False)
-@_models_dir
+@models_dir_option
 def verify(version: str | None, models_dir: Path) -> None:
     """Check every file of VERSION (default: the current one) against its checksum."""
     from recommender.artifact import open_current, open_version
 
     model = open_version(models_dir, version) if version else open_current(models_dir)
     click.echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all as published")
+
+
+def _previous_model(models_dir: Path) -> Any:
+    """Open the model whose topics keep their slugs; None where there is none, or none that can be trusted."""
+    from recommender.artifact import ArtifactError, open_current
+
+    try:
+        return open_current(models_dir)
+    except ArtifactError as error:
+        if not str(error).startswith("no published model"):
+            click.echo(f"note: topics keep no slugs of the previous model: {error}", err=True)
+        return None
 
 
 def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any]) -> None:  # noqa: FBT001
@@ -354,23 +352,6 @@ def _write(path: str, text: str) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
-
-
-def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
-    """Read `--map ours=theirs` options."""
-    pairs = [pair.partition("=") for pair in mapped]
-    for ours, equals, theirs in pairs:
-        if not (ours and equals and theirs):
-            raise click.BadParameter(f"{ours + equals + theirs!r} is not NAME=THEIRS", param_hint="--map")
-    return {ours: theirs for ours, _, theirs in pairs}
-
-
-def _number(name: str, text: str, to_number: Callable[[str], Any]) -> Any:
-    try:
-        return to_number(text)
-    except ValueError:
-        hint = f"--{name.replace('_', '-')}"
-        raise click.BadParameter(f"{text!r} is not a number", param_hint=hint) from None
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -114,6 +114,20 @@ def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any])
     return Group(heading, table)
 
 
+def topics_table(answer: Mapping[str, Any], headlines: Sequence[str]) -> RenderableType:
+    """Return the topics, as HTTP answers them, as a table; `headlines` has one for each."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Topic", ratio=3, style="bold")
+    table.add_column("Articles", justify="right")
+    table.add_column("Terms", ratio=4)
+    table.add_column("For example", ratio=4)
+    for topic, headline in zip(answer["topics"], headlines, strict=True):
+        row = topic["name"], f"{topic['articles']:,}", ", ".join(topic["terms"]), headline
+        table.add_row(*map(escape, row))
+    note = f"{len(answer['topics'])} topics · model {answer['model_version']}"
+    return Group(table, Text(note, style="dim"))
+
+
 def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType:
     """Return the published versions as a table: version, when trained, articles, and which is current."""
     table = _table("Version", "Trained", ">Articles", "")

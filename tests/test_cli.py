@@ -16,6 +16,8 @@ import pytest
 
 from recommender.artifact import current_version, open_current
 from recommender.cli import main
+from recommender.serving.app import create_app
+from recommender.settings import Settings
 
 ROWS = [
     {"id": "a", "title": "Harbour ferry stops in winter", "body": "The island waits for the ferry."},
@@ -88,6 +90,8 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 from recommender.cli import main
+from recommender.serving.app import create_app
+from recommender.settings import Settings
 main()
 """
     return in_a_process(sys.executable, "-c", code, *arguments)
@@ -521,3 +525,57 @@ def test_evaluate_says_where_it_cannot_write(run: Run, published: Path) -> None:
 
     assert done.status == 1
     assert "cannot write none/report.json: No such file or directory" in done.err
+
+
+def test_topics_are_printed_largest_first_with_a_headline_of_each(run: Run, published: Path) -> None:
+    table, answer = (
+        run("topics", "--models-dir", published),
+        run("topics", "--models-dir", published, "--json"),
+    )
+    topics = answer.json()["topics"]
+
+    assert (table.status, table.err, answer.status) == (0, "", 0)
+    assert table.out.split()[:5] == ["Topic", "Articles", "Terms", "For", "example"]
+    assert table.out.rstrip().endswith(f"{len(topics)} topics · model {answer.json()['model_version']}")
+    assert [topic["articles"] for topic in topics] == sorted((t["articles"] for t in topics), reverse=True)
+    assert all(topic["terms"][0].split()[0] in table.out for topic in topics)
+
+
+def test_topics_answer_as_http_does(run: Run, published: Path) -> None:
+    client = create_app(Settings(models_dir=published)).test_client()
+
+    assert run("topics", "--models-dir", published, "--json").json() == client.get("/v1/topics").get_json()
+
+
+def test_topics_without_a_model_say_what_to_run(run: Run) -> None:
+    done = run("topics")
+
+    assert (done.status, done.out) == (1, "")
+    assert "run `make train`" in done.err
+
+
+def test_training_again_keeps_the_slugs_of_the_current_model(run: Run, published_copy: Path) -> None:
+    sample = files("recommender") / "sample" / "articles.jsonl"
+    manifest_before = open_current(published_copy).manifest
+
+    done = run("train", sample, "--models-dir", published_copy)
+
+    manifest = open_current(published_copy).manifest
+    assert (done.status, "note" in done.err) == (0, False)
+    assert manifest.version != manifest_before.version
+    assert manifest.topics == manifest_before.topics
+
+
+def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
+    run: Run, corpus: Path, published_copy: Path
+) -> None:
+    spoilt = published_copy / current_version(published_copy) / "articles.ids.utf8.npy"
+    spoilt.write_bytes(spoilt.read_bytes()[:-1] + b"!")
+
+    done = run("train", corpus, "--models-dir", published_copy)
+
+    assert done.status == 0
+    assert f"note: topics keep no slugs of the previous model: {spoilt} was altered" in " ".join(
+        done.err.split()
+    )
+    assert len(open_current(published_copy).articles) == len(ROWS)

@@ -48,7 +48,9 @@ COMPANY = {  # of each part, the parts that it may import
     "serving": {"serving", "shared"},
     "commands": {"commands", "training", "serving", "shared"},
 }
-PART_OF = {"__init__.py": "package"} | dict.fromkeys(["cli.py", "terminal.py", "__main__.py"], "commands")
+PART_OF = {"__init__.py": "package"} | dict.fromkeys(
+    ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"
+)
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
 }

@@ -32,7 +32,7 @@ from recommender.serving.schemas import (
     read_body,
     read_query,
 )
-from recommender.serving.topics import UnknownTopicError, topic_articles, topics_listing
+from recommender.serving.topics import UnknownTopicError, topic_articles, topics_answer
 
 MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
 _SHARED = timedelta(seconds=60)  # how long a shared cache keeps an answer
@@ -100,8 +100,7 @@ class Api:
         """Answer all topics, the largest first."""
         _query(Parameters)
         related, now = self._desk.related, self._desk.clock()
-        version = related.model.manifest.version
-        return self._cached({"model_version": version, "topics": topics_listing(related, now)}, now)
+        return self._cached(topics_answer(related, now), now)
 
     def topic(self, slug: str) -> Response:
         """Answer a topic, and page by page the public articles that have it first, the newest first."""

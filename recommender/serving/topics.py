@@ -17,8 +17,8 @@ class UnknownTopicError(LookupError):
         self.slug = slug
 
 
-def topics_listing(related: Related, now: datetime) -> list[dict[str, Any]]:
-    """Return the topics as JSON, those of most public articles first, equally large ones by slug.
+def topics_answer(related: Related, now: datetime) -> dict[str, Any]:
+    """Return all topics as the contract has them: by number of public articles, the most first, then by slug.
 
     A topic that only articles under embargo have is left out, for its name would tell of them.
     """
@@ -26,7 +26,8 @@ def topics_listing(related: Related, now: datetime) -> list[dict[str, Any]]:
     counts = np.bincount(public[public >= 0], minlength=len(related.model.manifest.topics)).tolist()
     pairs = zip(related.model.manifest.topics, counts, strict=True)
     told = [_told(topic, articles) for topic, articles in pairs if articles]
-    return sorted(told, key=lambda topic: (-topic["articles"], topic["slug"]))
+    told.sort(key=lambda topic: (-topic["articles"], topic["slug"]))
+    return {"model_version": related.model.manifest.version, "topics": told}
 
 
 def topic_articles(related: Related, slug: str, now: datetime) -> tuple[dict[str, Any], np.ndarray]:
@@ -40,6 +41,14 @@ def topic_articles(related: Related, slug: str, now: datetime) -> tuple[dict[str
             if mask.any():
                 return _told(topic, int(np.count_nonzero(mask))), mask
     raise UnknownTopicError(slug)
+
+
+def headline(related: Related, slug: str, now: datetime) -> str:
+    """Return the title of a topic's most typical public article. Raises UnknownTopicError."""
+    rows = np.flatnonzero(topic_articles(related, slug, now)[1])
+    model = related.model
+    centroid = model.topic_space.centroids[model.topic_space.first[rows[0]]]
+    return model.articles.titles[int(rows[np.argmax(model.vectors.latent[rows] @ centroid)])]
 
 
 def _told(topic: Topic, articles: int) -> dict[str, Any]:

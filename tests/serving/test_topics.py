@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.artifact import publish
+from recommender.artifact import open_current, publish
 from recommender.model import Model, Topic, TopicSpace
 from recommender.serving.app import create_app
+from recommender.serving.related import Related
+from recommender.serving.topics import headline
 from recommender.settings import Settings
+from tests.conftest import NOW as NOW_OF_SAMPLE
 from tests.serving.newsroom import NOW
 
 PORT, SAVINGS, STORM, SECRET = range(4)
@@ -129,6 +132,18 @@ def test_answers_are_cached_until_the_next_embargo_ends_and_confirmed(client: Fl
 @pytest.mark.parametrize("path", ["/v1/topics/", "/v1/topics/a/b"])
 def test_no_other_address_lies_below(client: FlaskClient, path: str) -> None:
     assert client.get(path).get_json()["type"] == "not-found"
+
+
+def test_the_headline_of_a_topic_is_that_of_its_most_typical_public_article(published: Path) -> None:
+    related = Related(open_current(published))
+    space, latent = related.model.topic_space, related.model.vectors.latent
+
+    for number, each in enumerate(related.model.manifest.topics):
+        cosines = np.where(space.first == number, latent @ space.centroids[number], -1)
+        assert (
+            headline(related, each.slug, NOW_OF_SAMPLE)
+            == related.model.articles.titles[int(cosines.argmax())]
+        )
 
 
 def test_without_a_model_there_are_no_topics(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""What several commands take: their shared options, and how the values of options are read."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+models_dir_option = click.option(
+    "--models-dir",
+    default="models",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="published versions",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON as HTTP answers it")
+
+
+def corpus_options(command: Command, *, required: bool = True) -> Command:
+    """Add what `train`, `lint` and `evaluate` take to read a corpus."""
+    options = (
+        click.argument("corpus", nargs=-1, required=required, type=click.Path(path_type=Path)),
+        click.option(
+            "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"
+        ),
+        click.option("--timezone", default="UTC", show_default=True, help="of dates that name none"),
+        click.option("--id-prefix", default="", help="goes before every id"),
+        click.option(
+            "--max-bad",
+            default=0.05,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="share of bad rows allowed",
+        ),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def list_options(command: Command) -> Command:
+    """Add the parameters of a list; they are checked as HTTP checks them."""
+    options = (
+        click.option("--limit", help="1 to 50  [default: 9]"),
+        click.option("--category", multiple=True, help="name or slug; repeatable"),
+        click.option("--exclude-category", multiple=True, help="name or slug; repeatable"),
+        click.option("--exclude", multiple=True, help="an id; repeatable"),
+        click.option("--lang", help="a language code, or any"),
+        click.option("--max-age-days"),
+        models_dir_option,
+        json_option,
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def read_columns(mapped: tuple[str, ...]) -> dict[str, str]:
+    """Read `--map ours=theirs` options. Raises click.BadParameter for one without both."""
+    pairs = [pair.partition("=") for pair in mapped]
+    for ours, equals, theirs in pairs:
+        if not (ours and equals and theirs):
+            raise click.BadParameter(f"{ours + equals + theirs!r} is not NAME=THEIRS", param_hint="--map")
+    return {ours: theirs for ours, _, theirs in pairs}
+
+
+def read_number(name: str, text: str, to_number: Callable[[str], Any]) -> Any:
+    """Return the number that an option gives. Raises click.BadParameter when it is none."""
+    try:
+        return to_number(text)
+    except ValueError:
+        hint = f"--{name.replace('_', '-')}"
+        raise click.BadParameter(f"{text!r} is not a number", param_hint=hint) from None
