@@ -3,6 +3,7 @@
 import functools
 import json
 import resource
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from recommender.options import (
 )
 
 _FAILED, _WRONG_USE = 1, 2
-_THREADS_EACH = 4  # of a web worker: a text being scored holds up no list
+_THREADS_EACH = 32  # of a web worker: a text being scored holds up no list
 
 
 def main() -> None:
@@ -215,6 +216,7 @@ def serve(**given: Any) -> None:
         model = f"model {current_version(settings.models_dir)}"
     except ArtifactError as error:
         model = f"no model yet: {error}"
+    _check_address(settings.host, settings.port)
     settings.export()
     click.echo(f"http://{settings.host}:{settings.port}/demo/ ({model})", err=True)
     Granian(
@@ -352,6 +354,20 @@ def _write(path: str, text: str) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise SettingsError where nothing can listen; the server itself would share a port that is taken."""
+    from recommender.settings import SettingsError
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -91,9 +91,7 @@ def plain_text(html: str) -> str:
     text = _SHORTCODE.sub(" ", text)
     if not _MARKUP.search(text):
         return text.strip()
-    if _depth(text) > _MAX_DEPTH:
-        text = _NESTING.sub("\n", text)
-    body = LexborHTMLParser(f"<body>{text}").body  # else a leading <noscript> is taken for a head
+    body = LexborHTMLParser(f"<body>{_tamed(text)}").body  # else a leading <noscript> is taken for a head
     if body is None:
         return ""
     blocks = (_SPACES.sub(" ", block).strip() for block in "".join(_pieces(body)).split("\n"))
@@ -157,13 +155,12 @@ _SHORTCODE = re.compile(
     |\[[a-z][a-z0-9_-]*+ (?:\s++[a-zA-Z_-]++=(?>"[^"\[\]]*"|'[^'\[\]]*'|[^\s"'\[\]]*))++ \s*+/?\]""",
     re.VERBOSE,
 )
-_MAX_DEPTH = 1000
-# Tags that open or close a level; others are void, or closed by the next of their kind.
-_NESTING = re.compile(
-    r"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|p|li|dt|dd|tr|td|th|tbody|thead|tfoot|option"
-    r"|source|track|wbr)\b)[a-zA-Z][^<>]*>",
-    re.IGNORECASE,
-)
+_MAX_OPENINGS = 5000  # elements; longer articles have a tenth of that
+_MAX_TAG_CHARS = 10_000
+_NAME = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*")
+_OPENING = re.compile(r"<[a-zA-Z]")
+_ANY_TAG = re.compile(r"<[^<>]*>")
+_TAG_START = re.compile(r"<[a-zA-Z](?:[^\"'>]|\"[^\"]*\"|'[^']*')*+")
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
@@ -192,13 +189,16 @@ def _special_characters() -> re.Pattern[str]:
     return re.compile(f"[{''.join(map(chr, _special_table()))}]")
 
 
-def _depth(html: str) -> int:
-    """Return how deep the elements of a page nest; parsing takes time quadratic in it."""
-    depth = deepest = 0
-    for tag in _NESTING.finditer(html):
-        depth += -1 if tag[1] else 1
-        deepest = max(deepest, depth)
-    return deepest
+def _tamed(html: str) -> str:
+    """Return the page without what parsing takes quadratic time for: endless tags, and thousands of them."""
+    short = _TAG_START.sub(lambda tag: _shortened(tag[0]), html)
+    if len(_OPENING.findall(short)) <= _MAX_OPENINGS:
+        return short
+    return _ANY_TAG.sub("\n", short)
+
+
+def _shortened(tag: str) -> str:
+    return tag if len(tag) < _MAX_TAG_CHARS else "".join(_NAME.findall(tag)[:1])
 
 
 def _runs(folded: str) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -579,3 +580,13 @@ def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
         done.err.split()
     )
     assert len(open_current(published_copy).articles) == len(ROWS)
+
+
+def test_a_port_that_is_taken_is_refused_by_its_number(run: Run, published: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        ended = run("serve", "--port", str(port), "--models-dir", published)
+
+    assert ended.status == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.err

@@ -105,7 +105,8 @@ def _answer_errors(app: Flask, page: Callable[[Problem], Response]) -> None:
 
 def _as_problem(error: HTTPException) -> Problem:
     """Return what werkzeug or Flask raised as one of our problems."""
-    kind = _KIND_OF_STATUS.get(error.code or 0, "internal-error")
+    code = error.code or 500
+    kind = _KIND_OF_STATUS.get(code, "internal-error" if code >= 500 else "bad-request")  # noqa: PLR2004
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     path = request.path[:100]
     detail = {

@@ -73,7 +73,7 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, recipe: Topics, seed: int)
 def topic_count(n: int, recipe: Topics) -> int:
     """Return how many topics a corpus of n articles gets: the recipe's, or 1.2 n^0.4 between 20 and 150."""
     wanted = recipe.count or int(np.clip(1.2 * n**0.4, 20, 150))
-    return min(wanted, n // 5)
+    return min(wanted, n // 5, recipe.max_fit_articles)
 
 
 @dataclass(frozen=True)
