@@ -208,7 +208,7 @@ def _title(terms: Sequence[str], spelt: Sequence[_Spelling], taken: set[str], nu
     for length in range(min(_NAME_TERMS, len(terms)), len(terms) + 1):
         name = ", ".join(map(str, spelt[:length]))
         name = name[:1].upper() + name[1:]
-        slug = "-".join("-".join(terms[: max(1, length - 1)]).split())
+        slug = "-".join(" ".join(spelling(term, ()) for term in terms[: max(1, length - 1)]).split())
         if name and name not in taken and slug not in taken:
             break
     else:

@@ -120,6 +120,12 @@ def test_a_name_is_spelt_as_the_articles_spell_it() -> None:
     assert topic.slug == "strike-court-appeal"
 
 
+def test_pairs_of_characters_are_joined_in_name_and_slug() -> None:
+    (topic,) = named([[1.0, 0.9, 0.8]], ["汐見 見大", "通行", "養殖"], "汐見大橋の通行")
+
+    assert (topic.name, topic.slug) == ("汐見大, 通行, 養殖", "汐見大-通行")
+
+
 @pytest.mark.parametrize(
     ("term", "text", "expected"),
     [

@@ -14,8 +14,10 @@ from scipy.sparse import csr_array
 from recommender.article import Article
 from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
+from recommender.training.naming import Reading
 from recommender.training.topics import (
     LatentSpace,
+    _worth_reading,
     first_topics,
     fit_latent_space,
     fit_topics,
@@ -248,15 +250,38 @@ def test_no_two_topics_of_the_sample_share_half_their_terms(trained: Trained) ->
 
 
 def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Article]) -> None:
-    notice = (
-        "Subscribe cheaply: premium crossword archive, puzzles, podcasts, newsletters, recipes and vouchers."
-    )
+    words = [
+        f"{start}{end}" for start in ("crypto", "puzzle", "podcast", "voucher") for end in "abcdefghijkl"
+    ]
+    notice = " ".join(words * 8)
     marked = [
-        replace(article, body=f"{article.body}\n\n{notice * 3}" if row % 5 == 0 else article.body)
+        replace(article, body=f"{article.body}\n\n{notice}" if row % 10 == 0 else article.body)
         for row, article in enumerate(sample_articles)
     ]
 
     topics = train(marked, Recipe(), now=NOW).model.manifest.topics
 
     assert len(topics) == 20
-    assert not {"premium", "crossword", "puzzles", "vouchers"} & {word for t in topics for word in t.terms}
+    assert not set(words) & {word for topic in topics for term in topic.terms for word in term.split()}
+
+
+def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -> None:
+    readings = [
+        Reading([1, 2, 3, 4], 10, 0.9, is_furniture=True),
+        Reading([5, 6, 7, 8], 2, 0.9, is_furniture=False),
+        Reading([9, 10, 11, 12, 13], 10, 0.4, is_furniture=False),
+        Reading([9, 10, 11, 12, 14], 30, 0.3, is_furniture=False),
+        Reading([15, 16, 17, 18], 10, 0.1, is_furniture=False),
+        Reading([19, 20, 21, 12], 10, 0.2, is_furniture=False),
+    ]
+
+    kept = _worth_reading(np.eye(6, dtype=np.float32), readings, count=2)
+
+    merged = np.array([0, 0, 1, 3, 0, 0]) / np.sqrt(10)
+    np.testing.assert_allclose(kept, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
+
+
+def test_where_nothing_is_worth_reading_all_is_kept() -> None:
+    readings = [Reading([1], 10, 0.9, is_furniture=True), Reading([2], 10, 0.1, is_furniture=True)]
+
+    assert len(_worth_reading(np.eye(2, dtype=np.float32), readings, count=2)) == 2
