@@ -43,6 +43,10 @@ class ArtifactError(RuntimeError):
     """A model that cannot be opened or published; the message names the file and the cure."""
 
 
+class NothingPublishedError(ArtifactError):
+    """A models folder without a current version."""
+
+
 def publish(
     model: Model,
     models_dir: str | Path,
@@ -252,7 +256,7 @@ def _current(folder: Path) -> tuple[str, str]:
     try:
         text = path.read_bytes().decode("ascii", "replace")
     except FileNotFoundError:
-        raise ArtifactError(
+        raise NothingPublishedError(
             f"no published model in {folder}; run `make train` or `recommender train`"
         ) from None
     except OSError as error:

@@ -19,8 +19,8 @@ from recommender.options import (
     json_option,
     list_options,
     models_dir_option,
-    read_columns,
     read_number,
+    reading,
 )
 
 _FAILED, _WRONG_USE = 1, 2
@@ -55,14 +55,7 @@ def cli() -> None:
 @click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML")
 @click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
 def train(
-    corpus: tuple[Path, ...],
-    mapped: tuple[str, ...],
-    timezone: str,
-    id_prefix: str,
-    max_bad: float,
-    models_dir: Path,
-    recipe_path: Path | None,
-    threads: int | None,
+    corpus: tuple[Path, ...], models_dir: Path, recipe_path: Path | None, threads: int | None, **given: Any
 ) -> None:
     """Read CORPUS (files or folders of JSONL, CSV, Parquet or WordPress exports), train, and publish."""
     from recommender.artifact import publish
@@ -75,14 +68,7 @@ def train(
     bars = Bars(Console(stderr=True))
     began = time.perf_counter()
     with bars.reading() as advance:
-        read = read_articles(
-            *corpus,
-            columns=read_columns(mapped),
-            timezone=timezone,
-            id_prefix=id_prefix,
-            max_bad=max_bad,
-            progress=advance,
-        )
+        read = read_articles(*corpus, progress=advance, **reading(given))
     seconds = {"reading": time.perf_counter() - began}
     refused = read.report.refused_rows
     previous = _previous_model(models_dir)
@@ -109,14 +95,7 @@ def train(
 @cli.command()
 @corpus_options
 @json_option
-def lint(
-    corpus: tuple[Path, ...],
-    mapped: tuple[str, ...],
-    timezone: str,
-    id_prefix: str,
-    max_bad: float,
-    as_json: bool,  # noqa: FBT001 a flag of the command line
-) -> None:
+def lint(corpus: tuple[Path, ...], as_json: bool, **given: Any) -> None:  # noqa: FBT001 a flag
     """Tell what is wrong with CORPUS, with row numbers; the exit status is 0 whatever is found."""
     from dataclasses import asdict
 
@@ -124,14 +103,7 @@ def lint(
     from recommender.training.lint import lint as check
 
     with Bars(Console(stderr=True)).reading() as advance:
-        report = check(
-            *corpus,
-            columns=read_columns(mapped),
-            timezone=timezone,
-            id_prefix=id_prefix,
-            max_bad=max_bad,
-            progress=advance,
-        )
+        report = check(*corpus, progress=advance, **reading(given))
     if as_json:
         click.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
     else:
@@ -171,8 +143,7 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
         if given["version"]:
             raise click.UsageError("--version names a published model; CORPUS trains a new one")
         recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
-        reading = {name: given[name] for name in ("timezone", "id_prefix", "max_bad")}
-        read = read_articles(*corpus, columns=read_columns(given["mapped"]), **reading)
+        read = read_articles(*corpus, **reading(given))
         model = fit(read.articles, recipe, threads=given["threads"], progress=bars).model
     elif given["recipe_path"]:
         raise click.UsageError("--recipe is for a model trained on CORPUS; a published one has its own")
@@ -317,13 +288,14 @@ def verify(version: str | None, models_dir: Path) -> None:
 
 def _previous_model(models_dir: Path) -> Any:
     """Open the model whose topics keep their slugs; None where there is none, or none that can be trusted."""
-    from recommender.artifact import ArtifactError, open_current
+    from recommender.artifact import ArtifactError, NothingPublishedError, open_current
 
     try:
         return open_current(models_dir)
+    except NothingPublishedError:
+        return None
     except ArtifactError as error:
-        if not str(error).startswith("no published model"):
-            click.echo(f"note: topics keep no slugs of the previous model: {error}", err=True)
+        click.echo(f"note: topics keep no slugs of the previous model: {error}", err=True)
         return None
 
 

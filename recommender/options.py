@@ -1,7 +1,7 @@
 """What several commands take: their shared options, and how the values of options are read."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,7 +54,13 @@ def list_options(command: Command) -> Command:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
-def read_columns(mapped: tuple[str, ...]) -> dict[str, str]:
+def reading(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `corpus_options` gave as the keyword arguments of `read_articles` and `lint`."""
+    named = {name: given[name] for name in ("timezone", "id_prefix", "max_bad")}
+    return named | {"columns": _columns(given["mapped"])}
+
+
+def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
     """Read `--map ours=theirs` options. Raises click.BadParameter for one without both."""
     pairs = [pair.partition("=") for pair in mapped]
     for ours, equals, theirs in pairs:

@@ -64,8 +64,8 @@ def fold(text: str) -> str:
     """
     composed = unicodedata.normalize("NFC", text)
     if _special_characters().search(composed):
-        composed = composed.translate(_special_table())
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", composed).lower())
+        composed = unicodedata.normalize("NFC", composed.translate(_special_table()))
+    return unicodedata.normalize("NFC", composed.lower())
 
 
 def words(text: str) -> list[str]:
@@ -157,10 +157,9 @@ _SHORTCODE = re.compile(
 )
 _MAX_OPENINGS = 5000  # elements; longer articles have a tenth of that
 _MAX_TAG_CHARS = 10_000
-_NAME = re.compile(r"<[a-zA-Z][a-zA-Z0-9]*")
 _OPENING = re.compile(r"<[a-zA-Z]")
 _ANY_TAG = re.compile(r"<[^<>]*>")
-_TAG_START = re.compile(r"<[a-zA-Z](?:[^\"'>]|\"[^\"]*\"|'[^']*')*+")
+_TAG_START = re.compile(r"(<[a-zA-Z][a-zA-Z0-9]*+)(?:[^\"'>]|\"[^\"]*\"|'[^']*')*+")
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
@@ -191,14 +190,10 @@ def _special_characters() -> re.Pattern[str]:
 
 def _tamed(html: str) -> str:
     """Return the page without what parsing takes quadratic time for: endless tags, and thousands of them."""
-    short = _TAG_START.sub(lambda tag: _shortened(tag[0]), html)
+    short = _TAG_START.sub(lambda tag: tag[0] if len(tag[0]) < _MAX_TAG_CHARS else tag[1], html)
     if len(_OPENING.findall(short)) <= _MAX_OPENINGS:
         return short
     return _ANY_TAG.sub("\n", short)
-
-
-def _shortened(tag: str) -> str:
-    return tag if len(tag) < _MAX_TAG_CHARS else "".join(_NAME.findall(tag)[:1])
 
 
 def _runs(folded: str) -> list[str]:

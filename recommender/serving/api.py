@@ -139,7 +139,7 @@ class Api:
             if row is None:
                 found = related.recent(query, now, value if by == "id" else None)
             else:
-                found = related.of(related.model.articles.ids[row], query, now)
+                found = related.of_row(row, query, now)
         return self._cached(list_answer(related, found, self._desk.standing()), now)
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:

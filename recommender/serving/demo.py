@@ -114,7 +114,7 @@ class Demo:
     def _article_page(self, row: int, now: datetime) -> Response:
         related = self._desk.related
         articles = related.model.articles
-        found = related.of(articles.ids[row], ListQuery(limit=RELATED), now)
+        found = related.of_row(row, ListQuery(limit=RELATED), now)
         shown = {row, *(item.row for item in found.items)}
         older, newer = self._beside(row, shown, now)
         shown |= {beside for beside in (older, newer) if beside is not None}

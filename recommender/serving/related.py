@@ -102,14 +102,18 @@ class Related:
             if query.unknown == "404":
                 raise UnknownArticleError(article_id)
             return self.recent(query, now, article_id)
+        return self.of_row(row, query, now)
+
+    def of_row(self, row: int, query: ListQuery, now: datetime) -> RelatedList:
+        """Return the list of the public article of a row. Raises UnknownCategoryError as `of` does."""
         articles = self.model.articles
         mask = self._eligible(query, articles.langs[row], now, row)
         ranked = self._precomputed(row, query, mask)
         if ranked is None:
             scores = self.model.scores(self.model.vectors.of(row))
             ranked = self._scored(scores, self.model.neighbors.of(row)[0], query, mask)
-        category = articles.category[row]
-        return self._fill(mask, ranked, query, now, article_id=article_id, category=category)
+        own_id, category = articles.ids[row], articles.category[row]
+        return self._fill(mask, ranked, query, now, article_id=own_id, category=category)
 
     def like(self, article: Article, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of a text that need not be in the model; its id excludes nothing.
@@ -129,7 +133,7 @@ class Related:
         """Return the public articles that share a term with the words, the highest cosine of terms first."""
         embedding = self.model.embed(Article(id="-", title=words))
         scores = self.model.vectors.scores(embedding, weight=0)
-        found = np.flatnonzero(self._public(self.timeline.future(now), None) & (scores > 0))
+        found = np.flatnonzero(self.public(now) & (scores > 0))
         return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
 
     def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
@@ -218,9 +222,8 @@ class Related:
 
     def _category_of_nearest(self, scores: np.ndarray) -> str | None:
         nearest = int(np.argmax(scores))
-        return (
-            self.model.articles.category[nearest] if self._is_similar(scores, ListQuery())[nearest] else None
-        )
+        is_similar = scores[nearest] > self.model.manifest.similar_above
+        return self.model.articles.category[nearest] if is_similar else None
 
     def _is_similar(self, scores: np.ndarray, query: ListQuery) -> np.ndarray:
         similar: np.ndarray = scores > self.model.manifest.similar_above

@@ -45,7 +45,7 @@ def count_terms(
     df = np.zeros(len(lexicon), dtype=np.int64)
     _drop_stop_words(ids, ends, langs, stop, df)
     rank_of, sorted_words = lexicon.ranked()
-    ids = np.where(df[ids] >= min_df, rank_of[ids], _RARE).astype(np.int32)
+    ids = np.where(df >= min_df, rank_of, _RARE).astype(np.int32)[ids[: ends[-1]]]
 
     def count(start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _count_keys(ids, ends, start, end, rules.title_weight, rules.ngrams)

@@ -66,7 +66,7 @@ class Reading:
             type=row.field("type", _name),
             published_at=row.field("published_at", self._moment),
             updated_at=row.field("updated_at", self._moment),
-            lang=row.field("lang", _language) or _detected(title, body),
+            lang=row.field("lang", _language) or detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}"),
             image_url=row.field("image_url", _url),
         )
         return article, row.refused
@@ -194,8 +194,3 @@ def _language(value: Any) -> str | None:
     if len(code) != 2 or not (code.isascii() and code.isalpha()):  # noqa: PLR2004 - two letters
         raise RefusedError("no two-letter language code", "")
     return _SAME_LANGUAGE.get(code, code)
-
-
-def _detected(title: str, body: str) -> str | None:
-    code = detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}")
-    return code if code and len(code) == 2 else None  # noqa: PLR2004 - two letters
