@@ -162,10 +162,10 @@ def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("changed", "min_df", "max_df", "threads"),
     [
-        ({}, 2, 124, 1),
-        ({}, 1, 248, 2),
+        ({}, 2, 129, 1),
+        ({}, 1, 259, 2),
         ({"ngrams": 1, "title_weight": 0}, 3, 40, 1),
-        ({"max_body_chars": 300}, 2, 124, 2),
+        ({"max_body_chars": 300}, 2, 129, 2),
     ],
 )
 def test_the_sample_is_counted_as_the_simple_path_counts_it(
