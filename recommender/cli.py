@@ -19,7 +19,6 @@ from recommender.options import (
     json_option,
     list_options,
     models_dir_option,
-    read_number,
     reading,
 )
 
@@ -206,13 +205,15 @@ def serve(**given: Any) -> None:
 @cli.command()
 @click.argument("article_id", metavar="ID")
 @list_options
+@click.option("--unknown", help="404, or fallback: the newest for an unknown ID  [default: 404]")
 def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the related list of the article ID."""
     from recommender.serving.schemas import AddressedRelatedParameters, read_query
 
     pairs = [("id", article_id), *((name, value) for name, value in given.items() if value)]
     parameters = read_query(AddressedRelatedParameters, urlencode(pairs, doseq=True))
-    _print_list(models_dir, as_json, lambda lists, now: lists.of(article_id, parameters.query(), now))
+    query = parameters.query(parameters.unknown)
+    _print_list(models_dir, as_json, lambda lists, now: lists.of(article_id, query, now))
 
 
 @cli.command()
@@ -225,9 +226,6 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
 
     text = sys.stdin.read() if body == "-" else body
     fields = {name: value for name, value in given.items() if value}
-    for name, to_number in (("limit", int), ("max_age_days", float)):
-        if name in fields:
-            fields[name] = read_number(name, fields[name], to_number)
     parameters = read_body(Text, json.dumps({"title": title, "body": text, **fields}).encode())
     article = parameters.article()
     _print_list(models_dir, as_json, lambda lists, now: lists.like(article, parameters.query(), now))
@@ -316,8 +314,10 @@ def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any])
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return
-    row = None if found.article_id is None else model.articles.ids.find(found.article_id)
-    heading = "Similar to the text" if row is None else f"Related to {model.articles.titles[row]!r}"
+    row = None if found.article_id is None else lists.find(found.article_id, now)
+    heading = "Similar to the text" if found.article_id is None else "The newest articles"
+    if row is not None:
+        heading = f"Related to {model.articles.titles[row]!r}"
     Console().print(list_table(answer, heading))
 
 

@@ -47,7 +47,15 @@ def list_options(command: Command) -> Command:
         click.option("--exclude-category", multiple=True, help="name or slug; repeatable"),
         click.option("--exclude", multiple=True, help="an id; repeatable"),
         click.option("--lang", help="a language code, or any"),
-        click.option("--max-age-days"),
+        click.option("--max-age-days", help="a number"),
+        click.option("--published-after", metavar="DATE", help="ISO 8601"),
+        click.option("--published-before", metavar="DATE", help="ISO 8601"),
+        click.option("--mode", help="related, background (older) or follow_up (newer)  [default: related]"),
+        click.option("--freshness", help="0 to 1  [default: 0.2]"),
+        click.option("--diversity", help="0 to 1  [default: 0]"),
+        click.option("--min-similarity", help="0 to 1: raises the bar for similar"),
+        click.option("--fallback", help="auto, or none: similar articles alone  [default: auto]"),
+        click.option("--explain", flag_value="1", help="say why each stands there"),
         models_dir_option,
         json_option,
     )
@@ -67,12 +75,3 @@ def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
         if not (ours and equals and theirs):
             raise click.BadParameter(f"{ours + equals + theirs!r} is not NAME=THEIRS", param_hint="--map")
     return {ours: theirs for ours, _, theirs in pairs}
-
-
-def read_number(name: str, text: str, to_number: Callable[[str], Any]) -> Any:
-    """Return the number that an option gives. Raises click.BadParameter when it is none."""
-    try:
-        return to_number(text)
-    except ValueError:
-        hint = f"--{name.replace('_', '-')}"
-        raise click.BadParameter(f"{text!r} is not a number", param_hint=hint) from None

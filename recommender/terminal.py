@@ -58,12 +58,25 @@ def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
     table = _table("", "Article", "Source", ">Score", "Id")
     for place, item in enumerate(answer["items"], 1):
         score = "" if item["score"] is None else f"{item['score']:.3f}"
+        why = _why(item.get("why"))
         under = " · ".join(filter(None, (item["category"], (item["published_at"] or "")[:10])))
-        article = Text.assemble(item["title"], ("\n" + under, "dim"))
+        article = Text.assemble(item["title"], ("\n" + under, "dim"), ("\n" + why if why else "", "italic"))
         table.add_row(str(place), article, item["source"], score, escape(item["id"]))
     model = answer["model"]["version"]
     note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {model}"
     return Group(Text(heading, style="bold"), table, Text(note, style="dim"))
+
+
+def _why(why: Mapping[str, Any] | None) -> str:
+    """Return the parts of a score in words; those that show in no third decimal are left out."""
+    if why is None:
+        return ""
+    terms = [(part["term"], part["contribution"]) for part in why["terms"]]
+    topics = [(f"topic {part['name']}", part["contribution"]) for part in why["topics"]]
+    rest = ("other_terms", "other_topics", "feedback", "hub", "freshness", "boost")
+    named = {name: (name.replace("_", " "), why[name]) for name in rest}
+    parts = [*terms, named.pop("other_terms"), *topics, *named.values()]
+    return ", ".join(f"{name} {part:+.3f}" for name, part in parts if round(part, 3))
 
 
 def training_summary(

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from recommender.artifact import current_version, open_current
-from recommender.cli import main
+from recommender.cli import cli, main
 from recommender.serving.app import create_app
+from recommender.serving.schemas import RelatedParameters, Text
 from recommender.settings import Settings
 
 ROWS = [
@@ -309,6 +310,55 @@ def test_related_takes_the_filters_of_http(run: Run, published: Path) -> None:
     assert answer["returned"] == min(50, answer["eligible"])
 
 
+def test_every_parameter_of_a_list_is_an_option() -> None:
+    for command, schema in ((cli.commands["related"], RelatedParameters), (cli.commands["similar"], Text)):
+        options = {parameter.name for parameter in command.params}
+
+        assert set(schema.model_fields) - {"published_at"} <= options
+
+
+PARAMETERS = {
+    "mode": "background",
+    "freshness": "0.5",
+    "diversity": "0.3",
+    "min_similarity": "0.05",
+    "published_before": "2026-06-01",
+    "published_after": "2024-01-01",
+    "fallback": "none",
+}
+
+
+def test_the_parameters_shape_a_printed_list_as_over_http(run: Run, published: Path) -> None:
+    options = [part for name, value in PARAMETERS.items() for part in (f"--{name.replace('_', '-')}", value)]
+    client = create_app(Settings(models_dir=published)).test_client()
+
+    listed = run("related", "1048", *options, "--json", "--models-dir", published).json()
+    text = run("similar", "--title", "Ferry", *options, "--json", "--models-dir", published).json()
+
+    asked = PARAMETERS | {"id": "1048"}
+    assert listed["items"] == client.get("/v1/related", query_string=asked).get_json()["items"]
+    posted = client.post("/v1/similar", json=PARAMETERS | {"title": "Ferry"}).get_json()
+    assert text["items"] == posted["items"] != []
+    assert listed["items"]
+
+
+def test_reasons_are_printed(run: Run, published: Path) -> None:
+    arguments = ["related", "1001", "--limit", "1", "--explain", "--models-dir", published]
+
+    table, answer = run(*arguments), run(*arguments, "--json").json()
+
+    why = answer["items"][0]["why"]
+    assert f"{why['terms'][0]['term']} {why['terms'][0]['contribution']:+.3f}" in table.out
+    assert f"freshness {why['freshness']:+.3f}" in " ".join(table.out.split())
+
+
+def test_an_unknown_article_falls_back_to_the_newest_where_asked(run: Run, published: Path) -> None:
+    ended = run("related", "no-such", "--unknown", "fallback", "--limit", "2", "--models-dir", published)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("The newest articles\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -318,6 +368,11 @@ def test_related_takes_the_filters_of_http(run: Run, published: Path) -> None:
         (["1001", "--limit", "1e9"], "limit is '1e9'; allowed: a whole number from 1 to 50"),
         (["1001", "--category", "Sports"], "no category is called 'Sports'"),
         (["1001", "--max-age-days", "soon"], "max_age_days is 'soon'; allowed: a number from 0 to 36525"),
+        (
+            ["1001", "--freshness", "0.123"],
+            "freshness is '0.123'; allowed: a number from 0 to 1 with at most",
+        ),
+        (["1001", "--mode", "older"], "mode is 'older'; allowed: 'related', 'background'"),
         (["1001", "--lang", "english"], "lang is 'english'; allowed: 'any' or a language code"),
     ],
 )
@@ -381,7 +436,7 @@ def test_similar_reads_a_body_from_stdin(run: Run, published: Path, monkeypatch:
         ([], "title is ''; allowed: a title or a body that holds text"),
         (["--title", "<b></b>"], "title is '<b></b>'; allowed: a title or a body that holds text"),
         (["--title", "x", "--limit", "51"], "limit is '51'; allowed: a whole number from 1 to 50"),
-        (["--title", "x", "--limit", "many"], "'many' is not a number"),
+        (["--title", "x", "--limit", "many"], "limit is 'many'; allowed: a whole number from 1 to 50"),
     ],
 )
 def test_a_text_that_cannot_be_compared_is_refused(

@@ -45,6 +45,7 @@ def test_the_keys_of_a_recipe_are_these() -> None:
         "terms": ["title_weight", "ngrams", "min_df", "max_df", "stop_words", "max_body_chars"],
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],
         "neighbors": ["k", "copy_similarity", "similar_percentile"],
+        "freshness": ["half_life_days"],
     }
 
 

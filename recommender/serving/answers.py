@@ -7,7 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from recommender.model import Manifest, Model, from_microseconds
-from recommender.serving.related import Item, Related, RelatedList
+from recommender.serving.lists import Item, RelatedList
+from recommender.serving.reasons import Why
+from recommender.serving.related import Related
+
+SCORE_DECIMALS = 7  # of a score; more would be noise
+PART_DECIMALS = 9  # of a part of it: some twenty roundings must not show in their sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,15 @@ def list_answer(related: Related, found: RelatedList, standing: Standing) -> dic
         "requested": found.requested,
         "eligible": found.eligible,
         "returned": len(found.items),
-        "items": [item_answer(related, item, found.as_of) for item in found.items],
+        "items": [item_answer(related, item, found) for item in found.items],
     }
 
 
-def item_answer(related: Related, item: Item, now: datetime) -> dict[str, Any]:
+def item_answer(related: Related, item: Item, found: RelatedList) -> dict[str, Any]:
     """Return an article as it stands in a list."""
-    score = None if item.score is None else round(item.score, 6)
-    return card(related, item.row, now) | {"score": score, "source": item.source}
+    score = None if item.score is None else round(item.score, SCORE_DECIMALS)
+    answer = card(related, item.row, found.as_of) | {"score": score, "source": item.source}
+    return answer | {"why": _why_answer(item.why)} if found.explained else answer
 
 
 def card(related: Related, row: int, now: datetime) -> dict[str, Any]:
@@ -97,6 +103,29 @@ def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
         "previous": None if older is None else card(related, older, now),
         "next": None if newer is None else card(related, newer, now),
     }
+
+
+def _why_answer(why: Why | None) -> dict[str, Any] | None:
+    """Return the parts of a score; as printed they add up to the score as printed within 1e-6."""
+    if why is None:
+        return None
+    return {
+        "terms": [{"term": term, "contribution": _part(part)} for term, part in why.terms],
+        "other_terms": _part(why.other_terms),
+        "topics": [
+            {"slug": topic.slug, "name": topic.name, "contribution": _part(part)}
+            for topic, part in why.topics
+        ],
+        "other_topics": _part(why.other_topics),
+        "feedback": _part(why.feedback),
+        "hub": _part(why.hub),
+        "freshness": _part(why.freshness),
+        "boost": _part(why.boost),
+    }
+
+
+def _part(value: float) -> float:
+    return round(value, PART_DECIMALS) + 0.0  # no -0.0
 
 
 def topics_answer(model: Model, row: int) -> list[dict[str, Any]]:

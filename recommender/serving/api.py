@@ -16,8 +16,9 @@ from recommender.model import NO_MOMENT, microseconds
 from recommender.serving.answers import article_answer, cards, list_answer, to_bytes
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
+from recommender.serving.lists import ListQuery
 from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_parameter
-from recommender.serving.related import ListQuery, Related
+from recommender.serving.related import Related
 from recommender.serving.schemas import (
     ID_ALLOWED,
     Address,

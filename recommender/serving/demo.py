@@ -12,8 +12,9 @@ from flask import Flask, Response, render_template, request
 from recommender.model import Articles, from_microseconds
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
+from recommender.serving.lists import ANY, Item, ListQuery
 from recommender.serving.problems import Problem
-from recommender.serving.related import ANY, Item, ListQuery, Related
+from recommender.serving.related import Related
 from recommender.serving.schemas import cursor_behind, read_cursor
 
 RELATED = 9
@@ -27,6 +28,7 @@ _MAX_CROSSHEAD_CHARS = 60
 _MAX_STEPS = 50  # from an article to the next one that the page does not show yet
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
+_MAX_REASONS = 3  # terms of an item
 _NOTES = {"similar": "", "same_category": "Same section", "recent": "Recent"}
 
 
@@ -41,7 +43,7 @@ class Teaser:
     minutes: int
     lang: str | None
     excerpt: str
-    note: str = ""  # why it is there, where it is not for being similar
+    note: str = ""  # why it is there
 
 
 class Demo:
@@ -114,7 +116,7 @@ class Demo:
     def _article_page(self, row: int, now: datetime) -> Response:
         related = self._desk.related
         articles = related.model.articles
-        found = related.of_row(row, ListQuery(limit=RELATED), now)
+        found = related.of_row(row, ListQuery(limit=RELATED, explain=True), now)
         shown = {row, *(item.row for item in found.items)}
         older, newer = self._beside(row, shown, now)
         shown |= {beside for beside in (older, newer) if beside is not None}
@@ -166,7 +168,18 @@ def _latest(related: Related, row: int, shown: set[int], now: datetime) -> list[
 
 
 def _teasers(articles: Articles, items: Iterable[Item]) -> list[Teaser]:
-    return [_teaser(articles, item.row, _NOTES[item.source]) for item in items]
+    return [_teaser(articles, item.row, _note(item)) for item in items]
+
+
+def _note(item: Item) -> str:
+    """Return why an item is there: its source, or the terms that it shares most; none within another."""
+    if item.why is None:
+        return _NOTES[item.source]
+    told: list[str] = []
+    for term, _ in item.why.terms:
+        if not any(term in other or other in term for other in told):
+            told.append(term)
+    return f"Because: {', '.join(told[:_MAX_REASONS])}" if told else ""
 
 
 def _teaser(articles: Articles, row: int, note: str = "") -> Teaser:

@@ -1,23 +1,20 @@
 """Related articles: which articles of a model stand beside one article or text, and in what order."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Literal
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
 from recommender.article import Article
-from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.embedding import Embedding
+from recommender.model import Model, microseconds
 from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
+from recommender.serving.eligible import Eligible
+from recommender.serving.lists import Item, ListQuery, RelatedList
+from recommender.serving.ranking import TOLERANCE, Chosen, Order
+from recommender.serving.reasons import why
 from recommender.serving.timeline import Timeline
-
-ANY = "any"
-_CACHED_MASKS = 16
-
-Source = Literal["similar", "same_category", "recent"]
 
 
 class UnknownArticleError(LookupError):
@@ -28,60 +25,21 @@ class UnknownArticleError(LookupError):
         self.address = address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListQuery:
-    """What a list may hold. Categories are names or slugs; unknown ids in `exclude` are ignored."""
-
-    limit: int = 9
-    categories: tuple[str, ...] = ()
-    exclude_categories: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    lang: str | None = None  # None: the language of the article itself; "any": all
-    max_age_days: float | None = None
-    published_before: datetime | None = None
-    published_after: datetime | None = None
-    min_similarity: float | None = None  # raises the bar for `similar`
-    fallback: Literal["auto", "none"] = "auto"
-    unknown: Literal["404", "fallback"] = "404"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One place of a list: a row of the model, why it is there, and its score where it is `similar`."""
-
-    row: int
-    source: Source
-    score: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RelatedList:
-    """An answer. It holds min(requested, eligible) items, and no row twice."""
-
-    article_id: str | None  # as asked for; None for a text
-    as_of: datetime
-    requested: int
-    eligible: int
-    items: tuple[Item, ...]
-
-
 class Related:
     """Related lists out of one model.
 
-    A list is a ladder: `similar` articles, best first, equal scores in id order; then those of the article's
+    A list is a ladder: `similar` articles, as freshness and diversity order them; then those of the article's
     primary category, its k nearest neighbours first (k as trained), then the newest; then all others, newest
-    first. An article under embargo is nowhere, nor is the article itself or a copy of it; of the copies of
-    another the newest that passes the filters stands for all.
+    first. What is `similar` is for the model's score alone to say, blind to time. An article under embargo is
+    nowhere, nor is the article itself or a copy of it; of the copies of another the newest that passes the
+    filters stands for all.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        copied = np.isin(model.articles.newest, model.copies.grouped)
-        self._copied = model.articles.newest[copied]  # the rows that have copies, newest first
-        self._groups = model.copies.first[self._copied]
         self.timeline = Timeline(model.articles)
         self.categories = Categories(model.articles)
-        self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
+        self._eligible = Eligible(model, self.timeline, self.categories)
 
     def find(self, article_id: str, now: datetime) -> int | None:
         """Return the row of a public article, None where the id is unknown or under embargo."""
@@ -107,27 +65,38 @@ class Related:
     def of_row(self, row: int, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of the public article of a row. Raises UnknownCategoryError as `of` does."""
         articles = self.model.articles
-        mask = self._eligible(query, articles.langs[row], now, row)
-        ranked = self._precomputed(row, query, mask)
+        date = int(articles.published[row])
+        mask = self._eligible.passing(query, now, own=row, own_lang=articles.langs[row], own_date=date)
+        order = Order(self.model, self.timeline, query, date, now)
+        embedding = self.model.vectors.of(row)
+        ranked = self._precomputed(row, query, mask, order)
         if ranked is None:
-            scores = self.model.scores(self.model.vectors.of(row))
-            ranked = self._scored(scores, self.model.neighbors.of(row)[0], query, mask)
+            near, known = self.model.neighbors.of(row)
+            scores = self.model.scores(embedding)
+            scores[near] = known  # the same score whichever way it was found
+            ranked = self._scored(scores, near, query, mask, order)
         own_id, category = articles.ids[row], articles.category[row]
-        return self._fill(mask, ranked, query, now, article_id=own_id, category=category)
+        found = self._fill(mask, ranked, query, now, article_id=own_id, category=category)
+        return self._explained(found, ranked.chosen, embedding) if query.explain else found
 
     def like(self, article: Article, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of a text that need not be in the model; its id excludes nothing.
 
         Without a category it takes that of the article most similar to it, excluded or not. So the text of an
-        article, with that article excluded, gets the article's own list.
+        article, with that article excluded, gets the article's own list. Without a date it is of now.
         """
-        mask = self._eligible(query, article.lang, now)
-        scores = self.model.scores(self.model.embed(article))
+        date = microseconds(article.published_at or now)
+        mask = self._eligible.passing(query, now, own_lang=article.lang, own_date=date)
+        embedding = self.model.embed(article)
+        scores = self.model.scores(embedding)
         others = np.ones(len(mask), dtype=bool)
-        others[self._rows(query.exclude)] = False
+        others[self._eligible.rows(query.exclude)] = False
         near = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
         category = article.category or self._category_of_nearest(scores)
-        return self._fill(mask, self._scored(scores, near, query, mask), query, now, category=category)
+        order = Order(self.model, self.timeline, query, date, now)
+        ranked = self._scored(scores, near, query, mask, order)
+        found = self._fill(mask, ranked, query, now, category=category)
+        return self._explained(found, ranked.chosen, embedding) if query.explain else found
 
     def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
         """Return the public articles that share a term with the words, the highest cosine of terms first."""
@@ -137,10 +106,14 @@ class Related:
         return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
 
     def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
-        """Return the newest articles that pass the filters; none with `fallback="none"`."""
-        none = np.empty(0, dtype=np.int32)
-        nothing = _Ranked(none, np.empty(0, dtype=np.float32), 0, none)
-        return self._fill(self._eligible(query, None, now), nothing, query, now, article_id=article_id)
+        """Return the newest articles that pass the filters; none with `fallback="none"`.
+
+        Without an article there is no date to be older or newer than: such a `mode` admits none.
+        """
+        none = np.empty(0, dtype=np.int64)
+        nothing = _Ranked(Chosen(none, np.empty(0), np.empty(0), 0.0), 0, none)
+        found = self._fill(self._eligible.passing(query, now), nothing, query, now, article_id=article_id)
+        return replace(found, explained=query.explain)
 
     def copies(self, row: int, now: datetime) -> list[int]:
         """Return the public copies of an article, in row order, without itself."""
@@ -148,77 +121,36 @@ class Related:
 
     def public(self, now: datetime) -> np.ndarray:
         """Return a mask over the rows, (n,) bool: the articles that are published; do not change it."""
-        return self._public(self.timeline.future(now), None)
+        return self._eligible.public(now)
 
     def _if_public(self, row: int | None, now: datetime) -> int | None:
         return row if row is not None and self.timeline.is_public(row, now) else None
 
-    def _eligible(
-        self, query: ListQuery, own_lang: str | None, now: datetime, own: int | None = None
-    ) -> np.ndarray:
-        """Return a new mask over the rows, (n,) bool: the public articles that pass, one of all copies."""
-        lang = own_lang if query.lang is None else None if query.lang == ANY else query.lang
-        mask = self._public(self.timeline.future(now), lang).copy()
-        if query.categories:
-            mask &= self.categories.rows(query.categories)
-        if query.exclude_categories:
-            mask &= ~self.categories.rows(query.exclude_categories)
-        self._cut_dates(mask, query, now)
-        for row in self._rows(query.exclude) if own is None else [own, *self._rows(query.exclude)]:
-            mask[[row, *self.model.copies.of(row)]] = False
-        self._keep_one_copy(mask)
-        return mask
-
-    def _keep_one_copy(self, mask: np.ndarray) -> None:
-        """Leave of each group of copies only the newest that the mask admits."""
-        admitted = mask[self._copied]
-        candidates = self._copied[admitted]
-        _, newest = np.unique(self._groups[admitted], return_index=True)
-        mask[candidates] = False
-        mask[candidates[newest]] = True
-
-    def _rows(self, article_ids: Iterable[str]) -> list[int]:
-        found = (self.model.articles.ids.find(article_id) for article_id in article_ids)
-        return [row for row in found if row is not None]
-
-    def _find_public(self, future: int, lang: str | None) -> np.ndarray:
-        """Return a mask of all articles but the `future` newest; of one language where one is named."""
-        articles = self.model.articles
-        mask = np.ones(len(articles), dtype=bool)
-        mask[articles.newest[:future]] = False
-        if lang is not None:
-            code = articles.langs.names.find(lang)
-            mask &= articles.langs.codes == code if code is not None else False
-        return mask
-
-    def _cut_dates(self, mask: np.ndarray, query: ListQuery, now: datetime) -> None:
-        """Take out what breaks a date filter, and with any date filter what has no date."""
-        published = self.model.articles.published
-        if query.max_age_days is not None:
-            oldest = self.timeline.as_of(now) - timedelta(days=query.max_age_days)
-            mask &= published >= microseconds(oldest)
-        if query.published_after is not None:
-            mask &= published > microseconds(query.published_after)
-        if query.published_before is not None:
-            mask &= (published < microseconds(query.published_before)) & (published != NO_MOMENT)
-
-    def _precomputed(self, row: int, query: ListQuery, mask: np.ndarray) -> "_Ranked | None":
+    def _precomputed(self, row: int, query: ListQuery, mask: np.ndarray, order: Order) -> "_Ranked | None":
         """Rank by the neighbours computed at training; None where these do not reach far enough."""
-        rows, scores = self.model.neighbors.of(row)
-        similar = self._is_similar(scores, query)
-        admitted = similar & mask[rows]
+        near, scores = self.model.neighbors.of(row)
+        admitted = self._is_similar(scores, query) & mask[near]
         count = int(np.count_nonzero(admitted))
-        # Where even the last neighbour is similar, more may follow that training did not keep.
-        complete = len(rows) >= len(mask) - 1 or not similar[-1]
-        if complete or (count >= query.limit and query.fallback == "auto"):
-            return _Ranked(rows[admitted], scores[admitted], count, rows)
+        rows = np.argsort(near[admitted])
+        chosen = order.choose(near[admitted][rows], scores[admitted][rows])
+        if self._is_complete(scores, query) or (
+            query.fallback == "auto" and order.is_settled(chosen, float(scores[-1]))
+        ):
+            return _Ranked(chosen, count, near)
         return None
 
-    def _scored(self, scores: np.ndarray, near: np.ndarray, query: ListQuery, mask: np.ndarray) -> "_Ranked":
+    def _is_complete(self, scores: np.ndarray, query: ListQuery) -> bool:
+        """Tell whether no article is similar but those whose scores are given, best first."""
+        if len(scores) >= len(self.model.articles) - 1:
+            return True
+        return not self._is_similar(scores[-1:] + TOLERANCE, query)[0]
+
+    def _scored(
+        self, scores: np.ndarray, near: np.ndarray, query: ListQuery, mask: np.ndarray, order: Order
+    ) -> "_Ranked":
         """Rank by the scores of the whole corpus."""
         similar = np.flatnonzero(mask & self._is_similar(scores, query))
-        best = top_k(scores, query.limit, similar)
-        return _Ranked(best, scores[best], len(similar), near)
+        return _Ranked(order.choose(similar, scores[similar]), len(similar), near)
 
     def _category_of_nearest(self, scores: np.ndarray) -> str | None:
         nearest = int(np.argmax(scores))
@@ -241,11 +173,11 @@ class Related:
     ) -> RelatedList:
         """Go down the ladder until the list is full. Takes the chosen rows out of the mask."""
         eligible = ranked.count if query.fallback == "none" else int(np.count_nonzero(mask))
-        rows, scores = ranked.rows[: query.limit], ranked.scores[: query.limit]
-        pairs = zip(rows.tolist(), scores.tolist(), strict=True)
+        chosen = ranked.chosen
+        pairs = zip(chosen.rows.tolist(), chosen.scores.tolist(), strict=True)
         items = [Item(row, "similar", score) for row, score in pairs]
         if query.fallback == "auto" and len(items) < query.limit:
-            mask[rows] = False
+            mask[chosen.rows] = False
             items += self._others(mask, ranked.near, query.limit - len(items), now, category)
         return RelatedList(article_id, self.timeline.as_of(now), query.limit, eligible, tuple(items))
 
@@ -262,12 +194,19 @@ class Related:
         rest = self.timeline.page(mask, limit - len(same), now)
         return [Item(row, "same_category") for row in same] + [Item(row, "recent") for row in rest]
 
+    def _explained(self, found: RelatedList, chosen: Chosen, embedding: Embedding) -> RelatedList:
+        """Return the list with the reasons of its `similar` items, which are those chosen."""
+        scored = zip(chosen.rows.tolist(), chosen.blind.tolist(), chosen.scores.tolist(), strict=True)
+        reasons = [why(self.model, embedding, *each) for each in scored]
+        count = len(reasons)
+        told = [replace(item, why=each) for item, each in zip(found.items[:count], reasons, strict=True)]
+        return replace(found, items=(*told, *found.items[count:]), explained=True)
+
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """The similar articles among the eligible ones, best first, and the nearest articles of all."""
+    """The similar articles that a list shows, and the nearest articles of all."""
 
-    rows: np.ndarray  # (m,) int32 or int64
-    scores: np.ndarray  # (m,) float32
-    count: int  # of all that are similar and eligible, at least m
+    chosen: Chosen
+    count: int  # of all that are similar and eligible
     near: np.ndarray  # (k,) rows, nearest first, eligible or not

@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import from_json
 
 from recommender.article import Article, check_id, moment
+from recommender.serving.lists import ANY, DIVERSITY, FRESHNESS, ListQuery, Mode
 from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_parameter
-from recommender.serving.related import ANY, ListQuery
 from recommender.text import detect_language, plain_text
 
 MAX_FIELDS = 1000  # of a query string
@@ -25,6 +25,7 @@ _ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may name any date, howe
 _INT64 = np.iinfo(np.int64)
 _TEXT_ID = "-"  # an Article needs an id, and a text has none
 
+_SHARE_ALLOWED = "a number from 0 to 1 with at most two decimals"
 _LIMIT = "a whole number from 1 to 50"
 _NAMES = "the name or slug of a category; may be repeated"
 _DATE = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
@@ -53,6 +54,20 @@ def _number(value: object) -> object:
     return float(value) if _DECIMAL.fullmatch(value) else value
 
 
+def _share(value: object) -> object:
+    """Read a share from a query string; refuse more than two decimals, as there are no more steps."""
+    if isinstance(value, str):
+        value = float(value) if _TWO_DECIMALS.fullmatch(value) else value
+    if isinstance(value, float) and value != round(value, 2):
+        raise ValueError(value)
+    return value
+
+
+def _flag(value: object) -> object:
+    """Read the 0 or 1 of a JSON body as a query string spells it."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _one_or_many(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -72,6 +87,7 @@ def _lower(value: object) -> object:
 
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
+_TWO_DECIMALS = re.compile(r"[01](\.[0-9]{1,2})?")
 _DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 
 _Limit = Annotated[int, BeforeValidator(_number), Field(strict=True, ge=1, le=50, description=_LIMIT)]
@@ -81,6 +97,9 @@ _Date = Annotated[datetime, BeforeValidator(_date), Field(strict=True)]
 _Place = Annotated[tuple[int, str], BeforeValidator(read_cursor)]
 _Days = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=36525)]
 _Score = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=1)]
+_Share = Annotated[float, BeforeValidator(_share), Field(strict=True, ge=0, le=1, description=_SHARE_ALLOWED)]
+_Flag = Annotated[Literal["0", "1"], BeforeValidator(_flag), Field(description="0 or 1")]
+_Mode = Annotated[Mode, Field(description="'related', 'background' (older) or 'follow_up' (newer)")]
 _Lang = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(any|[a-z]{2,3})$")]
 
 
@@ -123,8 +142,12 @@ class Filters(Parameters):
     max_age_days: Annotated[_Days | None, Field(description="a number from 0 to 36525")] = None
     published_before: Annotated[_Date | None, Field(description=_DATE)] = None
     published_after: Annotated[_Date | None, Field(description=_DATE)] = None
+    mode: _Mode = "related"
+    freshness: _Share = FRESHNESS
+    diversity: _Share = DIVERSITY
     min_similarity: Annotated[_Score | None, Field(description="a number from 0 to 1")] = None
     fallback: Annotated[Literal["auto", "none"], Field(description="'auto' or 'none'")] = "auto"
+    explain: _Flag = "0"
 
     def query(self, unknown: Literal["404", "fallback"] = "404") -> ListQuery:
         """Return the parameters as the query of a list."""
@@ -137,8 +160,12 @@ class Filters(Parameters):
             max_age_days=self.max_age_days,
             published_before=self.published_before,
             published_after=self.published_after,
+            mode=self.mode,
+            freshness=self.freshness,
+            diversity=self.diversity,
             min_similarity=self.min_similarity,
             fallback=self.fallback,
+            explain=self.explain == "1",
             unknown=unknown,
         )
 

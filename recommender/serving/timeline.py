@@ -17,6 +17,7 @@ class Timeline:
         self._articles = articles
         self._rows = articles.newest
         self._ascending = np.ascontiguousarray(articles.published[articles.newest][::-1])  # (n,) int64
+        self._dated = self._ascending[np.searchsorted(self._ascending, NO_MOMENT, side="right") :]
 
     def future(self, now: datetime) -> int:
         """Return how many articles are published after `now`: the position of the first public one."""
@@ -54,6 +55,22 @@ class Timeline:
         if older is not None and self._articles.published[older] == NO_MOMENT:
             older = None
         return older, int(self._rows[at - 1]) if at > self.future(now) else None
+
+    def median_age(self, reference: int) -> int:
+        """Return the median distance in time of the dated articles from a reference, in microseconds.
+
+        Of an even number it is the lower of the two in the middle; 0 where no article is dated.
+        """
+        dates = self._dated
+        half = (len(dates) + 1) // 2
+        low, high = 0, len(dates) - half
+        while low < high:  # for the first of the `half` dates that lie nearest
+            middle = (low + high) // 2
+            if reference - int(dates[middle]) > int(dates[middle + half]) - reference:
+                low = middle + 1
+            else:
+                high = middle
+        return max(abs(int(dates[at]) - reference) for at in (low, low + half - 1)) if half else 0
 
     def page(
         self, mask: np.ndarray, limit: int, now: datetime, after: tuple[int, str] | None = None

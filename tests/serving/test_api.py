@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from recommender.model import Model
 from recommender.serving.app import create_app
-from recommender.serving.related import ListQuery, Related
+from recommender.serving.lists import ListQuery
+from recommender.serving.related import Related
 from recommender.settings import Settings
 from tests.serving.newsroom import NOW
 
@@ -31,6 +32,22 @@ ITEM_KEYS = [
     "trending_rank",
     "also_published_as",
 ]
+
+WHY_KEYS = [
+    "terms",
+    "other_terms",
+    "topics",
+    "other_topics",
+    "feedback",
+    "hub",
+    "freshness",
+    "boost",
+]
+
+
+def added_up(why: dict[str, Any]) -> float:
+    named = sum(part["contribution"] for part in why["terms"] + why["topics"])
+    return float(named + sum(why[key] for key in WHY_KEYS if key not in {"terms", "topics"}))
 
 
 def _get(client: FlaskClient, path: str) -> Any:
@@ -88,7 +105,7 @@ def test_http_gives_the_list_of_the_python_call(client: FlaskClient, model: Mode
 
     assert _ids(answer) == [model.articles.ids[item.row] for item in found.items]
     assert [item["score"] for item in answer["items"]] == [
-        item.score and round(item.score, 6) for item in found.items
+        item.score and round(item.score, 7) for item in found.items
     ]
 
 
@@ -120,6 +137,62 @@ def test_filters_shape_a_list(client: FlaskClient) -> None:
     assert _ids(_get(client, "/v1/related?id=9&published_after=2026-02-21&published_before=2026-02-22")) == [
         "10"
     ]
+
+
+def test_a_mode_shows_what_came_before_or_after(client: FlaskClient) -> None:
+    before = _ids(_get(client, "/v1/related?id=10&mode=background&limit=50"))
+    after = _ids(_get(client, "/v1/related?id=10&mode=follow_up&limit=50"))
+    either = _ids(_get(client, "/v1/related?id=10&mode=related&limit=50"))
+
+    assert after == ["11", "14"]
+    assert {"9", "a"} <= set(before)
+    assert sorted([*before, *after, "12"]) == sorted(either)
+    assert _get(client, "/v1/related?id=12&mode=background")["eligible"] == 0
+    assert _ids(_get(client, "/v1/related?id=nobody&unknown=fallback&mode=background")) == []
+
+
+def test_a_text_comes_before_or_after_its_own_date_or_now(client: FlaskClient) -> None:
+    dated = {"title": "storm", "published_at": "2026-02-21T12:00:00Z", "limit": 50, "lang": "en"}
+
+    assert _ids(_post(client, dated | {"mode": "follow_up"})) == ["14", "11"]
+    assert "10" in _ids(_post(client, dated | {"mode": "background"}))
+    assert _post(client, {"title": "storm", "mode": "follow_up"})["eligible"] == 0
+    assert "14" in _ids(_post(client, {"title": "storm", "mode": "background", "lang": "en"}))
+
+
+@pytest.mark.parametrize("address", ["/v1/related?id=a&", "/v1/articles/9/related?"])
+def test_an_explained_score_is_the_sum_of_its_parts(client: FlaskClient, address: str) -> None:
+    items = _get(client, f"{address}explain=1&limit=50&freshness=0.5")["items"]
+
+    assert [list(item) for item in items] == [[*ITEM_KEYS, "why"]] * len(items)
+    for item in items:
+        assert (item["why"] is None) == (item["score"] is None)
+        if item["why"]:
+            assert list(item["why"]) == WHY_KEYS
+            assert added_up(item["why"]) == pytest.approx(item["score"], abs=1e-6)
+
+
+def test_a_text_is_told_why(client: FlaskClient) -> None:
+    first = _post(client, {"title": "Storm on the marsh", "explain": 1, "freshness": 0})["items"][0]
+
+    assert first["why"]["terms"][0]["term"] in {"storm", "marsh"}
+    assert first["why"]["freshness"] == 0
+    assert added_up(first["why"]) == pytest.approx(first["score"], abs=1e-6)
+
+
+def test_only_who_asks_is_told_why(client: FlaskClient) -> None:
+    plain = client.get("/v1/related?id=a")
+
+    assert client.get("/v1/related?id=a&explain=0").data == plain.data
+    assert all("why" not in item for item in plain.get_json()["items"])
+
+
+def test_the_defaults_are_the_defaults_of_the_python_call(client: FlaskClient) -> None:
+    plain = client.get("/v1/related?id=a")
+
+    assert client.get("/v1/related?id=a&freshness=0.20&diversity=0.0&mode=related").data == plain.data
+    assert client.get("/v1/related?id=a&freshness=0").data != plain.data
+    assert (ListQuery().freshness, ListQuery().diversity) == (0.2, 0)
 
 
 def test_commas_in_a_parameter_are_data(client: FlaskClient) -> None:
@@ -214,7 +287,7 @@ def test_a_text_takes_the_parameters_of_a_list(client: FlaskClient) -> None:
         client, {"body": "storm", "limit": 2, "lang": "en", "category": "environment", "exclude": [10, "11"]}
     )
 
-    assert _ids(answer) == ["9", "14"]
+    assert _ids(answer) == ["14", "9"]
     assert answer["requested"] == 2
 
 

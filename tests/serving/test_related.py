@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.model import Model
+from recommender.recipe import Recipe
 from recommender.serving.categories import UnknownCategoryError
-from recommender.serving.related import ListQuery, Related, UnknownArticleError
+from recommender.serving.lists import ListQuery
+from recommender.serving.related import Related, UnknownArticleError
 from tests.serving.newsroom import NOW, build_model, newsroom
 
 WORDS = ["harbour", "budget", "storm", "vote", "library", "marsh"]
 CATEGORIES = ["Politics", "Science & Tech", "Sport"]
+AGES = [-1, 0, 1, 2, 3, 4, 6, 20, 35, 50]  # days; from the age of 14 days on an article is of its own time
 
 Expected = list[tuple[str, str]]
 
@@ -31,7 +34,7 @@ def corpora(draw: st.DrawFn) -> list[Article]:
             body=" ".join(draw(st.lists(st.sampled_from(WORDS), max_size=4))),
             category=draw(st.none() | st.sampled_from(CATEGORIES)),
             categories=tuple(draw(st.sets(st.sampled_from(CATEGORIES), max_size=2))),
-            published_at=draw(st.none() | st.integers(-1, 6).map(lambda days: NOW - timedelta(days=days))),
+            published_at=draw(st.none() | st.sampled_from(AGES).map(lambda days: NOW - timedelta(days=days))),
             lang=draw(st.sampled_from(["en", "en", "de", None])),
         )
         for number in range(draw(st.integers(4, 9)))
@@ -48,15 +51,18 @@ filters = {
     "published_before": dates,
     "published_after": dates,
     "min_similarity": st.floats(0, 1),
+    "mode": st.sampled_from(["background", "follow_up"]),
     "fallback": st.sampled_from(["auto", "none"]),
 }
+shares = st.just(0.0) | st.sampled_from([0.1, 0.2, 0.5, 1.0])
 
 
 @st.composite
 def queries(draw: st.DrawFn) -> ListQuery:
     names = draw(st.lists(st.sampled_from(sorted(filters)), max_size=2, unique=True))
     chosen: dict[str, Any] = {name: draw(filters[name]) for name in names}
-    return ListQuery(limit=draw(st.integers(1, 10)), **chosen)
+    freshness, diversity = draw(shares), draw(shares)
+    return ListQuery(limit=draw(st.integers(1, 10)), freshness=freshness, diversity=diversity, **chosen)
 
 
 @settings(max_examples=80, deadline=None)
@@ -100,12 +106,17 @@ def _slow(
     eligible = newest
     similar = [
         each
-        for each in sorted(eligible, key=lambda each: (-score_of[each.id], each.id.encode()))
+        for each in eligible
         if score_of[each.id] > model.manifest.similar_above
         and score_of[each.id] >= (query.min_similarity or 0)
     ]
+    count = len(similar)
+    fresh = _fresh(score_of, articles, source, query)
+    similar = _diverse(
+        model, sorted(similar, key=lambda each: (-fresh[each.id], each.id.encode())), fresh, query
+    )
     if query.fallback == "none":
-        return [(each.id, "similar") for each in similar][: query.limit], len(similar)
+        return [(each.id, "similar") for each in similar][: query.limit], count
     others = sorted(
         (each for each in articles if each.id != source.id),
         key=lambda each: (-score_of[each.id], each.id.encode()),
@@ -118,6 +129,47 @@ def _slow(
         for each in step:
             ladder.setdefault(each.id, rung)
     return list(ladder.items())[: query.limit], len(eligible)
+
+
+def _fresh(
+    score_of: dict[str, Any], articles: Sequence[Article], source: Article, query: ListQuery
+) -> dict[str, float]:
+    own, hour = source.published_at, NOW.replace(minute=0, second=0)
+    reference = own if own and hour - own >= timedelta(days=14) else hour
+    ages = {
+        each.id: abs(each.published_at - reference) / timedelta(days=1)
+        for each in articles
+        if each.published_at
+    }
+    middle = sorted(ages.values())[(len(ages) - 1) // 2]
+    f, half_life = query.freshness, Recipe().freshness.half_life_days
+    return {
+        each.id: float(score_of[each.id]) * (1 - f + f * 2 ** (-ages.get(each.id, middle) / half_life))
+        for each in articles
+    }
+
+
+def _diverse(model: Model, ranked: list[Article], fresh: dict[str, float], query: ListQuery) -> list[Article]:
+    placed: list[Article] = []
+    left = list(ranked)
+    while left and len(placed) < query.limit:
+        worths = [
+            (1 - query.diversity) * fresh[each.id]
+            - query.diversity * max((_alike(model, each, other) for other in placed), default=0)
+            for each in left
+        ]
+        placed.append(left.pop(worths.index(max(worths))))
+    return placed + left
+
+
+def _alike(model: Model, a: Article, b: Article) -> float:
+    one, other = (model.vectors.of(model.articles.ids.index(each.id)) for each in (a, b))
+    weights = dict(zip(one.columns.tolist(), one.values.tolist(), strict=True))
+    terms = zip(other.columns.tolist(), other.values.tolist(), strict=True)
+    cosine = sum(weights.get(column, 0.0) * value for column, value in terms)
+    near = sum(x * y for x, y in zip(one.latent.tolist(), other.latent.tolist(), strict=True))
+    weight = model.manifest.recipe.topics.weight
+    return float(max(0.0, (1 - weight) * cosine + weight * near))
 
 
 def _newest_first(article: Article) -> tuple[bool, float, bytes]:
@@ -140,6 +192,8 @@ def _passes(article: Article, source: Article, query: ListQuery) -> bool:
             query.max_age_days is None or (date and minute - date <= timedelta(days=query.max_age_days)),
             query.published_before is None or (date and date < query.published_before),
             query.published_after is None or (date and date > query.published_after),
+            query.mode != "background" or (date and source.published_at and date < source.published_at),
+            query.mode != "follow_up" or (date and source.published_at and date > source.published_at),
         )
     )
 

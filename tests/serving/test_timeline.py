@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.article import Article
-from recommender.model import Articles
+from recommender.model import Articles, microseconds
 from recommender.serving.schemas import cursor_behind, read_cursor
 from recommender.serving.timeline import Timeline
 from tests.serving.newsroom import NOW
@@ -35,6 +35,16 @@ def _newest(articles: list[Article]) -> list[int]:
         row for row, each in enumerate(articles) if each.published_at is None or each.published_at <= NOW
     ]
     return sorted(public, key=lambda row: ((last - (articles[row].published_at or last)), row))
+
+
+@given(HOURS, st.integers(-6, 6))
+def test_the_median_age_is_the_lower_middle_of_all_ages(hours: list[int | None], reference: int) -> None:
+    ages = sorted(abs(each - reference) for each in hours if each is not None)
+    middle = timedelta(hours=ages[(len(ages) - 1) // 2]) if ages else timedelta()
+
+    found = Timeline(Articles.of(_articles(hours))).median_age(microseconds(NOW - timedelta(hours=reference)))
+
+    assert timedelta(microseconds=found) == middle
 
 
 @given(HOURS)

@@ -1,0 +1,99 @@
+"""Who may stand in a list: the articles that are public and pass its filters, one of all copies."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import numpy as np
+
+from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.serving.categories import Categories
+from recommender.serving.lists import ANY, ListQuery
+from recommender.serving.timeline import Timeline
+
+_CACHED_MASKS = 16
+
+
+class Eligible:
+    """Masks over the rows of a model, (n,) bool."""
+
+    def __init__(self, model: Model, timeline: Timeline, categories: Categories) -> None:
+        self._model, self._timeline, self._categories = model, timeline, categories
+        copied = np.isin(model.articles.newest, model.copies.grouped)
+        self._copied = model.articles.newest[copied]  # the rows that have copies, newest first
+        self._groups = model.copies.first[self._copied]
+        self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
+
+    def public(self, now: datetime) -> np.ndarray:
+        """Return the mask of the articles that are published; do not change it."""
+        return self._public(self._timeline.future(now), None)
+
+    def passing(
+        self,
+        query: ListQuery,
+        now: datetime,
+        *,
+        own: int | None = None,
+        own_lang: str | None = None,
+        own_date: int = NO_MOMENT,
+    ) -> np.ndarray:
+        """Return a new mask of the public articles that pass the query, one of all copies.
+
+        `own` is the row of the article whose list it is: it and its copies do not pass. `own_date`, in
+        microseconds, is what `mode` compares with; without it only the mode "related" admits any.
+        Raises UnknownCategoryError for a filter that names no category.
+        """
+        lang = own_lang if query.lang is None else None if query.lang == ANY else query.lang
+        mask = self._public(self._timeline.future(now), lang).copy()
+        if query.categories:
+            mask &= self._categories.rows(query.categories)
+        if query.exclude_categories:
+            mask &= ~self._categories.rows(query.exclude_categories)
+        self._cut_dates(mask, query, now)
+        if query.mode != "related":
+            mask &= self._on_side(query.mode == "follow_up", own_date)
+        for row in self.rows(query.exclude) if own is None else [own, *self.rows(query.exclude)]:
+            mask[[row, *self._model.copies.of(row)]] = False
+        self._keep_one_copy(mask)
+        return mask
+
+    def rows(self, article_ids: Iterable[str]) -> list[int]:
+        """Return the rows of those of the ids that the model knows."""
+        found = (self._model.articles.ids.find(article_id) for article_id in article_ids)
+        return [row for row in found if row is not None]
+
+    def _find_public(self, future: int, lang: str | None) -> np.ndarray:
+        """Return a mask of all articles but the `future` newest; of one language where one is named."""
+        articles = self._model.articles
+        mask = np.ones(len(articles), dtype=bool)
+        mask[articles.newest[:future]] = False
+        if lang is not None:
+            code = articles.langs.names.find(lang)
+            mask &= articles.langs.codes == code if code is not None else False
+        return mask
+
+    def _cut_dates(self, mask: np.ndarray, query: ListQuery, now: datetime) -> None:
+        """Take out what breaks a date filter, and with any date filter what has no date."""
+        published = self._model.articles.published
+        if query.max_age_days is not None:
+            oldest = self._timeline.as_of(now) - timedelta(days=query.max_age_days)
+            mask &= published >= microseconds(oldest)
+        if query.published_after is not None:
+            mask &= published > microseconds(query.published_after)
+        if query.published_before is not None:
+            mask &= (published < microseconds(query.published_before)) & (published != NO_MOMENT)
+
+    def _on_side(self, later: bool, date: int) -> np.ndarray:  # noqa: FBT001 one of two sides
+        """Return the mask of the dated articles later, or earlier, than a date; of none without a date."""
+        published = self._model.articles.published
+        if date == NO_MOMENT:
+            return np.zeros(len(published), dtype=bool)
+        return published > date if later else (published < date) & (published != NO_MOMENT)
+
+    def _keep_one_copy(self, mask: np.ndarray) -> None:
+        """Leave of each group of copies only the newest that the mask admits."""
+        admitted = mask[self._copied]
+        candidates = self._copied[admitted]
+        _, newest = np.unique(self._groups[admitted], return_index=True)
+        mask[candidates] = False
+        mask[candidates[newest]] = True

@@ -1,0 +1,134 @@
+"""The order of similar articles: the fresh before the old, and not all of one kind."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.neighbors import top_k
+from recommender.serving.lists import ListQuery
+from recommender.serving.timeline import Timeline
+
+POOL = 100  # diversity chooses among so many articles of the highest scores
+_DAY = 86_400_000_000  # microseconds
+_NEWS = 14 * _DAY  # an article younger than this is read for what is new now
+# Scores computed at training and online may differ by float32 rounding, on another CPU by 1e-5.
+TOLERANCE = 1e-5
+
+
+def reference_date(published: int, now: datetime) -> int:
+    """Return the moment from which the ages of candidates count, both ways, all in microseconds.
+
+    For an article of the last 14 days, or without a date, it is the beginning of this hour, so that a list
+    holds for an hour; for an older one its own date.
+    """
+    hour = microseconds(now.replace(minute=0, second=0, microsecond=0))
+    return published if NO_MOMENT < published <= hour - _NEWS else hour
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The first of the similar articles, in the order of a list."""
+
+    rows: np.ndarray  # (m,) int64
+    blind: np.ndarray  # (m,) float64, scores as the model gives them, blind to time
+    scores: np.ndarray  # (m,) float64, with freshness
+    floor: float  # an article whose score does not reach it is not among them
+
+
+class Order:
+    """How one list orders its candidates.
+
+    score = s x (1 - f + f x 2^(-age / half-life)), s being the model's score. An undated candidate has the
+    median age of the dated articles. Equal scores come in row order.
+
+    With a diversity d > 0 the list is maximal marginal relevance (Carbonell and Goldstein 1998) over the 100
+    candidates of the highest scores: each place goes to the one of the highest
+    (1 - d) x score - d x its greatest likeness to those placed; of equals, to the one of the higher score.
+    """
+
+    def __init__(
+        self, model: Model, timeline: Timeline, query: ListQuery, published: int, now: datetime
+    ) -> None:
+        self._model = model
+        self._limit, self._freshness, self._diversity = query.limit, query.freshness, query.diversity
+        self._reference = reference_date(published, now)
+        self._median_age = timeline.median_age(self._reference)
+
+    def choose(self, rows: np.ndarray, blind: np.ndarray) -> Chosen:
+        """Return the first `limit` of the candidates, ascending rows with the model's scores of them."""
+        blind = blind.astype(np.float64)
+        scores = blind * self.factors(rows)
+        if self._diversity and len(rows) > 1:
+            pool = top_k(scores, POOL)
+            places, floor = self._diverse(rows[pool], scores[pool])
+            chosen = pool[places]
+        else:
+            chosen = top_k(scores, self._limit)
+            floor = float(scores[chosen[-1]]) if len(chosen) else 0.0
+        return Chosen(rows[chosen], blind[chosen], scores[chosen], floor)
+
+    def is_settled(self, chosen: Chosen, highest: float) -> bool:
+        """Tell whether no further candidate, of a model score up to `highest`, could be among the chosen."""
+        return len(chosen.rows) == self._limit and chosen.floor > highest + TOLERANCE
+
+    def factors(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the scores of these rows are multiplied with, (m,) float64."""
+        published = self._model.articles.published[rows]
+        dates = np.where(published == NO_MOMENT, self._reference + self._median_age, published)
+        half_lives = np.abs(dates - self._reference) / (
+            _DAY * self._model.manifest.recipe.freshness.half_life_days
+        )
+        factors: np.ndarray = 1 - self._freshness + self._freshness * np.exp2(-half_lives)
+        return factors
+
+    def _diverse(self, rows: np.ndarray, scores: np.ndarray) -> tuple[list[int], float]:
+        """Return the positions of those chosen among the rows, which come best first, and the floor."""
+        likeness = _Likeness(self._model)
+        worths = (1 - self._diversity) * scores
+        greatest = np.zeros(len(rows))  # likeness to any of those placed
+        seen = min(self._limit, len(rows))  # likeness is known up to here: later ones cannot be worth more
+        placed: list[int] = []
+        while True:
+            left = worths[:seen] - self._diversity * greatest[:seen]
+            left[placed] = -np.inf
+            best = int(np.argmax(left))
+            if seen < len(rows) and worths[seen] > left[best]:
+                more = slice(seen, min(2 * seen, len(rows)))
+                greatest[more] = np.max([likeness.of(rows[at], rows[more]) for at in placed], axis=0)
+                seen = more.stop
+                continue
+            placed.append(best)
+            if len(placed) == min(self._limit, len(rows)):
+                # Dividing by nothing: where the score has no weight, any article might be among them.
+                floor = float(left[best]) / (1 - self._diversity) if self._diversity < 1 else -np.inf
+                return placed, floor
+            greatest[:seen] = np.maximum(greatest[:seen], likeness.of(rows[best], rows[:seen]))
+
+
+class _Likeness:
+    """How alike two articles are: (1 - w) cosine of terms + w cosine in the latent space, at least 0."""
+
+    def __init__(self, model: Model) -> None:
+        self._vectors = model.vectors
+        self._weight = model.manifest.recipe.topics.weight
+        # One dense line of terms; only the pages that are written to take up memory.
+        self._dense = np.zeros(len(model.vocabulary.terms), dtype=np.float32)
+
+    def of(self, row: int, others: np.ndarray) -> np.ndarray:
+        """Return the likeness of an article to each of the others, (m,) float64.
+
+        A pair has the same likeness, bit for bit, in whatever company it is asked for.
+        """
+        own, found = self._vectors.of(row), [self._vectors.of(other) for other in others]
+        self._dense[own.columns] = own.values
+        columns = np.concatenate([each.columns for each in found])
+        values = np.concatenate([each.values for each in found]).astype(np.float64)
+        owners = np.repeat(np.arange(len(found)), [len(each.columns) for each in found])
+        terms = np.bincount(owners, self._dense[columns] * values, minlength=len(found))
+        self._dense[own.columns] = 0
+        latent = np.array([each.latent for each in found], dtype=np.float64)
+        near = np.einsum("ij,j->i", latent, own.latent.astype(np.float64))
+        likeness: np.ndarray = np.maximum((1 - self._weight) * terms + self._weight * near, 0)
+        return likeness

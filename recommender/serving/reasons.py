@@ -1,0 +1,72 @@
+"""Why an item stands where it does: its score, told in parts that add up to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommender.embedding import Embedding
+from recommender.model import Model, Topic
+
+MAX_TERMS = 8
+MAX_TOPICS = 3
+_LEAST_SHARE = 0.1  # a topic that both articles are said to have
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The parts of a score, whose sum it is. Those named come largest first."""
+
+    terms: tuple[tuple[str, float], ...]  # that both texts hold
+    other_terms: float
+    topics: tuple[tuple[Topic, float], ...]  # that both texts have, for their nearness in the latent space
+    other_topics: float
+    feedback: float
+    hub: float
+    freshness: float  # what age takes away, at most 0
+    boost: float
+
+
+def why(model: Model, query: Embedding, row: int, blind: float, score: float) -> Why:
+    """Return why the article of a row has this score beside the query; `blind` is the model's, without age.
+
+    A shared term counts (1 - w) x its weight in one text x its weight in the other. Of what the latent space
+    counts, w x the cosine, each topic is allotted the share of itself that both texts have at least.
+    """
+    weight, other = model.manifest.recipe.topics.weight, model.vectors.of(row)
+    terms, other_terms = _terms(model, query, other, 1 - weight)
+    near = weight * float(query.latent.astype(np.float64) @ other.latent.astype(np.float64))
+    topics = _topics(model, query, other, near)
+    return Why(
+        terms=terms,
+        other_terms=other_terms,
+        topics=topics,
+        other_topics=near - sum(part for _, part in topics),
+        feedback=0.0,
+        hub=0.0,
+        freshness=score - blind,
+        boost=0.0,
+    )
+
+
+def _terms(
+    model: Model, query: Embedding, other: Embedding, weight: float
+) -> tuple[tuple[tuple[str, float], ...], float]:
+    """Return the shared terms that count most, ties by their bytes, and the sum of the others."""
+    shared, ours, theirs = np.intersect1d(
+        query.columns, other.columns, assume_unique=True, return_indices=True
+    )
+    parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
+    first = np.argsort(-parts, kind="stable")
+    named = tuple((model.vocabulary.terms[int(shared[at])], float(parts[at])) for at in first[:MAX_TERMS])
+    return named, float(parts[first[MAX_TERMS:]].sum())
+
+
+def _topics(model: Model, query: Embedding, other: Embedding, near: float) -> tuple[tuple[Topic, float], ...]:
+    """Return the topics that have most of both texts, each with its share of `near`."""
+    shares = np.minimum(model.topic_space.shares(query.latent), model.topic_space.shares(other.latent))
+    first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
+    return tuple(
+        (model.manifest.topics[int(at)], near * float(shares[at]))
+        for at in first
+        if shares[at] >= _LEAST_SHARE
+    )
