@@ -30,9 +30,10 @@ train: install ## train on CORPUS (default: the sample) and publish into models/
 serve: install ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
-notebooks: install ## run every notebook on CORPUS, outside the tree
+notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tree
 	out=$$(mktemp -d) && for each in notebooks/*.ipynb; do \
-		CORPUS=$(abspath $(CORPUS)) $(BIN)/jupyter execute $$each --output=$$out/$$(basename $$each) || exit 1; \
+		CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) \
+			$(BIN)/jupyter execute $$each --output=$$out/$$(basename $$each) || exit 1; \
 	done && rm -rf $$out
 
 test: install ## run the tests, all but the slow ones

@@ -1,6 +1,6 @@
 """How good ranked lists are by labels: standard measures of each query, and intervals by story."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import ir_measures
 import numpy as np
@@ -27,15 +27,12 @@ def measured(ranked: np.ndarray, judged: Judgements, titles: Strings) -> np.ndar
     """Return each measure for each query, (q, 4) float64, in the order of MEASURES.
 
     `ranked` is (q, depth) int32, the best row first, filled up with NO_ROW; the query itself must not stand
-    in it. Articles with the title of the query or of one of its story are neither right nor wrong: unless
-    the labels name them, they are dropped before the list is cut at nine.
+    in it.
     """
-    copies = _Copies(titles)
     qrels, run = {}, {}
-    for query, line in zip(judged.queries.tolist(), ranked, strict=True):
+    lists = judged_lists(ranked, judged, titles)
+    for query, kept in zip(judged.queries.tolist(), lists, strict=True):
         right, grades = judged.right(query)
-        ignored = copies.of([query, *right.tolist()]) - set(right.tolist())
-        kept = [row for row in line.tolist() if row != NO_ROW and row not in ignored][:LIST_LENGTH]
         qrels[str(query)] = {str(row): int(grade) for row, grade in zip(right, grades, strict=True)}
         run[str(query)] = {str(row): float(-place) for place, row in enumerate(kept)}
     column = {str(measure): at for at, measure in enumerate(MEASURES.values())}
@@ -44,6 +41,19 @@ def measured(ranked: np.ndarray, judged: Judgements, titles: Strings) -> np.ndar
     for found in ir_measures.pytrec_eval.iter_calc(list(MEASURES.values()), qrels, run):
         values[line_of[found.query_id], column[str(found.measure)]] = found.value
     return values
+
+
+def judged_lists(ranked: np.ndarray, judged: Judgements, titles: Strings) -> Iterator[list[int]]:
+    """Yield the rows of each query's list that are judged, at most nine.
+
+    Articles with the title of the query or of one of its story are neither right nor wrong: unless the
+    labels name them, they are dropped before the list is cut.
+    """
+    copies = _Copies(titles)
+    for query, line in zip(judged.queries.tolist(), ranked, strict=True):
+        right = judged.right(query)[0].tolist()
+        ignored = copies.of([query, *right]) - set(right)
+        yield [row for row in line.tolist() if row != NO_ROW and row not in ignored][:LIST_LENGTH]
 
 
 def intervals(
