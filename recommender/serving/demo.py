@@ -172,12 +172,13 @@ def _teasers(articles: Articles, items: Iterable[Item]) -> list[Teaser]:
 
 
 def _note(item: Item) -> str:
-    """Return why an item is there: its source, or the terms that it shares most; none within another."""
+    """Return why an item is there: its source, or the terms that count most, none within another."""
     if item.why is None:
         return _NOTES[item.source]
     told: list[str] = []
     for term, _ in item.why.terms:
-        if not any(term in other or other in term for other in told):
+        words = set(term.split())
+        if not any(words <= set(other.split()) or words >= set(other.split()) for other in told):
             told.append(term)
     return f"Because: {', '.join(told[:_MAX_REASONS])}" if told else ""
 

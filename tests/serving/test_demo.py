@@ -54,6 +54,13 @@ class _Page(HTMLParser):
             self.headings[-1] = (level, (text + data).strip())
 
 
+def test_a_related_post_says_which_words_it_shares(client: FlaskClient) -> None:
+    notes = re.findall(r'class="note">([^<]*)<', client.get("/demo/article?id=a").text)
+
+    assert notes[0] == "Because: dredging, harbour, the"
+    assert "Recent" in notes
+
+
 def test_the_front_page_is_the_newest_article_in_the_language_of_the_corpus(client: FlaskClient) -> None:
     page = _Page(client.get("/demo/").text)
 
