@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE := recommender/sample/articles.jsonl
 CORPUS ?= $(SAMPLE)
+OF_SAMPLE = $(if $(filter $(SAMPLE),$(CORPUS)),recommender/sample/$(1))
+RECIPE ?= $(call OF_SAMPLE,recipe.toml)
+LABELS ?= $(call OF_SAMPLE,stories.csv)
 MODELS ?= models
 PORT ?= 8000
 
@@ -21,11 +24,12 @@ install: .venv/installed ## make .venv with everything that training, serving an
 	touch $@
 
 demo: install ## train on the sample newsroom, serve it, and print the address of the demo page
-	$(BIN)/recommender train $(SAMPLE) --models-dir $(MODELS)
+	$(BIN)/recommender train $(SAMPLE) --recipe recommender/sample/recipe.toml --models-dir $(MODELS)
 	RECOMMENDER_SITE_NAME="The Caldermark Courier" $(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
-train: install ## train on CORPUS (default: the sample) and publish into models/
-	$(BIN)/recommender train $(CORPUS) --models-dir $(MODELS)
+train: install ## train on CORPUS (default: the sample), by RECIPE and LABELS if given, and publish
+	$(BIN)/recommender train $(CORPUS) --models-dir $(MODELS) \
+		$(if $(RECIPE),--recipe $(RECIPE)) $(if $(LABELS),--labels $(LABELS))
 
 serve: install ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)

@@ -28,6 +28,7 @@ FORMAT = 1
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.sha256"
+REFUSED = ".refused"
 _LOCK = ".lock"
 _BUILDING = ".building-"
 _VERSION = r"\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?"
@@ -73,6 +74,24 @@ def publish(
         ) from error
 
 
+def keep_refused(report: str, model: Model, models_dir: str | Path, *, now: datetime | None = None) -> Path:
+    """Write why a model was refused to `.refused/<version>.json`, and return where; no version is touched.
+
+    The name is the one that the version would have had. Raises ArtifactError when it cannot be written.
+    """
+    folder = Path(models_dir)
+    try:
+        (folder / REFUSED).mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            wanted = _version_name(model, now or datetime.now(UTC))
+            path = folder / REFUSED / _free_name(folder / REFUSED, wanted, ".json")
+            _replace(path, report.encode())
+    except OSError as error:
+        where = error.filename or folder
+        raise ArtifactError(f"cannot keep the report in {where}: {error.strerror or error}") from error
+    return path
+
+
 def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> Model:
     """Open the current version, its arrays mapped into memory.
 
@@ -112,7 +131,7 @@ def _publish(
 ) -> str:
     for abandoned in folder.glob(f"{_BUILDING}*"):  # of a run that was killed; we hold the lock
         shutil.rmtree(abandoned, ignore_errors=True)
-    version = _free_name(folder, f"{now:%Y%m%dT%H%M%SZ}-{model.manifest.corpus.fingerprint[:8]}")
+    version = _free_name(folder, _version_name(model, now))
     building = folder / f"{_BUILDING}{secrets.token_hex(8)}"
     building.mkdir()
     try:
@@ -267,8 +286,12 @@ def _current(folder: Path) -> tuple[str, str]:
     return pointer[1], pointer[2]
 
 
-def _free_name(folder: Path, wanted: str) -> str:
-    names = [wanted, *(f"{wanted}-{number}" for number in range(2, 10_000))]
+def _version_name(model: Model, now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%SZ}-{model.manifest.corpus.fingerprint[:8]}"
+
+
+def _free_name(folder: Path, wanted: str, ending: str = "") -> str:
+    names = [wanted + ending, *(f"{wanted}-{number}{ending}" for number in range(2, 10_000))]
     return next(name for name in names if not (folder / name).exists())
 
 

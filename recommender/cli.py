@@ -22,12 +22,12 @@ from recommender.options import (
     reading,
 )
 
-_FAILED, _WRONG_USE = 1, 2
+_FAILED, _WRONG_USE, _REFUSED = 1, 2, 3
 _THREADS_EACH = 32  # of a web worker: a text being scored holds up no list
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0 done, 1 failed, 2 wrong use."""
+    """Run the command line; the exit status is 0 done, 1 failed, 2 wrong use, 3 refused by the gate."""
     try:
         cli()
     except ModuleNotFoundError as missing:
@@ -36,10 +36,8 @@ def main() -> None:
         click.echo(f"error: this needs {missing.name}: pip install 'recommender[train]'", err=True)
         sys.exit(_FAILED)
     except _known_errors() as error:
-        from recommender.serving.problems import Problem
-
         click.echo(f"error: {error}", err=True)
-        sys.exit(_WRONG_USE if isinstance(error, Problem) else _FAILED)
+        sys.exit(_WRONG_USE if isinstance(error, _wrong_use()) else _FAILED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -52,43 +50,56 @@ def cli() -> None:
 @corpus_options
 @models_dir_option
 @click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML")
+@click.option(
+    "--labels", "labels_path", type=click.Path(path_type=Path), help="CSV: id,story_id or a,b,grade"
+)
+@click.option(
+    "--baseline",
+    help="a version, or a report of evaluate --json, to compare with  [default: the current one]",
+)
+@click.option("--gate/--no-gate", default=True, help="--no-gate publishes a model that is worse, too")
 @click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
-def train(
-    corpus: tuple[Path, ...], models_dir: Path, recipe_path: Path | None, threads: int | None, **given: Any
-) -> None:
-    """Read CORPUS (files or folders of JSONL, CSV, Parquet or WordPress exports), train, and publish."""
-    from recommender.artifact import publish
+def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **given: Any) -> None:
+    """Read CORPUS (files or folders of JSONL, CSV, Parquet or WordPress exports), train, and publish.
+
+    A model that the quality gate refuses is not published; the exit status is then 3.
+    """
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.corpus import read_articles
+    from recommender.training.labels import read_labels
+    from recommender.training.previous import Baseline, check_common, read_baseline
+    from recommender.training.release import release
     from recommender.training.train import train as fit
 
-    recipe = Recipe.from_toml(recipe_path) if recipe_path else Recipe()
+    recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
+    labels = read_labels(given["labels_path"]) if given["labels_path"] else None
+    baseline = read_baseline(given["baseline"], models_dir) if given["baseline"] else None
     bars = Bars(Console(stderr=True))
     began = time.perf_counter()
     with bars.reading() as advance:
         read = read_articles(*corpus, progress=advance, **reading(given))
     seconds = {"reading": time.perf_counter() - began}
-    refused = read.report.refused_rows
+    if baseline:
+        check_common(baseline, {article.id for article in read.articles})
     previous = _previous_model(models_dir)
-    trained = fit(read.articles, recipe, refused=refused, threads=threads, progress=bars, previous=previous)
-    began = time.perf_counter()
-    with bars.step("publishing", 1, "versions") as done:
-        version = publish(trained.model, models_dir, extra_files=trained.extra_files())
-        done(1)
-    seconds |= trained.seconds | {"publishing": time.perf_counter() - began}
-    report = read.report
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    summary = training_summary(
-        trained.model,
-        version,
-        report.refused_by_reason,
-        report.fields_refused,
-        report.skipped,
-        seconds,
-        peak_bytes,
+    if previous and not baseline:
+        baseline = Baseline(previous.manifest.version, previous)
+    refused_rows = read.report.refused_rows
+    trained = fit(
+        read.articles, recipe, refused=refused_rows, threads=threads, progress=bars, previous=previous
     )
-    Console().print(summary)
+    done = release(
+        trained, models_dir, baseline=baseline, labels=labels, reading=read.report, gate=given["gate"],
+        threads=threads, progress=bars,
+    )  # fmt: skip
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds |= trained.seconds | done.seconds
+    Console().print(training_summary(trained.model, done, read.report, seconds, peak_bytes))
+    if not done.version:
+        click.echo(f"report: {done.refused_report}", err=True)
+        click.echo(f"refused by quality gate: {'; '.join(done.verdict.reasons)}", err=True)
+        sys.exit(_REFUSED)
 
 
 @cli.command()
@@ -285,7 +296,7 @@ def verify(version: str | None, models_dir: Path) -> None:
 
 
 def _previous_model(models_dir: Path) -> Any:
-    """Open the model whose topics keep their slugs; None where there is none, or none that can be trusted."""
+    """Open the model to compare with, whose topics keep their slugs; None where none can be trusted."""
     from recommender.artifact import ArtifactError, NothingPublishedError, open_current
 
     try:
@@ -293,7 +304,10 @@ def _previous_model(models_dir: Path) -> Any:
     except NothingPublishedError:
         return None
     except ArtifactError as error:
-        click.echo(f"note: topics keep no slugs of the previous model: {error}", err=True)
+        click.echo(
+            f"note: nothing is compared with the previous model, and topics keep no slugs of it: {error}",
+            err=True,
+        )
         return None
 
 
@@ -342,6 +356,18 @@ def _check_address(host: str, port: int) -> None:
         raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
+def _wrong_use() -> tuple[type[Exception], ...]:
+    from recommender.serving.problems import Problem
+
+    return (Problem, *_loaded_errors(("previous", "BaselineError")))
+
+
+def _loaded_errors(*named: tuple[str, str]) -> list[type[Exception]]:
+    """Return the errors of those modules of training that were needed."""
+    modules = [(sys.modules.get(f"recommender.training.{module}"), name) for module, name in named]
+    return [getattr(loaded, name) for loaded, name in modules if loaded is not None]
+
+
 def _known_errors() -> tuple[type[Exception], ...]:
     """Return the errors whose message says all that a user needs."""
     from recommender.article import InvalidArticleError
@@ -352,12 +378,11 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from recommender.serving.related import UnknownArticleError
     from recommender.settings import SettingsError
 
-    known: list[type[Exception]] = [
+    training = _loaded_errors(
+        ("previous", "BaselineError"), ("corpus", "CorpusError"), ("labels", "LabelsError"),
+        ("train", "TrainingError"),
+    )  # fmt: skip
+    return (
         ArtifactError, InvalidArticleError, Problem, RecipeError, SettingsError, UnknownArticleError,
-        UnknownCategoryError,
-    ]  # fmt: skip
-    for module, name in (("corpus", "CorpusError"), ("labels", "LabelsError"), ("train", "TrainingError")):
-        loaded = sys.modules.get(f"recommender.training.{module}")
-        if loaded is not None:
-            known.append(getattr(loaded, name))
-    return tuple(known)
+        UnknownCategoryError, *training,
+    )  # fmt: skip

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
@@ -47,6 +48,15 @@ class CorpusFacts(_Record):
     terms_kept: int
 
 
+class GatePassage(_Record):
+    """How a model came past the quality gate."""
+
+    outcome: Literal["passed", "overridden"]
+    reasons: list[str]  # for which it would have been refused
+    compared_with: str | None  # a version or a report; None where there was none
+    list_overlap: float | None  # mean share of a list of nine that stayed
+
+
 class Manifest(_Record):
     """The facts of one trained model, kept as `manifest.json` beside its arrays."""
 
@@ -60,6 +70,8 @@ class Manifest(_Record):
     stop_words: dict[str, list[str]]  # by language, as used
     libraries: dict[str, str]  # versions of what computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
+    evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, less single articles
+    gate: GatePassage | None = None  # None where the gate was not asked
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,24 @@ class Freshness(_Section):
     half_life_days: Annotated[float, Field(gt=0, le=36525)] = 14.0
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Gate(_Section):
+    """What a model must reach before it is published. The defaults pass every sane corpus."""
+
+    margin: Share = 0.05  # by which the lower 95 % bound of new - old may lie under 0
+    min_articles: Annotated[int, Field(ge=1)] = 1
+    min_coverage: Share = 0.0  # articles in at least one list
+    min_section_agreement: Share = 0.0  # items of the article's own section
+    min_headlines_found: Share = 0.1  # headlines that alone find their article
+    min_topic_fit: Annotated[float, Field(ge=-1, le=1)] = 0.02  # topics whose terms stand in the lists
+    min_ndcg: Share = 0.0  # with labels
+    max_hub_skew: Annotated[float, Field(ge=0)] = 1000.0
+    max_refused_rows: Share = 1.0  # of the rows read
+    max_refused_fields: Annotated[float, Field(ge=0)] = 100.0  # for each row read; dates and others
+
+
 class Recipe(_Section):
     """Everything that `train` may be told. Unknown keys are refused."""
 
@@ -62,6 +80,7 @@ class Recipe(_Section):
     topics: Topics = Topics()
     neighbors: NeighborLists = NeighborLists()
     freshness: Freshness = Freshness()
+    gate: Gate = Gate()
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Recipe":

@@ -14,6 +14,7 @@ from rich.text import Text
 from recommender.model import Model
 
 _MIB = 1 << 20
+_TOLD_CHANGES = 3  # lists of a gate's report that a screen has room for
 
 
 class Bars:
@@ -80,22 +81,16 @@ def _why(why: Mapping[str, Any] | None) -> str:
 
 
 def training_summary(
-    model: Model,
-    version: str,
-    refused: Mapping[str, int],
-    fields_refused: Mapping[str, int],
-    skipped: Mapping[str, int],
-    seconds: Mapping[str, float],
-    peak_bytes: int,
+    model: Model, done: Any, reading: Any, seconds: Mapping[str, float], peak_bytes: int
 ) -> RenderableType:
-    """Return one screen about a model that was just trained."""
+    """Return what was read, what the quality gate found, and what became of a model just trained."""
     corpus = model.manifest.corpus
-    facts = Table.grid(padding=(0, 2))
+    facts = _facts()
     facts.add_row("Articles", f"{corpus.articles:,}")
-    facts.add_row("Refused rows", _counted(refused))
-    facts.add_row("Refused fields", _counted(fields_refused))
-    if skipped:
-        facts.add_row("Not articles", _counted(skipped))
+    facts.add_row("Refused rows", _counted(reading.refused_by_reason))
+    facts.add_row("Refused fields", _counted(reading.fields_refused))
+    if reading.skipped:
+        facts.add_row("Not articles", _counted(reading.skipped))
     cut = (
         f"; {corpus.articles_cut:,} articles cut, {corpus.characters_cut:,} characters"
         if corpus.articles_cut
@@ -106,8 +101,58 @@ def training_summary(
     facts.add_row("Topics", _topics_told(model))
     facts.add_row("Seconds", _times(seconds))
     facts.add_row("Peak memory", f"{peak_bytes / _MIB:,.0f} MiB")
-    facts.add_row("Published", Text(version, style="bold green"))
+    outcome = _facts()
+    if done.version:
+        outcome.add_row("Published", Text(done.version, style="bold green"))
+    else:
+        outcome.add_row("Refused", Text(str(done.refused_report), style="bold red"))
+    return Group(facts, gate_table(done.verdict), outcome)
+
+
+def gate_table(verdict: Any) -> RenderableType:
+    """Return what the quality gate measured beside what it asks for, and the lists that changed the most."""
+    table = _table("Quality gate", ">Found", ">Asked for", "")
+    for check in verdict.checks:
+        if check.value is not None:
+            side = "≥" if check.side == "at least" else "≤"
+            table.add_row(check.label, f"{check.value:.4g}", f"{side} {check.bound:g}", _mark(check.passed))
+    for each in verdict.comparisons:
+        change = f"{_fraction(each.old)} → {_fraction(each.new)}: {_estimate(each.difference, '+')}"
+        label = f"{each.label}, was → is{'' if each.enough else f' (few: {each.count})'}"
+        table.add_row(label, change, f"≥ -{each.margin:g}", _mark(each.passed))
+    guards = [
+        Text(guard.detail) if guard.passed else Text(f"REFUSED: {guard.detail}", style="bold red")
+        for guard in verdict.guards
+    ]
+    told: list[RenderableType] = [table, *guards]
+    if verdict.list_overlap is not None:
+        stayed = f"{verdict.list_overlap:.0%} of a list stayed, compared with {verdict.compared_with}"
+        told.append(Text(stayed, style="dim"))
+    if verdict.most_changed:
+        told.append(_changes(verdict.most_changed[:_TOLD_CHANGES]))
+    return Group(*told)
+
+
+def _changes(changed: Sequence[Any]) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
+    for heading in ("Most changed", "Stayed", "Before", "Now"):
+        table.add_column(heading, overflow="fold")
+    for each in changed:
+        before, after = ("\n".join(titles[:3]) for titles in (each.before, each.after))
+        row = f"{each.title} ({each.id})", f"{each.overlap:.0%}", before, after
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _facts() -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(min_width=len("Characters read"))
+    facts.add_column(overflow="fold")
     return facts
+
+
+def _mark(passed: bool) -> Text:  # noqa: FBT001
+    return Text("passed") if passed else Text("REFUSED", style="bold red")
 
 
 def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any]) -> RenderableType:

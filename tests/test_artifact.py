@@ -20,12 +20,13 @@ from recommender.article import Article
 from recommender.artifact import (
     ArtifactError,
     current_version,
+    keep_refused,
     open_current,
     open_version,
     publish,
     versions,
 )
-from recommender.model import Model
+from recommender.model import Manifest, Model
 from recommender.training.train import ESTIMATORS, Trained, train
 from tests.conftest import NOW
 
@@ -463,3 +464,33 @@ def test_an_altered_manifest_of_an_older_version_is_refused(published_copy: Path
 
     with pytest.raises(ArtifactError, match=r"manifest\.json and .*manifest\.sha256 do not agree: restore"):
         open_version(published_copy, older.name)
+
+
+def test_reports_of_refused_models_lie_beside_the_versions_and_are_none(
+    trained: Trained, published_copy: Path
+) -> None:
+    before = (published_copy / "CURRENT").read_bytes()
+
+    paths = [keep_refused('{"reasons": []}\n', trained.model, published_copy, now=NOW) for _ in range(2)]
+
+    (version,) = versions(published_copy)
+    assert [path.name for path in paths] == [f"{version}.json", f"{version}-2.json"]
+    assert {path.read_text() for path in paths} == {'{"reasons": []}\n'}
+    assert (published_copy / "CURRENT").read_bytes() == before
+    assert open_current(published_copy).manifest.version == version
+
+
+def test_a_report_that_cannot_be_kept_is_told(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ArtifactError, match="cannot keep the report in "):
+        keep_refused("{}", trained.model, tmp_path / "file")
+
+
+def test_a_manifest_from_before_the_gate_is_read(published: Path) -> None:
+    manifest = open_current(published).manifest
+
+    before = manifest.model_dump_json(exclude={"gate", "evaluation"})
+
+    assert "gate" not in json.loads(before)
+    assert Manifest.model_validate_json(before) == manifest

@@ -45,6 +45,10 @@ def test_the_keys_of_a_recipe_are_these() -> None:
         "terms": ["title_weight", "ngrams", "min_df", "max_df", "stop_words", "max_body_chars"],
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],
         "neighbors": ["k", "copy_similarity", "similar_percentile"],
+        "gate": [
+            *("margin", "min_articles", "min_coverage", "min_section_agreement", "min_headlines_found"),
+            *("min_topic_fit", "min_ndcg", "max_hub_skew", "max_refused_rows", "max_refused_fields"),
+        ],
         "freshness": ["half_life_days"],
     }
 
@@ -118,6 +122,10 @@ def test_an_unknown_key_is_refused_by_name(recipe_file: Path, toml: str, key: st
         ("neighbors", "k = 0"),
         ("neighbors", "k = 1001"),
         ("neighbors", "similar_percentile = 100"),
+        ("gate", "margin = -0.1"),
+        ("gate", "min_articles = 0"),
+        ("gate", "min_coverage = 1.1"),
+        ("gate", "max_hub_skew = -1.0"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key_and_value(recipe_file: Path, section: str, line: str) -> None:

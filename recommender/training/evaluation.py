@@ -9,13 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from recommender.model import Model
+from recommender.model import Model, from_microseconds, microseconds
+from recommender.neighbors import NO_ROW
 from recommender.training.compiled import cores
-from recommender.training.health import Health, health, shown
+from recommender.training.health import Health, health, shown, shown_among
 from recommender.training.labels import Judgements, LabelFile, judgements
 from recommender.training.measures import LIST_LENGTH, MEASURES, RESAMPLES, intervals, measured
+from recommender.training.probes import drawn, headlines_found
 
 DEPTH = 50  # articles ranked for each query, for some may be dropped before the list is cut
+DRAWN = 2_000  # articles whose own values a report keeps
 OURS = "ours"
 
 
@@ -70,6 +73,14 @@ class LabelFacts(_Record):
     bad_rows: int
 
 
+class Drawn(_Record):
+    """What some articles show, drawn by their ids, so that a later model can be compared on the same ones."""
+
+    ids: list[str]
+    lists: list[list[str]]  # up to nine ids for each, as shown
+    headlines_found: list[bool | None]  # whether the headline alone finds its article; None: not asked
+
+
 class EvaluationReport(_Record):
     """An evaluation, as `evaluate --json` writes it; two of them can be compared query by query."""
 
@@ -85,6 +96,9 @@ class EvaluationReport(_Record):
     query_ids: list[str]  # in the order of every `per_query`
     query_stories: list[int]  # numbers from 0; queries of one number are resampled together
     systems: list[SystemReport]  # ours first
+    newest_published_at: AwareDatetime | None = None  # of what was published when the model was trained
+    terms: int | None = None
+    drawn: Drawn | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,27 @@ def evaluate(
         query_ids=ids,
         query_stories=[] if judged is None else judged.stories.tolist(),
         systems=bench.reports,
+        newest_published_at=newest_published_at(model),
+        terms=model.manifest.corpus.terms_kept,
+        drawn=_drawn(model),
+    )
+
+
+def newest_published_at(model: Model) -> datetime | None:
+    """Return when the newest article was published, those aside that were under embargo at training."""
+    published = np.asarray(model.articles.published)
+    public = published[published <= microseconds(model.manifest.trained_at)]
+    return from_microseconds(int(public.max())) if len(public) else None
+
+
+def _drawn(model: Model) -> Drawn:
+    ids = model.articles.ids
+    rows = drawn(ids, DRAWN)
+    lists = shown_among(model, np.array(rows, dtype=np.int64), np.ones(len(ids), dtype=bool))
+    return Drawn(
+        ids=[ids[row] for row in rows],
+        lists=[[ids[row] for row in line if row != NO_ROW] for line in lists.tolist()],
+        headlines_found=headlines_found(model, rows),
     )
 
 

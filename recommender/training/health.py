@@ -14,7 +14,7 @@ from recommender.training.compiled import spread
 from recommender.training.measures import LIST_LENGTH
 
 NEAR_DUPLICATE = 0.9  # cosine of TF-IDF from which two texts are one, as the literature on wire copies has it
-_PAIRED_LISTS = 50_000  # lists whose pairs are compared; of more, so many are drawn
+_PAIRED_LISTS = 10_000  # lists whose pairs are compared; of more, so many are drawn
 _CHUNK = 2_000  # lists whose pairs are compared at a time
 _DAY = 86_400_000_000  # microseconds
 _OCCURRENCE_EDGES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -69,7 +69,7 @@ def health(
 
     `scores`, (n, depth), are the model's own of these places; they tell which items are `similar`. Articles
     that are not `listable` are left out of coverage and hubs: another stands for them in lists. Pairs in
-    lists are compared by TF-IDF alone, on at most 50,000 lists, drawn by the recipe's seed.
+    lists are compared by TF-IDF alone, on at most 10,000 lists, drawn by the recipe's seed.
     """
     lists = lists[:, :LIST_LENGTH]
     listed = occurrences(lists) if listable is None else occurrences(lists)[listable]
@@ -102,20 +102,39 @@ def shown(model: Model) -> Shown:
     newest stands for all.
     """
     n, k = model.neighbors.rows.shape
-    first = np.asarray(model.copies.first)
-    newest = np.asarray(model.articles.newest)
-    stands = np.zeros(n, dtype=bool)
-    stands[newest[np.unique(first[newest], return_index=True)[1]]] = True
+    stands = _standing(model)
     lists = np.full((n, min(k, LIST_LENGTH)), NO_ROW, dtype=np.int32)
     scores = np.zeros(lists.shape, dtype=np.float32)
     for rows in _chunks(n):
-        found = model.neighbors.rows[rows]
-        hidden = (found == NO_ROW) | ~stands[found] | (first[found] == first[rows, None])
-        best = np.argsort(hidden, axis=1, kind="stable")[:, :LIST_LENGTH]
-        kept = ~np.take_along_axis(hidden, best, axis=1)
-        lists[rows] = np.where(kept, np.take_along_axis(found, best, axis=1), NO_ROW)
-        scores[rows] = np.where(kept, np.take_along_axis(model.neighbors.scores[rows], best, axis=1), 0)
+        lists[rows], scores[rows] = _shown(model, rows, stands)
     return Shown(lists, scores, stands)
+
+
+def shown_among(model: Model, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Return the lists of nine of some rows, (m, at most 9) int32, where only part of the articles exist.
+
+    `among` is (n,) bool. The lists are those of `shown`, the next neighbours in the places of the others.
+    """
+    return _shown(model, rows, _standing(model) & among)[0]
+
+
+def _standing(model: Model) -> np.ndarray:
+    """Return which articles may stand in lists, (n,) bool: the newest of all copies."""
+    first = np.asarray(model.copies.first)
+    newest = np.asarray(model.articles.newest)
+    stands = np.zeros(len(first), dtype=bool)
+    stands[newest[np.unique(first[newest], return_index=True)[1]]] = True
+    return stands
+
+
+def _shown(model: Model, rows: np.ndarray, stands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first = np.asarray(model.copies.first)
+    found = model.neighbors.rows[rows]
+    hidden = (found == NO_ROW) | ~stands[found] | (first[found] == first[rows, None])
+    best = np.argsort(hidden, axis=1, kind="stable")[:, :LIST_LENGTH]
+    kept = ~np.take_along_axis(hidden, best, axis=1)
+    lists = np.where(kept, np.take_along_axis(found, best, axis=1), NO_ROW)
+    return lists, np.where(kept, np.take_along_axis(model.neighbors.scores[rows], best, axis=1), 0)
 
 
 def occurrences(lists: np.ndarray) -> np.ndarray:
@@ -129,12 +148,21 @@ def section_agreement(lists: np.ndarray, sections: np.ndarray) -> float | None:
     `lists` is (n, k), `sections` (n,) int, negative for none. Articles without a section, or with an empty
     list, are left out; items without a section do not agree.
     """
+    shares = agreement(lists, sections, sections)
+    return None if np.isnan(shares).all() else float(np.nanmean(shares))
+
+
+def agreement(lists: np.ndarray, own: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the share of each list that is of the list's own group, (m,) float64.
+
+    `lists` is (m, k) of rows, `own` (m,) the group of each list, `groups` (n,) that of each row, negative for
+    none. NaN for a list that is empty or has no group.
+    """
     filled = lists != NO_ROW
-    counted = (sections >= 0) & filled.any(axis=1)
-    if not counted.any():
-        return None
-    agree = (sections[lists] == sections[:, None]) & filled
-    return float(np.mean(agree[counted].sum(axis=1) / filled[counted].sum(axis=1)))
+    counted = (own >= 0) & filled.any(axis=1)
+    agree = (groups[lists] == own[:, None]) & filled
+    shares = agree.sum(axis=1) / np.maximum(filled.sum(axis=1), 1)
+    return np.where(counted, shares, np.nan)
 
 
 def _pairs(lists: np.ndarray, model: Model, threads: int) -> tuple[float, float, float | None]:

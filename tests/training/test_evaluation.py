@@ -103,6 +103,7 @@ def test_the_keys_of_a_report_are_stable(report: EvaluationReport) -> None:
     assert list(found) == [
         *("format", "evaluated_at", "model_version", "fingerprint", "articles", "list_length", "resamples"),
         *("seed", "labels", "query_ids", "query_stories", "systems"),
+        *("newest_published_at", "terms", "drawn"),
     ]
     assert list(found["systems"][0]) == [
         *("name", "label", "quality", "ours_minus_this", "per_query", "health"),
