@@ -8,13 +8,12 @@ import numpy as np
 from recommender.model import NO_MOMENT, Model, microseconds
 from recommender.neighbors import top_k
 from recommender.serving.lists import ListQuery
+from recommender.serving.nearness import Nearness
 from recommender.serving.timeline import Timeline
 
 POOL = 100  # diversity chooses among so many articles of the highest scores
 _DAY = 86_400_000_000  # microseconds
 _NEWS = 14 * _DAY  # an article younger than this is read for what is new now
-# Scores computed at training and online may differ by float32 rounding, on another CPU by 1e-5.
-TOLERANCE = 1e-5
 
 
 def reference_date(published: int, now: datetime) -> int:
@@ -46,6 +45,7 @@ class Order:
     With a diversity d > 0 the list is maximal marginal relevance (Carbonell and Goldstein 1998) over the 100
     candidates of the highest scores: each place goes to the one of the highest
     (1 - d) x score - d x its greatest likeness to those placed; of equals, to the one of the higher score.
+    The likeness of two articles is the weighted mean of both cosines, at least 0.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class Order:
         return Chosen(rows[chosen], blind[chosen], scores[chosen], floor)
 
     def is_settled(self, chosen: Chosen, highest: float) -> bool:
-        """Tell whether no further candidate, of a model score up to `highest`, could be among the chosen."""
-        return len(chosen.rows) == self._limit and chosen.floor > highest + TOLERANCE
+        """Tell whether no further candidate, of a score up to `highest`, could be among the chosen."""
+        return len(chosen.rows) == self._limit and chosen.floor > highest
 
     def factors(self, rows: np.ndarray) -> np.ndarray:
         """Return what the scores of these rows are multiplied with, (m,) float64."""
@@ -85,7 +85,12 @@ class Order:
 
     def _diverse(self, rows: np.ndarray, scores: np.ndarray) -> tuple[list[int], float]:
         """Return the positions of those chosen among the rows, which come best first, and the floor."""
-        likeness = _Likeness(self._model)
+        nearness = Nearness(self._model)
+
+        def likeness(at: int, others: slice) -> np.ndarray:
+            near: np.ndarray = np.maximum(nearness.of(self._model.vectors.of(rows[at]), rows[others]), 0)
+            return near
+
         worths = (1 - self._diversity) * scores
         greatest = np.zeros(len(rows))  # likeness to any of those placed
         seen = min(self._limit, len(rows))  # likeness is known up to here: later ones cannot be worth more
@@ -96,7 +101,7 @@ class Order:
             best = int(np.argmax(left))
             if seen < len(rows) and worths[seen] > left[best]:
                 more = slice(seen, min(2 * seen, len(rows)))
-                greatest[more] = np.max([likeness.of(rows[at], rows[more]) for at in placed], axis=0)
+                greatest[more] = np.max([likeness(at, more) for at in placed], axis=0)
                 seen = more.stop
                 continue
             placed.append(best)
@@ -104,31 +109,4 @@ class Order:
                 # Dividing by nothing: where the score has no weight, any article might be among them.
                 floor = float(left[best]) / (1 - self._diversity) if self._diversity < 1 else -np.inf
                 return placed, floor
-            greatest[:seen] = np.maximum(greatest[:seen], likeness.of(rows[best], rows[:seen]))
-
-
-class _Likeness:
-    """How alike two articles are: (1 - w) cosine of terms + w cosine in the latent space, at least 0."""
-
-    def __init__(self, model: Model) -> None:
-        self._vectors = model.vectors
-        self._weight = model.manifest.recipe.topics.weight
-        # One dense line of terms; only the pages that are written to take up memory.
-        self._dense = np.zeros(len(model.vocabulary.terms), dtype=np.float32)
-
-    def of(self, row: int, others: np.ndarray) -> np.ndarray:
-        """Return the likeness of an article to each of the others, (m,) float64.
-
-        A pair has the same likeness, bit for bit, in whatever company it is asked for.
-        """
-        own, found = self._vectors.of(row), [self._vectors.of(other) for other in others]
-        self._dense[own.columns] = own.values
-        columns = np.concatenate([each.columns for each in found])
-        values = np.concatenate([each.values for each in found]).astype(np.float64)
-        owners = np.repeat(np.arange(len(found)), [len(each.columns) for each in found])
-        terms = np.bincount(owners, self._dense[columns] * values, minlength=len(found))
-        self._dense[own.columns] = 0
-        latent = np.array([each.latent for each in found], dtype=np.float64)
-        near = np.einsum("ij,j->i", latent, own.latent.astype(np.float64))
-        likeness: np.ndarray = np.maximum((1 - self._weight) * terms + self._weight * near, 0)
-        return likeness
+            greatest[:seen] = np.maximum(greatest[:seen], likeness(best, slice(seen)))

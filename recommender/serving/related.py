@@ -12,9 +12,14 @@ from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
 from recommender.serving.eligible import Eligible
 from recommender.serving.lists import Item, ListQuery, RelatedList
-from recommender.serving.ranking import TOLERANCE, Chosen, Order
+from recommender.serving.nearness import Nearness
+from recommender.serving.ranking import Chosen, Order
 from recommender.serving.reasons import why
 from recommender.serving.timeline import Timeline
+
+MAX_RIVALS = 400  # scored one by one; where there are more, the whole corpus is
+# Scores of training and of serving may differ by float32 rounding, on another CPU by 1e-5.
+TOLERANCE = 1e-5
 
 
 class UnknownArticleError(LookupError):
@@ -72,8 +77,9 @@ class Related:
         ranked = self._precomputed(row, query, mask, order)
         if ranked is None:
             near, known = self.model.neighbors.of(row)
-            scores = self.model.scores(embedding)
-            scores[near] = known  # the same score whichever way it was found
+            # The same score whichever way it was found: nothing else is as near as the neighbours.
+            scores = np.minimum(self.model.scores(embedding), known[-1])
+            scores[near] = known
             ranked = self._scored(scores, near, query, mask, order)
         own_id, category = articles.ids[row], articles.category[row]
         found = self._fill(mask, ranked, query, now, article_id=own_id, category=category)
@@ -130,14 +136,42 @@ class Related:
         """Rank by the neighbours computed at training; None where these do not reach far enough."""
         near, scores = self.model.neighbors.of(row)
         admitted = self._is_similar(scores, query) & mask[near]
-        count = int(np.count_nonzero(admitted))
-        rows = np.argsort(near[admitted])
-        chosen = order.choose(near[admitted][rows], scores[admitted][rows])
-        if self._is_complete(scores, query) or (
-            query.fallback == "auto" and order.is_settled(chosen, float(scores[-1]))
-        ):
-            return _Ranked(chosen, count, near)
-        return None
+        by_row = np.argsort(near[admitted])
+        rows, known = near[admitted][by_row], scores[admitted][by_row]
+        chosen = order.choose(rows, known)
+        if self._is_complete(scores, query):
+            return _Ranked(chosen, len(rows), near)
+        if query.fallback == "none" or len(rows) < query.limit:
+            return None
+        highest = float(scores[-1]) + TOLERANCE  # no other article has more
+        if not order.is_settled(chosen, highest):
+            others = mask.copy()
+            others[near] = False
+            beyond = np.flatnonzero(others)
+            bounds = highest * order.factors(beyond)
+            rivals = beyond[bounds >= chosen.floor]
+            if len(rivals) > MAX_RIVALS:
+                return None
+            rivals, found = self._similar_to(row, rivals, query)
+            highest = float(bounds[bounds < chosen.floor].max(initial=0.0))
+            by_row = np.argsort(np.concatenate([rows, rivals]))
+            chosen = order.choose(
+                np.concatenate([rows, rivals])[by_row], np.concatenate([known, found])[by_row]
+            )
+            if not order.is_settled(chosen, highest):
+                return None
+        return _Ranked(chosen, len(rows), near)
+
+    def _similar_to(self, row: int, others: np.ndarray, query: ListQuery) -> tuple[np.ndarray, np.ndarray]:
+        """Return those of the others that are similar to the article of a row, and their scores.
+
+        The others are none of its neighbours, so they score no more than the last of these.
+        """
+        last = self.model.neighbors.of(row)[1][-1]
+        found = Nearness(self.model).of(self.model.vectors.of(row), others)
+        scores = np.minimum(found.astype(np.float32), last)
+        similar = self._is_similar(scores, query)
+        return others[similar], scores[similar]
 
     def _is_complete(self, scores: np.ndarray, query: ListQuery) -> bool:
         """Tell whether no article is similar but those whose scores are given, best first."""
