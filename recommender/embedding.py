@@ -27,7 +27,7 @@ class Vocabulary:
     """The terms of a corpus, how much each tells, and how the latent space is made of them."""
 
     terms: Strings  # sorted by their bytes
-    idf: np.ndarray  # (n_terms,) float32: 1 + ln((1 + n) / (1 + df)), as scikit-learn smooths it
+    weights: np.ndarray  # (n_terms,) float32, how much each term tells
     latent_terms: np.ndarray  # (n_latent_terms,) int32, ascending term numbers that the latent space sees
     components: np.ndarray  # (n_latent_terms, n_components) float32
 
@@ -37,7 +37,7 @@ class Vocabulary:
         known = sorted((row, n) for term, n in counts.items() if (row := self.terms.find(term)) is not None)
         columns = np.array([row for row, _ in known], dtype=np.int32)
         tf = 1 + np.log(np.array([n for _, n in known], dtype=np.float64))
-        values = unit(tf * self.idf[columns]).astype(np.float32)
+        values = unit(tf * self.weights[columns]).astype(np.float32)
         return Embedding(columns, values, self._latent(columns, values))
 
     def _latent(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:

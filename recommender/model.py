@@ -263,7 +263,14 @@ class Model:
 def term_rules(recipe: Recipe, stop_words: dict[str, frozenset[str]]) -> TermRules:
     """Return the recipe's way of making terms."""
     terms = recipe.terms
-    return TermRules(terms.title_weight, terms.ngrams, terms.max_body_chars, stop_words)
+    return TermRules(
+        title_weight=terms.title_weight,
+        lead_weight=terms.lead_weight,
+        lead_words=terms.lead_words,
+        ngrams=terms.ngrams,
+        max_body_chars=terms.max_body_chars,
+        stop_words=stop_words,
+    )
 
 
 def microseconds(moment: datetime | None) -> int:

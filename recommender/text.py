@@ -37,19 +37,22 @@ class TermRules:
     """How an article becomes terms; what training and serving must agree on."""
 
     title_weight: int = 4  # how many times a title counts
+    lead_weight: int = 3  # how many times the lead of a body counts
+    lead_words: int = 25  # at the beginning of a body, without stop words
     ngrams: int = 2  # 1: words; 2: words and pairs of neighbouring words
     max_body_chars: int = 100_000  # of a title, too
     stop_words: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by language, folded
 
     def terms(self, title: str, body: str, lang: str | None) -> list[str]:
-        """Return the terms of an article, title first, each as often as it counts.
+        """Return the terms of an article, title first, then body, then lead, each as often as it counts.
 
         Stop words go before pairs are formed, and a pair never spans title and body.
         """
         stop = self.stop_words.get(lang or "", frozenset())
         in_title = self._grams([word for word in words(title[: self.max_body_chars]) if word not in stop])
-        in_body = self._grams([word for word in words(body[: self.max_body_chars]) if word not in stop])
-        return in_title * self.title_weight + in_body
+        kept = [word for word in words(body[: self.max_body_chars]) if word not in stop]
+        in_lead = self._grams(kept[: self.lead_words])
+        return in_title * self.title_weight + self._grams(kept) + in_lead * (self.lead_weight - 1)
 
     def _grams(self, kept: list[str]) -> list[str]:
         if self.ngrams == 1:

@@ -108,7 +108,7 @@ def test_an_embedding_has_the_types_and_lengths_it_says(
 def test_the_latent_space_sees_only_its_own_terms() -> None:
     vocabulary = Vocabulary(
         terms=Strings.of(["bell", "fen", "tide"]),
-        idf=np.ones(3, dtype=np.float32),
+        weights=np.ones(3, dtype=np.float32),
         latent_terms=np.array([1], dtype=np.int32),
         components=np.array([[3.0, 4.0]], dtype=np.float32),
     )

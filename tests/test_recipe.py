@@ -42,7 +42,18 @@ def test_the_keys_of_a_recipe_are_these() -> None:
     keys = {section: list(values) for section, values in Recipe().model_dump(exclude={"seed"}).items()}
 
     assert keys == {
-        "terms": ["title_weight", "ngrams", "min_df", "max_df", "stop_words", "max_body_chars"],
+        "terms": [
+            "title_weight",
+            "lead_weight",
+            "lead_words",
+            "ngrams",
+            "min_df",
+            "pair_weight",
+            "idf_power",
+            "max_df",
+            "stop_words",
+            "max_body_chars",
+        ],
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],
         "neighbors": ["k", "copy_similarity", "similar_percentile"],
         "gate": [

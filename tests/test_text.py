@@ -165,15 +165,26 @@ def test_every_word_is_lower_case_of_its_size_and_found_in_the_folded_text(text:
 
 
 def test_terms_weigh_the_title_and_pair_neighbours_within_title_and_body() -> None:
-    rules = TermRules(title_weight=2, ngrams=2)
+    rules = TermRules(title_weight=2, lead_weight=1)
 
     terms = rules.terms("Red bridge", "Opens today", None)
 
     assert terms == ["red", "bridge", "red bridge"] * 2 + ["opens", "today", "opens today"]
 
 
+def test_the_lead_counts_more_than_the_rest_of_a_body() -> None:
+    rules = TermRules(lead_weight=3, lead_words=2)
+
+    terms = rules.terms("", "Ferry opens today", None)
+
+    assert (
+        terms
+        == ["ferry", "opens", "today", "ferry opens", "opens today"] + ["ferry", "opens", "ferry opens"] * 2
+    )
+
+
 def test_stop_words_of_the_language_go_before_pairs_are_formed() -> None:
-    rules = TermRules(title_weight=1, stop_words={"en": frozenset({"of"}), "fr": frozenset({"bank"})})
+    rules = TermRules(lead_weight=1, stop_words={"en": frozenset({"of"}), "fr": frozenset({"bank"})})
 
     assert rules.terms("", "Bank of Orrin", "en") == ["bank", "orrin", "bank orrin"]
     assert rules.terms("", "Bank of Orrin", "de") == ["bank", "of", "orrin", "bank of", "of orrin"]
@@ -181,7 +192,7 @@ def test_stop_words_of_the_language_go_before_pairs_are_formed() -> None:
 
 
 def test_terms_read_the_first_characters_of_a_body_only() -> None:
-    rules = TermRules(ngrams=1, max_body_chars=11)
+    rules = TermRules(ngrams=1, lead_weight=1, max_body_chars=11)
 
     assert rules.terms("", "North bridge opens", None) == ["north", "bridg"]
 

@@ -39,6 +39,8 @@ def ablations(recipe: Recipe) -> list[System]:
     without: dict[str, tuple[str, Mapping[str, Any]]] = {
         "without_bigrams": ("ours without bigrams", {"ngrams": 1}),
         "without_title_weight": ("ours without title weight", {"title_weight": 1}),
+        "without_lead_weight": ("ours without lead weight", {"lead_weight": 1}),
+        "without_term_weights": ("ours with plain idf", {"idf_power": 1.0, "pair_weight": 1.0}),
         "without_stop_words": ("ours without stop words", {"stop_words": False}),
     }
     return [

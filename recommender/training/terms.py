@@ -13,13 +13,16 @@ from recommender.training.lexicon import Lexicon
 
 _BLOCK_CHARS = 4_000_000
 _RARE = -1  # breaks a pair, for no frequent pair holds a rare word
+_REST, _LEAD, _TITLE = range(3)  # the parts of an article
+_SECOND = 0xFFFFFFFF  # the bits of a key that hold its second word
 
 
 @dataclass(frozen=True)
 class TermCounts:
-    """How often each kept term stands in each article, a title weighted."""
+    """How often each kept term stands in each article, title and lead weighted."""
 
     terms: Strings  # (n_terms,), sorted by their bytes
+    pairs: np.ndarray  # (n_terms,) bool, which terms are two words
     df: np.ndarray  # (n_terms,) int64, in how many articles a term stands
     offsets: np.ndarray  # (n + 1,) int64
     columns: np.ndarray  # (entries,) int32, ascending in each article
@@ -48,7 +51,9 @@ def count_terms(
     ids = np.where(df >= min_df, rank_of, _RARE).astype(np.int32)[ids[: ends[-1]]]
 
     def count(start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return _count_keys(ids, ends, start, end, rules.title_weight, rules.ngrams)
+        return _count_keys(
+            ids, ends, start, end, rules.title_weight, rules.lead_weight, rules.lead_words, rules.ngrams
+        )
 
     parts = list(spread(count, len(articles), threads))
     keys, key_df, distinct = _kept(np.concatenate([part[0] for part in parts]), min_df, max_df)
@@ -58,6 +63,7 @@ def count_terms(
     np.cumsum(np.concatenate([part[2] for part in found]), out=offsets[1:])
     return TermCounts(
         terms=_term_strings(keys, sorted_words),
+        pairs=(keys & _SECOND) > 0,
         df=key_df,
         offsets=offsets,
         columns=np.concatenate([part[0] for part in found]),
@@ -133,7 +139,7 @@ def _hash_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _term_strings(keys: np.ndarray, sorted_words: list[str]) -> Strings:
     """Return the terms behind the keys: a word, or two with a space between."""
     words = Strings.of(sorted_words)
-    first, second = keys >> 32, (keys & 0xFFFFFFFF) - 1
+    first, second = keys >> 32, (keys & _SECOND) - 1
     lengths = np.diff(words.offsets)
     paired = second >= 0
     sizes = lengths[first] + np.where(paired, lengths[second] + 1, 0)
@@ -168,7 +174,14 @@ def _drop_stop_words(
 
 @kernel
 def _count_keys(
-    ids: np.ndarray, ends: np.ndarray, start: int, end: int, title_weight: int, ngrams: int
+    ids: np.ndarray,
+    ends: np.ndarray,
+    start: int,
+    end: int,
+    title_weight: int,
+    lead_weight: int,
+    lead_words: int,
+    ngrams: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the keys of the terms of articles start..end, their weighted counts, and each one's key count.
 
@@ -183,22 +196,23 @@ def _count_keys(
         size = 0
         marked = np.empty(2 * (ends[2 * article + 2] - ends[2 * article]), dtype=np.int64)
         for field in range(2):
-            is_title = 1 - field
             first, beyond = ends[2 * article + field], ends[2 * article + field + 1]
+            lead_end = first + lead_words
             for at in range(first, beyond):
                 word = np.int64(ids[at])
                 if word == _RARE:
                     continue
-                marked[size] = word << 33 | is_title
+                marked[size] = word << 34 | (_TITLE if field == 0 else _LEAD if at < lead_end else _REST)
                 size += 1
                 if ngrams > 1 and at + 1 < beyond and ids[at + 1] != _RARE:
-                    marked[size] = word << 33 | (np.int64(ids[at + 1]) + 1) << 1 | is_title
+                    part = _TITLE if field == 0 else _LEAD if at + 1 < lead_end else _REST
+                    marked[size] = word << 34 | (np.int64(ids[at + 1]) + 1) << 2 | part
                     size += 1
         ordered = np.sort(marked[:size])
         before = out
         for at in range(size):
-            key = ordered[at] >> 1
-            weight = title_weight if ordered[at] & 1 else 1
+            key, part = ordered[at] >> 2, ordered[at] & 3
+            weight = title_weight if part == _TITLE else lead_weight if part == _LEAD else 1
             if weight == 0:
                 continue
             if out > before and keys[out - 1] == key:

@@ -31,7 +31,7 @@ from recommender.training.naming import NamingTerms
 from recommender.training.slugs import keep_slugs, members_of
 from recommender.training.terms import TermCounts, count_terms
 from recommender.training.topics import LatentSpace, TopicsFound, find_topics, fit_latent_space
-from recommender.training.vectorizer import fitted_vectorizer, idf_of, tfidf
+from recommender.training.vectorizer import fitted_vectorizer, term_weights, tfidf
 
 ESTIMATORS = "estimators.joblib"
 _RANDOM_PAIRS = 200_000
@@ -65,7 +65,9 @@ class Trained:
         """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
         vocabulary = self.model.vocabulary
         return {
-            "vectorizer": fitted_vectorizer(self.model.rules, vocabulary.terms, vocabulary.idf, *self.bounds),
+            "vectorizer": fitted_vectorizer(
+                self.model.rules, vocabulary.terms, vocabulary.weights, *self.bounds
+            ),
             "latent_terms": self.space.terms,
             "svd": self.space.estimator,
             "topics": self.clusters,
@@ -101,8 +103,8 @@ def train(
 
     with steps.run("terms", n, "articles") as advance:
         counts = _counted(ordered, term_rules(recipe, stop_words), bounds, threads, advance)
-        idf = idf_of(counts.df, n)
-        rows = tfidf(counts, idf)
+        weights = term_weights(counts, recipe.terms)
+        rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, recipe.topics, recipe.seed)
         latent = space.project(rows, threads)
@@ -126,7 +128,7 @@ def train(
         advance(n)
 
     manifest = _manifest(recipe, now or datetime.now(UTC), facts, similar_above, topics, stop_words)
-    vocabulary = Vocabulary(counts.terms, idf, space.terms, space.components)
+    vocabulary = Vocabulary(counts.terms, weights, space.terms, space.components)
     model = Model(manifest, columns, vocabulary, vectors, neighbors, copies, found.space)
     return Trained(model, bounds, space, found.estimator, steps.seconds)
 

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.article import Article
+from recommender.recipe import Terms
 from recommender.text import TermRules, detect_language, plain_text
 from recommender.training.terms import TermCounts
 
@@ -29,14 +30,21 @@ class ArticleAnalyzer:
         return self.rules.terms(title, body, lang)
 
 
-def idf_of(df: np.ndarray, n: int) -> np.ndarray:
-    """Return the smoothed inverse document frequency as scikit-learn defines it, (n_terms,) float32."""
-    return (1 + np.log((1 + n) / (1 + df))).astype(np.float32)
+def term_weights(counts: TermCounts, recipe: Terms) -> np.ndarray:
+    """Return how much each term tells, (n_terms,) float32.
+
+    The inverse document frequency as scikit-learn smooths it, to the recipe's power, and for a pair of words
+    the recipe's share of that.
+    """
+    n = len(counts.offsets) - 1
+    idf = 1 + np.log((1 + n) / (1 + counts.df))
+    weights = idf**recipe.idf_power * np.where(counts.pairs, recipe.pair_weight, 1)
+    return np.asarray(weights, dtype=np.float32)
 
 
-def tfidf(counts: TermCounts, idf: np.ndarray) -> csr_array:
+def tfidf(counts: TermCounts, weights: np.ndarray) -> csr_array:
     """Return unit TF-IDF rows with sublinear term frequency, (n, n_terms) float32."""
-    values = (1 + np.log(counts.counts)) * idf[counts.columns]
+    values = (1 + np.log(counts.counts)) * weights[counts.columns]
     lengths = np.diff(counts.offsets)
     filled = np.flatnonzero(lengths)
     squares = np.zeros(len(lengths))
@@ -47,13 +55,16 @@ def tfidf(counts: TermCounts, idf: np.ndarray) -> csr_array:
 
 
 def fitted_vectorizer(
-    rules: TermRules, terms: Iterable[str], idf: np.ndarray, min_df: int, max_df: int
+    rules: TermRules, terms: Iterable[str], weights: np.ndarray, min_df: int, max_df: int
 ) -> TfidfVectorizer:
-    """Return the TfidfVectorizer that scikit-learn's own `fit` on the articles would have come to."""
+    """Return the TfidfVectorizer that `fit` on the articles would have come to, but for its weights.
+
+    Those of terms stand where scikit-learn keeps its idf; at `idf_power` and `pair_weight` 1 they are equal.
+    """
     vectorizer = TfidfVectorizer(
         analyzer=ArticleAnalyzer(rules), sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float64
     )
     vectorizer.vocabulary_ = {term: column for column, term in enumerate(terms)}
     vectorizer.fixed_vocabulary_ = False
-    vectorizer.idf_ = idf.astype(np.float64)
+    vectorizer.idf_ = weights.astype(np.float64)
     return vectorizer

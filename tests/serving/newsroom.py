@@ -9,10 +9,18 @@ import numpy as np
 from recommender.article import Article
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
-from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, TopicSpace, Vectors
+from recommender.model import (
+    Articles,
+    CorpusFacts,
+    Manifest,
+    Model,
+    Topic,
+    TopicSpace,
+    Vectors,
+    term_rules,
+)
 from recommender.neighbors import NO_ROW, Copies, Neighbors
 from recommender.recipe import Recipe
-from recommender.text import TermRules
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 SIMILAR_ABOVE = 0.1
@@ -23,8 +31,9 @@ Entries = list[dict[int, float]]
 def build_model(articles: Sequence[Article], k: int = 50, similar_above: float = SIMILAR_ABOVE) -> Model:
     """Return a model of unit TF-IDF vectors and a small latent space, by loops and full sorts."""
     articles = sorted(articles, key=lambda article: article.id.encode())
-    recipe = Recipe.model_validate({"terms": {"ngrams": 1, "min_df": 1, "stop_words": False}})
-    rules = TermRules(recipe.terms.title_weight, recipe.terms.ngrams)
+    terms_recipe = {"lead_weight": 1, "ngrams": 1, "min_df": 1, "idf_power": 1.0, "stop_words": False}
+    recipe = Recipe.model_validate({"terms": terms_recipe})
+    rules = term_rules(recipe, {})
     counts = [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]
     terms = sorted({term for count in counts for term in count}, key=str.encode)
     df = Counter(term for count in counts for term in count)

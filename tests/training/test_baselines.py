@@ -138,6 +138,8 @@ def test_an_ablation_is_a_training_without_one_ingredient(sample_articles: list[
 
 
 def test_an_ingredient_that_the_recipe_lacks_is_not_taken_away() -> None:
-    names = [system.name for system in ablations(Recipe(terms=Terms(ngrams=1, title_weight=1)))]
+    terms = Terms(ngrams=1, title_weight=1, lead_weight=1, pair_weight=1.0, idf_power=1.0)
+
+    names = [system.name for system in ablations(Recipe(terms=terms))]
 
     assert names == ["without_stop_words"]

@@ -47,6 +47,8 @@ stop_lists = st.dictionaries(
 rules = st.builds(
     TermRules,
     title_weight=st.integers(0, 5),
+    lead_weight=st.integers(1, 4),
+    lead_words=st.integers(0, 9),
     ngrams=st.integers(1, 2),
     max_body_chars=st.one_of(st.just(100_000), st.integers(1, 20)),
     stop_words=stop_lists,
@@ -166,6 +168,8 @@ def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
         ({}, 1, 259, 2),
         ({"ngrams": 1, "title_weight": 0}, 3, 40, 1),
         ({"max_body_chars": 300}, 2, 129, 2),
+        ({"lead_weight": 1}, 2, 129, 1),
+        ({"lead_weight": 9, "lead_words": 3}, 2, 129, 2),
     ],
 )
 def test_the_sample_is_counted_as_the_simple_path_counts_it(
@@ -189,8 +193,9 @@ def test_every_character_counts_as_the_simple_path_reads_it() -> None:
 
 def test_only_the_first_characters_of_a_body_are_counted() -> None:
     articles = [Article(id="1", title="Harbour wall", body="storm " * 20_000 + "flood")]
+    rules = TermRules(ngrams=1, title_weight=3, lead_weight=1, max_body_chars=100_000)
 
-    counts = count_terms(articles, TermRules(ngrams=1, title_weight=3, max_body_chars=100_000), 1, 1, 1)
+    counts = count_terms(articles, rules, 1, 1, 1)
 
     assert list(counts.terms) == ["harbour", "stor", "storm", "wall"]  # the last storm is cut
     assert counts.counts.tolist() == [3, 1, 16_666, 3]

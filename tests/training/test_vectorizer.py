@@ -10,25 +10,29 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.article import Article
+from recommender.recipe import Terms
 from recommender.text import TermRules
 from recommender.training.terms import count_terms
 from recommender.training.train import Trained
-from recommender.training.vectorizer import ArticleAnalyzer, fitted_vectorizer, idf_of, tfidf
+from recommender.training.vectorizer import ArticleAnalyzer, fitted_vectorizer, term_weights, tfidf
 
 
 def fit(
-    articles: list[Article], rules: TermRules, min_df: int, max_df: int
+    articles: list[Article], rules: TermRules, min_df: int, max_df: int, recipe: Terms
 ) -> tuple[TfidfVectorizer, csr_array]:
+    """Fit scikit-learn's own vectorizer, then weigh its terms as the recipe says."""
     vectorizer = TfidfVectorizer(
         analyzer=ArticleAnalyzer(rules), sublinear_tf=True, token_pattern=None, min_df=min_df, max_df=max_df
-    )
-    return vectorizer, csr_array(vectorizer.fit_transform(articles))
+    ).fit(articles)
+    pairs = np.array([" " in term for term in vectorizer.get_feature_names_out()])
+    vectorizer.idf_ = vectorizer.idf_**recipe.idf_power * np.where(pairs, recipe.pair_weight, 1)
+    return vectorizer, csr_array(vectorizer.transform(articles))
 
 
 @pytest.fixture(scope="module")
 def reference(sample_articles: list[Article], trained: Trained) -> tuple[TfidfVectorizer, csr_array]:
     """What scikit-learn learns from the sample, and the rows that it gives."""
-    return fit(sample_articles, trained.model.rules, *trained.bounds)
+    return fit(sample_articles, trained.model.rules, *trained.bounds, Terms())
 
 
 def test_the_vocabulary_is_the_one_scikit_learn_finds(
@@ -41,12 +45,12 @@ def test_the_vocabulary_is_the_one_scikit_learn_finds(
     assert ours == vectorizer.vocabulary_
 
 
-def test_the_idf_is_the_one_scikit_learn_finds(
+def test_the_weights_come_of_the_idf_that_scikit_learn_finds(
     trained: Trained, reference: tuple[TfidfVectorizer, csr_array]
 ) -> None:
     vectorizer, _ = reference
 
-    np.testing.assert_allclose(trained.model.vocabulary.idf, vectorizer.idf_, rtol=1e-6, atol=0)
+    np.testing.assert_allclose(trained.model.vocabulary.weights, vectorizer.idf_, rtol=1e-6, atol=0)
 
 
 def test_the_rows_are_those_scikit_learn_gives(
@@ -77,17 +81,20 @@ words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "æ
 )
 
 
-@given(st.lists(st.tuples(words, words), min_size=1, max_size=7), st.integers(0, 3), st.integers(1, 2))
+@given(
+    st.lists(st.tuples(words, words), min_size=1, max_size=7),
+    st.builds(TermRules, st.integers(0, 3), st.integers(1, 3), st.integers(0, 4), st.integers(1, 2)),
+    st.builds(Terms, pair_weight=st.floats(0.1, 1), idf_power=st.floats(0, 2)),
+)
 @settings(deadline=None, max_examples=50)
 def test_rows_equal_scikit_learn_on_any_corpus(
-    texts: list[tuple[str, str]], title_weight: int, ngrams: int
+    texts: list[tuple[str, str]], rules: TermRules, recipe: Terms
 ) -> None:
     articles = [Article(id=str(row), title=t, body=f"{b} salt.") for row, (t, b) in enumerate(texts)]
-    rules = TermRules(title_weight, ngrams)
-    _, expected = fit(articles, rules, 1, len(articles))
+    _, expected = fit(articles, rules, 1, len(articles), recipe)
 
     counts = count_terms(articles, rules, 1, len(articles), threads=1)
-    rows = tfidf(counts, idf_of(counts.df, len(articles)))
+    rows = tfidf(counts, term_weights(counts, recipe))
 
     np.testing.assert_allclose(rows.toarray(), expected.toarray(), atol=1e-6)
 
@@ -97,18 +104,25 @@ def test_an_article_without_kept_terms_has_an_empty_row() -> None:
     articles = [Article(id=str(row), body=text) for row, text in enumerate(texts)]
 
     counts = count_terms(articles, TermRules(ngrams=1), 2, 5, threads=1)
-    rows = tfidf(counts, idf_of(counts.df, 5))
+    rows = tfidf(counts, term_weights(counts, Terms()))
 
     assert np.diff(rows.indptr).tolist() == [2, 0, 1, 0, 1]
     np.testing.assert_allclose(np.sqrt((rows * rows).sum(axis=1)), [1, 0, 1, 0, 1], atol=1e-6)
 
 
-def test_idf_is_smoothed() -> None:
-    assert idf_of(np.array([1, 3, 7]), 7).tolist() == pytest.approx([1 + np.log(4), 1 + np.log(2), 1])
+def test_a_term_weighs_by_smoothed_idf_to_a_power_and_a_pair_less() -> None:
+    articles = [Article(id=str(row), body=body) for row, body in enumerate(["tide mill", "tide", "fen"])]
+    counts = count_terms(articles, TermRules(), 1, 3, threads=1)
+
+    weights = term_weights(counts, Terms(idf_power=2, pair_weight=0.5))
+
+    rare, common = (1 + np.log(2)) ** 2, (1 + np.log(4 / 3)) ** 2
+    assert list(counts.terms) == ["fen", "mill", "tide", "tide mill"]
+    assert weights.tolist() == pytest.approx([rare, rare, common, rare / 2])
 
 
 ANALYZER = ArticleAnalyzer(
-    TermRules(title_weight=2, stop_words={"en": frozenset({"the"}), "de": frozenset({"das"})})
+    TermRules(title_weight=2, lead_weight=1, stop_words={"en": frozenset({"the"}), "de": frozenset({"das"})})
 )
 
 
