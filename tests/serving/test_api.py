@@ -187,6 +187,13 @@ def test_only_who_asks_is_told_why(client: FlaskClient) -> None:
     assert all("why" not in item for item in plain.get_json()["items"])
 
 
+def test_the_newest_for_an_unknown_article_need_no_reason(client: FlaskClient) -> None:
+    items = _get(client, "/v1/related?id=nobody&unknown=fallback&explain=1")["items"]
+
+    assert items
+    assert all(item["why"] is None for item in items)
+
+
 def test_the_defaults_are_the_defaults_of_the_python_call(client: FlaskClient) -> None:
     plain = client.get("/v1/related?id=a")
 

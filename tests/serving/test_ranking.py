@@ -14,6 +14,7 @@ from recommender.serving.lists import ListQuery
 from recommender.serving.ranking import Order, reference_date
 from recommender.serving.related import Related
 from recommender.serving.timeline import Timeline
+from recommender.training.health import shown
 from recommender.training.train import Trained
 from tests.serving.newsroom import NOW, build_model
 
@@ -130,16 +131,18 @@ def test_no_order_changes_who_is_eligible(
         assert sorted(i.row for i in found.items) == sorted(i.row for i in plain.items)
 
 
-def test_without_freshness_and_diversity_a_list_is_the_time_blind_one(trained: Trained) -> None:
+def test_without_freshness_and_diversity_a_list_is_the_time_blind_one_that_is_evaluated(
+    trained: Trained,
+) -> None:
     model, now = trained.model, datetime(2027, 1, 1, tzinfo=UTC)
-    related = Related(model)
-    for row in range(0, len(model.articles), 10):
+    related, evaluated = Related(model), shown(model)
+    for row in range(len(model.articles)):
         found = related.of_row(row, ListQuery(freshness=0.0, diversity=0.0, lang="any"), now)
 
         items = [(item.row, item.score) for item in found.items if item.source == "similar"]
-        near, scores = model.neighbors.of(row)
-        shown = dict(zip(near.tolist(), scores.tolist(), strict=True))
-        assert items == [(each, score) for each, score in shown.items() if each in dict(items)]
+        rows, scores = evaluated.lists[row].tolist(), evaluated.scores[row].tolist()
+        assert items == list(zip(rows, scores, strict=True))[: len(items)]
+        assert all(score <= model.manifest.similar_above for score in scores[len(items) :])
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.2, 1.0])
