@@ -115,7 +115,7 @@ def gate_table(verdict: Any) -> RenderableType:
     for check in verdict.checks:
         if check.value is not None:
             side = "≥" if check.side == "at least" else "≤"
-            table.add_row(check.label, f"{check.value:.4g}", f"{side} {check.bound:g}", _mark(check.passed))
+            table.add_row(check.label, check.found, f"{side} {check.bound:g}", _mark(check.passed))
     for each in verdict.comparisons:
         change = f"{_fraction(each.old)} → {_fraction(each.new)}: {_estimate(each.difference, '+')}"
         label = f"{each.label}, was → is{'' if each.enough else f' (few: {each.count})'}"

@@ -51,7 +51,14 @@ class Check(_Record):
     @property
     def reason(self) -> str:
         """Why a model is refused that fails here."""
-        return f"{self.label} {self.value:.4g}, not {self.side} {self.bound:g}"
+        return f"{self.label} {self.found}, not {self.side} {self.bound:g}"
+
+    @property
+    def found(self) -> str:
+        """The value for people, empty where there is none."""
+        if self.value is None:
+            return ""
+        return f"{self.value:,.0f}" if self.name == "articles" else f"{self.value:.4g}"
 
 
 class Comparison(_Record):
