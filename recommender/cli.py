@@ -230,6 +230,7 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
 @cli.command()
 @click.option("--title", default="", help="plain text or HTML")
 @click.option("--body", default="", help="plain text or HTML; - reads it from stdin")
+@click.option("--published-at", metavar="DATE", help="ISO 8601  [default: now]")
 @list_options
 def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that are similar to a text."""

@@ -18,6 +18,7 @@ import pytest
 from recommender.artifact import current_version, open_current
 from recommender.cli import cli, main
 from recommender.serving.app import create_app
+from recommender.serving.lists import DIVERSITY, FRESHNESS
 from recommender.serving.schemas import RelatedParameters, Text
 from recommender.settings import Settings
 
@@ -314,7 +315,16 @@ def test_every_parameter_of_a_list_is_an_option() -> None:
     for command, schema in ((cli.commands["related"], RelatedParameters), (cli.commands["similar"], Text)):
         options = {parameter.name for parameter in command.params}
 
-        assert set(schema.model_fields) - {"published_at"} <= options
+        assert set(schema.model_fields) <= options
+
+
+def test_the_defaults_told_are_the_defaults(run: Run) -> None:
+    told = {
+        line.split()[0]: line for line in run("related", "--help").out.splitlines() if "[default:" in line
+    }
+
+    for name, value in (("limit", 9), ("freshness", FRESHNESS), ("diversity", DIVERSITY)):
+        assert told[f"--{name}"].endswith(f"[default: {value:g}]")
 
 
 PARAMETERS = {
