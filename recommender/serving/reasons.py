@@ -62,7 +62,9 @@ def _terms(
 
 
 def _topics(model: Model, query: Embedding, other: Embedding, near: float) -> tuple[tuple[Topic, float], ...]:
-    """Return the topics that have most of both texts, each with its share of `near`."""
+    """Return the topics that have most of both texts, each with its share of `near`, where that adds."""
+    if near <= 0:
+        return ()
     shares = np.minimum(model.topic_space.shares(query.latent), model.topic_space.shares(other.latent))
     first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
     return tuple(
