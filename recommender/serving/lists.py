@@ -8,7 +8,8 @@ from recommender.serving.reasons import Why
 
 ANY = "any"
 FRESHNESS = 0.2  # a judgement: what is long past needs a quarter more nearness to stand as high
-# Off: on stories that we know, 0.05 already costs .009 nDCG, and 0.1 .016, for lists hardly less alike.
+# Off: on labelled stories among news 0.05 costs .006 nDCG, and 0.1 .011, for lists hardly less alike: the
+# mean likeness of two of their items falls from .284 to .282 and .280.
 DIVERSITY = 0.0
 
 Mode = Literal["related", "background", "follow_up"]
