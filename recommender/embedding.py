@@ -22,6 +22,9 @@ class Embedding:
     latent: np.ndarray  # (n_components,) float32, of unit length unless all zero
 
 
+NONE = Strings.of(())
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The terms of a corpus, how much each tells, and how the latent space is made of them."""
@@ -30,6 +33,13 @@ class Vocabulary:
     weights: np.ndarray  # (n_terms,) float32, how much each term tells
     latent_terms: np.ndarray  # (n_latent_terms,) int32, ascending term numbers that the latent space sees
     components: np.ndarray  # (n_latent_terms, n_components) float32
+    stems: Strings = NONE  # sorted by their bytes: those that stand for another word
+    forms: Strings = NONE  # the word that each stands for most often
+
+    def spelt(self, term: str) -> str:
+        """Return a term as articles spell it: each stem as the word that it stands for most often."""
+        rows = ((part, self.stems.find(part)) for part in term.split(" "))
+        return " ".join(part if row is None else self.forms[row] for part, row in rows)
 
     def embed(self, article: Article, rules: TermRules) -> Embedding:
         """Return where the article lies; unknown terms count for nothing."""

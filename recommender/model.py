@@ -48,6 +48,17 @@ class CorpusFacts(_Record):
     terms_kept: int
 
 
+class Adapted(_Record):
+    """What the recipe came to in the corpus; `training.adapt` has the formulas."""
+
+    main_lang: str  # in which an article is read whose own language cannot be told
+    min_df: int  # articles
+    max_df: int
+    lead_words: int
+    piece_weight: float
+    latent_weight: float
+
+
 class GatePassage(_Record):
     """How a model came past the quality gate."""
 
@@ -64,6 +75,7 @@ class Manifest(_Record):
     version: str  # empty until published
     trained_at: AwareDatetime
     recipe: Recipe
+    adapted: Adapted
     corpus: CorpusFacts
     similar_above: float  # the score that random pairs of articles hardly ever reach
     topics: list[Topic]
@@ -227,15 +239,20 @@ class Model:
     def rules(self) -> TermRules:
         """How this model makes terms."""
         stop_words = {lang: frozenset(words) for lang, words in self.manifest.stop_words.items()}
-        return term_rules(self.manifest.recipe, stop_words)
+        return term_rules(self.manifest.recipe, self.manifest.adapted, stop_words)
+
+    @property
+    def latent_weight(self) -> float:
+        """The w of the score: (1 - w) x cosine of TF-IDF + w x cosine in the latent space."""
+        return self.manifest.adapted.latent_weight
 
     def embed(self, article: Article) -> Embedding:
         """Return where an article lies, whether the model knows it or not."""
         return self.vocabulary.embed(article, self.rules)
 
     def scores(self, query: Embedding) -> np.ndarray:
-        """Return the score of every article against the query, (n,) float32, by the recipe's weight."""
-        return self.vectors.scores(query, self.manifest.recipe.topics.weight)
+        """Return the score of every article against the query, (n,) float32."""
+        return self.vectors.scores(query, self.latent_weight)
 
     def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.
@@ -260,16 +277,19 @@ class Model:
         return [(self.manifest.topics[row], float(shares[row])) for row in chosen]
 
 
-def term_rules(recipe: Recipe, stop_words: dict[str, frozenset[str]]) -> TermRules:
-    """Return the recipe's way of making terms."""
+def term_rules(recipe: Recipe, adapted: Adapted, stop_words: dict[str, frozenset[str]]) -> TermRules:
+    """Return the recipe's way of making terms in the corpus that it was adapted to."""
     terms = recipe.terms
     return TermRules(
         title_weight=terms.title_weight,
         lead_weight=terms.lead_weight,
-        lead_words=terms.lead_words,
+        lead_words=adapted.lead_words,
         ngrams=terms.ngrams,
         max_body_chars=terms.max_body_chars,
         stop_words=stop_words,
+        stems=terms.stems,
+        pieces=adapted.piece_weight > 0,
+        main_lang=adapted.main_lang,
     )
 
 

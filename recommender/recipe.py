@@ -21,9 +21,11 @@ class Terms(_Section):
     title_weight: Annotated[int, Field(ge=0, le=100)] = 4  # a title counts this many times
     lead_weight: Annotated[int, Field(ge=1, le=100)] = 3  # so does the lead, the beginning of a body
     lead_words: Annotated[int, Field(ge=0)] = 25  # of a lead, stop words aside
+    stems: bool = True  # words count as their stems, by language
     ngrams: Annotated[int, Field(ge=1, le=2)] = 2  # 2: pairs of neighbouring words are terms too
     min_df: Annotated[int, Field(ge=1)] = 2  # a term of fewer articles relates none
     pair_weight: Annotated[float, Field(gt=0, le=1)] = 0.6  # of a pair of words, beside a single one
+    piece_weight: Annotated[float, Field(ge=0, le=1)] = 0.3  # of 4 or 5 letters of a word, in small corpora
     idf_power: Annotated[float, Field(ge=0, le=2)] = 0.75  # 1: idf as it is; less: rare terms tell less
     max_df: Annotated[float, Field(gt=0, le=1)] = 0.5  # share of articles above which a term tells nothing
     stop_words: bool = True  # drop the function words of each article's language

@@ -10,6 +10,8 @@ from itertools import pairwise
 import pycld2
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from recommender.stems import pieces, stem
+
 MIN_WORD_CHARS = 2
 MAX_WORD_CHARS = 64  # longer runs are encoded data, not words
 WORDS_PER_MINUTE = 230  # silent reading of non-fiction: Brysbaert 2019
@@ -42,22 +44,33 @@ class TermRules:
     ngrams: int = 2  # 1: words; 2: words and pairs of neighbouring words
     max_body_chars: int = 100_000  # of a title, too
     stop_words: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by language, folded
+    stems: bool = False  # words are reduced to their stems
+    pieces: bool = False  # pieces of words are terms, too
+    main_lang: str = ""  # in which an article is read whose own language cannot be told
 
     def terms(self, title: str, body: str, lang: str | None) -> list[str]:
         """Return the terms of an article, title first, then body, then lead, each as often as it counts.
 
-        Stop words go before pairs are formed, and a pair never spans title and body.
+        Stop words go before stems are taken and pairs formed, and a pair never spans title and body.
         """
-        stop = self.stop_words.get(lang or "", frozenset())
-        in_title = self._grams([word for word in words(title[: self.max_body_chars]) if word not in stop])
-        kept = [word for word in words(body[: self.max_body_chars]) if word not in stop]
-        in_lead = self._grams(kept[: self.lead_words])
-        return in_title * self.title_weight + self._grams(kept) + in_lead * (self.lead_weight - 1)
+        read_as = lang or self.main_lang
+        in_title, in_body = self._kept(title, read_as), self._kept(body, read_as)
+        in_lead = self._grams(in_body[: self.lead_words])
+        return (
+            self._grams(in_title) * self.title_weight
+            + self._grams(in_body)
+            + in_lead * (self.lead_weight - 1)
+        )
+
+    def _kept(self, text: str, lang: str) -> list[str]:
+        stop = self.stop_words.get(lang, frozenset())
+        kept = [word for word in words(text[: self.max_body_chars]) if word not in stop]
+        return stem(kept, lang) if self.stems else kept
 
     def _grams(self, kept: list[str]) -> list[str]:
-        if self.ngrams == 1:
-            return kept
-        return kept + [f"{a} {b}" for a, b in pairwise(kept)]
+        pairs = [f"{a} {b}" for a, b in pairwise(kept)] if self.ngrams > 1 else []
+        parts = [piece for word in kept for piece in pieces(word)] if self.pieces else []
+        return kept + pairs + parts
 
 
 def fold(text: str) -> str:

@@ -83,7 +83,7 @@ def test_a_missing_date_sorts_before_every_other() -> None:
 
 
 def test_scores_are_the_weighted_mean_of_both_cosines(model: Model) -> None:
-    query, weight = model.vectors.of(7), model.manifest.recipe.topics.weight
+    query, weight = model.vectors.of(7), model.latent_weight
     latent = model.vectors.latent.astype(np.float64)
     by_terms = [dense(model, row) @ dense(model, 7) for row in range(len(model.articles))]
 

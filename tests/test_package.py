@@ -27,7 +27,7 @@ PACKAGE = Path(recommender.__file__).parent
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-SHARED = {"numpy", "scipy", "selectolax", "pycld2", "pydantic"}
+SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {"pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe"}
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),

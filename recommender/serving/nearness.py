@@ -11,7 +11,7 @@ class Nearness:
 
     def __init__(self, model: Model) -> None:
         self._vectors = model.vectors
-        self._weight = model.manifest.recipe.topics.weight
+        self._weight = model.latent_weight
         # One dense line of terms; only the pages that are written to take up memory.
         self._dense = np.zeros(len(model.vocabulary.terms), dtype=np.float32)
 

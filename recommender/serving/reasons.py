@@ -32,7 +32,7 @@ def why(model: Model, query: Embedding, row: int, blind: float, score: float) ->
     A shared term counts (1 - w) x its weight in one text x its weight in the other. Of what the latent space
     counts, w x the cosine, each topic is allotted the share of itself that both texts have at least.
     """
-    weight, other = model.manifest.recipe.topics.weight, model.vectors.of(row)
+    weight, other = model.latent_weight, model.vectors.of(row)
     terms, other_terms = _terms(model, query, other, 1 - weight)
     near = weight * float(query.latent.astype(np.float64) @ other.latent.astype(np.float64))
     topics = _topics(model, query, other, near)
@@ -57,7 +57,10 @@ def _terms(
     )
     parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
     first = np.argsort(-parts, kind="stable")
-    named = tuple((model.vocabulary.terms[int(shared[at])], float(parts[at])) for at in first[:MAX_TERMS])
+    named = tuple(
+        (model.vocabulary.spelt(model.vocabulary.terms[int(shared[at])]), float(parts[at]))
+        for at in first[:MAX_TERMS]
+    )
     return named, float(parts[first[MAX_TERMS:]].sum())
 
 

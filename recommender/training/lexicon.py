@@ -1,5 +1,6 @@
 """The words of a corpus, numbered as they are met: the compiled twin of `text.words`."""
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -44,6 +45,18 @@ class Lexicon:
             if done == len(ends):
                 return ids[: ends[-1] if len(ends) else 0].copy(), ends
             self._grow(int(bounds[done + 1] - bounds[done]))
+
+    def number(self, words: Sequence[str]) -> np.ndarray:
+        """Return the numbers of these words, new ones of those not met before, (m,) int32."""
+        listed = "\n".join(words)
+        ids, _ = self.scan(listed, np.array([0, len(listed)], dtype=np.int64))
+        return ids
+
+    def words(self, numbers: np.ndarray) -> list[str]:
+        """Return the words that have these numbers."""
+        letters = self._letters[: self._starts[len(self)]].tobytes().decode("utf-32-le", "surrogatepass")
+        starts, ends = self._starts[numbers].tolist(), self._starts[numbers + 1].tolist()
+        return [letters[a:b] for a, b in zip(starts, ends, strict=True)]
 
     def ranked(self) -> tuple[np.ndarray, list[str]]:
         """Return each word's place in the order of the words' bytes, and the words in that order."""

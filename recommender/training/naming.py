@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from recommender.columns import Strings
 from recommender.model import Topic
+from recommender.stems import ELLIPSIS
 from recommender.text import unspaced_runs
 from recommender.training.coherence import npmi, together
 
@@ -60,11 +61,17 @@ class NamingTerms:
     sampled: float = 1.0  # the share of the corpus that the n articles are
 
     @classmethod
-    def of(cls, rows: csr_array, df: np.ndarray, terms: Strings) -> "NamingTerms":
-        """Choose among the terms of the TF-IDF rows: the highest df, and none that starts with a number."""
-        frequent = np.sort(np.argsort(-df, kind="stable")[:_MOST_TERMS])
-        columns = [column for column in frequent.tolist() if not terms[column].split()[0].isdigit()]
-        return cls._with([terms[column] for column in columns], rows[:, columns])
+    def of(
+        cls, rows: csr_array, df: np.ndarray, terms: Strings, spelt: Callable[[str], str] = str
+    ) -> "NamingTerms":
+        """Choose among the terms of the TF-IDF rows: the highest df, no piece, none led by a number.
+
+        `spelt` returns a term in whole words.
+        """
+        whole = np.array([ELLIPSIS not in term for term in terms], dtype=bool)
+        frequent = np.sort(np.argsort(np.where(whole, -df, 0), kind="stable")[:_MOST_TERMS])
+        columns = [column for column in frequent.tolist() if _may_name(terms[column])]
+        return cls._with([spelt(terms[column]) for column in columns], rows[:, columns])
 
     def among(self, rows: np.ndarray) -> "NamingTerms":
         """Return the same terms in these rows only."""
@@ -215,6 +222,10 @@ def _title(terms: Sequence[str], spelt: Sequence[_Spelling], taken: set[str], nu
         name, slug = ", ".join([*terms[:2], str(number + 1)]), f"topic-{number + 1}"
     taken |= {name, slug}
     return name, slug
+
+
+def _may_name(term: str) -> bool:
+    return ELLIPSIS not in term and not term.split(maxsplit=1)[0].isdigit()
 
 
 def _best(telling: np.ndarray) -> list[int]:

@@ -7,12 +7,14 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.columns import Strings
+from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules, fold
 from recommender.training.compiled import kernel, run_all, spread
 from recommender.training.lexicon import Lexicon
+from recommender.training.stemming import stem_corpus
 
 _BLOCK_CHARS = 4_000_000
-_RARE = -1  # breaks a pair, for no frequent pair holds a rare word
+WORD, PAIR, PIECE = range(3)  # kinds of terms
 _REST, _LEAD, _TITLE = range(3)  # the parts of an article
 _SECOND = 0xFFFFFFFF  # the bits of a key that hold its second word
 
@@ -22,12 +24,13 @@ class TermCounts:
     """How often each kept term stands in each article, title and lead weighted."""
 
     terms: Strings  # (n_terms,), sorted by their bytes
-    pairs: np.ndarray  # (n_terms,) bool, which terms are two words
     df: np.ndarray  # (n_terms,) int64, in how many articles a term stands
     offsets: np.ndarray  # (n + 1,) int64
     columns: np.ndarray  # (entries,) int32, ascending in each article
     counts: np.ndarray  # (entries,) int32
-    distinct: int  # words, and pairs of words that are kept themselves, before pruning
+    kinds: np.ndarray  # (n_terms,) uint8, WORD, PAIR or PIECE
+    distinct: int  # words and pieces, and pairs of words that are kept themselves, before pruning
+    forms: dict[str, str]  # the word that most often stood for a stem, where it is another
 
 
 def count_terms(
@@ -44,15 +47,28 @@ def count_terms(
     """
     lexicon = Lexicon()
     ids, ends = _read(articles, rules, lexicon, progress)
-    langs, stop = _stop_table(articles, rules, lexicon)
-    df = np.zeros(len(lexicon), dtype=np.int64)
-    _drop_stop_words(ids, ends, langs, stop, df)
-    rank_of, sorted_words = lexicon.ranked()
-    ids = np.where(df >= min_df, rank_of, _RARE).astype(np.int32)[ids[: ends[-1]]]
+    langs, names = _languages(articles, rules)
+    _drop_stop_words(ids, ends, langs, _stop_table(names, rules, lexicon))
+    ids = ids[: ends[-1]]
+    stems = stem_corpus(ids, ends, langs, names, lexicon) if rules.stems else None
+    df = _df(ids, ends, len(lexicon))
+    rank_of, sorted_words, split = _ranked(lexicon, df, rules)
+    ids = rank_of.astype(np.int32)[ids]
+    rare = np.zeros(len(sorted_words), dtype=bool)
+    rare[rank_of] = df < min_df
 
     def count(start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _count_keys(
-            ids, ends, start, end, rules.title_weight, rules.lead_weight, rules.lead_words, rules.ngrams
+            ids,
+            ends,
+            start,
+            end,
+            rules.title_weight,
+            rules.lead_weight,
+            rules.lead_words,
+            rules.ngrams,
+            rare,
+            *split,
         )
 
     parts = list(spread(count, len(articles), threads))
@@ -63,12 +79,13 @@ def count_terms(
     np.cumsum(np.concatenate([part[2] for part in found]), out=offsets[1:])
     return TermCounts(
         terms=_term_strings(keys, sorted_words),
-        pairs=(keys & _SECOND) > 0,
         df=key_df,
         offsets=offsets,
         columns=np.concatenate([part[0] for part in found]),
         counts=np.concatenate([part[1] for part in found]),
+        kinds=_kinds_of(keys, sorted_words),
         distinct=distinct + int(np.count_nonzero((df > 0) & (df < min_df))),
+        forms=stems.forms(lexicon, df >= min_df) if stems else {},
     )
 
 
@@ -102,20 +119,49 @@ def _blocks(articles: Sequence[Article], max_body_chars: int) -> Iterator[list[s
         yield block
 
 
-def _stop_table(
-    articles: Sequence[Article], rules: TermRules, lexicon: Lexicon
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each article's language number, (n,) int32, and what stops in each, (langs, words) bool."""
-    names = sorted({article.lang or "" for article in articles})
-    langs = {lang: number for number, lang in enumerate(names)}
-    stop_ids = {}
-    for lang in langs:
-        listed = "\n".join(sorted(rules.stop_words.get(lang, ())))
-        stop_ids[lang], _ = lexicon.scan(listed, np.array([0, len(listed)], dtype=np.int64))
-    table = np.zeros((len(langs), len(lexicon)), dtype=bool)
-    for lang, number in langs.items():
-        table[number, stop_ids[lang]] = True
-    return np.array([langs[article.lang or ""] for article in articles], dtype=np.int32), table
+def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarray, list[str]]:
+    """Return the number of the language that each article is read in, (n,) int32, and the languages."""
+    names = sorted({article.lang or rules.main_lang for article in articles})
+    number_of = {lang: number for number, lang in enumerate(names)}
+    numbers = [number_of[article.lang or rules.main_lang] for article in articles]
+    return np.array(numbers, dtype=np.int32), names
+
+
+def _stop_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:
+    """Return what stops in each language, (languages, words) bool."""
+    stop_ids = [lexicon.number(sorted(rules.stop_words.get(lang, ()))) for lang in names]
+    table = np.zeros((len(names), len(lexicon)), dtype=bool)
+    for number, ids in enumerate(stop_ids):
+        table[number, ids] = True
+    return table
+
+
+def _ranked(
+    lexicon: Lexicon, df: np.ndarray, rules: TermRules
+) -> tuple[np.ndarray, list[str], tuple[np.ndarray, np.ndarray]]:
+    """Return each word's place in the order of bytes, words and pieces in that order, and what has which.
+
+    The last are offsets for each place, and the places of the pieces of its word.
+    """
+    rank_of, words = lexicon.ranked()
+    if not rules.pieces:
+        return rank_of, words, (np.zeros(len(words) + 1, dtype=np.int64), np.zeros(0, dtype=np.int32))
+    met = np.zeros(len(words), dtype=bool)
+    met[rank_of] = df > 0
+    split = [pieces(word) if there else [] for word, there in zip(words, met.tolist(), strict=True)]
+    every = sorted({*words, *(piece for each in split for piece in each)})
+    place_of = {one: place for place, one in enumerate(every)}
+    places = np.array([place_of[word] for word in words], dtype=np.int64)
+    offsets = np.zeros(len(every) + 1, dtype=np.int64)
+    offsets[places + 1] = [len(each) for each in split]
+    inside = np.array([place_of[piece] for each in split for piece in each], dtype=np.int32)
+    return places[rank_of], every, (np.cumsum(offsets), inside)
+
+
+def _kinds_of(keys: np.ndarray, sorted_words: list[str]) -> np.ndarray:
+    is_piece = np.array([ELLIPSIS in word for word in sorted_words], dtype=bool)
+    kinds = np.where(is_piece[keys >> 32], PIECE, WORD)
+    return np.where(keys & _SECOND, PAIR, kinds).astype(np.uint8)
 
 
 def _kept(keys: np.ndarray, min_df: int, max_df: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -151,29 +197,35 @@ def _term_strings(keys: np.ndarray, sorted_words: list[str]) -> Strings:
 
 
 @kernel
-def _drop_stop_words(
-    ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, stop: np.ndarray, df: np.ndarray
-) -> None:
-    """Move the words that do not stop together, in place, and count in how many articles each stands."""
-    seen = np.full(len(df), -1, dtype=np.int64)
+def _drop_stop_words(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, stop: np.ndarray) -> None:
+    """Move the words that do not stop together, in place."""
     start, out = 0, 0
     for piece in range(len(ends) - 1):
-        article = piece // 2
         end = ends[piece + 1]
         for at in range(start, end):
             word = ids[at]
-            if not stop[langs[article], word]:
+            if not stop[langs[piece // 2], word]:
                 ids[out] = word
                 out += 1
-                if seen[word] != article:
-                    seen[word] = article
-                    df[word] += 1
         start = end
         ends[piece + 1] = out
 
 
 @kernel
-def _count_keys(
+def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
+    """Return in how many articles each word stands, (words,) int64."""
+    df = np.zeros(words, dtype=np.int64)
+    seen = np.full(words, -1, dtype=np.int64)
+    for article in range(len(ends) // 2):
+        for at in range(ends[2 * article], ends[2 * article + 2]):
+            if seen[ids[at]] != article:
+                seen[ids[at]] = article
+                df[ids[at]] += 1
+    return df
+
+
+@kernel
+def _count_keys(  # noqa: C901 one loop over words, kept whole for the compiler
     ids: np.ndarray,
     ends: np.ndarray,
     start: int,
@@ -182,29 +234,39 @@ def _count_keys(
     lead_weight: int,
     lead_words: int,
     ngrams: int,
+    rare: np.ndarray,
+    piece_offsets: np.ndarray,
+    pieces_of: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the keys of the terms of articles start..end, their weighted counts, and each one's key count.
 
-    A key is first word << 32 | second word + 1, or + 0 for a word alone, so that keys sort as their terms do.
+    A key is first word << 32 | second word + 1, or + 0 for a word or piece alone, so that keys sort as their
+    terms do. No frequent pair holds a rare word.
     """
     most = 2 * (ends[2 * end] - ends[2 * start])
+    for at in range(ends[2 * start], ends[2 * end]):
+        most += piece_offsets[ids[at] + 1] - piece_offsets[ids[at]]
     keys = np.empty(most, dtype=np.int64)
     counts = np.empty(most, dtype=np.int32)
     lengths = np.zeros(end - start, dtype=np.int64)
+    marked = np.empty(most, dtype=np.int64)
     out = 0
     for article in range(start, end):
         size = 0
-        marked = np.empty(2 * (ends[2 * article + 2] - ends[2 * article]), dtype=np.int64)
         for field in range(2):
             first, beyond = ends[2 * article + field], ends[2 * article + field + 1]
             lead_end = first + lead_words
             for at in range(first, beyond):
                 word = np.int64(ids[at])
-                if word == _RARE:
+                part = _TITLE if field == 0 else _LEAD if at < lead_end else _REST
+                for piece in range(piece_offsets[word], piece_offsets[word + 1]):
+                    marked[size] = np.int64(pieces_of[piece]) << 34 | part
+                    size += 1
+                if rare[word]:
                     continue
-                marked[size] = word << 34 | (_TITLE if field == 0 else _LEAD if at < lead_end else _REST)
+                marked[size] = word << 34 | part
                 size += 1
-                if ngrams > 1 and at + 1 < beyond and ids[at + 1] != _RARE:
+                if ngrams > 1 and at + 1 < beyond and not rare[ids[at + 1]]:
                     part = _TITLE if field == 0 else _LEAD if at + 1 < lead_end else _REST
                     marked[size] = word << 34 | (np.int64(ids[at + 1]) + 1) << 2 | part
                     size += 1

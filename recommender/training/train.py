@@ -20,10 +20,12 @@ from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
+from recommender.columns import Strings
 from recommender.embedding import Vocabulary
-from recommender.model import Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
+from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
+from recommender.training.adapt import adapt
 from recommender.training.allpairs import all_neighbors, pair_scores
 from recommender.training.compiled import cores
 from recommender.training.copies import find_copies
@@ -35,9 +37,8 @@ from recommender.training.vectorizer import fitted_vectorizer, term_weights, tfi
 
 ESTIMATORS = "estimators.joblib"
 _RANDOM_PAIRS = 200_000
-_SMALL = 20  # articles; up to here a term of one article counts, and one of most articles too
 _SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
-_LIBRARIES = ("numba", "numpy", "recommender", "scikit-learn", "scipy")
+_LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
 class TrainingError(ValueError):
@@ -56,17 +57,16 @@ class Trained:
     """A model, and what was learnt along the way that serving does not need."""
 
     model: Model
-    bounds: tuple[int, int]  # the lowest and highest df of a kept term
     space: LatentSpace
     clusters: KMeans | None
     seconds: dict[str, float]  # by step, in order
 
     def estimators(self) -> dict[str, Any]:
         """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
-        vocabulary = self.model.vocabulary
+        vocabulary, adapted = self.model.vocabulary, self.model.manifest.adapted
         return {
             "vectorizer": fitted_vectorizer(
-                self.model.rules, vocabulary.terms, vocabulary.weights, *self.bounds
+                self.model.rules, vocabulary.terms, vocabulary.weights, adapted.min_df, adapted.max_df
             ),
             "latent_terms": self.space.terms,
             "svd": self.space.estimator,
@@ -99,24 +99,25 @@ def train(
     n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
-    bounds = _df_bounds(recipe, n)
+    adapted = adapt(recipe, ordered)
 
     with steps.run("terms", n, "articles") as advance:
-        counts = _counted(ordered, term_rules(recipe, stop_words), bounds, threads, advance)
-        weights = term_weights(counts, recipe.terms)
+        counts = _counted(ordered, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
+        weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, recipe.topics, recipe.seed)
         latent = space.project(rows, threads)
+        vocabulary = _vocabulary(counts, weights, space)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
-        naming = NamingTerms.of(rows, counts.df, counts.terms)
+        naming = NamingTerms.of(rows, counts.df, counts.terms, vocabulary.spelt)
         found = find_topics(latent, naming, ordered, recipe.topics, recipe.seed)
         topics = _with_kept_slugs(found, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
-        weight = recipe.topics.weight
+        weight = adapted.latent_weight
         neighbors = all_neighbors(
             vectors, weight, recipe.neighbors.k, threads, progress=lambda share: advance(share * n)
         )
@@ -127,10 +128,10 @@ def train(
         facts = _facts(ordered, recipe, counts, refused)
         advance(n)
 
-    manifest = _manifest(recipe, now or datetime.now(UTC), facts, similar_above, topics, stop_words)
-    vocabulary = Vocabulary(counts.terms, weights, space.terms, space.components)
+    moment = now or datetime.now(UTC)
+    manifest = _manifest(recipe, adapted, moment, facts, similar_above, topics, stop_words)
     model = Model(manifest, columns, vocabulary, vectors, neighbors, copies, found.space)
-    return Trained(model, bounds, space, found.estimator, steps.seconds)
+    return Trained(model, space, found.estimator, steps.seconds)
 
 
 class _Steps:
@@ -159,23 +160,17 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     return ordered
 
 
-def _df_bounds(recipe: Recipe, n: int) -> tuple[int, int]:
-    """Return the lowest and highest number of articles in which a kept term stands."""
-    lowest = recipe.terms.min_df if n > _SMALL else 1
-    return lowest, max(int(recipe.terms.max_df * n), _SMALL)
-
-
 def _counted(
     articles: Sequence[Article],
     rules: TermRules,
-    bounds: tuple[int, int],
+    adapted: Adapted,
     threads: int,
     advance: Callable[[float], None],
 ) -> TermCounts:
-    counts = count_terms(articles, rules, *bounds, threads, advance)
+    counts = count_terms(articles, rules, adapted.min_df, adapted.max_df, threads, advance)
     if not len(counts.terms):
         raise TrainingError(
-            f"no term stands in {bounds[0]} to {bounds[1]} of the {len(articles)} articles: "
+            f"no term stands in {adapted.min_df} to {adapted.max_df} of the {len(articles)} articles: "
             "is there text in them, and do the recipe's terms.min_df and terms.max_df suit them?"
         )
     return counts
@@ -191,6 +186,14 @@ def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
             continue
         found[lang] = frozenset(word for entry in listed for word in words(entry))
     return found
+
+
+def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> Vocabulary:
+    stems = sorted(counts.forms)
+    forms = (counts.forms[stem] for stem in stems)
+    return Vocabulary(
+        counts.terms, weights, space.terms, space.components, Strings.of(stems), Strings.of(forms)
+    )
 
 
 def _with_kept_slugs(found: TopicsFound, articles: Sequence[Article], previous: Model | None) -> list[Topic]:
@@ -233,6 +236,7 @@ def _similar_above(vectors: Vectors, weight: float, recipe: Recipe) -> float:
 
 def _manifest(
     recipe: Recipe,
+    adapted: Adapted,
     trained_at: datetime,
     facts: CorpusFacts,
     similar_above: float,
@@ -244,6 +248,7 @@ def _manifest(
         version="",
         trained_at=trained_at,
         recipe=recipe,
+        adapted=adapted,
         corpus=facts,
         similar_above=similar_above,
         topics=topics,

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from recommender.article import Article
 from recommender.recipe import Terms
 from recommender.text import TermRules, detect_language, plain_text
-from recommender.training.terms import TermCounts
+from recommender.training.terms import PAIR, PIECE, WORD, TermCounts
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,16 @@ class ArticleAnalyzer:
         return self.rules.terms(title, body, lang)
 
 
-def term_weights(counts: TermCounts, recipe: Terms) -> np.ndarray:
+def term_weights(counts: TermCounts, recipe: Terms, piece_weight: float = 0.0) -> np.ndarray:
     """Return how much each term tells, (n_terms,) float32.
 
     The inverse document frequency as scikit-learn smooths it, to the recipe's power, and for a pair of words
-    the recipe's share of that.
+    the recipe's share of that, for a piece of one that of the corpus.
     """
     n = len(counts.offsets) - 1
     idf = 1 + np.log((1 + n) / (1 + counts.df))
-    weights = idf**recipe.idf_power * np.where(counts.pairs, recipe.pair_weight, 1)
+    by_kind = {WORD: 1.0, PAIR: recipe.pair_weight, PIECE: piece_weight}
+    weights = idf**recipe.idf_power * np.array([by_kind[kind] for kind in sorted(by_kind)])[counts.kinds]
     return np.asarray(weights, dtype=np.float32)
 
 

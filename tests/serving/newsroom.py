@@ -10,6 +10,7 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
 from recommender.model import (
+    Adapted,
     Articles,
     CorpusFacts,
     Manifest,
@@ -32,8 +33,17 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     """Return a model of unit TF-IDF vectors and a small latent space, by loops and full sorts."""
     articles = sorted(articles, key=lambda article: article.id.encode())
     terms_recipe = {"lead_weight": 1, "ngrams": 1, "min_df": 1, "idf_power": 1.0, "stop_words": False}
+    terms_recipe |= {"stems": False}
     recipe = Recipe.model_validate({"terms": terms_recipe})
-    rules = term_rules(recipe, {})
+    adapted = Adapted(
+        main_lang="",
+        min_df=1,
+        max_df=len(articles),
+        lead_words=recipe.terms.lead_words,
+        piece_weight=0.0,
+        latent_weight=recipe.topics.weight,
+    )
+    rules = term_rules(recipe, adapted, {})
     counts = [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]
     terms = sorted({term for count in counts for term in count}, key=str.encode)
     df = Counter(term for count in counts for term in count)
@@ -45,7 +55,7 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     vectors = _vectors(rows, len(terms), np.array([e.latent for e in embeddings], dtype=np.float32))
     topics = [Topic(slug="all", name="All things", terms=terms[:3], articles=len(articles), coherence=0.0)]
     centroid = np.eye(1, components.shape[1], dtype=np.float32)
-    manifest = _manifest(articles, recipe, topics, similar_above)
+    manifest = _manifest(articles, recipe, adapted, topics, similar_above)
     columns = Articles.of(articles)
     neighbors = _neighbors(vectors, recipe.topics.weight, min(k, len(articles) - 1))
     space = TopicSpace(centroid, np.zeros(len(articles), dtype=np.int32))
@@ -96,7 +106,7 @@ def _neighbors(vectors: Vectors, weight: float, k: int) -> Neighbors:
 
 
 def _manifest(
-    articles: Sequence[Article], recipe: Recipe, topics: list[Topic], similar_above: float
+    articles: Sequence[Article], recipe: Recipe, adapted: Adapted, topics: list[Topic], similar_above: float
 ) -> Manifest:
     facts = CorpusFacts(
         articles=len(articles),
@@ -114,6 +124,7 @@ def _manifest(
         version="",
         trained_at=NOW,
         recipe=recipe,
+        adapted=adapted,
         corpus=facts,
         similar_above=similar_above,
         topics=topics,

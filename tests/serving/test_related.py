@@ -168,7 +168,7 @@ def _alike(model: Model, a: Article, b: Article) -> float:
     terms = zip(other.columns.tolist(), other.values.tolist(), strict=True)
     cosine = sum(weights.get(column, 0.0) * value for column, value in terms)
     near = sum(x * y for x, y in zip(one.latent.tolist(), other.latent.tolist(), strict=True))
-    weight = model.manifest.recipe.topics.weight
+    weight = model.latent_weight
     return float(max(0.0, (1 - weight) * cosine + weight * near))
 
 

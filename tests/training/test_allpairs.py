@@ -65,8 +65,8 @@ def best_of(scores: np.ndarray, k: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("tile", "threads"), [(7, 1), (100, 2), (4096, 1), (4096, 2)])
 def test_the_samples_neighbours_equal_the_slow_ones(trained: Trained, tile: int, threads: int) -> None:
-    vectors, recipe = trained.model.vectors, trained.model.manifest.recipe
-    weight, k = recipe.topics.weight, recipe.neighbors.k
+    vectors, weight = trained.model.vectors, trained.model.latent_weight
+    k = trained.model.manifest.recipe.neighbors.k
     scores = slow_scores(vectors, weight)
 
     found = all_neighbors(vectors, weight, k, threads, tile)

@@ -195,7 +195,7 @@ def test_a_shuffled_latent_space_is_refused(
 ) -> None:
     verdict = judged(shuffled, previous, labels if labelled else None)
 
-    assert failed(verdict) >= {"in_place", "topics", *(["ndcg"] if labelled else [])}
+    assert failed(verdict) >= {"in_place", *(["ndcg"] if labelled else [])}
 
 
 def test_a_shuffled_latent_space_is_refused_without_a_previous_model(shuffled: Model) -> None:
@@ -374,7 +374,7 @@ def test_of_few_articles_only_a_clear_loss_refuses(sample_articles: list[Article
     worse = judged(train(with_bodies_swapped(some, 0.9, 0), now=NOW).model, before)
 
     assert not any(each.enough for each in retrained.comparisons)
-    assert min(each.difference.low for each in retrained.comparisons) < -0.05
+    assert min(each.difference.low for each in retrained.comparisons) < -0.02
     assert retrained.reasons == []
     assert "topics" in failed(worse)
 

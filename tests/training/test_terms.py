@@ -22,10 +22,10 @@ TRICKY = (
     "aAbB1 \n_-'\u2019éÉ\u0301\u0308\u0345İıIiΣσςß\u1e9eǅﬁ²\xad\u200b\u200d\ufeff\ufe0f日本のー々ｶﾞ\u3099กเั一"
     "\U00020000नम\u094d\u200dष한\u1112\u1161رَ\u0640\U0001f3fb🗞\0\U00016af0\U0001e944"
 )
-LANGUAGES = (None, "en", "de", "el")
+LANGUAGES = (None, "en", "de", "el", "ja", "uk")
 phrases = st.lists(
     st.sampled_from(
-        ["the", "Bank", "bank of", "Orrin", "ΟΔΟΣ", "οδός", "日本語", "x", "der", "_", "\n", "über"]
+        ["the", "Bank", "bank of", "Orrin", "ΟΔΟΣ", "οδός", "日本語", "x", "der", "banks", "_", "\n", "über"]
     ),
     max_size=12,
 ).map(" ".join)
@@ -52,6 +52,9 @@ rules = st.builds(
     ngrams=st.integers(1, 2),
     max_body_chars=st.one_of(st.just(100_000), st.integers(1, 20)),
     stop_words=stop_lists,
+    stems=st.booleans(),
+    pieces=st.booleans(),
+    main_lang=st.sampled_from(["", "en", "uk"]),
 )
 
 

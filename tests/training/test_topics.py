@@ -239,7 +239,7 @@ def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Train
     topics = trained.model.manifest.topics
 
     assert np.mean([topic.coherence for topic in topics]) > 0.45
-    assert min(topic.coherence for topic in topics) > -0.1
+    assert min(topic.coherence for topic in topics) > -0.15
     assert min(topic.articles for topic in topics) >= 3
 
 

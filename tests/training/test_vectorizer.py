@@ -24,15 +24,18 @@ def fit(
     vectorizer = TfidfVectorizer(
         analyzer=ArticleAnalyzer(rules), sublinear_tf=True, token_pattern=None, min_df=min_df, max_df=max_df
     ).fit(articles)
-    pairs = np.array([" " in term for term in vectorizer.get_feature_names_out()])
-    vectorizer.idf_ = vectorizer.idf_**recipe.idf_power * np.where(pairs, recipe.pair_weight, 1)
+    names = vectorizer.get_feature_names_out()
+    of_kind = {True: recipe.pair_weight, False: 1.0}
+    weights = [recipe.piece_weight if "â€¦" in name else of_kind[" " in name] for name in names]
+    vectorizer.idf_ = vectorizer.idf_**recipe.idf_power * np.array(weights)
     return vectorizer, csr_array(vectorizer.transform(articles))
 
 
 @pytest.fixture(scope="module")
 def reference(sample_articles: list[Article], trained: Trained) -> tuple[TfidfVectorizer, csr_array]:
     """What scikit-learn learns from the sample, and the rows that it gives."""
-    return fit(sample_articles, trained.model.rules, *trained.bounds, Terms())
+    adapted = trained.model.manifest.adapted
+    return fit(sample_articles, trained.model.rules, adapted.min_df, adapted.max_df, Terms())
 
 
 def test_the_vocabulary_is_the_one_scikit_learn_finds(
@@ -83,8 +86,19 @@ words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "æ
 
 @given(
     st.lists(st.tuples(words, words), min_size=1, max_size=7),
-    st.builds(TermRules, st.integers(0, 3), st.integers(1, 3), st.integers(0, 4), st.integers(1, 2)),
-    st.builds(Terms, pair_weight=st.floats(0.1, 1), idf_power=st.floats(0, 2)),
+    st.builds(
+        TermRules,
+        title_weight=st.integers(0, 3),
+        lead_weight=st.integers(1, 3),
+        lead_words=st.integers(0, 4),
+        ngrams=st.integers(1, 2),
+        stems=st.booleans(),
+        pieces=st.booleans(),
+        main_lang=st.sampled_from(["", "en"]),
+    ),
+    st.builds(
+        Terms, pair_weight=st.floats(0.1, 1), piece_weight=st.floats(0.1, 1), idf_power=st.floats(0, 2)
+    ),
 )
 @settings(deadline=None, max_examples=50)
 def test_rows_equal_scikit_learn_on_any_corpus(
@@ -94,7 +108,7 @@ def test_rows_equal_scikit_learn_on_any_corpus(
     _, expected = fit(articles, rules, 1, len(articles), recipe)
 
     counts = count_terms(articles, rules, 1, len(articles), threads=1)
-    rows = tfidf(counts, term_weights(counts, recipe))
+    rows = tfidf(counts, term_weights(counts, recipe, recipe.piece_weight))
 
     np.testing.assert_allclose(rows.toarray(), expected.toarray(), atol=1e-6)
 

@@ -1,0 +1,36 @@
+"""What a recipe comes to in a corpus: formulas of its size, the length of its texts, and its languages."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from recommender.article import Article
+from recommender.model import Adapted
+from recommender.recipe import Recipe
+
+_SMALL = 20  # articles; up to here a term of one article counts, and one of most articles too
+_LEAD_CHARS = 200  # of the mean body, for each word of a lead
+_LATENT_HALF = 100  # articles, of which the latent space learns enough for half of its weight
+_PIECES_WHOLE, _PIECES_NONE = 1_000, 10_000  # articles
+
+
+def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
+    """Return what the recipe comes to for these articles, at least one.
+
+    A lead has one word for every 200 characters of the mean body, at most the recipe's: a short text is all
+    lead. The latent space weighs w n / (n + 100), for of few articles it learns little. Pieces of words weigh
+    their whole up to 1,000 articles and nothing from 10,000 on, falling with the logarithm: a large corpus
+    holds the forms and compounds that a small one lacks.
+    """
+    n = len(articles)
+    langs = Counter(article.lang for article in articles if article.lang)
+    chars = sum(min(len(article.body), recipe.terms.max_body_chars) for article in articles)
+    fading = math.log(_PIECES_NONE / n) / math.log(_PIECES_NONE / _PIECES_WHOLE)
+    return Adapted(
+        main_lang=min(langs, key=lambda lang: (-langs[lang], lang), default=""),
+        min_df=recipe.terms.min_df if n > _SMALL else 1,
+        max_df=max(int(recipe.terms.max_df * n), _SMALL),
+        lead_words=min(recipe.terms.lead_words, round(chars / n / _LEAD_CHARS)),
+        piece_weight=recipe.terms.piece_weight * min(max(fading, 0.0), 1.0),
+        latent_weight=recipe.topics.weight * n / (n + _LATENT_HALF),
+    )
