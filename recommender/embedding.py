@@ -21,6 +21,21 @@ class Embedding:
     values: np.ndarray  # (m,) float32, of unit length unless empty
     latent: np.ndarray  # (n_components,) float32, of unit length unless all zero
 
+    def cosine(self, other: "Embedding") -> float:
+        """Return the cosine of the terms of two points."""
+        _, ours, theirs = np.intersect1d(self.columns, other.columns, assume_unique=True, return_indices=True)
+        return float(self.values[ours].astype(np.float64) @ other.values[theirs])
+
+    def moved(self, other: "Embedding", weight: float) -> "Embedding":
+        """Return the mean of this point, of weight 1, and another of a weight; no longer of unit length."""
+        columns = np.union1d(self.columns, other.columns)
+        values = np.zeros(len(columns))
+        values[np.searchsorted(columns, self.columns)] = self.values
+        values[np.searchsorted(columns, other.columns)] += weight * other.values.astype(np.float64)
+        latent = self.latent.astype(np.float64) + weight * other.latent.astype(np.float64)
+        mean = 1 + weight
+        return Embedding(columns, (values / mean).astype(np.float32), (latent / mean).astype(np.float32))
+
 
 NONE = Strings.of(())
 

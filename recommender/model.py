@@ -1,6 +1,6 @@
 """The model: what training learns from a corpus, and all that serving needs to know about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
 from recommender.embedding import Embedding, Vocabulary
-from recommender.neighbors import Copies, Neighbors, top_k
+from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
 
@@ -185,12 +185,12 @@ class Vectors:
         return Embedding(self.columns[inside], self.values[inside], self.latent[row])
 
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
-        """Return the score of every article against the query, (n,) float32.
+        """Return the likeness of every article to the query, (n,) float64.
 
-        (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space. Reads only the query's terms.
+        (1 - weight) x product of TF-IDF + weight x product in the latent space. Reads only the query's terms.
         """
         spans = [slice(self.term_offsets[c], self.term_offsets[c + 1]) for c in query.columns]
-        scores = weight * (self.latent @ query.latent).astype(np.float64)
+        scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
         if spans:
             rows = np.concatenate([self.term_rows[span] for span in spans])
             lengths = [span.stop - span.start for span in spans]
@@ -198,7 +198,15 @@ class Vectors:
                 query.values.astype(np.float64), lengths
             )
             scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
-        return np.asarray(scores, dtype=np.float32)
+        return scores
+
+
+@dataclass(frozen=True)
+class Query:
+    """What articles are scored against."""
+
+    own: Embedding  # where the article or text itself lies
+    moved: Embedding  # towards its nearest neighbour
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,7 @@ class TopicSpace:
         return np.asarray(odds / odds.sum(), dtype=np.float32)
 
 
+_COPIES_LOOKED_AT = 32  # of a text that is new to the model
 _SHARE_TEMPERATURE = 0.08  # an article right at a centroid gives it some 0.9 of itself
 
 
@@ -233,6 +242,7 @@ class Model:
     vectors: Vectors
     neighbors: Neighbors
     copies: Copies
+    corrections: Corrections
     topic_space: TopicSpace
 
     @cached_property
@@ -250,9 +260,40 @@ class Model:
         """Return where an article lies, whether the model knows it or not."""
         return self.vocabulary.embed(article, self.rules)
 
-    def scores(self, query: Embedding) -> np.ndarray:
-        """Return the score of every article against the query, (n,) float32."""
-        return self.vectors.scores(query, self.latent_weight)
+    def query_of(self, row: int) -> Query:
+        """Return the query that the article of a row is."""
+        own, nearest = self.vectors.of(row), int(self.corrections.nearest[row])
+        if nearest == NO_ROW:
+            return Query(own, own)
+        return Query(own, own.moved(self.vectors.of(nearest), float(self.corrections.feedback[row])))
+
+    def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
+        """Return the query that a text is, whether the model knows it or not.
+
+        It moves towards its nearest neighbour that is no copy of it, nor hidden. With an article and its
+        copies hidden, the text of the article is the query that the article is.
+        """
+        own = self.embed(article)
+        likeness = self.vectors.scores(own, self.latent_weight)
+        scores = (likeness - self.corrections.hubs).astype(np.float32)
+        scores[list(hidden)] = -np.inf
+        for row in top_k(scores, _COPIES_LOOKED_AT).tolist():
+            other = self.vectors.of(row)
+            if (
+                np.isfinite(scores[row])
+                and own.cosine(other) < self.manifest.recipe.neighbors.copy_similarity
+            ):
+                share = self.manifest.recipe.neighbors.feedback * max(likeness[row], 0)
+                return Query(own, own.moved(other, float(np.float32(share))))
+        return Query(own, own)
+
+    def scores(self, query: Query) -> np.ndarray:
+        """Return the score of every article against the query, (n,) float32.
+
+        The likeness to the moved query, less the hub of the article.
+        """
+        likeness = self.vectors.scores(query.moved, self.latent_weight)
+        return np.asarray(likeness - self.corrections.hubs, dtype=np.float32)
 
     def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.
@@ -263,9 +304,10 @@ class Model:
             own = self.articles.ids.find(article)
             if own is None:
                 raise KeyError(article)
-            query = self.vectors.of(own)
+            query = self.query_of(own)
         else:
-            own, query = self.articles.ids.find(article.id), self.embed(article)
+            own = self.articles.ids.find(article.id)
+            query = self.query(article, [] if own is None else [own, *self.copies.of(own)])
         scores = self.scores(query)
         others = np.delete(np.arange(len(self.articles)), [] if own is None else own)
         return [(self.articles.ids[row], float(scores[row])) for row in top_k(scores, k, others)]

@@ -25,6 +25,25 @@ class Neighbors:
 
 
 @dataclass(frozen=True)
+class Corrections:
+    """What a score is besides likeness: neighbour feedback, and what keeps a few from standing in all lists.
+
+    The vector of an article, as a query, is moved towards its nearest neighbour's; from every score the hub
+    of the article that is scored is taken off.
+    """
+
+    nearest: np.ndarray  # (n,) int32, the nearest article that is no copy, NO_ROW for none
+    feedback: np.ndarray  # (n,) float32, how much its vector weighs beside the own, which weighs 1
+    hubs: np.ndarray  # (n,) float32, by how much an article is set back that is near to many, at least 0
+
+    @classmethod
+    def none(cls, n: int) -> "Corrections":
+        """Return what leaves the scores of n articles as they are."""
+        none = np.zeros(n, dtype=np.float32)
+        return cls(np.full(n, NO_ROW, dtype=np.int32), none, none)
+
+
+@dataclass(frozen=True)
 class Copies:
     """Which articles are near-duplicates of each other: wire copies, republished and corrected bodies."""
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from recommender.article import Article
 from recommender.embedding import Embedding
 from recommender.model import NO_MOMENT, Articles, Model, TopicSpace, from_microseconds, microseconds
+from recommender.neighbors import Corrections
 from recommender.training.train import Trained
 
 MAY = datetime(2026, 5, 1, 9, 30, 0, 125, tzinfo=UTC)
@@ -82,23 +83,47 @@ def test_a_missing_date_sorts_before_every_other() -> None:
     assert microseconds(datetime.min.replace(tzinfo=UTC)) > NO_MOMENT
 
 
-def test_scores_are_the_weighted_mean_of_both_cosines(model: Model) -> None:
+def test_likeness_is_the_weighted_mean_of_both_cosines(model: Model) -> None:
     query, weight = model.vectors.of(7), model.latent_weight
     latent = model.vectors.latent.astype(np.float64)
     by_terms = [dense(model, row) @ dense(model, 7) for row in range(len(model.articles))]
 
-    scores = model.scores(query)
+    scores = model.vectors.scores(query, weight)
 
     slow = (1 - weight) * np.array(by_terms) + weight * (latent @ latent[7])
     np.testing.assert_allclose(scores, slow, atol=1e-6)
-    assert scores.dtype == np.float32
+    assert scores.dtype == np.float64
 
 
-def test_a_query_without_known_terms_scores_nothing(model: Model) -> None:
+def test_a_query_without_known_terms_is_like_nothing(model: Model) -> None:
     query = model.embed(Article(id="new", title="xyzzy qwertz"))
 
     assert not len(query.columns)
-    assert not model.scores(query).any()
+    assert not model.vectors.scores(query, model.latent_weight).any()
+
+
+def test_a_query_is_moved_towards_its_nearest_neighbour_and_hubs_are_set_back(model: Model) -> None:
+    row, weight = 7, model.latent_weight
+    nearest, share = int(model.corrections.nearest[row]), float(model.corrections.feedback[row])
+    likeness = [model.vectors.scores(model.vectors.of(each), weight) for each in (row, nearest)]
+
+    scores = model.scores(model.query_of(row))
+
+    slow = (likeness[0] + share * likeness[1]) / (1 + share) - model.corrections.hubs
+    np.testing.assert_allclose(scores, slow, atol=1e-6)
+    assert share == pytest.approx(likeness[0][nearest], abs=1e-6)
+    assert model.corrections.hubs.any()
+
+
+def test_the_text_of_an_article_is_the_query_that_the_article_is(model: Model) -> None:
+    for row in range(0, len(model.articles), 9):
+        hidden = [row, *model.copies.of(row)]
+
+        asked, known = model.query(model.articles.article(row), hidden), model.query_of(row)
+
+        assert asked.moved.columns.tolist() == known.moved.columns.tolist()
+        np.testing.assert_allclose(asked.moved.values, known.moved.values, atol=1e-6)
+        np.testing.assert_allclose(asked.moved.latent, known.moved.latent, atol=1e-6)
 
 
 def test_vectors_by_article_and_by_term_hold_the_same_entries(model: Model) -> None:
@@ -143,7 +168,9 @@ def test_similar_takes_an_article_and_leaves_out_its_own_id(
 def test_equally_similar_articles_come_in_id_order(model: Model) -> None:
     nothing = Article(id="new", title="xyzzy")
 
-    assert [article_id for article_id, _ in model.similar(nothing, k=3)] == list(model.articles.ids)[:3]
+    alike = replace(model, corrections=Corrections.none(len(model.articles)))
+
+    assert [article_id for article_id, _ in alike.similar(nothing, k=3)] == list(model.articles.ids)[:3]
 
 
 def test_similar_gives_all_others_when_fewer_than_asked_for(model: Model) -> None:

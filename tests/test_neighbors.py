@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from recommender.article import Article
 from recommender.neighbors import NO_ROW, Neighbors, top_k
-from recommender.training.allpairs import pair_scores
+from recommender.training.exact import pair_scores
 from recommender.training.train import Trained
 
 # Few values, so that ties are many; negative zero equals zero.
@@ -71,7 +71,7 @@ def test_scores_equal_the_weighted_cosines(
 
     scores = np.array([vectors.scores(vectors.of(row), weight) for row in range(len(by_terms))])
 
-    assert scores.dtype == np.float32
+    assert scores.dtype == np.float64
     np.testing.assert_allclose(scores, (1 - weight) * by_terms + weight * latent, atol=1e-6)
 
 
@@ -86,15 +86,18 @@ def test_pair_scores_equal_the_scores_of_a_row(trained: Trained, weight: float) 
         np.testing.assert_allclose(pairs, vectors.scores(vectors.of(row), weight), atol=1e-6)
 
 
-def test_a_query_without_terms_scores_zero_everywhere(trained: Trained) -> None:
-    query = trained.model.embed(Article(id="1", title="Zzyzx"))
+def test_a_query_without_terms_is_like_nothing(trained: Trained) -> None:
+    query = trained.model.query(Article(id="1", title="Zzyzx"))
 
-    assert not trained.model.scores(query).any()
+    assert not trained.model.vectors.scores(query.moved, 0.2).any()
+    assert trained.model.scores(query).tolist() == (-trained.model.corrections.hubs).tolist()
 
 
 def test_an_article_is_nearest_to_itself(trained: Trained) -> None:
     model = trained.model
 
-    best = [int(np.argmax(model.scores(model.vectors.of(row)))) for row in range(len(model.articles))]
+    best = [
+        int(np.argmax(model.vectors.scores(model.vectors.of(row), 0.2))) for row in range(len(model.articles))
+    ]
 
     assert best == list(range(len(best)))

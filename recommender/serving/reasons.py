@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.embedding import Embedding
-from recommender.model import Model, Topic
+from recommender.model import Model, Query, Topic
 
 MAX_TERMS = 8
 MAX_TOPICS = 3
@@ -26,26 +26,35 @@ class Why:
     boost: float
 
 
-def why(model: Model, query: Embedding, row: int, blind: float, score: float) -> Why:
+def why(model: Model, query: Query, row: int, blind: float, score: float) -> Why:
     """Return why the article of a row has this score beside the query; `blind` is the model's, without age.
 
     A shared term counts (1 - w) x its weight in one text x its weight in the other. Of what the latent space
     counts, w x the cosine, each topic is allotted the share of itself that both texts have at least.
     """
-    weight, other = model.latent_weight, model.vectors.of(row)
-    terms, other_terms = _terms(model, query, other, 1 - weight)
-    near = weight * float(query.latent.astype(np.float64) @ other.latent.astype(np.float64))
-    topics = _topics(model, query, other, near)
+    weight, own, other = model.latent_weight, query.own, model.vectors.of(row)
+    terms, other_terms = _terms(model, own, other, 1 - weight)
+    near = weight * _inner(own.latent, other.latent)
+    topics = _topics(model, own, other, near)
+    likeness = sum(part for _, part in terms) + other_terms + near
     return Why(
         terms=terms,
         other_terms=other_terms,
         topics=topics,
         other_topics=near - sum(part for _, part in topics),
-        feedback=0.0,
-        hub=0.0,
+        feedback=_likeness(query.moved, other, weight) - likeness,
+        hub=-float(model.corrections.hubs[row]),
         freshness=score - blind,
         boost=0.0,
     )
+
+
+def _likeness(point: Embedding, other: Embedding, weight: float) -> float:
+    return (1 - weight) * point.cosine(other) + weight * _inner(point.latent, other.latent)
+
+
+def _inner(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a.astype(np.float64) @ b.astype(np.float64))
 
 
 def _terms(

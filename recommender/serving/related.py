@@ -6,8 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from recommender.article import Article
-from recommender.embedding import Embedding
-from recommender.model import Model, microseconds
+from recommender.model import Model, Query, microseconds
 from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
 from recommender.serving.eligible import Eligible
@@ -73,17 +72,17 @@ class Related:
         date = int(articles.published[row])
         mask = self._eligible.passing(query, now, own=row, own_lang=articles.langs[row], own_date=date)
         order = Order(self.model, self.timeline, query, date, now)
-        embedding = self.model.vectors.of(row)
+        asked = self.model.query_of(row)
         ranked = self._precomputed(row, query, mask, order)
         if ranked is None:
             near, known = self.model.neighbors.of(row)
             # The same score whichever way it was found: nothing else is as near as the neighbours.
-            scores = np.minimum(self.model.scores(embedding), known[-1])
+            scores = np.minimum(self.model.scores(asked), known[-1])
             scores[near] = known
             ranked = self._scored(scores, near, query, mask, order)
         own_id, category = articles.ids[row], articles.category[row]
         found = self._fill(mask, ranked, query, now, article_id=own_id, category=category)
-        return self._explained(found, ranked.chosen, embedding) if query.explain else found
+        return self._explained(found, ranked.chosen, asked) if query.explain else found
 
     def like(self, article: Article, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of a text that need not be in the model; its id excludes nothing.
@@ -93,16 +92,18 @@ class Related:
         """
         date = microseconds(article.published_at or now)
         mask = self._eligible.passing(query, now, own_lang=article.lang, own_date=date)
-        embedding = self.model.embed(article)
-        scores = self.model.scores(embedding)
+        excluded = self._eligible.rows(query.exclude)
+        hidden = [each for row in excluded for each in (row, *self.model.copies.of(row))]
+        asked = self.model.query(article, hidden)
+        scores = self.model.scores(asked)
         others = np.ones(len(mask), dtype=bool)
-        others[self._eligible.rows(query.exclude)] = False
+        others[excluded] = False
         near = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
         category = article.category or self._category_of_nearest(scores)
         order = Order(self.model, self.timeline, query, date, now)
         ranked = self._scored(scores, near, query, mask, order)
         found = self._fill(mask, ranked, query, now, category=category)
-        return self._explained(found, ranked.chosen, embedding) if query.explain else found
+        return self._explained(found, ranked.chosen, asked) if query.explain else found
 
     def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
         """Return the public articles that share a term with the words, the highest cosine of terms first."""
@@ -168,8 +169,8 @@ class Related:
         The others are none of its neighbours, so they score no more than the last of these.
         """
         last = self.model.neighbors.of(row)[1][-1]
-        found = Nearness(self.model).of(self.model.vectors.of(row), others)
-        scores = np.minimum(found.astype(np.float32), last)
+        found = Nearness(self.model).of(self.model.query_of(row).moved, others)
+        scores = np.minimum((found - self.model.corrections.hubs[others]).astype(np.float32), last)
         similar = self._is_similar(scores, query)
         return others[similar], scores[similar]
 
@@ -228,10 +229,10 @@ class Related:
         rest = self.timeline.page(mask, limit - len(same), now)
         return [Item(row, "same_category") for row in same] + [Item(row, "recent") for row in rest]
 
-    def _explained(self, found: RelatedList, chosen: Chosen, embedding: Embedding) -> RelatedList:
+    def _explained(self, found: RelatedList, chosen: Chosen, asked: Query) -> RelatedList:
         """Return the list with the reasons of its `similar` items, which are those chosen."""
         scored = zip(chosen.rows.tolist(), chosen.blind.tolist(), chosen.scores.tolist(), strict=True)
-        reasons = [why(self.model, embedding, *each) for each in scored]
+        reasons = [why(self.model, asked, *each) for each in scored]
         count = len(reasons)
         told = [replace(item, why=each) for item, each in zip(found.items[:count], reasons, strict=True)]
         return replace(found, items=(*told, *found.items[count:]), explained=True)

@@ -9,8 +9,8 @@ from scipy.stats import skew
 
 from recommender.model import NO_MOMENT, Articles, Model, Vectors
 from recommender.neighbors import NO_ROW
-from recommender.training.allpairs import pair_scores
 from recommender.training.compiled import spread
+from recommender.training.exact import pair_scores
 from recommender.training.measures import LIST_LENGTH
 
 NEAR_DUPLICATE = 0.9  # cosine of TF-IDF from which two texts are one, as the literature on wire copies has it

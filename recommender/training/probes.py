@@ -70,7 +70,7 @@ def _telling(model: Model, title: str) -> bool:
 
 
 def _finds(model: Model, row: int) -> bool:
-    scores = model.scores(model.embed(replace(model.articles.article(row), body="")))
+    scores = model.scores(model.query(replace(model.articles.article(row), body="")))
     best = top_k(scores, LIST_LENGTH)
     first = model.copies.first
     return bool((first[best[scores[best] > 0]] == first[row]).any())

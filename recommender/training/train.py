@@ -26,9 +26,8 @@ from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, T
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
 from recommender.training.adapt import adapt
-from recommender.training.allpairs import all_neighbors, pair_scores
 from recommender.training.compiled import cores
-from recommender.training.copies import find_copies
+from recommender.training.lists import find_lists
 from recommender.training.naming import NamingTerms
 from recommender.training.slugs import keep_slugs, members_of
 from recommender.training.terms import TermCounts, count_terms
@@ -36,8 +35,6 @@ from recommender.training.topics import LatentSpace, TopicsFound, find_topics, f
 from recommender.training.vectorizer import fitted_vectorizer, term_weights, tfidf
 
 ESTIMATORS = "estimators.joblib"
-_RANDOM_PAIRS = 200_000
-_SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -118,19 +115,16 @@ def train(
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
         weight = adapted.latent_weight
-        neighbors = all_neighbors(
-            vectors, weight, recipe.neighbors.k, threads, progress=lambda share: advance(share * n)
-        )
-        copies = find_copies(vectors, neighbors, weight, recipe.neighbors.copy_similarity)
-        similar_above = _similar_above(vectors, weight, recipe)
+        lists = find_lists(vectors, weight, recipe, threads, progress=lambda share: advance(share * n))
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, recipe, counts, refused)
         advance(n)
 
     moment = now or datetime.now(UTC)
-    manifest = _manifest(recipe, adapted, moment, facts, similar_above, topics, stop_words)
-    model = Model(manifest, columns, vocabulary, vectors, neighbors, copies, found.space)
+    manifest = _manifest(recipe, adapted, moment, facts, lists.similar_above, topics, stop_words)
+    found_lists = (lists.neighbors, lists.copies, lists.corrections)
+    model = Model(manifest, columns, vocabulary, vectors, *found_lists, found.space)
     return Trained(model, space, found.estimator, steps.seconds)
 
 
@@ -215,23 +209,6 @@ def _vectors(rows: csr_array, latent: np.ndarray) -> Vectors:
         term_rows=by_term.indices.astype(np.int32, copy=False),
         term_values=by_term.data,
     )
-
-
-def _similar_above(vectors: Vectors, weight: float, recipe: Recipe) -> float:
-    """Return the score that random pairs of different articles exceed as seldom as the recipe says.
-
-    In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
-    with nine others: there, related pairs are a larger share of all.
-    """
-    n = len(vectors.offsets) - 1
-    if n == 1:
-        return 0.0
-    percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
-    draw = np.random.default_rng(recipe.seed)
-    left = draw.integers(0, n, _RANDOM_PAIRS)
-    right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
-    scores = pair_scores(vectors, weight, left, right)
-    return float(np.float32(max(np.percentile(scores, percentile), 0.0)))
 
 
 def _manifest(

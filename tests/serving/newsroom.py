@@ -20,7 +20,7 @@ from recommender.model import (
     Vectors,
     term_rules,
 )
-from recommender.neighbors import NO_ROW, Copies, Neighbors
+from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
 from recommender.recipe import Recipe
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -33,8 +33,9 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     """Return a model of unit TF-IDF vectors and a small latent space, by loops and full sorts."""
     articles = sorted(articles, key=lambda article: article.id.encode())
     terms_recipe = {"lead_weight": 1, "ngrams": 1, "min_df": 1, "idf_power": 1.0, "stop_words": False}
+    plain_lists = {"feedback": 0.0, "hub_correction": 0.0}
     terms_recipe |= {"stems": False}
-    recipe = Recipe.model_validate({"terms": terms_recipe})
+    recipe = Recipe.model_validate({"terms": terms_recipe, "neighbors": plain_lists})
     adapted = Adapted(
         main_lang="",
         min_df=1,
@@ -59,7 +60,8 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     columns = Articles.of(articles)
     neighbors = _neighbors(vectors, recipe.topics.weight, min(k, len(articles) - 1))
     space = TopicSpace(centroid, np.zeros(len(articles), dtype=np.int32))
-    return Model(manifest, columns, vocabulary, vectors, neighbors, _copies(rows), space)
+    corrections = Corrections.none(len(articles))
+    return Model(manifest, columns, vocabulary, vectors, neighbors, _copies(rows), corrections, space)
 
 
 def _copies(rows: Entries) -> Copies:

@@ -11,7 +11,7 @@ def test_a_few_scores_equal_those_of_the_whole_corpus(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 7)
     nearness = Nearness(model)
     for row in rows.tolist():
-        whole = model.scores(model.vectors.of(row))
+        whole = model.vectors.scores(model.vectors.of(row), model.latent_weight)
 
         assert nearness.of(model.vectors.of(row), rows) == pytest.approx(whole[rows], abs=1e-6)
 

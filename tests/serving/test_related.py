@@ -94,7 +94,7 @@ def _one_of_each_category() -> list[Article]:
 def _slow(
     model: Model, articles: Sequence[Article], source: Article, query: ListQuery
 ) -> tuple[Expected, int]:
-    scores = model.scores(model.vectors.of(model.articles.ids.index(source.id)))
+    scores = model.scores(model.query_of(model.articles.ids.index(source.id)))
     score_of = {each.id: scores[row] for row, each in enumerate(articles)}
     copies = {each.id: int(model.copies.first[row]) for row, each in enumerate(articles)}
     gone = {copies[each] for each in (source.id, *query.exclude) if each in copies}

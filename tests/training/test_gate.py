@@ -137,6 +137,12 @@ def test_each_floor_refuses_and_says_so(
             update={"drawn": report.drawn.model_copy(update={"headlines_found": [False] * 259})}
         )
 
+    if floor == "min_coverage":
+        ours = report.systems[0]
+        assert ours.health
+        poor = ours.model_copy(update={"health": ours.health.model_copy(update={"coverage": 0.5})})
+        report = report.model_copy(update={"systems": [poor, *report.systems[1:]]})
+
     verdict = judge(asking(trained.model, **{floor: bound}), report)
 
     assert failed(verdict) == {name}
@@ -195,7 +201,7 @@ def test_a_shuffled_latent_space_is_refused(
 ) -> None:
     verdict = judged(shuffled, previous, labels if labelled else None)
 
-    assert failed(verdict) >= {"in_place", *(["ndcg"] if labelled else [])}
+    assert "in_place" in failed(verdict)
 
 
 def test_a_shuffled_latent_space_is_refused_without_a_previous_model(shuffled: Model) -> None:

@@ -1,0 +1,159 @@
+"""The lists of all articles: hubs set back, copies found, queries moved to their nearest neighbours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recommender.model import Vectors
+from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
+from recommender.recipe import Recipe
+from recommender.training.allpairs import candidates, exact_neighbors
+from recommender.training.compiled import spread
+from recommender.training.copies import find_copies
+from recommender.training.exact import list_scores, pair_scores
+from recommender.training.tiles import TILE, Best, Plan
+
+_SAMPLE = 4096  # articles that tell a hub, or
+_SAMPLE_SHARE = 8  # the n-th part of all, if that is more
+_HUB_NEIGHBORS = 50  # nearest of all articles, whose mean likeness is how near an article is to others
+_LEAST_HUB_NEIGHBORS = 10  # of them, found in the sample
+_LONELY = 1  # percentile of nearness up to which an article is not set back
+_SPARE = 4  # candidates kept beyond these
+_RANDOM_PAIRS = 200_000
+_SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
+_NEAR_TIE = 2e-5  # more than single precision can err in a score
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The neighbours of all articles, and how their scores came about."""
+
+    neighbors: Neighbors
+    copies: Copies
+    corrections: Corrections
+    similar_above: float  # the score that random pairs of articles hardly ever reach
+
+
+def find_lists(
+    vectors: Vectors,
+    weight: float,
+    recipe: Recipe,
+    threads: int,
+    tile: int = TILE,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Lists:
+    """Return the lists of all articles.
+
+    A score is the likeness to the query, moved towards its nearest neighbour, less the hub of the article
+    that is scored. `progress` is told the share of all pairs that has just been scored.
+    """
+    plan = Plan.of(vectors, weight)
+    hubs = find_hubs(plan, vectors, weight, recipe, threads, tile)
+    lists = recipe.neighbors
+    best = candidates(plan, hubs, 2 * lists.k, threads, tile, progress)
+    copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
+    corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
+    return Lists(
+        exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
+        copies,
+        corrections,
+        find_similar_above(vectors, weight, corrections, recipe),
+    )
+
+
+def find_hubs(
+    plan: Plan,
+    vectors: Vectors,
+    weight: float,
+    recipe: Recipe,
+    threads: int,
+    tile: int = TILE,
+) -> np.ndarray:
+    """Return by how much each article is set back for being near to many others, (n,) float32, at least 0.
+
+    How near an article is to others is its mean likeness to the 50 nearest, copies aside. Of over 4,096
+    articles a sample is looked at, of 4,096 or an eighth, and in it as many fewer, but ten. As in
+    cross-domain similarity local scaling (Conneau et al. 2018), times the recipe's `hub_correction`; what the
+    loneliest hundredth has is taken off, so that a score is never more than the likeness.
+    """
+    n = len(plan)
+    correction = recipe.neighbors.hub_correction
+    if not correction or n < 2:  # noqa: PLR2004 one article is near to none
+        return np.zeros(n, dtype=np.float32)
+    size = min(n, max(_SAMPLE, n // _SAMPLE_SHARE))
+    sample = np.sort(np.random.default_rng(recipe.seed).choice(n, size, replace=False))
+    count = max(round(_HUB_NEIGHBORS * size / n), _LEAST_HUB_NEIGHBORS)
+    best = Best.empty(n, min(count + _SPARE, size))
+    nothing = np.zeros(n, dtype=np.float32)
+    with threadpool_limits(1, user_api="blas"):
+        for columns in plan.tiles(tile):
+            inside = np.arange(columns.start, columns.end)
+            for start in range(0, size, tile):
+                rows = sample[start : start + tile]
+                scores = plan.scores(rows, columns, threads)
+                best.offer(scores.T, inside, rows, nothing, threads, below=recipe.neighbors.copy_similarity)
+    likeness = _exact(vectors, weight, best, threads)[:, :count]
+    there = np.isfinite(likeness)
+    nearness = np.where(there, likeness, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    beyond = nearness - np.percentile(nearness, _LONELY)
+    return np.asarray(correction * np.maximum(beyond, 0), dtype=np.float32)
+
+
+def find_feedback(
+    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: Copies, feedback: float
+) -> Corrections:
+    """Return towards which neighbour each article is moved as a query, and how far.
+
+    It is the candidate of the highest likeness less its hub that is no copy of the article; it weighs
+    `feedback` times its likeness.
+    """
+    n = len(hubs)
+    first = np.asarray(copies.first)
+    usable = (best.rows != NO_ROW) & (first[best.rows] != first[:, None])
+    approximate = np.where(usable, best.scores, -np.inf)
+    highest = approximate.max(axis=1, initial=-np.inf)
+    close = usable & (approximate >= highest[:, None] - _NEAR_TIE)
+    rows, found = np.nonzero(close)[0], best.rows[close]
+    likeness = pair_scores(vectors, weight, rows, found)
+    scores = (likeness - hubs[found]).astype(np.float32)
+    order = np.lexsort((found, -scores, rows))
+    nearest = np.full(n, NO_ROW, dtype=np.int32)
+    share = np.zeros(n, dtype=np.float32)
+    queries, firsts = np.unique(rows[order], return_index=True)
+    nearest[queries] = found[order][firsts]
+    share[queries] = feedback * np.maximum(likeness[order][firsts], 0)
+    return Corrections(np.where(share > 0, nearest, NO_ROW).astype(np.int32), share, hubs)
+
+
+def find_similar_above(vectors: Vectors, weight: float, corrections: Corrections, recipe: Recipe) -> float:
+    """Return the score that random pairs of different articles exceed as seldom as the recipe says.
+
+    In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
+    with nine others: there, related pairs are a larger share of all.
+    """
+    n = len(vectors.offsets) - 1
+    if n == 1:
+        return 0.0
+    percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
+    draw = np.random.default_rng(recipe.seed)
+    left = draw.integers(0, n, _RANDOM_PAIRS)
+    right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
+    share, nearest = corrections.feedback[left], corrections.nearest[left]
+    scores = pair_scores(vectors, weight, left, right)
+    scores = (scores + share * pair_scores(vectors, weight, nearest, right)) / (1 + share)
+    scores -= corrections.hubs[right]
+    return float(np.float32(max(np.percentile(scores, percentile), 0.0)))
+
+
+def _exact(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
+    """Return the likeness of each candidate, best first, (n, keep) float32; minus infinity where none is."""
+    plain = Corrections.none(len(best.rows))
+
+    def stripe(start: int, end: int) -> np.ndarray:
+        rows = np.arange(start, end)
+        return list_scores(vectors, weight, plain, rows, best.rows[start:end])
+
+    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, pieces_each=8)))
+    return -np.sort(-scores, axis=1)
