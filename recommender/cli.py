@@ -163,7 +163,7 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
         model = open_current(given["models_dir"])
     others = [
         *(baselines() if given["baselines"] else ()),
-        *(ablations(model.manifest.recipe) if given["ablations"] else ()),
+        *(ablations(model.manifest) if given["ablations"] else ()),
     ]
     report = measure(model, labels, systems=others, threads=given["threads"], progress=bars)
     text = report.model_dump_json(indent=2)

@@ -1,6 +1,6 @@
 """What one would show instead: by section, taxonomy, plain TF-IDF or BM25; and ours less an ingredient."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,11 +10,12 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.columns import Labels
-from recommender.model import Articles, Model, Vectors
+from recommender.model import Articles, Manifest, Model, Vectors
 from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
 from recommender.training.allpairs import all_neighbors
 from recommender.training.evaluation import System
+from recommender.training.lists import find_lists
 from recommender.training.train import train
 
 _ANY = 2**31  # articles: quick enough for every corpus
@@ -34,19 +35,12 @@ def baselines() -> list[System]:
     ]
 
 
-def ablations(recipe: Recipe) -> list[System]:
-    """Return ours trained again without one ingredient each, those that the recipe has."""
-    without: dict[str, tuple[str, Mapping[str, Any]]] = {
-        "without_bigrams": ("ours without bigrams", {"ngrams": 1}),
-        "without_title_weight": ("ours without title weight", {"title_weight": 1}),
-        "without_lead_weight": ("ours without lead weight", {"lead_weight": 1}),
-        "without_term_weights": ("ours with plain idf", {"idf_power": 1.0, "pair_weight": 1.0}),
-        "without_stop_words": ("ours without stop words", {"stop_words": False}),
-    }
+def ablations(manifest: Manifest) -> list[System]:
+    """Return ours less one ingredient each, those that a model has by its recipe and its corpus."""
     return [
-        System(name, label, partial(retrained, terms=terms), _ANY)
-        for name, (label, terms) in without.items()
-        if any(getattr(recipe.terms, key) != value for key, value in terms.items())
+        System(f"without_{name}", f"ours without {label}", partial(rank, recipe=other), _ANY)
+        for name, (label, rank, section, choices) in _WITHOUT.items()
+        if (other := _chosen_otherwise(manifest, section, choices))
     ]
 
 
@@ -122,15 +116,41 @@ def latent_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndar
     return _ranked(vectors, 1.0, rows, k, threads)
 
 
-def retrained(
-    model: Model, rows: np.ndarray, k: int, threads: int, *, terms: Mapping[str, Any]
-) -> np.ndarray:
-    """Rank by a model trained on the same articles with other choices about terms."""
-    recipe = model.manifest.recipe
-    other = recipe.model_copy(update={"terms": recipe.terms.model_copy(update=dict(terms))})
+def retrained(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Recipe) -> np.ndarray:
+    """Rank by a model trained on the same articles with another recipe."""
     articles = (model.articles.article(row) for row in range(len(model.articles)))
-    found = train(articles, other, now=model.manifest.trained_at, threads=threads).model
+    found = train(articles, recipe, now=model.manifest.trained_at, threads=threads).model
     return np.asarray(found.neighbors.rows[rows][:, :k])
+
+
+def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Recipe) -> np.ndarray:
+    """Rank by the lists that another recipe makes of the model's own vectors."""
+    found = find_lists(model.vectors, model.manifest.adapted.latent_weight, recipe, threads)
+    return np.asarray(found.neighbors.rows[rows][:, :k])
+
+
+# By name: what people call an ingredient, how to rank without it, and what to choose for that in the recipe.
+_WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] = {
+    "bigrams": ("bigrams", retrained, "terms", {"ngrams": 1}),
+    "title_weight": ("title weight", retrained, "terms", {"title_weight": 1}),
+    "lead_weight": ("lead weight", retrained, "terms", {"lead_weight": 1}),
+    "term_weights": ("term weights", retrained, "terms", {"idf_power": 1.0, "pair_weight": 1.0}),
+    "stop_words": ("stop words", retrained, "terms", {"stop_words": False}),
+    "stems": ("stems", retrained, "terms", {"stems": False}),
+    "pieces": ("pieces of words", retrained, "terms", {"piece_weight": 0.0}),
+    "latent_space": ("latent space", retrained, "topics", {"components": 0}),
+    "feedback": ("feedback", relisted, "neighbors", {"feedback": 0.0}),
+    "hub_correction": ("hub correction", relisted, "neighbors", {"hub_correction": 0.0}),
+}
+
+
+def _chosen_otherwise(manifest: Manifest, section: str, choices: dict[str, Any]) -> Recipe | None:
+    """Return the recipe with these choices, or None where they are what it came to in the corpus."""
+    before = getattr(manifest.recipe, section)
+    came_to = before.model_dump() | manifest.adapted.model_dump()
+    if all(came_to[key] == value for key, value in choices.items()):
+        return None
+    return manifest.recipe.model_copy(update={section: before.model_copy(update=choices)})
 
 
 def _ranked(vectors: Vectors, weight: float, rows: np.ndarray, k: int, threads: int) -> np.ndarray:

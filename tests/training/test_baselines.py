@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import linear_kernel
 from recommender.article import Article
 from recommender.model import Model
 from recommender.neighbors import NO_ROW
-from recommender.recipe import Recipe, Terms
+from recommender.recipe import NeighborLists, Recipe, Terms, Topics
 from recommender.training.baselines import (
     ablations,
     baselines,
@@ -31,6 +31,7 @@ from tests.conftest import NOW
 
 TAGS = {"a": ("ferry", "storm"), "b": ("ferry",), "c": ("storm", "ferry"), "d": ("theft",), "e": ()}
 SECTIONS = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}
+SOME = 40  # articles
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,12 @@ def small() -> Model:
         for at, one in enumerate("abcde")
     ]
     return train(articles, now=NOW).model
+
+
+@pytest.fixture(scope="module")
+def some_trained(sample_articles: list[Article]) -> Model:
+    """A model of some articles of the sample, few enough to train again."""
+    return train(sample_articles[:SOME], now=NOW).model
 
 
 EVERY = np.arange(5)
@@ -127,19 +134,50 @@ def test_no_baseline_ranks_an_article_for_itself_or_twice(trained: Trained, syst
         assert len(listed) == len(set(listed))
 
 
-def test_an_ablation_is_a_training_without_one_ingredient(sample_articles: list[Article]) -> None:
-    some = sample_articles[:40]
-    without = {system.name: system for system in ablations(Recipe())}["without_bigrams"]
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("without_bigrams", Recipe(terms=Terms(ngrams=1))),
+        ("without_latent_space", Recipe(topics=Topics(components=0))),
+        ("without_feedback", Recipe(neighbors=NeighborLists(feedback=0))),
+        ("without_hub_correction", Recipe(neighbors=NeighborLists(hub_correction=0))),
+    ],
+)
+def test_an_ablation_is_a_training_without_one_ingredient(
+    some_trained: Model, sample_articles: list[Article], name: str, recipe: Recipe
+) -> None:
+    rank = {system.name: system for system in ablations(some_trained.manifest)}[name].rank
 
-    ranked = without.rank(train(some, now=NOW).model, np.arange(20), 9, 2)
+    ranked = rank(some_trained, np.arange(20), 9, 2)
 
-    plain = train(some, Recipe(terms=Terms(ngrams=1)), now=NOW).model
-    assert (ranked == plain.neighbors.rows[:20, :9]).all()
+    without = train(sample_articles[:SOME], recipe, now=NOW).model
+    assert (ranked == without.neighbors.rows[:20, :9]).all()
+    assert (ranked != some_trained.neighbors.rows[:20, :9]).any()
 
 
-def test_an_ingredient_that_the_recipe_lacks_is_not_taken_away() -> None:
-    terms = Terms(ngrams=1, title_weight=1, lead_weight=1, pair_weight=1.0, idf_power=1.0)
+def test_every_ingredient_of_the_default_recipe_is_taken_away(some_trained: Model) -> None:
+    names = [system.name for system in ablations(some_trained.manifest)]
 
-    names = [system.name for system in ablations(Recipe(terms=terms))]
+    assert names == [
+        *("without_bigrams", "without_title_weight", "without_lead_weight", "without_term_weights"),
+        *("without_stop_words", "without_stems", "without_pieces", "without_latent_space"),
+        *("without_feedback", "without_hub_correction"),
+    ]
 
-    assert names == ["without_stop_words"]
+
+def test_an_ingredient_that_the_recipe_lacks_is_not_taken_away(some_trained: Model) -> None:
+    recipe = Recipe(
+        terms=Terms(ngrams=1, title_weight=1, lead_weight=1, pair_weight=1.0, idf_power=1.0, stems=False),
+        topics=Topics(components=0),
+        neighbors=NeighborLists(feedback=0, hub_correction=0),
+    )
+    manifest = some_trained.manifest.model_copy(update={"recipe": recipe})
+
+    assert [system.name for system in ablations(manifest)] == ["without_stop_words", "without_pieces"]
+
+
+def test_pieces_that_a_large_corpus_lacks_are_not_taken_away(some_trained: Model) -> None:
+    manifest = some_trained.manifest
+    large = manifest.model_copy(update={"adapted": manifest.adapted.model_copy(update={"piece_weight": 0.0})})
+
+    assert "without_pieces" not in [system.name for system in ablations(large)]
