@@ -81,7 +81,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
         read = read_articles(*corpus, progress=advance, **reading(given))
     seconds = {"reading": time.perf_counter() - began}
     if baseline:
-        check_common(baseline, {article.id for article in read.articles})
+        check_common(baseline, read.articles)
     previous = _previous_model(models_dir)
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)

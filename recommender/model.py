@@ -65,6 +65,7 @@ class GatePassage(_Record):
     outcome: Literal["passed", "overridden"]
     reasons: list[str]  # for which it would have been refused
     compared_with: str | None  # a version or a report; None where there was none
+    not_compared: str | None  # why not, where there was one
     list_overlap: float | None  # mean share of a list of nine that stayed
 
 

@@ -125,6 +125,8 @@ def gate_table(verdict: Any) -> RenderableType:
         for guard in verdict.guards
     ]
     told: list[RenderableType] = [table, *guards]
+    if verdict.not_compared:
+        told.append(Text(verdict.not_compared, style="bold"))
     if verdict.list_overlap is not None:
         stayed = f"{verdict.list_overlap:.0%} of a list stayed, compared with {verdict.compared_with}"
         told.append(Text(stayed, style="dim"))

@@ -783,6 +783,30 @@ def test_a_wrong_baseline_is_wrong_use(
     assert not Path("models").exists()
 
 
+def test_another_sites_articles_are_published_after_the_demo(
+    run: Run, corpus: Path, published_copy: Path
+) -> None:
+    before = current_version(published_copy)
+
+    done = run("train", corpus, "--models-dir", published_copy)
+
+    gate = open_current(published_copy).manifest.gate
+    assert done.status == 0
+    assert gate is not None
+    assert (gate.outcome, gate.compared_with) == ("passed", None)
+    assert gate.not_compared == f"nothing in common with {before}: not compared"
+    assert gate.not_compared in " ".join(done.out.split())
+
+
+def test_a_version_of_another_site_is_a_wrong_baseline(run: Run, corpus: Path, published: Path) -> None:
+    version = current_version(published)
+
+    done = run("train", corpus, "--baseline", version, "--models-dir", published)
+
+    told = f"error: --baseline {version} knows none of the 3 articles of the corpus"
+    assert (done.status, done.err.splitlines()[-1]) == (2, told)
+
+
 def test_an_evaluation_of_an_older_program_is_no_baseline(run: Run, corpus: Path, published: Path) -> None:
     run("evaluate", "--models-dir", published, "--json", "report.json")
     report = json.loads(Path("report.json").read_text(encoding="utf-8")) | {"drawn": None}

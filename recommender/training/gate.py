@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from recommender.article import Article
 from recommender.model import GatePassage, Model
 from recommender.neighbors import NO_ROW
 from recommender.recipe import Gate
@@ -116,6 +117,7 @@ class Verdict(_Record):
     guards: list[Guard]
     comparisons: list[Comparison]
     compared_with: str | None
+    not_compared: str | None  # why not, where there is something to compare with
     articles_in_common: int | None
     list_overlap: float | None  # mean share of a list of nine that stayed; never refuses
     most_changed: list[Changed]
@@ -134,6 +136,7 @@ class Verdict(_Record):
             outcome="overridden" if self.reasons else "passed",
             reasons=self.reasons,
             compared_with=self.compared_with,
+            not_compared=self.not_compared,
             list_overlap=self.list_overlap,
         )
 
@@ -148,15 +151,18 @@ def judge(
 ) -> Verdict:
     """Judge a model by its recipe's `gate`, and beside a baseline where there is one.
 
-    `report` is the model's own evaluation, by `labels` where they are given.
+    `report` is the model's own evaluation, by `labels` where they are given. Beside a baseline that has no
+    article in common with the model nothing is compared, nor guarded: it is another site's.
     """
     gate = model.manifest.recipe.gate
     checks, guards = list(_checks(model, report, gate, reading)), [_in_place(model, report)]
-    shared, in_common, comparisons = None, None, []
+    shared, in_common, not_compared, comparisons = None, None, None, []
+    if baseline is not None and not any(map(baseline.knows, _articles(model, baseline))):
+        not_compared = f"nothing in common with {baseline.name}: not compared"
+        baseline = None
     if baseline is not None:
         in_common = int((baseline.known(model) >= 0).sum())
-        guards += _guards(model, baseline, in_common)
-    if baseline is not None and in_common:
+        guards += _guards(model, baseline)
         shared = baseline.lists(model)
         comparisons = list(_comparisons(model, report, baseline, shared, labels, gate.margin))
     overlap = None if shared is None else overlaps(shared)
@@ -165,6 +171,7 @@ def judge(
         guards=guards,
         comparisons=comparisons,
         compared_with=baseline.name if baseline else None,
+        not_compared=not_compared,
         articles_in_common=in_common,
         list_overlap=float(overlap.mean()) if overlap is not None and len(overlap) else None,
         most_changed=[] if shared is None or overlap is None else _most_changed(model, shared, overlap),
@@ -176,6 +183,11 @@ def overlaps(shared: SharedLists) -> np.ndarray:
     same = (shared.new[:, :, None] == shared.old[:, None, :]) & (shared.new != NO_ROW)[:, :, None]
     longer = np.maximum((shared.new != NO_ROW).sum(axis=1), (shared.old != NO_ROW).sum(axis=1))
     return np.where(longer > 0, same.any(axis=2).sum(axis=1) / np.maximum(longer, 1), 1.0)
+
+
+def _articles(model: Model, baseline: Baseline) -> Iterator[Article]:
+    """Yield those of the model's articles whose ids the baseline has, too."""
+    return (model.articles.article(int(row)) for row in baseline.known(model) if row >= 0)
 
 
 def _checks(
@@ -242,14 +254,9 @@ def _in_place(model: Model, report: EvaluationReport) -> Guard:
     return Guard(name="in_place", detail=detail, passed=not astray)
 
 
-def _guards(model: Model, baseline: Baseline, in_common: int) -> Iterator[Guard]:
+def _guards(model: Model, baseline: Baseline) -> Iterator[Guard]:
     corpus, before = model.manifest.corpus, baseline.facts
     now = Facts(corpus.articles, newest_published_at(model), corpus.terms_kept)
-    detail = f"{in_common:,} articles are known to both"
-    if not in_common:
-        cure = "another site needs a --models-dir of its own"
-        detail = f"no article of {baseline.name} is in the corpus; {cure}"
-    yield Guard(name="in_common", detail=detail, passed=in_common > 0)
     detail = f"{before.articles:,} articles before, {now.articles:,} now"
     if shrunk := now.articles < (1 - _SHRUNK) * before.articles:
         detail = f"the corpus shrank by over {_SHRUNK:.0%}: {detail}"

@@ -1,5 +1,6 @@
 """What a new model is compared with: a published version, or the report of an earlier evaluation."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from recommender.article import Article
 from recommender.artifact import open_version, versions
 from recommender.model import Model
 from recommender.neighbors import NO_ROW
@@ -73,6 +75,24 @@ class Baseline:
             return self.source.drawn.ids if self.source.drawn else []
         return list(self.source.articles.ids)
 
+    def knows(self, article: Article) -> bool:
+        """Tell whether the article is among those that can be compared.
+
+        A model has it under its id with the same title, URL or body, for other sites count their posts, too.
+        """
+        if isinstance(self.source, EvaluationReport):
+            return article.id in self._reported
+        row = self.source.articles.ids.find(article.id)
+        if row is None:
+            return False
+        own = self.source.articles.article(row)
+        pairs = (own.title, article.title), (own.url, article.url), (own.body, article.body)
+        return any(ours and ours == theirs for ours, theirs in pairs)
+
+    @cached_property
+    def _reported(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
     def known(self, model: Model) -> np.ndarray:
         """Return where the articles are among a model's, (n_old,) int64, -1 for those that it lacks."""
         row_of = {one: row for row, one in enumerate(model.articles.ids)}
@@ -134,11 +154,11 @@ def read_baseline(given: str, models_dir: Path) -> Baseline:
     return Baseline(given, report)
 
 
-def check_common(baseline: Baseline, ids: set[str]) -> None:
+def check_common(baseline: Baseline, articles: Collection[Article]) -> None:
     """Raise BaselineError when a baseline knows none of these articles."""
-    if not ids.intersection(baseline.ids):
+    if not any(map(baseline.knows, articles)):
         raise BaselineError(
-            f"--baseline {baseline.name} knows none of the {len(ids):,} articles of the corpus"
+            f"--baseline {baseline.name} knows none of the {len(articles):,} articles of the corpus"
         )
 
 

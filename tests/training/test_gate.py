@@ -359,13 +359,34 @@ def test_terms_that_halved_are_refused(sample_articles: list[Article], previous:
     assert any(reason.startswith("terms halved: ") for reason in verdict.reasons)
 
 
-def test_another_corpus_is_refused(sample_articles: list[Article], previous: Baseline) -> None:
-    others = [replace(article, id=f"x{article.id}") for article in sample_articles]
+@pytest.mark.parametrize("how", ["other ids", "the same ids"])
+def test_with_nothing_in_common_nothing_is_compared_nor_guarded(previous: Baseline, how: str) -> None:
+    first = 1001 if how == "the same ids" else 1
+    others = [Article(id=str(first + at), title=f"Other {at}", body=f"harbour {at % 3}") for at in range(12)]
+    assert (str(first) in previous.ids) == (how == "the same ids")
 
     verdict = judged(train(others, now=NOW).model, previous)
 
-    assert failed(verdict) == {"in_common"}
-    assert "no article of before is in the corpus" in verdict.reasons[0]
+    assert verdict.reasons == []
+    assert ([guard.name for guard in verdict.guards], verdict.comparisons) == (["in_place"], [])
+    assert (verdict.compared_with, verdict.list_overlap, verdict.most_changed) == (None, None, [])
+    assert verdict.not_compared == "nothing in common with before: not compared"
+    assert verdict.passage.not_compared == verdict.not_compared
+
+
+@pytest.mark.parametrize("kept", ["title", "url", "body"])
+def test_articles_are_the_same_by_title_url_or_body(
+    sample_articles: list[Article], previous: Baseline, kept: str
+) -> None:
+    article = sample_articles[0]
+    other = Article(id=article.id, title="Other", body="Another text", url="https://other.example/")
+
+    assert previous.knows(replace(other, **{kept: getattr(article, kept)}))
+    assert not previous.knows(other)
+    assert not previous.knows(replace(article, id="other"))
+    assert not Baseline("x", train([replace(article, url=None)], now=NOW).model).knows(
+        replace(other, url=None)
+    )
 
 
 # Intervals
