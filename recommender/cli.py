@@ -273,15 +273,19 @@ def models() -> None:
 @models_dir_option
 def list_versions(models_dir: Path) -> None:
     """List the versions, the oldest first."""
-    from recommender.artifact import current_version, open_version, versions
+    from recommender.artifact import ArtifactError, current_version, open_version, versions
     from recommender.terminal import versions_table
 
-    current = current_version(models_dir)
-    manifests = [open_version(models_dir, name, verify=False).manifest for name in versions(models_dir)]
-    rows = [
-        (m.version, f"{m.trained_at:%Y-%m-%d %H:%M} UTC", f"{m.corpus.articles:,}", m.version == current)
-        for m in manifests
-    ]
+    current, rows = current_version(models_dir), []
+    for name in versions(models_dir):
+        try:
+            facts = open_version(models_dir, name, verify=False).manifest
+        except ArtifactError as error:  # of an older program, or spoilt: the others are listed all the same
+            click.echo(f"note: {error}", err=True)
+            rows.append((name, "cannot be opened", "", name == current))
+            continue
+        trained_at, articles = f"{facts.trained_at:%Y-%m-%d %H:%M} UTC", f"{facts.corpus.articles:,}"
+        rows.append((name, trained_at, articles, name == current))
     Console().print(versions_table(rows))
 
 

@@ -113,7 +113,7 @@ def test_the_manifest_states_what_was_published(trained: Trained, published: Pat
 
     unpublished = {"format": 0, "version": "", "files": {}}
     assert manifest.model_copy(update=unpublished) == trained.model.manifest
-    assert (manifest.format, manifest.version) == (1, current_version(published))
+    assert (manifest.format, manifest.version) == (2, current_version(published))
     assert sorted(manifest.files) == sorted(FILES)
 
 
@@ -338,15 +338,15 @@ def test_a_version_under_another_name_is_refused(published_copy: Path) -> None:
 
 
 def test_a_manifest_of_another_format_is_refused(published_copy: Path) -> None:
-    sign(published_copy, format=2)
+    sign(published_copy, format=1)
 
-    assert "has format 2, this program reads 1: run `recommender train`" in refusal(published_copy)
+    assert "has format 1, this program reads 2: run `recommender train`" in refusal(published_copy)
 
 
 def test_a_manifest_of_another_format_may_have_other_fields(published_copy: Path) -> None:
-    sign(published_copy, format=2, shards=4)
+    sign(published_copy, format=3, shards=4)
 
-    assert "has format 2, this program reads 1: run `recommender train`" in refusal(published_copy)
+    assert "has format 3, this program reads 2: run `recommender train`" in refusal(published_copy)
 
 
 def test_a_manifest_with_an_unknown_field_is_refused_by_the_fields_name(published_copy: Path) -> None:

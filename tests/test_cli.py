@@ -1,6 +1,7 @@
 """The command line: exit statuses, clean stdout, and messages that name the value and the cure."""
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -648,6 +649,29 @@ def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
     assert "note: nothing is compared with the previous model, and topics keep no slugs of it: " in told
     assert f"{spoilt} was altered" in told
     assert len(open_current(published_copy).articles) == len(ROWS)
+
+
+def test_a_version_of_an_older_program_stops_no_training(
+    run: Run, corpus: Path, published_copy: Path
+) -> None:
+    older = current_version(published_copy)
+    manifest = published_copy / older / "manifest.json"
+    text = manifest.read_text().replace('"format": 2', '"format": 1')
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest.write_text(text)
+    manifest.with_name("manifest.sha256").write_text(f"{digest}\n")
+    (published_copy / "CURRENT").write_text(f"{older} {digest}\n")
+    refused = run("related", "1001", "--models-dir", published_copy)
+
+    done = run("train", corpus, "--models-dir", published_copy)
+
+    listed = run("models", "list", "--models-dir", published_copy)
+    told = "has format 1, this program reads 2: run `recommender train`"
+    assert (refused.status, told in " ".join(refused.err.split())) == (1, True)
+    assert (done.status, told in " ".join(done.err.split())) == (0, True)
+    assert (listed.status, told in " ".join(listed.err.split())) == (0, True)
+    assert re.search(rf"{older} +cannot be opened", listed.out)
+    assert re.search(rf"{current_version(published_copy)} .* current", listed.out)
 
 
 def test_a_port_that_is_taken_is_refused_by_its_number(run: Run, published: Path) -> None:
