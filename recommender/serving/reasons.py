@@ -1,11 +1,13 @@
 """Why an item stands where it does: its score, told in parts that add up to it."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from recommender.embedding import Embedding
 from recommender.model import Model, Query, Topic
+from recommender.stems import ELLIPSIS
 
 MAX_TERMS = 8
 MAX_TOPICS = 3
@@ -60,17 +62,19 @@ def _inner(a: np.ndarray, b: np.ndarray) -> float:
 def _terms(
     model: Model, query: Embedding, other: Embedding, weight: float
 ) -> tuple[tuple[tuple[str, float], ...], float]:
-    """Return the shared terms that count most, ties by their bytes, and the sum of the others."""
+    """Return the shared terms that count most, ties by their bytes, and the sum of the others.
+
+    Pieces of words are among the others: nobody reads them.
+    """
     shared, ours, theirs = np.intersect1d(
         query.columns, other.columns, assume_unique=True, return_indices=True
     )
     parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
-    first = np.argsort(-parts, kind="stable")
-    named = tuple(
-        (model.vocabulary.spelt(model.vocabulary.terms[int(shared[at])]), float(parts[at]))
-        for at in first[:MAX_TERMS]
-    )
-    return named, float(parts[first[MAX_TERMS:]].sum())
+    terms = [model.vocabulary.terms[int(column)] for column in shared]
+    whole = (at for at in np.argsort(-parts, kind="stable").tolist() if ELLIPSIS not in terms[at])
+    first = list(islice(whole, MAX_TERMS))
+    named = tuple((model.vocabulary.spelt(terms[at]), float(parts[at])) for at in first)
+    return named, float(np.delete(parts, first).sum())
 
 
 def _topics(model: Model, query: Embedding, other: Embedding, near: float) -> tuple[tuple[Topic, float], ...]:

@@ -57,6 +57,14 @@ def test_a_named_term_stands_in_both_articles(related: Related) -> None:
             assert part > 0
 
 
+def test_pieces_of_words_are_no_reasons_that_people_read(related: Related) -> None:
+    assert "…ferr…" in set(related.model.vocabulary.terms)
+    for row in range(0, len(related.model.articles), 5):
+        for item in _similar(related, row, ListQuery(explain=True)):
+            assert item.why is not None
+            assert not any("…" in term for term, _ in item.why.terms)
+
+
 def test_a_named_topic_is_one_of_both_articles(related: Related) -> None:
     model = related.model
     told = 0
