@@ -55,8 +55,10 @@ class Adapted(_Record):
     min_df: int  # articles
     max_df: int
     lead_words: int
+    unstemmed: list[str]  # languages whose words count as they stand
     piece_weight: float
     latent_weight: float
+    hub_correction: float
 
 
 class GatePassage(_Record):
@@ -331,6 +333,7 @@ def term_rules(recipe: Recipe, adapted: Adapted, stop_words: dict[str, frozenset
         max_body_chars=terms.max_body_chars,
         stop_words=stop_words,
         stems=terms.stems,
+        unstemmed=frozenset(adapted.unstemmed),
         pieces=adapted.piece_weight > 0,
         main_lang=adapted.main_lang,
     )

@@ -49,7 +49,7 @@ class NeighborLists(_Section):
 
     k: Annotated[int, Field(ge=1, le=1000)] = 100
     feedback: Annotated[float, Field(ge=0, le=10)] = 1.0  # how far a query moves to its nearest neighbour
-    hub_correction: Annotated[float, Field(ge=0, le=10)] = 0.6  # how much what is near to all is set back
+    hub_correction: Annotated[float, Field(ge=0, le=10)] = 0.65  # how much what is near to all is set back
     copy_similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  # cosine of terms from which two are one
     similar_percentile: Annotated[float, Field(gt=0, lt=100)] = 99.9  # of random pairs; above it: `similar`
 

@@ -45,6 +45,7 @@ class TermRules:
     max_body_chars: int = 100_000  # of a title, too
     stop_words: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by language, folded
     stems: bool = False  # words are reduced to their stems
+    unstemmed: frozenset[str] = frozenset()  # but not those of these languages
     pieces: bool = False  # pieces of words are terms, too
     main_lang: str = ""  # in which an article is read whose own language cannot be told
 
@@ -65,7 +66,7 @@ class TermRules:
     def _kept(self, text: str, lang: str) -> list[str]:
         stop = self.stop_words.get(lang, frozenset())
         kept = [word for word in words(text[: self.max_body_chars]) if word not in stop]
-        return stem(kept, lang) if self.stems else kept
+        return stem(kept, lang) if self.stems and lang not in self.unstemmed else kept
 
     def _grams(self, kept: list[str]) -> list[str]:
         pairs = [f"{a} {b}" for a, b in pairwise(kept)] if self.ngrams > 1 else []

@@ -125,7 +125,10 @@ def retrained(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: R
 
 def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Recipe) -> np.ndarray:
     """Rank by the lists that another recipe makes of the model's own vectors."""
-    found = find_lists(model.vectors, model.manifest.adapted.latent_weight, recipe, threads)
+    adapted = model.manifest.adapted
+    correction = min(adapted.hub_correction, recipe.neighbors.hub_correction)
+    adapted = adapted.model_copy(update={"hub_correction": correction})
+    found = find_lists(model.vectors, adapted, recipe, threads)
     return np.asarray(found.neighbors.rows[rows][:, :k])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recommender.model import Vectors
+from recommender.model import Adapted, Vectors
 from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.allpairs import candidates, exact_neighbors
@@ -38,7 +38,7 @@ class Lists:
 
 def find_lists(
     vectors: Vectors,
-    weight: float,
+    adapted: Adapted,
     recipe: Recipe,
     threads: int,
     tile: int = TILE,
@@ -49,9 +49,9 @@ def find_lists(
     A score is the likeness to the query, moved towards its nearest neighbour, less the hub of the article
     that is scored. `progress` is told the share of all pairs that has just been scored.
     """
+    weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
-    hubs = find_hubs(plan, vectors, weight, recipe, threads, tile)
-    lists = recipe.neighbors
+    hubs = find_hubs(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, 2 * lists.k, threads, tile, progress)
     copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
     corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
@@ -66,7 +66,7 @@ def find_lists(
 def find_hubs(
     plan: Plan,
     vectors: Vectors,
-    weight: float,
+    adapted: Adapted,
     recipe: Recipe,
     threads: int,
     tile: int = TILE,
@@ -75,11 +75,11 @@ def find_hubs(
 
     How near an article is to others is its mean likeness to the 50 nearest, copies aside. Of over 4,096
     articles a sample is looked at, of 4,096 or an eighth, and in it as many fewer, but ten. As in
-    cross-domain similarity local scaling (Conneau et al. 2018), times the recipe's `hub_correction`; what the
+    cross-domain similarity local scaling (Conneau et al. 2018), times `hub_correction`; what the
     loneliest hundredth has is taken off, so that a score is never more than the likeness.
     """
     n = len(plan)
-    correction = recipe.neighbors.hub_correction
+    correction = adapted.hub_correction
     if not correction or n < 2:  # noqa: PLR2004 one article is near to none
         return np.zeros(n, dtype=np.float32)
     size = min(n, max(_SAMPLE, n // _SAMPLE_SHARE))
@@ -94,7 +94,7 @@ def find_hubs(
                 rows = sample[start : start + tile]
                 scores = plan.scores(rows, columns, threads)
                 best.offer(scores.T, inside, rows, nothing, threads, below=recipe.neighbors.copy_similarity)
-    likeness = _exact(vectors, weight, best, threads)[:, :count]
+    likeness = _exact(vectors, adapted.latent_weight, best, threads)[:, :count]
     there = np.isfinite(likeness)
     nearness = np.where(there, likeness, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     beyond = nearness - np.percentile(nearness, _LONELY)
@@ -131,7 +131,8 @@ def find_similar_above(vectors: Vectors, weight: float, corrections: Corrections
     """Return the score that random pairs of different articles exceed as seldom as the recipe says.
 
     In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
-    with nine others: there, related pairs are a larger share of all.
+    with nine others: there, related pairs are a larger share of all. It lies midway between two scores, for
+    the service finds the score of a pair by another way than training, and rounding must not decide.
     """
     n = len(vectors.offsets) - 1
     if n == 1:
@@ -144,7 +145,9 @@ def find_similar_above(vectors: Vectors, weight: float, corrections: Corrections
     scores = pair_scores(vectors, weight, left, right)
     scores = (scores + share * pair_scores(vectors, weight, nearest, right)) / (1 + share)
     scores -= corrections.hubs[right]
-    return float(np.float32(max(np.percentile(scores, percentile), 0.0)))
+    above = max(float(np.percentile(scores, percentile)), 0.0)
+    higher = scores[scores > above + _NEAR_TIE]
+    return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
 
 
 def _exact(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:

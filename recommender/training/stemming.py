@@ -30,17 +30,22 @@ class StemmedWords:
 
 
 def stem_corpus(
-    ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, names: list[str], lexicon: Lexicon
+    ids: np.ndarray,
+    ends: np.ndarray,
+    langs: np.ndarray,
+    names: list[str],
+    unstemmed: frozenset[str],
+    lexicon: Lexicon,
 ) -> StemmedWords:
     """Replace each word number by that of its stem, in place; `langs` holds each article's place in `names`.
 
-    The words of article i are ids[ends[2 i]:ends[2 i + 2]].
+    The words of article i are ids[ends[2 i]:ends[2 i + 2]]. Those of unstemmed languages stay.
     """
     found = []
     for number, lang in enumerate(names):
         times = _times(ids, ends, langs, number, len(lexicon))
         words = np.flatnonzero(times)
-        stems = lexicon.number(stem(lexicon.words(words), lang))
+        stems = lexicon.number(stem(lexicon.words(words), "" if lang in unstemmed else lang))
         stem_of = np.arange(len(lexicon), dtype=np.int32)
         stem_of[words] = stems
         _replace(ids, ends, langs, number, stem_of)

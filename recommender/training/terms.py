@@ -50,7 +50,7 @@ def count_terms(
     langs, names = _languages(articles, rules)
     _drop_stop_words(ids, ends, langs, _stop_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
-    stems = stem_corpus(ids, ends, langs, names, lexicon) if rules.stems else None
+    stems = stem_corpus(ids, ends, langs, names, rules.unstemmed, lexicon) if rules.stems else None
     df = _df(ids, ends, len(lexicon))
     rank_of, sorted_words, split = _ranked(lexicon, df, rules)
     ids = rank_of.astype(np.int32)[ids]

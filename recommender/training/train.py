@@ -114,8 +114,7 @@ def train(
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
-        weight = adapted.latent_weight
-        lists = find_lists(vectors, weight, recipe, threads, progress=lambda share: advance(share * n))
+        lists = find_lists(vectors, adapted, recipe, threads, progress=lambda share: advance(share * n))
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, recipe, counts, refused)

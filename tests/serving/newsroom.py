@@ -41,8 +41,10 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
         min_df=1,
         max_df=len(articles),
         lead_words=recipe.terms.lead_words,
+        unstemmed=[],
         piece_weight=0.0,
         latent_weight=recipe.topics.weight,
+        hub_correction=0.0,
     )
     rules = term_rules(recipe, adapted, {})
     counts = [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]

@@ -41,14 +41,25 @@ def test_the_latent_space_weighs_little_among_few_articles() -> None:
     assert weights == pytest.approx([0.002, 0.033, 0.1, 0.182, 0.2], abs=6e-4)
 
 
+def test_hubs_are_set_back_in_large_corpora() -> None:
+    corrections = [adapted(n).hub_correction for n in (1, 250, 4_000, 36_000)]
+
+    assert corrections == pytest.approx([0, 0.038, 0.325, 0.585], abs=1e-3)
+
+
 def test_pieces_of_words_count_in_small_corpora() -> None:
     weights = [adapted(n).piece_weight for n in (1, 1_000, 3_163, 10_000, 20_000)]
 
     assert weights == pytest.approx([0.3, 0.3, 0.15, 0, 0], abs=1e-4)
 
 
+def test_a_large_corpus_in_english_keeps_the_forms_of_words_apart() -> None:
+    assert [adapted(n).unstemmed for n in (1, 9_999, 10_000)] == [[], [], ["en"]]
+    assert adapted(10_000, lang="cs").unstemmed == []
+
+
 def test_a_lead_is_as_long_as_bodies_are() -> None:
-    assert [adapted(1, "x" * n).lead_words for n in (1, 400, 2_000, 5_000, 90_000)] == [0, 2, 10, 25, 25]
+    assert [adapted(1, "x" * n).lead_words for n in (1, 1_000, 2_000, 5_000, 90_000)] == [0, 0, 5, 20, 25]
 
 
 def test_rare_terms_count_up_to_twenty_articles() -> None:

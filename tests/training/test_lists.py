@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import skew
 
+from recommender.article import Article
+from recommender.model import Adapted
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe
 from recommender.training import allpairs, lists
+from recommender.training.adapt import adapt
 from recommender.training.allpairs import candidates, exact_neighbors
 from recommender.training.exact import row_scores
 from recommender.training.health import occurrences
@@ -30,7 +33,13 @@ LIKENESS = np.where(np.eye(ROWS, dtype=bool), -np.inf, slow_scores(VECTORS, WEIG
 
 
 def found(recipe: Recipe = RECIPE, **how: Any) -> Lists:
-    return find_lists(VECTORS, WEIGHT, recipe, **{"threads": 2, **how})
+    hub_correction = recipe.neighbors.hub_correction
+    adapted = trained_on(1).model_copy(update={"latent_weight": WEIGHT, "hub_correction": hub_correction})
+    return find_lists(VECTORS, adapted, recipe, **{"threads": 2, **how})
+
+
+def trained_on(n: int) -> Adapted:
+    return adapt(RECIPE, [Article(id=str(row), title="x") for row in range(n)])
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +129,16 @@ def test_a_sample_tells_much_the_same_hubs(usual: Lists, monkeypatch: pytest.Mon
 
 
 def test_with_hubs_set_back_none_stands_in_so_many_lists(trained: Trained) -> None:
-    model, plain = trained.model, Recipe(neighbors=NeighborLists(hub_correction=0.0))
-    without = find_lists(model.vectors, model.latent_weight, plain, threads=2).neighbors
+    model = trained.model
+    lists_of = {
+        hub_correction: find_lists(
+            model.vectors,
+            model.manifest.adapted.model_copy(update={"hub_correction": hub_correction}),
+            model.manifest.recipe,
+            threads=2,
+        ).neighbors
+        for hub_correction in (0.0, 0.5)
+    }
 
-    assert skew(occurrences(model.neighbors.rows[:, :9])) < 0.8 * skew(occurrences(without.rows[:, :9]))
+    skews = [skew(occurrences(found.rows[:, :9])) for found in lists_of.values()]
+    assert skews[1] < 0.8 * skews[0]

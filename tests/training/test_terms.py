@@ -53,6 +53,7 @@ rules = st.builds(
     max_body_chars=st.one_of(st.just(100_000), st.integers(1, 20)),
     stop_words=stop_lists,
     stems=st.booleans(),
+    unstemmed=st.frozensets(st.sampled_from(["en", "de", ""])),
     pieces=st.booleans(),
     main_lang=st.sampled_from(["", "en", "uk"]),
 )

@@ -14,6 +14,7 @@ from recommender.article import Article, InvalidArticleError
 from recommender.artifact import open_current, publish
 from recommender.model import Model
 from recommender.recipe import Recipe
+from recommender.training.corpus import read_articles
 from recommender.training.train import Progress, Trained, TrainingError, train
 from tests.conftest import NOW
 
@@ -92,6 +93,16 @@ def test_an_average_article_is_similar_to_about_nine_others(model: Model) -> Non
 
     assert 0.01 < model.manifest.similar_above < 0.5
     assert 7 < above.sum() / len(above) - 1 < 11
+
+
+@pytest.mark.parametrize("lang", ["cs", "da", "de", "fr", "ja"])
+def test_no_pair_is_so_near_the_bar_that_rounding_decides(lang: str) -> None:
+    corpus = read_articles(Path(__file__).parents[1] / "data" / "languages" / f"{lang}.jsonl")
+    model = train(corpus.articles).model
+
+    off = np.abs(pair_scores(model) - model.manifest.similar_above)
+
+    assert off[~np.eye(len(off), dtype=bool)].min() > 1e-5
 
 
 def test_topics_have_names_and_slugs_of_their_own(model: Model) -> None:
