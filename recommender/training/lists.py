@@ -59,7 +59,7 @@ def find_lists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
         copies,
         corrections,
-        find_similar_above(vectors, weight, corrections, recipe),
+        find_similar_above(vectors, weight, copies, corrections, recipe),
     )
 
 
@@ -127,8 +127,10 @@ def find_feedback(
     return Corrections(np.where(share > 0, nearest, NO_ROW).astype(np.int32), share, hubs)
 
 
-def find_similar_above(vectors: Vectors, weight: float, corrections: Corrections, recipe: Recipe) -> float:
-    """Return the score that random pairs of different articles exceed as seldom as the recipe says.
+def find_similar_above(
+    vectors: Vectors, weight: float, copies: Copies, corrections: Corrections, recipe: Recipe
+) -> float:
+    """Return the score that random pairs of articles, no copies, exceed as seldom as the recipe says.
 
     In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
     with nine others: there, related pairs are a larger share of all. It lies midway between two scores, for
@@ -141,6 +143,10 @@ def find_similar_above(vectors: Vectors, weight: float, corrections: Corrections
     draw = np.random.default_rng(recipe.seed)
     left = draw.integers(0, n, _RANDOM_PAIRS)
     right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
+    apart = copies.first[left] != copies.first[right]
+    if not apart.any():
+        return 0.0
+    left, right = left[apart], right[apart]
     share, nearest = corrections.feedback[left], corrections.nearest[left]
     scores = pair_scores(vectors, weight, left, right)
     scores = (scores + share * pair_scores(vectors, weight, nearest, right)) / (1 + share)

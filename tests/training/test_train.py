@@ -95,6 +95,16 @@ def test_an_average_article_is_similar_to_about_nine_others(model: Model) -> Non
     assert 7 < above.sum() / len(above) - 1 < 11
 
 
+def test_a_text_published_often_does_not_raise_the_bar_for_all_others(
+    model: Model, sample_articles: list[Article]
+) -> None:
+    copies = [replace(sample_articles[0], id=f"copy {number}", url=None) for number in range(100)]
+
+    above = train([*sample_articles, *copies]).model.manifest.similar_above
+
+    assert 0 < above < 1.5 * model.manifest.similar_above
+
+
 @pytest.mark.parametrize("lang", ["cs", "da", "de", "fr", "ja"])
 def test_no_pair_is_so_near_the_bar_that_rounding_decides(lang: str) -> None:
     corpus = read_articles(Path(__file__).parents[1] / "data" / "languages" / f"{lang}.jsonl")
