@@ -231,7 +231,7 @@ class TopicSpace:
         return np.asarray(odds / odds.sum(), dtype=np.float32)
 
 
-_COPIES_LOOKED_AT = 32  # of a text that is new to the model
+CANDIDATES = 2  # looked at for each of the k neighbours
 _SHARE_TEMPERATURE = 0.08  # an article right at a centroid gives it some 0.9 of itself
 
 
@@ -273,20 +273,18 @@ class Model:
     def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
         """Return the query that a text is, whether the model knows it or not.
 
-        It moves towards its nearest neighbour that is no copy of it, nor hidden. With an article and its
-        copies hidden, the text of the article is the query that the article is.
+        It moves towards its nearest neighbour that is no copy of it, nor hidden, among the first so many that
+        training looks at. With an article and its copies hidden, the text of the article is the query that
+        the article is.
         """
         own = self.embed(article)
         likeness = self.vectors.scores(own, self.latent_weight)
         scores = (likeness - self.corrections.hubs).astype(np.float32)
-        scores[list(hidden)] = -np.inf
-        for row in top_k(scores, _COPIES_LOOKED_AT).tolist():
+        lists, left_out = self.manifest.recipe.neighbors, set(hidden)
+        for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # the article itself is one of them
             other = self.vectors.of(row)
-            if (
-                np.isfinite(scores[row])
-                and own.cosine(other) < self.manifest.recipe.neighbors.copy_similarity
-            ):
-                share = self.manifest.recipe.neighbors.feedback * max(likeness[row], 0)
+            if row not in left_out and own.cosine(other) < lists.copy_similarity:
+                share = lists.feedback * max(likeness[row], 0)
                 return Query(own, own.moved(other, float(np.float32(share))))
         return Query(own, own)
 

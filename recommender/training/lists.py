@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recommender.model import Adapted, Vectors
+from recommender.model import CANDIDATES, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.allpairs import candidates, exact_neighbors
@@ -52,7 +52,7 @@ def find_lists(
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
     hubs = find_hubs(plan, vectors, adapted, recipe, threads, tile)
-    best = candidates(plan, hubs, 2 * lists.k, threads, tile, progress)
+    best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
     copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
     corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
     return Lists(

@@ -13,7 +13,7 @@ import pytest
 from recommender.article import Article, InvalidArticleError
 from recommender.artifact import open_current, publish
 from recommender.model import Model
-from recommender.recipe import Recipe
+from recommender.recipe import NeighborLists, Recipe
 from recommender.training.corpus import read_articles
 from recommender.training.train import Progress, Trained, TrainingError, train
 from tests.conftest import NOW
@@ -93,6 +93,17 @@ def test_an_average_article_is_similar_to_about_nine_others(model: Model) -> Non
 
     assert 0.01 < model.manifest.similar_above < 0.5
     assert 7 < above.sum() / len(above) - 1 < 11
+
+
+def test_a_text_published_oftener_than_lists_are_long_asks_as_its_article_does() -> None:
+    recipe = Recipe(neighbors=NeighborLists(k=3))
+    model = train([*stories(*[FERRIES[0]] * 12, *FERRIES[1:], *COURTS)], recipe).model
+    article = model.articles.article(0)
+
+    asked = model.query(article, [0, *model.copies.of(0)])
+
+    assert len(model.copies.of(0)) == 11
+    np.testing.assert_allclose(asked.moved.values, model.query_of(0).moved.values, atol=1e-6)
 
 
 def test_a_text_published_often_does_not_raise_the_bar_for_all_others(
