@@ -150,10 +150,18 @@ _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] 
 def _chosen_otherwise(manifest: Manifest, section: str, choices: dict[str, Any]) -> Recipe | None:
     """Return the recipe with these choices, or None where they are what it came to in the corpus."""
     before = getattr(manifest.recipe, section)
-    came_to = before.model_dump() | manifest.adapted.model_dump()
+    came_to = before.model_dump() | _came_to(manifest)
     if all(came_to[key] == value for key, value in choices.items()):
         return None
     return manifest.recipe.model_copy(update={section: before.model_copy(update=choices)})
+
+
+def _came_to(manifest: Manifest) -> dict[str, Any]:
+    terms, adapted = manifest.recipe.terms, manifest.adapted
+    return adapted.model_dump() | {
+        "lead_weight": terms.lead_weight if adapted.lead_words else 1,
+        "stems": terms.stems and adapted.main_lang not in adapted.unstemmed,
+    }
 
 
 def _ranked(vectors: Vectors, weight: float, rows: np.ndarray, k: int, threads: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import linear_kernel
 
 from recommender.article import Article
-from recommender.model import Model
+from recommender.model import Manifest, Model
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe, Terms, Topics
 from recommender.training.baselines import (
@@ -157,7 +158,7 @@ def test_an_ablation_is_a_training_without_one_ingredient(
 
 
 def test_every_ingredient_of_the_default_recipe_is_taken_away(some_trained: Model) -> None:
-    names = [system.name for system in ablations(some_trained.manifest)]
+    names = [system.name for system in ablations(adapted_to(some_trained, lead_words=25))]
 
     assert names == [
         *("without_bigrams", "without_title_weight", "without_lead_weight", "without_term_weights"),
@@ -172,14 +173,29 @@ def test_an_ingredient_that_the_recipe_lacks_is_not_taken_away(some_trained: Mod
         topics=Topics(components=0),
         neighbors=NeighborLists(feedback=0, hub_correction=0),
     )
-    adapted = some_trained.manifest.adapted.model_copy(update={"hub_correction": 0.0})
-    manifest = some_trained.manifest.model_copy(update={"recipe": recipe, "adapted": adapted})
+    manifest = adapted_to(some_trained, hub_correction=0.0).model_copy(update={"recipe": recipe})
 
     assert [system.name for system in ablations(manifest)] == ["without_stop_words", "without_pieces"]
 
 
-def test_pieces_that_a_large_corpus_lacks_are_not_taken_away(some_trained: Model) -> None:
-    manifest = some_trained.manifest
-    large = manifest.model_copy(update={"adapted": manifest.adapted.model_copy(update={"piece_weight": 0.0})})
+@pytest.mark.parametrize(
+    ("name", "came_to"),
+    [
+        ("without_lead_weight", {"lead_words": 0}),
+        ("without_stems", {"unstemmed": ["en"]}),
+        ("without_pieces", {"piece_weight": 0.0}),
+    ],
+)
+def test_an_ingredient_that_comes_to_nothing_in_the_corpus_is_not_taken_away(
+    some_trained: Model, name: str, came_to: dict[str, Any]
+) -> None:
+    whole = [system.name for system in ablations(adapted_to(some_trained, lead_words=25))]
+    names = [system.name for system in ablations(adapted_to(some_trained, **{"lead_words": 25} | came_to))]
 
-    assert "without_pieces" not in [system.name for system in ablations(large)]
+    assert set(whole) - set(names) == {name}
+
+
+def adapted_to(model: Model, **values: Any) -> Manifest:
+    """Return the manifest, as if the recipe came to these values in the corpus."""
+    manifest = model.manifest
+    return manifest.model_copy(update={"adapted": manifest.adapted.model_copy(update=values)})
