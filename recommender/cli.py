@@ -74,7 +74,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
 
     recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
     labels = read_labels(given["labels_path"]) if given["labels_path"] else None
-    baseline = read_baseline(given["baseline"], models_dir) if given["baseline"] else None
+    baseline = None if given["baseline"] is None else read_baseline(given["baseline"], models_dir)
     bars = Bars(Console(stderr=True))
     began = time.perf_counter()
     with bars.reading() as advance:

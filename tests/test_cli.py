@@ -785,9 +785,10 @@ def test_a_model_is_compared_with_a_report(run: Run, published: Path, tmp_path: 
     ("baseline", "told"),
     [
         ("20200101T000000Z-00000000", "names no version in models, and no file (No such file or directory)"),
-        ("broken.json", "is no report of `recommender evaluate --json`: "),
+        ("broken.json", "is no report of `recommender evaluate --json`: Invalid JSON: "),
         ("other.json", "is no report of `recommender evaluate --json`: format: Field required"),
         (".", "names no version in models, and no file (Is a directory)"),
+        ("", "names no version in models, and no file (Is a directory)"),
         ("another.json", "knows none of the 3 articles of the corpus"),
     ],
 )

@@ -145,9 +145,9 @@ def read_baseline(given: str, models_dir: Path) -> Baseline:
         report = EvaluationReport.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        told = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
         raise BaselineError(
-            f"--baseline {given} is no report of `recommender evaluate --json`: {where}: {first['msg']}"
+            f"--baseline {given} is no report of `recommender evaluate --json`: {told}"
         ) from error
     if report.drawn is None or not report.systems:
         raise BaselineError(f"--baseline {given} keeps no single articles: evaluate again with --json")
