@@ -67,7 +67,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.corpus import read_articles
-    from recommender.training.labels import read_labels
+    from recommender.training.labels import check_labels, read_labels
     from recommender.training.previous import Baseline, check_common, read_baseline
     from recommender.training.release import release
     from recommender.training.train import train as fit
@@ -80,6 +80,8 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
     with bars.reading() as advance:
         read = read_articles(*corpus, progress=advance, **reading(given))
     seconds = {"reading": time.perf_counter() - began}
+    if labels:
+        check_labels(labels, frozenset(article.id for article in read.articles))
     if baseline:
         check_common(baseline, read.articles)
     previous = _previous_model(models_dir)

@@ -843,6 +843,14 @@ def test_an_evaluation_of_an_older_program_is_no_baseline(run: Run, corpus: Path
     assert "report.json keeps no single articles: evaluate again with --json" in done.err
 
 
+def test_labels_of_other_articles_are_told_before_training(run: Run, corpus: Path) -> None:
+    done = run("train", corpus, "--labels", STORIES)
+
+    assert done.status == 1
+    assert "stories.csv: no two of the 3 articles belong together" in " ".join(done.err.split())
+    assert "latent space" not in done.err
+
+
 def test_the_floors_of_a_recipe_are_asked_for(run: Run, corpus: Path) -> None:
     Path("strict.toml").write_text("[gate]\nmin_articles = 4\nmax_refused_rows = 0.0\n")
     corpus.write_text(corpus.read_text() + '{"id": "d"}\n')

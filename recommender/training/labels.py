@@ -80,6 +80,13 @@ def read_labels(path: str | Path) -> LabelFile:
     raise LabelsError(f"{path} has the columns {found}; labels have id,story_id or a,b,grade")
 
 
+def check_labels(labels: LabelFile, ids: frozenset[str]) -> None:
+    """Raise LabelsError when no two of these articles belong together, as `judgements` would."""
+    stories = any(len(members & ids) > 1 for members in labels.stories.values())
+    if not stories and not any(grade and ids.issuperset(pair) for pair, grade in labels.grades.items()):
+        raise LabelsError(f"{labels.source}: no two of the {len(ids):,} articles belong together")
+
+
 def judgements(labels: LabelFile, articles: Articles) -> Judgements:
     """Match labels with articles; raises LabelsError when no two of the articles belong together."""
     n = len(articles)
