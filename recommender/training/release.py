@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -16,19 +16,12 @@ from recommender.training.evaluation import EvaluationReport, evaluate
 from recommender.training.gate import Verdict, judge
 from recommender.training.labels import LabelFile
 from recommender.training.previous import Baseline
-from recommender.training.train import Trained
+from recommender.training.train import Progress, Trained
 
 _SINGLE: Any = {  # what a report says of single articles and queries
     **dict.fromkeys(("query_ids", "query_stories", "drawn"), True),
     "systems": {"__all__": {"per_query"}},
 }
-
-
-class Progress(Protocol):
-    """Is told how far a release has come."""
-
-    def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Enter a step of so many units; the function entered is told how many more are done."""
 
 
 class RefusedReport(BaseModel):
