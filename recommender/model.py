@@ -57,6 +57,7 @@ class Adapted(_Record):
     lead_words: int
     unstemmed: list[str]  # languages whose words count as they stand
     piece_weight: float
+    latent_components: int
     latent_weight: float
     hub_correction: float
 

@@ -40,7 +40,7 @@ class Topics(_Section):
         50_000  # the latent space sees the terms of highest df
     )
     max_fit_articles: Annotated[int, Field(ge=1)] = 10_000  # and is fitted on so many articles, drawn by seed
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.2  # w: score = (1 - w) cos(terms) + w cos(latent)
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.25  # w: score = (1 - w) cos(terms) + w cos(latent)
     count: Annotated[int, Field(ge=0, le=150)] = 0  # readable topics; 0: by corpus size
 
 

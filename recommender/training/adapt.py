@@ -23,7 +23,8 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
 
     - A lead has one word for every 200 characters of the mean body beyond the first 1,000, at most the
       recipe's: a short text is all lead.
-    - The latent space weighs w n / (n + 100), for of few articles it learns little.
+    - The latent space has as many components as the recipe says, but n / 4 and 3 sqrt(n) at most, and weighs
+      w n / (n + 100), for of few articles it learns little.
     - Hubs are set back by h n / (n + 4,000): among few articles, what is near to many is of their section.
     - Pieces of words weigh their whole up to 1,000 articles and nothing from 10,000 on, falling with the
       logarithm: a large corpus holds the forms and compounds that a small one lacks. From there on English,
@@ -40,6 +41,7 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
         lead_words=min(recipe.terms.lead_words, max(0, round(chars / n / _LEAD_CHARS) - _LEADLESS_WORDS)),
         unstemmed=[] if n < _LARGE else [lang for lang in _OF_FEW_FORMS if lang in langs],
         piece_weight=recipe.terms.piece_weight * min(max(fading, 0.0), 1.0),
+        latent_components=min(recipe.topics.components, n // 4, round(3 * math.sqrt(n))),
         latent_weight=recipe.topics.weight * n / (n + _LATENT_HALF),
         hub_correction=recipe.neighbors.hub_correction * n / (n + _HUBS_HALF),
     )

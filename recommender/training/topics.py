@@ -48,14 +48,14 @@ class LatentSpace:
         return latent
 
 
-def fit_latent_space(rows: csr_array, df: np.ndarray, recipe: Topics, seed: int) -> LatentSpace:
+def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics, seed: int) -> LatentSpace:
     """Fit the latent space on the terms of highest df, and on a sample where articles are many.
 
-    The number of components is the recipe's, but at most a quarter of the articles.
+    It has `count` components, or one fewer than terms.
     """
     n = rows.shape[0]
     frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
-    count = min(recipe.components, n // 4, len(frequent) - 1)
+    count = min(count, len(frequent) - 1)
     if count < 1:
         return LatentSpace(np.zeros(0, np.int32), np.zeros((0, 0), np.float32), None)
     chosen = np.arange(n)

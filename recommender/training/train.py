@@ -103,7 +103,7 @@ def train(
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
-        space = fit_latent_space(rows, counts.df, recipe.topics, recipe.seed)
+        space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)
         latent = space.project(rows, threads)
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)

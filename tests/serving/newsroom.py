@@ -43,6 +43,7 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
         lead_words=recipe.terms.lead_words,
         unstemmed=[],
         piece_weight=0.0,
+        latent_components=2,
         latent_weight=recipe.topics.weight,
         hub_correction=0.0,
     )

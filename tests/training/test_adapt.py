@@ -38,7 +38,11 @@ def test_the_nearest_of_twenty_articles_is_mostly_of_the_same_story(lang: str) -
 def test_the_latent_space_weighs_little_among_few_articles() -> None:
     weights = [adapted(n).latent_weight for n in (1, 20, 100, 1_000, 40_000)]
 
-    assert weights == pytest.approx([0.002, 0.033, 0.1, 0.182, 0.2], abs=6e-4)
+    assert weights == pytest.approx([0.0025, 0.0417, 0.125, 0.2273, 0.2494], abs=1e-4)
+
+
+def test_the_latent_space_of_few_articles_has_few_components() -> None:
+    assert [adapted(n).latent_components for n in (3, 20, 256, 2_500, 10_000)] == [0, 5, 48, 150, 300]
 
 
 def test_hubs_are_set_back_in_large_corpora() -> None:
