@@ -236,7 +236,7 @@ def test_topics_are_the_same_for_any_number_of_threads(
 def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
-    assert np.mean([topic.coherence for topic in topics]) > 0.45
+    assert np.mean([topic.coherence for topic in topics]) > 0.4
     assert min(topic.coherence for topic in topics) > -0.15
     assert min(topic.articles for topic in topics) >= 3
 
