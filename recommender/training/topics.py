@@ -23,6 +23,7 @@ _WIDER = 1.3  # so many more clusters than topics, to choose from
 _WARD_ARTICLES = 3000  # on which k-means finds its start: Ward's method takes memory by the square
 _LEAST_ARTICLES = 3  # of a topic, and
 _LEAST_SHARE = 0.1  # of the mean of all
+_MAY_GO = 10  # of so many topics one may go for its terms avoid each other
 _ALIKE_TERMS = 4  # of 8 in common: two topics that read alike
 _BLOCK = 16_384
 
@@ -103,8 +104,8 @@ def find_topics(
     centroids = _unit(wide.cluster_centers_)
     readings = naming.among(drawn).read(first_topics(latent[drawn], centroids), len(centroids))
     centroids = _worth_reading(centroids, readings, count)
-    first = first_topics(latent, centroids)
-    topics = name_topics(naming, naming.read(first, len(centroids)), first, lambda row: _text(articles[row]))
+    centroids, first, readings = _coherent(latent, centroids, naming)
+    topics = name_topics(naming, readings, first, lambda row: _text(articles[row]))
     return TopicsFound(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
 
 
@@ -165,6 +166,23 @@ def _worth_reading(centroids: np.ndarray, readings: Sequence[Reading], count: in
             alive.remove(other)
     best = sorted(alive, key=lambda at: (-readings[at].coherence, at))[:count]
     return _unit(centroids[sorted(best)])
+
+
+def _coherent(
+    latent: np.ndarray, centroids: np.ndarray, naming: NamingTerms
+) -> tuple[np.ndarray, np.ndarray, list[Reading]]:
+    """Return the topics without those whose terms avoid each other, the articles' own, and how they read.
+
+    At most one in ten goes: its articles come to their next topic, and may tear that apart.
+    """
+    fewest = len(centroids) - len(centroids) // _MAY_GO
+    while True:
+        first = first_topics(latent, centroids)
+        readings = naming.read(first, len(centroids))
+        least = min(range(len(readings)), key=lambda at: (readings[at].coherence, at))
+        if len(centroids) == fewest or readings[least].coherence >= 0:
+            return centroids, first, readings
+        centroids = np.delete(centroids, least, axis=0)
 
 
 def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMeans:

@@ -82,13 +82,15 @@ def test_the_same_topics_keep_every_slug(trained: Trained) -> None:
     assert kept == model.manifest.topics
 
 
-def test_a_retrain_with_5_percent_new_articles_keeps_most_slugs(sample_articles: list[Article]) -> None:
+def test_a_retrain_with_5_percent_new_articles_keeps_half_of_the_slugs(
+    sample_articles: list[Article],
+) -> None:
     before = train([a for row, a in enumerate(sample_articles) if row % 21], now=NOW).model
 
     after = train(sample_articles, now=NOW, previous=before).model
 
     slugs = {topic.slug for topic in before.manifest.topics} & {topic.slug for topic in after.manifest.topics}
-    assert len(slugs) >= 10
+    assert len(slugs) >= len(after.manifest.topics) / 2
 
 
 def test_a_previous_model_changes_nothing_but_slugs(sample_articles: list[Article], trained: Trained) -> None:

@@ -86,8 +86,8 @@ def test_without_topics_there_are_no_shares() -> None:
 def test_the_samples_topics_have_names_slugs_and_terms_of_their_own(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
-    assert len(topics) == 20
-    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 20
+    assert len(topics) == 18
+    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 18
     assert sum(topic.articles for topic in topics) == len(trained.model.articles)
     assert all(3 <= len(topic.terms) <= 8 for topic in topics)
     assert all(topic.slug == "-".join(topic.slug.split()) for topic in topics)
@@ -237,7 +237,7 @@ def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Train
     topics = trained.model.manifest.topics
 
     assert np.mean([topic.coherence for topic in topics]) > 0.4
-    assert min(topic.coherence for topic in topics) > -0.15
+    assert min(topic.coherence for topic in topics) > 0
     assert min(topic.articles for topic in topics) >= 3
 
 
@@ -259,7 +259,7 @@ def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Ar
 
     topics = train(marked, Recipe(), now=NOW).model.manifest.topics
 
-    assert len(topics) == 20
+    assert len(topics) >= 18
     assert not set(words) & {word for topic in topics for term in topic.terms for word in term.split()}
 
 

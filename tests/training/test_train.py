@@ -129,7 +129,7 @@ def test_no_pair_is_so_near_the_bar_that_rounding_decides(lang: str) -> None:
 def test_topics_have_names_and_slugs_of_their_own(model: Model) -> None:
     topics = model.manifest.topics
 
-    assert len(topics) == len(model.topic_space.centroids) == 20
+    assert len(topics) == len(model.topic_space.centroids) == 18
     assert len({topic.slug for topic in topics}) == len({topic.name for topic in topics}) == len(topics)
     assert all(topic.name and topic.terms for topic in topics)
 
