@@ -23,8 +23,10 @@ install: .venv/installed ## make .venv with everything that training, serving an
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: install ## train on the sample newsroom, serve it, and print the address of the demo page
+demo: install ## train on the sample newsroom, serve it, and print the address of the demo page and a key
 	$(BIN)/recommender train $(SAMPLE) --recipe recommender/sample/recipe.toml --models-dir $(MODELS)
+	made=$$($(BIN)/recommender key demo --scopes articles+rules+events+read) && echo "$${made%%RECOMMENDER_*}" && \
+	RECOMMENDER_WRITE_KEYS="$${made##*_KEYS=}" \
 	RECOMMENDER_SITE_NAME="The Caldermark Courier" $(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
 train: install ## train on CORPUS (default: the sample), by RECIPE and LABELS if given, and publish

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import click
 from rich.console import Console
 
+from recommender.commands.keys import key
 from recommender.options import (
     corpus_options,
     json_option,
@@ -40,7 +41,9 @@ def main() -> None:
         sys.exit(_WRONG_USE if isinstance(error, _wrong_use()) else _FAILED)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    commands=[key], context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="recommender")
 def cli() -> None:
     """Related articles for news sites: train a model offline, serve it over HTTP."""

@@ -4,10 +4,29 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, PlainSerializer, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "RECOMMENDER_"
+
+
+def _words(value: object) -> object:
+    """Split a list as the environment holds it, at spaces and commas."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _joined(value: tuple[object, ...]) -> str:
+    return " ".join(str(each) for each in value)
+
+
+_List = (NoDecode, BeforeValidator(_words), PlainSerializer(_joined))
+_KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
+_SCOPE = "(articles|rules|events|read)"
+_WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]
+_ReadKey = Annotated[str, Field(pattern=rf"{_KEY}read$")]
+_Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
+_Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/(second|minute|hour)$")]
+_RATE = "a number of requests per second, minute or hour, such as 100/second"
 
 
 class SettingsError(ValueError):
@@ -38,6 +57,28 @@ class Settings(BaseSettings):
     model_retry_seconds: Annotated[float, Field(ge=0, le=3600, description="a number from 0 to 3600")] = 1.0
     stale_after_hours: Annotated[float, Field(gt=0, description="a number above 0")] = 48.0  # of the model
 
+    # Keys are hidden: who sets one itself in place of its digest shall not read it in a log.
+    write_keys: Annotated[
+        tuple[_WriteKey, ...],
+        *_List,
+        Field(repr=False, description="name:sha256:scopes, several apart by spaces; see `recommender key`"),
+    ] = ()
+    read_keys: Annotated[
+        tuple[_ReadKey, ...],
+        *_List,
+        Field(repr=False, description="name:sha256:read, several apart by spaces; see `recommender key`"),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[IPvAnyNetwork, ...],
+        *_List,
+        Field(description="addresses or networks such as 10.0.0.0/8, apart by spaces"),
+    ] = ()
+    event_origins: Annotated[
+        tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
+    ] = ()
+    key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # of one key in one worker
+    address_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"  # of an address without a key
+
     @classmethod
     def read(cls, **given: Any) -> Self:
         """Return the settings of this environment, `given` ones first. Raises SettingsError."""
@@ -46,8 +87,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            allowed = cls.model_fields[name].description if name in cls.model_fields else "no such setting"
-            shown = repr(str(first["input"])[:100])
+            field = cls.model_fields.get(name)
+            allowed = field.description if field else "no such setting"
+            shown = repr(str(first["input"])[:100]) if field is None or field.repr else "wrong"
             raise SettingsError(f"{PREFIX}{name.upper()} is {shown}; allowed: {allowed}") from None
 
     def export(self) -> None:

@@ -47,6 +47,9 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("VERIFY", "perhaps", "true or false"),
         ("MODEL_RETRY_SECONDS", "nan", "a number from 0 to 3600"),
         ("STALE_AFTER_HOURS", "0", "a number above 0"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks such as 10.0.0.0/8, apart by spaces"),
+        ("EVENT_ORIGINS", "example.com", "such as https://www.example.com, apart by spaces"),
+        ("KEY_LIMIT", "0/second", "a number of requests per second, minute or hour, such as 100/second"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(
@@ -63,3 +66,30 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(
 def test_a_setting_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SettingsError, match="RECOMMENDER_PROT is '1'; allowed: no such setting"):
         Settings.read(prot=1)
+
+
+def test_lists_stand_apart_by_spaces_or_commas_and_outlast_an_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:  # so that what is exported is taken back
+        monkeypatch.setenv(f"RECOMMENDER_{name.upper()}", "")
+    keys = [f"cms:{'0' * 64}:events+articles", f"cms:{'1' * 64}:rules"]
+    monkeypatch.setenv("RECOMMENDER_WRITE_KEYS", ", ".join(keys))
+    monkeypatch.setenv("RECOMMENDER_TRUSTED_PROXIES", "10.0.0.0/8 ::1")
+
+    settings = Settings.read()
+    settings.export()
+
+    assert settings.write_keys == tuple(keys)
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert Settings.read() == settings
+
+
+@pytest.mark.parametrize("value", ["a-key-in-place-of-its-digest", f"cms:{'0' * 63}:events", "cms:x:all"])
+def test_a_wrong_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("RECOMMENDER_WRITE_KEYS", value)
+
+    with pytest.raises(
+        SettingsError, match="RECOMMENDER_WRITE_KEYS is wrong; allowed: name:sha256"
+    ) as refused:
+        Settings.read()
+
+    assert value not in str(refused.value)

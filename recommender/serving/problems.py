@@ -12,14 +12,19 @@ _STATUS_AND_TITLE = {
     "bad-parameter": (400, "A parameter is wrong"),
     "bad-body": (400, "The body of the request is wrong"),
     "bad-request": (400, "The request is not valid HTTP"),
+    "key-missing": (401, "A key is missing"),
+    "key-not-allowed": (403, "This key may not do that"),
+    "origin-not-allowed": (403, "Pages of this origin may not send that"),
     "unknown-article": (404, "No such article"),
     "unknown-topic": (404, "No such topic"),
     "not-found": (404, "No such address"),
     "method-not-allowed": (405, "This address does not take that method"),
     "too-large": (413, "The body of the request is too large"),
     "unsupported-type": (415, "The content type is not supported"),
+    "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "The service failed"),
     "no-model": (503, "No model is open"),
+    "store-down": (503, "The database does not answer"),
 }
 
 

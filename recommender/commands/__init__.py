@@ -1,0 +1,1 @@
+"""Commands of the command line, by subject; `recommender.cli` puts them together."""

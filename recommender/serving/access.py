@@ -1,0 +1,163 @@
+"""Who asks: keys and their scopes, addresses behind trusted proxies, and how often each may ask."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from math import ceil
+from time import time
+from typing import Literal, get_args
+
+from flask import request
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from recommender.serving.problems import Fault, Problem
+from recommender.settings import Settings
+
+Scope = Literal["articles", "rules", "events", "read"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PORT = re.compile(r"\[(.*)\](?::\d*)?|([\d.]+):\d*")
+_SUBSCRIBER_BITS = 64  # of an IPv6 address: one subscriber has all that follow
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request: the name of a key, if one was given, and an address.
+
+    Of an IPv6 address it is the network of 64 bits that one subscriber has. Never log or store it.
+    """
+
+    address: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    name: str
+    digest: bytes
+    scopes: frozenset[str]
+
+
+class Access:
+    """Tells who sends the request at hand. Each method raises Problem for those who may not."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
+        self._trusted = settings.trusted_proxies
+        self._per_key, self._per_address = parse(settings.key_limit), parse(settings.address_limit)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def require(self, *scopes: Scope) -> Caller:
+        """Return the caller, whose key has one of these scopes; what it sends counts against its limit."""
+        if not any(key.scopes.intersection(scopes) for key in self._keys):
+            command = f"recommender key NAME --scopes {scopes[0]}"
+            raise Problem("key-not-allowed", f"no key is set for this; `{command}` makes one, and says where")
+        given = _bearer()
+        if given is None:
+            raise Problem(
+                "key-missing",
+                f"this needs a key with the scope {' or '.join(scopes)}",
+                (Fault("header", "Authorization", None, "Bearer and a key"),),
+                {"WWW-Authenticate": "Bearer"},
+            )
+        return self._of_key(given, scopes)
+
+    def admit(self, scope: Scope) -> Caller:
+        """Return the caller, with or without a key; one that is given must have the scope."""
+        given = _bearer()
+        if given is not None:
+            return self._of_key(given, (scope,))
+        caller = Caller(self._address())
+        self._count(self._per_address, "address", caller.address)
+        return caller
+
+    def _of_key(self, given: str, scopes: Sequence[Scope]) -> Caller:
+        """Return the caller of a key. The problems do not show what was given, for it may be a key."""
+        address = self._address()
+        key = self._find(given)
+        if key is None:
+            self._count(self._per_address, "address", address)
+            fault = Fault("header", "Authorization", "not shown", "Bearer and a key of this service")
+            raise Problem("key-not-allowed", "this service does not know the key", (fault,))
+        self._count(self._per_key, "key", key.name)
+        if not key.scopes.intersection(scopes):
+            told = f"the key {key.name} has not the scope {' or '.join(scopes)}"
+            raise Problem("key-not-allowed", told)
+        return Caller(address, key.name)
+
+    def _find(self, given: str) -> _Key | None:
+        digest = sha256(given.encode(errors="replace")).digest()
+        found = None
+        for key in self._keys:  # all of them, so that time tells nothing
+            if compare_digest(key.digest, digest):
+                found = key
+        return found
+
+    def _count(self, limit: RateLimitItem, kind: str, name: str) -> None:
+        if not self._limiter.hit(limit, kind, name):
+            ends = self._limiter.get_window_stats(limit, kind, name).reset_time
+            wait = max(1, ceil(ends - time()))
+            told = f"this {kind} may send {limit.amount} requests in {limit.get_expiry()} s; wait {wait} s"
+            raise Problem("rate-limited", told, headers={"Retry-After": str(wait)})
+
+    def _address(self) -> str:
+        peer, forwarded = request.environ.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
+        return client_address(peer, forwarded, self._trusted)
+
+
+def _bearer() -> str | None:
+    """Return what the request gives for a key; other ways of authorization are not ours."""
+    bearer = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    return bearer[1] if bearer else None
+
+
+def client_address(peer: str, forwarded: str, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the address of the client: the peer, or what trusted proxies say of it in X-Forwarded-For.
+
+    The header is read from the right, where each proxy adds the address that it heard from, for as long as
+    that one is trusted, too: whatever a client writes there itself stands further to the left.
+    """
+    address = _read_address(peer)
+    hops = forwarded.split(",") if forwarded else []
+    while hops and address is not None and any(address in network for network in trusted):
+        heard = _read_address(hops.pop().strip())
+        if heard is None:
+            break
+        address = heard
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, _SUBSCRIBER_BITS), strict=False))
+    return "" if address is None else str(address)
+
+
+def new_key(name: str, scopes: Sequence[Scope]) -> tuple[str, str]:
+    """Return a new key, and what a service that knows it holds in its settings: `name:sha256:scopes`.
+
+    Raises ValueError for a name of other than 1 to 64 letters, digits, dots, dashes and underscores.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a key; allowed: 1 to 64 of A-Z a-z 0-9 . _ -")
+    key = secrets.token_urlsafe(32)
+    return key, f"{name}:{sha256(key.encode()).hexdigest()}:{'+'.join(scopes)}"
+
+
+def _read_key(word: str) -> _Key:
+    name, digest, scopes = word.split(":")
+    return _Key(name, bytes.fromhex(digest), frozenset(scopes.split("+")))
+
+
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address, which may carry a port and brackets; None for anything else."""
+    port = _PORT.fullmatch(text)
+    try:
+        address = ip_address((port[1] or port[2]) if port else text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,37 @@
+"""`recommender key` prints a key, and the line that lets it in."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from recommender.cli import cli
+from recommender.settings import Settings
+
+
+def test_the_line_printed_is_a_setting_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = CliRunner().invoke(cli, ["key", "cms", "--scopes", "events"]).output
+
+    key, name, value = re.fullmatch(r"key: (\S+)\n(RECOMMENDER_WRITE_KEYS)=(\S+)\n", printed).groups()  # type: ignore[union-attr]
+    monkeypatch.setenv(name, value)
+    assert Settings.read().write_keys == (value,)
+    assert key not in value
+
+
+def test_a_key_that_may_only_read_goes_to_the_read_keys() -> None:
+    assert (
+        "\nRECOMMENDER_READ_KEYS=desk:" in CliRunner().invoke(cli, ["key", "desk", "--scopes", "read"]).output
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a:b"], "'a:b' is no name of a key"),
+        (["cms", "--scopes", "events+all"], "'all' is not one of articles, rules, events, read"),
+    ],
+)
+def test_a_wrong_name_or_scope_is_told(arguments: list[str], told: str) -> None:
+    done = CliRunner().invoke(cli, ["key", *arguments])
+
+    assert (done.exit_code, told in done.output) == (2, True)
