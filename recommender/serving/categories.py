@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from recommender.model import Articles
+from recommender.serving.shelf import Shelf
 
 _CACHED_MASKS = 64
 
@@ -22,9 +22,9 @@ class UnknownCategoryError(LookupError):
 
 
 class Categories:
-    """The categories of a model's articles, primary and other ones alike."""
+    """The categories of an edition's articles, primary and other ones alike."""
 
-    def __init__(self, articles: Articles) -> None:
+    def __init__(self, articles: Shelf) -> None:
         self._articles = articles
         self._rows_of = lru_cache(maxsize=_CACHED_MASKS)(self._find_rows)
 
@@ -42,7 +42,7 @@ class Categories:
 
     def named(self, wanted: str) -> list[str]:
         """Return the categories with this name or slug, ignoring case. Raises UnknownCategoryError."""
-        found = self._by_key.get(_key(wanted))
+        found = self._by_key.get(key(wanted))
         if not found:
             raise UnknownCategoryError(wanted, self.names)
         return found
@@ -59,8 +59,8 @@ class Categories:
     def _by_key(self) -> dict[str, list[str]]:
         by_key: dict[str, list[str]] = {}
         for name in self.names:
-            for key in {_key(name), slug(name)} - {""}:
-                by_key.setdefault(key, []).append(name)
+            for each in keys(name):
+                by_key.setdefault(each, []).append(name)
         return by_key
 
     def _find_rows(self, name: str) -> np.ndarray:
@@ -73,15 +73,21 @@ class Categories:
         return mask
 
 
+def keys(name: str) -> set[str]:
+    """Return what a category of this name answers to, in the spelling of `key`: its name and its slug."""
+    return {key(name), slug(name)} - {""}
+
+
 def slug(name: str) -> str:
     """Return the name as addresses carry it: lower case, without accents, hyphens between words."""
     plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
-    return "-".join(_WORDS.findall(_APOSTROPHES.sub("", _key(plain))))
+    return "-".join(_WORDS.findall(_APOSTROPHES.sub("", key(plain))))
 
 
 _WORDS = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile("['\u2019]")
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """Return a name, or a slug, as names are compared: case does not count."""
     return unicodedata.normalize("NFC", name).casefold()
