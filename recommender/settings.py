@@ -26,7 +26,7 @@ _WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]
 _ReadKey = Annotated[str, Field(pattern=rf"{_KEY}read$")]
 _Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
 _Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/(second|minute|hour)$")]
-_RATE = "a number of requests per second, minute or hour, such as 100/second"
+_RATE = "a number per second, minute or hour, such as 100/second"
 
 
 class SettingsError(ValueError):
@@ -77,7 +77,9 @@ class Settings(BaseSettings):
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
     ] = ()
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # of one key in one worker
-    address_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"  # of an address without a key
+    # Of an address without a key: requests that write, and the events in them.
+    address_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
+    address_event_limit: Annotated[_Rate, Field(description=_RATE)] = "6000/minute"
 
     @classmethod
     def read(cls, **given: Any) -> Self:

@@ -49,7 +49,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("STALE_AFTER_HOURS", "0", "a number above 0"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks such as 10.0.0.0/8, apart by spaces"),
         ("EVENT_ORIGINS", "example.com", "such as https://www.example.com, apart by spaces"),
-        ("KEY_LIMIT", "0/second", "a number of requests per second, minute or hour, such as 100/second"),
+        ("KEY_LIMIT", "0/second", "a number per second, minute or hour, such as 100/second"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(

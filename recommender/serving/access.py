@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from math import ceil
-from time import time
 from typing import Literal, get_args
 
 from flask import request
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
+from recommender.model import microseconds
+from recommender.serving.desk import Clock
 from recommender.serving.problems import Fault, Problem
+from recommender.serving.rates import Allowances, Rate
 from recommender.settings import Settings
 
 Scope = Literal["articles", "rules", "events", "read"]
@@ -49,11 +47,13 @@ class _Key:
 class Access:
     """Tells who sends the request at hand. Each method raises Problem for those who may not."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
         self._trusted = settings.trusted_proxies
-        self._per_key, self._per_address = parse(settings.key_limit), parse(settings.address_limit)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._per_key = Allowances(Rate.read(settings.key_limit))
+        self._per_address = Allowances(Rate.read(settings.address_limit))
+        self._events_per_address = Allowances(Rate.read(settings.address_event_limit))
 
     def require(self, *scopes: Scope) -> Caller:
         """Return the caller, whose key has one of these scopes; what it sends counts against its limit."""
@@ -76,7 +76,7 @@ class Access:
         if given is not None:
             return self._of_key(given, (scope,))
         caller = Caller(self._address())
-        self._count(self._per_address, "address", caller.address)
+        self._count(self._per_address, "requests of this address", caller.address)
         return caller
 
     def _of_key(self, given: str, scopes: Sequence[Scope]) -> Caller:
@@ -84,10 +84,10 @@ class Access:
         address = self._address()
         key = self._find(given)
         if key is None:
-            self._count(self._per_address, "address", address)
+            self._count(self._per_address, "requests of this address", address)
             fault = Fault("header", "Authorization", "not shown", "Bearer and a key of this service")
             raise Problem("key-not-allowed", "this service does not know the key", (fault,))
-        self._count(self._per_key, "key", key.name)
+        self._count(self._per_key, "requests with this key", key.name)
         if not key.scopes.intersection(scopes):
             told = f"the key {key.name} has not the scope {' or '.join(scopes)}"
             raise Problem("key-not-allowed", told)
@@ -101,11 +101,16 @@ class Access:
                 found = key
         return found
 
-    def _count(self, limit: RateLimitItem, kind: str, name: str) -> None:
-        if not self._limiter.hit(limit, kind, name):
-            ends = self._limiter.get_window_stats(limit, kind, name).reset_time
-            wait = max(1, ceil(ends - time()))
-            told = f"this {kind} may send {limit.amount} requests in {limit.get_expiry()} s; wait {wait} s"
+    def spend(self, caller: Caller, events: int) -> None:
+        """Count the events of a caller without a key against what its address may send."""
+        if caller.key is None:
+            self._count(self._events_per_address, "events of this address", caller.address, events)
+
+    def _count(self, allowances: Allowances, what: str, name: str, cost: int = 1) -> None:
+        wait = -(-allowances.wait(name, microseconds(self._clock()), cost) // 1_000_000)
+        if wait:
+            rate = allowances.rate
+            told = f"{what}: {rate.amount} in {rate.period // 1_000_000} s are allowed; wait {wait} s"
             raise Problem("rate-limited", told, headers={"Retry-After": str(wait)})
 
     def _address(self) -> str:
