@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from recommender.model import Manifest, Model
 
-FORMAT = 2  # goes up with every change of the arrays or the manifest that older programs cannot read
+FORMAT = 3  # goes up with every change of the arrays or the manifest that older programs cannot read
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.sha256"

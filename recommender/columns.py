@@ -79,6 +79,16 @@ class Labels:
         codes = np.array([code_of[name] for row in rows for name in row], dtype=np.int32)
         return cls(Strings.of(names), offsets, codes)
 
+    def continued(self, rows: Sequence[Sequence[str]]) -> "Labels":
+        """Return this column with further rows below."""
+        more = Labels.of(rows)
+        names, head, tail = _merged(self.names, more.names)
+        return Labels(
+            names,
+            np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]]),
+            np.concatenate([head[self.codes], tail[more.codes]]),
+        )
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         return len(self.offsets) - 1
@@ -117,6 +127,15 @@ class Choice:
         codes = [-1 if name is None else code_of[name] for name in rows]
         return cls(Strings.of(names), np.array(codes, dtype=np.int32))
 
+    def continued(self, rows: Sequence[str | None]) -> "Choice":
+        """Return this column with further rows below."""
+        more = Choice.of(rows)
+        names, head, tail = _merged(self.names, more.names)
+        # The code of none, -1, finds the last entry.
+        none = np.array([-1], dtype=np.int32)
+        head, tail = np.concatenate([head, none]), np.concatenate([tail, none])
+        return Choice(names, np.concatenate([head[self.codes], tail[more.codes]]))
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         return len(self.codes)
@@ -125,3 +144,11 @@ class Choice:
         """Return the name of a row, None where it has none."""
         code = int(self.codes[row])
         return None if code < 0 else self.names[code]
+
+
+def _merged(head: Strings, tail: Strings) -> tuple[Strings, np.ndarray, np.ndarray]:
+    """Return the names of two sorted columns as one, and which of them each old name has become."""
+    names = sorted({*head, *tail}, key=str.encode)
+    code_of = {name: code for code, name in enumerate(names)}
+    codes = [np.array([code_of[name] for name in column], dtype=np.int32) for column in (head, tail)]
+    return Strings.of(names), codes[0], codes[1]

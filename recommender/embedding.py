@@ -4,6 +4,7 @@ The counterpart of the estimators fitted in training: an embedding equals scikit
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,10 @@ class Vocabulary:
 
     def embed(self, article: Article, rules: TermRules) -> Embedding:
         """Return where the article lies; unknown terms count for nothing."""
-        counts = Counter(rules.terms(article.title, article.body, article.lang))
+        return self.weighed(Counter(rules.terms(article.title, article.body, article.lang)))
+
+    def weighed(self, counts: Mapping[str, int]) -> Embedding:
+        """Return where a text of so many terms lies; unknown ones count for nothing."""
         known = sorted((row, n) for term, n in counts.items() if (row := self.terms.find(term)) is not None)
         columns = np.array([row for row, _ in known], dtype=np.int32)
         tf = 1 + np.log(np.array([n for _, n in known], dtype=np.float64))

@@ -82,6 +82,7 @@ class Manifest(_Record):
     adapted: Adapted
     corpus: CorpusFacts
     similar_above: float  # the score that random pairs of articles hardly ever reach
+    hub_floor: float  # the nearness to others up to which an article is not set back
     topics: list[Topic]
     stop_words: dict[str, list[str]]  # by language, as used
     libraries: dict[str, str]  # versions of what computed the arrays
@@ -280,14 +281,20 @@ class Model:
         """
         own = self.embed(article)
         likeness = self.vectors.scores(own, self.latent_weight)
+        nearest, share = self.nearest(own, likeness, hidden)
+        return (
+            Query(own, own) if nearest == NO_ROW else Query(own, own.moved(self.vectors.of(nearest), share))
+        )
+
+    def nearest(self, own: Embedding, likeness: np.ndarray, hidden: Iterable[int] = ()) -> tuple[int, float]:
+        """Return towards which row a text of this likeness to all moves, NO_ROW for none, and how far."""
         scores = (likeness - self.corrections.hubs).astype(np.float32)
         lists, left_out = self.manifest.recipe.neighbors, set(hidden)
         for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # the article itself is one of them
-            other = self.vectors.of(row)
-            if row not in left_out and own.cosine(other) < lists.copy_similarity:
-                share = lists.feedback * max(likeness[row], 0)
-                return Query(own, own.moved(other, float(np.float32(share))))
-        return Query(own, own)
+            if row not in left_out and own.cosine(self.vectors.of(row)) < lists.copy_similarity:
+                share = lists.feedback * max(float(likeness[row]), 0.0)
+                return (row, float(np.float32(share))) if share else (NO_ROW, 0.0)
+        return NO_ROW, 0.0
 
     def scores(self, query: Query) -> np.ndarray:
         """Return the score of every article against the query, (n,) float32.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from recommender.model import Manifest, Model, from_microseconds
+from recommender.model import Manifest, from_microseconds
 from recommender.serving.lists import Item, RelatedList
 from recommender.serving.reasons import Why
 from recommender.serving.related import Related
@@ -66,7 +66,7 @@ def item_answer(related: Related, item: Item, found: RelatedList) -> dict[str, A
 
 def card(related: Related, row: int, now: datetime) -> dict[str, Any]:
     """Return an article as it stands where nothing is scored: every key is there, absent is null."""
-    articles = related.model.articles
+    articles = related.articles
     copies = [articles.ids[copy] for copy in related.copies(row, now)]
     return {
         "id": articles.ids[row],
@@ -92,14 +92,14 @@ def cards(related: Related, rows: Iterable[int], now: datetime) -> list[dict[str
 
 def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
     """Return all that is known of one article, but for its body."""
-    articles = related.model.articles
+    articles = related.articles
     older, newer = related.timeline.beside(row, now)
     return card(related, row, now) | {
         "tags": articles.tags[row],
         "authors": articles.authors[row],
         "type": articles.types[row],
         "updated_at": iso(from_microseconds(int(articles.updated[row]))),
-        "topics": topics_answer(related.model, row),
+        "topics": topics_answer(related, row),
         "previous": None if older is None else card(related, older, now),
         "next": None if newer is None else card(related, newer, now),
     }
@@ -128,7 +128,7 @@ def _part(value: float) -> float:
     return round(value, PART_DECIMALS) + 0.0  # no -0.0
 
 
-def topics_answer(model: Model, row: int) -> list[dict[str, Any]]:
+def topics_answer(related: Related, row: int) -> list[dict[str, Any]]:
     """Return the topics of an article, the largest share first."""
-    shares = model.topics_of(model.vectors.latent[row])
+    shares = related.model.topics_of(related.edition.vectors.of(row).latent)
     return [{"slug": topic.slug, "name": topic.name, "share": round(share, 4)} for topic, share in shares]

@@ -75,7 +75,7 @@ class Api:
         """
         wants_list = tail.endswith(_SUFFIX)
         article_id = tail.removesuffix(_SUFFIX)
-        if "/" in article_id or (wants_list and self._desk.related.model.articles.ids.find(tail) is not None):
+        if "/" in article_id or (wants_list and self._desk.related.articles.find(tail) is not None):
             raise _many_segments(tail)
         _check_segment(article_id)
         if wants_list:
@@ -87,7 +87,7 @@ class Api:
     def newest(self) -> Response:
         """Answer the public articles page by page, the newest first, equal dates in id order."""
         given, related, now = _query(NewestParameters), self._desk.related, self._desk.clock()
-        articles = related.model.articles
+        articles = related.articles
         mask = np.ones(len(articles), dtype=bool)
         if given.category:
             with _known_categories("query", ListQuery(categories=given.category)):
@@ -175,7 +175,7 @@ class Api:
 
 def _page(related: Related, mask: np.ndarray, given: PageParameters, now: datetime) -> dict[str, Any]:
     """Return a page of the articles that the mask admits, newest first, and where the next one begins."""
-    articles = related.model.articles
+    articles = related.articles
     rows = related.timeline.page(mask, given.limit + 1, now, given.cursor)
     shown = rows[: given.limit]
     more = len(rows) > len(shown)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from flask import Flask, Response, render_template, request
 
-from recommender.model import Articles, from_microseconds
+from recommender.model import from_microseconds
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
 from recommender.serving.lists import ANY, Item, ListQuery
 from recommender.serving.problems import Problem
 from recommender.serving.related import Related
 from recommender.serving.schemas import cursor_behind, read_cursor
+from recommender.serving.shelf import Shelf
 
 RELATED = 9
 LATEST = 8
@@ -67,7 +68,7 @@ class Demo:
     def home(self) -> Response:
         """Show the newest article in the language that most articles are in."""
         related, now = self._desk.related, self._desk.clock()
-        codes = related.model.articles.langs.codes
+        codes = related.articles.langs.codes
         most = int(np.bincount(codes + 1).argmax())
         rows = related.timeline.page(codes + 1 == most, 1, now)
         if not rows:
@@ -91,7 +92,7 @@ class Demo:
             raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
         exact = related.categories.named(name)[0]
         rows = related.timeline.page(mask, PER_PAGE + 1, self._desk.clock(), _cursor())
-        articles = related.model.articles
+        articles = related.articles
         last = rows[:PER_PAGE][-1] if len(rows) > PER_PAGE else None
         older = None if last is None else cursor_behind(int(articles.published[last]), articles.ids[last])
         teasers = [_teaser(articles, row) for row in rows[:PER_PAGE]]
@@ -103,7 +104,7 @@ class Demo:
         teasers: list[Teaser] = []
         if words:
             found = related.search(words, PER_PAGE, self._desk.clock())
-            teasers = _teasers(related.model.articles, found)
+            teasers = _teasers(related.articles, found)
         return self._page("search.html", words=words, teasers=teasers)
 
     def problem_page(self, problem: Problem) -> Response:
@@ -115,7 +116,7 @@ class Demo:
 
     def _article_page(self, row: int, now: datetime) -> Response:
         related = self._desk.related
-        articles = related.model.articles
+        articles = related.articles
         found = related.of_row(row, ListQuery(limit=RELATED, explain=True), now)
         shown = {row, *(item.row for item in found.items)}
         older, newer = self._beside(row, shown, now)
@@ -129,7 +130,9 @@ class Demo:
             latest=_latest(related, row, shown, now),
             older=None if older is None else _teaser(articles, older),
             newer=None if newer is None else _teaser(articles, newer),
-            topics=[topic.name for topic, _ in related.model.topics_of(related.model.vectors.latent[row])],
+            topics=[
+                topic.name for topic, _ in related.model.topics_of(related.edition.vectors.of(row).latent)
+            ],
         )
 
     def _beside(self, row: int, shown: set[int], now: datetime) -> tuple[int | None, int | None]:
@@ -154,7 +157,7 @@ class Demo:
 
 def _latest(related: Related, row: int, shown: set[int], now: datetime) -> list[Teaser]:
     """Return the newest articles in the language of this one, but for those shown and their namesakes."""
-    articles = related.model.articles
+    articles = related.articles
     lang = articles.langs[row] or ANY
     titles = {articles.titles[each] for each in shown}
     exclude = tuple(articles.ids[each] for each in shown)
@@ -167,7 +170,7 @@ def _latest(related: Related, row: int, shown: set[int], now: datetime) -> list[
     return teasers[:LATEST]
 
 
-def _teasers(articles: Articles, items: Iterable[Item]) -> list[Teaser]:
+def _teasers(articles: Shelf, items: Iterable[Item]) -> list[Teaser]:
     return [_teaser(articles, item.row, _note(item)) for item in items]
 
 
@@ -183,7 +186,7 @@ def _note(item: Item) -> str:
     return f"Because: {', '.join(told[:_MAX_REASONS])}" if told else ""
 
 
-def _teaser(articles: Articles, row: int, note: str = "") -> Teaser:
+def _teaser(articles: Shelf, row: int, note: str = "") -> Teaser:
     body = articles.bodies[row]
     return Teaser(
         id=articles.ids[row],

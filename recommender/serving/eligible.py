@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.model import NO_MOMENT, microseconds
 from recommender.serving.categories import Categories
+from recommender.serving.edition import Edition
 from recommender.serving.lists import ANY, ListQuery
 from recommender.serving.timeline import Timeline
 
@@ -15,13 +16,13 @@ _CACHED_MASKS = 16
 
 
 class Eligible:
-    """Masks over the rows of a model, (n,) bool."""
+    """Masks over the rows of an edition, (n,) bool."""
 
-    def __init__(self, model: Model, timeline: Timeline, categories: Categories) -> None:
-        self._model, self._timeline, self._categories = model, timeline, categories
-        copied = np.isin(model.articles.newest, model.copies.grouped)
-        self._copied = model.articles.newest[copied]  # the rows that have copies, newest first
-        self._groups = model.copies.first[self._copied]
+    def __init__(self, edition: Edition, timeline: Timeline, categories: Categories) -> None:
+        self._edition, self._timeline, self._categories = edition, timeline, categories
+        newest = edition.articles.newest
+        self._copied = newest[np.isin(newest, edition.copies.grouped)]  # those that have copies, newest first
+        self._groups = edition.copies.first[self._copied]
         self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
 
     def public(self, now: datetime) -> np.ndarray:
@@ -53,20 +54,20 @@ class Eligible:
         if query.mode != "related":
             mask &= self._on_side(query.mode == "follow_up", own_date)
         for row in self.rows(query.exclude) if own is None else [own, *self.rows(query.exclude)]:
-            mask[[row, *self._model.copies.of(row)]] = False
+            mask[[row, *self._edition.copies.of(row)]] = False
         self._keep_one_copy(mask)
         return mask
 
     def rows(self, article_ids: Iterable[str]) -> list[int]:
-        """Return the rows of those of the ids that the model knows."""
-        found = (self._model.articles.ids.find(article_id) for article_id in article_ids)
+        """Return the rows of those of the ids that are known."""
+        found = (self._edition.articles.find(article_id) for article_id in article_ids)
         return [row for row in found if row is not None]
 
     def _find_public(self, future: int, lang: str | None) -> np.ndarray:
-        """Return a mask of all articles but the `future` newest; of one language where one is named."""
-        articles = self._model.articles
-        mask = np.ones(len(articles), dtype=bool)
-        mask[articles.newest[:future]] = False
+        """Return a mask of all articles shown but the `future` newest; of one language where one is named."""
+        articles = self._edition.articles
+        mask = np.zeros(len(articles), dtype=bool)
+        mask[articles.newest[future:]] = True
         if lang is not None:
             code = articles.langs.names.find(lang)
             mask &= articles.langs.codes == code if code is not None else False
@@ -74,7 +75,7 @@ class Eligible:
 
     def _cut_dates(self, mask: np.ndarray, query: ListQuery, now: datetime) -> None:
         """Take out what breaks a date filter, and with any date filter what has no date."""
-        published = self._model.articles.published
+        published = self._edition.articles.published
         if query.max_age_days is not None:
             oldest = self._timeline.as_of(now) - timedelta(days=query.max_age_days)
             mask &= published >= microseconds(oldest)
@@ -85,7 +86,7 @@ class Eligible:
 
     def _on_side(self, later: bool, date: int) -> np.ndarray:  # noqa: FBT001 one of two sides
         """Return the mask of the dated articles later, or earlier, than a date; of none without a date."""
-        published = self._model.articles.published
+        published = self._edition.articles.published
         if date == NO_MOMENT:
             return np.zeros(len(published), dtype=bool)
         return published > date if later else (published < date) & (published != NO_MOMENT)

@@ -5,8 +5,9 @@ from datetime import datetime
 
 import numpy as np
 
-from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.model import NO_MOMENT, microseconds
 from recommender.neighbors import top_k
+from recommender.serving.edition import Edition
 from recommender.serving.lists import ListQuery
 from recommender.serving.nearness import Nearness
 from recommender.serving.timeline import Timeline
@@ -49,9 +50,9 @@ class Order:
     """
 
     def __init__(
-        self, model: Model, timeline: Timeline, query: ListQuery, published: int, now: datetime
+        self, edition: Edition, timeline: Timeline, query: ListQuery, published: int, now: datetime
     ) -> None:
-        self._model = model
+        self._edition = edition
         self._limit, self._freshness, self._diversity = query.limit, query.freshness, query.diversity
         self._reference = reference_date(published, now)
         self._median_age = timeline.median_age(self._reference)
@@ -75,20 +76,20 @@ class Order:
 
     def factors(self, rows: np.ndarray) -> np.ndarray:
         """Return what the scores of these rows are multiplied with, (m,) float64."""
-        published = self._model.articles.published[rows]
+        published = self._edition.articles.published[rows]
         dates = np.where(published == NO_MOMENT, self._reference + self._median_age, published)
         half_lives = np.abs(dates - self._reference) / (
-            _DAY * self._model.manifest.recipe.freshness.half_life_days
+            _DAY * self._edition.manifest.recipe.freshness.half_life_days
         )
         factors: np.ndarray = 1 - self._freshness + self._freshness * np.exp2(-half_lives)
         return factors
 
     def _diverse(self, rows: np.ndarray, scores: np.ndarray) -> tuple[list[int], float]:
         """Return the positions of those chosen among the rows, which come best first, and the floor."""
-        nearness = Nearness(self._model)
+        nearness = Nearness(self._edition)
 
         def likeness(at: int, others: slice) -> np.ndarray:
-            near: np.ndarray = np.maximum(nearness.of(self._model.vectors.of(rows[at]), rows[others]), 0)
+            near: np.ndarray = np.maximum(nearness.of(self._edition.vectors.of(rows[at]), rows[others]), 0)
             return near
 
         worths = (1 - self._diversity) * scores

@@ -6,7 +6,8 @@ from itertools import islice
 import numpy as np
 
 from recommender.embedding import Embedding
-from recommender.model import Model, Query, Topic
+from recommender.model import Query, Topic
+from recommender.serving.edition import Edition
 from recommender.stems import ELLIPSIS
 
 MAX_TERMS = 8
@@ -28,16 +29,16 @@ class Why:
     boost: float
 
 
-def why(model: Model, query: Query, row: int, blind: float, score: float) -> Why:
+def why(edition: Edition, query: Query, row: int, blind: float, score: float) -> Why:
     """Return why the article of a row has this score beside the query; `blind` is the model's, without age.
 
     A shared term counts (1 - w) x its weight in one text x its weight in the other. Of what the latent space
     counts, w x the cosine, each topic is allotted the share of itself that both texts have at least.
     """
-    weight, own, other = model.latent_weight, query.own, model.vectors.of(row)
-    terms, other_terms = _terms(model, own, other, 1 - weight)
+    weight, own, other = edition.latent_weight, query.own, edition.vectors.of(row)
+    terms, other_terms = _terms(edition, own, other, 1 - weight)
     near = weight * _inner(own.latent, other.latent)
-    topics = _topics(model, own, other, near)
+    topics = _topics(edition, own, other, near)
     likeness = sum(part for _, part in terms) + other_terms + near
     return Why(
         terms=terms,
@@ -45,7 +46,7 @@ def why(model: Model, query: Query, row: int, blind: float, score: float) -> Why
         topics=topics,
         other_topics=near - sum(part for _, part in topics),
         feedback=_likeness(query.moved, other, weight) - likeness,
-        hub=-float(model.corrections.hubs[row]),
+        hub=-float(edition.hubs[row]),
         freshness=score - blind,
         boost=0.0,
     )
@@ -60,7 +61,7 @@ def _inner(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _terms(
-    model: Model, query: Embedding, other: Embedding, weight: float
+    edition: Edition, query: Embedding, other: Embedding, weight: float
 ) -> tuple[tuple[tuple[str, float], ...], float]:
     """Return the shared terms that count most, ties by their bytes, and the sum of the others.
 
@@ -70,21 +71,23 @@ def _terms(
         query.columns, other.columns, assume_unique=True, return_indices=True
     )
     parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
-    terms = [model.vocabulary.terms[int(column)] for column in shared]
+    terms = [edition.vocabulary.terms[int(column)] for column in shared]
     whole = (at for at in np.argsort(-parts, kind="stable").tolist() if ELLIPSIS not in terms[at])
     first = list(islice(whole, MAX_TERMS))
-    named = tuple((model.vocabulary.spelt(terms[at]), float(parts[at])) for at in first)
+    named = tuple((edition.vocabulary.spelt(terms[at]), float(parts[at])) for at in first)
     return named, float(np.delete(parts, first).sum())
 
 
-def _topics(model: Model, query: Embedding, other: Embedding, near: float) -> tuple[tuple[Topic, float], ...]:
+def _topics(
+    edition: Edition, query: Embedding, other: Embedding, near: float
+) -> tuple[tuple[Topic, float], ...]:
     """Return the topics that have most of both texts, each with its share of `near`, where that adds."""
     if near <= 0:
         return ()
-    shares = np.minimum(model.topic_space.shares(query.latent), model.topic_space.shares(other.latent))
+    shares = np.minimum(edition.topic_space.shares(query.latent), edition.topic_space.shares(other.latent))
     first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
     return tuple(
-        (model.manifest.topics[int(at)], near * float(shares[at]))
+        (edition.manifest.topics[int(at)], near * float(shares[at]))
         for at in first
         if shares[at] >= _LEAST_SHARE
     )

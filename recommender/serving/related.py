@@ -9,6 +9,7 @@ from recommender.article import Article
 from recommender.model import Model, Query, microseconds
 from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
+from recommender.serving.edition import Edition
 from recommender.serving.eligible import Eligible
 from recommender.serving.lists import Item, ListQuery, RelatedList
 from recommender.serving.nearness import Nearness
@@ -30,7 +31,7 @@ class UnknownArticleError(LookupError):
 
 
 class Related:
-    """Related lists out of one model.
+    """Related lists out of one edition, or one model.
 
     A list is a ladder: `similar` articles, as freshness and diversity order them; then those of the article's
     primary category, its k nearest neighbours first (k as trained), then the newest; then all others, newest
@@ -39,19 +40,21 @@ class Related:
     filters stands for all.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.timeline = Timeline(model.articles)
-        self.categories = Categories(model.articles)
-        self._eligible = Eligible(model, self.timeline, self.categories)
+    def __init__(self, source: Model | Edition) -> None:
+        self.edition = source if isinstance(source, Edition) else Edition.of(source)
+        self.model = self.edition.model
+        self.articles = self.edition.articles
+        self.timeline = Timeline(self.articles)
+        self.categories = Categories(self.articles)
+        self._eligible = Eligible(self.edition, self.timeline, self.categories)
 
     def find(self, article_id: str, now: datetime) -> int | None:
-        """Return the row of a public article, None where the id is unknown or under embargo."""
-        return self._if_public(self.model.articles.ids.find(article_id), now)
+        """Return the row of a public article, None where the id is unknown, withdrawn or under embargo."""
+        return self._if_public(self.articles.find(article_id), now)
 
     def find_url(self, url: str, now: datetime) -> int | None:
         """Return the row of the public article with this URL. Raises ValueError when it is no URL."""
-        return self._if_public(self.model.articles.find_url(url), now)
+        return self._if_public(self.articles.find_url(url), now)
 
     def of(self, article_id: str, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of an article that the model knows.
@@ -68,18 +71,14 @@ class Related:
 
     def of_row(self, row: int, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of the public article of a row. Raises UnknownCategoryError as `of` does."""
-        articles = self.model.articles
+        articles = self.articles
         date = int(articles.published[row])
         mask = self._eligible.passing(query, now, own=row, own_lang=articles.langs[row], own_date=date)
-        order = Order(self.model, self.timeline, query, date, now)
-        asked = self.model.query_of(row)
+        order = Order(self.edition, self.timeline, query, date, now)
+        asked = self.edition.query_of(row)
         ranked = self._precomputed(row, query, mask, order)
         if ranked is None:
-            near, known = self.model.neighbors.of(row)
-            # The same score whichever way it was found: nothing else is as near as the neighbours.
-            scores = np.minimum(self.model.scores(asked), known[-1])
-            scores[near] = known
-            ranked = self._scored(scores, near, query, mask, order)
+            ranked = self._scored(self._scores(row, asked), self._near(row), query, mask, order)
         own_id, category = articles.ids[row], articles.category[row]
         found = self._fill(mask, ranked, query, now, article_id=own_id, category=category)
         return self._explained(found, ranked.chosen, asked) if query.explain else found
@@ -93,14 +92,14 @@ class Related:
         date = microseconds(article.published_at or now)
         mask = self._eligible.passing(query, now, own_lang=article.lang, own_date=date)
         excluded = self._eligible.rows(query.exclude)
-        hidden = [each for row in excluded for each in (row, *self.model.copies.of(row))]
-        asked = self.model.query(article, hidden)
-        scores = self.model.scores(asked)
+        hidden = [each for row in excluded for each in (row, *self.edition.copies.of(row))]
+        asked = self.edition.query(article, hidden)
+        scores = self.edition.scores(asked)
         others = np.ones(len(mask), dtype=bool)
         others[excluded] = False
         near = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
         category = article.category or self._category_of_nearest(scores)
-        order = Order(self.model, self.timeline, query, date, now)
+        order = Order(self.edition, self.timeline, query, date, now)
         ranked = self._scored(scores, near, query, mask, order)
         found = self._fill(mask, ranked, query, now, category=category)
         return self._explained(found, ranked.chosen, asked) if query.explain else found
@@ -108,7 +107,7 @@ class Related:
     def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
         """Return the public articles that share a term with the words, the highest cosine of terms first."""
         embedding = self.model.embed(Article(id="-", title=words))
-        scores = self.model.vectors.scores(embedding, weight=0)
+        scores = self.edition.vectors.scores(embedding, weight=0)
         found = np.flatnonzero(self.public(now) & (scores > 0))
         return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
 
@@ -124,7 +123,7 @@ class Related:
 
     def copies(self, row: int, now: datetime) -> list[int]:
         """Return the public copies of an article, in row order, without itself."""
-        return [copy for copy in self.model.copies.of(row) if self.timeline.is_public(copy, now)]
+        return [copy for copy in self.edition.copies.of(row) if self.timeline.is_public(copy, now)]
 
     def public(self, now: datetime) -> np.ndarray:
         """Return a mask over the rows, (n,) bool: the articles that are published; do not change it."""
@@ -135,18 +134,18 @@ class Related:
 
     def _precomputed(self, row: int, query: ListQuery, mask: np.ndarray, order: Order) -> "_Ranked | None":
         """Rank by the neighbours computed at training; None where these do not reach far enough."""
-        near, scores = self.model.neighbors.of(row)
-        admitted = self._is_similar(scores, query) & mask[near]
-        by_row = np.argsort(near[admitted])
-        rows, known = near[admitted][by_row], scores[admitted][by_row]
+        near, scores = self.edition.neighbors(row)
+        live, live_scores = self.edition.live_similar(row)
+        rows, known = np.concatenate([near, live]), np.concatenate([scores, live_scores])
+        rows, known = _by_row(rows, known, self._is_similar(known, query) & mask[rows])
         chosen = order.choose(rows, known)
-        if self._is_complete(scores, query):
-            return _Ranked(chosen, len(rows), near)
+        if self._is_complete(row, scores, query):
+            return _Ranked(chosen, len(rows), self._near(row))
         if query.fallback == "none" or len(rows) < query.limit:
             return None
-        highest = float(scores[-1]) + TOLERANCE  # no other article has more
+        highest = float(scores[-1]) + TOLERANCE  # no other article of the model has more
         if not order.is_settled(chosen, highest):
-            others = mask.copy()
+            others = mask[: len(self.model.articles)].copy()
             others[near] = False
             beyond = np.flatnonzero(others)
             bounds = highest * order.factors(beyond)
@@ -155,28 +154,48 @@ class Related:
                 return None
             rivals, found = self._similar_to(row, rivals, query)
             highest = float(bounds[bounds < chosen.floor].max(initial=0.0))
-            by_row = np.argsort(np.concatenate([rows, rivals]))
-            chosen = order.choose(
-                np.concatenate([rows, rivals])[by_row], np.concatenate([known, found])[by_row]
-            )
+            chosen = order.choose(*_by_row(np.concatenate([rows, rivals]), np.concatenate([known, found])))
             if not order.is_settled(chosen, highest):
                 return None
-        return _Ranked(chosen, len(rows), near)
+        return _Ranked(chosen, len(rows), self._near(row))
+
+    def _near(self, row: int) -> np.ndarray:
+        """Return the rows nearest to the article of a row, nearest first: of the model, and live ones."""
+        near, scores = self.edition.neighbors(row)
+        live, live_scores = self.edition.live_similar(row)
+        both = np.concatenate([near, live])
+        rows: np.ndarray = both[np.argsort(-np.concatenate([scores, live_scores]), kind="stable")]
+        return rows
+
+    def _scores(self, row: int, asked: Query) -> np.ndarray:
+        """Return the score of every article for the article of a row; the same whichever way it was found.
+
+        No other article of the model is as near as its neighbours, and no other live one is similar.
+        """
+        near, known = self.edition.neighbors(row)
+        live, live_known = self.edition.live_similar(row)
+        scores = self.edition.scores(asked)
+        n = len(self.model.articles)
+        if len(known):
+            scores[:n] = np.minimum(scores[:n], known[-1])
+        scores[n:] = np.minimum(scores[n:], self.model.manifest.similar_above)
+        scores[near], scores[live] = known, live_known
+        return scores
 
     def _similar_to(self, row: int, others: np.ndarray, query: ListQuery) -> tuple[np.ndarray, np.ndarray]:
         """Return those of the others that are similar to the article of a row, and their scores.
 
-        The others are none of its neighbours, so they score no more than the last of these.
+        The others are of the model and none of its neighbours, so they score no more than the last of these.
         """
-        last = self.model.neighbors.of(row)[1][-1]
-        found = Nearness(self.model).of(self.model.query_of(row).moved, others)
-        scores = np.minimum((found - self.model.corrections.hubs[others]).astype(np.float32), last)
+        last = self.edition.neighbors(row)[1][-1]
+        found = Nearness(self.edition).of(self.edition.query_of(row).moved, others)
+        scores = np.minimum((found - self.edition.hubs[others]).astype(np.float32), last)
         similar = self._is_similar(scores, query)
         return others[similar], scores[similar]
 
-    def _is_complete(self, scores: np.ndarray, query: ListQuery) -> bool:
-        """Tell whether no article is similar but those whose scores are given, best first."""
-        if len(scores) >= len(self.model.articles) - 1:
+    def _is_complete(self, row: int, scores: np.ndarray, query: ListQuery) -> bool:
+        """Tell whether no article of the model is similar but those whose scores are given, best first."""
+        if len(scores) >= self.edition.others(row):
             return True
         return not self._is_similar(scores[-1:] + TOLERANCE, query)[0]
 
@@ -190,7 +209,7 @@ class Related:
     def _category_of_nearest(self, scores: np.ndarray) -> str | None:
         nearest = int(np.argmax(scores))
         is_similar = scores[nearest] > self.model.manifest.similar_above
-        return self.model.articles.category[nearest] if is_similar else None
+        return self.articles.category[nearest] if is_similar else None
 
     def _is_similar(self, scores: np.ndarray, query: ListQuery) -> np.ndarray:
         similar: np.ndarray = scores > self.model.manifest.similar_above
@@ -232,10 +251,20 @@ class Related:
     def _explained(self, found: RelatedList, chosen: Chosen, asked: Query) -> RelatedList:
         """Return the list with the reasons of its `similar` items, which are those chosen."""
         scored = zip(chosen.rows.tolist(), chosen.blind.tolist(), chosen.scores.tolist(), strict=True)
-        reasons = [why(self.model, asked, *each) for each in scored]
+        reasons = [why(self.edition, asked, *each) for each in scored]
         count = len(reasons)
         told = [replace(item, why=each) for item, each in zip(found.items[:count], reasons, strict=True)]
         return replace(found, items=(*told, *found.items[count:]), explained=True)
+
+
+def _by_row(
+    rows: np.ndarray, scores: np.ndarray, admitted: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return those admitted, all by default, in row order."""
+    if admitted is not None:
+        rows, scores = rows[admitted], scores[admitted]
+    order = np.argsort(rows)
+    return rows[order], scores[order]
 
 
 @dataclass(frozen=True, slots=True)

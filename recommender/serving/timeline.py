@@ -1,22 +1,25 @@
-"""The articles of a model in time: what is public at a moment, and what came before and after what."""
+"""The articles of an edition in time: what is public at a moment, and what came before and after what."""
 
-from bisect import bisect_left
 from datetime import datetime
 
 import numpy as np
 
-from recommender.model import NO_MOMENT, Articles, from_microseconds, microseconds
+from recommender.model import NO_MOMENT, from_microseconds, microseconds
+from recommender.serving.shelf import Shelf, place_among
 
 _FIRST_BLOCK = 256
 
 
 class Timeline:
-    """Positions count from the newest article to the oldest; equal dates in id order, undated ones last."""
+    """Positions count from the newest article to the oldest; equal dates in id order, undated ones last.
 
-    def __init__(self, articles: Articles) -> None:
+    It holds the rows `newest` of the shelf, all that are shown by default.
+    """
+
+    def __init__(self, articles: Shelf, newest: np.ndarray | None = None) -> None:
         self._articles = articles
-        self._rows = articles.newest
-        self._ascending = np.ascontiguousarray(articles.published[articles.newest][::-1])  # (n,) int64
+        self._rows = articles.newest if newest is None else newest
+        self._ascending = np.ascontiguousarray(articles.published[self._rows][::-1])  # int64
         self._dated = self._ascending[np.searchsorted(self._ascending, NO_MOMENT, side="right") :]
 
     def future(self, now: datetime) -> int:
@@ -24,8 +27,8 @@ class Timeline:
         return self._later_than(microseconds(now))
 
     def is_public(self, row: int, now: datetime) -> bool:
-        """Tell whether the article is published by `now`; an undated one is."""
-        return bool(self._articles.published[row] <= microseconds(now))
+        """Tell whether the article is shown, and published by `now`; an undated one is."""
+        return bool(self._articles.shown[row] and self._articles.published[row] <= microseconds(now))
 
     def as_of(self, now: datetime) -> datetime:
         """Return the moment from which an answer given `now` holds.
@@ -50,11 +53,13 @@ class Timeline:
         date = int(self._articles.published[row])
         if date == NO_MOMENT:
             return None, None
-        at = self._position(date, row, after=False)
-        older = int(self._rows[at + 1]) if at + 1 < len(self._rows) else None
+        article_id = self._articles.ids[row]
+        newer = place_among(self._rows, self._articles, date, article_id) - 1
+        at = place_among(self._rows, self._articles, date, article_id, behind=True)
+        older = int(self._rows[at]) if at < len(self._rows) else None
         if older is not None and self._articles.published[older] == NO_MOMENT:
             older = None
-        return older, int(self._rows[at - 1]) if at > self.future(now) else None
+        return older, int(self._rows[newer]) if newer >= self.future(now) else None
 
     def median_age(self, reference: int) -> int:
         """Return the median distance in time of the dated articles from a reference, in microseconds.
@@ -82,7 +87,7 @@ class Timeline:
         """
         start = self.future(now)
         if after is not None:
-            start = max(start, self._behind(*after))
+            start = max(start, place_among(self._rows, self._articles, *after, behind=True))
         return self._first(start, mask, limit)
 
     def _first(self, start: int, mask: np.ndarray, limit: int) -> list[int]:
@@ -96,15 +101,3 @@ class Timeline:
 
     def _later_than(self, date: int) -> int:
         return len(self._ascending) - int(np.searchsorted(self._ascending, date, side="right"))
-
-    def _position(self, date: int, row: int, *, after: bool) -> int:
-        """Return where this row stands, or the place behind it, among the articles of its date."""
-        first = self._later_than(date)
-        end = len(self._ascending) - int(np.searchsorted(self._ascending, date, side="left"))
-        return first + int(np.searchsorted(self._rows[first:end], row, side="right" if after else "left"))
-
-    def _behind(self, date: int, article_id: str) -> int:
-        ids, wanted = self._articles.ids, article_id.encode()
-        row = bisect_left(range(len(ids)), wanted, key=ids.bytes_at)
-        exists = row < len(ids) and ids.bytes_at(row) == wanted
-        return self._position(date, row, after=exists)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
 from recommender.recipe import Recipe
@@ -15,10 +16,6 @@ from recommender.training.copies import find_copies
 from recommender.training.exact import list_scores, pair_scores
 from recommender.training.tiles import TILE, Best, Plan
 
-_SAMPLE = 4096  # articles that tell a hub, or
-_SAMPLE_SHARE = 8  # the n-th part of all, if that is more
-_HUB_NEIGHBORS = 50  # nearest of all articles, whose mean likeness is how near an article is to others
-_LEAST_HUB_NEIGHBORS = 10  # of them, found in the sample
 _LONELY = 1  # percentile of nearness up to which an article is not set back
 _SPARE = 4  # candidates kept beyond these
 _RANDOM_PAIRS = 200_000
@@ -34,6 +31,7 @@ class Lists:
     copies: Copies
     corrections: Corrections
     similar_above: float  # the score that random pairs of articles hardly ever reach
+    hub_floor: float  # nearness up to which an article is not set back
 
 
 def find_lists(
@@ -51,7 +49,7 @@ def find_lists(
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
-    hubs = find_hubs(plan, vectors, adapted, recipe, threads, tile)
+    hubs, floor = find_hubs(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
     copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
     corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
@@ -60,6 +58,7 @@ def find_lists(
         copies,
         corrections,
         find_similar_above(vectors, weight, copies, corrections, recipe),
+        floor,
     )
 
 
@@ -70,35 +69,31 @@ def find_hubs(
     recipe: Recipe,
     threads: int,
     tile: int = TILE,
-) -> np.ndarray:
-    """Return by how much each article is set back for being near to many others, (n,) float32, at least 0.
+) -> tuple[np.ndarray, float]:
+    """Return by how much each article is set back for being near to many others, and the floor of nearness.
 
-    How near an article is to others is its mean likeness to the 50 nearest, copies aside. Of over 4,096
-    articles a sample is looked at, of 4,096 or an eighth, and in it as many fewer, but ten. As in
-    cross-domain similarity local scaling (Conneau et al. 2018), times `hub_correction`; what the
-    loneliest hundredth has is taken off, so that a score is never more than the likeness.
+    The first are (n,) float32, at least 0: `hub_correction` times the nearness of `HubSample`, above what
+    the loneliest hundredth has, so that a score is never more than the likeness. That is the floor.
     """
     n = len(plan)
     correction = adapted.hub_correction
     if not correction or n < 2:  # noqa: PLR2004 one article is near to none
-        return np.zeros(n, dtype=np.float32)
-    size = min(n, max(_SAMPLE, n // _SAMPLE_SHARE))
-    sample = np.sort(np.random.default_rng(recipe.seed).choice(n, size, replace=False))
-    count = max(round(_HUB_NEIGHBORS * size / n), _LEAST_HUB_NEIGHBORS)
-    best = Best.empty(n, min(count + _SPARE, size))
+        return np.zeros(n, dtype=np.float32), 0.0
+    sample = HubSample.of(n, recipe.seed)
+    best = Best.empty(n, min(sample.count + _SPARE, len(sample.rows)))
     nothing = np.zeros(n, dtype=np.float32)
     with threadpool_limits(1, user_api="blas"):
         for columns in plan.tiles(tile):
             inside = np.arange(columns.start, columns.end)
-            for start in range(0, size, tile):
-                rows = sample[start : start + tile]
+            for start in range(0, len(sample.rows), tile):
+                rows = sample.rows[start : start + tile]
                 scores = plan.scores(rows, columns, threads)
                 best.offer(scores.T, inside, rows, nothing, threads, below=recipe.neighbors.copy_similarity)
-    likeness = _exact(vectors, adapted.latent_weight, best, threads)[:, :count]
+    likeness = _exact(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
     there = np.isfinite(likeness)
     nearness = np.where(there, likeness, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    beyond = nearness - np.percentile(nearness, _LONELY)
-    return np.asarray(correction * np.maximum(beyond, 0), dtype=np.float32)
+    floor = float(np.percentile(nearness, _LONELY))
+    return np.asarray(correction * np.maximum(nearness - floor, 0), dtype=np.float32), floor
 
 
 def find_feedback(

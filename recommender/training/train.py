@@ -27,7 +27,7 @@ from recommender.recipe import Recipe
 from recommender.text import TermRules, words
 from recommender.training.adapt import adapt
 from recommender.training.compiled import cores
-from recommender.training.lists import find_lists
+from recommender.training.lists import Lists, find_lists
 from recommender.training.naming import NamingTerms
 from recommender.training.slugs import keep_slugs, members_of
 from recommender.training.terms import TermCounts, count_terms
@@ -121,7 +121,7 @@ def train(
         advance(n)
 
     moment = now or datetime.now(UTC)
-    manifest = _manifest(recipe, adapted, moment, facts, lists.similar_above, topics, stop_words)
+    manifest = _manifest(recipe, adapted, moment, facts, lists, topics, stop_words)
     found_lists = (lists.neighbors, lists.copies, lists.corrections)
     model = Model(manifest, columns, vocabulary, vectors, *found_lists, found.space)
     return Trained(model, space, found.estimator, steps.seconds)
@@ -215,7 +215,7 @@ def _manifest(
     adapted: Adapted,
     trained_at: datetime,
     facts: CorpusFacts,
-    similar_above: float,
+    lists: Lists,
     topics: list[Topic],
     stop_words: dict[str, frozenset[str]],
 ) -> Manifest:
@@ -226,7 +226,8 @@ def _manifest(
         recipe=recipe,
         adapted=adapted,
         corpus=facts,
-        similar_above=similar_above,
+        similar_above=lists.similar_above,
+        hub_floor=lists.hub_floor,
         topics=topics,
         stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},

@@ -132,6 +132,7 @@ def _manifest(
         adapted=adapted,
         corpus=facts,
         similar_above=similar_above,
+        hub_floor=0.0,
         topics=topics,
         stop_words={},
         libraries={},

@@ -5,17 +5,15 @@ import pytest
 from recommender.article import Article
 from recommender.model import Articles
 from recommender.serving.categories import Categories, UnknownCategoryError, slug
+from recommender.serving.shelf import Shelf
 
 
 def _categories(*rows: tuple[str | None, tuple[str, ...]]) -> Categories:
-    return Categories(
-        Articles.of(
-            [
-                Article(id=f"{number:02}", title="x", category=primary, categories=names)
-                for number, (primary, names) in enumerate(rows)
-            ]
-        )
-    )
+    articles = [
+        Article(id=f"{number:02}", title="x", category=primary, categories=names)
+        for number, (primary, names) in enumerate(rows)
+    ]
+    return Categories(Shelf.of(Articles.of(articles)))
 
 
 @pytest.mark.parametrize("wanted", ["Science & Tech", "science & tech", "science-tech", "SCIENCE-TECH"])

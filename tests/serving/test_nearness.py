@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from recommender.serving.edition import Edition
 from recommender.serving.nearness import Nearness
 from recommender.training.train import Trained
 
 
 def test_a_few_scores_equal_those_of_the_whole_corpus(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 7)
-    nearness = Nearness(model)
+    nearness = Nearness(Edition.of(model))
     for row in rows.tolist():
         whole = model.vectors.scores(model.vectors.of(row), model.latent_weight)
 
@@ -18,7 +19,7 @@ def test_a_few_scores_equal_those_of_the_whole_corpus(trained: Trained) -> None:
 
 def test_a_score_does_not_depend_on_its_company(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 3)
-    nearness, point = Nearness(model), model.vectors.of(5)
+    nearness, point = Nearness(Edition.of(model)), model.vectors.of(5)
 
     together = nearness.of(point, rows)
 

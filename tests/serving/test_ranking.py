@@ -10,6 +10,7 @@ import pytest
 
 from recommender.article import Article
 from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.serving.edition import Edition
 from recommender.serving.lists import ListQuery
 from recommender.serving.ranking import Order, reference_date
 from recommender.serving.related import Related
@@ -35,7 +36,8 @@ def _sisters(*ages: timedelta | None) -> list[Article]:
 
 def _order(model: Model, source: Article, **asked: Any) -> Order:
     published = microseconds(source.published_at)
-    return Order(model, Timeline(model.articles), ListQuery(**asked), published, NOW)
+    edition = Edition.of(model)
+    return Order(edition, Timeline(edition.articles), ListQuery(**asked), published, NOW)
 
 
 def test_a_score_halves_with_each_half_life_where_freshness_is_whole() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from recommender.article import Article
 from recommender.model import Articles, microseconds
 from recommender.serving.schemas import cursor_behind, read_cursor
+from recommender.serving.shelf import Shelf
 from recommender.serving.timeline import Timeline
 from tests.serving.newsroom import NOW
 
@@ -37,12 +38,16 @@ def _newest(articles: list[Article]) -> list[int]:
     return sorted(public, key=lambda row: ((last - (articles[row].published_at or last)), row))
 
 
+def _timeline(articles: list[Article]) -> Timeline:
+    return Timeline(Shelf.of(Articles.of(articles)))
+
+
 @given(HOURS, st.integers(-6, 6))
 def test_the_median_age_is_the_lower_middle_of_all_ages(hours: list[int | None], reference: int) -> None:
     ages = sorted(abs(each - reference) for each in hours if each is not None)
     middle = timedelta(hours=ages[(len(ages) - 1) // 2]) if ages else timedelta()
 
-    found = Timeline(Articles.of(_articles(hours))).median_age(microseconds(NOW - timedelta(hours=reference)))
+    found = _timeline(_articles(hours)).median_age(microseconds(NOW - timedelta(hours=reference)))
 
     assert timedelta(microseconds=found) == middle
 
@@ -51,7 +56,7 @@ def test_the_median_age_is_the_lower_middle_of_all_ages(hours: list[int | None],
 def test_a_page_holds_the_public_articles_newest_first(hours: list[int | None]) -> None:
     articles = _articles(hours)
 
-    page = Timeline(Articles.of(articles)).page(np.ones(len(hours), dtype=bool), len(hours), NOW)
+    page = _timeline(articles).page(np.ones(len(hours), dtype=bool), len(hours), NOW)
 
     assert page == _newest(articles)
 
@@ -59,7 +64,7 @@ def test_a_page_holds_the_public_articles_newest_first(hours: list[int | None]) 
 @given(HOURS, st.integers(1, 5))
 def test_pages_by_cursor_add_up_to_the_whole(hours: list[int | None], limit: int) -> None:
     columns = Articles.of(_articles(hours))
-    timeline, mask = Timeline(columns), np.ones(len(hours), dtype=bool)
+    timeline, mask = Timeline(Shelf.of(columns)), np.ones(len(hours), dtype=bool)
     seen = timeline.page(mask, limit, NOW)
     while len(page := timeline.page(mask, limit, NOW, _behind(columns, seen[-1]) if seen else None)) and seen:
         seen += page
@@ -75,7 +80,7 @@ def _behind(columns: Articles, row: int) -> tuple[int, str]:
 def test_beside_an_article_stand_its_neighbours_in_the_order_of_time(hours: list[int | None]) -> None:
     articles = _articles(hours)
     dated = [row for row in _newest(articles) if articles[row].published_at]
-    timeline = Timeline(Articles.of(articles))
+    timeline = _timeline(articles)
 
     found = [timeline.beside(row, NOW) for row in dated]
 
@@ -85,7 +90,7 @@ def test_beside_an_article_stand_its_neighbours_in_the_order_of_time(hours: list
 
 
 def test_an_undated_article_has_nothing_beside_it() -> None:
-    timeline = Timeline(Articles.of(_articles([1, None, 2])))
+    timeline = _timeline(_articles([1, None, 2]))
 
     assert timeline.beside(1, NOW) == (None, None)
 
@@ -93,7 +98,7 @@ def test_an_undated_article_has_nothing_beside_it() -> None:
 def test_a_cursor_of_an_article_that_is_gone_still_finds_its_place() -> None:
     articles = _articles([2, 1, 1, 1])
     columns = Articles.of(articles)
-    gone = Timeline(Articles.of([articles[0], articles[1], articles[3]]))
+    gone = _timeline([articles[0], articles[1], articles[3]])
 
     page = gone.page(np.ones(3, dtype=bool), 3, NOW, _behind(columns, 2))
 
@@ -101,7 +106,7 @@ def test_a_cursor_of_an_article_that_is_gone_still_finds_its_place() -> None:
 
 
 def test_as_of_is_the_minute_when_nothing_was_published_in_it() -> None:
-    timeline = Timeline(Articles.of(_articles([1])))
+    timeline = _timeline(_articles([1]))
 
     assert timeline.as_of(NOW) == NOW.replace(second=0)
 
@@ -109,18 +114,18 @@ def test_as_of_is_the_minute_when_nothing_was_published_in_it() -> None:
 def test_as_of_is_the_last_publication_within_the_minute() -> None:
     articles = [Article(id="a", title="x", published_at=NOW - timedelta(seconds=10))]
 
-    assert Timeline(Articles.of(articles)).as_of(NOW) == NOW - timedelta(seconds=10)
+    assert _timeline(articles).as_of(NOW) == NOW - timedelta(seconds=10)
 
 
 def test_as_of_is_the_minute_for_undated_and_for_no_public_articles() -> None:
     minute = NOW.replace(second=0)
 
-    assert Timeline(Articles.of(_articles([None]))).as_of(NOW) == minute
-    assert Timeline(Articles.of(_articles([-1]))).as_of(NOW) == minute
+    assert _timeline(_articles([None])).as_of(NOW) == minute
+    assert _timeline(_articles([-1])).as_of(NOW) == minute
 
 
 def test_the_next_publication_is_the_nearest_one_ahead() -> None:
-    timeline = Timeline(Articles.of(_articles([1, -3, -2])))
+    timeline = _timeline(_articles([1, -3, -2]))
 
     assert timeline.next_publication(NOW) == NOW + timedelta(hours=2)
     assert timeline.next_publication(NOW + timedelta(hours=3)) is None

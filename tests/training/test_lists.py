@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import skew
 
+from recommender import hubs
 from recommender.article import Article
 from recommender.model import Adapted
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe
-from recommender.training import allpairs, lists
+from recommender.training import allpairs
 from recommender.training.adapt import adapt
 from recommender.training.allpairs import candidates, exact_neighbors
 from recommender.training.exact import row_scores
@@ -120,7 +121,7 @@ def test_without_feedback_and_hubs_a_score_is_the_likeness() -> None:
 
 
 def test_a_sample_tells_much_the_same_hubs(usual: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "_SAMPLE", 300)
+    monkeypatch.setattr(hubs, "_SAMPLE", 300)
 
     sampled = found()
 

@@ -1,0 +1,203 @@
+"""The edition: a model, and what the newsroom has published, corrected and withdrawn since it was trained."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from recommender.article import Article
+from recommender.embedding import Embedding, Vocabulary
+from recommender.model import Manifest, Model, Query, TopicSpace
+from recommender.neighbors import NO_ROW, Copies
+from recommender.serving.placing import Placement
+from recommender.serving.postings import LiveVectors
+from recommender.serving.shelf import Shelf
+
+# Copies among live articles are looked for where the latent space has two this near: copies have nearly the
+# same terms there, too.
+_LATENT_AT_LEAST = 0.8
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Articles in rows: n of the model, and m live ones below them. Nothing in it changes.
+
+    A row stays the same article in all later editions of one model. Live articles are scored against all
+    others as training would, but for the weights of terms, the latent space and the hubs of others, which
+    stay as trained, and for feedback, which comes from articles of the model alone: so a list depends on
+    what there is, and not on the order in which it came.
+    """
+
+    model: Model
+    articles: Shelf
+    vectors: LiveVectors
+    placements: list[Placement]  # shared with later editions, which append to it
+    reached: dict[int, list[tuple[int, float]]]  # live rows similar to each row of the model; shared, too
+    copies: Copies
+    hubs: np.ndarray  # (n + m,) float32
+    first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
+    withdrawn: Mapping[str, int]  # ids, each with the moment in microseconds
+
+    @classmethod
+    def of(cls, model: Model, withdrawn: Mapping[str, int] | None = None) -> "Edition":
+        """Return the edition of a model, less the articles withdrawn."""
+        edition = cls(
+            model=model,
+            articles=Shelf.of(model.articles),
+            vectors=LiveVectors(model.vectors, []),
+            placements=[],
+            reached={},
+            copies=model.copies,
+            hubs=model.corrections.hubs,
+            first_topics=model.topic_space.first,
+            withdrawn={},
+        )
+        return edition.less(withdrawn) if withdrawn else edition
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.articles)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The facts of the model."""
+        return self.model.manifest
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The terms of the model."""
+        return self.model.vocabulary
+
+    @property
+    def topic_space(self) -> TopicSpace:
+        """Where the topics of the model lie."""
+        return self.model.topic_space
+
+    @property
+    def latent_weight(self) -> float:
+        """The w of the score."""
+        return self.model.latent_weight
+
+    @property
+    def live(self) -> int:
+        """How many live rows there are, those included that later ones stand for."""
+        return self.articles.size
+
+    @cached_property
+    def unknown_share(self) -> float | None:
+        """The mean share of terms in the live articles shown that the model does not know; None without any."""
+        first = len(self.model.articles)
+        shares = [p.unknown_share for row, p in self._placed() if self.articles.shown[first + row]]
+        return float(np.mean(shares)) if shares else None
+
+    def more(self, articles: Sequence[tuple[Article, Placement]]) -> "Edition":
+        """Return the edition with these articles, each instead of an earlier state of it, withdrawn or not."""
+        if not articles:
+            return self
+        placements = [placement for _, placement in articles]
+        first = len(self)
+        self.placements.extend(placements)
+        for row, placement in enumerate(placements, start=first):
+            reached = zip(placement.reached.tolist(), placement.reached_scores.tolist(), strict=True)
+            for other, score in reached:
+                self.reached.setdefault(other, []).append((row, score))
+        self.vectors.tail.extend(placement.embedding for placement in placements)
+        topics = [self._first_topic(placement.embedding) for placement in placements]
+        hubs = np.array([placement.hub for placement in placements], dtype=np.float32)
+        ids = {article.id for article, _ in articles}
+        return replace(
+            self,
+            articles=self.articles.grown([article for article, _ in articles]),
+            vectors=self.vectors.grown(len(articles)),
+            copies=self._copies_with(placements),
+            hubs=np.concatenate([self.hubs, hubs]),
+            first_topics=np.concatenate([self.first_topics, np.array(topics, dtype=np.int32)]),
+            withdrawn={each: at for each, at in self.withdrawn.items() if each not in ids},
+        )
+
+    def less(self, withdrawn: Mapping[str, int]) -> "Edition":
+        """Return the edition without these ids, known or not."""
+        rows = [row for each in withdrawn if (row := self.articles.find(each)) is not None]
+        articles = self.articles.without(rows)
+        return replace(self, articles=articles, withdrawn={**self.withdrawn, **withdrawn})
+
+    def query_of(self, row: int) -> Query:
+        """Return the query that the article of a row is."""
+        n = len(self.model.articles)
+        if row < n:
+            return self.model.query_of(row)
+        placed = self.placements[row - n]
+        if placed.nearest == NO_ROW:
+            return Query(placed.embedding, placed.embedding)
+        nearest = self.model.vectors.of(placed.nearest)
+        return Query(placed.embedding, placed.embedding.moved(nearest, placed.feedback))
+
+    def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
+        """Return the query that a text is, as `Model.query`."""
+        return self.model.query(article, hidden)
+
+    def scores(self, query: Query) -> np.ndarray:
+        """Return the score of every article against the query, (n + m,) float32, as `Model.scores`."""
+        likeness = self.vectors.scores(query.moved, self.latent_weight)
+        return np.asarray(likeness - self.hubs, dtype=np.float32)
+
+    def neighbors(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows and scores of the articles of the model nearest to the article of a row."""
+        n = len(self.model.articles)
+        if row < n:
+            return self.model.neighbors.of(row)
+        placed = self.placements[row - n]
+        return placed.near, placed.near_scores
+
+    def others(self, row: int) -> int:
+        """Return how many articles of the model are not the article of a row, in whatever state."""
+        n = len(self.model.articles)
+        is_new = row >= n and self.model.articles.ids.find(self.articles.ids[row]) is None
+        return n if is_new else n - 1
+
+    def live_similar(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the live rows that are similar to the article of a row, ascending, and their scores."""
+        n = len(self.model.articles)
+        if row < n:
+            found = [each for each in self.reached.get(row, ()) if each[0] < len(self)]
+            rows = np.array([live for live, _ in found], dtype=np.int64)
+            return rows, np.array([score for _, score in found], dtype=np.float32)
+        likeness = self.vectors.live_scores(self.query_of(row).moved, self.latent_weight)
+        scores = (likeness - self.hubs[n:]).astype(np.float32)
+        scores[row - n] = -np.inf
+        similar = np.flatnonzero(scores > self.manifest.similar_above)
+        return similar + n, scores[similar]
+
+    def _placed(self) -> Iterable[tuple[int, Placement]]:
+        return enumerate(self.placements[: self.live])
+
+    def _first_topic(self, embedding: Embedding) -> int:
+        shares = self.topic_space.shares(embedding.latent)
+        return int(np.argmax(shares)) if shares.any() else -1
+
+    def _copies_with(self, placements: Sequence[Placement]) -> Copies:
+        """Return the copies, with those of further articles: of the model's, and of live ones before them."""
+        first, n = len(self), len(self.model.articles)
+        group = np.concatenate([self.copies.first, np.arange(first, first + len(placements), dtype=np.int32)])
+        earlier = self._live_copies(placements)
+        for row, placement in enumerate(placements, start=first):
+            copies = [*placement.copies.tolist(), *(n + live for live in earlier[row - first])]
+            groups = {int(group[each]) for each in (row, *copies)}
+            if len(groups) > 1:
+                group[np.isin(group, list(groups))] = min(groups)
+        return Copies(group)
+
+    def _live_copies(self, placements: Sequence[Placement]) -> list[list[int]]:
+        """Return for each of these the positions among the live articles of the copies that came before it."""
+        first = self.vectors.live
+        least = self.manifest.recipe.neighbors.copy_similarity
+        fresh = np.stack([placement.embedding.latent for placement in placements])
+        latent = np.concatenate([*(block.latent for block in self.vectors.blocks), fresh])
+        found: list[list[int]] = []
+        for position, placement in enumerate(placements, start=first):
+            own, before = placement.embedding, latent[:position]
+            near = np.flatnonzero(before @ own.latent >= (_LATENT_AT_LEAST if own.latent.any() else 0))
+            tail = self.vectors.tail
+            found.append([at for at in near.tolist() if own.cosine(tail[at]) >= least])
+        return found

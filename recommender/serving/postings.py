@@ -1,0 +1,94 @@
+"""The vectors of an edition: those of the model, and of the live articles below them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommender.embedding import Embedding
+from recommender.model import Vectors
+
+_MERGE = 8  # a block of postings takes up the one below, once that has an eighth of its articles
+
+
+@dataclass(frozen=True)
+class Postings:
+    """Some articles term by term, so that scoring reads only the terms of the query."""
+
+    columns: np.ndarray  # (t,) int32, the terms that they have, ascending
+    offsets: np.ndarray  # (t + 1,) int64; term i has entries offsets[i]:offsets[i + 1]
+    rows: np.ndarray  # (entries,) int32, ascending in each term
+    values: np.ndarray  # (entries,) float32
+    latent: np.ndarray  # (m, n_components) float32
+
+    @classmethod
+    def of(cls, embeddings: Sequence[Embedding]) -> "Postings":
+        """Return the postings of at least one article; row i is embedding i."""
+        columns = np.concatenate([each.columns for each in embeddings])
+        values = np.concatenate([each.values for each in embeddings])
+        rows = np.repeat(np.arange(len(embeddings), dtype=np.int32), [len(e.columns) for e in embeddings])
+        order = np.argsort(columns, kind="stable")
+        terms, counts = np.unique(columns, return_counts=True)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        latent = np.stack([each.latent for each in embeddings])
+        return cls(terms, offsets, rows[order], values[order], latent)
+
+    def __len__(self) -> int:
+        """Return how many articles there are."""
+        return len(self.latent)
+
+    def scores(self, query: Embedding, weight: float) -> np.ndarray:
+        """Return the likeness of every article to the query, (m,) float64, as `Vectors.scores`."""
+        scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
+        at = np.minimum(np.searchsorted(self.columns, query.columns), max(len(self.columns) - 1, 0))
+        shared = self.columns[at] == query.columns if len(self.columns) else np.zeros(len(at), dtype=bool)
+        starts = self.offsets[at[shared]]
+        lengths = self.offsets[at[shared] + 1] - starts
+        total = int(lengths.sum())
+        if not total:
+            return scores
+        ends = np.cumsum(lengths)
+        entries = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+        products = self.values[entries] * np.repeat(query.values[shared].astype(np.float64), lengths)
+        scores += (1 - weight) * np.bincount(self.rows[entries], products, minlength=len(scores))
+        return scores
+
+
+@dataclass(frozen=True)
+class LiveVectors:
+    """The embeddings of all articles of an edition: n of a model, and below them those of live articles."""
+
+    model: Vectors
+    tail: list[Embedding]  # shared with later editions; may be longer than what this edition sees of it
+    blocks: tuple[Postings, ...] = ()
+
+    @property
+    def live(self) -> int:
+        """How many live articles there are."""
+        return sum(map(len, self.blocks))
+
+    def of(self, row: int) -> Embedding:
+        """Return the embedding of a row."""
+        n = len(self.model.latent)
+        return self.model.of(row) if row < n else self.tail[row - n]
+
+    def latent(self, rows: np.ndarray) -> np.ndarray:
+        """Return the places of some rows in the latent space, (len(rows), n_components) float32."""
+        return np.stack([self.of(row).latent for row in rows.tolist()])
+
+    def scores(self, query: Embedding, weight: float) -> np.ndarray:
+        """Return the likeness of every article to the query, (n + m,) float64."""
+        return np.concatenate([self.model.scores(query, weight), self.live_scores(query, weight)])
+
+    def live_scores(self, query: Embedding, weight: float) -> np.ndarray:
+        """Return the likeness of the live articles alone, (m,) float64."""
+        return np.concatenate([np.empty(0), *(block.scores(query, weight) for block in self.blocks)])
+
+    def grown(self, count: int) -> "LiveVectors":
+        """Return the vectors of an edition that sees so many more of the tail, at least one."""
+        end = self.live + count
+        start, blocks = self.live, list(self.blocks)
+        while blocks and _MERGE * (end - start) >= len(blocks[-1]):
+            start -= len(blocks.pop())
+        blocks.append(Postings.of(self.tail[start:end]))
+        return LiveVectors(self.model, self.tail, tuple(blocks))
