@@ -9,9 +9,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from recommender.article import EARLIEST, Article
+from recommender.fields import COLUMNS, Reading, RefusedError, not_public
 from recommender.training.readers import tables
-from recommender.training.readers.fields import COLUMNS, Reading
-from recommender.training.readers.files import CorpusError, RefusedError, Row, corpus_files, format_of
+from recommender.training.readers.files import CorpusError, Row, corpus_files, format_of
 from recommender.training.readers.wordpress import wordpress_rows
 
 __all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]
@@ -221,8 +221,8 @@ def _take(row: Row, source: str, reading: Reading, collected: Collected) -> None
     for name in row.unknown:
         if name in report.unknown_columns or len(report.unknown_columns) < KEPT_COLUMNS:
             report.unknown_columns[name] += 1
-    if row.skipped:
-        report.skipped[row.skipped] += 1
+    if kind := row.skipped or not_public(row.values):
+        report.skipped[kind] += 1
         return
     report.rows_read += 1
     report.files[source] += 1

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from recommender.fields import RefusedError
+
 FORMAT_OF_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -27,16 +29,6 @@ HEAD_BYTES = 65_536
 
 class CorpusError(Exception):
     """A corpus that cannot be read; the message names the file, what is wrong and the cure."""
-
-
-class RefusedError(ValueError):
-    """A row, or a field of it, that cannot be taken: a reason to count by, and the detail with the value."""
-
-    def __init__(self, reason: str, detail: str, article_id: str | None = None) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-        self.article_id = article_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.training.readers.fields import COLUMNS
-from recommender.training.readers.files import DELIMITERS, CorpusError, RefusedError, Row, head_of, opened
+from recommender.fields import COLUMNS, RefusedError
+from recommender.training.readers.files import DELIMITERS, CorpusError, Row, head_of, opened
 
 PARQUET_BATCH_ROWS = 512
 MAX_FIELD_CHARS = 2**31 - 1  # csv's own limit, 131,072 characters, would refuse a long report

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
-from recommender.training.readers.files import CorpusError, RefusedError, Row, head_of, opened
+from recommender.fields import RefusedError
+from recommender.training.readers.files import CorpusError, Row, head_of, opened
 
 END_BYTES = 1024  # in which the closing tag of a whole export stands
 

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from recommender.article import Article, InvalidArticleError, check_id, moment, unique
 from recommender.text import detect_language, plain_text
-from recommender.training.readers.files import RefusedError
 
 COLUMNS = (
     "id",
@@ -28,8 +27,20 @@ COLUMNS = (
     "updated_at",
     "lang",
     "image_url",
+    "status",
+    "post_password",
 )
 LANGUAGE_CHARS = 4000  # what `detect_language` looks at
+
+
+class RefusedError(ValueError):
+    """A row, or a field of it, that cannot be taken: a reason to count by, and the detail with the value."""
+
+    def __init__(self, reason: str, detail: str, article_id: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.article_id = article_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,22 @@ class Reading:
             raise RefusedError("impossible date", str(error)) from None
 
 
+def not_public(values: Mapping[str, Any]) -> str:
+    """Return why not everybody may read a row: `password`, or its status; empty where everybody may.
+
+    Without a status a row is public. `future` and `scheduled` ask for a date, from which on it is.
+    """
+    if not _is_missing(values.get("post_password")):
+        return "password"
+    status = values.get("status")
+    if _is_missing(status) or (isinstance(status, str) and status.strip().lower() in _PUBLIC):
+        return ""
+    name = status.strip().lower() if isinstance(status, str) else ""
+    if name in _SCHEDULED and not _is_missing(values.get("published_at")):
+        return ""
+    return name[:_MAX_STATUS_CHARS] or "no known status"
+
+
 _Value = TypeVar("_Value")
 
 
@@ -120,6 +147,9 @@ class _Row:
             return None
 
 
+_PUBLIC = frozenset({"", "publish", "published", "public", "live"})
+_SCHEDULED = frozenset({"future", "scheduled"})
+_MAX_STATUS_CHARS = 40
 _SEPARATORS = re.compile(r"[|;]")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")

@@ -1,0 +1,42 @@
+"""Which rows everybody may read."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from recommender.training.corpus import read_articles
+from tests.training.test_corpus import jsonl
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "password", "kind"),
+    [
+        ("draft", "", "draft"),
+        ("Private", "", "private"),
+        ("trash", None, "trash"),
+        ("publish", "secret", "password"),
+        (7, "", "no known status"),
+        ("future", "", "future"),
+    ],
+)
+def test_what_is_not_public_is_not_read(
+    tmp_path: Path, status: object, password: str | None, kind: str
+) -> None:
+    public = {"id": "1", "title": "Open to all", "status": "publish", "post_password": ""}
+    other = {"id": "2", "title": "Not yet", "status": status, "post_password": password}
+
+    read = read_articles(jsonl(tmp_path / "export.jsonl", public, other), now=NOW)
+
+    assert [article.id for article in read.articles] == ["1"]
+    assert read.report.skipped == {kind: 1}
+
+
+def test_a_scheduled_article_with_a_date_waits_for_it(tmp_path: Path) -> None:
+    row = {"id": "1", "title": "Tomorrow", "status": "future", "published_at": "2026-03-02T06:00:00Z"}
+
+    read = read_articles(jsonl(tmp_path / "export.jsonl", row), now=NOW)
+
+    assert [article.id for article in read.articles] == ["1"]
