@@ -56,6 +56,23 @@ class Settings(BaseSettings):
     verify: Annotated[bool, Field(description="true or false")] = True  # hash the model before opening it
     model_retry_seconds: Annotated[float, Field(ge=0, le=3600, description="a number from 0 to 3600")] = 1.0
     stale_after_hours: Annotated[float, Field(gt=0, description="a number above 0")] = 48.0  # of the model
+    database_url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            repr=False,  # it may hold a password
+            description="sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
+        ),
+    ] = "sqlite:///recommender.db"
+    state_file: Annotated[Path, Field(description="a file")] = Path("recommender-state.json")
+    visitor_window_minutes: Annotated[
+        int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
+    ] = 30  # a visitor counts once per article in it
+    source_window_minutes: Annotated[
+        int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
+    ] = 10
+    # Of one address, for one article in that window: what counts of its events.
+    source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 10
 
     # Keys are hidden: who sets one itself in place of its digest shall not read it in a log.
     write_keys: Annotated[

@@ -15,6 +15,13 @@ from recommender.training.train import Trained, train
 NOW = datetime(2027, 1, 1, 12, tzinfo=UTC)  # after the newest article of the sample
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the database and the state of a test in its own folder."""
+    monkeypatch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{tmp_path / 'recommender.db'}")
+    monkeypatch.setenv("RECOMMENDER_STATE_FILE", str(tmp_path / "recommender-state.json"))
+
+
 @pytest.fixture(scope="session")
 def sample_articles() -> list[Article]:
     with as_file(files("recommender") / "sample" / "articles.jsonl") as path:

@@ -1,0 +1,119 @@
+"""Articles and withdrawals in the database."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, or_, select
+
+from recommender.serving.store.bulk import Bulk
+from recommender.serving.store.numbers import next_number, numbers
+from recommender.serving.store.rows import ArticleRow, Outcome
+from recommender.serving.store.schema import ARTICLES
+
+_BULK = Bulk(ARTICLES)
+_PAGE = 500
+
+
+def put_articles(
+    connection: Connection, batches: list[Sequence[ArticleRow]]
+) -> list[tuple[list[Outcome], int]]:
+    """Put each batch; returns of each the outcomes, and the version after it."""
+    return [_put(connection, batch) for batch in batches]
+
+
+def withdraw_articles(connection: Connection, batches: list[Sequence[tuple[str, int]]]) -> list[int]:
+    """Withdraw the articles of each batch; returns of each the version after it."""
+    return [_withdraw(connection, batch) for batch in batches]
+
+
+def forget_articles(connection: Connection, batches: list[Sequence[tuple[str, int]]]) -> list[int]:
+    """Delete live rows that are still of the version; returns of each batch how many were."""
+    forgotten = []
+    for batch in batches:
+        n = 0
+        for page in _pages(batch):
+            those = or_(
+                *(and_(ARTICLES.c.id == each, ARTICLES.c.version == version) for each, version in page)
+            )
+            n += connection.execute(delete(ARTICLES).where(those, ARTICLES.c.withdrawn.is_(False))).rowcount
+        forgotten.append(n)
+    return forgotten
+
+
+def changed_articles(connection: Connection, after: int) -> list[ArticleRow]:
+    """Return what changed after the version, in order of the changes, then by id."""
+    query = select(ARTICLES).where(ARTICLES.c.version > after).order_by(ARTICLES.c.version, ARTICLES.c.id)
+    return [ArticleRow(**row) for row in connection.execute(query).mappings()]
+
+
+def articles_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, ArticleRow]:
+    """Return those of the articles that are there."""
+    rows = (ArticleRow(*_row(row)) for row in _BULK.find(connection, set(ids)))
+    return {row.id: row for row in rows}
+
+
+def page_of_articles(connection: Connection, after: str) -> list[ArticleRow]:
+    """Return the next articles behind an id, in the order of the bytes of ids."""
+    query = select(ARTICLES).where(ARTICLES.c.id > after).order_by(ARTICLES.c.id).limit(_PAGE)
+    return [ArticleRow(**row) for row in connection.execute(query).mappings()]
+
+
+def _put(connection: Connection, batch: Sequence[ArticleRow]) -> tuple[list[Outcome], int]:
+    stored = articles_by_id(connection, (row.id for row in batch))
+    outcomes: list[Outcome] = []
+    changed: dict[str, ArticleRow] = {}
+    embedded: dict[str, ArticleRow] = {}
+    for row in batch:
+        old = stored.get(row.id)
+        outcome = _outcome(old, row)
+        outcomes.append(outcome)
+        if outcome in {"created", "updated"}:
+            stored[row.id] = changed[row.id] = row
+        elif outcome == "unchanged" and old is not None and old.model_version != row.model_version:
+            stored[row.id] = embedded[row.id] = replace(row, version=old.version)
+    if not changed and not embedded:
+        return outcomes, numbers(connection)["live"]
+    version = next_number(connection, "live") if changed else numbers(connection)["live"]
+    rows = embedded | {each: replace(row, version=version) for each, row in changed.items()}
+    _BULK.put(connection, [_values(row) for row in rows.values()])
+    return outcomes, version
+
+
+def _outcome(old: ArticleRow | None, new: ArticleRow) -> Outcome:
+    if old is None:
+        return "created"
+    if old.updated > new.updated or (old.withdrawn and not new.withdrawn and old.updated == new.updated):
+        return "older"
+    same = (old.updated, old.withdrawn, old.payload) == (new.updated, new.withdrawn, new.payload)
+    return "unchanged" if same else "updated"
+
+
+def _withdraw(connection: Connection, batch: Sequence[tuple[str, int]]) -> int:
+    stored = articles_by_id(connection, (each for each, _ in batch))
+    changed: dict[str, ArticleRow] = {}
+    for each, updated in batch:
+        old = stored.get(each)
+        moment = max(updated, old.updated) if old else updated
+        if old is None or not old.withdrawn or old.updated < moment:
+            stored[each] = changed[each] = ArticleRow(each, moment, withdrawn=True, payload=None)
+    if not changed:
+        return numbers(connection)["live"]
+    version = next_number(connection, "live")
+    _BULK.put(connection, [_values(replace(row, version=version)) for row in changed.values()])
+    return version
+
+
+def _values(row: ArticleRow) -> tuple[Any, ...]:
+    return (row.id, row.updated, row.withdrawn, row.payload, row.version, row.model_version, row.embedding)
+
+
+def _row(values: Sequence[Any]) -> Iterator[Any]:
+    """Yield the values of a row as the driver gives them: SQLite has no truth values."""
+    for column, value in zip(ARTICLES.columns, values, strict=True):
+        yield bool(value) if column is ARTICLES.c.withdrawn else value
+
+
+def _pages(batch: Sequence[tuple[str, int]]) -> Iterator[Sequence[tuple[str, int]]]:
+    for start in range(0, len(batch), _PAGE):
+        yield batch[start : start + _PAGE]

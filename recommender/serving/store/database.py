@@ -1,0 +1,190 @@
+"""One database of this process: connections, transactions, group commit, and failures in our words."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from recommender.serving.store.engine import checked_url, new_engine, reason_of
+from recommender.serving.store.rows import StoreDownError, StoreError
+from recommender.serving.store.schema import migrate
+
+_Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
+
+Work = Callable[[Connection, list[_Item]], list[_Result]]
+
+
+@dataclass(eq=False)
+class _Job:
+    """A write that waits for the next commit."""
+
+    work: Work[Any, Any]
+    item: Any
+    durable: bool
+    done: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Database:
+    """Reads and writes on SQLite or PostgreSQL; it connects, creates and migrates when first used.
+
+    There is one writer at a time, on PostgreSQL too: a transaction that writes sees all earlier ones, and
+    numbers given inside it grow in the order of commits. After a failure nothing is tried for
+    `pause_seconds`, so that callers who wait for a database that is away do not fill the workers.
+    Raises StoreError for an address that cannot be used.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float, pause_seconds: float) -> None:
+        self._url = checked_url(url)
+        self._timeout = timeout_seconds
+        self._pause = pause_seconds
+        self._file = Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
+        self._engine = new_engine(self._url, timeout_seconds)
+        self._start()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite; else it is PostgreSQL."""
+        return self._file is not None
+
+    def read(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Return what `work` reads in one transaction. Raises StoreDownError."""
+        self._prepare()
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                return work(connection)
+        except DBAPIError as error:
+            raise self._down(error) from None
+
+    def write(self, work: Work[_Item, _Result], item: _Item, *, durable: bool = False) -> _Result:
+        """Return the result of `work` for this item, after the commit.
+
+        Callers at the same time share one transaction: `work` gets all their items. Where it fails, each item
+        is tried alone, so nobody fails for another's. Raises StoreDownError, and StoreError for a value that
+        the database refuses. A `durable` write survives a power cut, others the end of the process.
+        """
+        self._prepare()
+        job = _Job(work, item, durable)
+        self._waiting.append(job)
+        # Who gets the lock writes for all who wait; the others find their job done when their turn comes.
+        if not self._writing.acquire(timeout=2 * self._timeout):
+            self._waiting.remove(job)
+            raise StoreDownError("the database is busy")
+        try:
+            if not job.done:
+                self._settle([self._waiting.popleft() for _ in range(len(self._waiting))])
+        finally:
+            self._writing.release()
+        if job.error is not None:
+            raise job.error
+        result: _Result = job.result
+        return result
+
+    def close(self) -> None:
+        """Close all connections; the next use opens them again."""
+        self._engine.dispose()
+        self._ready = False
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._waiting: deque[_Job] = deque()
+        self._writing = Lock()
+        self._preparing = Lock()
+        self._inode: tuple[int, int] | None = None
+        self._ready = False
+        self._resume = 0.0
+        self._reason = ""
+
+    def _prepare(self) -> None:
+        """Be connected to the database of the address, in this process, with tables of this version."""
+        if self._pid != os.getpid():  # a fork: the connections are the parent's
+            self._engine.dispose(close=False)
+            self._start()
+        if monotonic() < self._resume:
+            raise StoreDownError(self._reason)
+        if self._ready and (self._file is None or self._inode == _inode_of(self._file)):
+            return
+        with self._preparing:
+            # Where the file was moved away, what we hold open is not what others see.
+            if self._file is not None and self._inode != _inode_of(self._file):
+                self.close()
+            if not self._ready:
+                self._migrate()
+
+    def _migrate(self) -> None:
+        try:
+            with self._writer(durable=True) as connection, connection.begin():
+                migrate(connection)
+        except DBAPIError as error:
+            raise self._down(error) from None
+        self._inode = _inode_of(self._file) if self._file else None
+        self._ready = True
+
+    def _settle(self, jobs: list[_Job]) -> None:
+        """Do the jobs in one transaction, or one by one where one of them cannot be done."""
+        try:
+            results = self._transact(jobs)
+            for job, result in zip(jobs, results, strict=True):
+                job.result, job.done = result, True
+        except BaseException as error:
+            down = isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError)
+            if down or len(jobs) == 1 or not isinstance(error, Exception):
+                _fail(jobs, self._down(error) if isinstance(error, DBAPIError) and down else _refusal(error))
+            else:
+                for job in jobs:
+                    self._settle([job])
+            if not isinstance(error, Exception):
+                raise
+
+    def _transact(self, jobs: list[_Job]) -> list[Any]:
+        groups: dict[Work[Any, Any], list[_Job]] = {}
+        for job in jobs:
+            groups.setdefault(job.work, []).append(job)
+        result_of: dict[_Job, Any] = {}
+        with self._writer(durable=any(job.durable for job in jobs)) as connection, connection.begin():
+            for work, group in groups.items():
+                results = work(connection, [job.item for job in group])
+                result_of.update(zip(group, results, strict=True))
+        return [result_of[job] for job in jobs]
+
+    def _writer(self, *, durable: bool) -> Connection:
+        connection = self._engine.connect().execution_options(write=True)
+        if self._file is not None and connection.info.get("durable") is not durable:
+            mode = "FULL" if durable else "NORMAL"
+            connection.connection.cursor().execute(f"PRAGMA synchronous={mode}")
+            connection.info["durable"] = durable
+        return connection
+
+    def _down(self, error: DBAPIError) -> StoreDownError:
+        self._reason = reason_of(error)
+        self._resume = monotonic() + self._pause
+        self._ready = False
+        return StoreDownError(self._reason)
+
+
+def _fail(jobs: list[_Job], error: BaseException) -> None:
+    for job in jobs:
+        job.error, job.done = error, True
+
+
+def _refusal(error: BaseException) -> BaseException:
+    if isinstance(error, DBAPIError):
+        return StoreError(f"the database refuses a value: {reason_of(error)}")
+    return error
+
+
+def _inode_of(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,118 @@
+"""Addresses of databases, and connections to them: SQLite in WAL mode, or PostgreSQL."""
+
+from math import ceil
+from time import monotonic, sleep
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from recommender.serving.store.rows import StoreError
+
+_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+_ONE_WRITER = 0x7265636F6D  # names the lock of PostgreSQL that writers take in turn
+_STATEMENT_SECONDS = 60
+_RETRY_SECONDS = 0.01
+_SQLITE_SETTINGS = (
+    "synchronous=NORMAL",
+    "secure_delete=ON",  # what is forgotten is overwritten
+    "wal_autocheckpoint=4000",
+    "cache_size=-8000",
+    f"journal_size_limit={64 << 20}",
+)
+
+
+def checked_url(url: str) -> URL:
+    """Return the address with its driver. Raises StoreError for one that cannot be used."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(f"{url[:100]!r} is no address of a database; {_allowed()}") from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in _DRIVERS or parsed.drivername not in {backend, _DRIVERS[backend]}:
+        raise StoreError(f"{parsed.drivername!r} is no database that can be used; {_allowed()}")
+    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise StoreError("SQLite needs a file, for all workers share it: sqlite:///recommender.db")
+    return parsed.set(drivername=_DRIVERS[backend])
+
+
+def new_engine(url: URL, timeout_seconds: float) -> Engine:
+    """Return a pool of connections; none is open yet. Raises StoreError where the driver is missing.
+
+    A transaction of a connection with the execution option `write` waits for its turn as the only writer,
+    `timeout_seconds` at most.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    try:
+        if sqlite:
+            engine = create_engine(url, hide_parameters=True, connect_args={"timeout": timeout_seconds})
+        else:
+            engine = create_engine(
+                url,
+                hide_parameters=True,
+                pool_pre_ping=True,
+                connect_args=_postgresql_arguments(timeout_seconds),
+            )
+    except ModuleNotFoundError as missing:
+        raise StoreError(f"{missing.name} is missing: pip install 'recommender[postgresql]'") from None
+    if sqlite:
+        event.listen(engine, "connect", lambda connection, _: _set_up_sqlite(connection, timeout_seconds))
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", lambda connection, _: _set_up_postgresql(connection, timeout_seconds))
+        event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def reason_of(error: DBAPIError) -> str:
+    """Return the first line of what the driver says; it holds no values of the statement."""
+    return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+
+
+def _allowed() -> str:
+    return "allowed: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+
+
+def _set_up_sqlite(connection: Any, timeout_seconds: float) -> None:
+    connection.isolation_level = None  # transactions begin where we say
+    until = monotonic() + timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            break
+        except connection.OperationalError:  # SQLite does not wait for the others who set it up
+            if monotonic() > until:
+                raise
+            sleep(_RETRY_SECONDS)
+    for setting in _SQLITE_SETTINGS:
+        connection.execute(f"PRAGMA {setting}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_arguments(timeout_seconds: float) -> dict[str, Any]:
+    milliseconds = ceil(timeout_seconds * 1000)
+    return {
+        "connect_timeout": max(2, ceil(timeout_seconds)),  # libpq takes 1 for 2
+        "tcp_user_timeout": milliseconds,
+        "application_name": "recommender",
+    }
+
+
+def _set_up_postgresql(connection: Any, timeout_seconds: float) -> None:
+    connection.autocommit = True
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StoreError(f"the database is encoded in {encoding}; create it with ENCODING 'UTF8'")
+    connection.execute(f"SET lock_timeout = {ceil(timeout_seconds * 1000)}")
+    connection.execute(f"SET statement_timeout = '{_STATEMENT_SECONDS}s'")
+    connection.autocommit = False
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("write"):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ONE_WRITER})")

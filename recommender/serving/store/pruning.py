@@ -1,0 +1,110 @@
+"""What is past is forgotten: salts, visitors, sources, ids of events, and the detail of counts."""
+
+import secrets
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Table, delete, func, insert, or_, select
+
+from recommender.serving.store.counting import COUNTS_BULK, HOUR, MINUTE, REMEMBERED
+from recommender.serving.store.numbers import next_number, numbers, set_number
+from recommender.serving.store.schema import COUNTS, PLACEMENTS, SALTS, SEEN_EVENTS, SEEN_VISITORS, SOURCES
+
+DAY = 24 * HOUR
+_MINUTES_KEPT = 48 * 60
+_COUNTS_KEPT = 8 * 24 * 60
+_PLACEMENTS_KEPT_HOURS = 90 * 24
+_SALT_BYTES = 32
+_SLICES = 64
+_PRUNE_EVERY = 5 * MINUTE
+
+
+def salts_of(connection: Connection, days: list[int]) -> list[bytes]:
+    """Return the salt of each day, drawn when first asked for; salts of earlier days are deleted."""
+    return [_salt(connection, day) for day in days]
+
+
+def _salt(connection: Connection, day: int) -> bytes:
+    connection.execute(delete(SALTS).where(SALTS.c.day < day))
+    salt = connection.execute(select(SALTS.c.salt).where(SALTS.c.day == day)).scalar()
+    if salt is None:
+        salt = secrets.token_bytes(_SALT_BYTES)
+        connection.execute(insert(SALTS).values(day=day, salt=salt))
+    return bytes(salt)
+
+
+def forget_seen(connection: Connection, items: list[tuple[Table, int, int, range]]) -> list[None]:
+    """Delete rows that are as old as a window, or of a clock that was a day ahead."""
+    for table, now, window, keys in items:
+        past = or_(table.c.at <= now - window, table.c.at > now + DAY)
+        connection.execute(delete(table).where(table.c.key.between(keys.start, keys.stop - 1), past))
+    return [None] * len(items)
+
+
+def seen_to_forget(
+    now: int, visitor_window: int, source_window: int
+) -> Iterator[tuple[Table, int, int, range]]:
+    """Yield what to forget, slice by slice, so that no write waits long."""
+    step = (1 << 64) // _SLICES
+    slices = [range(start, start + step) for start in range(-(1 << 63), 1 << 63, step)]
+    for table, window in (
+        (SEEN_VISITORS, visitor_window),
+        (SOURCES, source_window),
+        (SEEN_EVENTS, REMEMBERED),
+    ):
+        for keys in slices:
+            yield table, now, window, keys
+
+
+def merge_counts(connection: Connection, moments: list[int]) -> list[bool]:
+    """Merge minutes older than 48 hours into hours, one hour at a time; returns whether more wait."""
+    return [_merge(connection, now // MINUTE) for now in moments]
+
+
+def drop_old(connection: Connection, moments: list[int]) -> list[None]:
+    """Delete counts of more than eight days ago and placements of more than 90, and what is yet to come."""
+    for now in moments:
+        for time, unit, kept in (
+            (COUNTS.c.minute, MINUTE, _COUNTS_KEPT),
+            (PLACEMENTS.c.hour, HOUR, _PLACEMENTS_KEPT_HOURS),
+        ):
+            past = or_(time < now // unit - kept, time > (now + DAY) // unit)
+            connection.execute(delete(time.table).where(past))
+    return [None] * len(moments)
+
+
+def claim(connection: Connection, moments: list[int]) -> list[bool]:
+    """Return whether it is time to prune again; if so, it is the asker's to do."""
+    claimed = []
+    for now in moments:
+        claimed.append(abs(now - numbers(connection)["pruned"]) >= _PRUNE_EVERY)
+        if claimed[-1]:
+            set_number(connection, "pruned", now)
+    return claimed
+
+
+def _merge(connection: Connection, minute: int) -> bool:
+    """Move the border between hours and minutes, over one hour that has counts at most."""
+    border = numbers(connection)["hours-until"]
+    target = (minute - _MINUTES_KEPT) // 60 * 60
+    if target == border:
+        return False
+    oldest = connection.execute(select(func.min(COUNTS.c.minute)).where(COUNTS.c.minute >= border)).scalar()
+    hour = target if oldest is None else oldest // 60 * 60
+    if hour < target:
+        _merge_hour(connection, hour)
+        target_now = hour + 60
+    else:  # nothing to merge, or the clock was ahead and the border comes back
+        target_now = target
+    set_number(connection, "hours-until", target_now)
+    set_number(connection, "counts-base", next_number(connection, "counts"))
+    return target_now != target
+
+
+def _merge_hour(connection: Connection, hour: int) -> None:
+    within = COUNTS.c.minute.between(hour, hour + 59)
+    total = func.sum(COUNTS.c.n).label("n")
+    merged = select(COUNTS.c.article_id, COUNTS.c.type, total).where(within)
+    rows = connection.execute(merged.group_by(COUNTS.c.article_id, COUNTS.c.type)).all()
+    connection.execute(delete(COUNTS).where(within))
+    change = numbers(connection)["counts"] + 1
+    COUNTS_BULK.put(connection, [(hour, row.article_id, row.type, int(row.n), change) for row in rows])

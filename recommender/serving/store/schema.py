@@ -1,0 +1,157 @@
+"""The tables of the store, and how a database of an older version of the program comes up to date."""
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    inspect,
+)
+
+from recommender.serving.store.rows import StoreError
+
+METADATA = MetaData()
+
+_WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+_BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
+
+# Numbers that belong to the whole database: `schema`, `live` (the newest change to articles and rules),
+# `live-base` (the first), `rules` (the newest change to rules), `counts` (the newest change to counts),
+# `counts-base` (the newest merge of buckets), `hours-until` (minutes before it are merged into hours),
+# `pruned` (when the past was last forgotten).
+NUMBERS = Table(
+    "numbers",
+    METADATA,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+ARTICLES = Table(
+    "articles",
+    METADATA,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("updated", BigInteger, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("payload", LargeBinary),
+    Column("version", BigInteger, nullable=False, index=True),
+    Column("model_version", Text),
+    Column("embedding", LargeBinary),
+)
+
+RULES = Table(
+    "rules",
+    METADATA,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+# Keys are 64 bits of a hash. They are spread evenly, so a range of keys is a fair share of the rows.
+SEEN_EVENTS = Table(
+    "seen_events",
+    METADATA,
+    Column("key", _WHOLE, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+SEEN_VISITORS = Table(
+    "seen_visitors",
+    METADATA,
+    Column("key", _WHOLE, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+SOURCES = Table(
+    "sources",
+    METADATA,
+    Column("key", _WHOLE, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+)
+
+COUNTS = Table(
+    "counts",
+    METADATA,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("article_id", _BYTEWISE, primary_key=True),
+    Column("type", _BYTEWISE, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Index("counts_by_change", "change"),
+    sqlite_with_rowid=False,
+)
+
+PLACEMENTS = Table(
+    "placements",
+    METADATA,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("from_id", _BYTEWISE, primary_key=True),
+    Column("article_id", _BYTEWISE, primary_key=True),
+    Column("list", _BYTEWISE, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("model_version", _BYTEWISE, primary_key=True),
+    Column("type", _BYTEWISE, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+SALTS = Table(
+    "salts",
+    METADATA,
+    Column("day", _WHOLE, primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+)
+
+Step = Callable[[Connection], None]
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables of version 1.
+
+    Change numbers begin at a random number, which names the database: a number of another database, such as
+    the one before a loss, is recognized as foreign.
+    """
+    METADATA.create_all(connection)
+    live, counts = secrets.randbits(48), secrets.randbits(48)
+    first = {"live": live, "live-base": live, "rules": live, "counts": counts, "counts-base": counts}
+    rows = [
+        {"name": name, "value": value} for name, value in (first | {"hours-until": 0, "pruned": 0}).items()
+    ]
+    connection.execute(NUMBERS.insert(), rows)
+
+
+STEPS: tuple[Step, ...] = (_create,)  # each leads from its position to the next version
+
+
+def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
+    """Bring the database up to date, inside the caller's transaction.
+
+    Raises StoreError where a newer program has been at it.
+    """
+    version = _version(connection)
+    if version > len(steps):
+        raise StoreError(
+            f"the database has schema {version}, and this program knows up to {len(steps)}: "
+            "install the newer recommender, or use another database"
+        )
+    for number, step in enumerate(steps[version:], start=version + 1):
+        step(connection)
+        connection.execute(NUMBERS.delete().where(NUMBERS.c.name == "schema"))
+        connection.execute(NUMBERS.insert().values(name="schema", value=number))
+
+
+def _version(connection: Connection) -> int:
+    if not inspect(connection).has_table(NUMBERS.name):
+        return 0
+    query = NUMBERS.select().where(NUMBERS.c.name == "schema")
+    row = connection.execute(query).one_or_none()
+    return 0 if row is None else int(row.value)
