@@ -1,6 +1,7 @@
 """Who may stand in a list: the articles that are public and pass its filters, one of all copies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -10,9 +11,20 @@ from recommender.model import NO_MOMENT, microseconds
 from recommender.serving.categories import Categories
 from recommender.serving.edition import Edition
 from recommender.serving.lists import ANY, ListQuery
+from recommender.serving.ruled import Orders
 from recommender.serving.timeline import Timeline
 
+NO_ORDERS = Orders()
 _CACHED_MASKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Who may stand in one list."""
+
+    mask: np.ndarray  # (n,) bool, one of all copies; no pin, nor a copy of one
+    pins: tuple[int, ...]  # rows that stand first, in order
+    blocked: frozenset[int]  # rows that rules keep out
 
 
 class Eligible:
@@ -20,7 +32,7 @@ class Eligible:
 
     def __init__(self, edition: Edition, timeline: Timeline, categories: Categories) -> None:
         self._edition, self._timeline, self._categories = edition, timeline, categories
-        newest = edition.articles.newest
+        newest = timeline.rows
         self._copied = newest[np.isin(newest, edition.copies.grouped)]  # those that have copies, newest first
         self._groups = edition.copies.first[self._copied]
         self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
@@ -37,14 +49,35 @@ class Eligible:
         own: int | None = None,
         own_lang: str | None = None,
         own_date: int = NO_MOMENT,
-    ) -> np.ndarray:
-        """Return a new mask of the public articles that pass the query, one of all copies.
+        orders: Orders = NO_ORDERS,
+    ) -> Field:
+        """Return the public articles that pass the query, one of all copies.
 
         `own` is the row of the article whose list it is: it and its copies do not pass. `own_date`, in
-        microseconds, is what `mode` compares with; without it only the mode "related" admits any.
-        Raises UnknownCategoryError for a filter that names no category.
+        microseconds, is what `mode` compares with; without it only the mode "related" admits any. Pins are
+        held to the query, too, but not to the language of the article itself, for an editor chose them; of
+        copies the first is the pin. Raises UnknownCategoryError for a filter that names no category.
         """
-        lang = own_lang if query.lang is None else None if query.lang == ANY else query.lang
+        asked_lang = None if query.lang == ANY else query.lang
+        gone = [*self.rows(query.exclude), *([] if own is None else [own])]
+        gone = [*orders.blocked, *(each for row in gone for each in (row, *self._edition.copies.of(row)))]
+        pins: list[int] = []
+        if orders.pinned:
+            may = self._filtered(query, now, asked_lang, own_date, gone)
+            for row in orders.pinned:
+                if may[row]:
+                    pins.append(row)
+                    may[[row, *self._edition.copies.of(row)]] = False
+        mask = self._filtered(query, now, own_lang if query.lang is None else asked_lang, own_date, gone)
+        for row in pins:
+            mask[[row, *self._edition.copies.of(row)]] = False
+        self._keep_one_copy(mask)
+        return Field(mask, tuple(pins), frozenset(orders.blocked))
+
+    def _filtered(
+        self, query: ListQuery, now: datetime, lang: str | None, own_date: int, gone: Sequence[int]
+    ) -> np.ndarray:
+        """Return a new mask of the public articles in a language that pass the query, but for those gone."""
         mask = self._public(self._timeline.future(now), lang).copy()
         if query.categories:
             mask &= self._categories.rows(query.categories)
@@ -53,9 +86,7 @@ class Eligible:
         self._cut_dates(mask, query, now)
         if query.mode != "related":
             mask &= self._on_side(query.mode == "follow_up", own_date)
-        for row in self.rows(query.exclude) if own is None else [own, *self.rows(query.exclude)]:
-            mask[[row, *self._edition.copies.of(row)]] = False
-        self._keep_one_copy(mask)
+        mask[list(gone)] = False
         return mask
 
     def rows(self, article_ids: Iterable[str]) -> list[int]:
@@ -64,10 +95,10 @@ class Eligible:
         return [row for row in found if row is not None]
 
     def _find_public(self, future: int, lang: str | None) -> np.ndarray:
-        """Return a mask of all articles shown but the `future` newest; of one language where one is named."""
+        """Return a mask of all that may be met but the `future` newest; of one language, if one is named."""
         articles = self._edition.articles
         mask = np.zeros(len(articles), dtype=bool)
-        mask[articles.newest[future:]] = True
+        mask[self._timeline.rows[future:]] = True
         if lang is not None:
             code = articles.langs.names.find(lang)
             mask &= articles.langs.codes == code if code is not None else False

@@ -13,7 +13,7 @@ FRESHNESS = 0.2  # a judgement: what is long past needs a quarter more nearness 
 DIVERSITY = 0.0
 
 Mode = Literal["related", "background", "follow_up"]
-Source = Literal["similar", "same_category", "recent"]
+Source = Literal["pin", "similar", "same_category", "recent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +57,4 @@ class RelatedList:
     eligible: int
     items: tuple[Item, ...]
     explained: bool = False  # whether its items say why
+    blocked: frozenset[int] = frozenset()  # rows that rules keep out of it, also as copies of others

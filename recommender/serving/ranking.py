@@ -33,49 +33,75 @@ class Chosen:
 
     rows: np.ndarray  # (m,) int64
     blind: np.ndarray  # (m,) float64, scores as the model gives them, blind to time
-    scores: np.ndarray  # (m,) float64, with freshness
+    fresh: np.ndarray  # (m,) float64, with freshness
+    scores: np.ndarray  # (m,) float64, with freshness and boosts
     floor: float  # an article whose score does not reach it is not among them
 
 
 class Order:
     """How one list orders its candidates.
 
-    score = s x (1 - f + f x 2^(-age / half-life)), s being the model's score. An undated candidate has the
-    median age of the dated articles. Equal scores come in row order.
+    score = s x (1 - f + f x 2^(-age / half-life)) x boost, s being the model's score. An undated candidate
+    has the median age of the dated articles; `boosts` (n,) are 1 where editors say nothing. Equal scores come
+    in row order.
 
     With a diversity d > 0 the list is maximal marginal relevance (Carbonell and Goldstein 1998) over the 100
     candidates of the highest scores: each place goes to the one of the highest
     (1 - d) x score - d x its greatest likeness to those placed; of equals, to the one of the higher score.
-    The likeness of two articles is the weighted mean of both cosines, at least 0.
+    The likeness of two articles is the weighted mean of both cosines, at least 0. Where more are wanted, the
+    others follow by score.
     """
 
     def __init__(
-        self, edition: Edition, timeline: Timeline, query: ListQuery, published: int, now: datetime
+        self,
+        edition: Edition,
+        timeline: Timeline,
+        query: ListQuery,
+        published: int,
+        now: datetime,
+        *,
+        boosts: np.ndarray | None = None,
+        limit: int | None = None,
     ) -> None:
         self._edition = edition
-        self._limit, self._freshness, self._diversity = query.limit, query.freshness, query.diversity
+        self._limit = query.limit if limit is None else limit
+        self._freshness, self._diversity = query.freshness, query.diversity
+        self._boosts = boosts
         self._reference = reference_date(published, now)
         self._median_age = timeline.median_age(self._reference)
 
     def choose(self, rows: np.ndarray, blind: np.ndarray) -> Chosen:
         """Return the first `limit` of the candidates, ascending rows with the model's scores of them."""
         blind = blind.astype(np.float64)
-        scores = blind * self.factors(rows)
+        fresh = blind * self._ages(rows)
+        scores = fresh if self._boosts is None else fresh * self._boosts[rows]
         if self._diversity and len(rows) > 1:
             pool = top_k(scores, POOL)
             places, floor = self._diverse(rows[pool], scores[pool])
             chosen = pool[places]
+            if self._limit > POOL:
+                chosen = np.concatenate([chosen, top_k(scores, self._limit)[POOL:]])
         else:
             chosen = top_k(scores, self._limit)
             floor = float(scores[chosen[-1]]) if len(chosen) else 0.0
-        return Chosen(rows[chosen], blind[chosen], scores[chosen], floor)
+        return Chosen(rows[chosen], blind[chosen], fresh[chosen], scores[chosen], floor)
 
     def is_settled(self, chosen: Chosen, highest: float) -> bool:
         """Tell whether no further candidate, of a score up to `highest`, could be among the chosen."""
         return len(chosen.rows) == self._limit and chosen.floor > highest
 
+    @property
+    def greatest_factor(self) -> float:
+        """What the score of any article is multiplied with at most: age adds nothing."""
+        return 1.0 if self._boosts is None else max(1.0, float(self._boosts.max(initial=1.0)))
+
     def factors(self, rows: np.ndarray) -> np.ndarray:
         """Return what the scores of these rows are multiplied with, (m,) float64."""
+        ages = self._ages(rows)
+        return ages if self._boosts is None else ages * self._boosts[rows]
+
+    def _ages(self, rows: np.ndarray) -> np.ndarray:
+        """Return what age makes of the scores of these rows, (m,) float64, each a factor."""
         published = self._edition.articles.published[rows]
         dates = np.where(published == NO_MOMENT, self._reference + self._median_age, published)
         half_lives = np.abs(dates - self._reference) / (

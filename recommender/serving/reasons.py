@@ -26,11 +26,13 @@ class Why:
     feedback: float
     hub: float
     freshness: float  # what age takes away, at most 0
-    boost: float
+    boost: float  # what the boosts of editors add
 
 
-def why(edition: Edition, query: Query, row: int, blind: float, score: float) -> Why:
-    """Return why the article of a row has this score beside the query; `blind` is the model's, without age.
+def why(edition: Edition, query: Query, row: int, blind: float, fresh: float, score: float) -> Why:
+    """Return why the article of a row has this score beside the query.
+
+    `blind` is the model's score, without age, and `fresh` the score before any boost.
 
     A shared term counts (1 - w) x its weight in one text x its weight in the other. Of what the latent space
     counts, w x the cosine, each topic is allotted the share of itself that both texts have at least.
@@ -47,8 +49,8 @@ def why(edition: Edition, query: Query, row: int, blind: float, score: float) ->
         other_topics=near - sum(part for _, part in topics),
         feedback=_likeness(query.moved, other, weight) - likeness,
         hub=-float(edition.hubs[row]),
-        freshness=score - blind,
-        boost=0.0,
+        freshness=fresh - blind,
+        boost=score - fresh,
     )
 
 

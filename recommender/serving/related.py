@@ -5,16 +5,19 @@ from datetime import datetime
 
 import numpy as np
 
-from recommender.article import Article
+from recommender.article import Article, unique
 from recommender.model import Model, Query, microseconds
 from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
 from recommender.serving.edition import Edition
-from recommender.serving.eligible import Eligible
-from recommender.serving.lists import Item, ListQuery, RelatedList
+from recommender.serving.eligible import Eligible, Field
+from recommender.serving.lists import Item, ListQuery, RelatedList, Source
 from recommender.serving.nearness import Nearness
 from recommender.serving.ranking import Chosen, Order
 from recommender.serving.reasons import why
+from recommender.serving.room import Room, fill
+from recommender.serving.ruled import Ruled
+from recommender.serving.rules import NO_RULES, Active
 from recommender.serving.timeline import Timeline
 
 MAX_RIVALS = 400  # scored one by one; where there are more, the whole corpus is
@@ -31,21 +34,24 @@ class UnknownArticleError(LookupError):
 
 
 class Related:
-    """Related lists out of one edition, or one model.
+    """Related lists out of one edition, or one model, under the editorial rules that act.
 
-    A list is a ladder: `similar` articles, as freshness and diversity order them; then those of the article's
-    primary category, its k nearest neighbours first (k as trained), then the newest; then all others, newest
-    first. What is `similar` is for the model's score alone to say, blind to time. An article under embargo is
-    nowhere, nor is the article itself or a copy of it; of the copies of another the newest that passes the
-    filters stands for all.
+    A list is a ladder: the articles that editors pinned to it; then `similar` ones, as freshness, boosts and
+    diversity order them; then those of the article's primary category, its k nearest neighbours first (k as
+    trained), then the newest; then all others, newest first. What is `similar` is for the model's score alone
+    to say, blind to time. An article under embargo is nowhere, nor is the article itself or a copy of it; of
+    the copies of another the newest that passes the filters stands for all. What the rules hide is nowhere
+    but where it is asked for itself. Caps go down the ladder, and leave out what they have no room for; a pin
+    stands in spite of them, and counts.
     """
 
-    def __init__(self, source: Model | Edition) -> None:
+    def __init__(self, source: Model | Edition, active: Active = NO_RULES) -> None:
         self.edition = source if isinstance(source, Edition) else Edition.of(source)
         self.model = self.edition.model
         self.articles = self.edition.articles
-        self.timeline = Timeline(self.articles)
         self.categories = Categories(self.articles)
+        self.rules = Ruled(self.edition, self.categories, active)
+        self.timeline = Timeline(self.articles, self.rules.newest)
         self._eligible = Eligible(self.edition, self.timeline, self.categories)
 
     def find(self, article_id: str, now: datetime) -> int | None:
@@ -72,37 +78,40 @@ class Related:
     def of_row(self, row: int, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of the public article of a row. Raises UnknownCategoryError as `of` does."""
         articles = self.articles
-        date = int(articles.published[row])
-        mask = self._eligible.passing(query, now, own=row, own_lang=articles.langs[row], own_date=date)
-        order = Order(self.edition, self.timeline, query, date, now)
+        own_id, category, date = articles.ids[row], articles.category[row], int(articles.published[row])
+        orders = self.rules.orders(own_id, unique((category or "", *articles.categories[row])))
+        field = self._eligible.passing(
+            query, now, own=row, own_lang=articles.langs[row], own_date=date, orders=orders
+        )
+        order = self._order(query, date, now)
         asked = self.edition.query_of(row)
-        ranked = self._precomputed(row, query, mask, order)
+        ranked = self._precomputed(row, query, field.mask, order)
         if ranked is None:
-            ranked = self._scored(self._scores(row, asked), self._near(row), query, mask, order)
-        own_id, category = articles.ids[row], articles.category[row]
-        found = self._fill(mask, ranked, query, now, article_id=own_id, category=category)
-        return self._explained(found, ranked.chosen, asked) if query.explain else found
+            ranked = self._scored(self._scores(row, asked), self._near(row), query, field.mask, order)
+        found = self._fill(field, ranked, query, now, article_id=own_id, category=category)
+        return self._explained(found, ranked.chosen, asked, query)
 
     def like(self, article: Article, query: ListQuery, now: datetime) -> RelatedList:
         """Return the list of a text that need not be in the model; its id excludes nothing.
 
         Without a category it takes that of the article most similar to it, excluded or not. So the text of an
-        article, with that article excluded, gets the article's own list. Without a date it is of now.
+        article, with that article excluded, gets the article's own list, but for rules for its id. Without a
+        date it is of now.
         """
         date = microseconds(article.published_at or now)
-        mask = self._eligible.passing(query, now, own_lang=article.lang, own_date=date)
         excluded = self._eligible.rows(query.exclude)
         hidden = [each for row in excluded for each in (row, *self.edition.copies.of(row))]
         asked = self.edition.query(article, hidden)
         scores = self.edition.scores(asked)
-        others = np.ones(len(mask), dtype=bool)
+        others = np.ones(len(scores), dtype=bool)
         others[excluded] = False
         near = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
         category = article.category or self._category_of_nearest(scores)
-        order = Order(self.edition, self.timeline, query, date, now)
-        ranked = self._scored(scores, near, query, mask, order)
-        found = self._fill(mask, ranked, query, now, category=category)
-        return self._explained(found, ranked.chosen, asked) if query.explain else found
+        orders = self.rules.orders(None, unique((category or "", *article.categories)))
+        field = self._eligible.passing(query, now, own_lang=article.lang, own_date=date, orders=orders)
+        ranked = self._scored(scores, near, query, field.mask, self._order(query, date, now))
+        found = self._fill(field, ranked, query, now, category=category)
+        return self._explained(found, ranked.chosen, asked, query)
 
     def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
         """Return the public articles that share a term with the words, the highest cosine of terms first."""
@@ -112,25 +121,38 @@ class Related:
         return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
 
     def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
-        """Return the newest articles that pass the filters; none with `fallback="none"`.
+        """Return the newest articles that pass the filters, behind the pins; none with `fallback="none"`.
 
         Without an article there is no date to be older or newer than: such a `mode` admits none.
         """
         none = np.empty(0, dtype=np.int64)
-        nothing = _Ranked(Chosen(none, np.empty(0), np.empty(0), 0.0), 0, none)
-        found = self._fill(self._eligible.passing(query, now), nothing, query, now, article_id=article_id)
+        nothing = _Ranked(Chosen(none, np.empty(0), np.empty(0), np.empty(0), 0.0), 0, none)
+        field = self._eligible.passing(query, now, orders=self.rules.orders(article_id))
+        found = self._fill(field, nothing, query, now, article_id=article_id)
         return replace(found, explained=query.explain)
 
     def copies(self, row: int, now: datetime) -> list[int]:
-        """Return the public copies of an article, in row order, without itself."""
-        return [copy for copy in self.edition.copies.of(row) if self.timeline.is_public(copy, now)]
+        """Return the public copies of an article that no rule hides, in row order, without itself."""
+        hidden = self.rules.hidden
+        copies = self.edition.copies.of(row)
+        return [copy for copy in copies if not hidden[copy] and self.timeline.is_public(copy, now)]
 
     def public(self, now: datetime) -> np.ndarray:
-        """Return a mask over the rows, (n,) bool: the articles that are published; do not change it."""
+        """Return a mask over the rows, (n,) bool: what is published and not hidden; do not change it."""
         return self._eligible.public(now)
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return when lists next change by themselves: an embargo ends, or a rule begins or ends."""
+        moments = (self.timeline.next_publication(now), self.rules.active.boundary)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _if_public(self, row: int | None, now: datetime) -> int | None:
         return row if row is not None and self.timeline.is_public(row, now) else None
+
+    def _order(self, query: ListQuery, date: int, now: datetime) -> Order:
+        """Return the order of a list; under caps of all that is similar, for they leave some of it out."""
+        boosts, limit = self.rules.boosts, len(self.articles) if self.rules.caps else None
+        return Order(self.edition, self.timeline, query, date, now, boosts=boosts, limit=limit)
 
     def _precomputed(self, row: int, query: ListQuery, mask: np.ndarray, order: Order) -> "_Ranked | None":
         """Rank by the neighbours computed at training; None where these do not reach far enough."""
@@ -141,10 +163,10 @@ class Related:
         chosen = order.choose(rows, known)
         if self._is_complete(row, scores, query):
             return _Ranked(chosen, len(rows), self._near(row))
-        if query.fallback == "none" or len(rows) < query.limit:
+        if query.fallback == "none" or len(rows) < query.limit or self.rules.caps:
             return None
         highest = float(scores[-1]) + TOLERANCE  # no other article of the model has more
-        if not order.is_settled(chosen, highest):
+        if not order.is_settled(chosen, highest * order.greatest_factor):
             others = mask[: len(self.model.articles)].copy()
             others[near] = False
             beyond = np.flatnonzero(others)
@@ -217,7 +239,7 @@ class Related:
 
     def _fill(
         self,
-        mask: np.ndarray,
+        field: Field,
         ranked: "_Ranked",
         query: ListQuery,
         now: datetime,
@@ -226,35 +248,93 @@ class Related:
         category: str | None = None,
     ) -> RelatedList:
         """Go down the ladder until the list is full. Takes the chosen rows out of the mask."""
-        eligible = ranked.count if query.fallback == "none" else int(np.count_nonzero(mask))
-        chosen = ranked.chosen
-        pairs = zip(chosen.rows.tolist(), chosen.scores.tolist(), strict=True)
-        items = [Item(row, "similar", score) for row, score in pairs]
-        if query.fallback == "auto" and len(items) < query.limit:
-            mask[chosen.rows] = False
-            items += self._others(mask, ranked.near, query.limit - len(items), now, category)
-        return RelatedList(article_id, self.timeline.as_of(now), query.limit, eligible, tuple(items))
+        mask, chosen = field.mask, ranked.chosen
+        items = [Item(row, "pin") for row in field.pins[: query.limit]]
+        left = query.limit - len(items)
+        if self.rules.caps:
+            found, count = self._capped(field, ranked, query, left, now, category)
+        else:
+            count = ranked.count if query.fallback == "none" else int(np.count_nonzero(mask))
+            pairs = zip(chosen.rows[:left].tolist(), chosen.scores[:left].tolist(), strict=True)
+            found = [Item(row, "similar", score) for row, score in pairs]
+            if query.fallback == "auto" and len(found) < left:
+                mask[chosen.rows] = False
+                found += self._others(mask, ranked.near, left - len(found), now, category)
+        return RelatedList(
+            article_id=article_id,
+            as_of=self.timeline.as_of(now),
+            requested=query.limit,
+            eligible=len(field.pins) + count,
+            items=(*items, *found),
+            blocked=field.blocked,
+        )
+
+    def _capped(
+        self,
+        field: Field,
+        ranked: "_Ranked",
+        query: ListQuery,
+        limit: int,
+        now: datetime,
+        category: str | None,
+    ) -> tuple[list[Item], int]:
+        """Go down the ladder under caps; returns up to `limit` items, and the most that there could be."""
+        similar, mask = ranked.chosen.rows, field.mask
+        if query.fallback == "none":
+            mask = np.zeros_like(mask)
+            mask[similar] = True
+        room = Room(mask, self.rules.caps)
+        for pin in field.pins:
+            room.take(pin)
+        in_category = self._in_category(category)
+
+        def first(open_: np.ndarray) -> tuple[int, Source] | None:
+            steps: list[tuple[Source, np.ndarray, np.ndarray]] = [
+                ("similar", similar, open_),
+                ("same_category", ranked.near, open_ & in_category),
+            ]
+            for source, rows, admitted in steps:
+                if len(hits := rows[admitted[rows]]):
+                    return int(hits[0]), source
+            for source, admitted in (("same_category", open_ & in_category), ("recent", open_)):
+                for row in self.timeline.page(admitted, 1, now):
+                    return row, source
+            return None
+
+        most = room.most()
+        score_of = dict(zip(similar.tolist(), ranked.chosen.scores.tolist(), strict=True))
+        taken = fill(first, room, min(limit, most))
+        return [Item(row, source, score_of.get(row)) for row, source in taken], most
+
+    def _in_category(self, category: str | None) -> np.ndarray:
+        if category is None or category not in self.categories.names:
+            return np.zeros(len(self.articles), dtype=bool)
+        return self.categories.rows([category])
 
     def _others(
         self, mask: np.ndarray, near: np.ndarray, limit: int, now: datetime, category: str | None
     ) -> list[Item]:
-        same: list[int] = []
-        if category is not None and category in self.categories.names:
-            in_category = mask & self.categories.rows([category])
-            same = near[in_category[near]][:limit].tolist()
-            in_category[same] = False
-            same += self.timeline.page(in_category, limit - len(same), now)
-            mask[same] = False
+        in_category = mask & self._in_category(category)
+        same = near[in_category[near]][:limit].tolist()
+        in_category[same] = False
+        same += self.timeline.page(in_category, limit - len(same), now)
+        mask[same] = False
         rest = self.timeline.page(mask, limit - len(same), now)
         return [Item(row, "same_category") for row in same] + [Item(row, "recent") for row in rest]
 
-    def _explained(self, found: RelatedList, chosen: Chosen, asked: Query) -> RelatedList:
-        """Return the list with the reasons of its `similar` items, which are those chosen."""
-        scored = zip(chosen.rows.tolist(), chosen.blind.tolist(), chosen.scores.tolist(), strict=True)
-        reasons = [why(self.edition, asked, *each) for each in scored]
-        count = len(reasons)
-        told = [replace(item, why=each) for item, each in zip(found.items[:count], reasons, strict=True)]
-        return replace(found, items=(*told, *found.items[count:]), explained=True)
+    def _explained(self, found: RelatedList, chosen: Chosen, asked: Query, query: ListQuery) -> RelatedList:
+        """Return the list, if the query wants it with the reasons of its `similar` items."""
+        if not query.explain:
+            return found
+        scores = zip(chosen.blind.tolist(), chosen.fresh.tolist(), chosen.scores.tolist(), strict=True)
+        scores_of = dict(zip(chosen.rows.tolist(), scores, strict=True))
+        items = (
+            replace(item, why=why(self.edition, asked, item.row, *scores_of[item.row]))
+            if item.source == "similar"
+            else item
+            for item in found.items
+        )
+        return replace(found, items=tuple(items), explained=True)
 
 
 def _by_row(

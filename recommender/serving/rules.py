@@ -100,6 +100,9 @@ class Active:
         return [(place_of(rule), rule.articles) for rule in self.rules if isinstance(rule, Pin)]
 
 
+NO_RULES = Active()
+
+
 def place_of(rule: Pin | Block) -> str:
     """Return where a rule acts: `article:` and an id, `section:` and its key, or nothing for everywhere."""
     if rule.for_article is not None:

@@ -18,8 +18,8 @@ class Timeline:
 
     def __init__(self, articles: Shelf, newest: np.ndarray | None = None) -> None:
         self._articles = articles
-        self._rows = articles.newest if newest is None else newest
-        self._ascending = np.ascontiguousarray(articles.published[self._rows][::-1])  # int64
+        self.rows = articles.newest if newest is None else newest  # do not change them
+        self._ascending = np.ascontiguousarray(articles.published[self.rows][::-1])  # int64
         self._dated = self._ascending[np.searchsorted(self._ascending, NO_MOMENT, side="right") :]
 
     def future(self, now: datetime) -> int:
@@ -38,15 +38,15 @@ class Timeline:
         """
         minute = now.replace(second=0, microsecond=0)
         first = self.future(now)
-        if first == len(self._rows):
+        if first == len(self.rows):
             return minute
-        newest = from_microseconds(int(self._articles.published[self._rows[first]]))
+        newest = from_microseconds(int(self._articles.published[self.rows[first]]))
         return minute if newest is None else max(minute, newest)
 
     def next_publication(self, now: datetime) -> datetime | None:
         """Return when the next article under embargo becomes public, None when there is none."""
         first = self.future(now)
-        return from_microseconds(int(self._articles.published[self._rows[first - 1]])) if first else None
+        return from_microseconds(int(self._articles.published[self.rows[first - 1]])) if first else None
 
     def beside(self, row: int, now: datetime) -> tuple[int | None, int | None]:
         """Return the rows of the next older and the next newer public article; undated ones have no place."""
@@ -54,12 +54,12 @@ class Timeline:
         if date == NO_MOMENT:
             return None, None
         article_id = self._articles.ids[row]
-        newer = place_among(self._rows, self._articles, date, article_id) - 1
-        at = place_among(self._rows, self._articles, date, article_id, behind=True)
-        older = int(self._rows[at]) if at < len(self._rows) else None
+        newer = place_among(self.rows, self._articles, date, article_id) - 1
+        at = place_among(self.rows, self._articles, date, article_id, behind=True)
+        older = int(self.rows[at]) if at < len(self.rows) else None
         if older is not None and self._articles.published[older] == NO_MOMENT:
             older = None
-        return older, int(self._rows[newer]) if newer >= self.future(now) else None
+        return older, int(self.rows[newer]) if newer >= self.future(now) else None
 
     def median_age(self, reference: int) -> int:
         """Return the median distance in time of the dated articles from a reference, in microseconds.
@@ -87,14 +87,14 @@ class Timeline:
         """
         start = self.future(now)
         if after is not None:
-            start = max(start, place_among(self._rows, self._articles, *after, behind=True))
+            start = max(start, place_among(self.rows, self._articles, *after, behind=True))
         return self._first(start, mask, limit)
 
     def _first(self, start: int, mask: np.ndarray, limit: int) -> list[int]:
         found: list[int] = []
         size = _FIRST_BLOCK
-        while len(found) < limit and start < len(self._rows):
-            block = self._rows[start : start + size]
+        while len(found) < limit and start < len(self.rows):
+            block = self.rows[start : start + size]
             found += block[mask[block]].tolist()
             start, size = start + size, 2 * size
         return found[:limit]
