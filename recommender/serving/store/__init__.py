@@ -5,6 +5,7 @@ alone; only the modules below it know SQL.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,7 @@ from recommender.serving.store.rows import (
     StoreError,
     Verdict,
 )
+from recommender.settings import Settings
 
 __all__ = [
     "ArticleRow",
@@ -71,6 +73,16 @@ class Store:
             visitor_window=visitor_window_minutes * MINUTE,
             source_window=source_window_minutes * MINUTE,
             source_cap=source_cap,
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the store of these settings. Raises StoreError."""
+        return cls(
+            settings.database_url,
+            visitor_window_minutes=settings.visitor_window_minutes,
+            source_window_minutes=settings.source_window_minutes,
+            source_cap=settings.source_cap,
         )
 
     def close(self) -> None:
@@ -177,9 +189,9 @@ class Store:
         """
         if not self._database.write(pruning.claim, now):
             return False
-        windows = self._counting.visitor_window, self._counting.source_window
-        for item in pruning.seen_to_forget(now, *windows):
-            self._database.write(pruning.forget_seen, item)
+        for table, window in self._counting.seen():
+            while self._database.write(pruning.forget_seen, (table, now, window)):
+                pass
         while self._database.write(pruning.merge_counts, now):
             pass
         self._database.write(pruning.drop_old, now)

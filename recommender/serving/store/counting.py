@@ -1,11 +1,13 @@
 """Events counted: each once, each reader once in a while, no source above its cap."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
+from struct import unpack
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from recommender.serving.store.bulk import Bulk
 from recommender.serving.store.numbers import next_number, numbers
@@ -15,11 +17,11 @@ from recommender.serving.store.schema import COUNTS, PLACEMENTS, SEEN_EVENTS, SE
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 REMEMBERED = 48 * HOUR  # how long an event_id is
+COUNTS_BULK = Bulk(COUNTS, "n = counts.n + excluded.n, change = excluded.change")
 
 _SEEN_EVENTS = Bulk(SEEN_EVENTS)
 _SEEN_VISITORS = Bulk(SEEN_VISITORS)
-_SOURCES = Bulk(SOURCES)
-COUNTS_BULK = Bulk(COUNTS, 'n = counts.n + excluded.n, "change" = excluded."change"')
+_SOURCES = Bulk(SOURCES, "n = excluded.n")
 _PLACEMENTS = Bulk(PLACEMENTS, "n = placements.n + excluded.n")
 
 Batch = tuple[Sequence[Event], int]  # and the moment of its arrival
@@ -35,85 +37,88 @@ class Counting:
 
     def count_all(self, connection: Connection, batches: list[Batch]) -> list[list[Verdict]]:
         """Count the events of all batches, as if one after the other; returns the verdicts of each."""
-        all_events = [(event, now) for batch, now in batches for event in batch]
-        verdicts: list[Verdict] = ["duplicate"] * len(all_events)
-        new = self._unseen(connection, _unrepeated(connection, list(enumerate(all_events))))
-        for at, _ in new:
+        events = [event for batch, _ in batches for event in batch]
+        arrivals = [now for batch, now in batches for _ in batch]
+        verdicts: list[Verdict] = ["counted"] * len(events)
+        for at in _repeated(connection, events, arrivals):
+            verdicts[at] = "duplicate"
+        for at in self._seen(connection, events, verdicts):
+            verdicts[at] = "duplicate"
+        for at in self._above_cap(connection, events, arrivals, verdicts):
             verdicts[at] = "capped"
-        admitted = self._below_cap(connection, new)
-        for at, _ in admitted:
-            verdicts[at] = "counted"
-        _add(connection, [event for _, (event, _) in admitted])
+        _add(connection, [event for event, each in zip(events, verdicts, strict=True) if each == "counted"])
         left = iter(verdicts)
         return [[next(left) for _ in batch] for batch, _ in batches]
 
-    def _unseen(self, connection: Connection, arrived: "_Arrived") -> "_Arrived":
-        """Keep the events of visitors who have not been counted in the window around them."""
-        key_of = {
-            at: _key(event.visitor, event.type.encode(), event.article_id.encode())
-            for at, (event, _) in arrived
-            if event.visitor is not None
-        }
-        seen = _moments(_SEEN_VISITORS, connection, key_of.values())
-        fresh: dict[int, int] = {}
-        kept = []
-        for at, (event, now) in arrived:
-            key = key_of.get(at)
-            if key is not None:
-                last = seen.get(key)
-                if last is not None and abs(event.at - last) < self.visitor_window:
-                    continue
-                seen[key] = fresh[key] = event.at
-            kept.append((at, (event, now)))
-        _SEEN_VISITORS.put(connection, sorted(fresh.items()))
-        return kept
+    def seen(self) -> tuple[tuple[Table, int], ...]:
+        """Return the tables of what was seen, each with how long that matters."""
+        return (
+            (SEEN_EVENTS, REMEMBERED),
+            (SEEN_VISITORS, self.visitor_window),
+            (SOURCES, self.source_window),
+        )
 
-    def _below_cap(self, connection: Connection, arrived: "_Arrived") -> "_Arrived":
-        """Keep the events of sources that have not had their cap for the article in this window."""
-        key_of = {
-            at: _key(event.source, b"%d" % (now // self.source_window), event.article_id.encode())
-            for at, (event, now) in arrived
-            if event.source is not None
-        }
-        had = {key: n for key, _, n in _SOURCES.find(connection, set(key_of.values()))}
-        changed: dict[int, tuple[int, int, int]] = {}
-        kept = []
-        for at, (event, now) in arrived:
-            key = key_of.get(at)
-            if key is not None:
-                n = had.get(key, 0) + event.count
-                if n > self.source_cap:
-                    continue
+    def _seen(
+        self, connection: Connection, events: Sequence[Event], verdicts: Sequence[Verdict]
+    ) -> Iterable[int]:
+        """Return the events of visitors who were counted in the window around them; remember the others."""
+        asked = [at for at, event in enumerate(events) if event.visitor and verdicts[at] == "counted"]
+        keys = _keys(_visit(events[at]) for at in asked)
+        moments = [events[at].at for at in asked]
+        return _known(connection, _SEEN_VISITORS, self.visitor_window, asked, keys, moments)
+
+    def _above_cap(
+        self,
+        connection: Connection,
+        events: Sequence[Event],
+        arrivals: Sequence[int],
+        verdicts: Sequence[Verdict],
+    ) -> Iterable[int]:
+        """Return the events of sources that have had their cap for the article; add the others to theirs."""
+        asked = [at for at, event in enumerate(events) if event.source and verdicts[at] == "counted"]
+        windows = [arrivals[at] // self.source_window for at in asked]
+        keys = _keys(_share(events[at], window) for at, window in zip(asked, windows, strict=True))
+        had = {key: n for key, _, n in _SOURCES.find(connection, keys)}
+        changed = {}
+        for at, window, key in zip(asked, windows, keys, strict=True):
+            n = had.get(key, 0) + events[at].count
+            if n > self.source_cap:
+                yield at
+            else:
                 had[key] = n
-                changed[key] = (key, now, n)
-            kept.append((at, (event, now)))
-        _SOURCES.put(connection, sorted(changed.values()))
-        return kept
+                changed[key] = (key, window * self.source_window, n)
+        _SOURCES.put(connection, sorted(changed.values(), key=itemgetter(0)))
 
 
-_Arrived = list[tuple[int, tuple[Event, int]]]  # position in the group, event, moment of arrival
+def _repeated(connection: Connection, events: Sequence[Event], arrivals: Sequence[int]) -> Iterable[int]:
+    """Return the events whose id was seen lately; remember the ids of the others."""
+    asked = [at for at, event in enumerate(events) if event.event_id is not None]
+    keys = _keys((events[at].event_id or "").encode() for at in asked)
+    moments = [arrivals[at] for at in asked]
+    return _known(connection, _SEEN_EVENTS, REMEMBERED, asked, keys, moments)
 
 
-def _unrepeated(connection: Connection, arrived: _Arrived) -> _Arrived:
-    """Keep the events whose id was not seen lately. A clock that was ahead does not forget."""
-    key_of = {
-        at: _key(b"event", event.event_id.encode())
-        for at, (event, _) in arrived
-        if event.event_id is not None
-    }
-    seen = _moments(_SEEN_EVENTS, connection, key_of.values())
-    fresh: dict[int, int] = {}
-    kept = []
-    for at, (event, now) in arrived:
-        key = key_of.get(at)
-        if key is not None:
-            last = seen.get(key)
-            if last is not None and now - last < REMEMBERED:
-                continue
-            seen[key] = fresh[key] = now
-        kept.append((at, (event, now)))
-    _SEEN_EVENTS.put(connection, sorted(fresh.items()))
-    return kept
+def _known(
+    connection: Connection,
+    table: Bulk,
+    window: int,
+    asked: Sequence[int],
+    keys: Sequence[int],
+    moments: Sequence[int],
+) -> Iterable[int]:
+    """Yield what was seen less than a window before or after its moment, then remember all else.
+
+    A clock that was ahead and came back makes no difference, unless by more than the window.
+    """
+    seen = {key: moment for key, moment in table.find(connection, keys)}  # noqa: C416 rows are no pairs to mypy
+    fresh = {}
+    for at, key, moment in zip(asked, keys, moments, strict=True):
+        last = seen.get(key)
+        if last is not None and abs(moment - last) < window:
+            yield at
+        else:
+            seen[key] = fresh[key] = moment
+    table.put(connection, sorted(fresh.items(), key=itemgetter(0)))
 
 
 def _add(connection: Connection, events: Sequence[Event]) -> None:
@@ -121,8 +126,8 @@ def _add(connection: Connection, events: Sequence[Event]) -> None:
     if not events:
         return
     until = numbers(connection)["hours-until"]
-    counts: Counter[tuple[int, str, str]] = Counter()
-    places: Counter[tuple[int, str, str, str, int, str, str]] = Counter()
+    counts: defaultdict[tuple[int, str, str], int] = defaultdict(int)
+    places: defaultdict[tuple[int, str, str, str, int, str, str], int] = defaultdict(int)
     for event in events:
         minute = event.at // MINUTE
         if minute < until:
@@ -142,11 +147,15 @@ def _place_of(event: Event) -> tuple[int, str, str, str, int, str, str]:
     return (event.at // HOUR, *where, event.type)
 
 
-def _moments(seen: Bulk, connection: Connection, keys: Iterable[int]) -> dict[int, int]:
-    return {row[0]: row[1] for row in seen.find(connection, set(keys))}
+def _visit(event: Event) -> bytes:
+    return (event.visitor or b"") + f"\0{event.type}\0{event.article_id}".encode()
 
 
-def _key(*parts: bytes | None) -> int:
-    """Return 64 bits of a hash of the parts."""
-    digest = blake2b(b"\0".join(part or b"" for part in parts), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+def _share(event: Event, window: int) -> bytes:
+    return (event.source or b"") + f"\0{window}\0{event.article_id}".encode()
+
+
+def _keys(things: Iterable[bytes]) -> tuple[int, ...]:
+    """Return 64 bits of a hash of each."""
+    digests = [blake2b(thing, digest_size=8).digest() for thing in things]
+    return unpack(f"<{len(digests)}q", b"".join(digests))

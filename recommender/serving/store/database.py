@@ -60,7 +60,7 @@ class Database:
         """Return what `work` reads in one transaction. Raises StoreDownError."""
         self._prepare()
         try:
-            with self._engine.connect() as connection, connection.begin():
+            with self._reader() as connection, connection.begin():
                 return work(connection)
         except DBAPIError as error:
             raise self._down(error) from None
@@ -155,6 +155,11 @@ class Database:
                 results = work(connection, [job.item for job in group])
                 result_of.update(zip(group, results, strict=True))
         return [result_of[job] for job in jobs]
+
+    def _reader(self) -> Connection:
+        """Return a connection whose transaction sees one moment of the database, as SQLite's always do."""
+        connection = self._engine.connect()
+        return connection if self._file else connection.execution_options(isolation_level="REPEATABLE READ")
 
     def _writer(self, *, durable: bool) -> Connection:
         connection = self._engine.connect().execution_options(write=True)

@@ -17,7 +17,7 @@ _RETRY_SECONDS = 0.01
 _SQLITE_SETTINGS = (
     "synchronous=NORMAL",
     "secure_delete=ON",  # what is forgotten is overwritten
-    "wal_autocheckpoint=4000",
+    "wal_autocheckpoint=16000",  # changes of a page are gathered before it is written back
     "cache_size=-8000",
     f"journal_size_limit={64 << 20}",
 )

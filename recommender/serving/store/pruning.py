@@ -1,20 +1,19 @@
 """What is past is forgotten: salts, visitors, sources, ids of events, and the detail of counts."""
 
 import secrets
-from collections.abc import Iterator
 
 from sqlalchemy import Connection, Table, delete, func, insert, or_, select
 
-from recommender.serving.store.counting import COUNTS_BULK, HOUR, MINUTE, REMEMBERED
+from recommender.serving.store.counting import COUNTS_BULK, HOUR, MINUTE
 from recommender.serving.store.numbers import next_number, numbers, set_number
-from recommender.serving.store.schema import COUNTS, PLACEMENTS, SALTS, SEEN_EVENTS, SEEN_VISITORS, SOURCES
+from recommender.serving.store.schema import COUNTS, PLACEMENTS, SALTS
 
 DAY = 24 * HOUR
 _MINUTES_KEPT = 48 * 60
 _COUNTS_KEPT = 8 * 24 * 60
 _PLACEMENTS_KEPT_HOURS = 90 * 24
 _SALT_BYTES = 32
-_SLICES = 64
+_AT_A_TIME = 5000
 _PRUNE_EVERY = 5 * MINUTE
 
 
@@ -32,27 +31,12 @@ def _salt(connection: Connection, day: int) -> bytes:
     return bytes(salt)
 
 
-def forget_seen(connection: Connection, items: list[tuple[Table, int, int, range]]) -> list[None]:
-    """Delete rows that are as old as a window, or of a clock that was a day ahead."""
-    for table, now, window, keys in items:
-        past = or_(table.c.at <= now - window, table.c.at > now + DAY)
-        connection.execute(delete(table).where(table.c.key.between(keys.start, keys.stop - 1), past))
-    return [None] * len(items)
+def forget_seen(connection: Connection, items: list[tuple[Table, int, int]]) -> list[bool]:
+    """Delete rows that are as old as a window, or of a clock that was a day ahead, among the first few.
 
-
-def seen_to_forget(
-    now: int, visitor_window: int, source_window: int
-) -> Iterator[tuple[Table, int, int, range]]:
-    """Yield what to forget, slice by slice, so that no write waits long."""
-    step = (1 << 64) // _SLICES
-    slices = [range(start, start + step) for start in range(-(1 << 63), 1 << 63, step)]
-    for table, window in (
-        (SEEN_VISITORS, visitor_window),
-        (SOURCES, source_window),
-        (SEEN_EVENTS, REMEMBERED),
-    ):
-        for keys in slices:
-            yield table, now, window, keys
+    Each item is a table, the present moment and the window; returns of each whether more may wait.
+    """
+    return [_forget_first(connection, *item) for item in items]
 
 
 def merge_counts(connection: Connection, moments: list[int]) -> list[bool]:
@@ -80,6 +64,14 @@ def claim(connection: Connection, moments: list[int]) -> list[bool]:
         if claimed[-1]:
             set_number(connection, "pruned", now)
     return claimed
+
+
+def _forget_first(connection: Connection, table: Table, now: int, window: int) -> bool:
+    first = select(table.c.id, table.c.at).order_by(table.c.id).limit(_AT_A_TIME).subquery()
+    past = or_(first.c.at <= now - window, first.c.at > now + DAY)
+    those = table.c.id.in_(select(first.c.id).where(past))
+    forgotten = connection.execute(delete(table).where(those)).rowcount
+    return forgotten == _AT_A_TIME
 
 
 def _merge(connection: Connection, minute: int) -> bool:

@@ -55,28 +55,22 @@ RULES = Table(
     Column("body", Text, nullable=False),
 )
 
-# Keys are 64 bits of a hash. They are spread evenly, so a range of keys is a fair share of the rows.
-SEEN_EVENTS = Table(
-    "seen_events",
-    METADATA,
-    Column("key", _WHOLE, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
-)
 
-SEEN_VISITORS = Table(
-    "seen_visitors",
-    METADATA,
-    Column("key", _WHOLE, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
-)
+def _seen(name: str, *more: Column[int]) -> Table:
+    """Return a table of what was seen when, newest last; a key is 64 bits of a hash."""
+    return Table(
+        name,
+        METADATA,
+        Column("id", _WHOLE, primary_key=True),
+        Column("key", BigInteger, nullable=False, unique=True),
+        Column("at", BigInteger, nullable=False),
+        *more,
+    )
 
-SOURCES = Table(
-    "sources",
-    METADATA,
-    Column("key", _WHOLE, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
-    Column("n", BigInteger, nullable=False),
-)
+
+SEEN_EVENTS = _seen("seen_events")
+SEEN_VISITORS = _seen("seen_visitors")
+SOURCES = _seen("sources", Column("n", BigInteger, nullable=False))
 
 COUNTS = Table(
     "counts",
