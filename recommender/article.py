@@ -1,8 +1,9 @@
 """The article: what a newsroom publishes, as every part of the recommender sees it."""
 
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -35,6 +36,24 @@ class Article:
     updated_at: datetime | None = None
     lang: str | None = None  # two letters, lower case; None: not known
     image_url: str | None = None
+
+    def to_json(self) -> str:
+        """Return the article as one line of JSON, which every reader takes; equal ones are equal strings."""
+        fields = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(fields, ensure_ascii=False, default=datetime.isoformat)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Article":
+        """Return what `to_json` wrote. Raises ValueError, of which InvalidArticleError is one."""
+        fields = json.loads(text)
+        for name in ("categories", "tags", "authors"):
+            fields[name] = tuple(fields.get(name, ()))
+        for name in ("published_at", "updated_at"):
+            fields[name] = datetime.fromisoformat(fields[name]) if name in fields else None
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise InvalidArticleError(f"this is not an article: {error}") from None
 
     def __post_init__(self) -> None:
         """Check the id, that there is something to read, and that all of it is UTF-8."""

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[
         int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
     ] = 1 << 20  # of a request
+    max_batch_bytes: Annotated[
+        int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
+    ] = 32 << 20  # of a batch of articles, sent with a key
     site_name: Annotated[str, Field(min_length=1, max_length=100, description="1 to 100 characters")] = (
         "Newsroom"
     )
@@ -65,6 +68,10 @@ class Settings(BaseSettings):
         ),
     ] = "sqlite:///recommender.db"
     state_file: Annotated[Path, Field(description="a file")] = Path("recommender-state.json")
+    live_poll_seconds: Annotated[float, Field(ge=0, le=60, description="a number from 0 to 60")] = (
+        0.3  # between looks at what other workers have changed; 0: none
+    )
+    rules_file: Annotated[Path | None, Field(description="a file in TOML")] = None
     visitor_window_minutes: Annotated[
         int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
     ] = 30  # a visitor counts once per article in it
@@ -93,6 +100,8 @@ class Settings(BaseSettings):
     event_origins: Annotated[
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
     ] = ()
+    # Tells readers without a visitor_id apart for a day, by address and browser.
+    daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # of one key in one worker
     # Of an address without a key: requests that write, and the events in them.
     address_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"

@@ -17,15 +17,19 @@ PART_DECIMALS = 9  # of a part of it: some twenty roundings must not show in the
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Which model answers, and whether it is older than the settings want it."""
+    """Which model answers, whether it is older than the settings want it, and what is missing beside it."""
 
     manifest: Manifest
     stale: bool = False
+    degraded: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, manifest: Manifest, now: datetime, stale_after_hours: float) -> "Standing":
+    def of(
+        cls, manifest: Manifest, now: datetime, stale_after_hours: float, degraded: tuple[str, ...] = ()
+    ) -> "Standing":
         """Return the standing of a model at a moment."""
-        return cls(manifest, stale=(now - manifest.trained_at).total_seconds() > 3600 * stale_after_hours)
+        stale = (now - manifest.trained_at).total_seconds() > 3600 * stale_after_hours
+        return cls(manifest, stale, degraded)
 
     def as_json(self) -> dict[str, Any]:
         """Return the `model` of an answer."""
@@ -49,7 +53,7 @@ def list_answer(related: Related, found: RelatedList, standing: Standing) -> dic
         "article_id": found.article_id,
         "as_of": iso(found.as_of),
         "model": standing.as_json(),
-        "degraded": [],
+        "degraded": list(standing.degraded),
         "requested": found.requested,
         "eligible": found.eligible,
         "returned": len(found.items),

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 from flask import Flask, Response, request
@@ -21,6 +20,7 @@ from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_pa
 from recommender.serving.related import Related
 from recommender.serving.schemas import (
     ID_ALLOWED,
+    RELATED_SUFFIX,
     Address,
     AddressedRelatedParameters,
     AnyParameters,
@@ -30,6 +30,7 @@ from recommender.serving.schemas import (
     RelatedParameters,
     Text,
     cursor_behind,
+    many_segments,
     read_body,
     read_query,
 )
@@ -39,7 +40,6 @@ MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
 _SHARED = timedelta(seconds=60)  # how long a shared cache keeps an answer
 _REVALIDATING = timedelta(seconds=30)  # and goes on with it while it asks anew
 _CACHED = "public, max-age=0, s-maxage=60, stale-while-revalidate=30, stale-if-error=300"
-_SUFFIX = "/related"
 
 
 class Api:
@@ -73,10 +73,10 @@ class Api:
         WSGI servers decode `%2F`, so a path of several segments may mean an id that holds a slash, and
         `X/related` both a call and an id: where it might, both addresses are told, and neither answered.
         """
-        wants_list = tail.endswith(_SUFFIX)
-        article_id = tail.removesuffix(_SUFFIX)
+        wants_list = tail.endswith(RELATED_SUFFIX)
+        article_id = tail.removesuffix(RELATED_SUFFIX)
         if "/" in article_id or (wants_list and self._desk.related.articles.find(tail) is not None):
-            raise _many_segments(tail)
+            raise many_segments(tail)
         _check_segment(article_id)
         if wants_list:
             given = _query(RelatedParameters)
@@ -134,8 +134,9 @@ class Api:
     def _list(self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery) -> Response:
         related, now = self._desk.related, self._desk.clock()
         row = self._row(by, value, now)
-        if row is None and query.unknown == "404":
-            raise _unknown(place, by, value)
+        is_withdrawn = row is None and by == "id" and value in related.edition.withdrawn
+        if row is None and (query.unknown == "404" or is_withdrawn):
+            raise self._unknown(place, by, value)
         with _known_categories("query", query):
             if row is None:
                 found = related.recent(query, now, value if by == "id" else None)
@@ -147,7 +148,7 @@ class Api:
         related, now = self._desk.related, self._desk.clock()
         row = self._row(by, value, now)
         if row is None:
-            raise _unknown(place, by, value)
+            raise self._unknown(place, by, value)
         return self._cached(article_answer(related, row, now), now)
 
     def _row(self, by: Literal["id", "url"], value: str, now: datetime) -> int | None:
@@ -157,6 +158,17 @@ class Api:
             return self._desk.related.find_url(value, now)
         except ValueError:
             raise bad_parameter([Fault("query", "url", value, "the address of an article")]) from None
+
+    def _unknown(self, place: Place, by: Literal["id", "url"], value: str) -> Problem:
+        """Return the problem that an article is not there: withdrawn, or never heard of."""
+        related = self._desk.related
+        row = related.articles.find_url(value) if by == "url" else None
+        article_id = value if row is None else related.articles.ids[row]
+        if article_id in related.edition.withdrawn:
+            fault = Fault(place, by, value, f"the {by} of an article that was not withdrawn")
+            return Problem("withdrawn", f"the article with the {by} {value[:100]!r} was withdrawn", (fault,))
+        fault = Fault(place, by, value, f"the {by} of a published article")
+        return Problem("unknown-article", f"no article has the {by} {value[:100]!r}", (fault,))
 
     def _cached(self, answer: dict[str, Any], now: datetime) -> Response:
         """Answer with an ETag, or 304 to whoever has it; caches forget it when the next embargo ends."""
@@ -196,19 +208,6 @@ def _check_segment(article_id: str) -> None:
         check_id(article_id)
     except InvalidArticleError:
         raise bad_parameter([Fault("path", "id", article_id, ID_ALLOWED)]) from None
-
-
-def _many_segments(tail: str) -> Problem:
-    addresses = [f"/v1/article?id={quote(tail, safe='')}"]
-    if tail.endswith(_SUFFIX):
-        addresses.append(f"/v1/related?id={quote(tail.removesuffix(_SUFFIX), safe='')}")
-    detail = f"an id that holds a slash cannot stand in a path; ask {' or '.join(addresses)}"
-    return Problem("not-found", detail, (Fault("path", "id", tail, "one segment of a path"),))
-
-
-def _unknown(place: Place, by: str, value: str) -> Problem:
-    fault = Fault(place, by, value, f"the {by} of a published article")
-    return Problem("unknown-article", f"no article has the {by} {value[:100]!r}", (fault,))
 
 
 @contextmanager

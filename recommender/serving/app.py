@@ -10,13 +10,16 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from recommender.serving.access import Access
 from recommender.serving.answers import to_bytes
 from recommender.serving.api import Api
 from recommender.serving.demo import Demo
 from recommender.serving.desk import Clock, Desk, utc_now
+from recommender.serving.events import Events
 from recommender.serving.ops import Ops
 from recommender.serving.problems import Problem
 from recommender.serving.schemas import utf8
+from recommender.serving.submissions import Submissions
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -58,9 +61,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.url_map.redirect_defaults = False
     app.url_map.converters["tail"] = _Tail
     desk = Desk(settings, clock)
-    api, demo, ops = Api(desk), Demo(desk), Ops(desk)
-    for part in (api, demo, ops):
+    access = Access(settings, clock)
+    demo = Demo(desk)
+    for part in (Api(desk), demo, Ops(desk), Submissions(desk, access), Events(desk, access)):
         part.add_to(app)
+    app.extensions["recommender"] = desk
+    if settings.live_poll_seconds:
+        desk.live.start()
     app.before_request(_check_path)
     app.after_request(_finish)
     _answer_errors(app, demo.problem_page)

@@ -1,18 +1,15 @@
-"""The desk of one web worker: its settings, its clock, and the model that is open on it."""
+"""The desk of one web worker: its settings, its clock, and what it knows of the newsroom."""
 
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Lock
-from time import monotonic
 
-from recommender.artifact import ArtifactError, open_current
 from recommender.serving.answers import Standing
+from recommender.serving.live import Live, NothingOpenError
 from recommender.serving.problems import Problem
 from recommender.serving.related import Related
+from recommender.serving.rules import Active, Rules
+from recommender.serving.store import Store
 from recommender.settings import Settings
-
-_log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -23,7 +20,7 @@ def utc_now() -> datetime:
 
 
 class Desk:
-    """What the views of one app share.
+    """What the views of one app share: settings, clock, store, and what is known of the newsroom.
 
     The current model is opened at once. Where none can be, the app answers 503 and looks again, at most once
     in `model_retry_seconds`, when a request needs it.
@@ -32,37 +29,49 @@ class Desk:
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
+        self.store = Store(
+            settings.database_url,
+            visitor_window_minutes=settings.visitor_window_minutes,
+            source_window_minutes=settings.source_window_minutes,
+            source_cap=settings.source_cap,
+        )
+        self.live = Live(settings, self.store)
         self._related: Related | None = None
-        self._reason = ""
-        self._next_try = 0.0
-        self._opening = Lock()
-        self._open()
+        self._ruled: tuple[Rules, datetime, Active] | None = None
 
     @property
     def related(self) -> Related:
-        """The lists of the open model. Raises Problem, with the reason, when none can be opened."""
-        if self._related is None:
-            self._open()
-        if self._related is None:
-            raise Problem("no-model", self._reason, headers={"Retry-After": "5"})
-        return self._related
+        """The lists of this moment: of the present edition, under the rules that act now.
+
+        Raises Problem, with the reason, when there is no edition to answer from.
+        """
+        try:
+            edition = self.live.edition
+        except NothingOpenError as error:
+            kind = "store-down" if error.is_store else "no-model"
+            raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
+        related, active = self._related, self._active()
+        if related is None or related.edition is not edition or related.rules.active is not active:
+            related = self._related = Related(edition, active)
+        return related
 
     @property
     def is_open(self) -> bool:
-        """Whether a model is open now."""
-        return self._related is not None
+        """Whether there is something to answer from."""
+        return self.live.state.edition is not None and self.live.state.is_known
 
     def standing(self) -> Standing:
-        """Return which model answers, and whether it is stale."""
-        return Standing.of(self.related.model.manifest, self.clock(), self.settings.stale_after_hours)
+        """Return which model answers, whether it is stale, and what is missing."""
+        manifest = self.related.model.manifest
+        return Standing.of(manifest, self.clock(), self.settings.stale_after_hours, self.live.state.degraded)
 
-    def _open(self) -> None:
-        with self._opening:
-            if self._related is not None or monotonic() < self._next_try:
-                return
-            try:
-                self._related = Related(open_current(self.settings.models_dir, verify=self.settings.verify))
-            except ArtifactError as error:
-                self._reason = str(error)
-                self._next_try = monotonic() + self.settings.model_retry_seconds
-                _log.warning("no model is open: %s", error)
+    def _active(self) -> Active:
+        """Return the rules that act now; the same object for as long as just these do."""
+        rules, now, ruled = self.live.state.rules, self.clock(), self._ruled
+        if ruled is not None and ruled[0] is rules and ruled[1] <= now:
+            boundary = ruled[2].boundary
+            if boundary is None or now < boundary:
+                return ruled[2]
+        active = rules.active(now)
+        self._ruled = rules, now, active
+        return active

@@ -84,15 +84,21 @@ class Edition:
         """How many live rows there are, those included that later ones stand for."""
         return self.articles.size
 
+    @property
+    def live_shown(self) -> int:
+        """How many live articles are shown."""
+        return int(np.count_nonzero(self.articles.shown[len(self.model.articles) :]))
+
     @cached_property
     def unknown_share(self) -> float | None:
-        """The mean share of terms in the live articles shown that the model does not know; None without any."""
-        first = len(self.model.articles)
-        shares = [p.unknown_share for row, p in self._placed() if self.articles.shown[first + row]]
-        return float(np.mean(shares)) if shares else None
+        """The mean share of terms in live articles that the model does not know; None without any."""
+        shown = self.articles.shown[len(self.model.articles) :]
+        placements = self.placements[: self.live]
+        shares = [each.unknown_share for each, is_shown in zip(placements, shown, strict=True) if is_shown]
+        return round(float(np.mean(shares)), 4) if shares else None
 
     def more(self, articles: Sequence[tuple[Article, Placement]]) -> "Edition":
-        """Return the edition with these articles, each instead of an earlier state of it, withdrawn or not."""
+        """Return the edition with these articles, each for an earlier state of it, withdrawn or not."""
         if not articles:
             return self
         placements = [placement for _, placement in articles]
@@ -169,9 +175,6 @@ class Edition:
         similar = np.flatnonzero(scores > self.manifest.similar_above)
         return similar + n, scores[similar]
 
-    def _placed(self) -> Iterable[tuple[int, Placement]]:
-        return enumerate(self.placements[: self.live])
-
     def _first_topic(self, embedding: Embedding) -> int:
         shares = self.topic_space.shares(embedding.latent)
         return int(np.argmax(shares)) if shares.any() else -1
@@ -189,7 +192,7 @@ class Edition:
         return Copies(group)
 
     def _live_copies(self, placements: Sequence[Placement]) -> list[list[int]]:
-        """Return for each of these the positions among the live articles of the copies that came before it."""
+        """Return for each of these the positions of the live articles before it that are its copies."""
         first = self.vectors.live
         least = self.manifest.recipe.neighbors.copy_similarity
         fresh = np.stack([placement.embedding.latent for placement in placements])

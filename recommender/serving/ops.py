@@ -22,8 +22,15 @@ class Ops:
         return _answer({"status": "ok"})
 
     def readiness(self) -> Response:
-        """Answer 200 with a model open, and a problem with the reason otherwise."""
-        return _answer({"status": "ready", "model": self._desk.standing().as_json(), "degraded": []})
+        """Answer 200 with something to answer from, and a problem with the reason otherwise.
+
+        `unknown_terms` is the mean share of the terms of live articles that the model does not know.
+        """
+        standing, edition = self._desk.standing(), self._desk.related.edition
+        live = {"articles": edition.live_shown, "unknown_terms": edition.unknown_share}
+        live |= {"version": self._desk.live.state.version, "withdrawn": len(edition.withdrawn)}
+        degraded = list(standing.degraded)
+        return _answer({"status": "ready", "model": standing.as_json(), "degraded": degraded, "live": live})
 
 
 def _answer(body: dict[str, object]) -> Response:

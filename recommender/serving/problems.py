@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MAX_SHOWN_CHARS = 100
+STORE_RETRY_SECONDS = 2
 
 Place = Literal["query", "path", "body", "header"]
 
@@ -16,6 +17,7 @@ _STATUS_AND_TITLE = {
     "key-not-allowed": (403, "This key may not do that"),
     "origin-not-allowed": (403, "Pages of this origin may not send that"),
     "unknown-article": (404, "No such article"),
+    "withdrawn": (410, "The article was withdrawn"),
     "unknown-topic": (404, "No such topic"),
     "not-found": (404, "No such address"),
     "method-not-allowed": (405, "This address does not take that method"),
@@ -87,6 +89,12 @@ def bad_parameter(faults: Iterable[Fault]) -> Problem:
 def bad_body(faults: Iterable[Fault]) -> Problem:
     """Return the refusal of the fields of a body; the detail tells of the first."""
     return _refusal("bad-body", tuple(faults))
+
+
+def store_down(detail: str) -> Problem:
+    """Return the refusal of a write that the database does not take for now."""
+    told = f"the database does not answer; {detail}"
+    return Problem("store-down", told, headers={"Retry-After": str(STORE_RETRY_SECONDS)})
 
 
 def _refusal(kind: str, faults: tuple[Fault, ...]) -> Problem:

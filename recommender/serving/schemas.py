@@ -8,7 +8,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar, get_origin
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -21,7 +21,8 @@ from recommender.text import detect_language, plain_text
 
 MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
-_ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may name any date, however far ahead
+RELATED_SUFFIX = "/related"  # of the path of an article
+ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may name any date, however far ahead
 _INT64 = np.iinfo(np.int64)
 _TEXT_ID = "-"  # an Article needs an id, and a text has none
 
@@ -79,7 +80,7 @@ def _id(value: object) -> object:
 
 
 def _date(value: object) -> object:
-    return moment(value, now=_ANY_TIME) if isinstance(value, str) else value
+    return moment(value, now=ANY_TIME) if isinstance(value, str) else value
 
 
 def _lower(value: object) -> object:
@@ -284,3 +285,15 @@ def _shown(value: object) -> str:
 
 def _body_fault(body: bytes) -> Fault:
     return Fault("body", "body", body[:200].decode(errors="replace"), "a JSON object")
+
+
+def many_segments(tail: str, *, calls: bool = True) -> Problem:
+    """Return the problem of a path of several segments, which may mean an id that holds a slash.
+
+    Its detail names the addresses that are sure, with `calls` those of calls on the article, too.
+    """
+    addresses = [f"/v1/article?id={quote(tail, safe='')}"]
+    if calls and tail.endswith(RELATED_SUFFIX):
+        addresses.append(f"/v1/related?id={quote(tail.removesuffix(RELATED_SUFFIX), safe='')}")
+    detail = f"an id that holds a slash cannot stand in a path; ask {' or '.join(addresses)}"
+    return Problem("not-found", detail, (Fault("path", "id", tail, "one segment of a path"),))

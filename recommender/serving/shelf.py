@@ -177,7 +177,9 @@ class Shelf:
             size=self.size + len(articles),
         )
         fresh = [row for row in range(first, len(grown)) if shown[row]]
-        return replace(grown, newest=grown._with(fresh))
+        fresh.sort(key=lambda row: (-int(grown.published[row]), grown.ids[row].encode()))
+        places = [grown.place_of(int(grown.published[row]), grown.ids[row]) for row in fresh]
+        return replace(grown, newest=np.insert(grown.newest, places, fresh).astype(np.int32))
 
     def without(self, rows: Sequence[int]) -> "Shelf":
         """Return the shelf with these rows no longer shown."""
@@ -185,22 +187,16 @@ class Shelf:
         shown[list(rows)] = False
         return replace(self, shown=shown, newest=self.newest[shown[self.newest]])
 
-    def place_of(self, date: int, article_id: str, *, behind: bool = False) -> int:
-        """Return where an article of a date and id stands among the newest, or would stand.
-
-        `behind` makes it the place behind the article itself, if that is there.
-        """
-        return place_among(self.newest, self, date, article_id, behind=behind)
-
-    def _with(self, rows: Sequence[int]) -> np.ndarray:
-        """Return the newest rows with these put in their places."""
-        by_place = sorted(rows, key=lambda row: (-int(self.published[row]), self.ids[row].encode()))
-        places = [self.place_of(int(self.published[row]), self.ids[row]) for row in by_place]
-        return np.insert(self.newest, places, by_place).astype(np.int32)
+    def place_of(self, date: int, article_id: str) -> int:
+        """Return where an article of a date and id stands among the newest, or would stand."""
+        return place_among(self.newest, self, date, article_id)
 
 
 def place_among(newest: np.ndarray, shelf: Shelf, date: int, article_id: str, *, behind: bool = False) -> int:
-    """Return where an article of a date and id stands, or would stand, among rows in the order of `newest`."""
+    """Return where an article of a date and id stands, or would, among rows in the order of `newest`.
+
+    `behind` makes it the place behind the article itself, if that is there.
+    """
     first = bisect_left(newest, -date, key=lambda row: -int(shelf.published[row]))
     end = bisect_right(newest, -date, lo=first, key=lambda row: -int(shelf.published[row]))
     bisect = bisect_right if behind else bisect_left
