@@ -1,6 +1,8 @@
 """One tiny model for all tests of the service, published and open in an app."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,6 +12,7 @@ from recommender.artifact import publish
 from recommender.model import Model
 from recommender.serving.app import create_app
 from recommender.settings import Settings
+from tests.serving import postgresql
 from tests.serving.newsroom import NOW, build_model, newsroom
 
 
@@ -34,3 +37,25 @@ def app(models_dir: Path) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Any]:
+    """One server for all tests that ask for an address on it."""
+    with postgresql.running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Any) -> str:
+    """The address of an empty PostgreSQL database."""
+    postgresql.empty(postgresql_server)
+    return postgresql.url_of(postgresql_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database; a test that asks for it runs on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return str(request.getfixturevalue("postgresql_url"))

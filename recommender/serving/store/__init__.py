@@ -169,7 +169,9 @@ class Store:
 
     def salt(self, now: int) -> bytes:
         """Return the salt of the day, the same for all workers; those of earlier days are gone for good."""
-        return self._database.write(pruning.salts_of, now // pruning.DAY)
+        day = now // pruning.DAY
+        salt = self._database.read(lambda connection: pruning.salt_of(connection, day))
+        return salt or self._database.write(pruning.salts_of, day)
 
     def counts(self, after: int = 0) -> Counts:
         """Return the buckets that changed after a number that an earlier answer gave as `newest`, or all."""

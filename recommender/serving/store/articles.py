@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, bindparam, delete, select
 
 from recommender.serving.store.bulk import Bulk
 from recommender.serving.store.numbers import next_number, numbers
@@ -29,16 +29,16 @@ def withdraw_articles(connection: Connection, batches: list[Sequence[tuple[str, 
 
 def forget_articles(connection: Connection, batches: list[Sequence[tuple[str, int]]]) -> list[int]:
     """Delete live rows that are still of the version; returns of each batch how many were."""
-    forgotten = []
-    for batch in batches:
-        n = 0
-        for page in _pages(batch):
-            those = or_(
-                *(and_(ARTICLES.c.id == each, ARTICLES.c.version == version) for each, version in page)
-            )
-            n += connection.execute(delete(ARTICLES).where(those, ARTICLES.c.withdrawn.is_(False))).rowcount
-        forgotten.append(n)
-    return forgotten
+    those = and_(ARTICLES.c.id == bindparam("its_id"), ARTICLES.c.version == bindparam("its_version"))
+    query = delete(ARTICLES).where(those, ARTICLES.c.withdrawn.is_(False))
+    return [
+        connection.execute(
+            query, [{"its_id": each, "its_version": version} for each, version in batch]
+        ).rowcount
+        if batch
+        else 0
+        for batch in batches
+    ]
 
 
 def changed_articles(connection: Connection, after: int) -> list[ArticleRow]:
@@ -112,8 +112,3 @@ def _row(values: Sequence[Any]) -> Iterator[Any]:
     """Yield the values of a row as the driver gives them: SQLite has no truth values."""
     for column, value in zip(ARTICLES.columns, values, strict=True):
         yield bool(value) if column is ARTICLES.c.withdrawn else value
-
-
-def _pages(batch: Sequence[tuple[str, int]]) -> Iterator[Sequence[tuple[str, int]]]:
-    for start in range(0, len(batch), _PAGE):
-        yield batch[start : start + _PAGE]

@@ -1,37 +1,25 @@
 """One database of this process: connections, transactions, group commit, and failures in our words."""
 
 import os
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from recommender.serving.store.engine import checked_url, new_engine, reason_of
+from recommender.serving.store.engine import FAILURES, checked_url, is_of_a_value, new_engine, reason_of
 from recommender.serving.store.rows import StoreDownError, StoreError
-from recommender.serving.store.schema import migrate
+from recommender.serving.store.schema import is_current, migrate
+from recommender.serving.store.writer import Job, Writer
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 
+_PATIENCE = 2.5  # how many times as long as for its turn a write may take
+
 Work = Callable[[Connection, list[_Item]], list[_Result]]
-
-
-@dataclass(eq=False)
-class _Job:
-    """A write that waits for the next commit."""
-
-    work: Work[Any, Any]
-    item: Any
-    durable: bool
-    done: bool = False
-    result: Any = None
-    error: BaseException | None = None
 
 
 class Database:
@@ -51,18 +39,13 @@ class Database:
         self._engine = new_engine(self._url, timeout_seconds)
         self._start()
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether this is SQLite; else it is PostgreSQL."""
-        return self._file is not None
-
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return what `work` reads in one transaction. Raises StoreDownError."""
         self._prepare()
         try:
-            with self._reader() as connection, connection.begin():
+            with self._open_to_read() as connection, connection.begin():
                 return work(connection)
-        except DBAPIError as error:
+        except FAILURES as error:
             raise self._down(error) from None
 
     def write(self, work: Work[_Item, _Result], item: _Item, *, durable: bool = False) -> _Result:
@@ -73,20 +56,7 @@ class Database:
         the database refuses. A `durable` write survives a power cut, others the end of the process.
         """
         self._prepare()
-        job = _Job(work, item, durable)
-        self._waiting.append(job)
-        # Who gets the lock writes for all who wait; the others find their job done when their turn comes.
-        if not self._writing.acquire(timeout=2 * self._timeout):
-            self._waiting.remove(job)
-            raise StoreDownError("the database is busy")
-        try:
-            if not job.done:
-                self._settle([self._waiting.popleft() for _ in range(len(self._waiting))])
-        finally:
-            self._writing.release()
-        if job.error is not None:
-            raise job.error
-        result: _Result = job.result
+        result: _Result = self._writer.do(Job(work, item, durable))
         return result
 
     def close(self) -> None:
@@ -96,8 +66,7 @@ class Database:
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self._waiting: deque[_Job] = deque()
-        self._writing = Lock()
+        self._writer = Writer(self._settle, _PATIENCE * self._timeout)
         self._preparing = Lock()
         self._inode: tuple[int, int] | None = None
         self._ready = False
@@ -109,6 +78,7 @@ class Database:
         if self._pid != os.getpid():  # a fork: the connections are the parent's
             self._engine.dispose(close=False)
             self._start()
+        self._writer.check()
         if monotonic() < self._resume:
             raise StoreDownError(self._reason)
         if self._ready and (self._file is None or self._inode == _inode_of(self._file)):
@@ -122,46 +92,57 @@ class Database:
 
     def _migrate(self) -> None:
         try:
-            with self._writer(durable=True) as connection, connection.begin():
-                migrate(connection)
-        except DBAPIError as error:
+            with self._open_to_read() as connection, connection.begin():
+                current = is_current(connection)
+            if not current:
+                with self._open_to_write(durable=True) as connection, connection.begin():
+                    migrate(connection)
+        except FAILURES as error:
             raise self._down(error) from None
         self._inode = _inode_of(self._file) if self._file else None
         self._ready = True
 
-    def _settle(self, jobs: list[_Job]) -> None:
+    def _settle(self, jobs: list[Job]) -> None:
         """Do the jobs in one transaction, or one by one where one of them cannot be done."""
         try:
             results = self._transact(jobs)
-            for job, result in zip(jobs, results, strict=True):
-                job.result, job.done = result, True
-        except BaseException as error:
-            down = isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError)
-            if down or len(jobs) == 1 or not isinstance(error, Exception):
-                _fail(jobs, self._down(error) if isinstance(error, DBAPIError) and down else _refusal(error))
+        except FAILURES as error:
+            if is_of_a_value(error):
+                self._settle_apart(jobs, StoreError("the database refuses a value"))
             else:
+                self._down(error)
                 for job in jobs:
-                    self._settle([job])
-            if not isinstance(error, Exception):
-                raise
+                    job.fail(StoreDownError(self._reason))
+        except Exception as error:  # noqa: BLE001 it is the callers'
+            self._settle_apart(jobs, error)
+        else:
+            for job, result in zip(jobs, results, strict=True):
+                job.succeed(result)
 
-    def _transact(self, jobs: list[_Job]) -> list[Any]:
-        groups: dict[Work[Any, Any], list[_Job]] = {}
+    def _settle_apart(self, jobs: list[Job], error: Exception) -> None:
+        if len(jobs) == 1:
+            jobs[0].fail(error)
+        else:
+            for job in jobs:
+                self._settle([job])
+
+    def _transact(self, jobs: list[Job]) -> list[Any]:
+        groups: dict[Work[Any, Any], list[Job]] = {}
         for job in jobs:
             groups.setdefault(job.work, []).append(job)
-        result_of: dict[_Job, Any] = {}
-        with self._writer(durable=any(job.durable for job in jobs)) as connection, connection.begin():
+        result_of: dict[Job, Any] = {}
+        with self._open_to_write(durable=any(job.durable for job in jobs)) as connection, connection.begin():
             for work, group in groups.items():
                 results = work(connection, [job.item for job in group])
                 result_of.update(zip(group, results, strict=True))
         return [result_of[job] for job in jobs]
 
-    def _reader(self) -> Connection:
+    def _open_to_read(self) -> Connection:
         """Return a connection whose transaction sees one moment of the database, as SQLite's always do."""
         connection = self._engine.connect()
         return connection if self._file else connection.execution_options(isolation_level="REPEATABLE READ")
 
-    def _writer(self, *, durable: bool) -> Connection:
+    def _open_to_write(self, *, durable: bool) -> Connection:
         connection = self._engine.connect().execution_options(write=True)
         if self._file is not None and connection.info.get("durable") is not durable:
             mode = "FULL" if durable else "NORMAL"
@@ -169,22 +150,11 @@ class Database:
             connection.info["durable"] = durable
         return connection
 
-    def _down(self, error: DBAPIError) -> StoreDownError:
+    def _down(self, error: Exception) -> StoreDownError:
         self._reason = reason_of(error)
         self._resume = monotonic() + self._pause
         self._ready = False
         return StoreDownError(self._reason)
-
-
-def _fail(jobs: list[_Job], error: BaseException) -> None:
-    for job in jobs:
-        job.error, job.done = error, True
-
-
-def _refusal(error: BaseException) -> BaseException:
-    if isinstance(error, DBAPIError):
-        return StoreError(f"the database refuses a value: {reason_of(error)}")
-    return error
 
 
 def _inode_of(file: Path) -> tuple[int, int] | None:

@@ -6,14 +6,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from recommender.serving.store.rows import StoreError
+
+FAILURES = (DBAPIError, PoolTimeoutError)  # of a database, whichever it is
 
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 _ONE_WRITER = 0x7265636F6D  # names the lock of PostgreSQL that writers take in turn
 _STATEMENT_SECONDS = 60
 _RETRY_SECONDS = 0.01
+_STATES_OF_VALUES = ("22", "23", "54")  # wrong data, against a constraint, above a limit
 _SQLITE_SETTINGS = (
     "synchronous=NORMAL",
     "secure_delete=ON",  # what is forgotten is overwritten
@@ -44,16 +48,15 @@ def new_engine(url: URL, timeout_seconds: float) -> Engine:
     `timeout_seconds` at most.
     """
     sqlite = url.get_backend_name() == "sqlite"
+    arguments = {"timeout": timeout_seconds} if sqlite else _postgresql_arguments(timeout_seconds)
     try:
-        if sqlite:
-            engine = create_engine(url, hide_parameters=True, connect_args={"timeout": timeout_seconds})
-        else:
-            engine = create_engine(
-                url,
-                hide_parameters=True,
-                pool_pre_ping=True,
-                connect_args=_postgresql_arguments(timeout_seconds),
-            )
+        engine = create_engine(
+            url,
+            hide_parameters=True,  # errors are logged
+            connect_args=arguments,
+            pool_pre_ping=not sqlite,  # a server that came back has closed what we hold
+            pool_timeout=timeout_seconds,
+        )
     except ModuleNotFoundError as missing:
         raise StoreError(f"{missing.name} is missing: pip install 'recommender[postgresql]'") from None
     if sqlite:
@@ -65,9 +68,16 @@ def new_engine(url: URL, timeout_seconds: float) -> Engine:
     return engine
 
 
-def reason_of(error: DBAPIError) -> str:
+def reason_of(error: Exception) -> str:
     """Return the first line of what the driver says; it holds no values of the statement."""
-    return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return str(said).strip().partition("\n")[0] or type(said).__name__
+
+
+def is_of_a_value(error: Exception) -> bool:
+    """Return whether a value given is at fault, and not the database."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, DataError | IntegrityError) or state.startswith(_STATES_OF_VALUES)
 
 
 def _allowed() -> str:

@@ -19,10 +19,16 @@ _PRUNE_EVERY = 5 * MINUTE
 
 def salts_of(connection: Connection, days: list[int]) -> list[bytes]:
     """Return the salt of each day, drawn when first asked for; salts of earlier days are deleted."""
-    return [_salt(connection, day) for day in days]
+    return [_draw(connection, day) for day in days]
 
 
-def _salt(connection: Connection, day: int) -> bytes:
+def salt_of(connection: Connection, day: int) -> bytes | None:
+    """Return the salt of the day, if it is the oldest that there is."""
+    oldest = connection.execute(select(SALTS.c.day, SALTS.c.salt).order_by(SALTS.c.day)).first()
+    return bytes(oldest.salt) if oldest is not None and oldest.day == day else None
+
+
+def _draw(connection: Connection, day: int) -> bytes:
     connection.execute(delete(SALTS).where(SALTS.c.day < day))
     salt = connection.execute(select(SALTS.c.salt).where(SALTS.c.day == day)).scalar()
     if salt is None:
@@ -71,7 +77,7 @@ def _forget_first(connection: Connection, table: Table, now: int, window: int) -
     past = or_(first.c.at <= now - window, first.c.at > now + DAY)
     those = table.c.id.in_(select(first.c.id).where(past))
     forgotten = connection.execute(delete(table).where(those)).rowcount
-    return forgotten == _AT_A_TIME
+    return forgotten > 0
 
 
 def _merge(connection: Connection, minute: int) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     inspect,
+    select,
 )
 
 from recommender.serving.store.rows import StoreError
@@ -126,26 +127,31 @@ def _create(connection: Connection) -> None:
 STEPS: tuple[Step, ...] = (_create,)  # each leads from its position to the next version
 
 
+def is_current(connection: Connection) -> bool:
+    """Return whether the database is up to date. Raises StoreError where it is ahead, as `migrate` does."""
+    return _version(connection, len(STEPS)) == len(STEPS)
+
+
 def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
     """Bring the database up to date, inside the caller's transaction.
 
     Raises StoreError where a newer program has been at it.
     """
-    version = _version(connection)
-    if version > len(steps):
-        raise StoreError(
-            f"the database has schema {version}, and this program knows up to {len(steps)}: "
-            "install the newer recommender, or use another database"
-        )
+    version = _version(connection, len(steps))
     for number, step in enumerate(steps[version:], start=version + 1):
         step(connection)
         connection.execute(NUMBERS.delete().where(NUMBERS.c.name == "schema"))
         connection.execute(NUMBERS.insert().values(name="schema", value=number))
 
 
-def _version(connection: Connection) -> int:
+def _version(connection: Connection, newest: int) -> int:
     if not inspect(connection).has_table(NUMBERS.name):
         return 0
-    query = NUMBERS.select().where(NUMBERS.c.name == "schema")
-    row = connection.execute(query).one_or_none()
-    return 0 if row is None else int(row.value)
+    query = select(NUMBERS.c.value).where(NUMBERS.c.name == "schema")
+    version = int(connection.execute(query).scalar() or 0)
+    if version > newest:
+        raise StoreError(
+            f"the database has schema {version}, and this program knows up to {newest}: "
+            "install the newer recommender, or use another database"
+        )
+    return version

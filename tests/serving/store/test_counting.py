@@ -1,0 +1,260 @@
+"""Events counted once, on SQLite and on PostgreSQL."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recommender.serving.store import Event, Placement, Store, Verdict
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+NOW = 30_000_000 * MINUTE
+
+
+def view(article_id: str = "a", at: int = NOW, **more: str | int | bytes | None) -> Event:
+    return Event(article_id, "view", at, **more)  # type: ignore[arg-type]
+
+
+def totals(store: Store) -> dict[str, int]:
+    """Return the sum of the counts of each article."""
+    counts = store.counts()
+    sums: Counter[str] = Counter()
+    for article, n in zip(counts.articles, counts.counts, strict=True):
+        sums[counts.article_ids[article]] += int(n)
+    return dict(sums)
+
+
+def buckets(store: Store, after: int = 0) -> dict[tuple[int, str, str], int]:
+    """Return the count of each minute, article and type that changed after a number."""
+    counts = store.counts(after)
+    columns = zip(counts.minutes, counts.articles, counts.kinds, counts.counts, strict=True)
+    return {
+        (int(minute) - NOW // MINUTE, counts.article_ids[article], counts.types[kind]): int(n)
+        for minute, article, kind, n in columns
+    }
+
+
+def test_events_are_counted_by_minute_article_and_type(store: Store) -> None:
+    events = [view(), view(at=NOW + 59 * SECOND), view(at=NOW + MINUTE), view("b", count=7)]
+
+    verdicts = store.count([*events, replace(view(), type="click")], NOW)
+
+    assert verdicts == ["counted"] * 5
+    assert buckets(store) == {
+        (0, "a", "view"): 2,
+        (1, "a", "view"): 1,
+        (0, "b", "view"): 7,
+        (0, "a", "click"): 1,
+    }
+
+
+def test_no_events_are_no_change(store: Store) -> None:
+    newest = store.counts().newest
+
+    assert store.count([], NOW) == []
+    assert store.counts().newest == newest
+
+
+def test_an_event_id_counts_once_in_one_batch_and_in_the_next_for_48_hours(store: Store) -> None:
+    event = view(event_id="1")
+
+    assert store.count([event, event, view(event_id="2")], NOW) == ["counted", "duplicate", "counted"]
+    assert store.count([event], NOW + 48 * HOUR - 1) == ["duplicate"]
+    assert store.count([event], NOW + 48 * HOUR) == ["counted"]
+    assert store.count([event], NOW + 50 * HOUR) == ["duplicate"]
+    assert totals(store) == {"a": 3}
+
+
+def test_a_visitor_counts_once_per_article_and_type_in_the_window(store: Store) -> None:
+    again = view(visitor=b"v")
+
+    assert store.count([again, again], NOW) == ["counted", "duplicate"]
+    assert store.count([replace(again, at=NOW + 30 * MINUTE - 1)], NOW) == ["duplicate"]
+    assert store.count([replace(again, article_id="b"), replace(again, type="click")], NOW) == ["counted"] * 2
+    assert store.count([replace(again, visitor=b"w")], NOW) == ["counted"]
+    assert store.count([replace(again, at=NOW + 30 * MINUTE)], NOW) == ["counted"]
+
+
+def test_the_window_of_a_visitor_can_be_set(database_url: str) -> None:
+    store = Store(database_url, visitor_window_minutes=1)
+    store.count([view(visitor=b"v")], NOW)
+
+    assert store.count([view(visitor=b"v", at=NOW + MINUTE)], NOW) == ["counted"]
+    store.close()
+
+
+def test_without_a_visitor_every_event_counts(store: Store) -> None:
+    assert store.count([view(), view()], NOW) == ["counted", "counted"]
+
+
+def test_a_retry_does_not_begin_a_new_window_for_its_visitor(store: Store) -> None:
+    first = view(event_id="1", visitor=b"v")
+    store.count([first], NOW)
+
+    store.count([replace(first, at=NOW + 20 * MINUTE)], NOW + 20 * MINUTE)
+
+    assert store.count([view(visitor=b"v", at=NOW + 31 * MINUTE)], NOW + 31 * MINUTE) == ["counted"]
+
+
+def test_a_source_counts_up_to_its_cap_per_article_and_window(store: Store) -> None:
+    flood = [view(source=b"s", visitor=bytes([each])) for each in range(12)]
+
+    assert store.count(flood[:8], NOW) == ["counted"] * 8
+    assert store.count(flood[8:], NOW) == ["counted"] * 2 + ["capped"] * 2
+    assert store.count([view("b", source=b"s"), view(source=b"t"), view()], NOW) == ["counted"] * 3
+    assert store.count([view(source=b"s")], NOW + 10 * MINUTE) == ["counted"]
+    assert totals(store) == {"a": 13, "b": 1}
+
+
+def test_a_duplicate_takes_nothing_of_the_cap(store: Store) -> None:
+    same = [view(source=b"s", visitor=b"v")] * 20
+
+    store.count(same, NOW)
+
+    assert store.count([view(source=b"s")] * 10, NOW) == ["counted"] * 9 + ["capped"]
+
+
+def test_the_cap_holds_for_all_types_together_and_what_does_not_fit_is_left_out(database_url: str) -> None:
+    store = Store(database_url, source_cap=3, source_window_minutes=60)
+
+    events = [view(source=b"s"), Event("a", "click", NOW, source=b"s", count=3), view(source=b"s", count=2)]
+
+    assert store.count(events, NOW) == ["counted", "capped", "counted"]
+    store.close()
+
+
+def test_a_clock_that_goes_back_does_no_harm(store: Store) -> None:
+    event = view(event_id="1", visitor=b"v", source=b"s")
+    store.count([event], NOW)
+
+    assert store.count([event], NOW - HOUR) == ["duplicate"]
+    assert store.count([replace(event, event_id="2", at=NOW - 10 * MINUTE)], NOW - 10 * MINUTE) == [
+        "duplicate"
+    ]
+    assert store.count([replace(event, event_id="3", at=NOW - HOUR)], NOW - HOUR) == ["counted"]
+
+
+def test_readers_see_what_changed_after_a_number_as_whole_counts(store: Store, other: Store) -> None:
+    store.count([view(), view("b")], NOW)
+    first = other.counts()
+
+    store.count([view()], NOW)
+
+    assert first.complete
+    second = other.counts(first.newest)
+    assert (second.complete, second.newest > first.newest) == (False, True)
+    assert buckets(other, first.newest) == {(0, "a", "view"): 2}
+    assert buckets(other, second.newest) == {}
+
+
+def test_a_number_of_another_database_gets_all_counts(store: Store) -> None:
+    store.count([view()], NOW)
+    newest = store.counts().newest
+
+    for foreign in (1, newest + 1):
+        assert store.counts(foreign).complete
+        assert buckets(store, foreign) == {(0, "a", "view"): 1}
+
+
+def test_events_in_lists_are_kept_by_place_and_model(store: Store) -> None:
+    click = Event("b", "click", NOW, from_id="a", list="related", position=2, model_version="m")
+    shown = replace(click, type="view", from_id=None, position=None, model_version=None)
+
+    store.count([click, replace(click, at=NOW + MINUTE), shown, view()], NOW)
+
+    hour = NOW // HOUR
+    assert sorted(store.placements(), key=lambda each: each.type) == [
+        Placement(hour, "a", "b", "related", 2, "m", "click", 2),
+        Placement(hour, None, "b", "related", None, None, "view", 1),
+    ]
+    assert store.placements(NOW + HOUR) == []
+
+
+def test_the_salt_is_of_the_day_and_the_same_for_all(store: Store, other: Store) -> None:
+    today = store.salt(NOW)
+
+    assert len(today) == 32
+    assert other.salt(NOW + SECOND) == today
+    tomorrow = other.salt(NOW + 24 * HOUR)
+    assert tomorrow == store.salt(NOW + 24 * HOUR) != today
+    assert store.salt(NOW) not in {today, tomorrow}  # the first is gone, also for a clock that goes back
+
+
+class Ledger:
+    """What the store should say, the obvious way: one event after the other, all of them remembered."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, int] = {}
+        self.visits: defaultdict[tuple[bytes, str, str], list[int]] = defaultdict(list)
+        self.caps: Counter[tuple[bytes, str, int]] = Counter()
+
+    def count(self, event: Event, now: int) -> Verdict:
+        if event.event_id is not None:
+            if event.event_id in self.events and abs(now - self.events[event.event_id]) < 48 * HOUR:
+                return "duplicate"
+            self.events[event.event_id] = now
+        if event.visitor is not None:
+            visits = self.visits[event.visitor, event.article_id, event.type]
+            if visits and abs(event.at - visits[-1]) < 30 * MINUTE:
+                return "duplicate"
+            visits.append(event.at)
+        if event.source is not None:
+            cap = event.source, event.article_id, now // (10 * MINUTE)
+            if self.caps[cap] + event.count > 10:
+                return "capped"
+            self.caps[cap] += event.count
+        return "counted"
+
+
+EVENTS = st.builds(
+    Event,
+    article_id=st.sampled_from("ab"),
+    type=st.sampled_from(["view", "click"]),
+    at=st.integers(0, 4).map(lambda quarter: NOW + quarter * 15 * MINUTE),
+    count=st.integers(1, 6),
+    event_id=st.none() | st.sampled_from("123456"),
+    visitor=st.none() | st.sampled_from([b"v", b"w"]),
+    source=st.none() | st.sampled_from([b"s", b"t"]),
+)
+BATCHES = st.lists(st.tuples(st.lists(EVENTS, max_size=8), st.integers(0, 3)), max_size=4)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=BATCHES)
+def test_batches_are_counted_as_if_each_event_came_alone(
+    store: Store, batches: list[tuple[list[Event], int]]
+) -> None:
+    key = str(store.counts().newest)  # what only this example has seen
+    ledger = Ledger()
+    before = totals(store)
+    added: Counter[str] = Counter()
+    for events, days in batches:
+        now = NOW + days * 24 * HOUR
+        own = [_owned(event, key) for event in events]
+
+        verdicts = store.count(own, now)
+
+        assert verdicts == [ledger.count(event, now) for event in own]
+        added.update(_sums(own, verdicts))
+    assert totals(store) == dict(Counter(before) + added)
+
+
+def _owned(event: Event, key: str) -> Event:
+    return replace(
+        event,
+        event_id=event.event_id and event.event_id + key,
+        visitor=event.visitor and event.visitor + key.encode(),
+        source=event.source and event.source + key.encode(),
+    )
+
+
+def _sums(events: Sequence[Event], verdicts: Sequence[Verdict]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for event, verdict in zip(events, verdicts, strict=True):
+        if verdict == "counted":
+            sums[event.article_id] += event.count
+    return sums
