@@ -197,6 +197,7 @@ class Store:
         while self._database.write(pruning.merge_counts, now):
             pass
         self._database.write(pruning.drop_old, now)
+        self._database.tidy()
         return True
 
     def _revise(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -9,7 +10,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from recommender.serving.store.engine import FAILURES, checked_url, is_of_a_value, new_engine, reason_of
+from recommender.serving.store.engine import (
+    FAILURES,
+    checked_url,
+    empty_journal,
+    is_of_a_value,
+    new_engine,
+    reason_of,
+)
 from recommender.serving.store.rows import StoreDownError, StoreError
 from recommender.serving.store.schema import is_current, migrate
 from recommender.serving.store.writer import Job, Writer
@@ -58,6 +66,14 @@ class Database:
         self._prepare()
         result: _Result = self._writer.do(Job(work, item, durable))
         return result
+
+    def tidy(self) -> None:
+        """Empty SQLite's journal where nobody is in the way: it holds what was deleted since it began."""
+        if self._file is None:
+            return
+        self._prepare()
+        with closing(self._engine.raw_connection()) as connection:
+            empty_journal(connection.driver_connection)
 
     def close(self) -> None:
         """Close all connections; the next use opens them again."""

@@ -1,5 +1,6 @@
 """Addresses of databases, and connections to them: SQLite in WAL mode, or PostgreSQL."""
 
+from contextlib import suppress
 from math import ceil
 from time import monotonic, sleep
 from typing import Any
@@ -66,6 +67,15 @@ def new_engine(url: URL, timeout_seconds: float) -> Engine:
         event.listen(engine, "connect", lambda connection, _: _set_up_postgresql(connection, timeout_seconds))
         event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def empty_journal(connection: Any) -> None:
+    """Write SQLite's journal into its file and cut it to nothing, unless that meant waiting for somebody."""
+    (milliseconds,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout=0").close()
+    with suppress(connection.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
 
 
 def reason_of(error: Exception) -> str:

@@ -1,0 +1,272 @@
+"""What every write may rely on, and what becomes of it when the database fails."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import pytest
+from sqlalchemy import Connection, create_engine, text
+
+from recommender.serving.store import ArticleRow, Store, StoreDownError, StoreError
+from recommender.serving.store.database import Database
+from recommender.serving.store.engine import _ONE_WRITER
+from tests.serving.store.test_counting import NOW, totals, view
+
+ROW = ArticleRow("a", 1, withdrawn=False, payload=b"{}")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url, timeout_seconds=5, pause_seconds=0)) as database:
+        yield database
+
+
+class Slow:
+    """Work that waits, and tells what it was given."""
+
+    def __init__(self) -> None:
+        self.began = Event()
+        self.go_on = Event()
+        self.groups: list[list[str]] = []
+
+    def __call__(self, _: Connection, items: list[str]) -> list[str]:
+        self.groups.append(sorted(items))
+        self.began.set()
+        assert self.go_on.wait(timeout=30)
+        if "bad" in items:
+            raise ValueError("bad")
+        return [item.upper() for item in items]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once it is so, within half a minute."""
+    until = monotonic() + 30
+    while not condition():
+        assert monotonic() < until
+        Event().wait(0.001)
+
+
+@contextmanager
+def others_waiting(database: Database, work: Slow, items: list[str]) -> Iterator[Sequence[Callable[[], str]]]:
+    """Let callers wait behind one who is at work; yields how to get each result."""
+    with ThreadPoolExecutor(len(items) + 1) as threads:
+        first = threads.submit(database.write, work, "first")
+        assert work.began.wait(timeout=30)
+        results = [threads.submit(database.write, work, item).result for item in items]
+        wait_until(lambda: len(database._writer._waiting) == len(items))
+        work.go_on.set()
+        yield results
+        assert first.result() == "FIRST"
+
+
+def test_writes_that_wait_together_are_one_transaction(database: Database) -> None:
+    work = Slow()
+
+    with others_waiting(database, work, ["a", "b", "c"]) as results:
+        assert [result() for result in results] == ["A", "B", "C"]
+
+    assert work.groups == [["first"], ["a", "b", "c"]]
+
+
+def test_nobody_fails_for_anothers_write(database: Database) -> None:
+    work = Slow()
+
+    with others_waiting(database, work, ["a", "bad", "c"]) as results:
+        assert (results[0](), results[2]()) == ("A", "C")
+        with pytest.raises(ValueError, match="bad"):
+            results[1]()
+
+    assert work.groups == [["first"], ["a", "bad", "c"], ["a"], ["bad"], ["c"]]
+
+
+def test_a_failed_write_leaves_nothing_behind(database: Database) -> None:
+    def fail(connection: Connection, _: list[None]) -> list[None]:
+        connection.execute(text("DELETE FROM numbers"))
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 our own
+        database.write(fail, None)
+
+    assert database.read(lambda connection: connection.execute(text("SELECT count(*) FROM numbers")).scalar())
+
+
+def test_a_value_that_the_database_refuses_is_told_from_a_database_that_is_down(postgresql_url: str) -> None:
+    with closing(Store(postgresql_url)) as store:
+        with pytest.raises(StoreError, match="refuses a value") as refused:
+            store.put_rule("a", "no \0 in PostgreSQL")
+
+        assert not isinstance(refused.value, StoreDownError)
+        assert store.put_rule("a", "1")[0]
+
+
+def test_writers_of_many_threads_lose_nothing(store: Store) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        batches = [[view(f"{n % 3}", event_id=f"{n} {each}") for each in range(5)] for n in range(24)]
+        list(threads.map(lambda batch: store.count(batch, NOW), batches))
+
+    assert totals(store) == {"0": 40, "1": 40, "2": 40}
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Hold the place of the only writer."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    begin = "BEGIN IMMEDIATE" if url.startswith("sqlite") else f"SELECT pg_advisory_lock({_ONE_WRITER})"
+    with engine.connect() as connection:
+        connection.execute(text(begin))
+        yield
+    engine.dispose()
+
+
+def test_a_busy_database_refuses_writes_answers_reads_and_recovers(database_url: str) -> None:
+    with closing(Store(database_url, timeout_seconds=0.05, pause_seconds=0)) as store:
+        store.put_articles([ROW])
+
+        with locked(database_url):
+            with pytest.raises(StoreDownError):
+                store.put_articles([ROW])
+            assert store.article("a") is not None
+
+        assert store.put_articles([ROW])[0] == ["unchanged"]
+
+
+def test_a_database_that_is_away_is_down_until_it_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "not yet"
+    with closing(Store(f"sqlite:///{folder}/store.db", pause_seconds=0)) as store:
+        with pytest.raises(StoreDownError, match="unable to open database file"):
+            store.count([view()], NOW)
+
+        folder.mkdir()
+
+        assert store.count([view()], NOW) == ["counted"]
+
+
+def test_a_server_that_nobody_hears_is_down() -> None:
+    with closing(Store("postgresql+psycopg://user:secret@127.0.0.1:1/none")) as store:
+        with pytest.raises(StoreDownError, match="refused") as down:
+            store.counts()
+        assert "secret" not in str(down.value)
+
+
+def test_after_a_failure_nothing_is_tried_for_a_while(tmp_path: Path) -> None:
+    folder = tmp_path / "not yet"
+    with closing(Store(f"sqlite:///{folder}/store.db", pause_seconds=1000)) as store:
+        with pytest.raises(StoreDownError):
+            store.counts()
+        folder.mkdir()
+
+        with pytest.raises(StoreDownError, match="unable to open database file"):
+            store.counts()
+
+
+def test_a_file_that_is_no_database_is_down_until_it_is_gone(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    file.write_text("this is not a database " * 1000)
+    with closing(Store(f"sqlite:///{file}", pause_seconds=0)) as store:
+        with pytest.raises(StoreDownError, match="file is not a database"):
+            store.counts()
+
+        file.unlink()
+
+        assert store.count([view()], NOW) == ["counted"]
+
+
+def test_a_full_database_refuses_writes_answers_reads_and_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with closing(Store(url, pause_seconds=0)) as roomy:
+        _, version = roomy.put_articles([ROW])
+    with monkeypatch.context() as patch, closing(Store(url, pause_seconds=0)) as store:
+        patch.setattr("recommender.serving.store.engine._SQLITE_SETTINGS", ("max_page_count=40",))
+        with pytest.raises(StoreDownError, match="full"):
+            store.put_articles([ArticleRow("b", 1, withdrawn=False, payload=bytes(1 << 20))])
+
+        assert store.changes(0).version == version
+        assert store.count([view()], NOW) == ["counted"]
+
+
+def test_a_lost_file_is_made_anew_and_what_came_of_the_old_is_foreign(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    with closing(Store(f"sqlite:///{file}", pause_seconds=0)) as store:
+        _, version = store.put_articles([ROW])
+        for each in tmp_path.glob("store.db*"):
+            each.unlink()
+
+        changes = store.changes(version)
+
+        assert changes.complete
+        assert changes.articles == []
+        assert store.put_articles([ROW])[0] == ["created"]
+    with closing(sqlite3.connect(file)) as fresh:
+        assert fresh.execute("SELECT id FROM articles").fetchall() == [("a",)]
+
+
+def test_lost_tables_are_made_anew(postgresql_url: str) -> None:
+    with closing(Store(postgresql_url, pause_seconds=0)) as store:
+        store.put_articles([ROW])
+        engine = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
+        with pytest.raises(StoreDownError):
+            store.counts()
+
+        assert store.put_articles([ROW])[0] == ["created"]
+
+
+def test_a_database_that_hangs_holds_up_nobody_for_long(database_url: str) -> None:
+    work = Slow()
+    with closing(Database(database_url, timeout_seconds=0.02, pause_seconds=0)) as database:
+        with pytest.raises(StoreDownError, match="does not answer"):
+            database.write(work, "hangs")
+        with pytest.raises(StoreDownError, match="does not answer"):
+            database.write(work, "is refused at once")
+
+        work.go_on.set()
+        wait_until(lambda: database._writer._began is None)
+
+        assert database.write(work, "again") == "AGAIN"
+        assert work.groups == [["hangs"], ["again"]]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_its_own_connections(store: Store) -> None:
+    store.count([view()], NOW)
+    child = os.fork()
+    if child == 0:
+        verdicts = store.count([view()] * 2, NOW)
+        os._exit(0 if verdicts == ["counted"] * 2 else 1)
+
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    store.count([view()], NOW)
+    assert totals(store) == {"a": 4}
+
+
+def test_articles_and_rules_outlive_a_power_cut_and_events_the_process(tmp_path: Path) -> None:
+    def synchronous(connection: Connection, items: list[None]) -> list[int]:
+        return [connection.execute(text("PRAGMA synchronous")).scalar_one()] * len(items)
+
+    with closing(
+        Database(f"sqlite:///{tmp_path / 'store.db'}", timeout_seconds=5, pause_seconds=0)
+    ) as database:
+        normal, full = 1, 2
+
+        assert database.write(synchronous, None) == normal
+        assert database.write(synchronous, None, durable=True) == full
+        assert database.write(synchronous, None) == normal
+
+
+def test_a_store_can_be_closed_and_used_again(store: Store) -> None:
+    store.count([view()], NOW)
+    store.close()
+
+    assert totals(store) == {"a": 1}

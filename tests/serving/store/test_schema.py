@@ -1,0 +1,63 @@
+"""Databases that other versions of the program made."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, text
+
+from recommender.serving.store import Store, StoreDownError, StoreError
+from recommender.serving.store.schema import STEPS, is_current, migrate
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def add_column(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE rules ADD COLUMN colour TEXT DEFAULT 'red'"))
+
+
+def test_an_old_database_is_brought_up_to_date_and_keeps_what_it_holds(store: Store, engine: Engine) -> None:
+    store.put_rule("a", "1")
+
+    with engine.begin() as connection:
+        migrate(connection, (*STEPS, add_column))
+        assert connection.execute(text("SELECT id, body, colour FROM rules")).all() == [("a", "1", "red")]
+        migrate(connection, (*STEPS, add_column))  # once is enough
+
+
+def test_a_step_that_fails_leaves_the_database_as_it_was(store: Store, engine: Engine) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(text("DELETE FROM rules"))
+        raise OSError
+
+    store.put_rule("a", "1")
+
+    with pytest.raises(OSError), engine.begin() as connection:  # noqa: PT011 our own
+        migrate(connection, (*STEPS, fail))
+
+    assert store.rules().rules == (("a", "1"),)
+
+
+def test_a_database_of_a_newer_program_is_refused_with_the_cure(
+    store: Store, other: Store, engine: Engine
+) -> None:
+    store.version()
+    with engine.begin() as connection:
+        migrate(connection, (*STEPS, add_column))
+
+    with pytest.raises(
+        StoreError, match="has schema 2, and this program knows up to 1: install the newer"
+    ) as refused:
+        other.count([], 0)
+    assert not isinstance(refused.value, StoreDownError)
+
+
+def test_an_empty_database_is_not_current(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert not is_current(connection)
+        migrate(connection)
+        assert is_current(connection)
