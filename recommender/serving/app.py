@@ -18,6 +18,7 @@ from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.events import Events
 from recommender.serving.ops import Ops
 from recommender.serving.problems import Problem
+from recommender.serving.rules_api import RulesApi
 from recommender.serving.schemas import utf8
 from recommender.serving.submissions import Submissions
 from recommender.settings import Settings
@@ -63,7 +64,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     desk = Desk(settings, clock)
     access = Access(settings, clock)
     demo = Demo(desk)
-    for part in (Api(desk), demo, Ops(desk), Submissions(desk, access), Events(desk, access)):
+    writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
+    for part in (Api(desk), demo, Ops(desk), *writing):
         part.add_to(app)
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:

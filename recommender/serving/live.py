@@ -12,7 +12,7 @@ from recommender.model import NO_MOMENT, Model, microseconds
 from recommender.serving.edition import Edition
 from recommender.serving.lastseen import LastSeen
 from recommender.serving.placing import Placement, place
-from recommender.serving.rulebook import read_stored
+from recommender.serving.rulebook import Rule, read_stored
 from recommender.serving.rules import Rules
 from recommender.serving.rules_file import RulesFile
 from recommender.serving.store import ArticleRow, Changes, RuleSet, StaleError, Store, StoreDownError
@@ -42,7 +42,7 @@ class State:
     version: int = 0  # of the store
     withdrawn: Mapping[str, int] = field(default_factory=dict)  # ids, each with the moment in microseconds
     is_known: bool = False  # whether withdrawals and rules are known, from the store or the file
-    degraded: tuple[str, ...] = ()  # what is missing: "store", "state"
+    degraded: tuple[str, ...] = ()  # what is missing: "store", "state"; "rules": their file is wrong
 
 
 class Live:
@@ -59,6 +59,7 @@ class Live:
         self._live: dict[str, Article] = {}  # all that the store holds
         self._placements: dict[str, Placement] = {}  # of those that the model does not know as they are
         self._rules_file = RulesFile(settings.rules_file)
+        self._read_rules: tuple[tuple[Rule, ...], tuple[tuple[str, str], ...]] = ((), ())
         self._has_looked = False  # into the store
         self._opened = ""  # the version of the model
         self._reason = ""  # why there is none
@@ -88,12 +89,11 @@ class Live:
         with self._lock:
             self._follow_model()
             self._follow_store()
-            stored, unread = read_stored(self._stored_rules)
-            rules = Rules((*self._rules_file.rules(), *stored))
-            if rules != self.state.rules:
-                for rule_id in unread:
-                    _log.error("nobody can read the rule %s: it was written by another program", rule_id)
-                self.state = replace(self.state, rules=rules)
+            self._follow_rules()
+
+    def file_rules(self) -> tuple[Rule, ...]:
+        """Return the rules of the file, which nobody can change but there."""
+        return self._rules_file.rules()
 
     def start(self) -> None:
         """Refresh in a thread, every `live_poll_seconds`, until `stop`."""
@@ -147,6 +147,17 @@ class Live:
             self.state, edition=edition, version=changes.version, withdrawn=withdrawn, is_known=True,
             degraded=degraded,
         )  # fmt: skip
+
+    def _follow_rules(self) -> None:
+        written = (self._rules_file.rules(), self._stored_rules)
+        if written != self._read_rules:
+            stored, unread = read_stored(self._stored_rules)
+            for rule_id in unread:
+                _log.error("nobody can read the rule %s: it was written by another program", rule_id)
+            self._read_rules = written
+            self.state = replace(self.state, rules=Rules((*written[0], *stored)))
+        if self._rules_file.fault is not None:
+            self.state = replace(self.state, degraded=(*self.state.degraded, "rules"))
 
     def _changes(self) -> Changes:
         """Return what is new in the store, or at the first look all; what it has lost is put there again."""
