@@ -60,12 +60,12 @@ class Api:
 
     def related(self) -> Response:
         """Answer the list of the article with this id or URL."""
-        given = _query(AddressedRelatedParameters)
+        given = parameters(AddressedRelatedParameters)
         return self._list("query", *given.only(), given.query(given.unknown))
 
     def article(self) -> Response:
         """Answer the facts of the article with this id or URL."""
-        return self._facts("query", *_query(Address).only())
+        return self._facts("query", *parameters(Address).only())
 
     def by_path(self, tail: str) -> Response:
         """Answer the facts of an article, or its list, where the id is one segment of the path.
@@ -77,51 +77,51 @@ class Api:
         article_id = tail.removesuffix(RELATED_SUFFIX)
         if "/" in article_id or (wants_list and self._desk.related.articles.find(tail) is not None):
             raise many_segments(tail)
-        _check_segment(article_id)
+        check_segment(article_id)
         if wants_list:
-            given = _query(RelatedParameters)
+            given = parameters(RelatedParameters)
             return self._list("path", "id", article_id, given.query(given.unknown))
-        _query(Parameters)
+        parameters(Parameters)
         return self._facts("path", "id", article_id)
 
     def newest(self) -> Response:
         """Answer the public articles page by page, the newest first, equal dates in id order."""
-        given, related, now = _query(NewestParameters), self._desk.related, self._desk.clock()
+        given, related, now = parameters(NewestParameters), self._desk.related, self._desk.clock()
         articles = related.articles
         mask = np.ones(len(articles), dtype=bool)
         if given.category:
-            with _known_categories("query", ListQuery(categories=given.category)):
+            with known_categories("query", ListQuery(categories=given.category)):
                 mask = related.categories.rows(given.category)
         if given.updated_after is not None:
             changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
             mask &= changed > microseconds(given.updated_after)
-        return self._cached(_page(related, mask, given, now), now)
+        return self.cached(_page(related, mask, given, now), now)
 
     def topics(self) -> Response:
         """Answer all topics, the largest first."""
-        _query(Parameters)
+        parameters(Parameters)
         related, now = self._desk.related, self._desk.clock()
-        return self._cached(topics_answer(related, now), now)
+        return self.cached(topics_answer(related, now), now)
 
     def topic(self, slug: str) -> Response:
         """Answer a topic, and page by page the public articles that have it first, the newest first."""
-        given, related, now = _query(PageParameters), self._desk.related, self._desk.clock()
+        given, related, now = parameters(PageParameters), self._desk.related, self._desk.clock()
         try:
             topic, mask = topic_articles(related, slug, now)
         except UnknownTopicError as error:
             fault = Fault("path", "slug", slug, "a slug of /v1/topics")
             raise Problem("unknown-topic", str(error), (fault,)) from None
-        return self._cached({"topic": topic} | _page(related, mask, given, now), now)
+        return self.cached({"topic": topic} | _page(related, mask, given, now), now)
 
     def similar(self) -> Response:
         """Answer the list of the text in the body."""
-        _query(Parameters)
+        parameters(Parameters)
         if request.mimetype != "application/json":
             fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
             raise Problem("unsupported-type", "send the text as application/json", (fault,))
         text = read_body(Text, self._body())
         query, article, related = text.query(), text.article(), self._desk.related
-        with _known_categories("body", query):
+        with known_categories("body", query):
             found = related.like(article, query, self._desk.clock())
         return _json(list_answer(related, found, self._desk.standing()))
 
@@ -133,25 +133,26 @@ class Api:
 
     def _list(self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery) -> Response:
         related, now = self._desk.related, self._desk.clock()
-        row = self._row(by, value, now)
+        row = self.row(by, value, now)
         is_withdrawn = row is None and by == "id" and value in related.edition.withdrawn
         if row is None and (query.unknown == "404" or is_withdrawn):
-            raise self._unknown(place, by, value)
-        with _known_categories("query", query):
+            raise self.unknown(place, by, value)
+        with known_categories("query", query):
             if row is None:
                 found = related.recent(query, now, value if by == "id" else None)
             else:
                 found = related.of_row(row, query, now)
-        return self._cached(list_answer(related, found, self._desk.standing()), now)
+        return self.cached(list_answer(related, found, self._desk.standing()), now)
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
         related, now = self._desk.related, self._desk.clock()
-        row = self._row(by, value, now)
+        row = self.row(by, value, now)
         if row is None:
-            raise self._unknown(place, by, value)
-        return self._cached(article_answer(related, row, now), now)
+            raise self.unknown(place, by, value)
+        return self.cached(article_answer(related, row, now), now)
 
-    def _row(self, by: Literal["id", "url"], value: str, now: datetime) -> int | None:
+    def row(self, by: Literal["id", "url"], value: str, now: datetime) -> int | None:
+        """Return the row of the public article with this id or URL, or None."""
         if by == "id":
             return self._desk.related.find(value, now)
         try:
@@ -159,7 +160,7 @@ class Api:
         except ValueError:
             raise bad_parameter([Fault("query", "url", value, "the address of an article")]) from None
 
-    def _unknown(self, place: Place, by: Literal["id", "url"], value: str) -> Problem:
+    def unknown(self, place: Place, by: Literal["id", "url"], value: str) -> Problem:
         """Return the problem that an article is not there: withdrawn, or never heard of."""
         related = self._desk.related
         row = related.articles.find_url(value) if by == "url" else None
@@ -170,7 +171,7 @@ class Api:
         fault = Fault(place, by, value, f"the {by} of a published article")
         return Problem("unknown-article", f"no article has the {by} {value[:100]!r}", (fault,))
 
-    def _cached(self, answer: dict[str, Any], now: datetime) -> Response:
+    def cached(self, answer: dict[str, Any], now: datetime) -> Response:
         """Answer with an ETag, or 304 to whoever has it; caches forget it when the next embargo ends."""
         response = _json(answer)
         response.set_etag(blake2b(response.get_data(), digest_size=16).hexdigest())
@@ -195,7 +196,8 @@ def _page(related: Related, mask: np.ndarray, given: PageParameters, now: dateti
     return {"items": cards(related, shown, now), "next_cursor": cursor}
 
 
-def _query(schema: type[AnyParameters]) -> AnyParameters:
+def parameters(schema: type[AnyParameters]) -> AnyParameters:
+    """Return the parameters of the query string. Raises Problem for wrong ones."""
     return read_query(schema, request.environ.get("QUERY_STRING", ""))
 
 
@@ -203,7 +205,8 @@ def _json(answer: dict[str, Any]) -> Response:
     return Response(to_bytes(answer), content_type="application/json")
 
 
-def _check_segment(article_id: str) -> None:
+def check_segment(article_id: str) -> None:
+    """Raise Problem for a segment of a path that can be no id."""
     try:
         check_id(article_id)
     except InvalidArticleError:
@@ -211,7 +214,7 @@ def _check_segment(article_id: str) -> None:
 
 
 @contextmanager
-def _known_categories(place: Place, query: ListQuery) -> Iterator[None]:
+def known_categories(place: Place, query: ListQuery) -> Iterator[None]:
     """Turn an unknown category into the problem that names the parameter, and some that there are."""
     try:
         yield

@@ -18,9 +18,9 @@ from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.events import Events
 from recommender.serving.ops import Ops
 from recommender.serving.problems import Problem
-from recommender.serving.rules_api import RulesApi
 from recommender.serving.schemas import utf8
 from recommender.serving.submissions import Submissions
+from recommender.serving.trends import Trends
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class _Tail(BaseConverter):
 
     regex = ".*"
     part_isolating = False
+    weight = 300  # tried after the rules that name more
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> Flask:
@@ -63,9 +64,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.url_map.converters["tail"] = _Tail
     desk = Desk(settings, clock)
     access = Access(settings, clock)
-    demo = Demo(desk)
-    writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    for part in (Api(desk), demo, Ops(desk), *writing):
+    api, demo = Api(desk), Demo(desk)
+    writing = Submissions(desk, access), Events(desk, access)
+    for part in (api, Trends(desk, api), demo, Ops(desk), *writing):
         part.add_to(app)
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:

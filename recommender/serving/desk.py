@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from recommender.serving.answers import Standing
 from recommender.serving.live import Live, NothingOpenError
+from recommender.serving.popular import Popular
 from recommender.serving.problems import Problem
 from recommender.serving.related import Related
 from recommender.serving.rules import Active, Rules
@@ -36,6 +37,7 @@ class Desk:
             source_cap=settings.source_cap,
         )
         self.live = Live(settings, self.store)
+        self.popular = Popular(self.store)
         self._related: Related | None = None
         self._ruled: tuple[Rules, datetime, Active] | None = None
 

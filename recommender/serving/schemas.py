@@ -21,7 +21,8 @@ from recommender.text import detect_language, plain_text
 
 MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
-RELATED_SUFFIX = "/related"  # of the path of an article
+RELATED_SUFFIX, TRENDING_SUFFIX = "/related", "/trending"  # of the path of an article
+_CALL_OF_SUFFIX = {RELATED_SUFFIX: "/v1/related", TRENDING_SUFFIX: "/v1/trending/rank"}
 ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may name any date, however far ahead
 _INT64 = np.iinfo(np.int64)
 _TEXT_ID = "-"  # an Article needs an id, and a text has none
@@ -100,6 +101,7 @@ _Days = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=3
 _Score = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=1)]
 _Share = Annotated[float, BeforeValidator(_share), Field(strict=True, ge=0, le=1, description=_SHARE_ALLOWED)]
 _Flag = Annotated[Literal["0", "1"], BeforeValidator(_flag), Field(description="0 or 1")]
+_Window = Annotated[Literal["1h", "24h", "7d"], Field(description="'1h', '24h' or '7d'")]
 _Mode = Annotated[Mode, Field(description="'related', 'background' (older) or 'follow_up' (newer)")]
 _Lang = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(any|[a-z]{2,3})$")]
 
@@ -193,6 +195,24 @@ class NewestParameters(PageParameters):
 
     category: _Names = ()
     updated_after: Annotated[_Date | None, Field(description=_DATE)] = None
+
+
+class TrendParameters(Parameters):
+    """The parameters of where one article stands."""
+
+    window: _Window = "1h"
+
+
+class AddressedTrendParameters(TrendParameters, Address):
+    """The parameters of where an article named in the query stands."""
+
+
+class TrendingParameters(TrendParameters):
+    """The parameters of the list of what is read most."""
+
+    limit: _Limit = 8
+    category: _Names = ()
+    published_after: Annotated[_Date | None, Field(description=_DATE)] = None
 
 
 class Text(Filters):
@@ -293,7 +313,8 @@ def many_segments(tail: str, *, calls: bool = True) -> Problem:
     Its detail names the addresses that are sure, with `calls` those of calls on the article, too.
     """
     addresses = [f"/v1/article?id={quote(tail, safe='')}"]
-    if calls and tail.endswith(RELATED_SUFFIX):
-        addresses.append(f"/v1/related?id={quote(tail.removesuffix(RELATED_SUFFIX), safe='')}")
+    for suffix, call in _CALL_OF_SUFFIX.items():
+        if calls and tail.endswith(suffix):
+            addresses.append(f"{call}?id={quote(tail.removesuffix(suffix), safe='')}")
     detail = f"an id that holds a slash cannot stand in a path; ask {' or '.join(addresses)}"
     return Problem("not-found", detail, (Fault("path", "id", tail, "one segment of a path"),))

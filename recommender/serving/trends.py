@@ -1,0 +1,111 @@
+"""The calls of trending: the list of what is read most, and where one article stands in it."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from flask import Flask, Response
+
+from recommender.model import microseconds
+from recommender.serving.answers import SCORE_DECIMALS, card, iso
+from recommender.serving.api import Api, check_segment, known_categories, parameters
+from recommender.serving.desk import Desk
+from recommender.serving.lists import ListQuery
+from recommender.serving.popular import Board, Boards
+from recommender.serving.problems import Place
+from recommender.serving.related import Related
+from recommender.serving.schemas import (
+    TRENDING_SUFFIX,
+    AddressedTrendParameters,
+    TrendingParameters,
+    TrendParameters,
+    many_segments,
+)
+
+
+class Trends:
+    """The public calls of trending."""
+
+    def __init__(self, desk: Desk, api: Api) -> None:
+        self._desk, self._api = desk, api
+
+    def add_to(self, app: Flask) -> None:
+        """Add the routes."""
+        app.add_url_rule("/v1/trending", endpoint="trending", view_func=self.trending)
+        app.add_url_rule("/v1/trending/rank", endpoint="rank", view_func=self.rank)
+        app.add_url_rule(
+            f"/v1/articles/<article_id>{TRENDING_SUFFIX}",
+            endpoint="rank_by_path",
+            view_func=self.rank_by_path,
+        )
+
+    def trending(self) -> Response:
+        """Answer what is read most, or, where nothing is known of that, what is newest."""
+        given = parameters(TrendingParameters)
+        related, now = self._desk.related, self._desk.clock()
+        boards = self._desk.popular.boards(related, now)
+        board = boards.board(given.window)
+        mask = related.public(now).copy()
+        if given.category:
+            with known_categories("query", ListQuery(categories=given.category)):
+                mask &= related.categories.rows(given.category)
+        if given.published_after is not None:
+            mask &= related.articles.published > microseconds(given.published_after)
+        rows = board.first(related, mask, given.limit, now)
+        answer = {
+            "as_of": iso(boards.as_of),
+            "window": given.window,
+            "basis": "views" if any(board.rank(row) for row in rows) else "recent",
+            "degraded": degraded(self._desk, boards),
+            "items": [item(related, row, board, now) for row in rows],
+        }
+        return self._api.cached(answer, now)
+
+    def rank(self) -> Response:
+        """Answer where the article with this id or URL stands."""
+        given = parameters(AddressedTrendParameters)
+        by, value = given.only()
+        return self._of("query", by, value, given.window)
+
+    def rank_by_path(self, article_id: str) -> Response:
+        """Answer where the article stands whose id is one segment of the path.
+
+        Where another id ends like the path, both addresses are told, and neither is answered.
+        """
+        whole = article_id + TRENDING_SUFFIX
+        if self._desk.related.articles.find(whole) is not None:
+            raise many_segments(whole)
+        check_segment(article_id)
+        return self._of("path", "id", article_id, parameters(TrendParameters).window)
+
+    def _of(self, place: Place, by: Literal["id", "url"], value: str, window: str) -> Response:
+        related, now = self._desk.related, self._desk.clock()
+        row = self._api.row(by, value, now)
+        if row is None:
+            raise self._api.unknown(place, by, value)
+        boards = self._desk.popular.boards(related, now)
+        stands = boards.board(window).standing(row, int(related.articles.category.codes[row]))
+        answer = {
+            "article_id": related.articles.ids[row],
+            "as_of": iso(boards.as_of),
+            "window": window,
+            "rank": stands.rank,
+            "of": stands.of,
+            "category_rank": stands.section_rank,
+            "category_of": stands.section_of,
+            "score": round(stands.score, SCORE_DECIMALS),
+            "change": stands.change,
+            "new": stands.new,
+        }
+        return self._api.cached(answer, now)
+
+
+def item(related: Related, row: int, board: Board, now: datetime) -> dict[str, Any]:
+    """Return an article as it stands in a list of trending: with its rank, or as one of the newest."""
+    rank = board.rank(row)
+    source = "recent" if rank is None else "trending"
+    return card(related, row, now) | {"source": source, "trending_rank": rank}
+
+
+def degraded(desk: Desk, boards: Boards) -> list[str]:
+    """Return what is missing, of what the service knows and of the counts."""
+    return sorted({*desk.live.state.degraded, *(("store",) if boards.is_old else ())})
