@@ -18,6 +18,7 @@ from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.events import Events
 from recommender.serving.ops import Ops
 from recommender.serving.problems import Problem
+from recommender.serving.rules_api import RulesApi
 from recommender.serving.schemas import utf8
 from recommender.serving.submissions import Submissions
 from recommender.serving.trends import Trends
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     desk = Desk(settings, clock)
     access = Access(settings, clock)
     api, demo = Api(desk), Demo(desk)
-    writing = Submissions(desk, access), Events(desk, access)
+    writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
     for part in (api, Trends(desk, api), demo, Ops(desk), *writing):
         part.add_to(app)
     app.extensions["recommender"] = desk
