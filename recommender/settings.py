@@ -123,4 +123,4 @@ class Settings(BaseSettings):
     def export(self) -> None:
         """Put these settings into the environment, for the worker processes that inherit it."""
         for name, value in self.model_dump(mode="json").items():
-            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+            os.environ[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)

@@ -11,12 +11,13 @@ from recommender.embedding import Embedding, Vocabulary
 from recommender.model import Manifest, Model, Query, TopicSpace
 from recommender.neighbors import NO_ROW, Copies
 from recommender.serving.placing import Placement
-from recommender.serving.postings import LiveVectors
+from recommender.serving.postings import LiveVectors, Postings
 from recommender.serving.shelf import Shelf
 
 # Copies among live articles are looked for where the latent space has two this near: copies have nearly the
 # same terms there, too.
 _LATENT_AT_LEAST = 0.8
+_KNOWN_SIMILAR = 20_000  # lists of similar live articles that are kept
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Edition:
     vectors: LiveVectors
     placements: list[Placement]  # shared with later editions, which append to it
     reached: dict[int, list[tuple[int, float]]]  # live rows similar to each row of the model; shared, too
+    known_similar: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared
     copies: Copies
     hubs: np.ndarray  # (n + m,) float32
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
@@ -48,6 +50,7 @@ class Edition:
             vectors=LiveVectors(model.vectors, []),
             placements=[],
             reached={},
+            known_similar={},
             copies=model.copies,
             hubs=model.corrections.hubs,
             first_topics=model.topic_space.first,
@@ -169,11 +172,28 @@ class Edition:
             found = [each for each in self.reached.get(row, ()) if each[0] < len(self)]
             rows = np.array([live for live, _ in found], dtype=np.int64)
             return rows, np.array([score for _, score in found], dtype=np.float32)
-        likeness = self.vectors.live_scores(self.query_of(row).moved, self.latent_weight)
-        scores = (likeness - self.hubs[n:]).astype(np.float32)
-        scores[row - n] = -np.inf
-        similar = np.flatnonzero(scores > self.manifest.similar_above)
-        return similar + n, scores[similar]
+        parts = [
+            self._similar_in(row, start, block)
+            for (start, _), block in zip(self.vectors.spans, self.vectors.blocks, strict=True)
+        ]
+        return np.concatenate([rows for rows, _ in parts]), np.concatenate([scores for _, scores in parts])
+
+    def _similar_in(self, row: int, start: int, block: Postings) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `live_similar` finds in one block, which holds the same articles in all editions."""
+        key = row, start, len(block)
+        known = self.known_similar.get(key)
+        if known is None:
+            first = len(self.model.articles) + start
+            likeness = block.scores(self.query_of(row).moved, self.latent_weight)
+            scores = (likeness - self.hubs[first : first + len(block)]).astype(np.float32)
+            if first <= row < first + len(block):
+                scores[row - first] = -np.inf
+            similar = np.flatnonzero(scores > self.manifest.similar_above)
+            known = similar + first, scores[similar]
+            if len(self.known_similar) >= _KNOWN_SIMILAR:
+                self.known_similar.clear()
+            self.known_similar[key] = known
+        return known
 
     def _first_topic(self, embedding: Embedding) -> int:
         shares = self.topic_space.shares(embedding.latent)

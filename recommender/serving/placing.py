@@ -137,7 +137,10 @@ def _reached(model: Model, likeness: np.ndarray, hub: float) -> tuple[np.ndarray
 
 
 def _copies(model: Model, own: Embedding, likeness: np.ndarray) -> np.ndarray:
+    least, weight = model.manifest.recipe.neighbors.copy_similarity, model.latent_weight
     looked_at = top_k(likeness, _COPIES_LOOKED_AT)
-    least = model.manifest.recipe.neighbors.copy_similarity
-    near = [row for row in looked_at.tolist() if np.isfinite(likeness[row])]
-    return np.array([row for row in near if own.cosine(model.vectors.of(row)) >= least], dtype=np.int32)
+    # A cosine in the latent space is at least -1, so none below this bound can be a copy.
+    near = looked_at[likeness[looked_at] >= (1 - weight) * least - weight]
+    return np.array(
+        [row for row in near.tolist() if own.cosine(model.vectors.of(row)) >= least], dtype=np.int32
+    )

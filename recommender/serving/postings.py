@@ -42,15 +42,15 @@ class Postings:
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
         at = np.minimum(np.searchsorted(self.columns, query.columns), max(len(self.columns) - 1, 0))
         shared = self.columns[at] == query.columns if len(self.columns) else np.zeros(len(at), dtype=bool)
-        starts = self.offsets[at[shared]]
-        lengths = self.offsets[at[shared] + 1] - starts
-        total = int(lengths.sum())
-        if not total:
+        found = at[shared]
+        if not len(found):
             return scores
-        ends = np.cumsum(lengths)
-        entries = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
-        products = self.values[entries] * np.repeat(query.values[shared].astype(np.float64), lengths)
-        scores += (1 - weight) * np.bincount(self.rows[entries], products, minlength=len(scores))
+        starts, ends = self.offsets[found], self.offsets[found + 1]
+        spans = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        rows = np.concatenate([self.rows[span] for span in spans])
+        weights = np.repeat(query.values[shared].astype(np.float64), ends - starts)
+        products = np.concatenate([self.values[span] for span in spans]) * weights
+        scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
         return scores
 
 
@@ -83,6 +83,12 @@ class LiveVectors:
     def live_scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the likeness of the live articles alone, (m,) float64."""
         return np.concatenate([np.empty(0), *(block.scores(query, weight) for block in self.blocks)])
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """From which live article to which each block goes."""
+        ends = np.cumsum([len(block) for block in self.blocks]).tolist()
+        return list(zip([0, *ends], ends, strict=False))
 
     def grown(self, count: int) -> "LiveVectors":
         """Return the vectors of an edition that sees so many more of the tail, at least one."""

@@ -1,11 +1,11 @@
-"""`python -m tests.benchmarks [training] [serving] [quality]`: measure, and print tables."""
+"""`python -m tests.benchmarks [training] [serving] [live] [quality]`: measure, and print tables."""
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import quality, serving, training
+from tests.benchmarks import live, quality, serving, training
 
 SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 
@@ -13,6 +13,7 @@ SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 MEASURES: dict[str, Callable[[Path], None]] = {
     "training": training.measure,
     "serving": serving.measure,
+    "live": live.measure,
     "quality": quality.measure,
 }
 

@@ -1,6 +1,7 @@
 """A real PostgreSQL server of the tests' own, reached through a socket in its folder."""
 
 import os
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -52,3 +53,16 @@ def empty(server: Any) -> None:
     with closing(psycopg.connect(server.get_uri(), autocommit=True)) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
+
+
+def kill(server: Any) -> None:
+    """End the server at once, as a power cut would."""
+    os.kill(server.get_pid(), signal.SIGKILL)
+
+
+def start_again(server: Any) -> None:
+    """Start a server that was killed."""
+    # Where nobody reaps the dead process, its files would make it pass for running.
+    for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+        (server.pgdata / name).unlink(missing_ok=True)
+    server.ensure_postgres_running()

@@ -1,0 +1,140 @@
+"""Live articles beside a retraining: how alike their lists are, and what they cost a request."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from recommender.article import Article
+from recommender.model import Model
+from recommender.serving.edition import Edition
+from recommender.serving.lists import ANY, ListQuery
+from recommender.serving.placing import Placement, place
+from recommender.serving.related import Related
+from recommender.training.corpus import read_articles
+from recommender.training.train import train
+
+T = TypeVar("T")
+
+_HELD_OUT = 200
+_LIVE = 10_000
+_ASKED = 500
+
+
+def measure(corpus: Path) -> None:
+    """Hold 200 articles out, train with and without them, and compare; then add 10,000 and time requests."""
+    console, now = Console(), datetime.now(UTC)
+    articles = read_articles(corpus, max_bad=1).articles
+    draw = np.random.default_rng(0)
+    held = set(draw.choice(len(articles), min(_HELD_OUT, len(articles) // 10), replace=False).tolist())
+    new = [article for row, article in enumerate(articles) if row in held]
+    old = [article for row, article in enumerate(articles) if row not in held]
+    earlier, whole = train(old, now=now).model, train(articles, now=now).model
+
+    seconds, placed = _timed(lambda: [(article, place(earlier, article)) for article in new])
+    edition = Edition.of(earlier).more(placed)
+    console.print(
+        f"{len(old):,} articles trained on, {len(new)} live: {1e3 * seconds / len(new):.1f} ms to place one"
+    )
+    console.print(_overlaps(Related(edition), Related(whole), new, now))
+    _cost(console, earlier, placed, now)
+
+
+def _overlaps(live: Related, whole: Related, new: Sequence[Article], now: datetime) -> Table:
+    table = Table("lists of live articles, beside those of a retraining", "mean", "5th percentile")
+    for name, query in (("blind to time", ListQuery(lang=ANY, freshness=0)), ("as served", ListQuery())):
+        shared = [_shared(live, whole, article.id, query, now) for article in new]
+        table.add_row(f"overlap@9, {name}", f"{np.mean(shared):.3f}", f"{np.percentile(shared, 5):.3f}")
+    ids = {article.id for article in new}
+    pairs = [
+        (other, article.id)
+        for article in new
+        for other in _ids(whole, article.id, now)[:3]
+        if other not in ids
+    ]
+    both = [new_id in _ids(whole, other, now) for other, new_id in pairs]
+    kept = [
+        new_id in _ids(live, other, now)
+        for (other, new_id), is_there in zip(pairs, both, strict=True)
+        if is_there
+    ]
+    table.add_row(
+        "live ones found in the lists of the older, as after a retraining", f"{np.mean(kept):.3f}", ""
+    )
+    return table
+
+
+def _shared(live: Related, whole: Related, article_id: str, query: ListQuery, now: datetime) -> float:
+    found, wanted = (
+        {related.articles.ids[item.row] for item in related.of(article_id, query, now).items}
+        for related in (live, whole)
+    )
+    return len(found & wanted) / max(len(wanted), 1)
+
+
+def _ids(related: Related, article_id: str, now: datetime) -> list[str]:
+    return [related.articles.ids[item.row] for item in related.of(article_id, ListQuery(), now).items]
+
+
+def _cost(console: Console, model: Model, placed: Sequence[tuple[Article, Placement]], now: datetime) -> None:
+    """Time lists of trained and of live articles, without live ones and with 10,000."""
+    many = [
+        (replace(article, id=f"{article.id} {copy}", url=None), placement)
+        for copy in range(-(-_LIVE // len(placed)))
+        for article, placement in _varied(model, placed, copy)
+    ][:_LIVE]
+    seconds, crowded = _timed(lambda: Edition.of(model).more(many))
+    console.print(
+        f"an edition with {len(many):,} live articles takes {seconds:.2f} s to make, one more:", end=" "
+    )
+    seconds, _ = _timed(lambda: crowded.more(many[:1]))
+    console.print(f"{1e3 * seconds:.1f} ms")
+    draw = np.random.default_rng(1)
+    trained = [
+        model.articles.ids[int(row)]
+        for row in draw.choice(len(model.articles), min(_ASKED, len(model.articles)))
+    ]
+    live = [article.id for article, _ in many[:_ASKED]]
+    table = Table("one list, ms", "median", "mean")
+    plain, full = Related(Edition.of(model)), Related(crowded)
+    for name, related, ids in (
+        ("of a trained article, no live ones", plain, trained),
+        (f"of a trained article, {len(many):,} live ones", full, trained),
+        (f"of a live article, {len(many):,} live ones", full, live),
+    ):
+        for each in ids[:50]:
+            related.of(each, ListQuery(), now)
+        spent = [
+            _timed(lambda each=each, related=related: related.of(each, ListQuery(), now))[0] for each in ids
+        ]
+        table.add_row(name, f"{1e3 * np.median(spent):.2f}", f"{1e3 * np.mean(spent):.2f}")
+    console.print(table)
+
+
+def _varied(
+    model: Model, placed: Sequence[tuple[Article, Placement]], copy: int
+) -> Sequence[tuple[Article, Placement]]:
+    """Return articles that lie near those placed but are no copies: each mixed with another of the model."""
+    if not copy:
+        return placed
+    draw = np.random.default_rng(copy)
+    found = []
+    for article, placement in placed:
+        other = model.vectors.of(int(draw.integers(len(model.articles))))
+        mixed = placement.embedding.moved(other, 1.0)
+        length = float(np.sqrt(mixed.values @ mixed.values)) or 1.0
+        own = replace(mixed, values=mixed.values / np.float32(length))
+        found.append((article, replace(placement, embedding=own, copies=placement.copies[:0])))
+    return found
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    began = time.perf_counter()
+    result = work()
+    return time.perf_counter() - began, result

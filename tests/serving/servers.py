@@ -1,0 +1,93 @@
+"""Real servers of the tests' own: `recommender serve` on the loopback interface."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+
+
+class Answer(NamedTuple):
+    """What a server answered; `body` is JSON, None where there is none."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Server(NamedTuple):
+    """A running server."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    def ask(
+        self, method: str, target: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask on a connection of its own, so that any of the workers may answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        sent = None if body is None else json.dumps(body).encode()
+        given = {
+            "Connection": "close",
+            **({"Content-Type": "application/json"} if sent else {}),
+            **(headers or {}),
+        }
+        try:
+            connection.request(method, target, sent, given)
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, found, json.loads(text) if text else None)
+
+    def kill(self) -> None:
+        """End the server and its workers at once, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]:
+    """Start a server under these settings, and end it afterwards; its log goes to the file."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment |= {f"RECOMMENDER_{name.upper()}": str(value) for name, value in settings.items()}
+    command = [sys.executable, "-m", "recommender", "serve", "--port", str(port), "--workers", str(workers)]
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
+    server = Server(port, process)
+    try:
+        _wait_until_ready(server, log)
+        yield server
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _wait_until_ready(server: Server, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.process.poll() is None:
+        try:
+            if server.ask("GET", "/readyz").status == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail(f"the server did not become ready: {log.read_text()[-2000:]}")

@@ -1,0 +1,156 @@
+"""Many workers and servers are one newsroom: what one of them is told, all of them know within a second."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender.article import Article
+from recommender.artifact import publish
+from recommender.serving.access import new_key
+from recommender.training.train import train
+from tests.conftest import NOW
+from tests.serving import postgresql
+from tests.serving.servers import Server, serving
+
+pytestmark = pytest.mark.slow
+
+KEY, WORD = new_key("cms", ["articles", "rules", "events"])
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+WITHIN_SECONDS = 1.0
+NEW = {"title": "In time"}
+
+
+@pytest.fixture(scope="module")
+def story() -> tuple[str, ...]:
+    """The ids of one story of the sample; its last article comes after the model."""
+    return ("1005", "1008", "1011")
+
+
+@pytest.fixture(scope="module")
+def models(
+    sample_articles: list[Article], story: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("earlier")
+    known = [article for article in sample_articles if article.id != story[-1]]
+    publish(train(known, now=NOW).model, folder, now=NOW)
+    return folder
+
+
+@pytest.fixture
+def settings(models: Path, tmp_path: Path) -> dict[str, object]:
+    return {"models_dir": models, "write_keys": WORD, "state_file": tmp_path / "state.json"}
+
+
+def body_of(article: Article) -> dict[str, Any]:
+    return {
+        "title": article.title,
+        "body": article.body,
+        "category": article.category,
+        "published_at": "2026-11-01T12:00:00Z",
+        "updated_at": "2026-11-01T12:00:00Z",
+    }
+
+
+def listed(server: Server, article_id: str) -> list[str]:
+    answer = server.ask("GET", f"/v1/related?id={article_id}")
+    assert answer.status == 200
+    return [item["id"] for item in answer.body["items"]]
+
+
+def holds_within_a_second(holds: Callable[[], bool]) -> bool:
+    """Tell whether something comes true within a second."""
+    end = time.monotonic() + WITHIN_SECONDS
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return holds()
+
+
+def test_a_new_article_is_in_the_lists_of_its_story_in_all_of_four_workers(
+    settings: dict[str, object], story: tuple[str, ...], sample_articles: list[Article], tmp_path: Path
+) -> None:
+    *older, new = story
+    article = next(each for each in sample_articles if each.id == new)
+    with serving(tmp_path / "log", workers=4, **settings) as server:
+        assert new not in listed(server, older[0])
+        assert server.ask("PUT", f"/v1/articles/{new}", body_of(article), HEADERS).status == 201
+
+        time.sleep(WITHIN_SECONDS)
+        missing = [each for each in range(200) if new not in listed(server, older[each % len(older)])]
+        assert missing == []
+        assert {server.ask("GET", f"/v1/related?id={new}").status for _ in range(40)} == {200}
+
+        assert server.ask("DELETE", f"/v1/articles/{new}", None, HEADERS).status == 204
+        time.sleep(WITHIN_SECONDS)
+        assert [each for each in range(200) if new in listed(server, older[each % len(older)])] == []
+        assert {server.ask("GET", f"/v1/articles/{new}").status for _ in range(40)} == {410}
+
+
+@pytest.fixture
+def two_servers(
+    settings: dict[str, object], postgresql_url: str, tmp_path: Path
+) -> Iterator[tuple[Server, Server]]:
+    shared = settings | {"database_url": postgresql_url}
+    with (
+        serving(tmp_path / "log 1", **shared | {"state_file": tmp_path / "1.json"}) as one,
+        serving(tmp_path / "log 2", **shared | {"state_file": tmp_path / "2.json"}) as other,
+    ):
+        yield one, other
+
+
+def test_two_servers_on_one_postgresql_see_each_others_changes_within_a_second(
+    two_servers: tuple[Server, Server], story: tuple[str, ...], sample_articles: list[Article]
+) -> None:
+    one, other = two_servers
+    *older, new = story
+    article = next(each for each in sample_articles if each.id == new)
+
+    assert one.ask("PUT", f"/v1/articles/{new}", body_of(article), HEADERS).status == 201
+    assert holds_within_a_second(lambda: new in listed(other, older[0]))
+
+    rule = {"kind": "block", "articles": [new], "reason": "a lawsuit", "author": "desk"}
+    assert other.ask("PUT", "/v1/rules/hush", rule, HEADERS).status == 201
+    assert holds_within_a_second(lambda: new not in listed(one, older[0]))
+    assert other.ask("DELETE", "/v1/rules/hush", None, HEADERS).status < 300
+    assert holds_within_a_second(lambda: new in listed(one, older[0]))
+
+    assert other.ask("DELETE", f"/v1/articles/{older[1]}", None, HEADERS).status == 204
+    assert holds_within_a_second(lambda: one.ask("GET", f"/v1/articles/{older[1]}").status == 410)
+
+
+def test_the_death_of_postgresql_takes_no_list_away(
+    settings: dict[str, object], story: tuple[str, ...], tmp_path: Path
+) -> None:
+    with (
+        postgresql.running_server() as database,
+        serving(tmp_path / "log", **settings | {"database_url": postgresql.url_of(database)}) as server,
+    ):
+        assert server.ask("DELETE", f"/v1/articles/{story[1]}", None, HEADERS).status == 204
+
+        postgresql.kill(database)
+        time.sleep(1)
+        for _ in range(20):
+            answer = server.ask("GET", f"/v1/related?id={story[0]}")
+            assert answer.status == 200
+            assert answer.body["degraded"] == ["store"]
+            assert story[1] not in [item["id"] for item in answer.body["items"]]
+        assert server.ask("GET", "/readyz").status == 200
+        refused = server.ask("PUT", "/v1/articles/new", {"title": "Too early"}, HEADERS)
+        assert refused.status == 503
+        assert refused.body["type"] == "store-down"
+        assert int(refused.headers["retry-after"]) > 0
+        event = server.ask("POST", "/v1/events", {"article_id": story[0], "type": "view"}, HEADERS)
+        assert event.status == 503
+
+        postgresql.start_again(database)
+        end = time.monotonic() + 20
+        while (seen := server.ask("PUT", "/v1/articles/new", NEW, HEADERS)).status != 201:
+            assert time.monotonic() < end, seen
+            time.sleep(0.1)
+        assert holds_within_a_second(
+            lambda: server.ask("GET", f"/v1/related?id={story[0]}").body["degraded"] == []
+        )
