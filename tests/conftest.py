@@ -1,6 +1,8 @@
 """The sample newsroom, trained and published once for all tests."""
 
 import shutil
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -45,3 +47,16 @@ def published(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def published_copy(published: Path, tmp_path: Path) -> Path:
     """A models folder with one version, for one test to spoil."""
     return Path(shutil.copytree(published, tmp_path / "models"))
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
