@@ -106,13 +106,36 @@ def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> M
 def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -> Model:
     """Open a version by its name, current or not; raises ArtifactError as `open_current` does."""
     folder = Path(models_dir)
-    if version not in versions(folder):
-        raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` shows what is there")
-    try:
-        current, digest = _current(folder)
-    except ArtifactError:  # a version must open by its name just when CURRENT is missing or spoilt
-        current, digest = "", ""
+    _check_version(folder, version)
+    current, digest = _current_if_any(folder)
     return _open(folder / version, digest if version == current else None, verify=verify)
+
+
+def roll_back(models_dir: str | Path = "models", version: str | None = None) -> str:
+    """Make an earlier version the current one, in one step, and return its name.
+
+    Without a name it is the version before the current one; a name may be that of any other version. Every
+    file of it is checked against its sha256 first. Raises ArtifactError where there is no such version, and
+    where it cannot be opened; the current version then stays.
+    """
+    folder = Path(models_dir)
+    if not versions(folder):
+        raise _nothing_published(folder)
+    try:
+        with _locked(folder):
+            wanted = version or _version_before(folder)
+            _check_version(folder, wanted)
+            if wanted == _current_if_any(folder)[0]:
+                raise ArtifactError(f"{wanted} is the current version of {folder} already")
+            digest = _digest(folder / wanted / MANIFEST)
+            _open(folder / wanted, digest, verify=True)
+            _replace(folder / CURRENT, f"{wanted} {digest}\n".encode())
+    except OSError as error:
+        where = error.filename or folder
+        raise ArtifactError(
+            f"cannot roll back in {where}: {error.strerror or error}; the current version stays in service"
+        ) from error
+    return wanted
 
 
 def versions(models_dir: str | Path) -> list[str]:
@@ -275,15 +298,41 @@ def _current(folder: Path) -> tuple[str, str]:
     try:
         text = path.read_bytes().decode("ascii", "replace")
     except FileNotFoundError:
-        raise NothingPublishedError(
-            f"no published model in {folder}; run `make train` or `recommender train`"
-        ) from None
+        raise _nothing_published(folder) from None
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
     pointer = _POINTER.fullmatch(text)
     if pointer is None or not (folder / pointer[1]).is_dir():
         raise ArtifactError(f"{path} names no version that is there: {text[:100]!r}; {_CURE}")
     return pointer[1], pointer[2]
+
+
+def _current_if_any(folder: Path) -> tuple[str, str]:
+    """Return the current version and the sha256 of its manifest, or empty strings.
+
+    What names a version must work just when `CURRENT` is missing or spoilt.
+    """
+    try:
+        return _current(folder)
+    except ArtifactError:
+        return "", ""
+
+
+def _check_version(folder: Path, version: str) -> None:
+    if version not in versions(folder):
+        raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` shows what is there")
+
+
+def _version_before(folder: Path) -> str:
+    current = _current(folder)[0]
+    older = [name for name in versions(folder) if name < current]
+    if not older:
+        raise ArtifactError(f"nothing to roll back to: {current} is the oldest version in {folder}")
+    return older[-1]
+
+
+def _nothing_published(folder: Path) -> NothingPublishedError:
+    return NothingPublishedError(f"no published model in {folder}; run `make train` or `recommender train`")
 
 
 def _version_name(model: Model, now: datetime) -> str:

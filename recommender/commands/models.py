@@ -1,4 +1,4 @@
-"""Published versions: listed and verified."""
+"""Published versions: listed, verified, and rolled back to."""
 
 from pathlib import Path
 
@@ -42,3 +42,16 @@ def verify(version: str | None, models_dir: Path) -> None:
 
     model = open_version(models_dir, version) if version else open_current(models_dir)
     click.echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all as published")
+
+
+@models.command()
+@click.argument("version", required=False)
+@models_dir_option
+def rollback(version: str | None, models_dir: Path) -> None:
+    """Put VERSION (default: the one before the current) in service; running services take it up.
+
+    Articles that only newer versions hold come from the database again.
+    """
+    from recommender.artifact import roll_back
+
+    click.echo(f"{roll_back(models_dir, version)} is the current version now")

@@ -1,0 +1,166 @@
+"""An earlier version is put back in service: verified first, in one step, and taken up by what runs."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recommender.article import Article
+from recommender.artifact import (
+    ArtifactError,
+    NothingPublishedError,
+    current_version,
+    open_current,
+    publish,
+    roll_back,
+    versions,
+)
+from recommender.model import microseconds
+from recommender.serving.live import Live
+from recommender.serving.store import ArticleRow, Store
+from recommender.settings import Settings
+from tests.serving.newsroom import NOW, build_model, newsroom
+
+LATER = Article(id="later", title="Storm floods the harbour", published_at=NOW, updated_at=NOW)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with three versions; the newest holds one article more. Do not change it."""
+    folder = tmp_path_factory.mktemp("models")
+    for hours, articles in enumerate([newsroom(), newsroom(), [*newsroom(), LATER]]):
+        publish(build_model(articles), folder, now=NOW + timedelta(hours=hours))
+    return folder
+
+
+@pytest.fixture
+def models(three: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(three, tmp_path / "models"))
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def test_the_version_before_is_current_again(models: Path) -> None:
+    oldest, middle, _ = versions(models)
+
+    assert roll_back(models) == current_version(models) == middle
+    assert roll_back(models) == current_version(models) == oldest
+    assert open_current(models).manifest.version == oldest
+
+
+def test_every_version_can_be_named_newer_ones_too(models: Path) -> None:
+    oldest, _, newest = versions(models)
+
+    assert roll_back(models, oldest) == current_version(models) == oldest
+    assert roll_back(models, newest) == current_version(models) == newest
+
+
+def test_the_oldest_has_none_before_it(models: Path) -> None:
+    oldest = roll_back(models, versions(models)[0])
+
+    with pytest.raises(ArtifactError, match=f"nothing to roll back to: {oldest} is the oldest version in "):
+        roll_back(models)
+    assert current_version(models) == oldest
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("20200101T000000Z-00000000", "no version '20200101T000000Z-00000000' in "),
+        ("../models", "no version '../models' in "),
+        ("", "is the current version of "),
+    ],
+)
+def test_a_version_that_cannot_be_is_told(models: Path, wanted: str, told: str) -> None:
+    current = current_version(models)
+
+    with pytest.raises(ArtifactError, match=told):
+        roll_back(models, wanted or current)
+    assert current_version(models) == current
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["articles.titles.utf8.npy", "vectors.latent.npy", "manifest.json", "manifest.sha256"]
+)
+def test_an_altered_version_is_not_put_in_service(models: Path, spoilt: str) -> None:
+    _, middle, newest = versions(models)
+    spoil(models / middle / spoilt)
+
+    with pytest.raises(ArtifactError, match=f"{middle}.*: restore"):
+        roll_back(models)
+    assert open_current(models).manifest.version == newest
+
+
+def test_a_named_version_goes_in_service_where_current_is_spoilt(models: Path) -> None:
+    newest = versions(models)[-1]
+    (models / "CURRENT").write_text("nonsense")
+
+    with pytest.raises(ArtifactError, match="CURRENT names no version"):
+        roll_back(models)
+    assert roll_back(models, newest) == current_version(models) == newest
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda _: None])
+def test_without_a_model_there_is_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "none")
+
+    with pytest.raises(NothingPublishedError, match="no published model in "):
+        roll_back(tmp_path / "none")
+
+
+def test_a_folder_that_cannot_be_written_is_named(models: Path) -> None:
+    (models / "CURRENT.new").mkdir()
+
+    with pytest.raises(ArtifactError, match=r"cannot roll back in .*: Is a directory; the current version"):
+        roll_back(models)
+
+
+@pytest.fixture
+def live(models: Path) -> Live:
+    settings = Settings(models_dir=models, live_poll_seconds=0)
+    store = Store(settings.database_url)
+    payload = LATER.to_json().encode()
+    store.put_articles([ArticleRow("later", microseconds(NOW), withdrawn=False, payload=payload)])
+    store.withdraw("9", microseconds(NOW))
+    return Live(settings, store)
+
+
+def test_a_running_worker_takes_it_up_with_what_only_the_newer_version_held(live: Live, models: Path) -> None:
+    assert live.edition.live_shown == 0  # the model has it
+    assert live.edition.articles.find("later") is not None
+
+    roll_back(models)
+    live.refresh()
+
+    assert live.edition.model.manifest.version == versions(models)[1]
+    assert live.edition.model.articles.ids.find("later") is None
+    assert live.edition.live_shown == 1
+    assert live.edition.articles.titles[live.edition.articles.find("later") or 0] == LATER.title
+
+
+def test_what_was_withdrawn_stays_so(live: Live, models: Path) -> None:
+    roll_back(models)
+    live.refresh()
+
+    assert "9" in live.edition.withdrawn
+    shelf = live.edition.articles
+    assert "9" not in {shelf.ids[row] for row in shelf.newest.tolist()}
+
+
+def test_an_article_corrected_in_the_newer_version_keeps_its_correction(models: Path) -> None:
+    corrected = replace(newsroom()[0], title="As corrected", updated_at=NOW)
+    publish(build_model([corrected, *newsroom()[1:]]), models, now=NOW + timedelta(hours=3))
+    settings = Settings(models_dir=models, live_poll_seconds=0)
+    store = Store(settings.database_url)
+    row = ArticleRow(corrected.id, microseconds(NOW), withdrawn=False, payload=corrected.to_json().encode())
+    store.put_articles([row])
+
+    roll_back(models)
+
+    shelf = Live(settings, store).edition.articles
+    assert shelf.titles[shelf.find(corrected.id) or 0] == "As corrected"
