@@ -1,0 +1,113 @@
+"""The command line: exit statuses, clean stdout, and messages that name the value and the cure."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version as installed_version
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from recommender.artifact import current_version
+from tests.commands.conftest import Run, in_a_process
+
+TRAINING_LIBRARIES = (
+    "joblib",
+    "lxml",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "stop_words",
+    "threadpoolctl",
+)
+
+
+def without_training_libraries(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command where the train extra is not installed."""
+    code = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {TRAINING_LIBRARIES}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from recommender.cli import main
+from recommender.serving.app import create_app
+from recommender.settings import Settings
+main()
+"""
+    return in_a_process(sys.executable, "-c", code, *arguments)
+
+
+@pytest.mark.slow
+def test_the_sample_is_trained_published_and_answers_as_a_process(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("recommender")
+    sample = str(files("recommender") / "sample" / "articles.jsonl")
+
+    trained = in_a_process(command, "train", sample, cwd=tmp_path)
+    related = in_a_process(sys.executable, "-m", "recommender", "related", "1001", "--json", cwd=tmp_path)
+
+    assert (trained.returncode, related.returncode, related.stderr) == (0, 0, "")
+    assert "Articles         259" in trained.stdout
+    assert current_version(tmp_path / "models") in trained.stdout
+    assert "neighbours" in trained.stderr
+    assert json.loads(related.stdout)["returned"] == 9
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train"],
+        ["train", "x.jsonl", "--threads", "0"],
+        ["train", "x.jsonl", "--max-bad", "2"],
+        ["serve", "--port", "99999"],
+        ["serve", "--workers", "no"],
+        ["related"],
+        ["related", "1", "--bogus"],
+        ["models", "prune"],
+        ["frobnicate"],
+    ],
+)
+def test_wrong_use_ends_with_2_and_names_what_is_wrong(run: Run, arguments: list[str]) -> None:
+    ended = run(*arguments)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "Error: " in ended.err
+    assert arguments[-1] in ended.err or "Missing argument" in ended.err
+
+
+def test_help_and_version_are_answered(run: Run) -> None:
+    assert run("--version").out.endswith(f"version {installed_version('recommender')}\n")
+    assert run("-h").status == 0
+    for command in ("train", "serve", "related", "similar", "lint", "models"):
+        assert run(command, "--help").status == 0
+        assert command in run("--help").out
+
+
+def test_without_a_model_every_command_says_what_to_run(run: Run) -> None:
+    for command in (["related", "1"], ["similar", "--title", "x"], ["models", "list"], ["models", "verify"]):
+        ended = run(*command)
+
+        assert (ended.status, ended.out) == (1, "")
+        assert ended.err == "error: no published model in models; run `make train` or `recommender train`\n"
+
+
+def test_serving_commands_need_no_training_library(published: Path) -> None:
+    for command in (["related", "1001"], ["similar", "--title", "ferry"]):
+        ended = without_training_libraries(*command, "--json", "--models-dir", published)
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert json.loads(ended.stdout)["returned"] == 9
+
+
+@pytest.mark.parametrize("command", ["train", "lint"])
+def test_without_the_train_extra_training_says_what_to_install(corpus: Path, command: str) -> None:
+    ended = without_training_libraries(command, corpus)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("error: this needs ")
+    assert ended.stderr.endswith(": pip install 'recommender[train]'\n")

@@ -1,0 +1,83 @@
+"""`recommender evaluate` measures, and names what it cannot measure by."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recommender.artifact import current_version
+from tests.commands.conftest import ROWS, STORIES, Run
+
+
+def test_evaluate_measures_the_current_model_by_labels(run: Run, published: Path) -> None:
+    done = run("evaluate", "--models-dir", published, "--labels", STORIES)
+
+    assert done.status == 0
+    assert "259 articles" in done.out
+    assert "184 queries of 42 stories" in done.out
+    assert "nDCG" in done.out
+    assert "Coverage" in done.out
+
+
+def test_evaluate_writes_its_report_as_json(run: Run, published: Path, tmp_path: Path) -> None:
+    done = run("evaluate", "--models-dir", published, "--labels", STORIES, "--json", "report.json")
+
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert done.status == 0
+    assert report["model_version"] == current_version(published)
+    assert report["systems"][0]["quality"]["ndcg_at_9"]["mean"] > 0.8
+
+
+def test_evaluate_prints_json_alone(run: Run, published: Path) -> None:
+    version = current_version(published)
+
+    done = run("evaluate", "--models-dir", published, "--version", version, "--json", "-")
+
+    assert done.status == 0
+    assert done.json()["labels"] is None
+
+
+def test_evaluate_trains_on_a_corpus_without_publishing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)), encoding="utf-8")
+    (tmp_path / "pairs.csv").write_text("a,b,grade\na,b,2\n", encoding="utf-8")
+
+    done = run("evaluate", "rows.jsonl", "--labels", "pairs.csv", "--baselines", "--json", "-")
+
+    report = done.json()
+    assert done.status == 0
+    assert report["query_ids"] == ["a", "b"]
+    assert [system["name"] for system in report["systems"]] == [
+        *("ours", "newest_in_section", "random_in_section", "shared_taxonomy", "sklearn_tfidf", "bm25"),
+        *("terms_only", "latent_only"),
+    ]
+    assert not (tmp_path / "models").exists()
+
+
+def test_evaluate_says_what_is_wrong_with_labels(run: Run, published: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("id,topic\na,x\n", encoding="utf-8")
+
+    done = run("evaluate", "--models-dir", published, "--labels", "labels.csv")
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.endswith("labels.csv has the columns id, topic; labels have id,story_id or a,b,grade\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--recipe", "r.toml"], "--recipe is for a model trained on CORPUS"),
+        (["rows.jsonl", "--version", "v"], "--version names a published model"),
+    ],
+)
+def test_evaluate_refuses_options_that_have_no_meaning(run: Run, arguments: list[str], told: str) -> None:
+    done = run("evaluate", *arguments)
+
+    assert done.status == 2
+    assert told in done.err
+
+
+def test_evaluate_says_where_it_cannot_write(run: Run, published: Path) -> None:
+    done = run("evaluate", "--models-dir", published, "--json", "none/report.json")
+
+    assert done.status == 1
+    assert "cannot write none/report.json: No such file or directory" in done.err

@@ -1,0 +1,209 @@
+"""`recommender train` and `lint`: what is read, published and told."""
+
+import csv
+import hashlib
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from recommender.artifact import FORMAT, current_version, open_current
+from tests.commands.conftest import ROWS, STORIES, Run
+
+
+def test_train_prints_a_summary_of_one_screen(run: Run, corpus: Path) -> None:
+    corpus.write_text(corpus.read_text() + '{"id": "d"}\n')
+
+    ended = run("train", corpus, "--max-bad", "0.5", "--models-dir", "out")
+
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    assert ended.status == 0
+    assert lines[:3] == [
+        "Articles         3",
+        "Refused rows     1 (neither title nor body 1)",
+        "Refused fields   0",
+    ]
+    assert lines[-1] == f"Published        {current_version('out')}"
+    assert len(lines) < 30
+    assert all(
+        f"{told} " in ended.out for told in ("Characters read", "Terms", "Topics", "Seconds", "Peak memory")
+    )
+
+
+def test_training_again_publishes_beside_the_old_version(run: Run, corpus: Path) -> None:
+    run("train", corpus)
+    first = current_version("models")
+
+    run("train", corpus)
+
+    assert current_version("models") != first
+    assert open_current("models").manifest.corpus.articles == 3
+    assert first in run("models", "list").out
+
+
+def test_columns_are_mapped(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["nid", "headline", "text"], *([r["id"], r["title"], r["body"]] for r in ROWS)]
+        )
+
+    ended = run("train", path, "--map", "id=nid", "--map", "title=headline", "--map", "body=text")
+
+    assert ended.status == 0
+    assert open_current("models").articles.article(0).body == ROWS[0]["body"]
+
+
+@pytest.mark.parametrize(
+    ("mapped", "status", "told"),
+    [
+        ("id", 2, "'id' is not NAME=THEIRS"),
+        ("=nid", 2, "'=nid' is not NAME=THEIRS"),
+        ("identity=nid", 1, "error: there is no column 'identity' to fill; ours are id title body"),
+    ],
+)
+def test_a_wrong_mapping_is_named(run: Run, corpus: Path, mapped: str, status: int, told: str) -> None:
+    ended = run("train", corpus, "--map", mapped)
+
+    assert ended.status == status
+    assert told in ended.err
+    assert ended.out == ""
+
+
+def test_a_recipe_is_followed(run: Run, corpus: Path) -> None:
+    Path("recipe.toml").write_text("[neighbors]\nk = 1\n")
+
+    assert run("train", corpus, "--recipe", "recipe.toml").status == 0
+    assert open_current("models").manifest.recipe.neighbors.k == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[terms]\nmin_dff = 3", "recipe.toml: terms.min_dff = 3: Extra inputs are not permitted"),
+        ("[topics]\nweight = 2", "recipe.toml: topics.weight = 2: Input should be less than or equal to 1"),
+        ("seed = ", "recipe.toml is not TOML: Invalid value"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_by_its_key(run: Run, corpus: Path, text: str, told: str) -> None:
+    Path("recipe.toml").write_text(text)
+
+    ended = run("train", corpus, "--recipe", "recipe.toml")
+
+    assert (ended.status, ended.out) == (1, "")
+    assert f"error: {told}" in ended.err
+    assert not Path("models").exists()
+
+
+def test_a_corpus_that_is_missing_empty_or_unreadable_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and then nothing")
+    (tmp_path / "noise.csv").write_bytes(bytes(range(256)))
+
+    for name in ("missing.jsonl", "empty.jsonl", "folder", "cut.parquet", "noise.csv"):
+        ended = run("train", tmp_path / name)
+
+        assert (ended.status, ended.out) == (1, "")
+        assert ended.err.splitlines()[-1].startswith("error: ")
+        assert name in ended.err
+    assert not Path("models").exists()
+
+
+def test_a_bad_corpus_leaves_the_old_model_in_service(run: Run, corpus: Path, tmp_path: Path) -> None:
+    run("train", corpus)
+    version = current_version("models")
+    (tmp_path / "bad.jsonl").write_text('{"id": 1, "title": "The"}\nnot JSON\n')
+
+    ended = run("train", tmp_path / "bad.jsonl")
+
+    assert ended.status == 1
+    assert "1 of 2 rows are refused (50.0%, more than the 5.0% allowed)" in ended.err
+    assert open_current("models").manifest.version == version
+
+
+def test_too_little_text_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "thin.jsonl").write_text('{"id": 1, "title": "The and of", "lang": "en"}\n')
+
+    ended = run("train", tmp_path / "thin.jsonl")
+
+    assert ended.status == 1
+    assert "error: no term stands in 1 to 20 of the 1 articles" in ended.err
+
+
+def test_a_models_folder_that_cannot_be_written_is_named(run: Run, corpus: Path) -> None:
+    ended = run("train", corpus, "--models-dir", corpus)
+
+    assert (ended.status, ended.out) == (1, "")
+    assert f"error: cannot publish to {corpus}: File exists" in ended.err
+
+
+def test_lint_reports_and_ends_with_0(run: Run, corpus: Path) -> None:
+    corpus.write_text(corpus.read_text() + json.dumps(ROWS[0]) + "\n")
+
+    told = run("lint", corpus)
+    ended = run("lint", corpus, "--json")
+
+    assert (told.status, ended.status) == (0, 0)
+    assert "duplicate id" in told.out
+    assert ended.json()["articles"] == 3
+
+
+def test_training_again_keeps_the_slugs_of_the_current_model(run: Run, published_copy: Path) -> None:
+    sample = files("recommender") / "sample" / "articles.jsonl"
+    manifest_before = open_current(published_copy).manifest
+
+    done = run("train", sample, "--models-dir", published_copy)
+
+    manifest = open_current(published_copy).manifest
+    assert (done.status, "note" in done.err) == (0, False)
+    assert manifest.version != manifest_before.version
+    assert manifest.topics == manifest_before.topics
+
+
+def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
+    run: Run, corpus: Path, published_copy: Path
+) -> None:
+    spoilt = published_copy / current_version(published_copy) / "articles.ids.utf8.npy"
+    spoilt.write_bytes(spoilt.read_bytes()[:-1] + b"!")
+
+    done = run("train", corpus, "--models-dir", published_copy)
+
+    assert done.status == 0
+    told = " ".join(done.err.split())
+    assert "note: nothing is compared with the previous model, and topics keep no slugs of it: " in told
+    assert f"{spoilt} was altered" in told
+    assert len(open_current(published_copy).articles) == len(ROWS)
+
+
+def test_a_version_of_an_older_program_stops_no_training(
+    run: Run, corpus: Path, published_copy: Path
+) -> None:
+    older = current_version(published_copy)
+    manifest = published_copy / older / "manifest.json"
+    text = manifest.read_text().replace(f'"format": {FORMAT}', '"format": 1')
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest.write_text(text)
+    manifest.with_name("manifest.sha256").write_text(f"{digest}\n")
+    (published_copy / "CURRENT").write_text(f"{older} {digest}\n")
+    refused = run("related", "1001", "--models-dir", published_copy)
+
+    done = run("train", corpus, "--models-dir", published_copy)
+
+    listed = run("models", "list", "--models-dir", published_copy)
+    told = f"has format 1, this program reads {FORMAT}: run `recommender train`"
+    assert (refused.status, told in " ".join(refused.err.split())) == (1, True)
+    assert (done.status, told in " ".join(done.err.split())) == (0, True)
+    assert (listed.status, told in " ".join(listed.err.split())) == (0, True)
+    assert re.search(rf"{older} +cannot be opened", listed.out)
+    assert re.search(rf"{current_version(published_copy)} .* current", listed.out)
+
+
+def test_labels_of_other_articles_are_told_before_training(run: Run, corpus: Path) -> None:
+    done = run("train", corpus, "--labels", STORIES)
+
+    assert done.status == 1
+    assert "stories.csv: no two of the 3 articles belong together" in " ".join(done.err.split())
+    assert "latent space" not in done.err
