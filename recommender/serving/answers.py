@@ -1,7 +1,7 @@
 """Answers as JSON: articles, lists and the model as every call and the command line show them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,14 +64,18 @@ def list_answer(related: Related, found: RelatedList, standing: Standing) -> dic
 def item_answer(related: Related, item: Item, found: RelatedList) -> dict[str, Any]:
     """Return an article as it stands in a list."""
     score = None if item.score is None else round(item.score, SCORE_DECIMALS)
-    answer = card(related, item.row, found.as_of) | {"score": score, "source": item.source}
+    shown = card(related, item.row, found.as_of, without=found.blocked)
+    answer = shown | {"score": score, "source": item.source}
     return answer | {"why": _why_answer(item.why)} if found.explained else answer
 
 
-def card(related: Related, row: int, now: datetime) -> dict[str, Any]:
-    """Return an article as it stands where nothing is scored: every key is there, absent is null."""
+def card(related: Related, row: int, now: datetime, *, without: Container[int] = ()) -> dict[str, Any]:
+    """Return an article as it stands where nothing is scored: every key is there, absent is null.
+
+    The rows `without` are not told as its copies.
+    """
     articles = related.articles
-    copies = [articles.ids[copy] for copy in related.copies(row, now)]
+    copies = [articles.ids[copy] for copy in related.copies(row, now) if copy not in without]
     return {
         "id": articles.ids[row],
         "title": articles.titles[row],

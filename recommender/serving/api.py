@@ -91,7 +91,7 @@ class Api:
         mask = np.ones(len(articles), dtype=bool)
         if given.category:
             with known_categories("query", ListQuery(categories=given.category)):
-                mask = related.categories.rows(given.category)
+                mask = related.in_sections(given.category)
         if given.updated_after is not None:
             changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
             mask &= changed > microseconds(given.updated_after)
@@ -172,10 +172,10 @@ class Api:
         return Problem("unknown-article", f"no article has the {by} {value[:100]!r}", (fault,))
 
     def cached(self, answer: dict[str, Any], now: datetime) -> Response:
-        """Answer with an ETag, or 304 to whoever has it; caches forget it when the next embargo ends."""
+        """Answer with an ETag, or 304 to whoever has it; caches forget it at the next embargo or rule."""
         response = _json(answer)
         response.set_etag(blake2b(response.get_data(), digest_size=16).hexdigest())
-        change = self._desk.related.timeline.next_publication(now)
+        change = self._desk.related.next_change(now)
         left = None if change is None else change - now
         if left is None or left >= _SHARED + _REVALIDATING:
             response.headers["Cache-Control"] = _CACHED

@@ -30,7 +30,7 @@ _MAX_STEPS = 50  # from an article to the next one that the page does not show y
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 _MAX_REASONS = 3  # terms of an item
-_NOTES = {"similar": "", "same_category": "Same section", "recent": "Recent"}
+_NOTES = {"pin": "Editors' choice", "similar": "", "same_category": "Same section", "recent": "Recent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Demo:
         """Show the articles of a section, the newest first."""
         related, name = self._desk.related, request.args.get("name", "")
         try:
-            mask = related.categories.rows([name])
+            mask = related.in_sections([name]) & related.public(self._desk.clock())
         except UnknownCategoryError:
             raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
         exact = related.categories.named(name)[0]

@@ -1,5 +1,6 @@
 """Related articles: which articles of a model stand beside one article or text, and in what order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -140,6 +141,16 @@ class Related:
     def public(self, now: datetime) -> np.ndarray:
         """Return a mask over the rows, (n,) bool: what is published and not hidden; do not change it."""
         return self._eligible.public(now)
+
+    def in_sections(self, names: Iterable[str]) -> np.ndarray:
+        """Return a new mask over the rows, (n,) bool: what is in any of these sections, by name or slug.
+
+        What rules keep out of the lists of one of them is not. Raises UnknownCategoryError.
+        """
+        exact = [each for name in names for each in self.categories.named(name)]
+        mask = self.categories.rows(exact).copy()
+        mask[list(self.rules.orders(None, exact).blocked)] = False
+        return mask
 
     def next_change(self, now: datetime) -> datetime | None:
         """Return when lists next change by themselves: an embargo ends, or a rule begins or ends."""

@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, Response, request
-from pydantic_core import from_json
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from recommender.article import Article, InvalidArticleError, check_id
 from recommender.fields import COLUMNS, Reading, RefusedError, not_public
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.access import Access
 from recommender.serving.answers import to_bytes
+from recommender.serving.bodies import json_object
 from recommender.serving.desk import Desk
 from recommender.serving.placing import place
 from recommender.serving.problems import Fault, Problem, bad_body, bad_parameter, store_down
@@ -42,7 +41,7 @@ class Submissions:
         """Put one article, unless what is known of it is newer."""
         self._access.require("articles")
         article_id = self._id(tail)
-        values = self._object(self._desk.settings.max_body_bytes)
+        values = json_object("articles", self._desk.settings.max_body_bytes)
         if str(values.setdefault("id", article_id)) != article_id:
             fault = Fault("body", "id", str(values["id"]), "the id of the address, or none")
             raise bad_body([fault])
@@ -60,7 +59,7 @@ class Submissions:
         """Put up to 500 articles in one transaction; those that are none are rejected, each by itself."""
         self._access.require("articles")
         read_query(Parameters, request.environ.get("QUERY_STRING", ""))
-        listed = self._object(self._desk.settings.max_batch_bytes).get("articles")
+        listed = json_object("articles", self._desk.settings.max_batch_bytes).get("articles")
         if not isinstance(listed, list) or len(listed) > MAX_ARTICLES:
             shown = (
                 None if listed is None else f"a list of {len(listed)}" if isinstance(listed, list) else "?"
@@ -118,22 +117,6 @@ class Submissions:
             fault = Fault("query", "url", value, "the url of a known article")
             raise Problem("unknown-article", f"no article has the url {value[:100]!r}", (fault,))
         return articles.ids[row]
-
-    def _object(self, max_bytes: int) -> dict[str, Any]:
-        if request.mimetype != "application/json":
-            fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
-            raise Problem("unsupported-type", "send articles as application/json", (fault,))
-        request.max_content_length = max_bytes + 1
-        body = request.get_data(cache=False)
-        if len(body) > max_bytes:
-            raise RequestEntityTooLarge
-        try:
-            found = from_json(body, allow_inf_nan=False)
-        except ValueError as error:
-            raise Problem("bad-body", f"the body is not JSON: {error}") from None
-        if not isinstance(found, dict):
-            raise Problem("bad-body", "the body is not a JSON object")
-        return found
 
     def _store(self, sent: list["_Sent"]) -> tuple[list[Outcome], int]:
         """Write what is newer than the model; returns the outcome of each, and the version then."""

@@ -47,7 +47,7 @@ class Trends:
         mask = related.public(now).copy()
         if given.category:
             with known_categories("query", ListQuery(categories=given.category)):
-                mask &= related.categories.rows(given.category)
+                mask &= related.in_sections(given.category)
         if given.published_after is not None:
             mask &= related.articles.published > microseconds(given.published_after)
         rows = board.first(related, mask, given.limit, now)
