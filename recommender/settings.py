@@ -77,9 +77,9 @@ class Settings(BaseSettings):
     ] = 30  # a visitor counts once per article in it
     source_window_minutes: Annotated[
         int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
-    ] = 10
-    # Of one address, for one article in that window: what counts of its events.
-    source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 10
+    ] = 30
+    # How many readers of one article an address stands for in that window, at most.
+    source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 3
 
     # Keys are hidden: who sets one itself in place of its digest shall not read it in a log.
     write_keys: Annotated[

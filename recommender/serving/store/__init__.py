@@ -4,7 +4,7 @@ The address decides which database: SQLite for one machine, PostgreSQL for many.
 alone; only the modules below it know SQL.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 from sqlalchemy import Connection
@@ -27,6 +27,7 @@ from recommender.serving.store.rows import (
     Verdict,
 )
 from recommender.settings import Settings
+from recommender.trending import EVENT_WEIGHTS
 
 __all__ = [
     "ArticleRow",
@@ -63,8 +64,9 @@ class Store:
         url: str,
         *,
         visitor_window_minutes: int = 30,
-        source_window_minutes: int = 10,
-        source_cap: int = 10,
+        source_window_minutes: int = 30,
+        source_cap: int = 3,
+        weights: Mapping[str, float] = EVENT_WEIGHTS,
         timeout_seconds: float = 2.0,
         pause_seconds: float = 0.5,
     ) -> None:
@@ -73,6 +75,7 @@ class Store:
             visitor_window=visitor_window_minutes * MINUTE,
             source_window=source_window_minutes * MINUTE,
             source_cap=source_cap,
+            weights=weights,
         )
 
     @classmethod
@@ -84,6 +87,11 @@ class Store:
             source_window_minutes=settings.source_window_minutes,
             source_cap=settings.source_cap,
         )
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database, as far as can be told without asking a server or making a file."""
+        return self._database.is_there
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
@@ -163,7 +171,8 @@ class Store:
         """Count events that arrived at `now`; returns what became of each.
 
         `duplicate`: its `event_id` was seen in the last 48 hours, or its visitor was counted for the article
-        and type less than a window before or after. `capped`: its source has had its cap for the article.
+        and type less than a window before or after. `capped`: its source would have more than its cap for the
+        article, where each type of event has its weight.
         """
         return self._database.write(self._counting.count_all, (events, now))
 

@@ -1,9 +1,10 @@
 """Events counted: each once, each reader once in a while, no source above its cap."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import ceil
 from operator import itemgetter
 from struct import unpack
 
@@ -34,6 +35,7 @@ class Counting:
     visitor_window: int
     source_window: int
     source_cap: int
+    weights: Mapping[str, float]  # of types, 1 where there is none
 
     def count_all(self, connection: Connection, batches: list[Batch]) -> list[list[Verdict]]:
         """Count the events of all batches, as if one after the other; returns the verdicts of each."""
@@ -74,19 +76,23 @@ class Counting:
         arrivals: Sequence[int],
         verdicts: Sequence[Verdict],
     ) -> Iterable[int]:
-        """Return the events of sources that have had their cap for the article; add the others to theirs."""
+        """Return the events that are above the cap of their source for the article; add up the others.
+
+        They are added up by weight, and a source's first event always counts.
+        """
         asked = [at for at, event in enumerate(events) if event.source and verdicts[at] == "counted"]
         windows = [arrivals[at] // self.source_window for at in asked]
         keys = _keys(_share(events[at], window) for at, window in zip(asked, windows, strict=True))
         had = {key: n for key, _, n in _SOURCES.find(connection, keys)}
         changed = {}
         for at, window, key in zip(asked, windows, keys, strict=True):
-            n = had.get(key, 0) + events[at].count
-            if n > self.source_cap:
+            before = had.get(key, 0)
+            after = before + events[at].count * ceil(self.weights.get(events[at].type, 1))
+            if before and after > self.source_cap:
                 yield at
             else:
-                had[key] = n
-                changed[key] = (key, window * self.source_window, n)
+                had[key] = after
+                changed[key] = (key, window * self.source_window, after)
         _SOURCES.put(connection, sorted(changed.values(), key=itemgetter(0)))
 
 

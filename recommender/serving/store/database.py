@@ -47,6 +47,11 @@ class Database:
         self._engine = new_engine(self._url, timeout_seconds)
         self._start()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a file, where it is one; a server is taken to be there."""
+        return self._file is None or self._file.exists()
+
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return what `work` reads in one transaction. Raises StoreDownError."""
         self._prepare()

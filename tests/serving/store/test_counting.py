@@ -101,13 +101,13 @@ def test_a_retry_does_not_begin_a_new_window_for_its_visitor(store: Store) -> No
 
 
 def test_a_source_counts_up_to_its_cap_per_article_and_window(store: Store) -> None:
-    flood = [view(source=b"s", visitor=bytes([each])) for each in range(12)]
+    flood = [view(source=b"s", visitor=bytes([each])) for each in range(5)]
 
-    assert store.count(flood[:8], NOW) == ["counted"] * 8
-    assert store.count(flood[8:], NOW) == ["counted"] * 2 + ["capped"] * 2
+    assert store.count(flood[:2], NOW) == ["counted"] * 2
+    assert store.count(flood[2:], NOW) == ["counted"] + ["capped"] * 2
     assert store.count([view("b", source=b"s"), view(source=b"t"), view()], NOW) == ["counted"] * 3
-    assert store.count([view(source=b"s")], NOW + 10 * MINUTE) == ["counted"]
-    assert totals(store) == {"a": 13, "b": 1}
+    assert store.count([view(source=b"s")], NOW + 30 * MINUTE) == ["counted"]
+    assert totals(store) == {"a": 6, "b": 1}
 
 
 def test_a_duplicate_takes_nothing_of_the_cap(store: Store) -> None:
@@ -115,15 +115,18 @@ def test_a_duplicate_takes_nothing_of_the_cap(store: Store) -> None:
 
     store.count(same, NOW)
 
-    assert store.count([view(source=b"s")] * 10, NOW) == ["counted"] * 9 + ["capped"]
+    assert store.count([view(source=b"s")] * 3, NOW) == ["counted"] * 2 + ["capped"]
 
 
-def test_the_cap_holds_for_all_types_together_and_what_does_not_fit_is_left_out(database_url: str) -> None:
-    store = Store(database_url, source_cap=3, source_window_minutes=60)
+def test_the_cap_is_of_all_types_by_their_weights_and_the_first_event_fits(database_url: str) -> None:
+    store = Store(database_url, source_cap=4, source_window_minutes=60, weights={"like": 2.5, "share": 9})
 
-    events = [view(source=b"s"), Event("a", "click", NOW, source=b"s", count=3), view(source=b"s", count=2)]
+    def sent(article_id: str, *types: str) -> list[Verdict]:
+        return store.count([Event(article_id, each, NOW, source=b"s") for each in types], NOW)
 
-    assert store.count(events, NOW) == ["counted", "capped", "counted"]
+    assert sent("a", "view", "like", "view") == ["counted", "counted", "capped"]
+    assert sent("b", "like", "like", "view") == ["counted", "capped", "counted"]
+    assert sent("c", "share", "view") == ["counted", "capped"]
     store.close()
 
 
@@ -203,19 +206,20 @@ class Ledger:
                 return "duplicate"
             visits.append(event.at)
         if event.source is not None:
-            cap = event.source, event.article_id, now // (10 * MINUTE)
-            if self.caps[cap] + event.count > 10:
+            cap = event.source, event.article_id, now // (30 * MINUTE)
+            weight = event.count * (1 if event.type in {"view", "click"} else 5)
+            if self.caps[cap] and self.caps[cap] + weight > 3:
                 return "capped"
-            self.caps[cap] += event.count
+            self.caps[cap] += weight
         return "counted"
 
 
 EVENTS = st.builds(
     Event,
     article_id=st.sampled_from("ab"),
-    type=st.sampled_from(["view", "click"]),
+    type=st.sampled_from(["view", "click", "share"]),
     at=st.integers(0, 4).map(lambda quarter: NOW + quarter * 15 * MINUTE),
-    count=st.integers(1, 6),
+    count=st.integers(1, 3),
     event_id=st.none() | st.sampled_from("123456"),
     visitor=st.none() | st.sampled_from([b"v", b"w"]),
     source=st.none() | st.sampled_from([b"s", b"t"]),

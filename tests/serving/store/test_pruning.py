@@ -30,10 +30,8 @@ def known(minutes: int = 0) -> Event:
 def test_each_is_forgotten_when_its_window_is_past(store: Store, database_url: str) -> None:
     store.count([known()], NOW)
 
-    store.prune(NOW + 5 * MINUTE)
+    store.prune(NOW + 25 * MINUTE)
     assert seen(database_url) == (1, 1, 1)
-    store.prune(NOW + 10 * MINUTE)
-    assert seen(database_url) == (1, 1, 0)
     store.prune(NOW + 30 * MINUTE)
     assert seen(database_url) == (1, 0, 0)
     store.prune(NOW + 48 * HOUR)
