@@ -24,6 +24,7 @@ RETENTION_DAYS = 8  # of counts
 _DAY = 86_400_000_000  # microseconds
 _TOLD_FROM = 1_000_000  # a clock less ahead than this is right, as clocks go
 _TYPES = frozenset({"application/json", "text/plain", ""})  # sendBeacon sends plain text without asking first
+_KINDS = (b"visitor", b"browser", b"source")
 _NETWORK_BITS = {4: 24, 6: 48}
 
 
@@ -144,7 +145,9 @@ class _Readers:
     """What a request tells of its readers, in hashes keyed with the salt of the day."""
 
     def __init__(self, salt: bytes, caller: Caller, headers: Headers, *, daily: bool) -> None:
-        self._salt, self._key = salt, caller.key
+        self._key = caller.key
+        # Hashes of different kinds cannot be matched, nor those of different days.
+        self._hashes = {kind: blake2b(digest_size=16, key=salt, person=kind) for kind in _KINDS}
         self._follows = "1" not in {headers.get("DNT"), headers.get("Sec-GPC")}
         self._source = self._browser = None
         if caller.key is None:
@@ -174,8 +177,9 @@ class _Readers:
         return self._browser if visitor_id is None else self._hash(b"visitor", visitor_id)
 
     def _hash(self, kind: bytes, text: str) -> bytes:
-        """Return a hash that cannot be matched with one of the same text of another kind or day."""
-        return blake2b(text.encode(), digest_size=16, key=self._salt, person=kind).digest()
+        started = self._hashes[kind].copy()
+        started.update(text.encode())
+        return started.digest()
 
 
 def _network(address: str) -> str:
