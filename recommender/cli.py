@@ -7,12 +7,13 @@ import click
 from recommender.commands.keys import key
 from recommender.commands.lists import related, similar, topics
 from recommender.commands.models import models
+from recommender.commands.rules import rules
 from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
 
 _FAILED, _WRONG_USE = 1, 2
 _COMMANDS: list[click.Command] = [
-    evaluate, key, lint, models, related, serve, similar, topics, train,
+    evaluate, key, lint, models, related, rules, serve, similar, topics, train,
 ]  # fmt: skip
 
 
@@ -58,6 +59,8 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from recommender.serving.categories import UnknownCategoryError
     from recommender.serving.problems import Problem
     from recommender.serving.related import UnknownArticleError
+    from recommender.serving.rulebook import RulesError
+    from recommender.serving.store import StoreError
     from recommender.settings import SettingsError
 
     training = _loaded_errors(
@@ -65,6 +68,6 @@ def _known_errors() -> tuple[type[Exception], ...]:
         ("train", "TrainingError"),
     )  # fmt: skip
     return (
-        ArtifactError, InvalidArticleError, Problem, RecipeError, SettingsError, UnknownArticleError,
-        UnknownCategoryError, *training,
+        ArtifactError, InvalidArticleError, Problem, RecipeError, RulesError, SettingsError, StoreError,
+        UnknownArticleError, UnknownCategoryError, *training,
     )  # fmt: skip

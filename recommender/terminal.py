@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from rich import box
@@ -194,6 +195,31 @@ def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType
     for version, trained_at, articles, current in rows:
         table.add_row(version, trained_at, articles, "current" if current else "")
     return table
+
+
+def rulings_table(heading: str, found: Sequence[Any]) -> RenderableType:
+    """Return what the rules do with an article as tables: as a candidate of lists, and in its own list."""
+    told: list[RenderableType] = [Text(heading, style="bold")]
+    for part, title in (("candidate", "As a candidate of lists"), ("own list", "In its own list")):
+        table = _table(title, "Rule", "By", "Why", "When")
+        for ruling in found:
+            if ruling.part == part:
+                rule = ruling.rule
+                named = f"{rule.id} ({rule.kind}, {ruling.source})"
+                when = f"{ruling.standing}{_span(rule.begins, rule.until)}"
+                style = None if ruling.standing == "acts" else "dim"
+                table.add_row(
+                    *map(escape, (ruling.effect, named, rule.author, rule.reason, when)), style=style
+                )
+        told.append(table if table.rows else Text(f"{title}: no rule", style="dim"))
+    return Group(*told)
+
+
+def _span(begins: datetime | None, until: datetime | None) -> str:
+    told = [
+        f"{name} {moment:%Y-%m-%d %H:%M}" for name, moment in (("from", begins), ("until", until)) if moment
+    ]
+    return f", {' '.join(told)} UTC" if told else ""
 
 
 def evaluation_table(report: Any) -> RenderableType:

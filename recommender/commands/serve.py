@@ -22,9 +22,12 @@ def serve(**given: Any) -> None:
     from granian.constants import Interfaces
 
     from recommender.artifact import ArtifactError, current_version
+    from recommender.serving.rulebook import read_file
     from recommender.settings import Settings
 
     settings = Settings.read(**{name: value for name, value in given.items() if value is not None})
+    if settings.rules_file is not None:
+        read_file(settings.rules_file)  # a wrong one is told here, not by each worker
     try:
         model = f"model {current_version(settings.models_dir)}"
     except ArtifactError as error:

@@ -1,0 +1,169 @@
+"""`recommender rules`: a file checked, and an article explained."""
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from recommender.article import Article
+from recommender.model import microseconds
+from recommender.serving.rulebook import read_rule, to_json
+from recommender.serving.store import ArticleRow, Store
+from tests.commands.conftest import Run
+
+MANY = """
+[[rule]]
+id = "first"
+kind = "pin"
+articles = ["1048", "2"]
+for_section = "Politics"
+reason = "the live blog [today]"
+author = "A. Reyes"
+from = 2026-01-01T00:00:00Z
+
+[[rule]]
+id = "old"
+kind = "sensitive"
+articles = ["1048"]
+reason = "asked for"
+author = "B. Oduya"
+until = 2026-01-02T00:00:00+01:00
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.toml"
+    path.write_text(MANY)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    monkeypatch.setenv("RECOMMENDER_DATABASE_URL", url)
+    return Store(url)
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
+    monkeypatch.setenv("COLUMNS", "200")
+    return run
+
+
+def test_a_good_file_is_counted(run: Run, rules: Path) -> None:
+    done = run("rules", "check", rules)
+
+    assert (done.status, done.out, done.err) == (0, f"{rules}: 2 rules, all well\n", "")
+
+
+def test_every_fault_of_a_bad_file_is_told(run: Run, rules: Path) -> None:
+    rules.write_text(MANY.replace("pin", "pins").replace('author = "B. Oduya"', "author = 3"))
+
+    done = run("rules", "check", rules)
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"error: {rules}: 2 faults",
+        "rule 'first': kind is 'pins'; allowed: 'pin', 'block', 'sensitive', 'boost' or 'cap'",
+        "rule 'old': author is '3'; allowed: 1 to 200 characters",
+    ]
+
+
+def test_a_file_that_is_not_there_is_a_failure(run: Run) -> None:
+    done = run("rules", "check", "none.toml")
+
+    assert (done.status, done.err) == (1, "error: none.toml: No such file or directory\n")
+
+
+def test_serving_with_a_wrong_file_is_refused(run: Run, rules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules.write_text("[[rule]]")
+    monkeypatch.setenv("RECOMMENDER_RULES_FILE", str(rules))
+
+    done = run("serve")
+
+    assert done.status == 1
+    assert "rule 1: kind is missing" in done.err
+
+
+def test_an_article_is_explained_with_who_and_why(wide: Run, rules: Path, published: Path) -> None:
+    done = wide("rules", "explain", "1048", "--file", rules, "--models-dir", published)
+
+    assert done.status == 0
+    heading, *lines = [line.split("  ") for line in done.out.splitlines()]
+    assert heading[0].strip()
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    acting = [
+        "pin 1 of 2 in the lists of Politics", "first (pin, file)", "A. Reyes", "the live blog [today]",
+        "acts, from 2026-01-01 00:00 UTC",
+    ]  # fmt: skip
+    assert acting in cells
+    assert [
+        "kept out of all lists", "old (sensitive, file)", "B. Oduya", "asked for",
+        "over, until 2026-01-01 23:00 UTC",
+    ] in cells  # fmt: skip
+    assert ["puts first 2", *acting[1:]] in cells
+
+
+def test_the_setting_names_the_file(
+    wide: Run, rules: Path, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMMENDER_RULES_FILE", str(rules))
+
+    assert "first (pin, file)" in wide("rules", "explain", "1048", "--models-dir", published).out
+
+
+def test_rules_and_articles_of_the_database_count(wide: Run, store: Store, published: Path) -> None:
+    block = {"id": "hush", "kind": "block", "articles": ["new"], "reason": "so", "author": "A. Reyes"}
+    cap = {"id": "mixed", "kind": "cap", "per": "section", "at_most": 2, "reason": "so", "author": "A. Reyes"}
+    for rule in (read_rule(block, ""), read_rule(cap, "")):
+        store.put_rule(rule.id, to_json(rule))
+    store.put_rule("odd", "{}")
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    article = Article(id="new", title="Ferry strike", category="Economy", updated_at=now)
+    row = ArticleRow("new", microseconds(now), withdrawn=False, payload=article.to_json().encode())
+    store.put_articles([row])
+
+    done = wide("rules", "explain", "new", "--models-dir", published)
+
+    assert done.out.startswith("Ferry strike")
+    assert "kept out of every answer but its own" in done.out
+    assert "at most 2 of Economy in a list" in done.out
+    assert "hush (block, database)" in done.out
+    assert done.err == "note: the rule odd was written by another version of the program\n"
+
+    store.put_articles([replace(row, updated=row.updated + 1, withdrawn=True, payload=None)])
+    assert "is withdrawn" in wide("rules", "explain", "new", "--models-dir", published).err
+
+
+def test_of_an_unknown_article_the_id_is_enough(wide: Run, rules: Path, tmp_path: Path) -> None:
+    done = wide("rules", "explain", "2", "--file", rules, "--models-dir", tmp_path / "none")
+
+    assert done.status == 0
+    assert done.out.startswith("'2', of which nothing but the id is known")
+    assert "pin 2 of 2 in the lists of Politics" in done.out
+    assert "In its own list: no rule" in done.out
+    assert done.err.startswith("note: ")
+
+
+def test_looking_creates_no_database(wide: Run, published: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+
+    wide("rules", "explain", "1048", "--models-dir", published)
+
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_database_that_cannot_be_read_is_told(
+    run: Run, published: Path, tmp_path: Path, store: Store
+) -> None:
+    store.rules()
+    store.close()
+    shutil.copy(__file__, tmp_path / "live.db")
+
+    done = run("rules", "explain", "1048", "--models-dir", published)
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: ")
