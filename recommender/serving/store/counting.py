@@ -143,11 +143,13 @@ def _add(connection: Connection, events: Sequence[Event]) -> None:
             places[_place_of(event)] += event.count
     change = next_number(connection, "counts")
     COUNTS_BULK.put(connection, [(*bucket, n, change) for bucket, n in sorted(counts.items())])
-    _PLACEMENTS.put(connection, [(*place, n) for place, n in sorted(places.items())])
+    keys = _keys("\0".join(map(str, place)).encode() for place in places)
+    rows = [(key, *place, n) for key, (place, n) in zip(keys, places.items(), strict=True)]
+    _PLACEMENTS.put(connection, sorted(rows, key=itemgetter(0)))
 
 
 def _place_of(event: Event) -> tuple[int, str, str, str, int, str, str]:
-    """Return the key of a place; what is not known is empty, or -1."""
+    """Return where and when an event was; what is not known is empty, or -1."""
     position = -1 if event.position is None else event.position
     where = event.from_id or "", event.article_id, event.list or "", position, event.model_version or ""
     return (event.at // HOUR, *where, event.type)

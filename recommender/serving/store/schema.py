@@ -85,18 +85,20 @@ COUNTS = Table(
     sqlite_with_rowid=False,
 )
 
+# Its words together may be longer than an index of PostgreSQL takes, so the key is a hash of them.
 PLACEMENTS = Table(
     "placements",
     METADATA,
-    Column("hour", BigInteger, primary_key=True, autoincrement=False),
-    Column("from_id", _BYTEWISE, primary_key=True),
-    Column("article_id", _BYTEWISE, primary_key=True),
-    Column("list", _BYTEWISE, primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("model_version", _BYTEWISE, primary_key=True),
-    Column("type", _BYTEWISE, primary_key=True),
+    Column("id", _WHOLE, primary_key=True),
+    Column("key", BigInteger, nullable=False, unique=True),
+    Column("hour", BigInteger, nullable=False, index=True),
+    Column("from_id", Text, nullable=False),
+    Column("article_id", Text, nullable=False),
+    Column("list", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("type", Text, nullable=False),
     Column("n", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 SALTS = Table(

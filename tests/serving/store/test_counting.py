@@ -177,6 +177,16 @@ def test_events_in_lists_are_kept_by_place_and_model(store: Store) -> None:
     assert store.placements(NOW + HOUR) == []
 
 
+def test_the_longest_words_that_a_caller_may_send_are_kept(store: Store) -> None:
+    rare = ["".join(chr(0x20000 + (each * 7919 + word) % 40000) for each in range(256)) for word in range(4)]
+    click = Event(rare[0][:128], "click", NOW, from_id=rare[1][:128], list=rare[2], model_version=rare[3])
+
+    store.count([click, click], NOW)
+
+    (placement,) = store.placements()
+    assert (placement.list, placement.model_version, placement.count) == (rare[2], rare[3], 2)
+
+
 def test_the_salt_is_of_the_day_and_the_same_for_all(store: Store, other: Store) -> None:
     today = store.salt(NOW)
 
