@@ -19,6 +19,11 @@ def _joined(value: tuple[object, ...]) -> str:
     return " ".join(str(each) for each in value)
 
 
+def _pair(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return name, value
+
+
 _List = (NoDecode, BeforeValidator(_words), PlainSerializer(_joined))
 _KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
 _SCOPE = "(articles|rules|events|read)"
@@ -26,6 +31,8 @@ _WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]
 _ReadKey = Annotated[str, Field(pattern=rf"{_KEY}read$")]
 _Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
 _Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/(second|minute|hour)$")]
+_Weight = Annotated[str, Field(pattern=r"^(view|click|share|comment|like)=[0-9]{1,4}(\.[0-9]{1,3})?$")]
+_HalfLife = Annotated[str, Field(pattern=r"^(1h|24h|7d)=[1-9][0-9]{0,4}$")]
 _RATE = "a number per second, minute or hour, such as 100/second"
 
 
@@ -81,6 +88,17 @@ class Settings(BaseSettings):
     # How many readers of one article an address stands for in that window, at most.
     source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 3
 
+    event_weights: Annotated[
+        tuple[_Weight, ...],
+        *_List,
+        Field(description="such as view=1 share=5, apart by spaces; view, click, share, comment, like"),
+    ] = ()  # what is not named weighs what it does by default
+    trending_half_lives: Annotated[
+        tuple[_HalfLife, ...],
+        *_List,
+        Field(description="such as 1h=12 7d=1680, apart by spaces: of windows 1h, 24h, 7d, in minutes"),
+    ] = ()  # likewise
+
     # Keys are hidden: who sets one itself in place of its digest shall not read it in a log.
     write_keys: Annotated[
         tuple[_WriteKey, ...],
@@ -119,6 +137,16 @@ class Settings(BaseSettings):
             allowed = field.description if field else "no such setting"
             shown = repr(str(first["input"])[:100]) if field is None or field.repr else "wrong"
             raise SettingsError(f"{PREFIX}{name.upper()} is {shown}; allowed: {allowed}") from None
+
+    @property
+    def weight_of(self) -> dict[str, float]:
+        """The weights of types of events that are set."""
+        return {name: float(value) for name, value in map(_pair, self.event_weights)}
+
+    @property
+    def half_life_of(self) -> dict[str, float]:
+        """The half-lives of windows that are set, in minutes."""
+        return {name: float(value) for name, value in map(_pair, self.trending_half_lives)}
 
     def export(self) -> None:
         """Put these settings into the environment, for the worker processes that inherit it."""

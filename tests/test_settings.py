@@ -49,6 +49,16 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("STALE_AFTER_HOURS", "0", "a number above 0"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks such as 10.0.0.0/8, apart by spaces"),
         ("EVENT_ORIGINS", "example.com", "such as https://www.example.com, apart by spaces"),
+        (
+            "EVENT_WEIGHTS",
+            "view",
+            "such as view=1 share=5, apart by spaces; view, click, share, comment, like",
+        ),
+        (
+            "TRENDING_HALF_LIVES",
+            "1h=0",
+            "such as 1h=12 7d=1680, apart by spaces: of windows 1h, 24h, 7d, in minutes",
+        ),
         ("KEY_LIMIT", "0/second", "a number per second, minute or hour, such as 100/second"),
     ],
 )

@@ -11,6 +11,7 @@ from recommender.serving.related import Related
 from recommender.serving.rules import Active, Rules
 from recommender.serving.store import Store
 from recommender.settings import Settings
+from recommender.trending import EVENT_WEIGHTS, windows
 
 Clock = Callable[[], datetime]
 
@@ -30,14 +31,16 @@ class Desk:
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
+        weights = {**EVENT_WEIGHTS, **settings.weight_of}
         self.store = Store(
             settings.database_url,
             visitor_window_minutes=settings.visitor_window_minutes,
             source_window_minutes=settings.source_window_minutes,
             source_cap=settings.source_cap,
+            weights=weights,
         )
         self.live = Live(settings, self.store)
-        self.popular = Popular(self.store)
+        self.popular = Popular(self.store, weights=weights, windows=windows(settings.half_life_of))
         self._related: Related | None = None
         self._ruled: tuple[Rules, datetime, Active] | None = None
 

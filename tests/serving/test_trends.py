@@ -82,6 +82,16 @@ def test_a_share_weighs_more_than_a_view(room: Newsroom) -> None:
     assert ids(get(room, "/v1/trending?limit=2")) == ["9", "a"]
 
 
+def test_the_weights_of_events_and_the_half_lives_can_be_set(models_dir: Path) -> None:
+    room = Newsroom(models_dir, event_weights="share=1 view=3", trending_half_lives="1h=600")
+    views(room, 120, _8=20)
+    room.send(*[{"article_id": "9", "type": "share"}] * 5, {"article_id": "a", "type": "view"}, **WITH_KEY)
+    room.send({"article_id": "a", "type": "view", "count": 2}, **WITH_KEY)
+    room.now += timedelta(minutes=1)
+
+    assert ids(get(room, "/v1/trending?limit=3")) == ["8", "a", "9"]
+
+
 def test_a_longer_window_remembers_more(room: Newsroom) -> None:
     views(room, 60 * 20, _9=400)
     views(room, 2, _a=30)
