@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -54,6 +54,15 @@ class Article:
             return cls(**fields)
         except TypeError as error:
             raise InvalidArticleError(f"this is not an article: {error}") from None
+
+    def is_newer(self, known: "Article") -> bool:
+        """Tell whether this dated state of an article is newer than what is known of it.
+
+        Where what is known has no date of change, it is where the two differ.
+        """
+        if known.updated_at is None or self.updated_at is None:
+            return replace(self, updated_at=None) != known
+        return self.updated_at > known.updated_at
 
     def __post_init__(self) -> None:
         """Check the id, that there is something to read, and that all of it is UTF-8."""

@@ -314,3 +314,27 @@ def test_campaign_parameters_and_fragments_never_show(url: str, campaign: str, f
 def test_a_broken_url_has_no_canonical_form(url: str) -> None:
     with pytest.raises(InvalidArticleError, match="is not a URL"):
         canonical_url(url)
+
+
+def at(hour: int | None) -> datetime | None:
+    return None if hour is None else datetime(2026, 3, 1, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("title", "hour", "known_hour", "newer"),
+    [
+        ("As corrected", 2, 1, True),
+        ("As corrected", 1, 1, False),
+        ("As corrected", 1, 2, False),
+        ("As written", 2, 1, True),
+        ("As corrected", 1, None, True),
+        ("As written", 1, None, False),
+    ],
+)
+def test_a_state_is_newer_by_its_date_or_where_there_is_none_by_what_it_says(
+    title: str, hour: int, known_hour: int | None, newer: bool
+) -> None:
+    state = Article(id="1", title=title, updated_at=at(hour))
+    known = Article(id="1", title="As written", updated_at=at(known_hour))
+
+    assert state.is_newer(known) is newer

@@ -8,7 +8,7 @@ from time import monotonic
 
 from recommender.article import Article
 from recommender.artifact import ArtifactError, current_version, open_current
-from recommender.model import NO_MOMENT, Model, microseconds
+from recommender.model import Model
 from recommender.serving.edition import Edition
 from recommender.serving.lastseen import LastSeen
 from recommender.serving.placing import Placement, place
@@ -247,16 +247,9 @@ def _article(row: ArticleRow) -> Article | None:
 
 
 def _is_newer(model: Model, article: Article) -> bool:
-    """Tell whether an article of the store is newer than what the model holds of it.
-
-    Without a date of change in the model, it is where it differs.
-    """
+    """Tell whether an article of the store is newer than what the model holds of it, if it does."""
     row = model.articles.ids.find(article.id)
-    if row is None:
-        return True
-    if model.articles.updated[row] == NO_MOMENT:
-        return replace(article, updated_at=None) != model.articles.article(row)
-    return microseconds(article.updated_at) > int(model.articles.updated[row])
+    return row is None or article.is_newer(model.articles.article(row))
 
 
 def _placement(model: Model, article: Article, row: ArticleRow) -> Placement:
