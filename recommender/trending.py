@@ -32,7 +32,6 @@ import numpy as np
 
 from recommender.model import NO_MOMENT
 
-TICK_MINUTES = 1
 NO_SECTION = -1
 UNRANKED = 0
 EVENT_WEIGHTS: Mapping[str, float] = {"view": 1.0, "click": 1.0, "like": 2.0, "comment": 3.0, "share": 5.0}
@@ -227,26 +226,31 @@ def _scores(counts: Counts, articles: int, moments: np.ndarray, half_life: float
     if not known.all():
         counts = Counts(counts.rows[known], counts.minutes[known], counts.counts[known])
     sums = _decayed(counts, articles, moments, half_life)
-    roots, slack = _roots(sums, half_life)
+    found, slack = roots(sums, half_life)
     for at, moment in enumerate(moments.tolist()):
-        moving = _highest(roots[at] + slack[at], _REPLAYED)
-        stops = _stops(moment, half_life)
+        moving = _highest(found[at] + slack[at], _REPLAYED)
+        stops = stops_of(moment, half_life)
         decayed = _replayed(counts, sums[:, at, moving], moving, stops, half_life)
-        roots[at, moving] = _played(*_roots(decayed, half_life))
-    return np.asarray(_HOUR * roots**2, dtype=np.float32)
+        found[at, moving] = _played(*roots(decayed, half_life))
+    return np.asarray(_HOUR * found**2, dtype=np.float32)
 
 
-def _half_lives(shortest: float) -> list[float]:
-    """Return the half-lives of a window, the shortest first."""
+def half_lives(shortest: float) -> list[float]:
+    """Return the half-lives over which a window estimates rates, the shortest first."""
     found = [shortest]
     while found[-1] * _RATIO <= _LONGEST:
         found.append(found[-1] * _RATIO)
     return found
 
 
-def _stops(tick: int, half_life: float) -> np.ndarray:
+def step_of(half_life: float) -> int:
+    """Return the minutes between two stops of a replay."""
+    return max(1, round(half_life / _STEPS_IN_HALF_LIFE))
+
+
+def stops_of(tick: int, half_life: float) -> np.ndarray:
     """Return the minutes at which a replay stops, ending with the tick; all ticks of a round begin alike."""
-    step = max(1, round(half_life / _STEPS_IN_HALF_LIFE))
+    step = step_of(half_life)
     start = (tick // (step * _STEPS) - 1) * step * _STEPS
     return np.unique(np.append(np.arange(start, tick, step), tick))
 
@@ -258,7 +262,7 @@ def _decayed(counts: Counts, articles: int, stops: np.ndarray, half_life: float)
     places = cells * articles + counts.rows
     since = np.diff(stops, prepend=stops[0])
     sums = []
-    for each in _half_lives(half_life):
+    for each in half_lives(half_life):
         weights = np.exp2(-(np.arange(ages.max(initial=0) + 1) + 0.5) / each)
         added = np.bincount(places, counts.counts * weights[ages], minlength=len(stops) * articles)
         sums.append(added.reshape(len(stops), articles).astype(np.float64, copy=False))
@@ -281,13 +285,16 @@ def _replayed(
     since = Counts(column[counts.rows[recent]], counts.minutes[recent], counts.counts[recent])
     decayed = _decayed(since, len(rows), stops, half_life)
     earlier = np.maximum(sums - decayed[:, -1], 0)[:, None]
-    growth = np.exp2((stops[-1] - stops) / np.array(_half_lives(half_life))[:, None])
+    growth = np.exp2((stops[-1] - stops) / np.array(half_lives(half_life))[:, None])
     return np.asarray(decayed + earlier * growth[:, :, None])
 
 
-def _roots(sums: np.ndarray, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the square root of each article's rate a minute, and within what it stands still."""
-    seen = [each / np.log(2) for each in _half_lives(half_life)]
+def roots(sums: np.ndarray, half_life: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the square root of each article's rate a minute, and within what it is at rest.
+
+    `sums` is (half-lives, …, articles): the decayed counts over each of `half_lives(half_life)`.
+    """
+    seen = [each / np.log(2) for each in half_lives(half_life)]
     longer = rate = sums[-1] / seen[-1]
     wait = np.zeros_like(rate)  # minutes in which the longer half-life expects an event
     with np.errstate(divide="ignore"):  # never, without any event
@@ -298,10 +305,10 @@ def _roots(sums: np.ndarray, half_life: float) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(rate * trend), _DEVIATIONS * np.sqrt(seen[0] / 8) / (seen[0] + wait)
 
 
-def _played(roots: np.ndarray, slack: np.ndarray) -> np.ndarray:
+def _played(found: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """Return where the play operator has come to at the last stop; both are (stops, articles)."""
-    played = roots[0]
-    for root, width in zip(roots[1:], slack[1:], strict=True):
+    played = found[0]
+    for root, width in zip(found[1:], slack[1:], strict=True):
         played = np.clip(played, root - width, root + width)
     return np.asarray(played)
 
