@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from recommender.recipe import Recipe
 from recommender.serving.app import create_app
+from recommender.serving.rulebook import read_set
 from recommender.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -52,4 +53,10 @@ def test_every_setting_is_named() -> None:
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`(?:GET )?(/v1/\w+|/healthz|/readyz)\b", README))))
 def test_every_call_named_exists(client: FlaskClient, path: str) -> None:
-    assert client.get(path).status_code in {200, 400}
+    assert client.get(path).status_code in {200, 400, 403}  # 403: it needs a key
+
+
+def test_the_rules_shown_are_rules_of_every_kind() -> None:
+    shown = read_set(tomllib.loads(block("toml", "[[rule]]"))["rule"])
+
+    assert [rule.kind for rule in shown] == ["pin", "block", "sensitive", "boost", "cap"]
