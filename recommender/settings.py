@@ -1,13 +1,22 @@
 """The settings of the service: everything that may differ from one machine to the next."""
 
 import os
+import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, PlainSerializer, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 PREFIX = "RECOMMENDER_"
+FILE_VARIABLE = f"{PREFIX}SETTINGS"
 
 
 def _words(value: object) -> object:
@@ -43,7 +52,9 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Read from the environment, each name in capitals behind `RECOMMENDER_`; an empty variable is unset.
 
-    What is given to the constructor wins over the environment. A field's description says what it allows.
+    `RECOMMENDER_SETTINGS` may name a file in TOML that holds settings, too, each by its own name. What is
+    given to the constructor wins over the environment, and that over the file. A field's description says
+    what it allows.
     """
 
     model_config = SettingsConfigDict(
@@ -126,6 +137,22 @@ class Settings(BaseSettings):
     address_event_limit: Annotated[_Rate, Field(description=_RATE)] = "6000/minute"
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 there are none, nor secrets
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from, the strongest first."""
+        file = _settings_file()
+        if file is None:
+            return init_settings, env_settings
+        _read_toml(file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @classmethod
     def read(cls, **given: Any) -> Self:
         """Return the settings of this environment, `given` ones first. Raises SettingsError."""
         try:
@@ -136,7 +163,7 @@ class Settings(BaseSettings):
             field = cls.model_fields.get(name)
             allowed = field.description if field else "no such setting"
             shown = repr(str(first["input"])[:100]) if field is None or field.repr else "wrong"
-            raise SettingsError(f"{PREFIX}{name.upper()} is {shown}; allowed: {allowed}") from None
+            raise SettingsError(f"{_told(name, given)} is {shown}; allowed: {allowed}") from None
 
     @property
     def weight_of(self) -> dict[str, float]:
@@ -152,3 +179,46 @@ class Settings(BaseSettings):
         """Put these settings into the environment, for the worker processes that inherit it."""
         for name, value in self.model_dump(mode="json").items():
             os.environ[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
+
+
+def write_half_life(path: str | Path, window: str, minutes: float) -> None:
+    """Put the half-life of a window into a file of settings, which may not exist yet; all else in it stays.
+
+    Raises SettingsError where the file cannot be read or written, or has the setting over several lines.
+    """
+    path, name = Path(path), "trending_half_lives"
+    known = _read_toml(path) if path.exists() else {}
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    words: Any = _words(known.get(name, ()))
+    half_life_of = dict(map(_pair, words)) | {window: f"{minutes:g}"}
+    line = f'{name} = "{" ".join("=".join(pair) for pair in half_life_of.items())}"'
+    changed, found = re.subn(rf"(?m)^{name}[ \t]*=.*$", line, text)
+    try:
+        tomllib.loads(changed)
+        path.write_text(changed if found else f"{line}\n{text}", encoding="utf-8")
+    except tomllib.TOMLDecodeError:
+        raise SettingsError(f"{path} has {name} over several lines; put it on one, as {line}") from None
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _settings_file() -> Path | None:
+    named = os.environ.get(FILE_VARIABLE)
+    return Path(named) if named else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}, a file of settings, cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML: {error}") from error
+
+
+def _told(name: str, given: dict[str, Any]) -> str:
+    """Return what to call a setting: by its name in the file, where it is from there."""
+    variable, file = f"{PREFIX}{name.upper()}", _settings_file()
+    if file is None or name in given or os.environ.get(variable) or name not in _read_toml(file):
+        return variable
+    return f"{name} in {file}"

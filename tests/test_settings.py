@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.settings import Settings, SettingsError
+from recommender.settings import Settings, SettingsError, write_half_life
 
 
 def test_defaults_stand_where_the_environment_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +103,73 @@ def test_a_wrong_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, v
         Settings.read()
 
     assert value not in str(refused.value)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of settings that the environment names."""
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("RECOMMENDER_SETTINGS", str(path))
+    return path
+
+
+def test_a_file_of_settings_is_read_and_the_environment_wins_over_it(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    file.write_text('port = 9000\nsite_name = "Courier"\ntrending_half_lives = ["1h=10"]\n')
+    monkeypatch.setenv("RECOMMENDER_PORT", "9001")
+
+    settings = Settings.read(workers=2)
+
+    assert (settings.port, settings.site_name, settings.workers) == (9001, "Courier", 2)
+    assert settings.half_life_of == {"1h": 10}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port = 70000", "port in {file} is '70000'; allowed: a whole number from 1 to 65535"),
+        ("prot = 1", "prot in {file} is '1'; allowed: no such setting"),
+        ("port", "{file} is no TOML: Expected '=' after a key in a key/value pair (at end of document)"),
+        (None, "{file}, a file of settings, cannot be read: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_settings_is_told_with_its_path(
+    file: Path, text: str | None, told: str
+) -> None:
+    if text is not None:
+        file.write_text(text)
+
+    with pytest.raises(SettingsError) as refused:
+        Settings.read()
+
+    assert str(refused.value) == told.format(file=file)
+
+
+def test_a_wrong_variable_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    file.write_text("port = 9000")
+    monkeypatch.setenv("RECOMMENDER_PORT", "abc")
+
+    with pytest.raises(SettingsError, match=r"^RECOMMENDER_PORT is 'abc'"):
+        Settings.read()
+
+
+def test_a_half_life_is_written_and_all_else_in_the_file_stays(file: Path) -> None:
+    write_half_life(file, "1h", 10)
+    assert file.read_text() == 'trending_half_lives = "1h=10"\n'
+
+    file.write_text('# ours\nport = 9000\ntrending_half_lives = ["7d=1000", "1h=15"]\nworkers = 3\n')
+    write_half_life(file, "1h", 20)
+
+    assert file.read_text() == '# ours\nport = 9000\ntrending_half_lives = "7d=1000 1h=20"\nworkers = 3\n'
+    assert Settings.read().half_life_of == {"7d": 1000, "1h": 20}
+
+
+def test_a_file_that_would_be_spoilt_is_left_alone(file: Path) -> None:
+    for text in ('trending_half_lives = [\n"1h=12",\n]\n', "not TOML"):
+        file.write_text(text)
+
+        with pytest.raises(SettingsError, match=r"settings\.toml"):
+            write_half_life(file, "1h", 20)
+
+        assert file.read_text() == text
