@@ -1,5 +1,6 @@
 """Editorial rules: a file checked, and what the rules do with an article."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def explain(article_id: str, path: Path | None, models_dir: Path) -> None:
     settings = Settings.read()
     file = path or settings.rules_file
     of_file = () if file is None else read_file(file)
-    of_store, article = _look_up(check_id(article_id), models_dir, settings.database_url)
+    of_store, article = _look_up(check_id(article_id), models_dir, settings)
     subject, heading = Subject(article_id), f"{article_id!r}, of which nothing but the id is known"
     if article is not None:
         sections = dict.fromkeys(filter(None, (article.category, *article.categories)))
@@ -53,7 +54,7 @@ def explain(article_id: str, path: Path | None, models_dir: Path) -> None:
     Console().print(rulings_table(heading, rulings(written, subject, datetime.now(UTC))))
 
 
-def _look_up(article_id: str, models_dir: Path, database_url: str) -> tuple[tuple[Any, ...], Any]:
+def _look_up(article_id: str, models_dir: Path, settings: Any) -> tuple[tuple[Any, ...], Any]:
     """Return the rules of the database, and the newest state of the article; None where there is none."""
     from recommender.article import Article
     from recommender.artifact import ArtifactError, open_current
@@ -67,15 +68,11 @@ def _look_up(article_id: str, models_dir: Path, database_url: str) -> tuple[tupl
         known = None if row is None else articles.article(row)
     except ArtifactError as error:
         click.echo(f"note: {error}", err=True)
-    _, is_sqlite, file = database_url.partition("sqlite:///")
-    if is_sqlite and not Path(file).exists():  # looking must not create it
-        return (), known
-    store = Store(database_url)
-    try:
+    with closing(Store.of(settings)) as store:
+        if not store.is_there:  # looking must not create it
+            return (), known
         of_store, unread = read_stored(store.rules().rules)
         live = store.article(article_id)
-    finally:
-        store.close()
     for rule_id in unread:
         click.echo(f"note: the rule {rule_id} was written by another version of the program", err=True)
     if live is not None and live.withdrawn:
