@@ -10,10 +10,11 @@ from recommender.commands.models import models
 from recommender.commands.rules import rules
 from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
+from recommender.commands.views import importing
 
 _FAILED, _WRONG_USE = 1, 2
 _COMMANDS: list[click.Command] = [
-    evaluate, key, lint, models, related, rules, serve, similar, topics, train,
+    evaluate, importing, key, lint, models, related, rules, serve, similar, topics, train,
 ]  # fmt: skip
 
 

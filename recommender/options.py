@@ -65,10 +65,10 @@ def list_options(command: Command) -> Command:
 def reading(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `corpus_options` gave as the keyword arguments of `read_articles` and `lint`."""
     named = {name: given[name] for name in ("timezone", "id_prefix", "max_bad")}
-    return named | {"columns": _columns(given["mapped"])}
+    return named | {"columns": mapped_columns(given["mapped"])}
 
 
-def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
+def mapped_columns(mapped: tuple[str, ...]) -> dict[str, str]:
     """Read `--map ours=theirs` options. Raises click.BadParameter for one without both."""
     pairs = [pair.partition("=") for pair in mapped]
     for ours, equals, theirs in pairs:

@@ -1,0 +1,104 @@
+"""Exports of analytics tools: how often which article was read, and when, in CSV, JSON lines or Parquet."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, tzinfo
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.article import InvalidArticleError, moment
+from recommender.training.readers.files import CorpusError, format_of, opened
+
+# What tools call them; of several that a file has the first counts.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "article_id": ("article_id", "id", "post_id"),
+    "url": ("url", "page", "page_location", "permalink"),
+    "count": ("count", "views", "pageviews", "page_views", "hits"),
+    "ts": ("ts", "timestamp", "datetime", "time", "hour", "date", "day"),
+    "type": ("type", "event"),
+}
+_BATCH_ROWS = 5_000
+_ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def view_rows(path: Path, columns: Mapping[str, str], zone: tzinfo) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each row's number, from 1, and what it says, by our names; what it lacks is left out.
+
+    A `ts` is an ISO 8601 moment in UTC: of a naive one in the `zone`, of a day its beginning. What is no date
+    stays as it is, for whoever takes the row to refuse. `columns` maps our names to the file's. Raises
+    CorpusError for a file that cannot be read, or that has no column for the article or the moment.
+    """
+    read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}.get(format_of(path))
+    if read is None:
+        raise CorpusError(f"{path} is no export of views; CSV, JSON lines and Parquet can be read")
+    theirs: dict[str, str] = {}
+    for number, row in enumerate(read(path), 1):
+        if number == 1:
+            theirs = _named(path, row, columns)
+        found = {ours: row[name] for ours, name in theirs.items() if row.get(name) not in {None, ""}}
+        yield number, found | {"ts": _moment(found.get("ts"), zone)}
+
+
+def _named(path: Path, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the file's name for each of ours."""
+    theirs = {ours: next((name for name in names if name in row), "") for ours, names in NAMES.items()}
+    for ours, name in columns.items():
+        if ours not in NAMES or name not in row:
+            raise CorpusError(f"{path}: {ours}={name} names no column; there are {', '.join(row)}")
+        theirs[ours] = name
+    if not theirs["ts"] or not (theirs["article_id"] or theirs["url"]):
+        wanted = "a column ts, and article_id or url"
+        raise CorpusError(f"{path} needs {wanted}, or --map ts=…; there are {', '.join(row)}")
+    return {ours: name for ours, name in theirs.items() if name}
+
+
+def _moment(value: Any, zone: tzinfo) -> Any:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return datetime.combine(value, time(), zone).astimezone(UTC).isoformat()
+    if not isinstance(value, str):
+        return value
+    try:
+        return moment(value, now=_ANY_TIME, timezone=zone).isoformat()
+    except InvalidArticleError:
+        return float(value) if _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal() and text.isascii()
+
+
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    with opened(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+        for row in csv.DictReader(text, delimiter="\t" if ".tsv" in path.suffixes else ","):
+            yield {str(name).strip(): value for name, value in row.items()}
+
+
+def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    with opened(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.isspace():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise CorpusError(f"{path}: line {number} is no JSON: {error}") from None
+            if not isinstance(row, dict):
+                raise CorpusError(f"{path}: line {number} is no JSON object")
+            yield row
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    with opened(path) as stream:
+        try:
+            for batch in pq.ParquetFile(stream).iter_batches(_BATCH_ROWS):
+                yield from batch.to_pylist()
+        except (pa.ArrowException, ValueError) as error:
+            raise CorpusError(f"{path} is no whole Parquet file: {error}") from None
