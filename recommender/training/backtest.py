@@ -143,7 +143,7 @@ def backtest(
         progress(definition.label)
         rows.append(_row(definition, part, planted, ticks, len(bursts)))
     return Report(
-        events=float(log.counts.sum()),
+        events=log.events,
         articles=log.articles,
         begin=_moment(told[0]),
         end=_moment(log.end),

@@ -29,6 +29,7 @@ class Log:
     minutes: np.ndarray  # (n,) int64, since 1970
     columns: np.ndarray  # (n,) int64
     counts: np.ndarray  # (n,) float64
+    events: float  # weighted, those of articles that no column is of, too
     planted: int = 0  # so many of the last columns are no real articles, and no list shows them
 
     @property
@@ -80,6 +81,7 @@ class Log:
             minutes=minutes[order],
             columns=np.concatenate([self.columns, *columns])[order],
             counts=np.concatenate([self.counts, *(counts for _, counts in plants)])[order],
+            events=self.events,
             planted=self.planted + len(plants),
         )
 
@@ -199,6 +201,7 @@ def _log(ids: "pd.Series[str]", minutes: np.ndarray, counts: np.ndarray) -> Log:
         minutes=cells // len(kept),
         columns=cells % len(kept),
         counts=np.bincount(where, counts[known]),
+        events=float(counts.sum()),
     )
 
 

@@ -24,16 +24,16 @@ class Definition:
 
 def definitions(half_life: float, top: int, *, fitted: float | None = None) -> list[Definition]:
     """Return ours, with this half-life and with a fitted one, and what sites use instead."""
-    ours = [Definition("ours", f"ours, half-life {half_life:g} min", ours_with(half_life))]
+    ours = [Definition("ours", f"ours ({half_life:g} min)", ours_with(half_life))]
     if fitted is not None and fitted != half_life:
-        label = f"ours, half-life {fitted:g} min (fitted)"
+        label = f"ours ({fitted:g} min, fitted)"
         ours.append(Definition("ours_fitted", label, ours_with(fitted)))
     windows = {15: "last 15 minutes", _HOUR: "last hour", 3 * _HOUR: "last 3 hours", _DAY: "last 24 hours"}
     return [
         *ours,
         *(Definition(f"last_{span}", label, last(span)) for span, label in windows.items()),
         Definition("decay_12", "half-life 12 min", decay(12)),
-        Definition("decay_12_held", "half-life 12 min, incumbents 1.3 times", decay(12, held=1.3, top=top)),
+        Definition("decay_12_held", "12 min, sticky", decay(12, held=1.3, top=top)),
         Definition("decay_60", "half-life 1 h", decay(_HOUR)),
         Definition("decay_240", "half-life 4 h", decay(4 * _HOUR)),
         Definition("hacker_news", "Hacker News", hacker_news),
