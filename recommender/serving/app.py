@@ -22,6 +22,7 @@ from recommender.serving.rules_api import RulesApi
 from recommender.serving.schemas import utf8
 from recommender.serving.submissions import Submissions
 from recommender.serving.trends import Trends
+from recommender.serving.upkeep import Upkeep
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:
         desk.live.start()
+        Upkeep(desk).start()
     app.before_request(_check_path)
     app.after_request(_finish)
     _answer_errors(app, demo.problem_page)

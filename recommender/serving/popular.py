@@ -1,6 +1,7 @@
 """What is read most now: the ranks of one tick, out of the counts of the store and of one edition."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from time import monotonic
@@ -71,24 +72,42 @@ class Board:
         return found
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """The public articles of an edition that have counts, and these counts, weighted."""
+
+    tally: Tally | None
+    rows_of_ids: np.ndarray  # (ids,) int64, of each id of the tally, -1 for none
+    rows: np.ndarray  # (a,) int64, ascending
+    published: np.ndarray  # (a,) int64
+    sections: np.ndarray  # (a,) int32, codes of primary categories
+    counts: Counts
+
+    def is_like(self, other: "_Counted") -> bool:
+        """Tell whether rankings of the other, in another edition, are rankings of this, too."""
+        return (
+            self.tally is other.tally
+            and np.array_equal(self.rows_of_ids, other.rows_of_ids)
+            and np.array_equal(self.published, other.published)
+            and np.array_equal(self.sections, other.sections)
+        )
+
+
 class Boards:
     """The rankings of one tick in all windows, for one edition and the rules that act on it."""
 
     def __init__(
-        self,
-        related: Related,
-        tick: int,
-        windows: Mapping[str, Window],
-        counts: Counts,
-        candidates: Candidates,
-        rows: np.ndarray,
-        *,
-        is_old: bool,
+        self, related: Related, tick: int, windows: Mapping[str, Window], counted: _Counted, *, is_old: bool
     ) -> None:
         self.related, self.tick = related, tick
         self.is_old = is_old  # the store does not tell what happened since
-        self._windows, self._counts, self._candidates, self._rows = windows, counts, candidates, rows
-        self._boards: dict[str, Board] = {}
+        self.counted, self._windows = counted, windows
+        self.made: dict[str, Board] = {}  # by window
+
+    @property
+    def age(self) -> tuple[int, bool]:
+        """The tick, and whether the store has been silent since."""
+        return self.tick, self.is_old
 
     @property
     def as_of(self) -> datetime | None:
@@ -97,10 +116,13 @@ class Boards:
 
     def board(self, window: str) -> Board:
         """Return the ranking in a window. Raises KeyError for one that does not exist."""
-        found = self._boards.get(window)
+        found = self.made.get(window)
         if found is None:
-            ranks = ranking(self._counts, self._candidates, self.tick, self._windows[window])
-            found = self._boards[window] = Board(ranks, self._rows, self._candidates.sections)
+            counted, ids = self.counted, self.related.articles.ids
+            named = [ids[row] for row in counted.rows.tolist()]
+            candidates = Candidates(named, counted.published, counted.sections)
+            ranks = ranking(counted.counts, candidates, self.tick, self._windows[window])
+            found = self.made[window] = Board(ranks, counted.rows, counted.sections)
         return found
 
 
@@ -145,11 +167,7 @@ class Popular:
             if not self._is_of(tick):
                 self._follow(tick)
             found = self._boards
-            if found is None or (found.related, found.tick, found.is_old) != (
-                related,
-                self._tick,
-                self._is_down,
-            ):
+            if found is None or found.related is not related or found.age != (self._tick, self._is_down):
                 found = self._boards = self._ranked(related, now)
             return found
         finally:
@@ -171,14 +189,11 @@ class Popular:
         self._tick, self._is_down = tick, False
 
     def _ranked(self, related: Related, now: datetime) -> Boards:
-        counts, rows = _counts(self._tally, related, now, self._rows, self._weights)
-        articles = related.articles
-        candidates = Candidates(
-            ids=[articles.ids[row] for row in rows.tolist()],
-            published=articles.published[rows],
-            sections=articles.category.codes[rows],
-        )
-        return Boards(related, self._tick, self._windows, counts, candidates, rows, is_old=self._is_down)
+        counted, former = _counted(self._tally, related, now, self._rows, self._weights), self._boards
+        boards = Boards(related, self._tick, self._windows, counted, is_old=self._is_down)
+        if former is not None and former.age == boards.age and counted.is_like(former.counted):
+            boards.made = former.made
+        return boards
 
 
 class _Rows:
@@ -203,20 +218,31 @@ class _Rows:
         return np.array([live.get(each, known[each]) for each in article_ids], dtype=np.int64)
 
 
-def _counts(
+def _counted(
     tally: Tally | None, related: Related, now: datetime, rows_of: _Rows, weights: Mapping[str, float]
-) -> tuple[Counts, np.ndarray]:
-    """Return the weighted counts of the public articles, and the row of each of these, ascending."""
+) -> _Counted:
     if tally is None:
         none = np.empty(0, dtype=np.int64)
-        return Counts(none, none, none), none
-    rows = rows_of.of(related.articles, tally.article_ids)
+        return _Counted(None, none, none, none, none, Counts(none, none, none))
+    articles = related.articles
+    rows = rows_of.of(articles, tally.article_ids)
     rows[~related.public(now)[rows]] = _NO_ROW  # where it is that already, it stays so
     candidates, numbers = np.unique(rows, return_inverse=True)
     if len(candidates) and candidates[0] == _NO_ROW:
         candidates, numbers = candidates[1:], numbers - 1
-    table = np.array([weights.get(kind, 0.0) for kind in tally.types])
     of_bucket = numbers[tally.articles]
     kept = of_bucket >= 0
-    counts = tally.counts[kept] * table[tally.kinds[kept]]
-    return Counts(of_bucket[kept].astype(np.int32), tally.minutes[kept], counts), candidates
+    table = np.array([weights.get(kind, 0.0) for kind in tally.types])
+    counts = Counts(
+        rows=of_bucket[kept].astype(np.int32),
+        minutes=tally.minutes[kept],
+        counts=tally.counts[kept] * table[tally.kinds[kept]],
+    )
+    return _Counted(
+        tally=tally,
+        rows_of_ids=rows,
+        rows=candidates,
+        published=articles.published[candidates],
+        sections=articles.category.codes[candidates],
+        counts=counts,
+    )
