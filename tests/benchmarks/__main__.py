@@ -1,11 +1,11 @@
-"""`python -m tests.benchmarks [training] [serving] [live] [quality]`: measure, and print tables."""
+"""`python -m tests.benchmarks [training] [serving] [live] [store] [quality]`: measure, and print tables."""
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import live, quality, serving, training
+from tests.benchmarks import live, quality, serving, store, training
 
 SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 
@@ -14,6 +14,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
     "training": training.measure,
     "serving": serving.measure,
     "live": live.measure,
+    "store": store.measure,
     "quality": quality.measure,
 }
 
