@@ -1,11 +1,14 @@
 """The command line: thin commands over the library. Results go to stdout, progress and errors to stderr."""
 
 import sys
+from collections.abc import Iterable
 
 import click
 
+from recommender.commands.backtest import backtest
 from recommender.commands.keys import key
 from recommender.commands.lists import related, similar, topics
+from recommender.commands.live import export_live
 from recommender.commands.models import models
 from recommender.commands.rules import rules
 from recommender.commands.serve import serve
@@ -13,8 +16,18 @@ from recommender.commands.training import evaluate, lint, train
 from recommender.commands.views import importing
 
 _FAILED, _WRONG_USE = 1, 2
+_ERRORS_OF_USE = ("serving.problems.Problem", "training.previous.BaselineError")
+_KNOWN_ERRORS = (  # whose message says all that a user needs
+    *("article.InvalidArticleError", "artifact.ArtifactError", "recipe.RecipeError"),
+    *("settings.SettingsError", "serving.categories.UnknownCategoryError", "serving.live.NothingOpenError"),
+    *("serving.related.UnknownArticleError", "serving.rulebook.RulesError", "serving.store.StoreError"),
+    *("training.backtest.BacktestError", "training.corpus.CorpusError", "training.labels.LabelsError"),
+    "training.train.TrainingError",
+    *_ERRORS_OF_USE,
+)
 _COMMANDS: list[click.Command] = [
-    evaluate, importing, key, lint, models, related, rules, serve, similar, topics, train,
+    backtest, evaluate, export_live, importing, key, lint, models, related, rules, serve, similar, topics,
+    train,
 ]  # fmt: skip
 
 
@@ -27,9 +40,9 @@ def main() -> None:
             raise
         click.echo(f"error: this needs {missing.name}: pip install 'recommender[train]'", err=True)
         sys.exit(_FAILED)
-    except _known_errors() as error:
+    except _loaded(_KNOWN_ERRORS) as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(_WRONG_USE if isinstance(error, _wrong_use()) else _FAILED)
+        sys.exit(_WRONG_USE if isinstance(error, _loaded(_ERRORS_OF_USE)) else _FAILED)
 
 
 @click.group(
@@ -40,35 +53,8 @@ def cli() -> None:
     """Related articles for news sites: train a model offline, serve it over HTTP."""
 
 
-def _wrong_use() -> tuple[type[Exception], ...]:
-    from recommender.serving.problems import Problem
-
-    return (Problem, *_loaded_errors(("previous", "BaselineError")))
-
-
-def _loaded_errors(*named: tuple[str, str]) -> list[type[Exception]]:
-    """Return the errors of those modules of training that were needed."""
-    modules = [(sys.modules.get(f"recommender.training.{module}"), name) for module, name in named]
-    return [getattr(loaded, name) for loaded, name in modules if loaded is not None]
-
-
-def _known_errors() -> tuple[type[Exception], ...]:
-    """Return the errors whose message says all that a user needs."""
-    from recommender.article import InvalidArticleError
-    from recommender.artifact import ArtifactError
-    from recommender.recipe import RecipeError
-    from recommender.serving.categories import UnknownCategoryError
-    from recommender.serving.problems import Problem
-    from recommender.serving.related import UnknownArticleError
-    from recommender.serving.rulebook import RulesError
-    from recommender.serving.store import StoreError
-    from recommender.settings import SettingsError
-
-    training = _loaded_errors(
-        ("previous", "BaselineError"), ("corpus", "CorpusError"), ("labels", "LabelsError"),
-        ("train", "TrainingError"),
-    )  # fmt: skip
-    return (
-        ArtifactError, InvalidArticleError, Problem, RecipeError, RulesError, SettingsError, StoreError,
-        UnknownArticleError, UnknownCategoryError, *training,
-    )  # fmt: skip
+def _loaded(names: Iterable[str]) -> tuple[type[Exception], ...]:
+    """Return those of the errors whose modules were needed: no other can have been raised."""
+    parted = [name.rpartition(".") for name in names]
+    found = [(sys.modules.get(f"recommender.{module}"), name) for module, _, name in parted]
+    return tuple(getattr(module, name) for module, name in found if module is not None)

@@ -82,9 +82,12 @@ def _why(why: Mapping[str, Any] | None) -> str:
 
 
 def training_summary(
-    model: Model, done: Any, reading: Any, seconds: Mapping[str, float], peak_bytes: int
+    model: Model, done: Any, reading: Any, seconds: Mapping[str, float], peak_bytes: int, live: str = ""
 ) -> RenderableType:
-    """Return what was read, what the quality gate found, and what became of a model just trained."""
+    """Return what was read, what the quality gate found, and what became of a model just trained.
+
+    `live` tells of the articles that the database held.
+    """
     corpus = model.manifest.corpus
     facts = _facts()
     facts.add_row("Articles", f"{corpus.articles:,}")
@@ -92,6 +95,8 @@ def training_summary(
     facts.add_row("Refused fields", _counted(reading.fields_refused))
     if reading.skipped:
         facts.add_row("Not articles", _counted(reading.skipped))
+    if live:
+        facts.add_row("Live articles", escape(live))
     cut = (
         f"; {corpus.articles_cut:,} articles cut, {corpus.characters_cut:,} characters"
         if corpus.articles_cut

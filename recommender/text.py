@@ -115,6 +115,13 @@ def plain_text(html: str) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
+def as_html(text: str) -> str:
+    """Return the text so that `plain_text` takes it back unchanged: escaped, where nothing less would do."""
+    if plain_text(text) == text:
+        return text
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
+
+
 def detect_language(text: str) -> str | None:
     """Return the two-letter code of the language of a text, judged by its first 4,000 characters.
 

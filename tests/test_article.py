@@ -332,7 +332,7 @@ def at(hour: int | None) -> datetime | None:
     ],
 )
 def test_a_state_is_newer_by_its_date_or_where_there_is_none_by_what_it_says(
-    title: str, hour: int, known_hour: int | None, newer: bool
+    title: str, hour: int, known_hour: int | None, newer: object
 ) -> None:
     state = Article(id="1", title=title, updated_at=at(hour))
     known = Article(id="1", title="As written", updated_at=at(known_hour))

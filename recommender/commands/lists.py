@@ -1,9 +1,13 @@
 """What HTTP answers, in the terminal: related lists, what is similar to a text, and topics."""
 
 import json
+import logging
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
@@ -48,41 +52,58 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
 @json_option
 def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
     """Print the topics, the largest first, each with its terms and a typical headline."""
-    from datetime import UTC, datetime
-
-    from recommender.artifact import open_current
-    from recommender.serving.related import Related
     from recommender.serving.topics import headline, topics_answer
     from recommender.terminal import topics_table
 
-    lists, now = Related(open_current(models_dir)), datetime.now(UTC)
-    answer = topics_answer(lists, now)
-    if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-    else:
-        headlines = [headline(lists, topic["slug"], now) for topic in answer["topics"]]
-        Console().print(topics_table(answer, headlines))
+    with _desk(models_dir) as desk:
+        lists, now = desk.related, desk.clock()
+        answer = topics_answer(lists, now)
+        if as_json:
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        else:
+            headlines = [headline(lists, topic["slug"], now) for topic in answer["topics"]]
+            Console().print(topics_table(answer, headlines))
 
 
 def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any]) -> None:  # noqa: FBT001
-    from datetime import UTC, datetime
-
-    from recommender.artifact import open_current
-    from recommender.serving.answers import Standing, list_answer
-    from recommender.serving.related import Related
-    from recommender.settings import Settings
+    from recommender.serving.answers import list_answer
     from recommender.terminal import list_table
 
-    model = open_current(models_dir)
-    lists, now = Related(model), datetime.now(UTC)
-    found = ask(lists, now)
-    standing = Standing.of(model.manifest, now, Settings.read().stale_after_hours)
-    answer = list_answer(lists, found, standing)
-    if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-        return
-    row = None if found.article_id is None else lists.find(found.article_id, now)
-    heading = "Similar to the text" if found.article_id is None else "The newest articles"
-    if row is not None:
-        heading = f"Related to {model.articles.titles[row]!r}"
-    Console().print(list_table(answer, heading))
+    with _desk(models_dir) as desk:
+        lists, now = desk.related, desk.clock()
+        found = ask(lists, now)
+        answer = list_answer(lists, found, desk.standing())
+        if as_json:
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            return
+        row = None if found.article_id is None else lists.find(found.article_id, now)
+        heading = "Similar to the text" if found.article_id is None else "The newest articles"
+        if row is not None:
+            heading = f"Related to {lists.articles.titles[row]!r}"
+        Console().print(list_table(answer, heading))
+
+
+@contextmanager
+def _desk(models_dir: Path) -> Iterator[Any]:
+    """Open what a worker that starts now would answer from; no database and no state file are made."""
+    from recommender.artifact import current_version
+    from recommender.serving.desk import Desk
+    from recommender.serving.store import Store
+    from recommender.settings import Settings
+
+    logging.getLogger("recommender").addHandler(logging.NullHandler())  # errors are told as such
+    settings = Settings.read(models_dir=models_dir)
+    current_version(models_dir)  # what is wrong with the folder is wrong whatever the database holds
+    with TemporaryDirectory() as folder:
+        state_file = Path(folder) / "state.json"
+        if settings.state_file.exists():
+            shutil.copy(settings.state_file, state_file)
+        aside: dict[str, Any] = {"state_file": state_file}
+        if not Store.of(settings).is_there:
+            aside["database_url"] = f"sqlite:///{folder}/none.db"
+        desk = Desk(settings.model_copy(update=aside))
+        with closing(desk.store):
+            _ = desk.live.edition
+            if "store" in desk.live.state.degraded:
+                click.echo("note: the database does not answer; this is what was last seen of it", err=True)
+            yield desk

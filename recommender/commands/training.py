@@ -11,13 +11,15 @@ from typing import Any
 import click
 from rich.console import Console
 
+from recommender.commands.files import write
+from recommender.commands.live import read_live, settle
 from recommender.options import corpus_options, json_option, models_dir_option, reading
 
 REFUSED = 3  # the exit status
 
 
 @click.command()
-@corpus_options
+@functools.partial(corpus_options, required=False)
 @models_dir_option
 @click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML")
 @click.option(
@@ -28,46 +30,53 @@ REFUSED = 3  # the exit status
     help="a version, or a report of evaluate --json, to compare with  [default: the current one]",
 )
 @click.option("--gate/--no-gate", default=True, help="--no-gate publishes a model that is worse, too")
+@click.option(
+    "--with-live", is_flag=True, help="take in what the database holds; CORPUS may then be left out"
+)
 @click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
 def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **given: Any) -> None:
     """Read CORPUS (files or folders of JSONL, CSV, Parquet or WordPress exports), train, and publish.
 
-    A model that the quality gate refuses is not published; the exit status is then 3.
+    A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
+    articles of the database stand in for those of CORPUS, and what was withdrawn is taken out.
     """
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
-    from recommender.training.corpus import read_articles
     from recommender.training.labels import check_labels, read_labels
     from recommender.training.previous import Baseline, check_common, read_baseline
     from recommender.training.release import release
     from recommender.training.train import train as fit
 
+    if not (corpus or given["with_live"]):
+        raise click.UsageError("Missing argument 'CORPUS...'.")
+    live = read_live() if given["with_live"] else None
     recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
     labels = read_labels(given["labels_path"]) if given["labels_path"] else None
     baseline = None if given["baseline"] is None else read_baseline(given["baseline"], models_dir)
     bars = Bars(Console(stderr=True))
     began = time.perf_counter()
-    with bars.reading() as advance:
-        read = read_articles(*corpus, progress=advance, **reading(given))
+    read = _read(corpus, given, bars)
+    merge = live.merged(read.articles) if live else None
+    articles, report = (merge or read).articles, read.report
     seconds = {"reading": time.perf_counter() - began}
     if labels:
-        check_labels(labels, frozenset(article.id for article in read.articles))
+        check_labels(labels, frozenset(article.id for article in articles))
     if baseline:
-        check_common(baseline, read.articles)
+        check_common(baseline, articles)
     previous = _previous_model(models_dir)
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)
-    refused_rows = read.report.refused_rows
     trained = fit(
-        read.articles, recipe, refused=refused_rows, threads=threads, progress=bars, previous=previous
+        articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
     )
     done = release(
-        trained, models_dir, baseline=baseline, labels=labels, reading=read.report, gate=given["gate"],
+        trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=given["gate"],
         threads=threads, progress=bars,
     )  # fmt: skip
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds |= trained.seconds | done.seconds
-    Console().print(training_summary(trained.model, done, read.report, seconds, peak_bytes))
+    told = settle(models_dir, live, merge, published=bool(done.version)) if live else ""
+    Console().print(training_summary(trained.model, done, report, seconds, peak_bytes, told))
     if not done.version:
         click.echo(f"report: {done.refused_report}", err=True)
         click.echo(f"refused by quality gate: {'; '.join(done.verdict.reasons)}", err=True)
@@ -140,13 +149,22 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
     report = measure(model, labels, systems=others, threads=given["threads"], progress=bars)
     text = report.model_dump_json(indent=2)
     if given["html_path"]:
-        _write(given["html_path"], html_report(report))
+        write(given["html_path"], html_report(report))
     if given["json_path"] and given["json_path"] != "-":
-        _write(given["json_path"], text + "\n")
+        write(given["json_path"], text + "\n")
     if given["json_path"] == "-":
         click.echo(text)
     else:
         Console().print(evaluation_table(report))
+
+
+def _read(corpus: tuple[Path, ...], given: dict[str, Any], bars: Any) -> Any:
+    from recommender.training.corpus import Corpus, ReadingReport, read_articles
+
+    if not corpus:
+        return Corpus([], ReadingReport())
+    with bars.reading() as advance:
+        return read_articles(*corpus, progress=advance, **reading(given))
 
 
 def _previous_model(models_dir: Path) -> Any:
@@ -163,10 +181,3 @@ def _previous_model(models_dir: Path) -> Any:
             err=True,
         )
         return None
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror}") from error

@@ -34,12 +34,20 @@ class UnknownArticleError(LookupError):
         self.address = address
 
 
+class WithdrawnArticleError(UnknownArticleError):
+    """The article with this id was withdrawn."""
+
+    def __str__(self) -> str:
+        """Return what became of it."""
+        return f"the article {self.address[:100]!r} was withdrawn"
+
+
 class Related:
     """Related lists out of one edition, or one model, under the editorial rules that act.
 
     A list is a ladder: the articles that editors pinned to it; then `similar` ones, as freshness, boosts and
     diversity order them; then those of the article's primary category, its k nearest neighbours first (k as
-    trained), then the newest; then all others, newest first. What is `similar` is for the model's score alone
+    trained), then the newest; then what trends, as the query names it; then all others, newest first. What is `similar` is for the model's score alone
     to say, blind to time. An article under embargo is nowhere, nor is the article itself or a copy of it; of
     the copies of another the newest that passes the filters stands for all. What the rules hide is nowhere
     but where it is asked for itself. Caps go down the ladder, and leave out what they have no room for; a pin
@@ -67,9 +75,12 @@ class Related:
         """Return the list of an article that the model knows.
 
         For an unknown id the newest articles, if the query says `unknown="fallback"`; otherwise raises
-        UnknownArticleError. Raises UnknownCategoryError for a filter that names no category.
+        UnknownArticleError, and always for one that was withdrawn. Raises UnknownCategoryError for a filter
+        that names no category.
         """
         row = self.find(article_id, now)
+        if row is None and article_id in self.edition.withdrawn:
+            raise WithdrawnArticleError(article_id)
         if row is None:
             if query.unknown == "404":
                 raise UnknownArticleError(article_id)
@@ -270,7 +281,7 @@ class Related:
             found = [Item(row, "similar", score) for row, score in pairs]
             if query.fallback == "auto" and len(found) < left:
                 mask[chosen.rows] = False
-                found += self._others(mask, ranked.near, left - len(found), now, category)
+                found += self._others(mask, ranked.near, query, left - len(found), now, category)
         return RelatedList(
             article_id=article_id,
             as_of=self.timeline.as_of(now),
@@ -307,9 +318,13 @@ class Related:
             for source, rows, admitted in steps:
                 if len(hits := rows[admitted[rows]]):
                     return int(hits[0]), source
-            for source, admitted in (("same_category", open_ & in_category), ("recent", open_)):
-                for row in self.timeline.page(admitted, 1, now):
-                    return row, source
+            for row in self.timeline.page(open_ & in_category, 1, now):
+                return row, "same_category"
+            for row in query.trending:
+                if open_[row]:
+                    return row, "trending"
+            for row in self.timeline.page(open_, 1, now):
+                return row, "recent"
             return None
 
         most = room.most()
@@ -323,15 +338,28 @@ class Related:
         return self.categories.rows([category])
 
     def _others(
-        self, mask: np.ndarray, near: np.ndarray, limit: int, now: datetime, category: str | None
+        self,
+        mask: np.ndarray,
+        near: np.ndarray,
+        query: ListQuery,
+        limit: int,
+        now: datetime,
+        category: str | None,
     ) -> list[Item]:
         in_category = mask & self._in_category(category)
         same = near[in_category[near]][:limit].tolist()
         in_category[same] = False
         same += self.timeline.page(in_category, limit - len(same), now)
         mask[same] = False
-        rest = self.timeline.page(mask, limit - len(same), now)
-        return [Item(row, "same_category") for row in same] + [Item(row, "recent") for row in rest]
+        trending = [row for row in query.trending if mask[row]][: limit - len(same)]
+        mask[trending] = False
+        rest = self.timeline.page(mask, limit - len(same) - len(trending), now)
+        sources: list[tuple[Source, list[int]]] = [
+            ("same_category", same),
+            ("trending", trending),
+            ("recent", rest),
+        ]
+        return [Item(row, source) for source, rows in sources for row in rows]
 
     def _explained(self, found: RelatedList, chosen: Chosen, asked: Query, query: ListQuery) -> RelatedList:
         """Return the list, if the query wants it with the reasons of its `similar` items."""
