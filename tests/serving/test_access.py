@@ -50,7 +50,9 @@ def test_without_a_key_nothing_that_needs_one_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "x", KEY[:-1], KEY + "x", KEY.swapcase(), SETTING.split(":")[1], "\udcff", "cms"]
+    "key",
+    ["", "x", KEY[:-1], KEY + "x", KEY.swapcase(), SETTING.split(":")[1], "\udcff", "cms"],
+    ids=["none", "letter", "cut", "longer", "other case", "digest", "no text", "name"],
 )
 def test_another_key_may_not(key: str) -> None:
     assert refusal(access(), "articles", key=key).status in {401, 403}
