@@ -56,6 +56,7 @@ def list_options(command: Command) -> Command:
         click.option("--min-similarity", help="0 to 1: raises the bar for similar"),
         click.option("--fallback", help="auto, or none: similar articles alone  [default: auto]"),
         click.option("--explain", flag_value="1", help="say why each stands there"),
+        click.option("--include", help="trending: say which rank each has"),
         models_dir_option,
         json_option,
     )

@@ -28,7 +28,7 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
     pairs = [("id", article_id), *((name, value) for name, value in given.items() if value)]
     parameters = read_query(AddressedRelatedParameters, urlencode(pairs, doseq=True))
     query = parameters.query(parameters.unknown)
-    _print_list(models_dir, as_json, lambda lists, now: lists.of(article_id, query, now))
+    _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.of(article_id, asked, now))
 
 
 @click.command()
@@ -43,8 +43,8 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
     text = sys.stdin.read() if body == "-" else body
     fields = {name: value for name, value in given.items() if value}
     parameters = read_body(Text, json.dumps({"title": title, "body": text, **fields}).encode())
-    article = parameters.article()
-    _print_list(models_dir, as_json, lambda lists, now: lists.like(article, parameters.query(), now))
+    article, query = parameters.article(), parameters.query()
+    _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.like(article, asked, now))
 
 
 @click.command()
@@ -65,14 +65,22 @@ def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
             Console().print(topics_table(answer, headlines))
 
 
-def _print_list(models_dir: Path, as_json: bool, ask: Callable[[Any, Any], Any]) -> None:  # noqa: FBT001
+def _print_list(
+    models_dir: Path,
+    as_json: bool,  # noqa: FBT001
+    query: Any,
+    ask: Callable[[Any, Any, Any], Any],
+) -> None:
     from recommender.serving.answers import list_answer
     from recommender.terminal import list_table
+    from recommender.trending import DEFAULT_WINDOW
 
     with _desk(models_dir) as desk:
         lists, now = desk.related, desk.clock()
-        found = ask(lists, now)
-        answer = list_answer(lists, found, desk.standing())
+        desk.popular.boards(lists, now).board(DEFAULT_WINDOW)  # as a worker has it ready
+        asked, rank_of = desk.in_trend(query, now)
+        found = ask(lists, asked, now)
+        answer = list_answer(lists, found, desk.standing(), rank_of)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
             return

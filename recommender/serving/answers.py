@@ -1,7 +1,7 @@
 """Answers as JSON: articles, lists and the model as every call and the command line show them."""
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,8 @@ from recommender.model import Manifest, from_microseconds
 from recommender.serving.lists import Item, RelatedList
 from recommender.serving.reasons import Why
 from recommender.serving.related import Related
+
+RankOf = Callable[[int], int | None]  # from 1, of the article of a row; None: it has none
 
 SCORE_DECIMALS = 7  # of a score; more would be noise
 PART_DECIMALS = 9  # of a part of it: some twenty roundings must not show in their sum
@@ -47,8 +49,10 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def list_answer(related: Related, found: RelatedList, standing: Standing) -> dict[str, Any]:
-    """Return a list as the contract has it."""
+def list_answer(
+    related: Related, found: RelatedList, standing: Standing, rank_of: RankOf | None = None
+) -> dict[str, Any]:
+    """Return a list as the contract has it, with ranks in trending where there is something to tell them."""
     return {
         "article_id": found.article_id,
         "as_of": iso(found.as_of),
@@ -57,15 +61,18 @@ def list_answer(related: Related, found: RelatedList, standing: Standing) -> dic
         "requested": found.requested,
         "eligible": found.eligible,
         "returned": len(found.items),
-        "items": [item_answer(related, item, found) for item in found.items],
+        "items": [item_answer(related, item, found, rank_of) for item in found.items],
     }
 
 
-def item_answer(related: Related, item: Item, found: RelatedList) -> dict[str, Any]:
+def item_answer(
+    related: Related, item: Item, found: RelatedList, rank_of: RankOf | None = None
+) -> dict[str, Any]:
     """Return an article as it stands in a list."""
     score = None if item.score is None else round(item.score, SCORE_DECIMALS)
     shown = card(related, item.row, found.as_of, without=found.blocked)
-    answer = shown | {"score": score, "source": item.source}
+    rank = None if rank_of is None else rank_of(item.row)
+    answer = shown | {"score": score, "source": item.source, "trending_rank": rank}
     return answer | {"why": _why_answer(item.why)} if found.explained else answer
 
 

@@ -120,10 +120,11 @@ class Api:
             fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
             raise Problem("unsupported-type", "send the text as application/json", (fault,))
         text = read_body(Text, self._body())
-        query, article, related = text.query(), text.article(), self._desk.related
+        article, related, now = text.article(), self._desk.related, self._desk.clock()
+        query, rank_of = self._desk.in_trend(text.query(), now)
         with known_categories("body", query):
-            found = related.like(article, query, self._desk.clock())
-        return _json(list_answer(related, found, self._desk.standing()))
+            found = related.like(article, query, now)
+        return _json(list_answer(related, found, self._desk.standing(), rank_of))
 
     def _body(self) -> bytes:
         body = request.get_data(cache=False)
@@ -137,12 +138,13 @@ class Api:
         is_withdrawn = row is None and by == "id" and value in related.edition.withdrawn
         if row is None and (query.unknown == "404" or is_withdrawn):
             raise self.unknown(place, by, value)
+        query, rank_of = self._desk.in_trend(query, now)
         with known_categories("query", query):
             if row is None:
                 found = related.recent(query, now, value if by == "id" else None)
             else:
                 found = related.of_row(row, query, now)
-        return self.cached(list_answer(related, found, self._desk.standing()), now)
+        return self.cached(list_answer(related, found, self._desk.standing(), rank_of), now)
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
         related, now = self._desk.related, self._desk.clock()

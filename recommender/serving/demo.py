@@ -30,7 +30,13 @@ _MAX_STEPS = 50  # from an article to the next one that the page does not show y
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 _MAX_REASONS = 3  # terms of an item
-_NOTES = {"pin": "Editors' choice", "similar": "", "same_category": "Same section", "recent": "Recent"}
+_NOTES = {
+    "pin": "Editors' choice",
+    "similar": "",
+    "same_category": "Same section",
+    "trending": "Trending",
+    "recent": "Recent",
+}
 
 
 @dataclass(frozen=True, slots=True)

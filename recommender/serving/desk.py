@@ -1,9 +1,11 @@
 """The desk of one web worker: its settings, its clock, and what it knows of the newsroom."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from recommender.serving.answers import Standing
+from recommender.serving.answers import RankOf, Standing
+from recommender.serving.lists import ListQuery
 from recommender.serving.live import Live, NothingOpenError
 from recommender.serving.popular import Popular
 from recommender.serving.problems import Problem
@@ -11,7 +13,7 @@ from recommender.serving.related import Related
 from recommender.serving.rules import Active, Rules
 from recommender.serving.store import Store
 from recommender.settings import Settings
-from recommender.trending import EVENT_WEIGHTS, windows
+from recommender.trending import DEFAULT_WINDOW, EVENT_WEIGHTS, windows
 
 Clock = Callable[[], datetime]
 
@@ -69,6 +71,18 @@ class Desk:
         """Return which model answers, whether it is stale, and what is missing."""
         manifest = self.related.model.manifest
         return Standing.of(manifest, self.clock(), self.settings.stale_after_hours, self.live.state.degraded)
+
+    def in_trend(self, query: ListQuery, now: datetime) -> tuple[ListQuery, RankOf | None]:
+        """Return the query of a list with what trends now, and the ranks that its items are to tell.
+
+        A list that is not to tell them takes the ranks that are there, and never waits for the store.
+        """
+        related, board = self.related, self.popular.latest(self.related)
+        if query.include_trending:
+            board = self.popular.boards(related, now).board(DEFAULT_WINDOW)
+        if board is None:
+            return query, None
+        return replace(query, trending=board.top), board.rank if query.include_trending else None
 
     def _active(self) -> Active:
         """Return the rules that act now; the same object for as long as just these do."""

@@ -13,7 +13,7 @@ FRESHNESS = 0.2  # a judgement: what is long past needs a quarter more nearness 
 DIVERSITY = 0.0
 
 Mode = Literal["related", "background", "follow_up"]
-Source = Literal["pin", "similar", "same_category", "recent"]
+Source = Literal["pin", "similar", "same_category", "trending", "recent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class ListQuery:
     fallback: Literal["auto", "none"] = "auto"
     explain: bool = False  # whether items say why
     unknown: Literal["404", "fallback"] = "404"
+    include_trending: bool = False  # whether items say their rank in trending
+    trending: tuple[int, ...] = ()  # rows that trend, best first; no caller's to say
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from recommender.serving.shelf import Shelf
 from recommender.serving.store import Store, StoreDownError
 from recommender.serving.tally import Tally
 from recommender.trending import (
+    DEFAULT_WINDOW,
     EVENT_WEIGHTS,
     WINDOWS,
     Candidates,
@@ -28,6 +29,7 @@ from recommender.trending import (
 _MINUTE = 60_000_000  # microseconds
 _RETRY_SECONDS = 2.0  # after the store was down
 _NO_ROW = -1
+_TOP = 50
 _SPARE_IDS = 100_000
 
 
@@ -39,6 +41,7 @@ class Board:
         self._candidate_of = {row: candidate for candidate, row in enumerate(rows.tolist())}
         ranked = found.order[found.ranks[found.order] > 0]
         self.rows: np.ndarray = rows[ranked]  # (ranked,) int64: what has a rank, best first
+        self.top = tuple(self.rows[:_TOP].tolist())  # of them, for the lists of other articles
 
     def standing(self, row: int, section: int) -> Standing:
         """Return where the article of a row stands, whose primary category has this code."""
@@ -172,6 +175,14 @@ class Popular:
             return found
         finally:
             self._lock.release()
+
+    def latest(self, related: Related) -> Board | None:
+        """Return the ranking in the default window that is there already, None where there is none.
+
+        It never waits for the store.
+        """
+        boards = self._boards
+        return boards.made.get(DEFAULT_WINDOW) if boards is not None and boards.related is related else None
 
     def _is_of(self, tick: int) -> bool:
         """Tell whether there is nothing to ask the store for."""

@@ -47,11 +47,11 @@ class Related:
 
     A list is a ladder: the articles that editors pinned to it; then `similar` ones, as freshness, boosts and
     diversity order them; then those of the article's primary category, its k nearest neighbours first (k as
-    trained), then the newest; then what trends, as the query names it; then all others, newest first. What is `similar` is for the model's score alone
-    to say, blind to time. An article under embargo is nowhere, nor is the article itself or a copy of it; of
-    the copies of another the newest that passes the filters stands for all. What the rules hide is nowhere
-    but where it is asked for itself. Caps go down the ladder, and leave out what they have no room for; a pin
-    stands in spite of them, and counts.
+    trained), then the newest; then what trends, as the query names it; then all others, newest first. What
+    is `similar` is for the model's score alone to say, blind to time. An article under embargo is nowhere,
+    nor is the article itself or a copy of it; of the copies of another the newest that passes the filters
+    stands for all. What the rules hide is nowhere but where it is asked for itself. Caps go down the ladder,
+    and leave out what they have no room for; a pin stands in spite of them, and counts.
     """
 
     def __init__(self, source: Model | Edition, active: Active = NO_RULES) -> None:

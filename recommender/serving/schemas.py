@@ -151,6 +151,7 @@ class Filters(Parameters):
     min_similarity: Annotated[_Score | None, Field(description="a number from 0 to 1")] = None
     fallback: Annotated[Literal["auto", "none"], Field(description="'auto' or 'none'")] = "auto"
     explain: _Flag = "0"
+    include: Annotated[Literal["trending"] | None, Field(description="'trending'")] = None
 
     def query(self, unknown: Literal["404", "fallback"] = "404") -> ListQuery:
         """Return the parameters as the query of a list."""
@@ -170,6 +171,7 @@ class Filters(Parameters):
             fallback=self.fallback,
             explain=self.explain == "1",
             unknown=unknown,
+            include_trending=self.include == "trending",
         )
 
 
