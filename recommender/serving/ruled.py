@@ -1,6 +1,6 @@
 """The editorial rules in rows of an edition: whom they hide, pin, boost and limit there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from recommender.serving.categories import Categories, UnknownCategoryError, key
 from recommender.serving.edition import Edition
-from recommender.serving.room import Cap
+from recommender.serving.room import Caps
 from recommender.serving.rulebook import GREATEST_FACTOR, LEAST_FACTOR, Boost
 from recommender.serving.rules import Active
 
@@ -28,10 +28,11 @@ class Ruled:
         self.active = active
         self._articles = edition.articles
         self._categories = categories
+        self._row_of: dict[str, int | None] = {}  # of the ids that rules name
 
     @cached_property
     def hidden(self) -> np.ndarray:
-        """A mask over the rows, (n,) bool: what stands in no answer but its own."""
+        """A mask over the rows, (n,) bool: what stands in no answer but its own; do not change it."""
         mask = np.zeros(len(self._articles), dtype=bool)
         mask[self._rows(self.active.hidden)] = True
         return mask
@@ -63,17 +64,18 @@ class Ruled:
         return np.clip(factors, LEAST_FACTOR, GREATEST_FACTOR)
 
     @cached_property
-    def caps(self) -> list[Cap]:
+    def caps(self) -> Caps:
         """The caps that act: on the articles of one primary section, and on those of one first author."""
-        found: list[Cap] = []
-        if (most := self.active.cap("section")) is not None:
-            found.append((self._articles.category.codes, most))
-        if (most := self.active.cap("author")) is not None:
-            found.append((self._first_authors(), most))
-        return found
+        codes_of = {"section": lambda: self._articles.category.codes, "author": self._first_authors}
+        acting = {per: most for per in codes_of if (most := self.active.cap(per)) is not None}
+        return Caps([codes_of[per]() for per in acting], list(acting.values()))
 
-    def _rows(self, article_ids: frozenset[str] | Sequence[str]) -> list[int]:
-        found = (self._articles.find(article_id) for article_id in article_ids)
+    def _rows(self, article_ids: Iterable[str]) -> list[int]:
+        """Return the rows of those that are known; each is looked up once."""
+        for article_id in article_ids:
+            if article_id not in self._row_of:
+                self._row_of[article_id] = self._articles.find(article_id)
+        found = (self._row_of[article_id] for article_id in article_ids)
         return [row for row in found if row is not None]
 
     def _boosted(self, boost: Boost) -> list[int] | np.ndarray:

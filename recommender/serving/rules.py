@@ -51,11 +51,9 @@ class Active:
         )
 
     def blocked(self, article_id: str | None, sections: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids that are blocked in the list of an article in these sections, hidden ones too."""
-        blocked = self.hidden
-        for place in _places(article_id, sections):
-            blocked |= self._blocks.get(place, frozenset())
-        return blocked
+        """Return the ids that are blocked in the list of an article in these sections, besides the hidden."""
+        found = (self._blocks.get(place) for place in _places(article_id, sections) if place != _EVERYWHERE)
+        return frozenset().union(*(ids for ids in found if ids))
 
     def pins(self, article_id: str | None, sections: Iterable[str] = ()) -> tuple[str, ...]:
         """Return the ids pinned in the list of an article in these sections, in the order of the list.
@@ -70,8 +68,8 @@ class Active:
         in_sections = {place for place in others if place != _EVERYWHERE}
         ranks = ({article}, in_sections, {_EVERYWHERE})
         named = (each for places in ranks for place, pin in self._pins if place in places for each in pin)
-        blocked = self.blocked(article_id, sections)
-        return tuple(each for each in dict.fromkeys(named) if each not in blocked and each != article_id)
+        out = self.hidden | self.blocked(article_id, sections) | {article_id}
+        return tuple(each for each in dict.fromkeys(named) if each not in out)
 
     @cached_property
     def boosts(self) -> tuple[Boost, ...]:

@@ -80,7 +80,7 @@ def _as_named(rule: Pin | Block | Sensitive, article_id: str, active: Active) ->
         return "kept out of every answer but its own" if everywhere else f"kept out of {_place(rule)}"
     pinned = f"pin {1 + rule.articles.index(article_id)} of {len(rule.articles)} in {_place(rule)}"
     sections = () if rule.for_section is None else (rule.for_section,)
-    wins = article_id in active.blocked(rule.for_article, sections)
+    wins = article_id in active.hidden | active.blocked(rule.for_article, sections)
     return f"{pinned}; but it is blocked, and a block wins" if wins else pinned
 
 
@@ -90,7 +90,7 @@ def _in_own_list(rule: Pin | Block, subject: Subject, active: Active) -> Iterato
         if others and (rule.for_article is not None or rule.for_section is not None):
             yield "own list", f"keeps out {_ids(others)}"
         return
-    blocked = active.blocked(subject.id, subject.sections)
+    blocked = active.hidden | active.blocked(subject.id, subject.sections)
     if stand := [each for each in others if each not in blocked]:
         yield "own list", f"puts first {_ids(stand)}"
     if lost := [each for each in others if each in blocked]:
