@@ -132,7 +132,7 @@ def _frame(path: Path) -> pd.DataFrame:
             if kind == "csv":
                 separator = "\t" if ".tsv" in path.suffixes else ","
                 return pd.read_csv(stream, sep=separator, dtype={"article_id": str, "visitor_id": str})
-            return pd.read_json(stream, lines=True, dtype=False, convert_dates=False)
+            return pd.read_json(stream, lines=True, dtype=False)
     except (ValueError, pd.errors.ParserError) as error:
         raise CorpusError(f"{path} cannot be read as {kind}: {error}") from None
 
