@@ -59,6 +59,7 @@ class Newsroom(RuleBasedStateMachine):
         article = self._article(each, self.now + timedelta(minutes=embargo), updated, text)
         answer = self.client.put(f"/v1/articles/{each}", data=article.to_json(), **JSON)
         assert answer.status_code in {200, 201}
+        assert answer.json is not None
         if each in self.withdrawn and updated <= self.withdrawn[each]:
             assert answer.json["applied"] is False
         if answer.json["applied"]:
@@ -163,7 +164,7 @@ class Newsroom(RuleBasedStateMachine):
         publish(build_model(self.corpus), self.folder / "models", now=self.now)
 
     def _start(self) -> None:
-        options = {
+        options: dict[str, Any] = {
             "models_dir": self.folder / "models",
             "database_url": f"sqlite:///{self.folder / 'live.db'}",
             "state_file": self.folder / "state.json",
