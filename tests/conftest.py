@@ -19,9 +19,10 @@ NOW = datetime(2027, 1, 1, 12, tzinfo=UTC)  # after the newest article of the sa
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the database and the state of a test in its own folder."""
+    """Keep the database and the state of a test in its own folder, and its apps without threads."""
     monkeypatch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{tmp_path / 'recommender.db'}")
     monkeypatch.setenv("RECOMMENDER_STATE_FILE", str(tmp_path / "recommender-state.json"))
+    monkeypatch.setenv("RECOMMENDER_LIVE_POLL_SECONDS", "0")
 
 
 @pytest.fixture(scope="session")

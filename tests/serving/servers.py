@@ -64,7 +64,7 @@ def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]
     """Start a server under these settings, and end it afterwards; its log goes to the file."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "RECOMMENDER_LIVE_POLL_SECONDS": "0.3"}
     environment |= {f"RECOMMENDER_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "recommender", "serve", "--port", str(port), "--workers", str(workers)]
     with log.open("ab") as file:
