@@ -266,6 +266,16 @@ def test_a_rule_of_the_file_is_changed_in_the_file_alone(client: FlaskClient) ->
     assert read(client, "/v1/rules/by-file").json["reason"] == "asked for"  # type: ignore[index]
 
 
+def test_a_rule_that_the_file_took_over_can_be_deleted_from_the_database(
+    client: FlaskClient, store: Store
+) -> None:
+    store.put_rule("by-file", '{"id": "by-file"}')
+
+    assert client.delete("/v1/rules/by-file", headers=HEADERS).status_code == 204
+    assert ids(read(client)) == []
+    assert read(client, "/v1/rules/by-file").json["reason"] == "asked for"  # type: ignore[index]
+
+
 def test_deleting_what_is_not_there_is_done_already(client: FlaskClient) -> None:
     assert client.delete("/v1/rules/none", headers=HEADERS).status_code == 204
     refused(read(client, "/v1/rules/none"), 404, "unknown-rule")
