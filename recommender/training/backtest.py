@@ -20,6 +20,7 @@ _QUIET = 0.5  # changes of ours at most, of those of the last 15 minutes
 _HOUR, _DAY = 60, 1440  # minutes
 _BURSTS_EVERY, _BURST_PLACE = 3 * _HOUR, 5
 _FLOOD_VIEWS, _FLOOD_MINUTES = 20_000, 6 * _HOUR
+_SETTLED = 6 * _HOUR  # before, a log is too empty for made-up articles to tell anything
 
 
 class BacktestError(ValueError):
@@ -135,7 +136,8 @@ def backtest(
     if boundary > log.begin:
         progress("fitting")
         fitted = fitted_half_life(log.until(boundary), plan)
-    bursts, floods = _bursts(log, told, plan), _floods(told, plan)
+    settled = [tick for tick in told if tick >= log.begin + _SETTLED] or told
+    bursts, floods = _bursts(log, settled, plan), _floods(settled, plan)
     planted = log.with_planted([*bursts, *(flood for pair in floods for flood in pair)])
     part = _Part(log, told, plan)
     rows = []
@@ -180,21 +182,22 @@ def fitted_half_life(log: Log, plan: Plan) -> float:
 
 def _row(definition: Definition, part: _Part, planted: Log, ticks: Sequence[int], bursts: int) -> Row:
     """Measure one definition; what is planted is ranked beside the real articles, and moves none of them."""
-    kept, ranks = [], []
+    kept = []
+    plants = _plants(planted)
+    best = np.full(planted.planted, planted.articles + 1)
+    noticed = np.full(planted.planted, np.inf)
     reported = set(part.ticks)
     for tick, score in zip(ticks, definition.scores(planted, ticks), strict=True):
         if tick in reported:
-            real, made_up = score[: planted.articles], score[planted.articles :]
-            kept.append(real)
-            ranks.append(np.where(made_up > 0, 1 + (real[:, None] > made_up).sum(axis=0), len(real) + 1))
-    by_plant = np.array(ranks).T
-    first = planted.first[planted.articles :]
-    waits = []
-    for start, rank in zip(first[:bursts], by_plant[:bursts], strict=True):
-        noticed = [tick - start for tick, each in zip(part.ticks, rank, strict=True) if each <= part.plan.top]
-        waits.append(min((wait for wait in noticed if wait > 0), default=np.inf))
-    wait = float(np.median([np.inf if each > _HOUR else each for each in waits])) if waits else np.inf
-    raw, capped = by_plant[bursts::2], by_plant[bursts + 1 :: 2]
+            kept.append(score[: planted.articles])
+            for plant, start, end in plants:
+                if start < tick <= end + part.plan.refresh and score[planted.articles + plant] > 0:
+                    rank = 1 + int((kept[-1] > score[planted.articles + plant]).sum())
+                    best[plant] = min(best[plant], rank)
+                    if rank <= part.plan.top:
+                        noticed[plant] = min(noticed[plant], tick - start)
+    wait = float(np.median(noticed[:bursts])) if bursts else np.inf
+    raw, capped = best[bursts::2], best[bursts + 1 :: 2]
     return Row(
         name=definition.name,
         label=definition.label,
@@ -203,6 +206,14 @@ def _row(definition: Definition, part: _Part, planted: Log, ticks: Sequence[int]
         flood_rank=int(raw.min()) if raw.size else None,
         capped_flood_rank=int(capped.min()) if capped.size else None,
     )
+
+
+def _plants(planted: Log) -> list[tuple[int, int, int]]:
+    """Return of each planted article its number, its first minute and its last."""
+    minutes = [
+        planted.minutes[planted.columns == column] for column in range(planted.articles, len(planted.ids))
+    ]
+    return [(number, int(each[0]), int(each[-1])) for number, each in enumerate(minutes)]
 
 
 def _bursts(log: Log, ticks: Sequence[int], plan: Plan) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Log:
         """The minute after the last."""
         return int(self.minutes[-1]) + 1
 
-    @property
+    @cached_property
     def first(self) -> np.ndarray:
         """The minute of the first event of each column, (columns,) int64."""
         found = np.full(len(self.ids), np.iinfo(np.int64).max)
