@@ -81,7 +81,8 @@ def test_nobody_fails_for_anothers_write(database: Database) -> None:
         with pytest.raises(ValueError, match="bad"):
             results[1]()
 
-    assert work.groups == [["first"], ["a", "bad", "c"], ["a"], ["bad"], ["c"]]
+    assert work.groups[:2] == [["first"], ["a", "bad", "c"]]
+    assert sorted(work.groups[2:]) == [["a"], ["bad"], ["c"]]  # they came in any order
 
 
 def test_a_failed_write_leaves_nothing_behind(database: Database) -> None:
@@ -223,11 +224,18 @@ def test_lost_tables_are_made_anew(postgresql_url: str) -> None:
 
 def test_a_database_that_hangs_holds_up_nobody_for_long(database_url: str) -> None:
     work = Slow()
-    with closing(Database(database_url, timeout_seconds=0.02, pause_seconds=0)) as database:
+    with (
+        closing(Database(database_url, timeout_seconds=0.02, pause_seconds=0)) as database,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        hanging = threads.submit(database.write, work, "hangs")
+        assert work.began.wait(timeout=30)
         with pytest.raises(StoreDownError, match="does not answer"):
-            database.write(work, "hangs")
+            database.write(work, "waits in vain")
         with pytest.raises(StoreDownError, match="does not answer"):
-            database.write(work, "is refused at once")
+            hanging.result()
+        with pytest.raises(StoreDownError, match="does not answer"):
+            database.read(lambda connection: connection.execute(text("SELECT 1")))
 
         work.go_on.set()
         wait_until(lambda: database._writer._began is None)
