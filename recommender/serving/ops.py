@@ -1,5 +1,7 @@
 """For operators: whether the process answers, and whether it has a model to answer from."""
 
+from typing import Any
+
 from flask import Flask, Response
 
 from recommender.serving.answers import to_bytes
@@ -18,19 +20,25 @@ class Ops:
         app.add_url_rule("/readyz", endpoint="readyz", view_func=self.readiness)
 
     def health(self) -> Response:
-        """Answer 200: the process runs."""
-        return _answer({"status": "ok"})
+        """Answer 200: the process runs. `live` is null where no model is open."""
+        return _answer({"status": "ok", "live": self._live()})
 
     def readiness(self) -> Response:
-        """Answer 200 with something to answer from, and a problem with the reason otherwise.
+        """Answer 200 with something to answer from, and a problem with the reason otherwise."""
+        model, degraded = self._desk.standing().as_json(), list(self._desk.live.state.degraded)
+        return _answer({"status": "ready", "model": model, "degraded": degraded, "live": self._live()})
 
-        `unknown_terms` is the mean share of the terms of live articles that the model does not know.
-        """
-        standing, edition = self._desk.standing(), self._desk.related.edition
-        live = {"articles": edition.live_shown, "unknown_terms": edition.unknown_share}
-        live |= {"version": self._desk.live.state.version, "withdrawn": len(edition.withdrawn)}
-        degraded = list(standing.degraded)
-        return _answer({"status": "ready", "model": standing.as_json(), "degraded": degraded, "live": live})
+    def _live(self) -> dict[str, Any] | None:
+        """Return what came after the model, and the mean share of its terms that the model does not know."""
+        state = self._desk.live.state
+        if state.edition is None:
+            return None
+        return {
+            "version": state.version,
+            "articles": state.edition.live_shown,
+            "withdrawn": len(state.withdrawn),
+            "unknown_terms": state.edition.unknown_share,
+        }
 
 
 def _answer(body: dict[str, object]) -> Response:

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from recommender.artifact import publish
 from recommender.model import Model
+from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.settings import Settings
 from tests.serving.newsroom import NOW
@@ -20,7 +21,7 @@ def _without_model(tmp_path: Path, retry_seconds: float = 0) -> Flask:
 def test_health_needs_no_model(tmp_path: Path) -> None:
     response = _without_model(tmp_path).test_client().get("/healthz")
 
-    assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
+    assert (response.status_code, response.get_json()) == (200, {"status": "ok", "live": None})
 
 
 def test_readiness_names_the_model(client: FlaskClient) -> None:
@@ -31,6 +32,24 @@ def test_readiness_names_the_model(client: FlaskClient) -> None:
     assert (answer["status"], answer["degraded"]) == ("ready", [])
     assert answer["model"]["trained_at"] == "2026-03-01T12:00:30Z"
     assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_health_tells_what_came_after_the_model_and_how_strange_it_is(models_dir: Path) -> None:
+    key, word = new_key("cms", ["articles"])
+    app = create_app(
+        Settings(models_dir=models_dir, write_keys=(word,), live_poll_seconds=0), clock=lambda: NOW
+    )
+    client, headers = app.test_client(), {"Authorization": f"Bearer {key}"}
+    before = client.get("/healthz").get_json()["live"]
+
+    client.put("/v1/articles/new", json={"title": "storm zyzzyva quux blorp"}, headers=headers)
+    client.delete("/v1/articles/a", headers=headers)
+
+    after = client.get("/healthz").get_json()["live"]
+    assert (before["articles"], before["withdrawn"], before["unknown_terms"]) == (0, 0, None)
+    assert (after["articles"], after["withdrawn"], after["unknown_terms"]) == (1, 1, 0.75)
+    assert after["version"] > before["version"]
+    assert client.get("/readyz").get_json()["live"] == after
 
 
 def test_without_a_model_every_call_says_why_and_what_helps(tmp_path: Path) -> None:
