@@ -1,12 +1,13 @@
 """Who asks: keys and their scopes, addresses behind trusted proxies, and how often each may ask."""
 
+import logging
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from hmac import compare_digest
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, get_args
 
 from flask import request
@@ -17,12 +18,21 @@ from recommender.serving.problems import Fault, Problem
 from recommender.serving.rates import Allowances, Rate
 from recommender.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 Scope = Literal["articles", "rules", "events", "read"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PORT = re.compile(r"\[(.*)\](?::\d*)?|([\d.]+):\d*")
+_LOCAL = tuple(
+    ip_network(each)
+    for each in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
 _SUBSCRIBER_BITS = 64  # of an IPv6 address: one subscriber has all that follow
 
 
@@ -30,11 +40,14 @@ _SUBSCRIBER_BITS = 64  # of an IPv6 address: one subscriber has all that follow
 class Caller:
     """Who sends a request: the name of a key, if one was given, and an address.
 
-    Of an IPv6 address it is the network of 64 bits that one subscriber has. Never log or store it.
+    Of an IPv6 address it is the network of 64 bits that one subscriber has. Never log or store it. It
+    `is_local` where it is of this machine or its network, and no proxy is declared: then one may stand there,
+    and all readers behind it.
     """
 
     address: str
     key: str | None = None
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Access:
         self._clock = clock
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
         self._trusted = settings.trusted_proxies
+        self._has_told = False  # of a proxy that is not believed
         self._per_key = Allowances(Rate.read(settings.key_limit))
         self._per_address = Allowances(Rate.read(settings.address_limit))
         self._events_per_address = Allowances(Rate.read(settings.address_event_limit))
@@ -75,23 +89,22 @@ class Access:
         given = _bearer()
         if given is not None:
             return self._of_key(given, (scope,))
-        caller = Caller(self._address())
+        caller = self._caller()
         self._count(self._per_address, "requests of this address", caller.address)
         return caller
 
     def _of_key(self, given: str, scopes: Sequence[Scope]) -> Caller:
         """Return the caller of a key. The problems do not show what was given, for it may be a key."""
-        address = self._address()
-        key = self._find(given)
+        caller, key = self._caller(), self._find(given)
         if key is None:
-            self._count(self._per_address, "requests of this address", address)
+            self._count(self._per_address, "requests of this address", caller.address)
             fault = Fault("header", "Authorization", "not shown", "Bearer and a key of this service")
             raise Problem("key-not-allowed", "this service does not know the key", (fault,))
         self._count(self._per_key, "requests with this key", key.name)
         if not key.scopes.intersection(scopes):
             told = f"the key {key.name} has not the scope {' or '.join(scopes)}"
             raise Problem("key-not-allowed", told)
-        return Caller(address, key.name)
+        return replace(caller, key=key.name)
 
     def _find(self, given: str) -> _Key | None:
         digest = sha256(given.encode(errors="replace")).digest()
@@ -113,9 +126,17 @@ class Access:
             told = f"{what}: {rate.amount} in {rate.period // 1_000_000} s are allowed; wait {wait} s"
             raise Problem("rate-limited", told, headers={"Retry-After": str(wait)})
 
-    def _address(self) -> str:
+    def _caller(self) -> Caller:
         peer, forwarded = request.environ.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
-        return client_address(peer, forwarded, self._trusted)
+        address = client_address(peer, forwarded, self._trusted)
+        is_local = not self._trusted and _is_local(peer)
+        if is_local and forwarded and not self._has_told:
+            self._has_told = True
+            _log.warning(
+                "a proxy in this network tells of its clients, and is not believed: name it in "
+                "RECOMMENDER_TRUSTED_PROXIES, or all readers have one address"
+            )
+        return Caller(address, is_local=is_local)
 
 
 def _bearer() -> str | None:
@@ -156,6 +177,11 @@ def new_key(name: str, scopes: Sequence[Scope]) -> tuple[str, str]:
 def _read_key(word: str) -> _Key:
     name, digest, scopes = word.split(":")
     return _Key(name, bytes.fromhex(digest), frozenset(scopes.split("+")))
+
+
+def _is_local(peer: str) -> bool:
+    address = _read_address(peer)
+    return address is None or any(address in network for network in _LOCAL)
 
 
 def _read_address(text: str) -> IPv4Address | IPv6Address | None:

@@ -150,7 +150,7 @@ class _Readers:
         self._hashes = {kind: blake2b(digest_size=16, key=salt, person=kind) for kind in _KINDS}
         self._follows = "1" not in {headers.get("DNT"), headers.get("Sec-GPC")}
         self._source = self._browser = None
-        if caller.key is None:
+        if caller.key is None and not caller.is_local:
             origin = caller.address if self._follows else _network(caller.address)
             self._source = self._hash(b"source", origin)
             if daily:

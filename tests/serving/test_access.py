@@ -91,6 +91,23 @@ def test_an_event_needs_no_key() -> None:
     assert ask(access(), "events", key=KEY, admit=True).key == "cms"
 
 
+def test_an_address_of_this_network_may_be_a_proxy_that_is_not_declared(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def caller(peer: str, forwarded: str = "", **given: Any) -> Caller:
+        headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+        with Flask("test").test_request_context(headers=headers, environ_base={"REMOTE_ADDR": peer}):
+            return access(**given).admit("events")
+
+    assert [caller(each).is_local for each in ("127.0.0.1", "172.17.0.1", "::1", "fd00::7")] == [True] * 4
+    assert not caller("198.51.100.7").is_local
+    assert not caplog.records
+    assert caller("127.0.0.1", "198.51.100.7").is_local
+    assert "RECOMMENDER_TRUSTED_PROXIES" in caplog.text
+    assert not caller("127.0.0.1", trusted_proxies="10.0.0.1").is_local
+    assert "198.51.100.7" not in caplog.text
+
+
 def test_an_address_that_asks_too_often_is_told_to_wait() -> None:
     limited = access(address_limit="2/hour")
     for _ in range(2):

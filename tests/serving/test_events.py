@@ -114,6 +114,17 @@ def test_one_address_counts_up_to_its_cap_and_is_not_told(newsroom: Callable[...
     assert room.counts() == {("a", "view"): 6}
 
 
+def test_readers_behind_a_proxy_that_is_not_declared_are_not_taken_for_one(
+    newsroom: Callable[..., Newsroom],
+) -> None:
+    room = newsroom(source_cap=5, daily_visitor_hash=True)
+
+    for _ in range(20):
+        room.send(VIEW, X_Forwarded_For="192.0.2.1")
+
+    assert room.counts() == {("a", "view"): 20}
+
+
 def test_a_cms_that_relays_with_its_key_is_under_no_cap(newsroom: Callable[..., Newsroom]) -> None:
     room = newsroom(source_cap=5)
 
@@ -191,7 +202,7 @@ def test_an_article_that_is_not_known_yet_is_counted(newsroom: Callable[..., New
 def test_a_reader_who_is_not_to_be_followed_is_not_told_apart(
     newsroom: Callable[..., Newsroom], header: str
 ) -> None:
-    room = newsroom(daily_visitor_hash=True)
+    room = newsroom(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
     event = VIEW | {"visitor_id": "reader-1"}
 
     assert [room.send(event, VIEW, **{header: "1"})["duplicates"] for _ in range(2)] == [0, 0]
@@ -212,7 +223,7 @@ def test_readers_who_are_not_followed_share_the_cap_of_their_network(
 def test_readers_without_an_id_are_told_apart_only_where_the_setting_says_so(
     newsroom: Callable[..., Newsroom],
 ) -> None:
-    apart = newsroom(daily_visitor_hash=True)
+    apart = newsroom(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
 
     assert [newsroom().send(VIEW, User_Agent="x")["duplicates"] for _ in range(2)] == [0, 0]
     assert [apart.send(VIEW, User_Agent=agent)["duplicates"] for agent in ("x", "x", "y")] == [0, 1, 0]

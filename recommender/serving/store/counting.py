@@ -76,9 +76,10 @@ class Counting:
         arrivals: Sequence[int],
         verdicts: Sequence[Verdict],
     ) -> Iterable[int]:
-        """Return the events that are above the cap of their source for the article; add up the others.
+        """Return the events that are above the cap of their source for article and type; add up the others.
 
-        They are added up by weight, and a source's first event always counts.
+        They are added up by weight, and a source's first event of a type always counts: a reader who shares
+        an article has read it before.
         """
         asked = [at for at, event in enumerate(events) if event.source and verdicts[at] == "counted"]
         windows = [arrivals[at] // self.source_window for at in asked]
@@ -160,7 +161,7 @@ def _visit(event: Event) -> bytes:
 
 
 def _share(event: Event, window: int) -> bytes:
-    return (event.source or b"") + f"\0{window}\0{event.article_id}".encode()
+    return (event.source or b"") + f"\0{window}\0{event.type}\0{event.article_id}".encode()
 
 
 def _keys(things: Iterable[bytes]) -> tuple[int, ...]:
