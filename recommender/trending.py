@@ -6,21 +6,22 @@ workers come to the same ranks, and a clock that jumps back gives what it gave b
 **Decay.** S(h) is the sum of count x 2^(-age / h): exponential smoothing (Brown 1959). At a steady rate it
 comes to rate x h / ln 2, so h / ln 2 is the time that it has seen.
 
-**Small counts.** Rates are estimated over h, 3h, 9h … up to four days. The longest is S / seen. Each shorter
-one sets out from the next longer as if it had seen one event at that rate: (S + 1) / (seen + 1 / longer),
-the mean of a gamma posterior (Gelman et al., Bayesian Data Analysis, 2.6). So the window's own half-life
-decides where there are many events, and longer ones where there are few, article by article.
+**Small counts.** Rates are estimated over h, 2h, 8h, 32h … up to four days. The longest is S / seen. Each
+shorter one sets out from the next longer as if it had seen one event at that rate: (S + 1) / (seen + 1 /
+longer), the mean of a gamma posterior (Gelman et al., Bayesian Data Analysis, 2.6). So the window's own
+half-life decides where there are many events, and longer ones where there are few, article by article.
 
-**Trend.** S(h) tells the rate of h / ln 2 ago, S(3h) that of three times as long ago. The line through their
-logarithms, drawn on to the tick, gives rate(h) x sqrt(rate(h) / rate(3h)): double exponential smoothing (Holt
+**Trend.** S(h) tells the rate of h / ln 2 ago, S(2h) that of twice as long ago. The line through their
+logarithms, drawn on to the tick, gives rate(h) x rate(h) / rate(2h): double exponential smoothing (Holt
 1957), of the logarithm.
 
 **Rest.** What is read evenly must not change places by chance. The square root of a Poisson count has the
-same noise at every rate (Bartlett 1936), here sqrt(seen / 8) / (seen + 1 / longer). So ranks go by a value
-that follows the square root of the rate as a joint with some play does (the play operator of hysteresis,
+same noise at every rate (Bartlett 1936), and so has that of the trend: where S(h) and S(2h) are sums over the
+same events, a deviation comes to sqrt(11 / 48 x seen) / (seen + 1 / longer). So ranks go by a value that
+follows the square root of the rate as a joint with some play does (the play operator of hysteresis,
 Krasnoselskii and Pokrovskii 1989): at rest within two deviations, dragged along beyond. It is replayed from
 counts, in steps of a twelfth of the half-life, from the beginning of the last full round of 60 steps; on a
-portal's log 98 % of the lists of ten are then those of a replay without end.
+portal's log 93 % of the lists of ten are then those of a replay without end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,10 +38,12 @@ UNRANKED = 0
 EVENT_WEIGHTS: Mapping[str, float] = {"view": 1.0, "click": 1.0, "like": 2.0, "comment": 3.0, "share": 5.0}
 _MINUTE = 60_000_000  # microseconds
 _HOUR, _DAY = 60, 1440  # minutes
-_RATIO = 3  # of one half-life to the next shorter one; the trend's exponent 1 / (3 - 1) belongs to it
+_RATIO = 4  # of one half-life to the next shorter one, after the first two
 _LONGEST = 4 * _DAY  # half-life
 _PRIOR = 1.0  # events that the longer half-life counts for
 _DEVIATIONS = 2.0  # of noise, within which a rank stands still
+# The variance of the logarithm is 4/2 + 1/4 - 4/3, by S(h), S(2h) and both; that of the root a quarter of it.
+_TREND_NOISE = 11 / 48
 _STEPS = 60  # of a round of the replay
 _STEPS_IN_HALF_LIFE = 12
 _REPLAYED = 500  # articles; farther down a rank may flicker
@@ -237,7 +240,7 @@ def _scores(counts: Counts, articles: int, moments: np.ndarray, half_life: float
 
 def half_lives(shortest: float) -> list[float]:
     """Return the half-lives over which a window estimates rates, the shortest first."""
-    found = [shortest]
+    found = [shortest, 2 * shortest]
     while found[-1] * _RATIO <= _LONGEST:
         found.append(found[-1] * _RATIO)
     return found
@@ -301,8 +304,9 @@ def roots(sums: np.ndarray, half_life: float) -> tuple[np.ndarray, np.ndarray]:
         for total, minutes in zip(sums[-2::-1], seen[-2::-1], strict=True):
             longer, wait = rate, _PRIOR / rate
             rate = (total + _PRIOR) / (minutes + wait)
-    trend = np.sqrt(np.divide(rate, longer, out=np.ones_like(rate), where=longer > 0))
-    return np.sqrt(rate * trend), _DEVIATIONS * np.sqrt(seen[0] / 8) / (seen[0] + wait)
+    trend = np.divide(rate, longer, out=np.ones_like(rate), where=longer > 0)
+    deviation = np.sqrt(_TREND_NOISE * seen[0]) / (seen[0] + wait)
+    return np.sqrt(rate * trend), _DEVIATIONS * deviation
 
 
 def _played(found: np.ndarray, slack: np.ndarray) -> np.ndarray:

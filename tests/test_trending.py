@@ -68,8 +68,8 @@ def rate_by_the_book(
     rates = [sums[-1] / seen[-1]]
     for total, minutes in zip(sums[-2::-1], seen[-2::-1], strict=True):
         rates.append((total + 1) / (minutes + 1 / rates[-1]))
-    root = sqrt(rates[-1] * sqrt(rates[-1] / rates[-2]))
-    return root, 2 * sqrt(seen[0] / 8) / (seen[0] + 1 / rates[-2])
+    root = sqrt(rates[-1] * rates[-1] / rates[-2])
+    return root, 2 * sqrt(11 / 48 * seen[0]) / (seen[0] + 1 / rates[-2])
 
 
 @pytest.mark.parametrize("half_life", [12, 30])

@@ -15,8 +15,8 @@ from recommender.trending import WINDOWS
 
 HALF_LIVES = (6, 8, 10, 12, 15, 20, 30, 45, 60, 90, 120)  # minutes, that fitting chooses from
 DEFAULT_HALF_LIFE = WINDOWS["1h"].half_life
-_CLEARLY = 0.002  # by so much must another half-life be better than the default
-_QUIET = 0.5  # changes of ours at most, of those of the last 15 minutes
+_CLEARLY = 0.005  # by so much must another half-life be better than the default: less is chance
+_QUIET = 0.45  # changes of ours at most, of those of the last 15 minutes
 _HOUR, _DAY = 60, 1440  # minutes
 _BURSTS_EVERY, _BURST_PLACE = 3 * _HOUR, 5
 _FLOOD_VIEWS, _FLOOD_MINUTES = 20_000, 6 * _HOUR
@@ -164,8 +164,8 @@ def backtest(
 def fitted_half_life(log: Log, plan: Plan) -> float:
     """Return the half-life in minutes that suits a log: overlap and nDCG count the same.
 
-    Of those whose lists change at most half as often as with the last 15 minutes, or, where there is none, of
-    all. The default stays unless another is better by .002.
+    Of those whose lists change at most .45 times as often as with the last 15 minutes, or, where there is
+    none, of all. The default stays unless another is better by .005.
     """
     ticks = _ticks(log, log.begin + _HOUR, log.end - plan.horizon, plan)
     if not ticks:
