@@ -6,12 +6,15 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from shutil import disk_usage
 from types import ModuleType
 from typing import Any
 
 import psycopg
 import pytest
 
+_ROOM_BYTES = 1 << 30
 REQUIRED = "RECOMMENDER_REQUIRE_POSTGRESQL"
 
 
@@ -32,7 +35,8 @@ def pgserver() -> ModuleType:
 def running_server() -> Iterator[Any]:
     """Start a server in a folder of its own; stop it, and delete the folder, afterwards."""
     # Not below pytest's folders: their names may be too long for a socket.
-    server = pgserver().get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+    folder = tempfile.mkdtemp(prefix="pg", dir=_memory())
+    server = pgserver().get_server(folder, cleanup_mode="delete")
     try:
         with closing(psycopg.connect(server.get_uri(), autocommit=True)) as connection:
             # Nobody cuts the power here; a killed server keeps what it gave to the system.
@@ -41,6 +45,12 @@ def running_server() -> Iterator[Any]:
         yield server
     finally:
         server.cleanup()
+
+
+def _memory() -> Path | None:
+    """Return a folder in memory where there is one with room: a server begins slowly on a busy disk."""
+    folder = Path("/dev/shm")  # noqa: S108 the folder made there is our own
+    return folder if folder.is_dir() and disk_usage(folder).free > _ROOM_BYTES else None
 
 
 def url_of(server: Any) -> str:
