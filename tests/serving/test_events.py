@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ class Newsroom:
         assert answer.status_code == 200, answer.text
         return dict(answer.get_json())
 
+    def close(self) -> None:
+        self.store.close()
+        self.app.extensions["recommender"].store.close()
+
     def counts(self) -> Counter[tuple[str, str]]:
         """Return how many events of each article and type are counted."""
         found, total = self.store.counts(), Counter[tuple[str, str]]()
@@ -57,8 +61,16 @@ class Newsroom:
 
 
 @pytest.fixture
-def newsroom(models_dir: Path) -> Callable[..., Newsroom]:
-    return lambda **given: Newsroom(models_dir, **given)
+def newsroom(models_dir: Path) -> Iterator[Callable[..., Newsroom]]:
+    rooms: list[Newsroom] = []
+
+    def open_room(**given: Any) -> Newsroom:
+        rooms.append(Newsroom(models_dir, **given))
+        return rooms[-1]
+
+    yield open_room
+    for room in rooms:
+        room.close()
 
 
 def test_an_event_may_come_alone_or_in_a_batch(newsroom: Callable[..., Newsroom]) -> None:

@@ -1,5 +1,6 @@
 """Trending over HTTP: what is read most now, where an article stands, and what is never shown."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ NEWEST = ["14", "13", "11", "10", "9", "%2F", "8", "日本 🗞"]
 
 
 @pytest.fixture
-def room(models_dir: Path) -> Newsroom:
-    return Newsroom(models_dir)
+def room(models_dir: Path, database_url: str) -> Iterator[Newsroom]:
+    room = Newsroom(models_dir, database_url=database_url)
+    yield room
+    room.close()
 
 
 def views(room: Newsroom, minutes_ago: float = 1, **counts: int) -> None:
