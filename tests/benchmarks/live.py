@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,9 +111,7 @@ def _cost(console: Console, model: Model, placed: Sequence[tuple[Article, Placem
     ):
         for each in ids[:50]:
             related.of(each, ListQuery(), now)
-        spent = [
-            _timed(lambda each=each, related=related: related.of(each, ListQuery(), now))[0] for each in ids
-        ]
+        spent = [_timed(partial(related.of, each, ListQuery(), now))[0] for each in ids]
         table.add_row(name, f"{1e3 * np.median(spent):.2f}", f"{1e3 * np.mean(spent):.2f}")
     console.print(table)
 

@@ -40,7 +40,7 @@ def models(
 
 
 @pytest.fixture
-def settings(models: Path, tmp_path: Path) -> dict[str, object]:
+def settings(models: Path, tmp_path: Path) -> dict[str, Any]:
     return {"models_dir": models, "write_keys": WORD, "state_file": tmp_path / "state.json"}
 
 
@@ -71,7 +71,7 @@ def holds_within_a_second(holds: Callable[[], bool]) -> bool:
 
 
 def test_a_new_article_is_in_the_lists_of_its_story_in_all_of_four_workers(
-    settings: dict[str, object], story: tuple[str, ...], sample_articles: list[Article], tmp_path: Path
+    settings: dict[str, Any], story: tuple[str, ...], sample_articles: list[Article], tmp_path: Path
 ) -> None:
     *older, new = story
     article = next(each for each in sample_articles if each.id == new)
@@ -92,7 +92,7 @@ def test_a_new_article_is_in_the_lists_of_its_story_in_all_of_four_workers(
 
 @pytest.fixture
 def two_servers(
-    settings: dict[str, object], postgresql_url: str, tmp_path: Path
+    settings: dict[str, Any], postgresql_url: str, tmp_path: Path
 ) -> Iterator[tuple[Server, Server]]:
     shared = settings | {"database_url": postgresql_url}
     with (
@@ -123,7 +123,7 @@ def test_two_servers_on_one_postgresql_see_each_others_changes_within_a_second(
 
 
 def test_the_death_of_postgresql_takes_no_list_away(
-    settings: dict[str, object], story: tuple[str, ...], tmp_path: Path
+    settings: dict[str, Any], story: tuple[str, ...], tmp_path: Path
 ) -> None:
     with (
         postgresql.running_server() as database,
