@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -73,32 +74,43 @@ def signed(draw: st.DrawFn) -> list[Article]:
     return [replace(article, authors=draw(names)) for article in draw(corpora())]
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    signed(),
-    rules(),
-    st.lists(queries(), min_size=2, max_size=2),
-    st.integers(1, 9),
-    st.floats(0.05, 0.95),
+cases = given(
+    signed(), rules(), st.lists(queries(), min_size=2, max_size=2), st.integers(1, 9), st.floats(0.05, 0.95)
 )
+
+
+@settings(max_examples=40, deadline=None)
+@cases
 def test_a_list_under_rules_equals_the_slow_and_obvious_one(
+    corpus: list[Article], written: list[Rule], asked: list[ListQuery], k: int, similar_above: float
+) -> None:
+    check(corpus, written, asked, k, similar_above)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@cases
+def test_many_lists_under_rules_equal_the_slow_and_obvious_ones(
+    corpus: list[Article], written: list[Rule], asked: list[ListQuery], k: int, similar_above: float
+) -> None:
+    check(corpus, written, asked, k, similar_above)
+
+
+def check(
     corpus: list[Article], written: list[Rule], asked: list[ListQuery], k: int, similar_above: float
 ) -> None:
     model = build_model([*corpus, *_one_of_each_category()], k, similar_above)
     related = Related(model, Rules(tuple(written)).active(NOW))
     articles = [model.articles.article(row) for row in range(len(model.articles))]
     public = [each for each in articles if each.published_at is None or each.published_at <= NOW]
-    for source in public:
-        for query in asked:
-            found = related.of(source.id, replace(query, explain=True), NOW)
+    for source, query in product(public, asked):
+        found = related.of(source.id, replace(query, explain=True), NOW)
 
-            expected, eligible = slow(model, articles, source, query, written)
-            assert [(articles[item.row].id, item.source) for item in found.items] == expected
-            assert found.eligible == eligible
-            assert len(found.items) == min(query.limit, eligible)
-            assert all(
-                item.score == pytest.approx(_sum(item.why), abs=1e-6) for item in found.items if item.why
-            )
+        expected, eligible = slow(model, articles, source, query, written)
+        assert [(articles[item.row].id, item.source) for item in found.items] == expected
+        assert found.eligible == eligible
+        assert len(found.items) == min(query.limit, eligible)
+        assert all(item.score == pytest.approx(_sum(item.why), abs=1e-6) for item in found.items if item.why)
 
 
 def _sum(why: Any) -> float:

@@ -39,7 +39,7 @@ def first_of(mask: np.ndarray) -> tuple[int, str] | None:
 
 # The only list of three gives the first place's section and author to others, by a path of three pairs.
 @example(([True] * 4, [(np.array([0, 0, 1, 2]), 1), (np.array([0, 1, 0, 1]), 1)]), 3)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rooms(), st.integers(1, 8))
 def test_a_list_is_the_first_in_order_of_the_longest_that_caps_admit(
     given_room: tuple[list[bool], list[Cap]], limit: int
