@@ -18,6 +18,7 @@ import pytest
 
 from recommender.article import Article
 from recommender.artifact import (
+    FORMAT,
     ArtifactError,
     current_version,
     keep_refused,
@@ -113,7 +114,7 @@ def test_the_manifest_states_what_was_published(trained: Trained, published: Pat
 
     unpublished = {"format": 0, "version": "", "files": {}}
     assert manifest.model_copy(update=unpublished) == trained.model.manifest
-    assert (manifest.format, manifest.version) == (2, current_version(published))
+    assert (manifest.format, manifest.version) == (FORMAT, current_version(published))
     assert sorted(manifest.files) == sorted(FILES)
 
 
@@ -171,6 +172,7 @@ def test_a_folder_that_is_not_there_is_made(trained: Trained, tmp_path: Path) ->
     assert open_current(tmp_path / "deep" / "models").manifest.version == version
 
 
+@pytest.mark.slow
 def test_shuffled_articles_on_another_number_of_threads_give_the_same_bytes(
     sample_articles: list[Article], tmp_path: Path
 ) -> None:
@@ -340,13 +342,15 @@ def test_a_version_under_another_name_is_refused(published_copy: Path) -> None:
 def test_a_manifest_of_another_format_is_refused(published_copy: Path) -> None:
     sign(published_copy, format=1)
 
-    assert "has format 1, this program reads 2: run `recommender train`" in refusal(published_copy)
+    assert f"has format 1, this program reads {FORMAT}: run `recommender train`" in refusal(published_copy)
 
 
 def test_a_manifest_of_another_format_may_have_other_fields(published_copy: Path) -> None:
-    sign(published_copy, format=3, shards=4)
+    sign(published_copy, format=FORMAT + 1, shards=4)
 
-    assert "has format 3, this program reads 2: run `recommender train`" in refusal(published_copy)
+    assert f"has format {FORMAT + 1}, this program reads {FORMAT}: run `recommender train`" in refusal(
+        published_copy
+    )
 
 
 def test_a_manifest_with_an_unknown_field_is_refused_by_the_fields_name(published_copy: Path) -> None:

@@ -37,6 +37,7 @@ def test_a_refused_model_ends_with_3_and_leaves_the_old_one_in_service(
     assert run("related", "1001", "--models-dir", published_copy).status == 0
 
 
+@pytest.mark.slow
 def test_a_model_is_refused_in_an_empty_folder(run: Run, tmp_path: Path) -> None:
     (tmp_path / "sabotage.toml").write_text(SABOTAGE)
 
@@ -48,6 +49,7 @@ def test_a_model_is_refused_in_an_empty_folder(run: Run, tmp_path: Path) -> None
     assert run("related", "1001").err.startswith("error: no published model in models; run")
 
 
+@pytest.mark.slow
 def test_no_gate_publishes_and_the_manifest_tells(run: Run, published_copy: Path, tmp_path: Path) -> None:
     (tmp_path / "sabotage.toml").write_text(SABOTAGE)
     before = current_version(published_copy)
@@ -62,6 +64,7 @@ def test_no_gate_publishes_and_the_manifest_tells(run: Run, published_copy: Path
     assert "REFUSED" in done.out
 
 
+@pytest.mark.slow
 def test_the_manifest_keeps_what_was_measured(run: Run, published_copy: Path) -> None:
     before = current_version(published_copy)
 
@@ -79,6 +82,7 @@ def test_the_manifest_keeps_what_was_measured(run: Run, published_copy: Path) ->
     assert "drawn" not in manifest.evaluation
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_the_version_that_is_named(run: Run, published_copy: Path) -> None:
     first = current_version(published_copy)
     run("train", SAMPLE, "--models-dir", published_copy)
@@ -91,6 +95,7 @@ def test_a_model_is_compared_with_the_version_that_is_named(run: Run, published_
     assert gate.compared_with == first
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_a_report(run: Run, published: Path, tmp_path: Path) -> None:
     (tmp_path / "sabotage.toml").write_text(SABOTAGE)
     run("evaluate", "--models-dir", published, "--labels", STORIES, "--json", "report.json")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from recommender.article import Article
-from recommender.artifact import publish, roll_back, versions
+from recommender.artifact import current_version, publish, roll_back, versions
 from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.settings import Settings
@@ -103,8 +103,10 @@ class Newsroom(RuleBasedStateMachine):
 
     @rule()
     def go_back(self) -> None:
-        if len(versions(self.folder / "models")) > 1:
-            roll_back(self.folder / "models", versions(self.folder / "models")[0])
+        models = self.folder / "models"
+        others = [version for version in versions(models) if version != current_version(models)]
+        if others:
+            roll_back(models, others[0])
             self.desk.live.refresh()
 
     @rule()

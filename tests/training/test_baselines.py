@@ -135,6 +135,7 @@ def test_no_baseline_ranks_an_article_for_itself_or_twice(trained: Trained, syst
         assert len(listed) == len(set(listed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "recipe"),
     [

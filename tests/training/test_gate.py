@@ -27,6 +27,9 @@ def sample_recipe() -> Recipe:
         return Recipe.from_toml(path)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def labels() -> LabelFile:
     with as_file(files("recommender") / "sample" / "stories.csv") as path:

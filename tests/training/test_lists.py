@@ -129,6 +129,7 @@ def test_a_sample_tells_much_the_same_hubs(usual: Lists, monkeypatch: pytest.Mon
     assert (sampled.corrections.hubs != usual.corrections.hubs).any()
 
 
+@pytest.mark.slow
 def test_with_hubs_set_back_none_stands_in_so_many_lists(trained: Trained) -> None:
     model = trained.model
     lists_of = {

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,6 +83,7 @@ def test_the_same_topics_keep_every_slug(trained: Trained) -> None:
     assert kept == model.manifest.topics
 
 
+@pytest.mark.slow
 def test_a_retrain_with_5_percent_new_articles_keeps_half_of_the_slugs(
     sample_articles: list[Article],
 ) -> None:

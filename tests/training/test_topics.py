@@ -223,6 +223,7 @@ def test_the_estimator_finds_the_first_topics(trained: Trained) -> None:
     assert predicted.tolist() == trained.model.topic_space.first.tolist()
 
 
+@pytest.mark.slow
 def test_topics_are_the_same_for_any_number_of_threads(
     sample_articles: list[Article], trained: Trained
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_text_published_often_does_not_raise_the_bar_for_all_others(
     assert 0 < above < 1.5 * model.manifest.similar_above
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["cs", "da", "de", "fr", "ja"])
 def test_no_pair_is_so_near_the_bar_that_rounding_decides(lang: str) -> None:
     corpus = read_articles(Path(__file__).parents[1] / "data" / "languages" / f"{lang}.jsonl")
