@@ -172,7 +172,7 @@ class Store:
 
         `duplicate`: its `event_id` was seen in the last 48 hours, or its visitor was counted for the article
         and type less than a window before or after. `capped`: its source would have more than its cap for the
-        article, where each type of event has its weight.
+        article and type, by the weight of the type.
         """
         return self._database.write(self._counting.count_all, (events, now))
 

@@ -74,7 +74,7 @@ class Event:
 
     `visitor` and `source` are keyed hashes, of the visitor's id and of the address. A visitor counts once per
     article and type in the visitor window; without one every event counts. A source counts up to its cap per
-    article and source window; None has no cap, for a CMS that relays with its key.
+    article, type and source window; None has no cap, for a CMS that relays with its key.
     """
 
     article_id: str
