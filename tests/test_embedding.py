@@ -57,6 +57,7 @@ def dense(embedding: Embedding, n_terms: int) -> np.ndarray:
     return row
 
 
+@pytest.mark.slow
 def test_embedding_equals_scikit_learn_on_500_texts(trained: Trained, sample_articles: list[Article]) -> None:
     sent = documents(sample_articles)
     fitted = trained.estimators()

@@ -104,6 +104,7 @@ def test_serving_commands_need_no_training_library(published: Path) -> None:
         assert json.loads(ended.stdout)["returned"] == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "lint"])
 def test_without_the_train_extra_training_says_what_to_install(corpus: Path, command: str) -> None:
     ended = without_training_libraries(command, corpus)

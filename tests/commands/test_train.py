@@ -151,6 +151,7 @@ def test_lint_reports_and_ends_with_0(run: Run, corpus: Path) -> None:
     assert ended.json()["articles"] == 3
 
 
+@pytest.mark.slow
 def test_training_again_keeps_the_slugs_of_the_current_model(run: Run, published_copy: Path) -> None:
     sample = files("recommender") / "sample" / "articles.jsonl"
     manifest_before = open_current(published_copy).manifest

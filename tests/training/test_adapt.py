@@ -23,6 +23,7 @@ def adapted(n: int, body: str = "Ferries.", lang: str | None = "en") -> Adapted:
     return adapt(Recipe(), [replace(article, id=str(row)) for row in range(n)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["cs", "da", "de", "fr", "ja"])
 def test_the_nearest_of_twenty_articles_is_mostly_of_the_same_story(lang: str) -> None:
     articles = read_articles(LANGUAGES / f"{lang}.jsonl").articles

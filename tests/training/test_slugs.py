@@ -95,6 +95,7 @@ def test_a_retrain_with_5_percent_new_articles_keeps_half_of_the_slugs(
     assert len(slugs) >= len(after.manifest.topics) / 2
 
 
+@pytest.mark.slow
 def test_a_previous_model_changes_nothing_but_slugs(sample_articles: list[Article], trained: Trained) -> None:
     renamed = [
         each.model_copy(update={"slug": f"old-{at}"}) for at, each in enumerate(trained.model.manifest.topics)

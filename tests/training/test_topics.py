@@ -248,6 +248,7 @@ def test_no_two_topics_of_the_sample_share_half_their_terms(trained: Trained) ->
     assert max(len(one & other) for one in terms for other in terms if one is not other) < 4
 
 
+@pytest.mark.slow
 def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Article]) -> None:
     words = [
         f"{start}{end}" for start in ("crypto", "puzzle", "podcast", "voucher") for end in "abcdefghijkl"

@@ -106,6 +106,7 @@ def test_a_text_published_oftener_than_lists_are_long_asks_as_its_article_does()
     np.testing.assert_allclose(asked.moved.values, model.query_of(0).moved.values, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_text_published_often_does_not_raise_the_bar_for_all_others(
     model: Model, sample_articles: list[Article]
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_topic_counts_the_articles_that_have_it_first(model: Model) -> None:
     assert [topic.articles for topic in model.manifest.topics] == counts.tolist()
 
 
+@pytest.mark.slow
 def test_an_article_without_terms_counts_for_no_topic(sample_articles: list[Article]) -> None:
     model = train([*sample_articles[:60], Article(id="x", title="To be", lang="en")]).model
 
@@ -412,6 +414,7 @@ def test_a_recipe_shapes_lists_and_topics(sample_articles: list[Article]) -> Non
     assert_sound(model)
 
 
+@pytest.mark.slow
 def test_without_a_latent_space_there_are_neighbours_but_no_topics(sample_articles: list[Article]) -> None:
     model = train(sample_articles[:60], recipe(topics={"components": 0})).model
 
