@@ -70,7 +70,7 @@ class Desk:
     def standing(self) -> Standing:
         """Return which model answers, whether it is stale, and what is missing."""
         manifest = self.related.model.manifest
-        return Standing.of(manifest, self.clock(), self.settings.stale_after_hours, self.live.state.degraded)
+        return Standing.of(manifest, self.clock(), self.settings.stale_after_hours, self.live.degraded)
 
     def in_trend(self, query: ListQuery, now: datetime) -> tuple[ListQuery, RankOf | None]:
         """Return the query of a list with what trends now, and the ranks that its items are to tell.

@@ -20,9 +20,8 @@ from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_SPARE_ROWS = (
-    200  # earlier states of live articles that an edition may carry along, beside as many as it shows
-)
+_SILENT_SECONDS = 5.0  # without an answer of the store, after which it counts as away
+_SPARE_ROWS = 200  # earlier states of live articles that an edition carries along, beside as many as it shows
 
 
 class NothingOpenError(LookupError):
@@ -61,6 +60,8 @@ class Live:
         self._rules_file = RulesFile(settings.rules_file)
         self._read_rules: tuple[tuple[Rule, ...], tuple[tuple[str, str], ...]] = ((), ())
         self._has_looked = False  # into the store
+        self._heard = monotonic()  # when the store last answered, or failed to
+        self._is_followed = False  # by the thread
         self._opened = ""  # the version of the model
         self._reason = ""  # why there is none
         self._next_try = 0.0
@@ -84,11 +85,19 @@ class Live:
             raise NothingOpenError(told, is_store=True)
         return state.edition
 
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """What is missing. A store that neither answers nor fails is missing, too."""
+        degraded = self.state.degraded
+        is_silent = self._is_followed and monotonic() - self._heard > _SILENT_SECONDS
+        return ("store", *degraded) if is_silent and "store" not in degraded else degraded
+
     def refresh(self) -> None:
         """Take up what has changed in the models folder, the file of rules and the store."""
         with self._lock:
             self._follow_model()
             self._follow_store()
+            self._heard = monotonic()
             self._follow_rules()
 
     def file_rules(self) -> tuple[Rule, ...]:
@@ -97,10 +106,12 @@ class Live:
 
     def start(self) -> None:
         """Refresh in a thread, every `live_poll_seconds`, until `stop`."""
+        self._is_followed = True
         Thread(target=self._run, name="live", daemon=True).start()
 
     def stop(self) -> None:
         """End the thread of `start`."""
+        self._is_followed = False
         self._ended.set()
 
     def _run(self) -> None:

@@ -108,4 +108,4 @@ def item(related: Related, row: int, board: Board, now: datetime) -> dict[str, A
 
 def degraded(desk: Desk, boards: Boards) -> list[str]:
     """Return what is missing, of what the service knows and of the counts."""
-    return sorted({*desk.live.state.degraded, *(("store",) if boards.is_old else ())})
+    return sorted({*desk.live.degraded, *(("store",) if boards.is_old else ())})

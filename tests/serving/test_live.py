@@ -5,21 +5,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from recommender.article import Article
 from recommender.artifact import publish
 from recommender.model import Model, microseconds
+from recommender.serving import live as live_module
 from recommender.serving.live import Live, NothingOpenError
 from recommender.serving.placing import place
 from recommender.serving.related import Related
-from recommender.serving.store import ArticleRow, Store
+from recommender.serving.store import ArticleRow, Changes, Store
 from recommender.settings import Settings
 from tests.serving.newsroom import NOW, build_model, newsroom
 
 UPDATED = microseconds(NOW)
-BLOCK = '{"id":"b","kind":"block","articles":["1"],"reason":"a lawsuit","author":"desk"}'
+BLOCK = '{"id":"b","kind":"block","articles":["10"],"reason":"a lawsuit","author":"desk"}'
 
 
 @pytest.fixture
@@ -63,12 +65,12 @@ def test_what_another_worker_stored_is_taken_up(settings: Settings, store: Store
     other = new_store(settings)
 
     other.put_articles([row(ARTICLE)])
-    other.withdraw("1", UPDATED)
+    other.withdraw("10", UPDATED)
     live.refresh()
 
     assert "new" in ids_of(live)
-    assert "1" not in ids_of(live)
-    assert "1" in live.edition.withdrawn
+    assert "10" not in ids_of(live)
+    assert "10" in live.edition.withdrawn
 
 
 def test_a_placement_out_of_the_store_is_what_would_be_computed(settings: Settings, store: Store) -> None:
@@ -110,14 +112,16 @@ def test_a_row_that_nobody_can_read_harms_no_other(settings: Settings, store: St
 
 
 def test_a_withdrawal_outlives_the_worker(settings: Settings, store: Store) -> None:
-    store.withdraw("1", UPDATED)
+    assert "10" in ids_of(Live(settings, store))
 
-    assert "1" not in ids_of(Live(settings, new_store(settings)))
+    store.withdraw("10", UPDATED)
+
+    assert "10" not in ids_of(Live(settings, new_store(settings)))
 
 
 @pytest.mark.parametrize("running", [True, False])
 def test_a_withdrawal_outlives_the_database(settings: Settings, store: Store, running: bool) -> None:  # noqa: FBT001
-    store.withdraw("1", UPDATED)
+    store.withdraw("10", UPDATED)
     live = Live(settings, store)
 
     store.close()
@@ -125,20 +129,20 @@ def test_a_withdrawal_outlives_the_database(settings: Settings, store: Store, ru
     live = live if running else Live(settings, new_store(settings))
     live.refresh()
 
-    assert "1" not in ids_of(live)
-    held = new_store(settings).article("1")
+    assert "10" not in ids_of(live)
+    held = new_store(settings).article("10")
     assert held is not None
     assert held.withdrawn
 
 
 def test_a_withdrawal_outlives_a_backup_that_does_not_know_it(settings: Settings, store: Store) -> None:
-    old = Article(id="1", title="Back again")
+    old = Article(id="10", title="Back again")
     store.put_articles([row(old, updated=UPDATED - 10)])
     store.close()
     file = Path(settings.database_url.removeprefix("sqlite:///"))
     backup = file.with_name("backup")
     shutil.copy(file, backup)
-    store.withdraw("1", UPDATED)
+    store.withdraw("10", UPDATED)
     live = Live(settings, store)
 
     store.close()
@@ -146,18 +150,18 @@ def test_a_withdrawal_outlives_a_backup_that_does_not_know_it(settings: Settings
     shutil.copy(backup, file)
     live.refresh()
 
-    assert "1" not in ids_of(live)
+    assert "10" not in ids_of(live)
 
 
 def test_only_a_newer_article_lifts_a_withdrawal(settings: Settings, store: Store) -> None:
-    store.withdraw("1", UPDATED)
+    store.withdraw("10", UPDATED)
     live = Live(settings, store)
 
     for updated, is_shown in ((UPDATED, False), (UPDATED + 1, True)):
-        store.put_articles([row(Article(id="1", title="Back again"), updated=updated)])
+        store.put_articles([row(Article(id="10", title="Back again"), updated=updated)])
         live.refresh()
-        assert ("1" in ids_of(live)) is is_shown
-    assert "1" in ids_of(Live(settings, new_store(settings)))
+        assert ("10" in ids_of(live)) is is_shown
+    assert "10" in ids_of(Live(settings, new_store(settings)))
 
 
 def test_blocks_outlive_the_database(settings: Settings, store: Store) -> None:
@@ -168,7 +172,7 @@ def test_blocks_outlive_the_database(settings: Settings, store: Store) -> None:
     lose(settings)
     live.refresh()
 
-    assert live.state.rules.active(NOW).hidden == {"1"}
+    assert live.state.rules.active(NOW).hidden == {"10"}
     assert [rule_id for rule_id, _ in new_store(settings).rules().rules] == ["b"]
 
 
@@ -181,13 +185,13 @@ def test_a_rule_that_was_deleted_stays_so_after_a_restart(settings: Settings, st
 
 
 def test_without_the_database_the_last_state_holds(settings: Settings, store: Store) -> None:
-    store.withdraw("1", UPDATED)
+    store.withdraw("10", UPDATED)
     live = Live(settings, store)
     away = settings.model_copy(update={"database_url": "sqlite:////nowhere/at/all.db"})
 
     restarted = Live(away, new_store(away))
 
-    assert "1" not in ids_of(restarted)
+    assert "10" not in ids_of(restarted)
     assert restarted.state.degraded == ("store",)
     assert live.state.degraded == ()
 
@@ -213,12 +217,12 @@ def test_a_spoilt_file_is_as_none(settings: Settings, spoilt: str) -> None:
 
 def test_a_file_that_cannot_be_written_is_told(settings: Settings, store: Store, tmp_path: Path) -> None:
     nowhere = settings.model_copy(update={"state_file": tmp_path / "no folder" / "state.json"})
-    store.withdraw("1", UPDATED)
+    store.withdraw("10", UPDATED)
 
     live = Live(nowhere, store)
 
     assert live.state.degraded == ("state",)
-    assert "1" not in ids_of(live)
+    assert "10" not in ids_of(live)
 
 
 def retrained(articles: list[Article]) -> Model:
@@ -227,7 +231,7 @@ def retrained(articles: list[Article]) -> Model:
 
 def test_a_newer_model_is_taken_up_with_all_that_is_live(settings: Settings, store: Store) -> None:
     store.put_articles([row(ARTICLE)])
-    store.withdraw("1", UPDATED)
+    store.withdraw("10", UPDATED)
     live = Live(settings, store)
     first = live.edition.model
 
@@ -236,7 +240,7 @@ def test_a_newer_model_is_taken_up_with_all_that_is_live(settings: Settings, sto
 
     assert live.edition.model is not first
     assert "new" in ids_of(live)
-    assert "1" not in ids_of(live)
+    assert "10" not in ids_of(live)
 
 
 def test_what_the_model_has_come_to_know_is_live_no_longer(settings: Settings, store: Store) -> None:
@@ -270,3 +274,33 @@ def test_many_corrections_do_not_pile_up(settings: Settings, store: Store) -> No
     assert live.edition.live < 250
     related = Related(live.edition)
     assert related.articles.titles[related.find("new", NOW) or 0] == "State 299"
+
+
+class _Hung(Store):
+    """A store that answers once, and then never again until it is let go."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked, self.let_go, self._answers = Event(), Event(), 2
+
+    def changes(self, after: int = 0) -> Changes:
+        self._answers -= 1
+        if self._answers < 0:
+            self.asked.set()
+            self.let_go.wait(20)
+        return super().changes(after)
+
+
+def test_a_store_that_never_answers_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_SILENT_SECONDS", 0.0)
+    hung = _Hung(settings.database_url)
+    live = Live(settings.model_copy(update={"live_poll_seconds": 0.01}), hung)
+    before = live.degraded
+
+    live.start()
+
+    assert hung.asked.wait(20)
+    assert (before, live.degraded) == ((), ("store",))
+    assert "10" in ids_of(live)
+    live.stop()
+    hung.let_go.set()
