@@ -223,4 +223,4 @@ TestNeverShown.settings = _ORDERS
 
 @pytest.mark.slow
 class TestNeverShownInMoreOrders(Newsroom.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(_ORDERS, max_examples=25, stateful_step_count=20)
+    settings = settings(_ORDERS, max_examples=15, stateful_step_count=20)

@@ -88,7 +88,7 @@ def test_a_list_under_rules_equals_the_slow_and_obvious_one(
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @cases
 def test_many_lists_under_rules_equal_the_slow_and_obvious_ones(
     corpus: list[Article], written: list[Rule], asked: list[ListQuery], k: int, similar_above: float
