@@ -1,7 +1,7 @@
 """Who may know what: the rules that keep training, serving and what they share apart.
 
 The rules are read from the syntax tree, imports inside functions included, and checked once more at run
-time. Each is tried by breaking it in a copy of the package.
+time. Each is tried by breaking it in a copy of a module.
 
 Only `artifact.py` may touch the models folder. The rule sees the calls that reading or changing a published
 version takes: mapping, loading and saving arrays, locking, syncing and renaming files. The writers of extra
@@ -162,14 +162,10 @@ class Module:
 Package = dict[str, Module]  # by dotted name
 Rule = Callable[[Package], Iterator[str]]
 
-module_of = cache(Module)  # a copy of the package differs in a file or two
-
 
 def package_at(root: Path) -> Package:
     files = sorted(root.rglob("*.py"))
-    modules = [
-        module_of(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")) for file in files
-    ]
+    modules = [Module(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")) for file in files]
     return {module.name: module for module in modules}
 
 
@@ -292,9 +288,8 @@ RULES: list[Rule] = [
 ]
 
 
-def breaches(root: Path) -> set[str]:
-    """Return every breach of a rule in the package at `root`, with its file and line."""
-    package = package_at(root)
+def breaches(package: Package) -> set[str]:
+    """Return every breach of a rule in the package, with its file and line."""
     return {breach for rule in RULES for breach in rule(package)}
 
 
@@ -333,6 +328,12 @@ def package() -> Package:
     return package_at(PACKAGE)
 
 
+@pytest.fixture(scope="module")
+def present(package: Package) -> set[str]:
+    """The breaches that there are."""
+    return breaches(package)
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package, to break."""
@@ -340,9 +341,10 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PACKAGE, tmp_path / "recommender", ignore=leave))
 
 
-def plant(file: Path, code: str) -> None:
-    with file.open("a", encoding="utf-8") as source:
-        source.write(f"\n\n{code}\n")
+def planted(package: Package, path: str, code: str) -> Package:
+    """Return the package with code at the end of a module."""
+    module = next(each for each in package.values() if each.path == path)
+    return package | {module.name: Module(path, f"{module.source}\n\n{code}\n")}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -425,27 +427,26 @@ OTHER_PLANTS = [
 @pytest.mark.parametrize(
     ("path", "code", "told"), COMPANY_PLANTS + LIBRARY_PLANTS + DUTY_PLANTS + OTHER_PLANTS
 )
-def test_a_broken_rule_is_reported_with_its_place(copy: Path, path: str, code: str, told: str) -> None:
-    before = breaches(copy)
-    plant(copy / path, code)
-
-    found = breaches(copy) - before
+def test_a_broken_rule_is_reported_with_its_place(
+    package: Package, present: set[str], path: str, code: str, told: str
+) -> None:
+    found = breaches(planted(package, path, code)) - present
 
     assert any(told in breach for breach in found), found
     assert all(path in breach or "import cycle" in breach for breach in found), found
 
 
-def test_a_kernel_may_be_long_where_a_noqa_says_why(copy: Path) -> None:
+def test_a_kernel_may_be_long_where_a_noqa_says_why(package: Package, present: set[str]) -> None:
     lines = "\n    x = 1" * 60
-    before = breaches(copy)
+    path, code = "training/topics.py", "@kernel\ndef _f():  # noqa: PLR0915 kept whole for the compiler"
 
-    plant(
-        copy / "training/topics.py", f"@kernel\ndef _f():  # noqa: PLR0915 kept whole for the compiler{lines}"
+    with_reason, without = (
+        planted(package, path, code + lines),
+        planted(package, path, f"@kernel\ndef _g():{lines}"),
     )
-    assert breaches(copy) == before
 
-    plant(copy / "training/topics.py", f"@kernel\ndef _g():{lines}")
-    assert [breach.split()[1] for breach in breaches(copy) - before] == ["_g"]
+    assert breaches(with_reason) == present
+    assert [breach.split()[1] for breach in breaches(without) - present] == ["_g"]
 
 
 def test_the_front_door_loads_nothing_of_the_package_and_no_library() -> None:
@@ -476,7 +477,8 @@ def test_training_loads_no_serving() -> None:
 
 
 def test_a_library_that_hides_from_the_syntax_tree_is_seen_at_run_time(copy: Path) -> None:
-    plant(copy / "article.py", "globals()['__builtins__']['__import__']('lx' + 'ml')")
+    with (copy / "article.py").open("a", encoding="utf-8") as source:
+        source.write("\n\nglobals()['__builtins__']['__import__']('lx' + 'ml')\n")
 
     assert "lxml" in libraries_among(loaded(copy, "shared"))
 
