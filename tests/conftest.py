@@ -1,20 +1,37 @@
 """The sample newsroom, trained and published once for all tests."""
 
+# ruff: noqa: PLC0415  the process that only deals out the tests need not wait for scikit-learn
+
+import fcntl
+import os
+import pickle
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from recommender.article import Article
-from recommender.artifact import publish
-from recommender.training.corpus import read_articles
-from recommender.training.train import Trained, train
+if TYPE_CHECKING:
+    from recommender.article import Article
+    from recommender.training.train import Trained
 
 NOW = datetime(2027, 1, 1, 12, tzinfo=UTC)  # after the newest article of the sample
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made there is pytest's own
+_ROOM_BYTES = 1 << 30
+
+# Tests write and sync thousands of small files, and nobody cuts the power here.
+with suppress(OSError):
+    if shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait busily, beside those of other tests
+
+Made = TypeVar("Made")
 
 
 @pytest.fixture(autouse=True)
@@ -26,22 +43,55 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def sample_articles() -> list[Article]:
+def sample_articles() -> "list[Article]":
+    from recommender.training.corpus import read_articles
+
     with as_file(files("recommender") / "sample" / "articles.jsonl") as path:
         return read_articles(path, now=NOW).articles
 
 
 @pytest.fixture(scope="session")
-def trained(sample_articles: list[Article]) -> Trained:
-    return train(sample_articles, now=NOW)
+def trained(sample_articles: "list[Article]", tmp_path_factory: pytest.TempPathFactory) -> "Trained":
+    from recommender.training.train import train
+
+    return once(tmp_path_factory, "trained", lambda _: train(sample_articles, now=NOW))
 
 
 @pytest.fixture(scope="session")
-def published(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with one version; do not change it."""
-    folder = tmp_path_factory.mktemp("published")
-    publish(trained.model, folder, now=NOW, extra_files=trained.extra_files())
-    return folder
+    from recommender.artifact import publish
+
+    def make(folder: Path) -> Path:
+        publish(trained.model, folder, now=NOW, extra_files=trained.extra_files())
+        return folder
+
+    return once(tmp_path_factory, "published", make)
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
+    """Return what one of the processes that share the tests makes, in a folder of their own or of none."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    kept = shared / f"{name}.pickle"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            made = make(shared / name)
+            with kept.open("wb") as file:
+                _Pickler(file).dump(made)
+            return made
+    found: Made = pickle.loads(kept.read_bytes())  # noqa: S301 our own of a moment ago
+    return found
+
+
+class _Pickler(pickle.Pickler):
+    """Writes views on arrays, too."""
+
+    def reducer_override(self, value: object) -> Any:
+        import numpy as np
+
+        return (memoryview, (np.asarray(value),)) if isinstance(value, memoryview) else NotImplemented
 
 
 @pytest.fixture
