@@ -33,15 +33,15 @@ class Timeline:
     def as_of(self, now: datetime) -> datetime:
         """Return the moment from which an answer given `now` holds.
 
-        It is the beginning of the minute, or the last publication since then: answers within a minute are
-        equal byte for byte, and no article waits for the next minute to appear.
+        It is the beginning of the hour, or the last publication since then: answers within an hour are equal
+        byte for byte unless something happens, and no article waits for the next hour to appear.
         """
-        minute = now.replace(second=0, microsecond=0)
+        hour = now.replace(minute=0, second=0, microsecond=0)
         first = self.future(now)
         if first == len(self.rows):
-            return minute
+            return hour
         newest = from_microseconds(int(self._articles.published[self.rows[first]]))
-        return minute if newest is None else max(minute, newest)
+        return hour if newest is None else max(hour, newest)
 
     def next_publication(self, now: datetime) -> datetime | None:
         """Return when the next article under embargo becomes public, None when there is none."""

@@ -181,7 +181,7 @@ def _passes(article: Article, source: Article, query: ListQuery) -> bool:
     slugs = {name.lower().replace(" & ", "-") for name in (*article.categories, article.category or "")}
     lang = query.lang or source.lang
     date = article.published_at
-    minute = NOW.replace(second=0)
+    hour = NOW.replace(minute=0, second=0)
     return all(
         (
             date is None or date <= NOW,
@@ -189,7 +189,7 @@ def _passes(article: Article, source: Article, query: ListQuery) -> bool:
             not slugs & {name.lower().replace(" & ", "-") for name in query.exclude_categories},
             article.id not in query.exclude,
             lang in {None, "any", article.lang},
-            query.max_age_days is None or (date and minute - date <= timedelta(days=query.max_age_days)),
+            query.max_age_days is None or (date and hour - date <= timedelta(days=query.max_age_days)),
             query.published_before is None or (date and date < query.published_before),
             query.published_after is None or (date and date > query.published_after),
             query.mode != "background" or (date and source.published_at and date < source.published_at),

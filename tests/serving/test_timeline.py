@@ -105,23 +105,23 @@ def test_a_cursor_of_an_article_that_is_gone_still_finds_its_place() -> None:
     assert page == [2, 0]
 
 
-def test_as_of_is_the_minute_when_nothing_was_published_in_it() -> None:
+def test_as_of_is_the_hour_when_nothing_was_published_in_it() -> None:
     timeline = _timeline(_articles([1]))
 
-    assert timeline.as_of(NOW) == NOW.replace(second=0)
+    assert timeline.as_of(NOW) == NOW.replace(minute=0, second=0)
 
 
-def test_as_of_is_the_last_publication_within_the_minute() -> None:
+def test_as_of_is_the_last_publication_within_the_hour() -> None:
     articles = [Article(id="a", title="x", published_at=NOW - timedelta(seconds=10))]
 
     assert _timeline(articles).as_of(NOW) == NOW - timedelta(seconds=10)
 
 
-def test_as_of_is_the_minute_for_undated_and_for_no_public_articles() -> None:
-    minute = NOW.replace(second=0)
+def test_as_of_is_the_hour_for_undated_and_for_no_public_articles() -> None:
+    hour = NOW.replace(minute=0, second=0)
 
-    assert _timeline(_articles([None])).as_of(NOW) == minute
-    assert _timeline(_articles([-1])).as_of(NOW) == minute
+    assert _timeline(_articles([None])).as_of(NOW) == hour
+    assert _timeline(_articles([-1])).as_of(NOW) == hour
 
 
 def test_the_next_publication_is_the_nearest_one_ahead() -> None:
