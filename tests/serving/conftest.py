@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -13,7 +13,11 @@ from recommender.model import Model
 from recommender.serving.app import create_app
 from recommender.settings import Settings
 from tests.serving import postgresql
+from tests.serving.browsers import Visit, running_browser, visiting
 from tests.serving.newsroom import NOW, build_model, newsroom
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +41,20 @@ def app(models_dir: Path) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """One Chromium for all tests of a process."""
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: "Browser") -> Iterator[Visit]:
+    """The tab of a reader who was never here."""
+    with visiting(browser) as visit:
+        yield visit
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,54 @@
+"""A real browser for the tests: the system's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+TIMEOUT_MS = 15_000
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Visit(NamedTuple):
+    """A reader's tab, and what the browser complained of in it: console, scripts, policies."""
+
+    page: "Page"
+    context: "BrowserContext"
+    complaints: list[str]
+
+
+@contextmanager
+def running_browser() -> "Iterator[Browser]":
+    """Start Chromium, and end it afterwards; without one the test is skipped, or fails where it must not be."""
+    if CHROMIUM is None:
+        if "RECOMMENDER_REQUIRE_BROWSER" in os.environ:
+            pytest.fail("no Chromium on PATH, and RECOMMENDER_REQUIRE_BROWSER is set")
+        pytest.skip("no Chromium on PATH")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 most tests need no browser
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visiting(browser: "Browser", **options: Any) -> Iterator[Visit]:
+    """Open a tab as a new reader; options such as `color_scheme="dark"` are of Playwright's `new_context`."""
+    with browser.new_context(**options) as context:
+        context.set_default_timeout(TIMEOUT_MS)
+        page, complaints = context.new_page(), []
+        page.on(
+            "console",
+            lambda told: complaints.append(told.text) if told.type in {"error", "warning"} else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield Visit(page, context, complaints)
