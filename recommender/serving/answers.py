@@ -105,15 +105,21 @@ def cards(related: Related, rows: Iterable[int], now: datetime) -> list[dict[str
     return [card(related, row, now) for row in rows]
 
 
-def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
-    """Return all that is known of one article, but for its body."""
+def article_facts(related: Related, row: int, now: datetime) -> dict[str, Any]:
+    """Return what the CMS said of one article, but for its body."""
     articles = related.articles
-    older, newer = related.timeline.beside(row, now)
     return card(related, row, now) | {
         "tags": articles.tags[row],
         "authors": articles.authors[row],
         "type": articles.types[row],
         "updated_at": iso(from_microseconds(int(articles.updated[row]))),
+    }
+
+
+def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
+    """Return the facts of one article, its topics, and what stands beside it in time."""
+    older, newer = related.timeline.beside(row, now)
+    return article_facts(related, row, now) | {
         "topics": topics_answer(related, row),
         "previous": None if older is None else card(related, older, now),
         "next": None if newer is None else card(related, newer, now),

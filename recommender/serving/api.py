@@ -24,6 +24,7 @@ from recommender.serving.schemas import (
     Address,
     AddressedRelatedParameters,
     AnyParameters,
+    BatchParameters,
     NewestParameters,
     PageParameters,
     Parameters,
@@ -51,6 +52,7 @@ class Api:
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
         app.add_url_rule("/v1/related", endpoint="related", view_func=self.related)
+        app.add_url_rule("/v1/related/batch", endpoint="batch", view_func=self.batch)
         app.add_url_rule("/v1/article", endpoint="article", view_func=self.article)
         app.add_url_rule("/v1/articles", endpoint="newest", view_func=self.newest)
         app.add_url_rule("/v1/articles/<tail:tail>", endpoint="by_path", view_func=self.by_path)
@@ -62,6 +64,20 @@ class Api:
         """Answer the list of the article with this id or URL."""
         given = parameters(AddressedRelatedParameters)
         return self._list("query", *given.only(), given.query(given.unknown))
+
+    def batch(self) -> Response:
+        """Answer the lists of several articles, in the order of the request; null for what is not there."""
+        given, now = parameters(BatchParameters), self._desk.clock()
+        query, results = given.query(given.unknown), []
+        for article_id in given.id:
+            try:
+                status, found = 200, self._found("query", "id", article_id, query, now)
+            except Problem as problem:
+                if problem.kind not in {"unknown-article", "withdrawn"}:
+                    raise
+                status, found = problem.status, None
+            results.append({"article_id": article_id, "status": status, "list": found})
+        return self.cached({"results": results}, now)
 
     def article(self) -> Response:
         """Answer the facts of the article with this id or URL."""
@@ -76,7 +92,7 @@ class Api:
         wants_list = tail.endswith(RELATED_SUFFIX)
         article_id = tail.removesuffix(RELATED_SUFFIX)
         if "/" in article_id or (wants_list and self._desk.related.articles.find(tail) is not None):
-            raise many_segments(tail)
+            raise many_segments(tail, calls=True)
         check_segment(article_id)
         if wants_list:
             given = parameters(RelatedParameters)
@@ -133,7 +149,14 @@ class Api:
         return body
 
     def _list(self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery) -> Response:
-        related, now = self._desk.related, self._desk.clock()
+        now = self._desk.clock()
+        return self.cached(self._found(place, by, value, query, now), now)
+
+    def _found(
+        self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery, now: datetime
+    ) -> dict[str, Any]:
+        """Return the list of the article with this id or URL. Raises Problem where there is none."""
+        related = self._desk.related
         row = self.row(by, value, now)
         is_withdrawn = row is None and by == "id" and value in related.edition.withdrawn
         if row is None and (query.unknown == "404" or is_withdrawn):
@@ -144,7 +167,7 @@ class Api:
                 found = related.recent(query, now, value if by == "id" else None)
             else:
                 found = related.of_row(row, query, now)
-        return self.cached(list_answer(related, found, self._desk.standing(), rank_of), now)
+        return list_answer(related, found, self._desk.standing(), rank_of)
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
         related, now = self._desk.related, self._desk.clock()

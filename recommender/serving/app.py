@@ -17,6 +17,7 @@ from recommender.serving.demo import Demo
 from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.events import Events
 from recommender.serving.ops import Ops
+from recommender.serving.pages import Pages
 from recommender.serving.problems import Problem
 from recommender.serving.rules_api import RulesApi
 from recommender.serving.schemas import utf8
@@ -68,7 +69,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     access = Access(settings, clock)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    for part in (api, Trends(desk, api), demo, Ops(desk), *writing):
+    for part in (api, Pages(desk, api), Trends(desk, api), demo, Ops(desk), *writing):
         part.add_to(app)
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:

@@ -89,6 +89,12 @@ class Eligible:
         mask[list(gone)] = False
         return mask
 
+    def distinct(self, mask: np.ndarray) -> int:
+        """Return how many articles a mask of shown ones admits, counting copies of one another as one."""
+        admitted = mask[self._copied]
+        hidden = int(np.count_nonzero(admitted)) - len(np.unique(self._groups[admitted]))
+        return int(np.count_nonzero(mask)) - hidden
+
     def rows(self, article_ids: Iterable[str]) -> list[int]:
         """Return the rows of those of the ids that are known."""
         found = (self._edition.articles.find(article_id) for article_id in article_ids)

@@ -13,6 +13,8 @@ FRESHNESS = 0.2  # a judgement: what is long past needs a quarter more nearness 
 DIVERSITY = 0.0
 
 Mode = Literal["related", "background", "follow_up"]
+# What may be on a page once only: any article, one of its two lists, or one of each list.
+Dedupe = Literal["all", "lists", "none"]
 Source = Literal["pin", "similar", "same_category", "trending", "recent"]
 
 

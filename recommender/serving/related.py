@@ -153,6 +153,10 @@ class Related:
         """Return a mask over the rows, (n,) bool: what is published and not hidden; do not change it."""
         return self._eligible.public(now)
 
+    def distinct(self, mask: np.ndarray) -> int:
+        """Return how many articles a mask (n,) bool admits, counting copies of one another as one."""
+        return self._eligible.distinct(mask)
+
     def in_sections(self, names: Iterable[str]) -> np.ndarray:
         """Return a new mask over the rows, (n,) bool: what is in any of these sections, by name or slug.
 

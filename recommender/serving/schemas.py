@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import from_json
 
 from recommender.article import Article, check_id, moment
-from recommender.serving.lists import ANY, DIVERSITY, FRESHNESS, ListQuery, Mode
+from recommender.serving.lists import ANY, DIVERSITY, FRESHNESS, Dedupe, ListQuery, Mode
 from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_parameter
 from recommender.text import detect_language, plain_text
 
@@ -185,6 +185,29 @@ class AddressedRelatedParameters(RelatedParameters, Address):
     """The parameters of the list of an article named in the query."""
 
 
+class BatchParameters(RelatedParameters):
+    """The parameters of the lists of several articles."""
+
+    id: Annotated[
+        tuple[_Id, ...],
+        BeforeValidator(_one_or_many),
+        Field(min_length=1, max_length=100, description="1 to 100 ids of articles; is repeated"),
+    ]
+
+
+class AroundParameters(Parameters):
+    """The parameters of what stands around an article on its page."""
+
+    related_limit: _Limit = 9
+    trending_limit: _Limit = 8
+    dedupe: Annotated[Dedupe, Field(description="'all', 'lists' or 'none'")] = "all"
+    explain: _Flag = "0"
+
+
+class AddressedAroundParameters(AroundParameters, Address):
+    """The parameters of the page of an article named in the query."""
+
+
 class PageParameters(Parameters):
     """The parameters of a page of articles, newest first."""
 
@@ -309,14 +332,14 @@ def _body_fault(body: bytes) -> Fault:
     return Fault("body", "body", body[:200].decode(errors="replace"), "a JSON object")
 
 
-def many_segments(tail: str, *, calls: bool = True) -> Problem:
+def many_segments(tail: str, call: str = "/v1/article", *, calls: bool = False) -> Problem:
     """Return the problem of a path of several segments, which may mean an id that holds a slash.
 
-    Its detail names the addresses that are sure, with `calls` those of calls on the article, too.
+    Its detail names the addresses that are sure: of the call, and with `calls` of others on the article, too.
     """
-    addresses = [f"/v1/article?id={quote(tail, safe='')}"]
-    for suffix, call in _CALL_OF_SUFFIX.items():
+    addresses = [f"{call}?id={quote(tail, safe='')}"]
+    for suffix, other in _CALL_OF_SUFFIX.items():
         if calls and tail.endswith(suffix):
-            addresses.append(f"{call}?id={quote(tail.removesuffix(suffix), safe='')}")
+            addresses.append(f"{other}?id={quote(tail.removesuffix(suffix), safe='')}")
     detail = f"an id that holds a slash cannot stand in a path; ask {' or '.join(addresses)}"
     return Problem("not-found", detail, (Fault("path", "id", tail, "one segment of a path"),))

@@ -100,7 +100,7 @@ class Submissions:
         """Return the id in the path, or the one that the query names, or that has the URL."""
         if tail is not None:
             if "/" in tail:
-                raise many_segments(tail, calls=False)
+                raise many_segments(tail)
             try:
                 return check_id(tail)
             except InvalidArticleError:

@@ -1,18 +1,17 @@
 """The calls of trending: the list of what is read most, and where one article stands in it."""
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from flask import Flask, Response
 
 from recommender.model import microseconds
-from recommender.serving.answers import SCORE_DECIMALS, card, iso
+from recommender.serving.answers import SCORE_DECIMALS, iso, item_answer
 from recommender.serving.api import Api, check_segment, known_categories, parameters
 from recommender.serving.desk import Desk
-from recommender.serving.lists import ListQuery
-from recommender.serving.popular import Board, Boards
+from recommender.serving.lists import ListQuery, RelatedList
+from recommender.serving.page import trending_list
+from recommender.serving.popular import Boards
 from recommender.serving.problems import Place
-from recommender.serving.related import Related
 from recommender.serving.schemas import (
     TRENDING_SUFFIX,
     AddressedTrendParameters,
@@ -50,13 +49,13 @@ class Trends:
                 mask &= related.in_sections(given.category)
         if given.published_after is not None:
             mask &= related.articles.published > microseconds(given.published_after)
-        rows = board.first(related, mask, given.limit, now)
+        found = trending_list(related, board, mask, given.limit, now)
         answer = {
             "as_of": iso(boards.as_of),
             "window": given.window,
-            "basis": "views" if any(board.rank(row) for row in rows) else "recent",
+            "basis": basis(found),
             "degraded": degraded(self._desk, boards),
-            "items": [item(related, row, board, now) for row in rows],
+            "items": [item_answer(related, item, found, board.rank) for item in found.items],
         }
         return self._api.cached(answer, now)
 
@@ -73,7 +72,7 @@ class Trends:
         """
         whole = article_id + TRENDING_SUFFIX
         if self._desk.related.articles.find(whole) is not None:
-            raise many_segments(whole)
+            raise many_segments(whole, calls=True)
         check_segment(article_id)
         return self._of("path", "id", article_id, parameters(TrendParameters).window)
 
@@ -99,11 +98,9 @@ class Trends:
         return self._api.cached(answer, now)
 
 
-def item(related: Related, row: int, board: Board, now: datetime) -> dict[str, Any]:
-    """Return an article as it stands in a list of trending: with its rank, or as one of the newest."""
-    rank = board.rank(row)
-    source = "recent" if rank is None else "trending"
-    return card(related, row, now) | {"source": source, "trending_rank": rank}
+def basis(found: RelatedList) -> Literal["views", "recent"]:
+    """Return what a list of trending rests on: counts, or dates alone."""
+    return "views" if any(item.source == "trending" for item in found.items) else "recent"
 
 
 def degraded(desk: Desk, boards: Boards) -> list[str]:
