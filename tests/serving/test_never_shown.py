@@ -149,9 +149,10 @@ class Newsroom(RuleBasedStateMachine):
                 f"articles/{each}",
                 f"articles/{each}/related?limit=50",
                 f"article?url=https://x.test/{each}",
+                f"page/{each}",
             ):
                 yield each, self.client.get(f"/v1/{call}")
-        for call in ("articles?limit=50", "topics", "topics/all?limit=50", "trending?limit=50"):
+        for call in ("articles?limit=50", "topics", "topics/all?limit=50", "trending?limit=50", f"related/batch?{_BATCH}"):
             yield None, self.client.get(f"/v1/{call}")
         text = json.dumps({"title": TEXTS[0], "limit": 50})
         yield None, self.client.post("/v1/similar", data=text, content_type="application/json")
@@ -179,6 +180,7 @@ class Newsroom(RuleBasedStateMachine):
         self.desk = app.extensions["recommender"]
 
 
+_BATCH = "&".join(f"id={each}" for each in IDS)
 JSON: dict[str, Any] = {"content_type": "application/json", "headers": HEADERS}
 
 
