@@ -49,7 +49,7 @@ test-all: install ## run all the tests: real servers, kills, full disks, a brows
 	$(BIN)/pytest -n auto $(PYTEST)
 
 test-slow: install ## run the slow tests alone
-	$(BIN)/pytest -m slow $(PYTEST)
+	$(BIN)/pytest -n auto -m slow $(PYTEST)
 
 check: install ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check
