@@ -301,11 +301,8 @@ def test_a_database_that_is_down_is_told_and_a_retry_counts(
 
 def test_a_key_without_the_scope_sends_nothing(newsroom: Callable[..., Newsroom]) -> None:
     other, setting = new_key("other", ["rules"])
-    room = newsroom()
-    room.app = create_app(room.app.config.get("settings", Settings.read(write_keys=f"{SETTING} {setting}")))
+    room = newsroom(write_keys=f"{SETTING} {setting}")
 
-    answer = room.app.test_client().post(
-        "/v1/events", json=VIEW, headers={"Authorization": f"Bearer {other}"}
-    )
+    answer = room.post(VIEW, {"Authorization": f"Bearer {other}"})
 
     assert (answer.status_code, answer.get_json()["type"]) == (403, "key-not-allowed")
