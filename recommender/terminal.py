@@ -1,5 +1,6 @@
 """What people see in a terminal: tables, summaries and progress bars."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
+from rich.markup import escape as literal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from rich.text import Text
 from recommender.model import Model
 
 _MIB = 1 << 20
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # terminals obey these; tab and newline harm nobody
 _TOLD_CHANGES = 3  # lists of a gate's report that a screen has room for
 
 
@@ -55,6 +57,16 @@ class _Rate(ProgressColumn):
         return Text(f"{task.completed:,.0f} {self._unit}{rate}")
 
 
+def plain(text: str) -> str:
+    """Return a text as a terminal may have it: what would steer the terminal is made visible."""
+    return _STEERING.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def escape(text: str) -> str:
+    """Return a text as it is meant to be read, neither markup nor steering."""
+    return literal(plain(text))
+
+
 def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
     """Return a related list, as HTTP answers it, as a table."""
     table = _table("", "Article", "Source", ">Score", "Id")
@@ -62,11 +74,12 @@ def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
         score = "" if item["score"] is None else f"{item['score']:.3f}"
         why = _why(item.get("why"))
         under = " · ".join(filter(None, (item["category"], (item["published_at"] or "")[:10])))
-        article = Text.assemble(item["title"], ("\n" + under, "dim"), ("\n" + why if why else "", "italic"))
+        below = (("\n" + under, "dim"), ("\n" + why if why else "", "italic"))
+        article = Text.assemble(plain(item["title"]), *((plain(told), style) for told, style in below))
         table.add_row(str(place), article, item["source"], score, escape(item["id"]))
     model = answer["model"]["version"]
     note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {model}"
-    return Group(Text(heading, style="bold"), table, Text(note, style="dim"))
+    return Group(Text(plain(heading), style="bold"), table, Text(note, style="dim"))
 
 
 def _why(why: Mapping[str, Any] | None) -> str:
@@ -204,7 +217,7 @@ def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType
 
 def rulings_table(heading: str, found: Sequence[Any]) -> RenderableType:
     """Return what the rules do with an article as tables: as a candidate of lists, and in its own list."""
-    told: list[RenderableType] = [Text(heading, style="bold")]
+    told: list[RenderableType] = [Text(plain(heading), style="bold")]
     for part, title in (("candidate", "As a candidate of lists"), ("own list", "In its own list")):
         table = _table(title, "Rule", "By", "Why", "When")
         for ruling in found:
