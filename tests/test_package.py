@@ -28,7 +28,10 @@ MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
 SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
-SERVING = SHARED | {"pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy"}
+SERVING = SHARED | {
+    *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy"),
+    "openapi_pydantic",
+}
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
     *("bm25s", "ir_measures", "matplotlib"),

@@ -13,6 +13,7 @@ from werkzeug.routing import BaseConverter
 from recommender.serving.access import Access
 from recommender.serving.answers import to_bytes
 from recommender.serving.api import Api
+from recommender.serving.contract.docs import Docs
 from recommender.serving.demo import Demo
 from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.events import Events
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     access = Access(settings, clock)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    for part in (api, Pages(desk, api), Trends(desk, api), demo, Ops(desk), *writing):
+    for part in (api, Pages(desk, api), Trends(desk, api), demo, Ops(desk), Docs(), *writing):
         part.add_to(app)
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:

@@ -34,6 +34,7 @@ _STATUS_AND_TITLE = {
 }
 
 
+KINDS = tuple(_STATUS_AND_TITLE)
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One wrong value: where it stood, its name, what it was (cut to 100 characters) and what is allowed."""
@@ -66,7 +67,7 @@ class Problem(Exception):  # noqa: N818 the RFC's word
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return _STATUS_AND_TITLE[self.kind][0]
+        return status_of(self.kind)
 
     @property
     def title(self) -> str:
@@ -87,6 +88,11 @@ class Problem(Exception):  # noqa: N818 the RFC's word
 
 def bad_parameter(faults: Iterable[Fault]) -> Problem:
     """Return the refusal of parameters; the detail tells of the first."""
+def status_of(kind: str) -> int:
+    """Return the HTTP status of every problem of a kind."""
+    return _STATUS_AND_TITLE[kind][0]
+
+
     return _refusal("bad-parameter", tuple(faults))
 
 

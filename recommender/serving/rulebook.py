@@ -84,7 +84,7 @@ _Name = Annotated[
 _Text = Annotated[
     str, BeforeValidator(_text), Field(min_length=1, max_length=1000, description="1 to 1000 characters")
 ]
-_RuleId = Annotated[
+RuleId = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$",
@@ -102,7 +102,7 @@ _Factor = Annotated[
 class _Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    id: _RuleId
+    id: RuleId
     reason: _Text
     author: _Name  # who wrote the rule
     begins: Annotated[_Moment | None, Field(alias="from", description=_MOMENT)] = None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_origin
 from urllib.parse import parse_qsl, quote
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import from_json
 
 from recommender.article import Article, check_id, moment
@@ -32,6 +32,7 @@ _LIMIT = "a whole number from 1 to 50"
 _NAMES = "the name or slug of a category; may be repeated"
 _DATE = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
 ID_ALLOWED = "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'"
+ID_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
 
 
 def cursor_behind(date: int, article_id: str) -> str:
@@ -92,18 +93,27 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 _TWO_DECIMALS = re.compile(r"[01](\.[0-9]{1,2})?")
 _DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 
-_Limit = Annotated[int, BeforeValidator(_number), Field(strict=True, ge=1, le=50, description=_LIMIT)]
-_Id = Annotated[str, BeforeValidator(_id)]
-_Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(max_length=200, description=_NAMES)]
-_Date = Annotated[datetime, BeforeValidator(_date), Field(strict=True)]
-_Place = Annotated[tuple[int, str], BeforeValidator(read_cursor)]
-_Days = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=36525)]
-_Score = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=1)]
-_Share = Annotated[float, BeforeValidator(_share), Field(strict=True, ge=0, le=1, description=_SHARE_ALLOWED)]
+# What reads a string stands last, for it comes first: so the document tells what is checked behind it.
+_Limit = Annotated[int, Field(strict=True, ge=1, le=50, description=_LIMIT), BeforeValidator(_number)]
+_Id = Annotated[str, WithJsonSchema(ID_SCHEMA), BeforeValidator(_id)]
+_Names = Annotated[tuple[str, ...], Field(max_length=200, description=_NAMES), BeforeValidator(_one_or_many)]
+_Date = Annotated[datetime, Field(strict=True), BeforeValidator(_date)]
+_Place = Annotated[tuple[int, str], WithJsonSchema({"type": "string"}), BeforeValidator(read_cursor)]
+_Days = Annotated[float, Field(strict=True, ge=0, le=36525), BeforeValidator(_number)]
+_Score = Annotated[float, Field(strict=True, ge=0, le=1), BeforeValidator(_number)]
+_Share = Annotated[
+    float,
+    Field(strict=True, ge=0, le=1, description=_SHARE_ALLOWED, json_schema_extra={"multipleOf": 0.01}),
+    BeforeValidator(_share),
+]
 _Flag = Annotated[Literal["0", "1"], BeforeValidator(_flag), Field(description="0 or 1")]
 _Window = Annotated[Literal["1h", "24h", "7d"], Field(description="'1h', '24h' or '7d'")]
 _Mode = Annotated[Mode, Field(description="'related', 'background' (older) or 'follow_up' (newer)")]
-_Lang = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(any|[a-z]{2,3})$")]
+_Lang = Annotated[
+    str,
+    Field(pattern=r"^(any|[a-z]{2,3})$", json_schema_extra={"pattern": "^([Aa][Nn][Yy]|[A-Za-z]{2,3})$"}),
+    BeforeValidator(_lower),
+]
 
 
 class Parameters(BaseModel):
@@ -138,8 +148,8 @@ class Filters(Parameters):
     exclude_category: _Names = ()
     exclude: Annotated[
         tuple[_Id, ...],
-        BeforeValidator(_one_or_many),
         Field(max_length=200, description="up to 200 ids of articles; may be repeated"),
+        BeforeValidator(_one_or_many),
     ] = ()
     lang: Annotated[_Lang | None, Field(description="'any' or a language code such as 'en'")] = None
     max_age_days: Annotated[_Days | None, Field(description="a number from 0 to 36525")] = None
@@ -190,8 +200,8 @@ class BatchParameters(RelatedParameters):
 
     id: Annotated[
         tuple[_Id, ...],
-        BeforeValidator(_one_or_many),
         Field(min_length=1, max_length=100, description="1 to 100 ids of articles; is repeated"),
+        BeforeValidator(_one_or_many),
     ]
 
 

@@ -16,6 +16,7 @@ from recommender.serving.desk import Desk
 from recommender.serving.placing import place
 from recommender.serving.problems import Fault, Problem, bad_body, bad_parameter, store_down
 from recommender.serving.schemas import ID_ALLOWED, Address, Parameters, many_segments, read_query
+from recommender.serving.sent_article import check_types
 from recommender.serving.store import ArticleRow, Outcome, StoreDownError
 
 MAX_ARTICLES = 500  # of a batch
@@ -175,9 +176,7 @@ def _read(values: Any, now: datetime) -> _Sent:
     """Return the article in an object. Raises RefusedError for any value that is wrong, and for a draft."""
     if not isinstance(values, dict):
         raise RefusedError("wrong type", "an article is a JSON object")
-    unknown = [name for name in values if name not in COLUMNS]
-    if unknown:
-        raise RefusedError(f"{unknown[0][:100]}: unknown field", f"fields are {' '.join(COLUMNS)}")
+    check_types(values)
     if kind := not_public(values):
         name = "post_password" if kind == "password" else "status"
         raise RefusedError(f"{name}: not public", f"{kind}; allowed: {_PUBLIC}")

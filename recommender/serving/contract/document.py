@@ -1,0 +1,221 @@
+"""The document: made once, of the models that check requests and those that answers are held to."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from openapi_pydantic.v3.v3_1 import (
+    Components,
+    Info,
+    Link,
+    MediaType,
+    OpenAPI,
+    Operation,
+    Parameter,
+    PathItem,
+    Reference,
+    RequestBody,
+    Response,
+    Schema,
+    SecurityScheme,
+)
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from recommender.serving.answers import to_bytes
+from recommender.serving.contract.call import Answer, Call
+from recommender.serving.contract.calls import CALLS
+from recommender.serving.contract.shapes import Problem
+from recommender.serving.problems import status_of
+from recommender.serving.schemas import ID_ALLOWED, ID_SCHEMA
+
+VERSION = "1"  # of the contract
+_PROBLEM_TYPE = "application/problem+json"
+_REFS = "#/components/schemas/{model}"
+_IN_PATH = {
+    "id": ID_SCHEMA | {"description": ID_ALLOWED},
+    "slug": {"type": "string", "minLength": 1, "description": "the slug of a topic"},
+    "rule_id": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$",
+        "description": "the id of a rule",
+    },
+}
+_ABOUT = """Related articles for a newsroom's CMS.
+
+Refusals are `application/problem+json`; `type` says which. Every answer has an `X-Request-ID`; one that the
+request brings is kept. What may be asked conditionally has an `ETag`. Ids are compared byte for byte; one
+that holds a `/` stands in the query. `/v1` changes by addition only."""
+_TOLD_OF_STATUS = {
+    304: "It has not changed.",
+    400: "A parameter or the body is wrong.",
+    401: "A key is missing.",
+    403: "Who asks may not do that.",
+    404: "There is no such thing, or the id holds a slash.",
+    409: "The rule is in a file, and changed there alone.",
+    410: "The article was withdrawn.",
+    412: "The rules have changed since they were read.",
+    413: "The body is too large.",
+    415: "The content type is not supported.",
+    428: "The header If-Match is missing.",
+    429: "Too many requests; ask again after the seconds of `Retry-After`.",
+    503: "It cannot be answered for now; ask again after the seconds of `Retry-After`.",
+}
+
+
+@cache
+def document() -> bytes:
+    """Return the document as JSON. It is made when it is asked for first."""
+    return to_bytes(
+        _open_api(CALLS).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    )
+
+
+def _open_api(calls: Iterable[Call]) -> OpenAPI:
+    schemas = _Schemas(calls)
+    paths: dict[str, PathItem] = {}
+    for call in calls:
+        item = paths.setdefault(call.path, PathItem())
+        setattr(item, call.method, _operation(call, schemas))
+    return OpenAPI(
+        openapi="3.1.1",
+        info=Info(title="recommender", version=VERSION, description=_ABOUT),
+        paths=paths,
+        components=Components(
+            schemas={name: Schema.model_validate(each) for name, each in schemas.named.items()},
+            securitySchemes={
+                "key": SecurityScheme(
+                    type="http", scheme="bearer", description="a key that `recommender key` made"
+                )
+            },
+        ),
+    )
+
+
+class _Schemas:
+    """The JSON schemas of all bodies: those with names, and of each body the one that stands in its place."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        types: dict[str, Any] = {"Problem": Problem}
+        for call in calls:
+            types |= {repr(each): each for each in _types_of(call)}
+        adapters: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
+            (name, "validation", TypeAdapter(each)) for name, each in types.items()
+        ]
+        found, definitions = TypeAdapter.json_schemas(
+            adapters, ref_template=_REFS, schema_generator=_Untitled
+        )
+        self._of = {name: schema for (name, _), schema in found.items()}
+        self.named: dict[str, Any] = definitions["$defs"]
+
+    def of(self, body: Any) -> Schema | Reference:
+        """Return the schema of a body."""
+        schema = self._of[repr(body)]
+        return Reference.model_validate(schema) if set(schema) == {"$ref"} else Schema.model_validate(schema)
+
+    @property
+    def problem(self) -> Reference:
+        """The schema of every refusal."""
+        return Reference.model_validate(self._of["Problem"])
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out the titles of fields, which say the name once more."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 pydantic's hook
+        """Return that none should."""
+        return False
+
+
+def _types_of(call: Call) -> list[Any]:
+    bodies = [answer.body for answer in call.answers.values()]
+    return [each for each in (call.body, *bodies) if each is not None]
+
+
+def _operation(call: Call, schemas: _Schemas) -> Operation:
+    body = None
+    if call.body is not None:
+        media = MediaType(schema=schemas.of(call.body))
+        body = RequestBody(required=True, content=dict.fromkeys(call.body_media_types, media))
+    security: dict[str, list[dict[str, list[str]]]] = {
+        "none": [],
+        "optional": [{}, {"key": []}],
+        "required": [{"key": []}],
+    }
+    return Operation(
+        operationId=call.name,
+        tags=[call.tag],
+        summary=call.summary,
+        parameters=[*_path_parameters(call), *_query_parameters(call), *_header_parameters(call)],
+        requestBody=body,
+        responses=_responses(call, schemas),
+        security=security[call.key],
+    )
+
+
+def _path_parameters(call: Call) -> list[Parameter]:
+    return [
+        _parameter(name, "path", schema, required=True)
+        for name, schema in _IN_PATH.items()
+        if f"{{{name}}}" in call.path
+    ]
+
+
+def _query_parameters(call: Call) -> list[Parameter]:
+    if call.parameters is None:
+        return []
+    schema = call.parameters.model_json_schema(schema_generator=_Untitled)
+    required = schema.get("required", ())
+    return [
+        _parameter(name, "query", _not_null(each), required=name in required)
+        for name, each in schema.get("properties", {}).items()
+    ]
+
+
+def _header_parameters(call: Call) -> list[Parameter]:
+    found = []
+    if call.cached:
+        told = {"type": "string", "description": "ETags; 304 where one is that of the answer"}
+        found.append(_parameter("If-None-Match", "header", told, required=False))
+    if call.matching != "none":
+        told = {"type": "string", "description": "the ETag of what was read"}
+        found.append(_parameter("If-Match", "header", told, required=call.matching == "required"))
+    return found
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool) -> Parameter:
+    told = dict(schema)
+    description = told.pop("description", None)
+    return Parameter.model_validate(
+        {"name": name, "in": place, "required": required, "description": description, "schema": told}
+    )
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that may be missing: no null can be sent in a query."""
+    told = {name: value for name, value in schema.items() if name != "anyOf"}
+    for each in schema.get("anyOf", ()):
+        told = {**each, **told} if each != {"type": "null"} else told
+    if told.get("default", 0) in (None, [], ()):
+        del told["default"]
+    return told
+
+
+def _responses(call: Call, schemas: _Schemas) -> dict[str, Response | Reference]:
+    responses = {status: _answer(answer, call, schemas) for status, answer in call.answers.items()}
+    if call.cached:
+        responses[304] = Response(description=_TOLD_OF_STATUS[304])
+    for status in {status_of(kind) for kind in call.problems}:
+        content = {_PROBLEM_TYPE: MediaType(schema=schemas.problem)}
+        responses[status] = Response(description=_TOLD_OF_STATUS[status], content=content)
+    return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _answer(answer: Answer, call: Call, schemas: _Schemas) -> Response:
+    content = None
+    if answer.body is not None:
+        content = {answer.media_type: MediaType(schema=schemas.of(answer.body))}
+    links: dict[str, Link | Reference] = {
+        name: Link(operationId=name, parameters=dict(parameters)) for name, parameters in call.links.items()
+    }
+    return Response(description=answer.told, content=content, links=links or None)
