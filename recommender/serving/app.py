@@ -25,6 +25,7 @@ from recommender.serving.schemas import utf8
 from recommender.serving.submissions import Submissions
 from recommender.serving.trends import Trends
 from recommender.serving.upkeep import Upkeep
+from recommender.serving.widget import Widget
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     access = Access(settings, clock)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    for part in (api, Pages(desk, api), Trends(desk, api), demo, Ops(desk), Docs(), *writing):
+    for part in (api, Pages(desk, api), Trends(desk, api), demo, Widget(), Ops(desk), Docs(), *writing):
         part.add_to(app)
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:
