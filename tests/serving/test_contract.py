@@ -12,7 +12,7 @@ from openapi_pydantic.v3.v3_1 import OpenAPI
 from recommender.serving.contract.calls import CALLS
 from recommender.serving.problems import KINDS, status_of
 
-PAGES = ("/demo", "/static")  # for people; no contract
+PAGES = ("/demo", "/docs/")  # for people, with what they are made of; no contract
 METHODS = {"GET", "POST", "PUT", "DELETE"}
 
 

@@ -329,6 +329,16 @@ _OPERATIONS = (
         summary="This document",
         parameters=None,
         answers={200: Answer(told="OpenAPI 3.1", body=dict[str, Any])},
+        cached=True,
+    ),
+    Call(
+        name="getDocs",
+        path="/docs",
+        tag="operations",
+        summary="A page that shows this document, and tries calls",
+        parameters=None,
+        answers={200: Answer(told="HTML", body=str, media_type="text/html")},
+        cached=True,
     ),
     Call(
         name="getWidget",
