@@ -129,12 +129,21 @@ class Settings(BaseSettings):
     event_origins: Annotated[
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
     ] = ()
+    cors_origins: Annotated[
+        tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
+    ] = ()  # whose pages may read; none named: all
     # Tells readers without a visitor_id apart for a day, by address and browser.
     daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # of one key in one worker
     # Of an address without a key: requests that write, and the events in them.
     address_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
     address_event_limit: Annotated[_Rate, Field(description=_RATE)] = "6000/minute"
+    address_read_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"
+    # Of an address or a key: lists and searches for which the whole corpus is scored. So many of them are
+    # made at once in a worker, and so many wait for that; the others are sent away.
+    scoring_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
+    scoring_at_once: Annotated[int, Field(ge=1, le=16, description="a whole number from 1 to 16")] = 2
+    scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 16
 
     @classmethod
     def settings_customise_sources(

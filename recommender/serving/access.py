@@ -5,12 +5,13 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, get_args
 
-from flask import request
+from flask import g, has_request_context, request
 
 from recommender.model import microseconds
 from recommender.serving.desk import Clock
@@ -68,6 +69,9 @@ class Access:
         self._per_key = Allowances(Rate.read(settings.key_limit))
         self._per_address = Allowances(Rate.read(settings.address_limit))
         self._events_per_address = Allowances(Rate.read(settings.address_event_limit))
+        self._reads_per_address = Allowances(Rate.read(settings.address_read_limit))
+        self._scoring = Allowances(Rate.read(settings.scoring_limit))
+        self.is_closed = bool(settings.read_keys)
 
     def require(self, *scopes: Scope) -> Caller:
         """Return the caller, whose key has one of these scopes; what it sends counts against its limit."""
@@ -92,6 +96,32 @@ class Access:
         caller = self._caller()
         self._count(self._per_address, "requests of this address", caller.address)
         return caller
+
+    def read(self) -> None:
+        """Let the caller read, with a key where reading needs one; what it reads counts against a limit.
+
+        Where reading needs none, a key that is known counts in place of the address, and another is ignored.
+        """
+        if self.is_closed:
+            g.reader = self.require("read")
+            return
+        given = _bearer()
+        key = None if given is None else self._find(given)
+        caller = g.reader = self._caller() if key is None else replace(self._caller(), key=key.name)
+        if key is not None:
+            self._count(self._per_key, "requests with this key", key.name)
+        elif not caller.is_local:
+            self._count(self._reads_per_address, "requests of this address", caller.address)
+
+    def spend_scoring(self) -> None:
+        """Count a list for which the whole corpus is scored against what its reader may ask for."""
+        if not has_request_context():
+            return
+        caller: Caller = g.get("reader") or self._caller()
+        if caller.key is not None:
+            self._count(self._scoring, "lists with this key that are not at hand", f"key {caller.key}")
+        elif not caller.is_local:
+            self._count(self._scoring, "lists of this address that are not at hand", caller.address)
 
     def _of_key(self, given: str, scopes: Sequence[Scope]) -> Caller:
         """Return the caller of a key. The problems do not show what was given, for it may be a key."""
@@ -179,6 +209,7 @@ def _read_key(word: str) -> _Key:
     return _Key(name, bytes.fromhex(digest), frozenset(scopes.split("+")))
 
 
+@lru_cache(maxsize=4096)
 def _is_local(peer: str) -> bool:
     address = _read_address(peer)
     return address is None or any(address in network for network in _LOCAL)

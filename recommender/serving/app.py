@@ -17,6 +17,7 @@ from recommender.serving.contract.docs import Docs
 from recommender.serving.demo import Demo
 from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.events import Events
+from recommender.serving.gate import Gate, Scoring
 from recommender.serving.ops import Ops
 from recommender.serving.pages import Pages
 from recommender.serving.problems import Problem
@@ -67,8 +68,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["tail"] = _Tail
-    desk = Desk(settings, clock)
     access = Access(settings, clock)
+    scoring = Scoring(access, settings.scoring_at_once, settings.scoring_queue)
+    desk = Desk(settings, clock, scoring.turn)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
     for part in (api, Pages(desk, api), Trends(desk, api), demo, Widget(), Ops(desk), Docs(), *writing):
@@ -79,6 +81,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         Upkeep(desk).start()
     app.before_request(_check_path)
     app.after_request(_finish)
+    Gate(access, settings.cors_origins).add_to(app)
     _answer_errors(app, demo.problem_page)
     return app
 

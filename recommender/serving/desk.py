@@ -1,6 +1,7 @@
 """The desk of one web worker: its settings, its clock, and what it knows of the newsroom."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from recommender.serving.problems import Problem
 from recommender.serving.related import Related
 from recommender.serving.rules import Active, Rules
 from recommender.serving.store import Store
+from recommender.serving.turns import Turn
 from recommender.settings import Settings
 from recommender.trending import DEFAULT_WINDOW, EVENT_WEIGHTS, windows
 
@@ -30,9 +32,10 @@ class Desk:
     in `model_retry_seconds`, when a request needs it.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now, turn: Turn = nullcontext) -> None:
         self.settings = settings
         self.clock = clock
+        self._turn = turn  # at scoring the whole corpus
         weights = {**EVENT_WEIGHTS, **settings.weight_of}
         self.store = Store(
             settings.database_url,
@@ -59,7 +62,7 @@ class Desk:
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
         related, active = self._related, self._active()
         if related is None or related.edition is not edition or related.rules.active is not active:
-            related = self._related = Related(edition, active)
+            related = self._related = Related(edition, active, self._turn)
         return related
 
     @property

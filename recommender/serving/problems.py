@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 MAX_SHOWN_CHARS = 100
 STORE_RETRY_SECONDS = 2
+OVERLOAD_RETRY_SECONDS = 1
 
 Place = Literal["query", "path", "body", "header"]
 
@@ -30,6 +31,7 @@ _STATUS_AND_TITLE = {
     "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "The service failed"),
     "no-model": (503, "No model is open"),
+    "overloaded": (503, "The service has too much to do"),
     "store-down": (503, "The database does not answer"),
 }
 
@@ -105,6 +107,12 @@ def store_down(detail: str) -> Problem:
     """Return the refusal of a write that the database does not take for now."""
     told = f"the database does not answer; {detail}"
     return Problem("store-down", told, headers={"Retry-After": str(STORE_RETRY_SECONDS)})
+
+
+def overloaded(detail: str) -> Problem:
+    """Return the refusal of what the service has no time for just now."""
+    told = f"the service has too much to do: {detail}"
+    return Problem("overloaded", told, headers={"Retry-After": str(OVERLOAD_RETRY_SECONDS)})
 
 
 def _refusal(kind: str, faults: tuple[Fault, ...]) -> Problem:

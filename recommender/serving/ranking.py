@@ -38,6 +38,15 @@ class Chosen:
     floor: float  # an article whose score does not reach it is not among them
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The similar articles that a list shows, and the nearest articles of all."""
+
+    chosen: Chosen
+    count: int  # of all that are similar and eligible
+    near: np.ndarray  # (k,) rows, nearest first, eligible or not
+
+
 class Order:
     """How one list orders its candidates.
 

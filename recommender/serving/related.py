@@ -1,7 +1,8 @@
 """Related articles: which articles of a model stand beside one article or text, and in what order."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -14,12 +15,13 @@ from recommender.serving.edition import Edition
 from recommender.serving.eligible import Eligible, Field
 from recommender.serving.lists import Item, ListQuery, RelatedList, Source
 from recommender.serving.nearness import Nearness
-from recommender.serving.ranking import Chosen, Order
+from recommender.serving.ranking import Chosen, Order, Ranked
 from recommender.serving.reasons import why
 from recommender.serving.room import Room, fill
 from recommender.serving.ruled import Ruled
 from recommender.serving.rules import NO_RULES, Active
 from recommender.serving.timeline import Timeline
+from recommender.serving.turns import Turn
 
 MAX_RIVALS = 400  # scored one by one; where there are more, the whole corpus is
 # Scores of training and of serving may differ by float32 rounding, on another CPU by 1e-5.
@@ -54,7 +56,7 @@ class Related:
     and leave out what they have no room for; a pin stands in spite of them, and counts.
     """
 
-    def __init__(self, source: Model | Edition, active: Active = NO_RULES) -> None:
+    def __init__(self, source: Model | Edition, active: Active = NO_RULES, turn: Turn = nullcontext) -> None:
         self.edition = source if isinstance(source, Edition) else Edition.of(source)
         self.model = self.edition.model
         self.articles = self.edition.articles
@@ -62,6 +64,7 @@ class Related:
         self.rules = Ruled(self.edition, self.categories, active)
         self.timeline = Timeline(self.articles, self.rules.newest)
         self._eligible = Eligible(self.edition, self.timeline, self.categories)
+        self._turn = turn  # at scoring the whole corpus
 
     def find(self, article_id: str, now: datetime) -> int | None:
         """Return the row of a public article, None where the id is unknown, withdrawn or under embargo."""
@@ -99,7 +102,9 @@ class Related:
         asked = self.edition.query_of(row)
         ranked = self._precomputed(row, query, field.mask, order)
         if ranked is None:
-            ranked = self._scored(self._scores(row, asked), self._near(row), query, field.mask, order)
+            with self._turn():
+                scores = self._scores(row, asked)
+            ranked = self._scored(scores, self._near(row), query, field.mask, order)
         found = self._fill(field, ranked, query, now, article_id=own_id, category=category)
         return self._explained(found, ranked.chosen, asked, query)
 
@@ -113,8 +118,9 @@ class Related:
         date = microseconds(article.published_at or now)
         excluded = self._eligible.rows(query.exclude)
         hidden = [each for row in excluded for each in (row, *self.edition.copies.of(row))]
-        asked = self.edition.query(article, hidden)
-        scores = self.edition.scores(asked)
+        with self._turn():
+            asked = self.edition.query(article, hidden)
+            scores = self.edition.scores(asked)
         others = np.ones(len(scores), dtype=bool)
         others[excluded] = False
         near = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
@@ -128,7 +134,8 @@ class Related:
     def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
         """Return the public articles that share a term with the words, the highest cosine of terms first."""
         embedding = self.model.embed(Article(id="-", title=words))
-        scores = self.edition.vectors.scores(embedding, weight=0)
+        with self._turn():
+            scores = self.edition.vectors.scores(embedding, weight=0)
         found = np.flatnonzero(self.public(now) & (scores > 0))
         return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
 
@@ -138,7 +145,7 @@ class Related:
         Without an article there is no date to be older or newer than: such a `mode` admits none.
         """
         none = np.empty(0, dtype=np.int64)
-        nothing = _Ranked(Chosen(none, np.empty(0), np.empty(0), np.empty(0), 0.0), 0, none)
+        nothing = Ranked(Chosen(none, np.empty(0), np.empty(0), np.empty(0), 0.0), 0, none)
         field = self._eligible.passing(query, now, orders=self.rules.orders(article_id))
         found = self._fill(field, nothing, query, now, article_id=article_id)
         return replace(found, explained=query.explain)
@@ -180,7 +187,7 @@ class Related:
         boosts, limit = self.rules.boosts, len(self.articles) if self.rules.caps else None
         return Order(self.edition, self.timeline, query, date, now, boosts=boosts, limit=limit)
 
-    def _precomputed(self, row: int, query: ListQuery, mask: np.ndarray, order: Order) -> "_Ranked | None":
+    def _precomputed(self, row: int, query: ListQuery, mask: np.ndarray, order: Order) -> Ranked | None:
         """Rank by the neighbours computed at training; None where these do not reach far enough."""
         near, scores = self.edition.neighbors(row)
         live, live_scores = self.edition.live_similar(row)
@@ -188,7 +195,7 @@ class Related:
         rows, known = _by_row(rows, known, self._is_similar(known, query) & mask[rows])
         chosen = order.choose(rows, known)
         if self._is_complete(row, scores, query):
-            return _Ranked(chosen, len(rows), self._near(row))
+            return Ranked(chosen, len(rows), self._near(row))
         if query.fallback == "none" or len(rows) < query.limit or self.rules.caps:
             return None
         highest = float(scores[-1]) + TOLERANCE  # no other article of the model has more
@@ -205,7 +212,7 @@ class Related:
             chosen = order.choose(*_by_row(np.concatenate([rows, rivals]), np.concatenate([known, found])))
             if not order.is_settled(chosen, highest):
                 return None
-        return _Ranked(chosen, len(rows), self._near(row))
+        return Ranked(chosen, len(rows), self._near(row))
 
     def _near(self, row: int) -> np.ndarray:
         """Return the rows nearest to the article of a row, nearest first: of the model, and live ones."""
@@ -249,10 +256,10 @@ class Related:
 
     def _scored(
         self, scores: np.ndarray, near: np.ndarray, query: ListQuery, mask: np.ndarray, order: Order
-    ) -> "_Ranked":
+    ) -> Ranked:
         """Rank by the scores of the whole corpus."""
         similar = np.flatnonzero(mask & self._is_similar(scores, query))
-        return _Ranked(order.choose(similar, scores[similar]), len(similar), near)
+        return Ranked(order.choose(similar, scores[similar]), len(similar), near)
 
     def _category_of_nearest(self, scores: np.ndarray) -> str | None:
         nearest = int(np.argmax(scores))
@@ -266,7 +273,7 @@ class Related:
     def _fill(
         self,
         field: Field,
-        ranked: "_Ranked",
+        ranked: Ranked,
         query: ListQuery,
         now: datetime,
         *,
@@ -298,7 +305,7 @@ class Related:
     def _capped(
         self,
         field: Field,
-        ranked: "_Ranked",
+        ranked: Ranked,
         query: ListQuery,
         limit: int,
         now: datetime,
@@ -388,12 +395,3 @@ def _by_row(
         rows, scores = rows[admitted], scores[admitted]
     order = np.argsort(rows)
     return rows[order], scores[order]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    """The similar articles that a list shows, and the nearest articles of all."""
-
-    chosen: Chosen
-    count: int  # of all that are similar and eligible
-    near: np.ndarray  # (k,) rows, nearest first, eligible or not
