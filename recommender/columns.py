@@ -1,6 +1,6 @@
 """Columns of text in flat arrays, which can be memory-mapped: one string, or several names, for each row."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,6 +50,13 @@ class Strings(Sequence[str]):
         """Return the row of these UTF-8 bytes; the strings must be sorted by their bytes."""
         row = bisect_left(range(len(self)), wanted, key=self.bytes_at)
         return row if row < len(self) and self.bytes_at(row) == wanted else None
+
+    def beginning_with(self, start: str) -> range:
+        """Return the rows of the strings that begin so; the strings must be sorted by their bytes."""
+        wanted, rows = start.encode(errors="surrogatepass"), range(len(self))
+        first = bisect_left(rows, wanted, key=self.bytes_at)
+        size = len(wanted)
+        return range(first, bisect_right(rows, wanted, lo=first, key=lambda row: self.bytes_at(row)[:size]))
 
     # Indexing a memoryview is three times as fast as indexing the array, and a search does it 40 times.
     @cached_property

@@ -189,6 +189,11 @@ class Vectors:
         inside = slice(self.offsets[row], self.offsets[row + 1])
         return Embedding(self.columns[inside], self.values[inside], self.latent[row])
 
+    def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that hold any of a span of terms, each for each term, and its weights there."""
+        inside = slice(self.term_offsets[terms.start], self.term_offsets[terms.stop])
+        return self.term_rows[inside], self.term_values[inside]
+
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the likeness of every article to the query, (n,) float64.
 

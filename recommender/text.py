@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -63,10 +63,14 @@ class TermRules:
             + in_lead * (self.lead_weight - 1)
         )
 
+    def stemmed(self, words: Sequence[str], lang: str) -> list[str]:
+        """Return folded words as they count in a language."""
+        return stem(words, lang) if self.stems and lang not in self.unstemmed else list(words)
+
     def _kept(self, text: str, lang: str) -> list[str]:
         stop = self.stop_words.get(lang, frozenset())
         kept = [word for word in words(text[: self.max_body_chars]) if word not in stop]
-        return stem(kept, lang) if self.stems and lang not in self.unstemmed else kept
+        return self.stemmed(kept, lang)
 
     def _grams(self, kept: list[str]) -> list[str]:
         pairs = [f"{a} {b}" for a, b in pairwise(kept)] if self.ngrams > 1 else []
@@ -96,6 +100,15 @@ def words(text: str) -> list[str]:
     if unspaced_runs().search(folded):
         return [word for run in runs for word in _split_scripts(run)]
     return [run for run in runs if MIN_WORD_CHARS <= len(run) <= MAX_WORD_CHARS]
+
+
+def typed_words(text: str) -> list[str]:
+    """Return the words of what somebody is typing: the last may be a single letter."""
+    found = words(text)
+    runs = _runs(fold(text))
+    if runs and len(runs[-1]) < MIN_WORD_CHARS and not unspaced_runs().match(runs[-1]):
+        found.append(runs[-1])
+    return found
 
 
 def plain_text(html: str) -> str:

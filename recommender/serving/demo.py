@@ -109,7 +109,7 @@ class Demo:
         related, words = self._desk.related, request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         teasers: list[Teaser] = []
         if words:
-            found = related.search(words, PER_PAGE, self._desk.clock())
+            found = related.search(words, PER_PAGE, self._desk.clock()).items
             teasers = _teasers(related.articles, found)
         return self._page("search.html", words=words, teasers=teasers)
 

@@ -10,6 +10,7 @@ from recommender.article import Article
 from recommender.embedding import Embedding, Vocabulary
 from recommender.model import Manifest, Model, Query, TopicSpace
 from recommender.neighbors import NO_ROW, Copies
+from recommender.serving.headlines import Headlines
 from recommender.serving.placing import Placement
 from recommender.serving.postings import LiveVectors, Postings
 from recommender.serving.shelf import Shelf
@@ -36,6 +37,7 @@ class Edition:
     placements: list[Placement]  # shared with later editions, which append to it
     reached: dict[int, list[tuple[int, float]]]  # live rows similar to each row of the model; shared, too
     known_similar: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared
+    headlines: Headlines  # shared
     copies: Copies
     hubs: np.ndarray  # (n + m,) float32
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
@@ -51,6 +53,7 @@ class Edition:
             placements=[],
             reached={},
             known_similar={},
+            headlines=Headlines(),
             copies=model.copies,
             hubs=model.corrections.hubs,
             first_topics=model.topic_space.first,

@@ -71,7 +71,7 @@ class Eligible:
         mask = self._filtered(query, now, own_lang if query.lang is None else asked_lang, own_date, gone)
         for row in pins:
             mask[[row, *self._edition.copies.of(row)]] = False
-        self._keep_one_copy(mask)
+        self.keep_one_copy(mask)
         return Field(mask, tuple(pins), frozenset(orders.blocked))
 
     def _filtered(
@@ -128,7 +128,7 @@ class Eligible:
             return np.zeros(len(published), dtype=bool)
         return published > date if later else (published < date) & (published != NO_MOMENT)
 
-    def _keep_one_copy(self, mask: np.ndarray) -> None:
+    def keep_one_copy(self, mask: np.ndarray) -> None:
         """Leave of each group of copies only the newest that the mask admits."""
         admitted = mask[self._copied]
         candidates = self._copied[admitted]

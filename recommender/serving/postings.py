@@ -37,6 +37,12 @@ class Postings:
         """Return how many articles there are."""
         return len(self.latent)
 
+    def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `Vectors.holding` does, of these articles."""
+        first, last = np.searchsorted(self.columns, [terms.start, terms.stop])
+        inside = slice(self.offsets[first], self.offsets[last])
+        return self.rows[inside], self.values[inside]
+
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the likeness of every article to the query, (m,) float64, as `Vectors.scores`."""
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
@@ -79,6 +85,17 @@ class LiveVectors:
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the likeness of every article to the query, (n + m,) float64."""
         return np.concatenate([self.model.scores(query, weight), self.live_scores(query, weight)])
+
+    def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `Vectors.holding` does, of all articles."""
+        n = len(self.model.latent)
+        found = [self.model.holding(terms)]
+        for (start, _), block in zip(self.spans, self.blocks, strict=True):
+            rows, values = block.holding(terms)
+            found.append((rows + np.int32(n + start), values))
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate([rows for rows, _ in found]), np.concatenate([values for _, values in found])
 
     def live_scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the likeness of the live articles alone, (m,) float64."""

@@ -1,6 +1,6 @@
 """Related articles: which articles of a model stand beside one article or text, and in what order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -13,13 +13,14 @@ from recommender.neighbors import top_k
 from recommender.serving.categories import Categories
 from recommender.serving.edition import Edition
 from recommender.serving.eligible import Eligible, Field
-from recommender.serving.lists import Item, ListQuery, RelatedList, Source
+from recommender.serving.lists import ANY, Item, ListQuery, RelatedList, Source
 from recommender.serving.nearness import Nearness
 from recommender.serving.ranking import Chosen, Order, Ranked
 from recommender.serving.reasons import why
 from recommender.serving.room import Room, fill
 from recommender.serving.ruled import Ruled
 from recommender.serving.rules import NO_RULES, Active
+from recommender.serving.search import Search
 from recommender.serving.timeline import Timeline
 from recommender.serving.turns import Turn
 
@@ -131,13 +132,13 @@ class Related:
         found = self._fill(field, ranked, query, now, category=category)
         return self._explained(found, ranked.chosen, asked, query)
 
-    def search(self, words: str, limit: int, now: datetime) -> tuple[Item, ...]:
-        """Return the public articles that share a term with the words, the highest cosine of terms first."""
-        embedding = self.model.embed(Article(id="-", title=words))
+    def search(
+        self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
+    ) -> RelatedList:
+        """Return the public articles that hold what a reader types. Raises UnknownCategoryError."""
         with self._turn():
-            scores = self.edition.vectors.scores(embedding, weight=0)
-        found = np.flatnonzero(self.public(now) & (scores > 0))
-        return tuple(Item(int(row), "similar", float(scores[row])) for row in top_k(scores, limit, found))
+            search = Search(self.edition, self.timeline, self.categories, self.rules, self._eligible)
+            return search.of(text, limit, now, categories=categories, lang=lang)
 
     def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
         """Return the newest articles that pass the filters, behind the pins; none with `fallback="none"`.

@@ -292,23 +292,3 @@ def test_a_model_of_one_article_answers_with_an_empty_list() -> None:
     found = related.of("only", ListQuery(), NOW)
 
     assert (found.eligible, found.items) == (0, ())
-
-
-def test_a_search_finds_every_public_article_with_the_word(related: Related) -> None:
-    articles = related.model.articles
-    column = related.model.vocabulary.terms.find("harbour")
-    holding = {
-        articles.ids[row]
-        for row in range(len(articles))
-        if column in related.model.vectors.of(row).columns
-        and related.find(articles.ids[row], NOW) is not None
-    }
-
-    found = related.search("Harbour!", 50, NOW)
-
-    assert {articles.ids[item.row] for item in found} == holding
-    assert [item.score for item in found] == sorted((item.score or 0 for item in found), reverse=True)
-
-
-def test_a_search_for_words_that_no_article_holds_finds_nothing(related: Related) -> None:
-    assert related.search("qwertz", 9, NOW) == ()

@@ -1,0 +1,96 @@
+"""The words of all titles, for search: readers look for an article by what they remember of its title."""
+
+import unicodedata
+from array import array
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from recommender.columns import Strings
+from recommender.serving.shelf import Shelf
+from recommender.text import TermRules, unspaced_runs, words
+
+_MERGE = 8  # a block takes up the one below, once that has an eighth of its titles
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some titles, word by word: each word as it is written, without accents, and as its stem."""
+
+    words: Strings  # sorted by their bytes
+    offsets: np.ndarray  # (n_words + 1,) int64; word i is in the titles of rows[offsets[i]:offsets[i + 1]]
+    rows: np.ndarray  # (entries,) int32, ascending in each word
+    titles: range  # the rows of all of them
+
+    @classmethod
+    def of(cls, shelf: Shelf, rules: TermRules, titles: range) -> "Block":
+        """Return the words of the titles of some rows."""
+        code_of: dict[str, int] = {}
+        known: dict[tuple[str, str], array[int]] = {}  # the codes of a word in a language
+        codes, sizes = array("q"), array("q")
+        for row in titles:
+            before, lang = len(codes), shelf.langs[row] or rules.main_lang
+            for word in words(shelf.titles[row][: rules.max_body_chars]):
+                found = known.get((word, lang))
+                if found is None:
+                    forms = sorted(_forms(word, lang, rules))
+                    found = array("q", (code_of.setdefault(each, len(code_of)) for each in forms))
+                    known[word, lang] = found
+                codes.extend(found)
+            sizes.append(len(codes) - before)
+        names = sorted(code_of, key=str.encode)
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[[code_of[name] for name in names]] = np.arange(len(names))
+        places = np.repeat(np.arange(len(titles)), np.array(sizes, dtype=np.int64))
+        entries = np.unique(rank[np.array(codes, dtype=np.int64)] * len(titles) + places)  # each once
+        ranked, places = np.divmod(entries, max(len(titles), 1))
+        offsets = np.searchsorted(ranked, np.arange(len(names) + 1))
+        return cls(Strings.of(names), offsets, (places + titles.start).astype(np.int32), titles)
+
+    def holding(self, span: range) -> np.ndarray:
+        """Return the rows whose titles hold any of a span of the words, each for each word."""
+        return self.rows[self.offsets[span.start] : self.offsets[span.stop]]
+
+
+class Headlines:
+    """The words of the titles of a model, and of the live articles as they come.
+
+    They are read when somebody first searches. Editions of one model share them, for a row stays the same
+    article in all of them.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: tuple[Block, ...] = ()
+        self._lock = Lock()
+
+    def of(self, shelf: Shelf, rules: TermRules) -> tuple[Block, ...]:
+        """Return blocks that hold all rows of a shelf, and perhaps later ones."""
+        if self._end < len(shelf):
+            with self._lock:
+                if self._end < len(shelf):
+                    self._blocks = self._grown(shelf, rules)
+        return self._blocks
+
+    @property
+    def _end(self) -> int:
+        return self._blocks[-1].titles.stop if self._blocks else 0
+
+    def _grown(self, shelf: Shelf, rules: TermRules) -> tuple[Block, ...]:
+        if not self._blocks:  # those of the model are never read twice
+            self._blocks = (Block.of(shelf, rules, range(len(shelf.head))),)
+        blocks, start = list(self._blocks), self._end
+        if start == len(shelf):
+            return self._blocks
+        while len(blocks) > 1 and _MERGE * (len(shelf) - start) >= len(blocks[-1].titles):
+            start = blocks.pop().titles.start
+        return (*blocks, Block.of(shelf, rules, range(start, len(shelf))))
+
+
+def _forms(word: str, lang: str, rules: TermRules) -> set[str]:
+    """Return what a word of a title is found as."""
+    forms = {word, *rules.stemmed([word], lang)}
+    if not word.isascii() and not unspaced_runs().search(word):  # an accent less there is another letter
+        plain = unicodedata.normalize("NFKD", word)
+        forms.add("".join(char for char in plain if not unicodedata.combining(char)))
+    return forms - {""}
