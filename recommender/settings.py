@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
     ] = ()  # whose pages may read; none named: all
+    demo: Annotated[bool | None, Field(description="true or false")] = None  # unless reading needs a key
     # Tells readers without a visitor_id apart for a day, by address and browser.
     daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # of one key in one worker
@@ -183,6 +184,11 @@ class Settings(BaseSettings):
     def half_life_of(self) -> dict[str, float]:
         """The half-lives of windows that are set, in minutes."""
         return {name: float(value) for name, value in map(_pair, self.trending_half_lives)}
+
+    @property
+    def has_demo(self) -> bool:
+        """Whether there is a demo: if nothing is said of it, where everybody may read."""
+        return not self.read_keys if self.demo is None else self.demo
 
     def export(self) -> None:
         """Put these settings into the environment, for the worker processes that inherit it."""

@@ -13,8 +13,6 @@ from typing import Literal, get_args
 
 from flask import g, has_request_context, request
 
-from recommender.model import microseconds
-from recommender.serving.desk import Clock
 from recommender.serving.problems import Fault, Problem
 from recommender.serving.rates import Allowances, Rate
 from recommender.settings import Settings
@@ -61,8 +59,7 @@ class _Key:
 class Access:
     """Tells who sends the request at hand. Each method raises Problem for those who may not."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, settings: Settings) -> None:
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
         self._trusted = settings.trusted_proxies
         self._has_told = False  # of a proxy that is not believed
@@ -150,10 +147,10 @@ class Access:
             self._count(self._events_per_address, "events of this address", caller.address, events)
 
     def _count(self, allowances: Allowances, what: str, name: str, cost: int = 1) -> None:
-        wait = -(-allowances.wait(name, microseconds(self._clock()), cost) // 1_000_000)
+        wait = allowances.wait(name, cost)
         if wait:
             rate = allowances.rate
-            told = f"{what}: {rate.amount} in {rate.period // 1_000_000} s are allowed; wait {wait} s"
+            told = f"{what}: {rate.amount} in {rate.seconds} s are allowed; wait {wait} s"
             raise Problem("rate-limited", told, headers={"Retry-After": str(wait)})
 
     def _caller(self) -> Caller:

@@ -61,20 +61,23 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     Every path is taken as it comes: no redirects, no merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
-    app = Flask(__name__, static_url_path="/demo/static")
+    static_folder = "static" if settings.has_demo else None
+    app = Flask(__name__, static_url_path="/demo/static", static_folder=static_folder)
     # One byte above the limit, for werkzeug cuts a body of unstated length where it should refuse it.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 300
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["tail"] = _Tail
-    access = Access(settings, clock)
+    access = Access(settings)
     scoring = Scoring(access, settings.scoring_at_once, settings.scoring_queue)
     desk = Desk(settings, clock, scoring.turn)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    for part in (api, Pages(desk, api), Trends(desk, api), demo, Widget(), Ops(desk), Docs(), *writing):
+    for part in (api, Pages(desk, api), Trends(desk, api), Widget(), Ops(desk), Docs(), *writing):
         part.add_to(app)
+    if settings.has_demo:
+        demo.add_to(app)
     app.extensions["recommender"] = desk
     if settings.live_poll_seconds:
         desk.live.start()

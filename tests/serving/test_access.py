@@ -1,6 +1,5 @@
 """Who may ask, and how often: keys, scopes, addresses behind proxies."""
 
-from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
@@ -16,12 +15,11 @@ from recommender.settings import Settings
 
 KEY, SETTING = new_key("cms", ["articles", "events"])
 READING_KEY, READING_SETTING = new_key("desk", ["read"])
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROXIES = tuple(ip_network(each) for each in ("10.0.0.0/8", "fd00::/8"))
 
 
 def access(**given: Any) -> Access:
-    return Access(Settings.read(**{"write_keys": SETTING, "read_keys": READING_SETTING} | given), lambda: NOW)
+    return Access(Settings.read(**{"write_keys": SETTING, "read_keys": READING_SETTING} | given))
 
 
 def ask(asked: Access, *scopes: Scope, key: str | None = None, admit: bool = False) -> Caller:

@@ -177,3 +177,21 @@ def test_no_page_of_another_site_may_write_or_read_rules(client: FlaskClient, me
 
 def test_a_browser_asks_without_a_key_where_reading_needs_one(closed: FlaskClient) -> None:
     assert closed.options(LIST, headers={"Origin": SITE}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, 200),
+        ({"demo": False}, 404),
+        ({"read_keys": SETTING}, 404),
+        ({"read_keys": SETTING, "demo": True}, 200),
+    ],
+)
+def test_there_is_a_demo_where_everybody_may_read_or_a_setting_says_so(
+    made: Made, settings: dict[str, Any], status: int
+) -> None:
+    of_site = made(**settings)
+
+    for path in ("/demo/", "/demo/article?id=a", "/demo/static/site.css"):
+        assert of_site.get(path).status_code == status
