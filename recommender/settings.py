@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         Field(description="such as 1h=12 7d=1680, apart by spaces: of windows 1h, 24h, 7d, in minutes"),
     ] = ()  # likewise
 
+    cache_bytes: Annotated[
+        int, Field(ge=0, le=1 << 34, description="a whole number from 0 to 17179869184")
+    ] = 32 << 20  # of answers that a worker keeps; 0: none
     # Keys are hidden: who sets one itself in place of its digest shall not read it in a log.
     write_keys: Annotated[
         tuple[_WriteKey, ...],

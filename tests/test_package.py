@@ -29,7 +29,7 @@ MAX_FUNCTION_LINES = 60
 
 SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {
-    *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled"),
+    *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled", "cachetools"),
     "openapi_pydantic",
 }
 TRAINING = SHARED | {

@@ -73,14 +73,13 @@ def _print_list(
 ) -> None:
     from recommender.serving.answers import list_answer
     from recommender.terminal import list_table
-    from recommender.trending import DEFAULT_WINDOW
 
     with _desk(models_dir) as desk:
-        lists, now = desk.related, desk.clock()
-        desk.popular.boards(lists, now).board(DEFAULT_WINDOW)  # as a worker has it ready
-        asked, rank_of = desk.in_trend(query, now)
+        present = desk.present()
+        lists, now = present.related, present.now
+        asked, _ = desk.in_trend(query, present, desk.boards(present))  # as a worker has them ready
         found = ask(lists, asked, now)
-        answer = list_answer(lists, found, desk.standing(), rank_of)
+        answer = list_answer(lists, found, present.standing)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
             return

@@ -1,9 +1,8 @@
 """The calls under `/v1`: related lists, articles, and what is similar to a text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from hashlib import blake2b
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -13,9 +12,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from recommender.article import InvalidArticleError, check_id
 from recommender.model import NO_MOMENT, microseconds
 from recommender.serving.answers import article_answer, cards, list_answer, to_bytes
+from recommender.serving.caching import respond
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
 from recommender.serving.lists import ListQuery
+from recommender.serving.popular import Boards
+from recommender.serving.present import Present
 from recommender.serving.problems import Fault, Place, Problem, bad_body, bad_parameter
 from recommender.serving.related import Related
 from recommender.serving.schemas import (
@@ -38,9 +40,6 @@ from recommender.serving.schemas import (
 from recommender.serving.topics import UnknownTopicError, topic_articles, topics_answer
 
 MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
-_SHARED = timedelta(seconds=60)  # how long a shared cache keeps an answer
-_REVALIDATING = timedelta(seconds=30)  # and goes on with it while it asks anew
-_CACHED = "public, max-age=0, s-maxage=60, stale-while-revalidate=30, stale-if-error=300"
 
 
 class Api:
@@ -67,17 +66,14 @@ class Api:
 
     def batch(self) -> Response:
         """Answer the lists of several articles, in the order of the request; null for what is not there."""
-        given, now = parameters(BatchParameters), self._desk.clock()
-        query, results = given.query(given.unknown), []
-        for article_id in given.id:
-            try:
-                status, found = 200, self._found("query", "id", article_id, query, now)
-            except Problem as problem:
-                if problem.kind not in {"unknown-article", "withdrawn"}:
-                    raise
-                status, found = problem.status, None
-            results.append({"article_id": article_id, "status": status, "list": found})
-        return self.cached({"results": results}, now)
+        given, present = parameters(BatchParameters), self._desk.present()
+        query = given.query(given.unknown)
+        boards = self._boards(query, present)
+
+        def make() -> dict[str, Any]:
+            return {"results": [self._result(each, query, present, boards) for each in given.id]}
+
+        return self.cached(present, ("batch", given.id, query.canonical), make, boards)
 
     def article(self) -> Response:
         """Answer the facts of the article with this id or URL."""
@@ -102,32 +98,41 @@ class Api:
 
     def newest(self) -> Response:
         """Answer the public articles page by page, the newest first, equal dates in id order."""
-        given, related, now = parameters(NewestParameters), self._desk.related, self._desk.clock()
-        articles = related.articles
-        mask = np.ones(len(articles), dtype=bool)
-        if given.category:
-            with known_categories("query", ListQuery(categories=given.category)):
-                mask = related.in_sections(given.category)
-        if given.updated_after is not None:
-            changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
-            mask &= changed > microseconds(given.updated_after)
-        return self.cached(_page(related, mask, given, now), now)
+        given, present = parameters(NewestParameters), self._desk.present()
+        related, articles = present.related, present.related.articles
+
+        def make() -> dict[str, Any]:
+            mask = np.ones(len(articles), dtype=bool)
+            if given.category:
+                with known_categories("query", ListQuery(categories=given.category)):
+                    mask = related.in_sections(given.category)
+            if given.updated_after is not None:
+                changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
+                mask &= changed > microseconds(given.updated_after)
+            return _page(related, mask, given, present.now)
+
+        return self.cached(present, given, make)
 
     def topics(self) -> Response:
         """Answer all topics, the largest first."""
         parameters(Parameters)
-        related, now = self._desk.related, self._desk.clock()
-        return self.cached(topics_answer(related, now), now)
+        present = self._desk.present()
+        return self.cached(present, "topics", lambda: topics_answer(present.related, present.now))
 
     def topic(self, slug: str) -> Response:
         """Answer a topic, and page by page the public articles that have it first, the newest first."""
-        given, related, now = parameters(PageParameters), self._desk.related, self._desk.clock()
-        try:
+        given, present = parameters(PageParameters), self._desk.present()
+        related, now = present.related, present.now
+
+        def make() -> dict[str, Any]:
             topic, mask = topic_articles(related, slug, now)
+            return {"topic": topic} | _page(related, mask, given, now)
+
+        try:
+            return self.cached(present, ("topic", slug, given), make)
         except UnknownTopicError as error:
             fault = Fault("path", "slug", slug, "a slug of /v1/topics")
             raise Problem("unknown-topic", str(error), (fault,)) from None
-        return self.cached({"topic": topic} | _page(related, mask, given, now), now)
 
     def similar(self) -> Response:
         """Answer the list of the text in the body."""
@@ -136,11 +141,12 @@ class Api:
             fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
             raise Problem("unsupported-type", "send the text as application/json", (fault,))
         text = read_body(Text, self._body())
-        article, related, now = text.article(), self._desk.related, self._desk.clock()
-        query, rank_of = self._desk.in_trend(text.query(), now)
+        article, asked, present = text.article(), text.query(), self._desk.present()
+        query, rank_of = self._desk.in_trend(asked, present, self._boards(asked, present))
         with known_categories("body", query):
-            found = related.like(article, query, now)
-        return _json(list_answer(related, found, self._desk.standing(), rank_of))
+            found = present.related.like(article, query, present.now)
+        answer = list_answer(present.related, found, present.standing, rank_of)
+        return Response(to_bytes(answer), content_type="application/json")
 
     def _body(self) -> bytes:
         body = request.get_data(cache=False)
@@ -149,45 +155,86 @@ class Api:
         return body
 
     def _list(self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery) -> Response:
-        now = self._desk.clock()
-        return self.cached(self._found(place, by, value, query, now), now)
+        present = self._desk.present()
+        row = self.row(by, value, present)
+        self._check_known(row, place, by, value, query, present)
+        name = None if row is not None or by == "url" else value
+        boards = self._boards(query, present)
+        key = "list", row, name, query.canonical
+        return self.cached(present, key, lambda: self._found(row, name, query, present, boards), boards)
+
+    def _result(
+        self, article_id: str, query: ListQuery, present: Present, boards: Boards | None
+    ) -> dict[str, Any]:
+        """Return the list of one article of several, or why there is none."""
+        row, found = self.row("id", article_id, present), None
+        try:
+            self._check_known(row, "query", "id", article_id, query, present)
+        except Problem as problem:
+            status = problem.status
+        else:
+            status, found = 200, self._found(row, article_id, query, present, boards)
+        return {"article_id": article_id, "status": status, "list": found}
+
+    def _check_known(
+        self,
+        row: int | None,
+        place: Place,
+        by: Literal["id", "url"],
+        value: str,
+        query: ListQuery,
+        present: Present,
+    ) -> None:
+        """Raise Problem for an article that is not there, unless another list stands in for its own."""
+        if row is not None:
+            return
+        is_withdrawn = by == "id" and value in present.related.edition.withdrawn
+        if query.unknown == "404" or is_withdrawn:
+            raise self.unknown(place, by, value, present)
 
     def _found(
-        self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery, now: datetime
+        self,
+        row: int | None,
+        article_id: str | None,
+        query: ListQuery,
+        present: Present,
+        boards: Boards | None,
     ) -> dict[str, Any]:
-        """Return the list of the article with this id or URL. Raises Problem where there is none."""
-        related = self._desk.related
-        row = self.row(by, value, now)
-        is_withdrawn = row is None and by == "id" and value in related.edition.withdrawn
-        if row is None and (query.unknown == "404" or is_withdrawn):
-            raise self.unknown(place, by, value)
-        query, rank_of = self._desk.in_trend(query, now)
+        """Return the list of the article of a row, or for want of one the newest articles."""
+        related, now = present.related, present.now
+        query, rank_of = self._desk.in_trend(query, present, boards)
         with known_categories("query", query):
-            if row is None:
-                found = related.recent(query, now, value if by == "id" else None)
-            else:
-                found = related.of_row(row, query, now)
-        return list_answer(related, found, self._desk.standing(), rank_of)
+            found = related.recent(query, now, article_id) if row is None else related.of_row(row, query, now)
+        return list_answer(related, found, present.standing, rank_of)
+
+    def _boards(self, query: ListQuery, present: Present) -> Boards | None:
+        """Return the ranks, where the list is to tell them."""
+        return self._desk.boards(present) if query.include_trending else None
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
-        related, now = self._desk.related, self._desk.clock()
-        row = self.row(by, value, now)
-        if row is None:
-            raise self.unknown(place, by, value)
-        return self.cached(article_answer(related, row, now), now)
+        present = self._desk.present()
+        row = self.public_row(place, by, value, present)
+        return self.cached(present, ("facts", row), lambda: article_answer(present.related, row, present.now))
 
-    def row(self, by: Literal["id", "url"], value: str, now: datetime) -> int | None:
+    def public_row(self, place: Place, by: Literal["id", "url"], value: str, present: Present) -> int:
+        """Return the row of the public article with this id or URL. Raises Problem where there is none."""
+        row = self.row(by, value, present)
+        if row is None:
+            raise self.unknown(place, by, value, present)
+        return row
+
+    def row(self, by: Literal["id", "url"], value: str, present: Present) -> int | None:
         """Return the row of the public article with this id or URL, or None."""
         if by == "id":
-            return self._desk.related.find(value, now)
+            return present.related.find(value, present.now)
         try:
-            return self._desk.related.find_url(value, now)
+            return present.related.find_url(value, present.now)
         except ValueError:
             raise bad_parameter([Fault("query", "url", value, "the address of an article")]) from None
 
-    def unknown(self, place: Place, by: Literal["id", "url"], value: str) -> Problem:
+    def unknown(self, place: Place, by: Literal["id", "url"], value: str, present: Present) -> Problem:
         """Return the problem that an article is not there: withdrawn, or never heard of."""
-        related = self._desk.related
+        related = present.related
         row = related.articles.find_url(value) if by == "url" else None
         article_id = value if row is None else related.articles.ids[row]
         if article_id in related.edition.withdrawn:
@@ -196,19 +243,15 @@ class Api:
         fault = Fault(place, by, value, f"the {by} of a published article")
         return Problem("unknown-article", f"no article has the {by} {value[:100]!r}", (fault,))
 
-    def cached(self, answer: dict[str, Any], now: datetime) -> Response:
-        """Answer with an ETag, or 304 to whoever has it; caches forget it at the next embargo or rule."""
-        response = _json(answer)
-        response.set_etag(blake2b(response.get_data(), digest_size=16).hexdigest())
-        change = self._desk.related.next_change(now)
-        left = None if change is None else change - now
-        if left is None or left >= _SHARED + _REVALIDATING:
-            response.headers["Cache-Control"] = _CACHED
-        else:
-            seconds = int(min(left, _SHARED).total_seconds())
-            response.headers["Cache-Control"] = f"public, max-age=0, s-maxage={seconds}"
-        response.make_conditional(request.environ)
-        return response
+    def cached(
+        self,
+        present: Present,
+        key: Hashable,
+        make: Callable[[], dict[str, Any]],
+        boards: Boards | None = None,
+    ) -> Response:
+        """Answer what is kept under a key, or what `make` returns; `boards` are the ranks that it shows."""
+        return respond(self._desk.cache.kept(present, key, make, boards), present)
 
 
 def _page(related: Related, mask: np.ndarray, given: PageParameters, now: datetime) -> dict[str, Any]:
@@ -224,10 +267,6 @@ def _page(related: Related, mask: np.ndarray, given: PageParameters, now: dateti
 def parameters(schema: type[AnyParameters]) -> AnyParameters:
     """Return the parameters of the query string. Raises Problem for wrong ones."""
     return read_query(schema, request.environ.get("QUERY_STRING", ""))
-
-
-def _json(answer: dict[str, Any]) -> Response:
-    return Response(to_bytes(answer), content_type="application/json")
 
 
 def check_segment(article_id: str) -> None:

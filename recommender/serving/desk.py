@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from recommender.serving.answers import RankOf, Standing
+from recommender.serving.caching import Cache
 from recommender.serving.lists import ListQuery
 from recommender.serving.live import Live, NothingOpenError
-from recommender.serving.popular import Popular
+from recommender.serving.popular import Boards, Popular
+from recommender.serving.present import Present
 from recommender.serving.problems import Problem
 from recommender.serving.related import Related
 from recommender.serving.rules import Active, Rules
@@ -26,7 +28,7 @@ def utc_now() -> datetime:
 
 
 class Desk:
-    """What the views of one app share: settings, clock, store, and what is known of the newsroom.
+    """What the views of one app share: settings, clock, store, what is known of the newsroom, kept answers.
 
     The current model is opened at once. Where none can be, the app answers 503 and looks again, at most once
     in `model_retry_seconds`, when a request needs it.
@@ -46,6 +48,7 @@ class Desk:
         )
         self.live = Live(settings, self.store)
         self.popular = Popular(self.store, weights=weights, windows=windows(settings.half_life_of))
+        self.cache = Cache(settings.cache_bytes)
         self._related: Related | None = None
         self._ruled: tuple[Rules, datetime, Active] | None = None
 
@@ -55,15 +58,13 @@ class Desk:
 
         Raises Problem, with the reason, when there is no edition to answer from.
         """
-        try:
-            edition = self.live.edition
-        except NothingOpenError as error:
-            kind = "store-down" if error.is_store else "no-model"
-            raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
-        related, active = self._related, self._active()
-        if related is None or related.edition is not edition or related.rules.active is not active:
-            related = self._related = Related(edition, active, self._turn)
-        return related
+        return self._lists(self.clock())
+
+    def present(self) -> Present:
+        """Return what a request of this moment is answered from. Raises Problem as `related` does."""
+        now = self.clock()
+        related = self._lists(now)
+        return Present(now, related, self._standing(related, now), self.popular.latest(related))
 
     @property
     def is_open(self) -> bool:
@@ -72,24 +73,43 @@ class Desk:
 
     def standing(self) -> Standing:
         """Return which model answers, whether it is stale, and what is missing."""
-        manifest = self.related.model.manifest
-        return Standing.of(manifest, self.clock(), self.settings.stale_after_hours, self.live.degraded)
+        now = self.clock()
+        return self._standing(self._lists(now), now)
 
-    def in_trend(self, query: ListQuery, now: datetime) -> tuple[ListQuery, RankOf | None]:
+    def boards(self, present: Present) -> Boards:
+        """Return the ranks of this minute; it may wait for the store."""
+        return self.popular.boards(present.related, present.now)
+
+    def in_trend(
+        self, query: ListQuery, present: Present, boards: Boards | None = None
+    ) -> tuple[ListQuery, RankOf | None]:
         """Return the query of a list with what trends now, and the ranks that its items are to tell.
 
-        A list that is not to tell them takes the ranks that are there, and never waits for the store.
+        Without `boards` it takes what is known to trend, and tells none.
         """
-        related, board = self.related, self.popular.latest(self.related)
-        if query.include_trending:
-            board = self.popular.boards(related, now).board(DEFAULT_WINDOW)
-        if board is None:
-            return query, None
-        return replace(query, trending=board.top), board.rank if query.include_trending else None
+        if boards is None:
+            return replace(query, trending=present.trending), None
+        board = boards.board(DEFAULT_WINDOW)
+        return replace(query, trending=board.top), board.rank
 
-    def _active(self) -> Active:
+    def _lists(self, now: datetime) -> Related:
+        try:
+            edition = self.live.edition
+        except NothingOpenError as error:
+            kind = "store-down" if error.is_store else "no-model"
+            raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
+        related, active = self._related, self._active(now)
+        if related is None or related.edition is not edition or related.rules.active is not active:
+            related = self._related = Related(edition, active, self._turn)
+        return related
+
+    def _standing(self, related: Related, now: datetime) -> Standing:
+        manifest = related.model.manifest
+        return Standing.of(manifest, now, self.settings.stale_after_hours, self.live.degraded)
+
+    def _active(self, now: datetime) -> Active:
         """Return the rules that act now; the same object for as long as just these do."""
-        rules, now, ruled = self.live.state.rules, self.clock(), self._ruled
+        rules, ruled = self.live.state.rules, self._ruled
         if ruled is not None and ruled[0] is rules and ruled[1] <= now:
             boundary = ruled[2].boundary
             if boundary is None or now < boundary:

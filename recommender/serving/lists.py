@@ -1,6 +1,6 @@
 """A list: what it is asked to hold, and what it holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -39,6 +39,18 @@ class ListQuery:
     unknown: Literal["404", "fallback"] = "404"
     include_trending: bool = False  # whether items say their rank in trending
     trending: tuple[int, ...] = ()  # rows that trend, best first; no caller's to say
+
+    @property
+    def canonical(self) -> "ListQuery":
+        """The one of all queries that ask for the same list."""
+        if not (self.categories or self.exclude_categories or self.exclude):
+            return self
+        return replace(
+            self,
+            categories=tuple(sorted(set(self.categories))),
+            exclude_categories=tuple(sorted(set(self.exclude_categories))),
+            exclude=tuple(sorted(set(self.exclude))),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The call for a whole page: all that stands around an article, in one answer."""
 
+from collections.abc import Hashable
 from typing import Any, Literal
 
 from flask import Flask, Response
@@ -10,6 +11,8 @@ from recommender.serving.categories import slug
 from recommender.serving.desk import Desk
 from recommender.serving.lists import ListQuery
 from recommender.serving.page import Page, sections
+from recommender.serving.popular import Boards
+from recommender.serving.present import Present
 from recommender.serving.problems import Place
 from recommender.serving.schemas import AddressedAroundParameters, AroundParameters, many_segments
 from recommender.serving.trends import basis, degraded
@@ -42,42 +45,48 @@ class Pages:
         return self._of("path", "id", article_id, parameters(AroundParameters))
 
     def _of(self, place: Place, by: Literal["id", "url"], value: str, given: AroundParameters) -> Response:
-        related, now = self._desk.related, self._desk.clock()
-        row = self._api.row(by, value, now)
-        if row is None:
-            raise self._api.unknown(place, by, value)
-        boards = self._desk.popular.boards(related, now)
-        board = boards.board(DEFAULT_WINDOW)
-        page = Page.of(
-            related,
-            board,
-            row,
-            ListQuery(limit=given.related_limit, explain=given.explain == "1"),
-            now,
-            trending_limit=given.trending_limit,
-            dedupe=given.dedupe,
-        )
-        standing = self._desk.standing()
-        trending = list_answer(related, page.trending, standing, board.rank)
-        beside: dict[str, Any] = {
-            name: None if row is None else card(related, row, now)
-            for name, row in (("previous", page.older), ("next", page.newer))
-        }
-        answer = {
-            "article": article_facts(related, row, now),
-            "related": list_answer(related, page.related, standing),
-            "trending": trending
-            | {
-                "as_of": iso(boards.as_of),
-                "degraded": degraded(self._desk, boards),
-                "window": DEFAULT_WINDOW,
-                "basis": basis(page.trending),
-            },
-            **beside,
-            "sections": [
-                {"name": each.name, "slug": slug(each.name), "articles": each.articles}
-                for each in sections(related, now)
-            ],
-            "topics": topics_answer(related, row),
-        }
-        return self._api.cached(answer, now)
+        present = self._desk.present()
+        row, boards = self._api.public_row(place, by, value, present), self._desk.boards(present)
+        key = "page", row, *_asked(given)
+        return self._api.cached(present, key, lambda: _page(row, given, present, boards), boards)
+
+
+def _asked(given: AroundParameters) -> tuple[Hashable, ...]:
+    """Return what a page depends on besides its article."""
+    return given.related_limit, given.trending_limit, given.dedupe, given.explain
+
+
+def _page(row: int, given: AroundParameters, present: Present, boards: Boards) -> dict[str, Any]:
+    related, now, standing = present.related, present.now, present.standing
+    board = boards.board(DEFAULT_WINDOW)
+    page = Page.of(
+        related,
+        board,
+        row,
+        ListQuery(limit=given.related_limit, explain=given.explain == "1"),
+        now,
+        trending_limit=given.trending_limit,
+        dedupe=given.dedupe,
+    )
+    trending = list_answer(related, page.trending, standing, board.rank)
+    beside: dict[str, Any] = {
+        name: None if row is None else card(related, row, now)
+        for name, row in (("previous", page.older), ("next", page.newer))
+    }
+    return {
+        "article": article_facts(related, row, now),
+        "related": list_answer(related, page.related, standing),
+        "trending": trending
+        | {
+            "as_of": iso(boards.as_of),
+            "degraded": degraded(present, boards),
+            "window": DEFAULT_WINDOW,
+            "basis": basis(page.trending),
+        },
+        **beside,
+        "sections": [
+            {"name": each.name, "slug": slug(each.name), "articles": each.articles}
+            for each in sections(related, now)
+        ],
+        "topics": topics_answer(related, row),
+    }

@@ -1,6 +1,6 @@
 """The calls of trending: the list of what is read most, and where one article stands in it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Flask, Response
 
@@ -11,7 +11,9 @@ from recommender.serving.desk import Desk
 from recommender.serving.lists import ListQuery, RelatedList
 from recommender.serving.page import trending_list
 from recommender.serving.popular import Boards
+from recommender.serving.present import Present
 from recommender.serving.problems import Place
+from recommender.serving.related import Related
 from recommender.serving.schemas import (
     TRENDING_SUFFIX,
     AddressedTrendParameters,
@@ -39,25 +41,26 @@ class Trends:
 
     def trending(self) -> Response:
         """Answer what is read most, or, where nothing is known of that, what is newest."""
-        given = parameters(TrendingParameters)
-        related, now = self._desk.related, self._desk.clock()
-        boards = self._desk.popular.boards(related, now)
-        board = boards.board(given.window)
-        mask = related.public(now).copy()
+        given, present = parameters(TrendingParameters), self._desk.present()
+        boards = self._desk.boards(present)
+        return self._api.cached(present, given, lambda: self._trending(given, present, boards), boards)
+
+    def _trending(self, given: TrendingParameters, present: Present, boards: Boards) -> dict[str, Any]:
+        related, board = present.related, boards.board(given.window)
+        mask = related.public(present.now).copy()
         if given.category:
             with known_categories("query", ListQuery(categories=given.category)):
                 mask &= related.in_sections(given.category)
         if given.published_after is not None:
             mask &= related.articles.published > microseconds(given.published_after)
-        found = trending_list(related, board, mask, given.limit, now)
-        answer = {
+        found = trending_list(related, board, mask, given.limit, present.now)
+        return {
             "as_of": iso(boards.as_of),
             "window": given.window,
             "basis": basis(found),
-            "degraded": degraded(self._desk, boards),
+            "degraded": degraded(present, boards),
             "items": [item_answer(related, item, found, board.rank) for item in found.items],
         }
-        return self._api.cached(answer, now)
 
     def rank(self) -> Response:
         """Answer where the article with this id or URL stands."""
@@ -77,25 +80,29 @@ class Trends:
         return self._of("path", "id", article_id, parameters(TrendParameters).window)
 
     def _of(self, place: Place, by: Literal["id", "url"], value: str, window: str) -> Response:
-        related, now = self._desk.related, self._desk.clock()
-        row = self._api.row(by, value, now)
-        if row is None:
-            raise self._api.unknown(place, by, value)
-        boards = self._desk.popular.boards(related, now)
-        stands = boards.board(window).standing(row, int(related.articles.category.codes[row]))
-        answer = {
-            "article_id": related.articles.ids[row],
-            "as_of": iso(boards.as_of),
-            "window": window,
-            "rank": stands.rank,
-            "of": stands.of,
-            "category_rank": stands.section_rank,
-            "category_of": stands.section_of,
-            "score": round(stands.score, SCORE_DECIMALS),
-            "change": stands.change,
-            "new": stands.new,
-        }
-        return self._api.cached(answer, now)
+        present = self._desk.present()
+        row, boards = self._api.public_row(place, by, value, present), self._desk.boards(present)
+
+        def make() -> dict[str, Any]:
+            return _rank(present.related, boards, row, window)
+
+        return self._api.cached(present, ("rank", row, window), make, boards)
+
+
+def _rank(related: Related, boards: Boards, row: int, window: str) -> dict[str, Any]:
+    stands = boards.board(window).standing(row, int(related.articles.category.codes[row]))
+    return {
+        "article_id": related.articles.ids[row],
+        "as_of": iso(boards.as_of),
+        "window": window,
+        "rank": stands.rank,
+        "of": stands.of,
+        "category_rank": stands.section_rank,
+        "category_of": stands.section_of,
+        "score": round(stands.score, SCORE_DECIMALS),
+        "change": stands.change,
+        "new": stands.new,
+    }
 
 
 def basis(found: RelatedList) -> Literal["views", "recent"]:
@@ -103,6 +110,6 @@ def basis(found: RelatedList) -> Literal["views", "recent"]:
     return "views" if any(item.source == "trending" for item in found.items) else "recent"
 
 
-def degraded(desk: Desk, boards: Boards) -> list[str]:
+def degraded(present: Present, boards: Boards) -> list[str]:
     """Return what is missing, of what the service knows and of the counts."""
-    return sorted({*desk.live.degraded, *(("store",) if boards.is_old else ())})
+    return sorted({*present.standing.degraded, *(("store",) if boards.is_old else ())})

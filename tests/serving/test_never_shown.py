@@ -211,7 +211,7 @@ def _dates(answer: object) -> Iterator[datetime]:
             yield from _dates(value)
 
 
-_ORDERS = settings(
+ALL_ORDERS = settings(
     max_examples=4,
     stateful_step_count=10,
     deadline=None,
@@ -220,9 +220,9 @@ _ORDERS = settings(
 )
 
 TestNeverShown = Newsroom.TestCase
-TestNeverShown.settings = _ORDERS
+TestNeverShown.settings = ALL_ORDERS
 
 
 @pytest.mark.slow
 class TestNeverShownInMoreOrders(Newsroom.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(_ORDERS, max_examples=15, stateful_step_count=20)
+    settings = settings(ALL_ORDERS, max_examples=15, stateful_step_count=20)
