@@ -3,54 +3,47 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from flask import Flask, Response, render_template, request
 
-from recommender.model import from_microseconds
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
-from recommender.serving.lists import ANY, Item, ListQuery
+from recommender.serving.lists import ListQuery, RelatedList
+from recommender.serving.page import Page, trending_list
+from recommender.serving.popular import Board, Boards
 from recommender.serving.problems import Problem
 from recommender.serving.related import Related
 from recommender.serving.schemas import cursor_behind, read_cursor
-from recommender.serving.shelf import Shelf
+from recommender.serving.teasers import Teaser, day, is_crosshead, label, teaser, teasers, trending_teaser
+from recommender.serving.trends import basis
+from recommender.trending import DEFAULT_WINDOW
 
 RELATED = 9
-LATEST = 8
+TRENDING = 8
 PER_PAGE = 18
 MAX_SECTIONS = 8  # in the navigation
 MAX_QUERY_CHARS = 200
-_MAX_HEADLINE_CHARS = 90
-_MAX_EXCERPT_CHARS = 180
-_MAX_CROSSHEAD_CHARS = 60
-_MAX_STEPS = 50  # from an article to the next one that the page does not show yet
 _BLANK_LINES = re.compile(r"\n\s*\n")
-
-_MAX_REASONS = 3  # terms of an item
-_NOTES = {
-    "pin": "Editors' choice",
-    "similar": "",
-    "same_category": "Same section",
-    "trending": "Trending",
-    "recent": "Recent",
-}
+_TICK = timedelta(minutes=1)
+_NO_MOMENT_SECONDS = 60
+# No script or style of a page itself, and nothing from elsewhere.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Teaser:
-    """An article as it stands in a list on a page."""
+class Trend:
+    """What is read most, as a page shows it."""
 
-    id: str
-    headline: str
-    section: str | None
-    published_at: datetime | None
-    minutes: int
-    lang: str | None
-    excerpt: str
-    note: str = ""  # why it is there
+    teasers: list[Teaser]
+    basis: str  # "views", or "recent" while nothing is known of readers
+    as_of: datetime | None
+    next_seconds: int  # until the next ranking
 
 
 class Demo:
@@ -66,9 +59,8 @@ class Demo:
         app.add_url_rule("/demo/article", endpoint="demo_article", view_func=self.article)
         app.add_url_rule("/demo/section", endpoint="demo_section", view_func=self.section)
         app.add_url_rule("/demo/search", endpoint="demo_search", view_func=self.search)
-        app.jinja_env.filters["day"] = _day
-        app.jinja_env.filters["label"] = _label
-        app.jinja_env.tests["crosshead"] = _is_crosshead
+        app.jinja_env.filters |= {"day": day, "label": label}
+        app.jinja_env.tests["crosshead"] = is_crosshead
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     def home(self) -> Response:
@@ -90,28 +82,33 @@ class Demo:
         return self._article_page(row, now)
 
     def section(self) -> Response:
-        """Show the articles of a section, the newest first."""
-        related, name = self._desk.related, request.args.get("name", "")
+        """Show the articles of a section, the newest first, beside what else is read."""
+        related, name, now = self._desk.related, request.args.get("name", ""), self._desk.clock()
         try:
-            mask = related.in_sections([name]) & related.public(self._desk.clock())
+            mask = related.in_sections([name]) & related.public(now)
         except UnknownCategoryError:
             raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
         exact = related.categories.named(name)[0]
-        rows = related.timeline.page(mask, PER_PAGE + 1, self._desk.clock(), _cursor())
-        articles = related.articles
-        last = rows[:PER_PAGE][-1] if len(rows) > PER_PAGE else None
+        rows = related.timeline.page(mask, PER_PAGE + 1, now, _cursor())
+        articles, shown = related.articles, rows[:PER_PAGE]
+        last = shown[-1] if len(rows) > PER_PAGE else None
         older = None if last is None else cursor_behind(int(articles.published[last]), articles.ids[last])
-        teasers = [_teaser(articles, row) for row in rows[:PER_PAGE]]
-        return self._page("section.html", section=exact, teasers=teasers, older=older, count=int(mask.sum()))
+        return self._page(
+            "section.html",
+            section=exact,
+            teasers=[teaser(articles, row) for row in shown],
+            trend=self._trend_beside(related, shown, now),
+            older=older,
+            count=int(mask.sum()),
+        )
 
     def search(self) -> Response:
         """Show the articles that hold the words of the reader."""
         related, words = self._desk.related, request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
-        teasers: list[Teaser] = []
+        found: list[Teaser] = []
         if words:
-            found = related.search(words, PER_PAGE, self._desk.clock()).items
-            teasers = _teasers(related.articles, found)
-        return self._page("search.html", words=words, teasers=teasers)
+            found = teasers(related.articles, related.search(words, PER_PAGE, self._desk.clock()).items)
+        return self._page("search.html", words=words, teasers=found)
 
     def problem_page(self, problem: Problem) -> Response:
         """Show that something is not there, or is wrong."""
@@ -123,111 +120,46 @@ class Demo:
     def _article_page(self, row: int, now: datetime) -> Response:
         related = self._desk.related
         articles = related.articles
-        found = related.of_row(row, ListQuery(limit=RELATED, explain=True), now)
-        shown = {row, *(item.row for item in found.items)}
-        older, newer = self._beside(row, shown, now)
-        shown |= {beside for beside in (older, newer) if beside is not None}
+        boards = self._desk.popular.boards(related, now)
+        board = boards.board(DEFAULT_WINDOW)
+        query = ListQuery(limit=RELATED, explain=True)
+        page = Page.of(related, board, row, query, now, trending_limit=TRENDING)
+        topics = related.model.topics_of(related.edition.vectors.of(row).latent)
         return self._page(
             "article.html",
             article=articles.article(row),
-            teaser=_teaser(articles, row),
+            teaser=teaser(articles, row),
             paragraphs=_BLANK_LINES.split(articles.bodies[row].strip()),
-            related=_teasers(articles, found.items),
-            latest=_latest(related, row, shown, now),
-            older=None if older is None else _teaser(articles, older),
-            newer=None if newer is None else _teaser(articles, newer),
-            topics=[
-                topic.name for topic, _ in related.model.topics_of(related.edition.vectors.of(row).latent)
-            ],
+            related=teasers(articles, page.related.items),
+            trend=_trend(related, boards, board, page.trending, now),
+            older=None if page.older is None else teaser(articles, page.older),
+            newer=None if page.newer is None else teaser(articles, page.newer),
+            topics=[topic.name for topic, _ in topics],
+            model_version=related.model.manifest.version,
         )
 
-    def _beside(self, row: int, shown: set[int], now: datetime) -> tuple[int | None, int | None]:
-        """Return the nearest older and newer articles that the page does not show yet."""
-        timeline = self._desk.related.timeline
-        found: list[int | None] = []
-        for side in (0, 1):
-            at: int | None = row
-            for _ in range(_MAX_STEPS):
-                at = None if at is None else timeline.beside(at, now)[side]
-                if at not in shown:
-                    break
-            found.append(at)
-        return found[0], found[1]
+    def _trend_beside(self, related: Related, shown: Iterable[int], now: datetime) -> Trend:
+        """Return what is read most of what the page does not show."""
+        boards = self._desk.popular.boards(related, now)
+        board = boards.board(DEFAULT_WINDOW)
+        mask = related.public(now).copy()
+        for row in shown:
+            mask[[row, *related.copies(row, now)]] = False
+        return _trend(related, boards, board, trending_list(related, board, mask, TRENDING, now), now)
 
     def _page(self, template: str, **values: Any) -> Response:
         settings, today = self._desk.settings, self._desk.clock()
         sections = self._desk.related.categories.by_size[:MAX_SECTIONS] if self._desk.is_open else []
         page = render_template(template, site=settings.site_name, sections=sections, today=today, **values)
-        return Response(page, headers={"Cache-Control": "no-cache"})
+        return Response(page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY})
 
 
-def _latest(related: Related, row: int, shown: set[int], now: datetime) -> list[Teaser]:
-    """Return the newest articles in the language of this one, but for those shown and their namesakes."""
-    articles = related.articles
-    lang = articles.langs[row] or ANY
-    titles = {articles.titles[each] for each in shown}
-    exclude = tuple(articles.ids[each] for each in shown)
-    teasers: list[Teaser] = []
-    for item in related.recent(ListQuery(limit=5 * LATEST, lang=lang, exclude=exclude), now).items:
-        title = articles.titles[item.row]
-        if title not in titles:
-            titles.add(title)
-            teasers.append(_teaser(articles, item.row))
-    return teasers[:LATEST]
-
-
-def _teasers(articles: Shelf, items: Iterable[Item]) -> list[Teaser]:
-    return [_teaser(articles, item.row, _note(item)) for item in items]
-
-
-def _note(item: Item) -> str:
-    """Return why an item is there: its source, or the terms that count most, none within another."""
-    if item.why is None:
-        return _NOTES[item.source]
-    told: list[str] = []
-    for term, _ in item.why.terms:
-        words = set(term.split())
-        if not any(words <= set(other.split()) or words >= set(other.split()) for other in told):
-            told.append(term)
-    return f"Because: {', '.join(told[:_MAX_REASONS])}" if told else ""
-
-
-def _teaser(articles: Shelf, row: int, note: str = "") -> Teaser:
-    body = articles.bodies[row]
-    return Teaser(
-        id=articles.ids[row],
-        headline=articles.titles[row].strip() or _cut(body, _MAX_HEADLINE_CHARS),
-        section=articles.category[row],
-        published_at=from_microseconds(int(articles.published[row])),
-        minutes=int(articles.minutes[row]),
-        lang=articles.langs[row],
-        excerpt=_cut(body, _MAX_EXCERPT_CHARS),
-        note=note,
-    )
-
-
-def _cut(text: str, chars: int) -> str:
-    """Return the beginning of a text, cut between words, with an ellipsis unless a sentence ends there."""
-    flat = " ".join(text[: 2 * chars].split())
-    if len(flat) <= chars:
-        return flat
-    cut = flat[:chars].rsplit(" ", 1)[0].rstrip(",;:\u2013\u2014 ")
-    return cut if cut.endswith((".", "!", "?")) else f"{cut}\u2026"
-
-
-def _label(category: str) -> str:
-    """Return a category's name as readers expect it, where the export holds `white_house`."""
-    spaced = category.replace("_", " ")
-    return spaced.capitalize() if spaced.islower() else spaced
-
-
-def _is_crosshead(paragraph: str) -> bool:
-    """Tell whether a paragraph looks like a heading within the text; plain text no longer says so."""
-    return len(paragraph) <= _MAX_CROSSHEAD_CHARS and paragraph[-1:].isalnum()
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
+def _trend(related: Related, boards: Boards, board: Board, found: RelatedList, now: datetime) -> Trend:
+    left = _NO_MOMENT_SECONDS
+    if boards.as_of is not None:
+        left = max(1, int((boards.as_of + _TICK - now).total_seconds()) + 1)
+    listed = [trending_teaser(related.articles, item.row, board) for item in found.items]
+    return Trend(listed, basis(found), boards.as_of, left)
 
 
 def _cursor() -> tuple[int, str] | None:

@@ -21,6 +21,7 @@ from recommender.text import detect_language, plain_text
 
 MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
+MAX_QUERY_CHARS = 200
 RELATED_SUFFIX, TRENDING_SUFFIX = "/related", "/trending"  # of the path of an article
 _CALL_OF_SUFFIX = {RELATED_SUFFIX: "/v1/related", TRENDING_SUFFIX: "/v1/trending/rank"}
 ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may name any date, however far ahead
@@ -31,6 +32,7 @@ _SHARE_ALLOWED = "a number from 0 to 1 with at most two decimals"
 _LIMIT = "a whole number from 1 to 50"
 _NAMES = "the name or slug of a category; may be repeated"
 _DATE = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
+_QUERY = "1 to 200 characters; the last word may be the beginning of one"
 ID_ALLOWED = "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'"
 ID_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
 
@@ -250,6 +252,15 @@ class TrendingParameters(TrendParameters):
     published_after: Annotated[_Date | None, Field(description=_DATE)] = None
 
 
+class SearchParameters(Parameters):
+    """The parameters of a search."""
+
+    q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS, description=_QUERY)]
+    limit: _Limit = 9
+    category: _Names = ()
+    lang: Annotated[_Lang, Field(description="'any' or a language code such as 'en'")] = ANY
+
+
 class Text(Filters):
     """The body of a request for what is similar to a text."""
 
@@ -330,7 +341,8 @@ def _faults(schema: type[Parameters], error: ValidationError, place: Place) -> l
         name = str(each["loc"][0])
         field = schema.model_fields.get(name)
         known = f"one of {', '.join(schema.model_fields)}"
-        faults.append(Fault(place, name, _shown(each["input"]), field.description if field else known))
+        value = None if each["type"] == "missing" else _shown(each["input"])
+        faults.append(Fault(place, name, value, field.description if field else known))
     return faults
 
 

@@ -1,0 +1,84 @@
+// Brings the lists of the page up to date without loading it anew.
+
+const LATER_SECONDS = 60; // after something went wrong
+const AGAIN_SECONDS = 5; // while a reader points at what would move
+
+/** Ask for the page again whenever trending has been ranked anew, for as long as somebody looks. */
+export function keepTrendingFresh() {
+  if (!document.querySelector("[data-refresh=trending]")) {
+    return;
+  }
+  let timer = 0;
+  const wait = (seconds) => {
+    clearTimeout(timer);
+    timer = setTimeout(look, 1000 * seconds);
+  };
+  const look = async () => {
+    if (document.hidden) {
+      return; // until it is seen again
+    }
+    if (document.querySelector("[data-refresh]:is(:hover, :focus-within)")) {
+      wait(AGAIN_SECONDS);
+      return;
+    }
+    wait((await refresh()) ? secondsLeft() : LATER_SECONDS);
+  };
+  document.addEventListener("visibilitychange", () => document.hidden || look());
+  wait(secondsLeft());
+}
+
+/** Put the lists of the page as the service has it now in place of those shown; false if that fails. */
+export async function refresh() {
+  const page = await pageAt(location.href);
+  if (!page) {
+    return false;
+  }
+  for (const old of document.querySelectorAll("[data-refresh]")) {
+    const fresh = page.querySelector(`[data-refresh="${old.dataset.refresh}"]`);
+    if (fresh) {
+      replace(old, fresh);
+    }
+  }
+  document.dispatchEvent(new Event("refreshed"));
+  return true;
+}
+
+/** The page at an address as a document that runs nothing, or null. */
+export async function pageAt(address, signal) {
+  try {
+    const answer = await fetch(address, { signal, headers: { Accept: "text/html" } });
+    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  } catch (error) {
+    if (error.name === "AbortError") {
+      throw error;
+    }
+    return null;
+  }
+}
+
+function secondsLeft() {
+  const seconds = Number(document.querySelector("[data-refresh=trending]")?.dataset.seconds);
+  return (seconds || LATER_SECONDS) + 1 + Math.random(); // not all readers in the same second
+}
+
+/** Show the fresh list; what was in the old one, too, glides to its new place. */
+function replace(old, fresh) {
+  const before = places(old);
+  old.replaceWith(fresh);
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    return;
+  }
+  for (const [id, [item, top]] of places(fresh)) {
+    const was = before.get(id);
+    if (!was) {
+      item.animate({ opacity: [0, 1] }, { duration: 600, easing: "ease-out" });
+    } else if (was[1] !== top) {
+      item.animate({ transform: [`translateY(${was[1] - top}px)`, "none"] }, { duration: 600, easing: "ease-out" });
+    }
+  }
+}
+
+function places(list) {
+  const items = [...list.querySelectorAll("[data-id]")];
+  return new Map(items.map((item) => [item.dataset.id, [item, item.offsetTop]]));
+}

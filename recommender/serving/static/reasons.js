@@ -1,0 +1,52 @@
+// Shows why a story is there to whoever points at it; without this, "Why" opens it by click or key.
+
+const PAUSE_MS = 350; // so that a pointer on its way elsewhere opens nothing
+
+/** Open the reasons of a card under the pointer, and close them when it leaves or at Escape. */
+export function showReasonsOnHover() {
+  let timer = 0;
+  document.addEventListener("pointerover", (event) => {
+    const card = event.pointerType === "mouse" ? cardOf(event.target) : null;
+    const others = [...document.querySelectorAll(".why[data-hover]")].filter((each) => !card?.contains(each));
+    others.forEach(close);
+    clearTimeout(timer);
+    const why = card?.querySelector(".why");
+    if (why && !why.open) {
+      timer = setTimeout(() => open(why), PAUSE_MS);
+    }
+  });
+  document.addEventListener("focusin", (event) => {
+    const card = cardOf(event.target);
+    const why = card?.querySelector(".why");
+    if (why && !why.open && event.target.matches(".card-title a:focus-visible")) {
+      open(why);
+    }
+  });
+  document.addEventListener("focusout", (event) => {
+    const card = cardOf(event.target);
+    const why = card?.querySelector(".why[data-hover]");
+    if (why && !card.contains(event.relatedTarget)) {
+      close(why);
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      clearTimeout(timer);
+      document.querySelectorAll(".why[open]").forEach(close);
+    }
+  });
+}
+
+function cardOf(target) {
+  return target.closest?.(".card") ?? null;
+}
+
+function open(why) {
+  why.open = true;
+  why.dataset.hover = "";
+}
+
+function close(why) {
+  why.open = false;
+  delete why.dataset.hover;
+}
