@@ -23,6 +23,7 @@ from recommender.serving.pages import Pages
 from recommender.serving.problems import Problem
 from recommender.serving.rules_api import RulesApi
 from recommender.serving.schemas import utf8
+from recommender.serving.searching import Searching
 from recommender.serving.submissions import Submissions
 from recommender.serving.trends import Trends
 from recommender.serving.upkeep import Upkeep
@@ -74,7 +75,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     desk = Desk(settings, clock, scoring.turn)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    for part in (api, Pages(desk, api), Trends(desk, api), Widget(), Ops(desk), Docs(), *writing):
+    reading = api, Pages(desk, api), Searching(desk, api), Trends(desk, api)
+    for part in (*reading, Widget(), Ops(desk), Docs(), *writing):
         part.add_to(app)
     if settings.has_demo:
         demo.add_to(app)

@@ -25,6 +25,7 @@ from recommender.serving.schemas import (
     PageParameters,
     Parameters,
     RelatedParameters,
+    SearchParameters,
     Text,
     TrendingParameters,
     TrendParameters,
@@ -76,6 +77,15 @@ _LISTS = (
         answers={200: Answer(told="The list", body=shapes.ArticleList)},
         problems=(*OF_READING, *OF_BODY),
         key="optional",
+    ),
+    reading(
+        "getSearch",
+        "/v1/search",
+        "lists",
+        "The articles that hold the words of a reader",
+        shapes.ArticleList,
+        SearchParameters,
+        links=_OF_LIST,
     ),
     reading(
         "getPage",
