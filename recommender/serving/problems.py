@@ -34,9 +34,9 @@ _STATUS_AND_TITLE = {
     "overloaded": (503, "The service has too much to do"),
     "store-down": (503, "The database does not answer"),
 }
-
-
 KINDS = tuple(_STATUS_AND_TITLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One wrong value: where it stood, its name, what it was (cut to 100 characters) and what is allowed."""
@@ -88,13 +88,13 @@ class Problem(Exception):  # noqa: N818 the RFC's word
         }
 
 
-def bad_parameter(faults: Iterable[Fault]) -> Problem:
-    """Return the refusal of parameters; the detail tells of the first."""
 def status_of(kind: str) -> int:
     """Return the HTTP status of every problem of a kind."""
     return _STATUS_AND_TITLE[kind][0]
 
 
+def bad_parameter(faults: Iterable[Fault]) -> Problem:
+    """Return the refusal of parameters; the detail tells of the first."""
     return _refusal("bad-parameter", tuple(faults))
 
 

@@ -35,6 +35,7 @@ _DATE = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
 _QUERY = "1 to 200 characters; the last word may be the beginning of one"
 ID_ALLOWED = "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'"
 ID_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
+BODY_ID_SCHEMA: dict[str, Any] = {"anyOf": [ID_SCHEMA, {"type": "integer"}]}  # a number is its digits
 
 
 def cursor_behind(date: int, article_id: str) -> str:

@@ -60,4 +60,4 @@ def check_types(values: dict[str, Any]) -> None:
         if field is None:
             known = " ".join(SentArticle.model_fields)
             raise RefusedError(f"{name}: unknown field", f"fields are {known}") from None
-        raise RefusedError(f"{name}: wrong type", f"allowed: {field.description}") from None
+        raise RefusedError(f"{name}: wrong type", field.description or "") from None

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from openapi_pydantic.v3.v3_1 import (
     Components,
+    Example,
     Info,
     Link,
     MediaType,
@@ -25,11 +26,15 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from recommender.serving.answers import to_bytes
 from recommender.serving.contract.call import Answer, Call
 from recommender.serving.contract.calls import CALLS
+from recommender.serving.contract.examples import of_call, of_problems, read_examples
 from recommender.serving.contract.shapes import Problem
 from recommender.serving.problems import status_of
 from recommender.serving.schemas import ID_ALLOWED, ID_SCHEMA
 
+Examples = list[dict[str, Any]]
+
 VERSION = "1"  # of the contract
+_REFUSED = 400  # the first status of a refusal
 _PROBLEM_TYPE = "application/problem+json"
 _REFS = "#/components/schemas/{model}"
 _IN_PATH = {
@@ -72,17 +77,20 @@ def document() -> bytes:
 
 
 def _open_api(calls: Iterable[Call]) -> OpenAPI:
-    schemas = _Schemas(calls)
+    schemas, examples = _Schemas(calls), read_examples()
     paths: dict[str, PathItem] = {}
     for call in calls:
         item = paths.setdefault(call.path, PathItem())
-        setattr(item, call.method, _operation(call, schemas))
+        setattr(item, call.method, _operation(call, schemas, examples))
     return OpenAPI(
         openapi="3.1.1",
         info=Info(title="recommender", version=VERSION, description=_ABOUT),
         paths=paths,
         components=Components(
             schemas={name: Schema.model_validate(each) for name, each in schemas.named.items()},
+            examples={
+                each["name"]: _example(each, "answer") for each in examples if each["status"] >= _REFUSED
+            },
             securitySchemes={
                 "key": SecurityScheme(
                     type="http", scheme="bearer", description="a key that `recommender key` made"
@@ -132,10 +140,11 @@ def _types_of(call: Call) -> list[Any]:
     return [each for each in (call.body, *bodies) if each is not None]
 
 
-def _operation(call: Call, schemas: _Schemas) -> Operation:
-    body = None
+def _operation(call: Call, schemas: _Schemas, examples: Examples) -> Operation:
+    body, done = None, [each for status in call.answers for each in of_call(examples, call, status)]
     if call.body is not None:
-        media = MediaType(schema=schemas.of(call.body))
+        sent: dict[str, Example | Reference] = {each["name"]: _example(each, "body") for each in done}
+        media = MediaType(schema=schemas.of(call.body), examples=sent or None)
         body = RequestBody(required=True, content=dict.fromkeys(call.body_media_types, media))
     security: dict[str, list[dict[str, list[str]]]] = {
         "none": [],
@@ -146,28 +155,34 @@ def _operation(call: Call, schemas: _Schemas) -> Operation:
         operationId=call.name,
         tags=[call.tag],
         summary=call.summary,
-        parameters=[*_path_parameters(call), *_query_parameters(call), *_header_parameters(call)],
+        parameters=[
+            *_path_parameters(call, done),
+            *_query_parameters(call, done),
+            *_header_parameters(call),
+        ],
         requestBody=body,
-        responses=_responses(call, schemas),
+        responses=_responses(call, schemas, examples),
         security=security[call.key],
     )
 
 
-def _path_parameters(call: Call) -> list[Parameter]:
+def _path_parameters(call: Call, done: Examples) -> list[Parameter]:
     return [
-        _parameter(name, "path", schema, required=True)
+        _parameter(name, "path", schema, required=True, example=_given(done, "path", name))
         for name, schema in _IN_PATH.items()
         if f"{{{name}}}" in call.path
     ]
 
 
-def _query_parameters(call: Call) -> list[Parameter]:
+def _query_parameters(call: Call, done: Examples) -> list[Parameter]:
     if call.parameters is None:
         return []
     schema = call.parameters.model_json_schema(schema_generator=_Untitled)
     required = schema.get("required", ())
     return [
-        _parameter(name, "query", _not_null(each), required=name in required)
+        _parameter(
+            name, "query", _not_null(each), required=name in required, example=_given(done, "query", name)
+        )
         for name, each in schema.get("properties", {}).items()
     ]
 
@@ -183,12 +198,17 @@ def _header_parameters(call: Call) -> list[Parameter]:
     return found
 
 
-def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool) -> Parameter:
+def _given(done: Examples, place: str, name: str) -> Any:
+    """Return the value of a parameter in the first example that has it."""
+    return next((each[place][name] for each in done if name in each.get(place, {})), None)
+
+
+def _parameter(
+    name: str, place: str, schema: dict[str, Any], *, required: bool, example: Any = None
+) -> Parameter:
     told = dict(schema)
-    description = told.pop("description", None)
-    return Parameter.model_validate(
-        {"name": name, "in": place, "required": required, "description": description, "schema": told}
-    )
+    given = {"name": name, "in": place, "required": required, "description": told.pop("description", None)}
+    return Parameter.model_validate(given | {"schema": told, "example": example})
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -201,21 +221,33 @@ def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _responses(call: Call, schemas: _Schemas) -> dict[str, Response | Reference]:
-    responses = {status: _answer(answer, call, schemas) for status, answer in call.answers.items()}
+def _responses(call: Call, schemas: _Schemas, examples: Examples) -> dict[str, Response | Reference]:
+    responses: dict[int, Response | Reference] = {
+        status: _answer(answer, call, schemas, of_call(examples, call, status))
+        for status, answer in call.answers.items()
+    }
     if call.cached:
         responses[304] = Response(description=_TOLD_OF_STATUS[304])
     for status in {status_of(kind) for kind in call.problems}:
-        content = {_PROBLEM_TYPE: MediaType(schema=schemas.problem)}
+        named: dict[str, Example | Reference] = {
+            kind: Reference.model_validate({"$ref": f"#/components/examples/{each['name']}"})
+            for kind, each in of_problems(examples, call, status).items()
+        }
+        content = {_PROBLEM_TYPE: MediaType(schema=schemas.problem, examples=named)}
         responses[status] = Response(description=_TOLD_OF_STATUS[status], content=content)
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _answer(answer: Answer, call: Call, schemas: _Schemas) -> Response:
+def _answer(answer: Answer, call: Call, schemas: _Schemas, examples: Examples) -> Response:
     content = None
     if answer.body is not None:
-        content = {answer.media_type: MediaType(schema=schemas.of(answer.body))}
+        named: dict[str, Example | Reference] = {each["name"]: _example(each, "answer") for each in examples}
+        content = {answer.media_type: MediaType(schema=schemas.of(answer.body), examples=named or None)}
     links: dict[str, Link | Reference] = {
         name: Link(operationId=name, parameters=dict(parameters)) for name, parameters in call.links.items()
     }
     return Response(description=answer.told, content=content, links=links or None)
+
+
+def _example(example: dict[str, Any], part: Literal["body", "answer"]) -> Example:
+    return Example(summary=example["told"], value=example[part])
