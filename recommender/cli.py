@@ -7,7 +7,7 @@ import click
 
 from recommender.commands.backtest import backtest
 from recommender.commands.keys import key
-from recommender.commands.lists import related, similar, topics
+from recommender.commands.lists import related, search, similar, topics
 from recommender.commands.live import export_live
 from recommender.commands.models import models
 from recommender.commands.rules import rules
@@ -26,8 +26,8 @@ _KNOWN_ERRORS = (  # whose message says all that a user needs
     *_ERRORS_OF_USE,
 )
 _COMMANDS: list[click.Command] = [
-    backtest, evaluate, export_live, importing, key, lint, models, related, rules, serve, similar, topics,
-    train,
+    backtest, evaluate, export_live, importing, key, lint, models, related, rules, search, serve, similar,
+    topics, train,
 ]  # fmt: skip
 
 

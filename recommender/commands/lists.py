@@ -1,4 +1,4 @@
-"""What HTTP answers, in the terminal: related lists, what is similar to a text, and topics."""
+"""What HTTP answers, in the terminal: related lists, what is similar to a text, searches, and topics."""
 
 import json
 import logging
@@ -45,6 +45,34 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
     parameters = read_body(Text, json.dumps({"title": title, "body": text, **fields}).encode())
     article, query = parameters.article(), parameters.query()
     _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.like(article, asked, now))
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--limit", help="1 to 50  [default: 9]")
+@click.option("--category", multiple=True, help="name or slug; repeatable")
+@click.option("--lang", help="a language code, or any  [default: any]")
+@models_dir_option
+@json_option
+def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
+    """Print the articles that hold the WORDS; the last may be the beginning of one."""
+    from recommender.serving.answers import list_answer
+    from recommender.serving.schemas import SearchParameters, read_query
+    from recommender.terminal import list_table
+
+    asked = " ".join(words)
+    pairs = [("q", asked), *((name, value) for name, value in given.items() if value)]
+    parameters = read_query(SearchParameters, urlencode(pairs, doseq=True))
+    with _desk(models_dir) as desk:
+        present = desk.present()
+        found = present.related.search(
+            asked, parameters.limit, present.now, categories=parameters.category, lang=parameters.lang
+        )
+        answer = list_answer(present.related, found, present.standing)
+        if as_json:
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        else:
+            Console().print(list_table(answer, f"What holds {asked!r}"))
 
 
 @click.command()

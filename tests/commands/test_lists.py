@@ -228,3 +228,25 @@ def test_topics_without_a_model_say_what_to_run(run: Run) -> None:
 
     assert (done.status, done.out) == (1, "")
     assert "run `make train`" in done.err
+
+
+def test_search_answers_as_http_does(run: Run, published: Path) -> None:
+    asked = {"q": "harbour cou", "limit": 3, "category": "politics"}
+    client = create_app(Settings(models_dir=published)).test_client()
+    options = ["--limit", "3", "--category", "politics", "--models-dir", published]
+
+    answer, table = (
+        run("search", "harbour", "cou", *options, "--json"),
+        run("search", "harbour cou", *options),
+    )
+
+    assert answer.json() == client.get("/v1/search", query_string=asked).get_json()
+    assert answer.json()["returned"] == 3
+    assert table.out.startswith("What holds 'harbour cou'\n")
+
+
+def test_a_search_that_http_would_refuse_is_refused(run: Run, published: Path) -> None:
+    ended = run("search", "x" * 201, "--models-dir", published)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "allowed: 1 to 200 characters" in ended.err
