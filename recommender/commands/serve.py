@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-_THREADS_EACH = 32  # of a web worker: a text being scored holds up no list
+# Of each web worker. What waits, for a body or for its turn at scoring, waits in a thread, and leaves some.
+_THREADS = 64
+_CONNECTIONS = 1000
+_HEADER_SECONDS = (
+    10  # in which a request, or the next one on a connection, must have begun and told its headers
+)
+_HEADER_BYTES = 128 << 10  # with the address, which alone may have 64 KiB
 
 
 @click.command()
@@ -19,7 +25,8 @@ _THREADS_EACH = 32  # of a web worker: a text being scored holds up no list
 def serve(**given: Any) -> None:
     """Serve the current model over HTTP; options win over RECOMMENDER_… variables."""
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
     from recommender.artifact import ArtifactError, current_version
     from recommender.serving.rulebook import read_file
@@ -42,7 +49,12 @@ def serve(**given: Any) -> None:
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
-        blocking_threads=_THREADS_EACH,
+        blocking_threads=_THREADS,
+        backpressure=_CONNECTIONS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=1000 * _HEADER_SECONDS, max_buffer_size=_HEADER_BYTES
+        ),
         respawn_failed_workers=True,
         websockets=False,
     ).serve()

@@ -57,7 +57,10 @@ class _Key:
 
 
 class Access:
-    """Tells who sends the request at hand. Each method raises Problem for those who may not."""
+    """Tells who sends the request at hand. Each method raises Problem for those who may not.
+
+    Whoever may is the `caller` of the request's context from then on.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
@@ -90,8 +93,9 @@ class Access:
         given = _bearer()
         if given is not None:
             return self._of_key(given, (scope,))
-        caller = self._caller()
+        caller: Caller = self._caller()
         self._count(self._per_address, "requests of this address", caller.address)
+        g.caller = caller
         return caller
 
     def read(self) -> None:
@@ -100,11 +104,11 @@ class Access:
         Where reading needs none, a key that is known counts in place of the address, and another is ignored.
         """
         if self.is_closed:
-            g.reader = self.require("read")
+            self.require("read")
             return
         given = _bearer()
         key = None if given is None else self._find(given)
-        caller = g.reader = self._caller() if key is None else replace(self._caller(), key=key.name)
+        caller = g.caller = self._caller() if key is None else replace(self._caller(), key=key.name)
         if key is not None:
             self._count(self._per_key, "requests with this key", key.name)
         elif not caller.is_local:
@@ -114,7 +118,7 @@ class Access:
         """Count a list for which the whole corpus is scored against what its reader may ask for."""
         if not has_request_context():
             return
-        caller: Caller = g.get("reader") or self._caller()
+        caller: Caller = g.get("caller") or self._caller()
         if caller.key is not None:
             self._count(self._scoring, "lists with this key that are not at hand", f"key {caller.key}")
         elif not caller.is_local:
@@ -131,7 +135,8 @@ class Access:
         if not key.scopes.intersection(scopes):
             told = f"the key {key.name} has not the scope {' or '.join(scopes)}"
             raise Problem("key-not-allowed", told)
-        return replace(caller, key=key.name)
+        g.caller = caller = replace(caller, key=key.name)
+        return caller
 
     def _find(self, given: str) -> _Key | None:
         digest = sha256(given.encode(errors="replace")).digest()

@@ -27,6 +27,7 @@ from recommender.serving.searching import Searching
 from recommender.serving.submissions import Submissions
 from recommender.serving.trends import Trends
 from recommender.serving.upkeep import Upkeep
+from recommender.serving.uploads import Uploads
 from recommender.serving.widget import Widget
 from recommender.settings import Settings
 
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.before_request(_check_path)
     app.after_request(_finish)
     Gate(access, settings.cors_origins).add_to(app)
+    Uploads().add_to(app)
     _answer_errors(app, demo.problem_page)
     return app
 

@@ -194,4 +194,5 @@ def test_there_is_a_demo_where_everybody_may_read_or_a_setting_says_so(
     of_site = made(**settings)
 
     for path in ("/demo/", "/demo/article?id=a", "/demo/static/site.css"):
-        assert of_site.get(path).status_code == status
+        with of_site.get(path) as answer:
+            assert answer.status_code == status
