@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import click
 
 from recommender.commands.backtest import backtest
+from recommender.commands.importing import importing
 from recommender.commands.keys import key
 from recommender.commands.lists import related, search, similar, topics
 from recommender.commands.live import export_live
@@ -13,7 +14,6 @@ from recommender.commands.models import models
 from recommender.commands.rules import rules
 from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
-from recommender.commands.views import importing
 
 _FAILED, _WRONG_USE = 1, 2
 _ERRORS_OF_USE = ("serving.problems.Problem", "training.previous.BaselineError")

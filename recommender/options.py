@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -76,3 +77,11 @@ def mapped_columns(mapped: tuple[str, ...]) -> dict[str, str]:
         if not (ours and equals and theirs):
             raise click.BadParameter(f"{ours + equals + theirs!r} is not NAME=THEIRS", param_hint="--map")
     return {ours: theirs for ours, _, theirs in pairs}
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone of a name. Raises click.BadParameter where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone") from None

@@ -34,9 +34,9 @@ SERVING = SHARED | {
 }
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
-    *("bm25s", "ir_measures", "matplotlib"),
+    *("bm25s", "ir_measures", "matplotlib", "httpx", "stamina", "feedparser"),
 }
-COMMANDS = {"click", "rich", "granian"}
+COMMANDS = {"click", "rich", "granian", "stamina"}
 LIBRARIES = {
     "package": set(),
     "shared": SHARED,
@@ -56,6 +56,7 @@ PART_OF = {"__init__.py": "package"} | dict.fromkeys(
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
+    *("httpx", "feedparser"),
 }
 
 # What only one module may use, or those of a folder: dotted names, each with all that lies below it.
@@ -64,7 +65,7 @@ SOLE_USERS = {
         *("fcntl", "os.link", "os.symlink", "shutil.move"),
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
-    "artifact.py serving/lastseen.py": {"os.replace", "os.rename", "os.fsync", ".rename"},
+    "artifact.py serving/lastseen.py commands/mirrors.py": {"os.replace", "os.rename", "os.fsync", ".rename"},
     "settings.py": {
         *("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"),
         *("envvar=", "auto_envvar_prefix="),  # click would read it
@@ -389,9 +390,13 @@ DUTY_PLANTS = [
     (
         "training/train.py",
         "X = os.replace('a', 'b')",
-        "os.replace, as only artifact.py serving/lastseen.py may",
+        "os.replace, as only artifact.py serving/lastseen.py commands/mirrors.py may",
     ),
-    ("serving/desk.py", "X = Path('a').replace('b')", ".rename, as only artifact.py serving/lastseen.py may"),
+    (
+        "serving/desk.py",
+        "X = Path('a').replace('b')",
+        ".rename, as only artifact.py serving/lastseen.py commands/mirrors.py may",
+    ),
     ("cli.py", "import fcntl", "fcntl, as only artifact.py may"),
     ("artifact.py", "X = os.environ['HOME']", "os.environ, as only settings.py may"),
     ("serving/app.py", "from os import getenv as g\nX = g('HOME')", "os.getenv, as only settings.py may"),

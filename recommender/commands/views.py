@@ -9,11 +9,10 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
-from recommender.options import mapped_columns
+from recommender.options import mapped_columns, zone
 
 _BATCH = 500
 _TRIES = 8
@@ -34,12 +33,7 @@ class Totals:
     refused: list[tuple[int, str]] = field(default_factory=list)  # number of the row, and why
 
 
-@click.group("import")
-def importing() -> None:
-    """Bring in what other programs hold."""
-
-
-@importing.command()
+@click.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--to", "address", metavar="URL", help="a running service  [default: straight into the database]"
@@ -61,7 +55,7 @@ def views(
         raise click.UsageError("--to and --key-file belong together")
     ask = _local() if address is None or key_file is None else _remote(address, key_file)
     totals = Totals()
-    rows = view_rows(path, mapped_columns(mapped), _zone(timezone))
+    rows = view_rows(path, mapped_columns(mapped), zone(timezone))
     try:
         for batch in _batches(_events(rows, path.name, ask, totals)):
             _count(batch, ask, totals)
@@ -186,12 +180,3 @@ def _remote(address: str, key_file: Path) -> Ask:
 
 def _headers(key: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-
-
-def _zone(name: str) -> ZoneInfo:
-    from zoneinfo import ZoneInfoNotFoundError
-
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone") from None

@@ -1,0 +1,8 @@
+"""What other programs hold, brought in."""
+
+import click
+
+from recommender.commands.sites import wordpress
+from recommender.commands.views import views
+
+importing = click.Group("import", commands=[views, wordpress], help="Bring in what other programs hold.")

@@ -1,0 +1,258 @@
+"""`recommender import wordpress` into a file: all posts, then what changed; whole or not at all."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+from click.testing import CliRunner, Result
+from werkzeug.wrappers import Request, Response
+
+from recommender.cli import cli
+from tests.commands.fake_wordpress import FakeWordPress, running
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+@pytest.fixture
+def site() -> Iterator[FakeWordPress]:
+    fake = FakeWordPress()
+    with running(fake) as fake.url:
+        for post_id in range(1, 4):
+            fake.add(post_id)
+        yield fake
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "posts.jsonl"
+
+
+def imported(site: FakeWordPress, *arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["import", "wordpress", f"{site.url}/", *map(str, arguments)])
+
+
+def lines(path: Path) -> dict[str, dict[str, Any]]:
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len({line["id"] for line in found}) == len(found)
+    return {line["id"]: line for line in found}
+
+
+def test_a_post_is_told_as_an_export_tells_it(site: FakeWordPress, path: Path) -> None:
+    site.terms = {"categories": {7: "Politics", 8: "Economy &amp; Business"}, "tags": {5: "harbour"}}
+    site.posts.clear()
+    trail = {"@type": "BreadcrumbList", "itemListElement": [{"name": "Home"}, {"name": "Politics"}]}
+    site.add(
+        4711,
+        title={"rendered": "Ferry&#8217;s <em>last</em> trip"},
+        categories=[7, 8],
+        tags=[5],
+        yoast_head_json={"schema": {"@graph": [{"@type": "WebPage"}, trail]}},
+        _embedded={
+            "author": [{"name": "Jane Doe"}],
+            "wp:featuredmedia": [{"source_url": "https://courier.example/ferry.jpg"}],
+            "wp:term": [[{"id": 7, "name": "Politics"}], []],
+        },
+    )  # fmt: skip
+
+    done = imported(site, "-o", path)
+
+    assert done.stdout == f"1 posts: 1 new, 0 changed, 0 gone, in {path}\n"
+    assert lines(path)["4711"] == {
+        "id": "4711",
+        "title": "Ferry’s last trip",
+        "body": "What happened, number 4711.",
+        "url": f"{site.url}/4711/",
+        "category": "Politics",
+        "categories": ["Politics", "Economy & Business"],
+        "tags": ["harbour"],
+        "authors": ["Jane Doe"],
+        "type": "post",
+        "published_at": "2026-02-01T09:00:00+00:00",
+        "updated_at": "2026-02-01T10:00:00+00:00",
+        "lang": "en",
+        "image_url": "https://courier.example/ferry.jpg",
+    }
+    assert site.queries("/wp-json/wp/v2/categories") == [
+        {"include": "8", "per_page": "100", "_fields": "id,name"}
+    ]
+
+
+def test_hundreds_of_posts_come_page_by_page_each_once(site: FakeWordPress, path: Path) -> None:
+    for post_id in range(4, 260):
+        site.add(post_id)
+
+    imported(site, "-o", path)
+
+    assert list(lines(path)) == [str(post_id) for post_id in range(1, 260)]
+
+
+@pytest.mark.parametrize("gone", [1, 50, 100, 101])
+def test_a_post_trashed_between_two_pages_hides_no_other(site: FakeWordPress, path: Path, gone: int) -> None:
+    for post_id in range(4, 260):
+        site.add(post_id)
+
+    def trash_after_the_first_page(request: Request) -> None:
+        if request.args.get("offset") == "99":
+            site.posts.pop(gone, None)
+
+    site.spoil = trash_after_the_first_page
+    imported(site, "-o", path)
+
+    assert lines(path).keys() >= {str(post_id) for post_id in range(1, 260) if post_id != gone}
+
+
+def test_posts_with_a_password_are_not_read(site: FakeWordPress, path: Path) -> None:
+    site.posts[2]["content"] = {"rendered": "", "protected": True}
+
+    imported(site, "-o", path)
+
+    assert lines(path).keys() == {"1", "3"}
+
+
+def test_a_file_is_brought_up_to_date(site: FakeWordPress, path: Path) -> None:
+    imported(site, "-o", path)
+    site.add(2, title={"rendered": "Corrected"}, modified_gmt="2026-02-02T10:00:00")
+    site.add(4, date_gmt="2026-02-03T09:00:00", modified_gmt="2026-01-01T09:00:00")  # it was scheduled
+    del site.posts[1]
+    site.asked.clear()
+
+    done = imported(site, "-o", path)
+
+    assert done.stdout == f"3 posts: 1 new, 1 changed, 1 gone, in {path}\n"
+    assert {each: line["title"] for each, line in lines(path).items()} == {
+        "3": "Story 3",
+        "2": "Corrected",
+        "4": "Story 4",
+    }
+    assert [query["include"] for query in site.queries() if "include" in query] == ["2,4"]
+
+
+def test_an_import_that_was_cut_off_goes_on(site: FakeWordPress, path: Path) -> None:
+    for post_id in range(4, 260):
+        site.add(post_id)
+    site.spoil = lambda request: Response(status=403) if "259" in request.args.get("include", "") else None
+    failed = imported(site, "-o", path)
+    partial = path.with_name("posts.jsonl.partial")
+    with partial.open("a") as file:
+        file.write('{"id": "201", "title": "torn')
+    site.spoil = lambda _: None
+    site.asked.clear()
+
+    done = imported(site, "-o", path)
+
+    assert failed.exit_code == 1
+    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 gone, in {path}\n"
+    assert lines(path).keys() == {str(post_id) for post_id in range(1, 260)}
+    assert len([query for query in site.queries() if "include" in query]) == 1
+    assert not partial.exists()
+
+
+def test_only_what_changed_since_a_date_is_asked_for(site: FakeWordPress, path: Path) -> None:
+    site.add(2, modified_gmt="2026-02-05T00:00:00")
+    site.add(3, date_gmt="2026-02-06T00:00:00")
+
+    imported(site, "-o", path, "--modified-after", "2026-02-04T12:00:00-05:00")
+    first = lines(path).keys()
+    site.add(3, date_gmt="2026-02-06T00:00:00", modified_gmt="2026-02-08T00:00:00")
+    done = imported(site, "-o", path, "--modified-after", "2026-02-07")
+
+    assert first == {"2", "3"}
+    assert done.stdout == f"1 posts: 0 new, 1 changed, 0 gone, in {path}\n"
+    assert lines(path).keys() == {"2", "3"}
+    asked = [query["modified_after"] for query in site.queries() if "modified_after" in query]
+    assert asked == ["2026-02-04T17:00:00Z", "2026-02-07T00:00:00Z"]
+
+
+def test_a_site_that_is_in_trouble_is_asked_for_fewer_posts(site: FakeWordPress, path: Path) -> None:
+    for post_id in range(4, 60):
+        site.add(post_id)
+
+    def spoil(request: Request) -> Response | None:
+        many = int(request.args.get("per_page", 0)) > 25
+        return (
+            Response("Allowed memory size exhausted", 500)
+            if many or request.args.get("include") == "3"
+            else None
+        )
+
+    site.spoil = spoil
+    done = imported(site, "-o", path)
+
+    assert done.exit_code == 0
+    assert lines(path).keys() == {str(post_id) for post_id in range(1, 60)}
+
+
+def test_a_post_that_breaks_the_site_is_left_out_and_told(site: FakeWordPress, path: Path) -> None:
+    def spoil(request: Request) -> Response | None:
+        return Response(status=500) if "2" in request.args.get("include", "").split(",") else None
+
+    site.spoil = spoil
+    done = imported(site, "-o", path, "--max-bad", 0.5)
+
+    assert lines(path).keys() == {"1", "3"}
+    assert "refused: 2: unreadable post" in done.stderr
+
+
+def test_a_site_that_asks_to_wait_is_waited_for(site: FakeWordPress, path: Path) -> None:
+    answers = iter([Response(status=429, headers={"Retry-After": "7"}), Response(status=503)])
+    site.spoil = lambda request: next(answers, None) if request.path.endswith("/posts") else None
+
+    done = imported(site, "-o", path)
+
+    assert len(lines(path)) == 3
+    assert "answers 429; it asks to wait 7 seconds" in done.stderr
+
+
+def test_a_site_that_asks_for_hours_is_left_alone(site: FakeWordPress, path: Path) -> None:
+    site.spoil = lambda request: (
+        Response(status=429, headers={"Retry-After": "7200"}) if request.path.endswith("/posts") else None
+    )
+
+    done = imported(site, "-o", path)
+
+    assert done.exit_code == 1
+    assert "it asks to wait 7,200 seconds" in str(done.exception)
+    assert len(site.queries()) == 1
+
+
+def test_a_page_that_is_no_wordpress_is_refused(site: FakeWordPress, path: Path) -> None:
+    site.spoil = lambda _: Response("<html><head></head></html>", content_type="text/html")
+
+    done = imported(site, "-o", path)
+
+    assert "names no WordPress REST API" in str(done.exception)
+
+
+def test_the_api_is_found_in_the_head_of_a_page_also_without_pretty_addresses(
+    site: FakeWordPress, path: Path
+) -> None:
+    def spoil(request: Request) -> Response | None:
+        if "rest_route" in request.args:
+            request.environ["PATH_INFO"] = "/wp-json" + request.args["rest_route"]
+            site.asked.pop()
+            return Response.from_app(site, request.environ) if request.path == "/" else None
+        head = f'<link rel="https://api.w.org/" href="{site.url}/?rest_route=/">'
+        return Response(f"<head>{head}</head>", content_type="text/html") if request.path == "/" else None
+
+    site.spoil = spoil
+
+    assert imported(site, "-o", path).exit_code == 0
+
+
+def test_a_file_is_not_emptied_because_a_site_is(site: FakeWordPress, path: Path) -> None:
+    for post_id in range(4, 20):
+        site.add(post_id)
+    imported(site, "-o", path)
+    site.posts = {1: site.posts[1]}
+
+    done = imported(site, "-o", path)
+
+    assert "18 of the 19 articles" in done.output
+    assert len(lines(path)) == 19
