@@ -10,7 +10,7 @@ from recommender.article import Article
 from recommender.embedding import Embedding, Vocabulary
 from recommender.model import Manifest, Model, Query, TopicSpace
 from recommender.neighbors import NO_ROW, Copies
-from recommender.serving.headlines import Headlines
+from recommender.serving.headlines import Block, Headlines
 from recommender.serving.placing import Placement
 from recommender.serving.postings import LiveVectors, Postings
 from recommender.serving.shelf import Shelf
@@ -102,6 +102,10 @@ class Edition:
         placements = self.placements[: self.live]
         shares = [each.unknown_share for each, is_shown in zip(placements, shown, strict=True) if is_shown]
         return round(float(np.mean(shares)), 4) if shares else None
+
+    def title_words(self) -> tuple[Block, ...]:
+        """Return the words of all titles, and perhaps of later ones; the first time it takes a while."""
+        return self.headlines.of(self.articles, self.model.rules)
 
     def more(self, articles: Sequence[tuple[Article, Placement]]) -> "Edition":
         """Return the edition with these articles, each for an earlier state of it, withdrawn or not."""

@@ -27,26 +27,25 @@ class Block:
     def of(cls, shelf: Shelf, rules: TermRules, titles: range) -> "Block":
         """Return the words of the titles of some rows."""
         code_of: dict[str, int] = {}
-        known: dict[tuple[str, str], array[int]] = {}  # the codes of a word in a language
-        codes, sizes = array("q"), array("q")
+        known: dict[tuple[str, str], tuple[int, ...]] = {}  # the codes of a word in a language
+        codes, sizes = array("i"), array("i")
         for row in titles:
-            before, lang = len(codes), shelf.langs[row] or rules.main_lang
+            lang, held = shelf.langs[row] or rules.main_lang, set[int]()
             for word in words(shelf.titles[row][: rules.max_body_chars]):
                 found = known.get((word, lang))
                 if found is None:
                     forms = sorted(_forms(word, lang, rules))
-                    found = array("q", (code_of.setdefault(each, len(code_of)) for each in forms))
-                    known[word, lang] = found
-                codes.extend(found)
-            sizes.append(len(codes) - before)
+                    found = known[word, lang] = tuple(code_of.setdefault(one, len(code_of)) for one in forms)
+                held.update(found)
+            codes.extend(sorted(held))
+            sizes.append(len(held))
         names = sorted(code_of, key=str.encode)
-        rank = np.empty(len(names), dtype=np.int64)
-        rank[[code_of[name] for name in names]] = np.arange(len(names))
-        places = np.repeat(np.arange(len(titles)), np.array(sizes, dtype=np.int64))
-        entries = np.unique(rank[np.array(codes, dtype=np.int64)] * len(titles) + places)  # each once
-        ranked, places = np.divmod(entries, max(len(titles), 1))
-        offsets = np.searchsorted(ranked, np.arange(len(names) + 1))
-        return cls(Strings.of(names), offsets, (places + titles.start).astype(np.int32), titles)
+        rank = np.empty(len(names), dtype=np.int32)
+        rank[[code_of[name] for name in names]] = np.arange(len(names), dtype=np.int32)
+        ranks = rank[np.frombuffer(codes, dtype=np.int32)]
+        rows = np.repeat(np.arange(titles.start, titles.stop, dtype=np.int32), sizes)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(ranks, minlength=len(names)))])
+        return cls(Strings.of(names), offsets, rows[np.argsort(ranks, kind="stable")], titles)
 
     def holding(self, span: range) -> np.ndarray:
         """Return the rows whose titles hold any of a span of the words, each for each word."""

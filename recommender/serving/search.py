@@ -19,6 +19,7 @@ from recommender.text import typed_words
 _TITLE = 0.5  # how much of a score the title decides, and the whole text the rest
 _BEGUN = 0.5  # what a word of a title counts that only begins as typed, beside the word itself
 _LEAST_STEM_CHARS = 3
+_MANY, _LITTLE = 16, 0.01  # terms for each article; what they weigh then
 _NOTHING = range(0)
 
 
@@ -61,7 +62,6 @@ class Search:
     ) -> None:
         self._edition, self._timeline, self._categories = edition, timeline, categories
         self._rules, self._eligible = rules, eligible
-        self._blocks = edition.headlines.of(edition.articles, edition.model.rules)
 
     def of(
         self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
@@ -185,7 +185,10 @@ class Search:
         return found
 
     def _in_texts(self, spans: Sequence[range]) -> np.ndarray:
-        """Return how much some terms weigh in every article together, (n,) float64: the root of squares."""
+        """Return how much some terms weigh in every article together, (n,) float64: the root of squares.
+
+        Where they are so many that they tell no article from another, little wherever any of them is.
+        """
         n = len(self._edition)
         found = [self._edition.vectors.holding(span) for span in spans if len(span)]
         if not found:
@@ -193,6 +196,11 @@ class Search:
         if len(found) == 1 and sum(map(len, spans)) == 1:
             rows, values = found[0]
             return np.bincount(rows, values, minlength=n)
+        if sum(len(rows) for rows, _ in found) > _MANY * n:
+            alike = np.zeros(n)
+            for rows, _ in found:
+                alike[rows] = _LITTLE
+            return alike
         squares = sum(np.bincount(rows, values * values, minlength=n) for rows, values in found)
         return np.sqrt(squares)
 
@@ -200,7 +208,7 @@ class Search:
         """Return how much a word counts that is in a title, (n,) float64; where it is not, nothing."""
         n, word = len(self._edition), asked.words[at]
         counts = np.zeros(n)
-        for block in self._blocks:
+        for block in self._edition.title_words():
             spans = [(block.words.beginning_with(word), _BEGUN)] if asked.is_begun(at) else []
             rows_of = (block.words.find(form) for form in {word, asked.stems[at]})
             spans += [(range(row, row + 1), 1.0) for row in rows_of if row is not None]

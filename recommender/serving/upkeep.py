@@ -1,4 +1,4 @@
-"""What a worker does of itself: make ranks before they are asked for, and forget what is past."""
+"""What a worker does of itself: make ready what will be asked for, and forget what is past."""
 
 import logging
 from contextlib import suppress
@@ -35,7 +35,9 @@ class Upkeep:
         """Do what is due."""
         now = self._desk.clock()
         with suppress(Problem):  # no model yet
-            self._desk.popular.boards(self._desk.related, now).board(DEFAULT_WINDOW)
+            related = self._desk.related
+            self._desk.popular.boards(related, now).board(DEFAULT_WINDOW)
+            related.edition.title_words()  # nobody who searches shall wait for them
         tick = tick_of(microseconds(now))
         if tick != self._pruned:
             self._pruned = tick

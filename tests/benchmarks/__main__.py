@@ -1,11 +1,11 @@
-"""`python -m tests.benchmarks [training] [serving] [live] [store] [quality]`: measure, and print tables."""
+"""`python -m tests.benchmarks [training] [serving] [live] [store] [search] [quality]`: print figures."""
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import live, quality, serving, store, training
+from tests.benchmarks import live, quality, search, serving, store, training
 
 SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 
@@ -15,6 +15,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
     "serving": serving.measure,
     "live": live.measure,
     "store": store.measure,
+    "search": search.measure,
     "quality": quality.measure,
 }
 

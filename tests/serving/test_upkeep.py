@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recommender.serving.headlines import Block
 from recommender.serving.store import Store, StoreDownError
 from recommender.serving.upkeep import Upkeep
 from tests.serving.test_events import VIEW, Newsroom
@@ -22,6 +23,17 @@ def test_ranks_are_made_before_they_are_asked_for(models_dir: Path, monkeypatch:
 
     monkeypatch.setattr(Store, "counts", fail)
     assert ids(get(room, "/v1/trending"))[0] == "a"
+
+
+def test_titles_are_read_before_somebody_searches(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Newsroom(models_dir)
+    Upkeep(room.app.extensions["recommender"]).look()
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the titles were read for the request")
+
+    monkeypatch.setattr(Block, "of", fail)
+    assert ids(get(room, "/v1/search?q=harbour"))
 
 
 def test_what_is_past_is_forgotten(models_dir: Path) -> None:
