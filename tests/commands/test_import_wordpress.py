@@ -93,7 +93,7 @@ def test_hundreds_of_posts_come_page_by_page_each_once(site: FakeWordPress, path
     assert list(lines(path)) == [str(post_id) for post_id in range(1, 260)]
 
 
-@pytest.mark.parametrize("gone", [1, 50, 100, 101])
+@pytest.mark.parametrize("gone", [50, 100])
 def test_a_post_trashed_between_two_pages_hides_no_other(site: FakeWordPress, path: Path, gone: int) -> None:
     for post_id in range(4, 260):
         site.add(post_id)
