@@ -88,6 +88,7 @@ CALLS = [
     "/v1/topics/all?limit=50",
     "/v1/trending?limit=50",
     "/v1/trending?limit=50&category=environment",
+    "/v1/search?limit=50&q=sea+wal",
 ]
 PAGES = [
     "/demo/",

@@ -152,7 +152,14 @@ class Newsroom(RuleBasedStateMachine):
                 f"page/{each}",
             ):
                 yield each, self.client.get(f"/v1/{call}")
-        for call in ("articles?limit=50", "topics", "topics/all?limit=50", "trending?limit=50", f"related/batch?{_BATCH}"):
+        for call in (
+            "articles?limit=50",
+            "topics",
+            "topics/all?limit=50",
+            "trending?limit=50",
+            f"related/batch?{_BATCH}",
+            "search?limit=50&q=floo",
+        ):
             yield None, self.client.get(f"/v1/{call}")
         text = json.dumps({"title": TEXTS[0], "limit": 50})
         yield None, self.client.post("/v1/similar", data=text, content_type="application/json")
