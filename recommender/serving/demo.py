@@ -105,10 +105,11 @@ class Demo:
     def search(self) -> Response:
         """Show the articles that hold the words of the reader."""
         related, words = self._desk.related, request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
-        found: list[Teaser] = []
-        if words:
-            found = teasers(related.articles, related.search(words, PER_PAGE, self._desk.clock()).items)
-        return self._page("search.html", words=words, teasers=found)
+        if not words:
+            return self._page("search.html", words=words, teasers=(), eligible=0)
+        found = related.search(words, PER_PAGE, self._desk.clock())
+        shown = teasers(related.articles, found.items)
+        return self._page("search.html", words=words, teasers=shown, eligible=found.eligible)
 
     def problem_page(self, problem: Problem) -> Response:
         """Show that something is not there, or is wrong."""
@@ -158,7 +159,7 @@ def _trend(related: Related, boards: Boards, board: Board, found: RelatedList, n
     left = _NO_MOMENT_SECONDS
     if boards.as_of is not None:
         left = max(1, int((boards.as_of + _TICK - now).total_seconds()) + 1)
-    listed = [trending_teaser(related.articles, item.row, board) for item in found.items]
+    listed = [trending_teaser(related.articles, item, board) for item in found.items]
     return Trend(listed, basis(found), boards.as_of, left)
 
 

@@ -26,10 +26,10 @@ _NOTES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What two articles have in common, and what it counts beside the strongest of these: 1 to 100."""
+class Word:
+    """A word that two articles have in common, and what it counts beside the strongest of these: 1 to 100."""
 
-    name: str
+    text: str
     strength: int
 
 
@@ -37,8 +37,8 @@ class Shared:
 class Reasons:
     """Why an article is related, as a reader may want to know it. The strongest come first."""
 
-    words: tuple[Shared, ...]
-    topics: tuple[Shared, ...]
+    words: tuple[Word, ...]
+    topics: tuple[str, ...]
     adjustments: tuple[str, ...]  # sentences: what set it higher or lower beside that
 
 
@@ -80,10 +80,12 @@ def teasers(articles: Shelf, items: Iterable[Item]) -> list[Teaser]:
     return [teaser(articles, item.row, item) for item in items]
 
 
-def trending_teaser(articles: Shelf, row: int, board: Board) -> Teaser:
-    """Return the article of a row as it stands in trending, with how far it came."""
-    stands = board.standing(row, int(articles.category.codes[row]))
-    return replace(teaser(articles, row), climbed=stands.change or 0, is_new=stands.new)
+def trending_teaser(articles: Shelf, item: Item, board: Board) -> Teaser:
+    """Return an item of trending as it stands on a page, with how far it came, or that it has no rank."""
+    stands = board.standing(item.row, int(articles.category.codes[item.row]))
+    note = _NOTES["recent"] if item.source == "recent" else ""
+    plain = teaser(articles, item.row)
+    return replace(plain, note=note, climbed=stands.change or 0, is_new=stands.new)
 
 
 def label(category: str) -> str:
@@ -103,13 +105,15 @@ def day(moment: datetime) -> str:
 
 
 def _reasons(why: Why) -> Reasons:
-    least = _LEAST_WORD * max((part for _, part in why.terms), default=0.0)
-    words = [(term, part) for term, part in _told_once(why.terms) if part > least][:_MAX_WORDS]
-    topics = [(topic.name, part) for topic, part in why.topics if part > 0]
-    most = max((part for _, part in (*words, *topics)), default=1.0)
+    most = max((part for _, part in why.terms), default=0.0)
+    words = [
+        Word(term, round(100 * part / most))
+        for term, part in _told_once(why.terms)
+        if part > _LEAST_WORD * most
+    ]
     return Reasons(
-        words=tuple(_shared(*each, most) for each in words),
-        topics=tuple(_shared(*each, most) for each in topics),
+        words=tuple(words[:_MAX_WORDS]),
+        topics=tuple(topic.name for topic, part in why.topics if part > 0),
         adjustments=tuple(_adjustments(why)),
     )
 
@@ -122,10 +126,6 @@ def _told_once(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]
         if not any(words <= other or words >= other for other in told):
             told.append(words)
             yield term, part
-
-
-def _shared(name: str, part: float, most: float) -> Shared:
-    return Shared(name, max(1, round(100 * part / most)))
 
 
 def _adjustments(why: Why) -> Iterator[str]:

@@ -105,7 +105,7 @@ def test_the_reasons_of_a_story_open_under_the_pointer_and_close_at_escape(
     reasons = card.locator(".reasons")
     reasons.wait_for(state="visible")
 
-    shared = reasons.locator("li span").all_inner_texts()
+    shared = reasons.locator(".word span").all_inner_texts()
     assert shared
     visit.page.keyboard.press("Escape")
     reasons.wait_for(state="hidden")

@@ -56,7 +56,7 @@ class _Page(HTMLParser):
 
 def test_a_related_post_says_which_words_it_shares(client: FlaskClient) -> None:
     text = client.get("/demo/article?id=a").text
-    words = re.findall(r'<li><span dir="auto">([^<]*)<', text.split('class="reasons"')[1])
+    words = re.findall(r'<li class="word"><span dir="auto">([^<]*)<', text.split('class="reasons"')[1])
 
     assert {"dredging", "harbour"} <= set(words)
     assert '<span class="note">Recent</span>' in text
@@ -92,7 +92,7 @@ def test_an_article_page_says_who_when_and_how_long(client: FlaskClient) -> None
 
     assert "20 February 2026" in text
     assert "1 min read" in text
-    assert "Nothing has been read yet" in text
+    assert "Nothing else has been read lately" in text
     assert '<html lang="en">' in text
 
 

@@ -33,13 +33,17 @@ export async function refresh() {
   if (!page) {
     return false;
   }
+  const focus = focused();
   for (const old of document.querySelectorAll("[data-refresh]")) {
     const fresh = page.querySelector(`[data-refresh="${old.dataset.refresh}"]`);
-    if (fresh) {
+    if (fresh && told(fresh) === told(old)) {
+      old.dataset.seconds = fresh.dataset.seconds ?? "";
+    } else if (fresh) {
       replace(old, fresh);
     }
   }
   document.dispatchEvent(new Event("refreshed"));
+  refocus(focus);
   return true;
 }
 
@@ -76,6 +80,31 @@ function replace(old, fresh) {
       item.animate({ transform: [`translateY(${was[1] - top}px)`, "none"] }, { duration: 600, easing: "ease-out" });
     }
   }
+}
+
+/** What a list says, but for what scripts have put there. */
+function told(list) {
+  const copy = list.cloneNode(true);
+  copy.querySelectorAll(".edit").forEach((each) => each.remove());
+  const ids = [...copy.querySelectorAll("[data-id]")].map((item) => item.dataset.id);
+  return JSON.stringify([ids, copy.textContent.replace(/\s+/g, " ")]);
+}
+
+/** Where the focus is in the lists: of which list, beside which story, on what. */
+function focused() {
+  const active = document.activeElement;
+  const list = active?.closest("[data-refresh]");
+  return list && { list: list.dataset.refresh, id: active.closest("[data-id]")?.dataset.id, text: active.textContent };
+}
+
+/** Put the focus back if its place was replaced: beside the same story, or else where the list begins. */
+function refocus(focus) {
+  if (!focus || document.activeElement !== document.body) {
+    return;
+  }
+  const stops = [...document.querySelectorAll(`[data-refresh="${focus.list}"] :is(a, button, summary)`)];
+  const same = (stop) => stop.closest("[data-id]")?.dataset.id === focus.id && stop.textContent === focus.text;
+  (stops.find(same) ?? stops[0])?.focus({ preventScroll: true });
 }
 
 function places(list) {
