@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, PlainSerializer, ValidationError
 from pydantic_settings import (
@@ -136,6 +136,11 @@ class Settings(BaseSettings):
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, apart by spaces")
     ] = ()  # whose pages may read; none named: all
     demo: Annotated[bool | None, Field(description="true or false")] = None  # unless reading needs a key
+    drop_in: Annotated[
+        tuple[Literal["yarpp", "jetpack", "parsely", "gorse"], ...],
+        *_List,
+        Field(description="of yarpp, jetpack, parsely, gorse, apart by spaces"),
+    ] = ()  # services whose calls are answered, too
     # Tells readers without a visitor_id apart for a day, by address and browser.
     daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # of one key in one worker

@@ -16,6 +16,7 @@ from recommender.serving.api import Api
 from recommender.serving.contract.docs import Docs
 from recommender.serving.demo import Demo
 from recommender.serving.desk import Clock, Desk, utc_now
+from recommender.serving.dropin import DropIn
 from recommender.serving.events import Events
 from recommender.serving.gate import Gate, Scoring
 from recommender.serving.ops import Ops
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     desk = Desk(settings, clock, scoring.turn)
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    reading = api, Pages(desk, api), Searching(desk, api), Trends(desk, api)
+    reading = api, Pages(desk, api), Searching(desk, api), Trends(desk, api), DropIn(desk, api)
     for part in (*reading, Widget(), Ops(desk), Docs(), *writing):
         part.add_to(app)
     if settings.has_demo:
