@@ -25,7 +25,7 @@ class Visit(NamedTuple):
 
 @contextmanager
 def running_browser() -> "Iterator[Browser]":
-    """Start Chromium, and end it afterwards; without one the test is skipped, or fails where it must not be."""
+    """Start Chromium, and end it afterwards; where there is none, the test is skipped or fails."""
     if CHROMIUM is None:
         if "RECOMMENDER_REQUIRE_BROWSER" in os.environ:
             pytest.fail("no Chromium on PATH, and RECOMMENDER_REQUIRE_BROWSER is set")

@@ -352,6 +352,17 @@ def test_a_narrow_page_is_not_wider_for_it(stage: Stage, browser: "Browser") -> 
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_it_is_no_barrier_by_day_or_night(stage: Stage, visit: Visit) -> None:
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 it loads Playwright
+
+    page = stage.open(visit, RELATED + TRENDING, head='<meta name="color-scheme" content="light dark">')
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+
 def test_in_the_dark_its_colours_are_those_of_the_page(stage: Stage, browser: "Browser") -> None:
     with visiting(browser, color_scheme="dark") as visit:
         page = stage.open(visit, RELATED, head='<meta name="color-scheme" content="light dark">')
