@@ -71,7 +71,7 @@ def teaser(articles: Shelf, row: int, item: Item | None = None) -> Teaser:
         lang=articles.langs[row],
         excerpt=_cut(body, _MAX_EXCERPT_CHARS),
         note="" if item is None else _NOTES[item.source],
-        reasons=None if item is None or item.why is None else _reasons(item.why),
+        reasons=None if item is None or item.why is None else reasons(item.why),
     )
 
 
@@ -88,6 +88,21 @@ def trending_teaser(articles: Shelf, item: Item, board: Board) -> Teaser:
     return replace(plain, note=note, climbed=stands.change or 0, is_new=stands.new)
 
 
+def reasons(why: Why) -> Reasons:
+    """Return what a reader may want to know of a score; words that count little tell nothing."""
+    most = max((part for _, part in why.terms), default=0.0)
+    words = [
+        Word(term, round(100 * part / most))
+        for term, part in _told_once(why.terms)
+        if part > _LEAST_WORD * most
+    ]
+    return Reasons(
+        words=tuple(words[:_MAX_WORDS]),
+        topics=tuple(topic.name for topic, part in why.topics if part > 0),
+        adjustments=tuple(_adjustments(why)),
+    )
+
+
 def label(category: str) -> str:
     """Return a category's name as readers expect it, where the export holds `white_house`."""
     spaced = category.replace("_", " ")
@@ -102,20 +117,6 @@ def is_crosshead(paragraph: str) -> bool:
 def day(moment: datetime) -> str:
     """Return a date as it is written in full."""
     return f"{moment.day} {moment:%B %Y}"
-
-
-def _reasons(why: Why) -> Reasons:
-    most = max((part for _, part in why.terms), default=0.0)
-    words = [
-        Word(term, round(100 * part / most))
-        for term, part in _told_once(why.terms)
-        if part > _LEAST_WORD * most
-    ]
-    return Reasons(
-        words=tuple(words[:_MAX_WORDS]),
-        topics=tuple(topic.name for topic, part in why.topics if part > 0),
-        adjustments=tuple(_adjustments(why)),
-    )
 
 
 def _told_once(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:

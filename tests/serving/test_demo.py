@@ -153,6 +153,40 @@ def test_a_page_is_whole_accessible_and_needs_nothing_from_elsewhere(client: Fla
     assert all(after - before <= 1 for before, after in zip([0, *levels], levels, strict=False))
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_runs_no_script_and_asks_nothing_but_its_own(client: FlaskClient, path: str) -> None:
+    policy = dict(
+        each.split(" ", 1) for each in client.get(path).headers["Content-Security-Policy"].split("; ")
+    )
+
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["connect-src"] == policy["style-src"] == "'self'"
+
+
+def test_every_script_of_the_pages_is_there(client: FlaskClient) -> None:
+    with client.get("/demo/static/site.js") as response:
+        imported = re.findall(r'from "\./(\w+\.js)"', response.text)
+
+    assert len(imported) == 5
+    for name in imported:
+        with client.get(f"/demo/static/{name}") as response:
+            assert response.status_code == 200
+            assert "javascript" in (response.mimetype or "")
+
+
+def test_a_search_says_how_many_stories_there_are(client: FlaskClient) -> None:
+    eligible = client.get("/v1/search?q=harbour").get_json()["eligible"]
+
+    assert f">{eligible} stories, the closest first<" in client.get("/demo/search?q=harbour").text
+
+
+def test_a_section_page_shows_nothing_twice(client: FlaskClient) -> None:
+    page = _Page(client.get("/demo/section?name=politics").text)
+
+    titles = [text for level, text in page.headings if level in {2, 3}]
+    assert len(titles) == len(set(titles)) > 8
+
+
 def test_every_link_of_a_page_leads_somewhere(client: FlaskClient) -> None:
     for link in {link for path in PAGES for link in _Page(client.get(path).text).links if link[0] == "/"}:
         with client.get(link) as response:
