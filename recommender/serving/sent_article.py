@@ -5,7 +5,7 @@ What a field's text means, such as a date or an address, is for `recommender.fie
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from recommender.fields import RefusedError
 from recommender.serving.schemas import ID_ALLOWED
@@ -19,8 +19,8 @@ _Moment = Annotated[
     str | None,
     Field(
         description="an ISO 8601 date or time, such as 2025-04-24T05:40:00Z",
-        json_schema_extra={"format": "date-time"},
     ),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}, {"type": "null"}]}),
 ]
 _Url = Annotated[str | None, Field(description="an address on the web, or a path from the root")]
 
@@ -46,7 +46,9 @@ class SentArticle(BaseModel):
     status: Annotated[
         str | None, Field(description="'publish', or 'future' with a published_at; no draft is taken")
     ] = None
-    post_password: Annotated[str | None, Field(description="none: what has one is not taken")] = None
+    post_password: Annotated[
+        str | None, Field(max_length=0, description="none: what has one is not taken")
+    ] = None
 
 
 def check_types(values: dict[str, Any]) -> None:

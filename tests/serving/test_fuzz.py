@@ -1,0 +1,29 @@
+"""Two thousand made-up requests break nothing of the contract; `make fuzz` asks ten times as many."""
+
+from pathlib import Path
+
+import pytest
+
+from recommender.article import Article
+from tests.serving.fuzz import fuzz, newsroom
+
+CASES = 2_000
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning"),
+]
+
+
+def test_no_made_up_request_breaks_the_contract(
+    published: Path, sample_articles: list[Article], tmp_path: Path
+) -> None:
+    with newsroom(published, tmp_path) as app:
+        found = fuzz(app, sample_articles, CASES, seed=1, thorough=False)
+
+    assert found.failures == {}
+    assert found.errors == []
+    assert not any(status >= 500 and status != 503 for status in found.statuses)
+    assert found.cases >= CASES
+    assert found.by_phase["stateful"] >= CASES // 5
+    assert found.accepted >= 0.3
