@@ -11,7 +11,7 @@ MODELS ?= models
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks test test-all test-slow fuzz check bench clean
+.PHONY: help install demo train serve notebooks test test-all test-slow test-wordpress fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-all: install ## run all the tests: real servers, kills, full disks, a brows
 
 test-slow: install ## run the slow tests alone
 	$(BIN)/pytest -n auto -m slow $(PYTEST)
+
+test-wordpress: install ## try imports and the plugin on a real WordPress (apt: wordpress php-cli php-mysql mariadb-server)
+	RECOMMENDER_TEST_WORDPRESS=1 $(BIN)/pytest -m wordpress $(PYTEST)
 
 fuzz: install ## ask CASES (default: 20,000) made-up requests out of the contract
 	$(BIN)/python -m tests.serving.fuzz --cases $(or $(CASES),20000)

@@ -1,0 +1,205 @@
+"""A real WordPress of the tests' own: MariaDB on a socket, PHP's server on the loopback interface."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+DISTRIBUTION = Path("/usr/share/wordpress")
+HERE = Path(__file__).parent
+PLUGIN = HERE.parents[1] / "recommender" / "wordpress" / "recommender.php"
+START_SECONDS = 60
+
+CONFIG = """<?php
+define('DB_NAME', 'wordpress');
+define('DB_USER', 'root');
+define('DB_PASSWORD', '');
+define('DB_HOST', 'localhost:{socket}');
+define('DB_CHARSET', 'utf8mb4');
+$table_prefix = 'wp_';
+define('WP_ENVIRONMENT_TYPE', 'local'); // application passwords without HTTPS
+define('WP_HTTP_BLOCK_EXTERNAL', true);
+define('DISABLE_WP_CRON', true); // the tests say when a minute is over
+define('AUTOMATIC_UPDATER_DISABLED', true);
+if (is_readable('{told}')) {{
+    foreach (json_decode(file_get_contents('{told}'), true) as $name => $value) {{
+        define($name, $value);
+    }}
+}}
+if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
+require_once ABSPATH . 'wp-settings.php';
+"""
+
+ROUTER = """<?php
+$path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
+if ($path !== '/' && is_file(__DIR__ . $path)) return false;
+$_SERVER['SCRIPT_NAME'] = $_SERVER['PHP_SELF'] = '/index.php';
+require __DIR__ . '/index.php';
+"""
+
+PAGE = """<!doctype html><html <?php language_attributes(); ?>><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title><?php bloginfo('name'); ?></title>
+<?php wp_head(); ?>
+</head><body><main><?php while (have_posts()) : the_post(); ?>
+<article><h1><?php the_title(); ?></h1><?php the_content(); ?></article>
+<?php endwhile; ?></main><?php wp_footer(); ?></body></html>
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running WordPress, and what an editor does with it over REST."""
+
+    url: str
+    root: Path
+    editor: httpx.Client
+    log: Path
+
+    def tell(self, service: str, key: str) -> None:
+        """Say in the configuration where the service is, from the next request on."""
+        constants = {"RECOMMENDER_URL": service, "RECOMMENDER_KEY": key}
+        (self.root.parent / "told.json").write_text(json.dumps(constants))
+
+    def use_plugin(self, *, in_use: bool = True) -> None:
+        """Put the plugin in place, as the README says, or away."""
+        folder = self.root / "wp-content" / "mu-plugins"
+        folder.mkdir(exist_ok=True)
+        if in_use:
+            shutil.copy(PLUGIN, folder)
+        else:
+            (folder / PLUGIN.name).unlink()
+
+    def fill(self, articles: Iterable[Mapping[str, Any]]) -> list[int]:
+        """Insert posts by PHP, and return their ids."""
+        lines = "".join(json.dumps(article) + "\n" for article in articles)
+        return [int(line) for line in self.php("fill.php", lines).split()]
+
+    def php(self, script: str, text: str = "") -> str:
+        """Run one of the scripts beside this file."""
+        return _php(self.root, script, self.url, text)
+
+    def save(self, post_id: int | None = None, **fields: Any) -> dict[str, Any]:
+        """Create or change a post as an editor does."""
+        path = "" if post_id is None else f"/{post_id}"
+        return self._answered(self.editor.post(f"{self.url}/wp-json/wp/v2/posts{path}", json=fields))
+
+    def tag(self, name: str) -> int:
+        """Make a tag, and return its id."""
+        tag = self._answered(self.editor.post(f"{self.url}/wp-json/wp/v2/tags", json={"name": name}))
+        return int(tag["id"])
+
+    def trash(self, post_id: int, *, for_good: bool = False) -> None:
+        """Put a post into the trash, or delete it."""
+        parameters = {"force": "true"} if for_good else {}
+        self._answered(self.editor.delete(f"{self.url}/wp-json/wp/v2/posts/{post_id}", params=parameters))
+
+    def minute(self) -> None:
+        """Let WP-Cron do what is due."""
+        self.php("minute.php")
+
+    def _answered(self, answer: httpx.Response) -> dict[str, Any]:
+        assert answer.is_success, f"{answer.status_code} {answer.text[:500]}\n{self.log.read_text()[-2000:]}"
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@contextmanager
+def wordpress(folder: Path) -> Iterator[Site]:
+    """Start an empty WordPress in a folder, and end it afterwards. Skips where the programs are missing."""
+    if not DISTRIBUTION.exists() or not shutil.which("php") or not shutil.which("mariadbd"):
+        pytest.skip("no WordPress here: apt install wordpress php-cli php-mysql mariadb-server")
+    root = Path(shutil.copytree(DISTRIBUTION, folder / "site"))
+    _prepare(root, folder)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    url, log = f"http://127.0.0.1:{port}", folder / "php.log"
+    command = ["php", *_OPTIONS, "-S", f"127.0.0.1:{port}", "-t", str(root), str(root / "router.php")]
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        stack.enter_context(_database(folder))
+        password = _php(root, "install.php", url).strip()
+        stack.enter_context(_running(command, log, {"PHP_CLI_SERVER_WORKERS": "4"}))
+        editor = stack.enter_context(httpx.Client(auth=("editor", password), timeout=60))
+        _wait(lambda: editor.get(f"{url}/wp-json/").is_success, log)
+        yield Site(url, root, editor, log)
+
+
+_OPTIONS = ["-d", "sendmail_path=/bin/true", "-d", "display_errors=stderr", "-d", "log_errors=1"]
+
+
+def _prepare(root: Path, folder: Path) -> None:
+    config = CONFIG.format(socket=folder / "db.sock", told=folder / "told.json")
+    (root / "wp-config.php").write_text(config)
+    (root / "router.php").write_text(ROUTER)
+    theme = root / "wp-content" / "themes" / "plain"
+    theme.mkdir(parents=True)
+    (theme / "style.css").write_text("/* Theme Name: Plain */")
+    (theme / "index.php").write_text(PAGE)
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[None]:
+    data, address, log = folder / "db", folder / "db.sock", folder / "db.log"
+    user = ["--user=root"] if os.getuid() == 0 else []
+    made = [
+        "mariadb-install-db",
+        "--no-defaults",
+        f"--datadir={data}",
+        "--auth-root-authentication-method=normal",
+    ]
+    with log.open("ab") as file:
+        subprocess.run([*made, "--skip-test-db", *user], check=True, stdout=file, stderr=file)
+    command = [
+        "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={address}", "--skip-networking",
+        f"--pid-file={folder / 'db.pid'}", "--innodb-flush-log-at-trx-commit=0", *user,
+    ]  # fmt: skip
+    ask = ["mariadb", "--no-defaults", f"--socket={address}", "-u", "root", "-e", "CREATE DATABASE wordpress"]
+    with _running(command, log, {}):
+        _wait(lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0, log)
+        yield
+
+
+@contextmanager
+def _running(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command, env=os.environ | environment, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # nobody needs its files afterwards
+        process.wait(30)
+
+
+def _wait(is_up: Any, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        try:
+            if is_up():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"it did not start: {log.read_text()[-2000:]}")
+
+
+def _php(root: Path, script: str, url: str, text: str = "") -> str:
+    command = ["php", *_OPTIONS, str(HERE / script), url]
+    environment = os.environ | {"WORDPRESS_ROOT": str(root)}
+    done = subprocess.run(
+        command, input=text, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    return done.stdout
