@@ -150,6 +150,7 @@ class _Row:
 _PUBLIC = frozenset({"", "publish", "published", "public", "live"})
 _SCHEDULED = frozenset({"future", "scheduled"})
 _MAX_STATUS_CHARS = 40
+_MAX_KEPT_CHARS = 200  # of a name
 _SEPARATORS = re.compile(r"[|;]")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -181,8 +182,13 @@ def _prose(name: str, value: Any, article_id: str) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _clean_name(raw: str) -> str:
+def _known_name(raw: str) -> str:
     return " ".join(plain_text(raw).split())
+
+
+def _clean_name(raw: str) -> str:
+    """Return a name as it is shown; those of ordinary length are cleaned once, and kept."""
+    return (_known_name if len(raw) <= _MAX_KEPT_CHARS else _known_name.__wrapped__)(raw)
 
 
 def _name(value: Any) -> str | None:

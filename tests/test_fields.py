@@ -1,10 +1,11 @@
-"""Which rows everybody may read."""
+"""Which rows everybody may read, and what names become."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from recommender.fields import Reading, _known_name
 from recommender.training.corpus import read_articles
 from tests.training.test_corpus import jsonl
 
@@ -40,3 +41,15 @@ def test_a_scheduled_article_with_a_date_waits_for_it(tmp_path: Path) -> None:
     read = read_articles(jsonl(tmp_path / "export.jsonl", row), now=NOW)
 
     assert [article.id for article in read.articles] == ["1"]
+
+
+def test_a_name_is_cleaned_and_only_those_of_ordinary_length_are_kept() -> None:
+    known = _known_name.cache_info().currsize
+    long = "A &amp; B " * 30
+
+    article, refused = Reading(UTC, NOW).article(
+        {"id": 1, "title": "x", "category": long, "tags": ["A  &amp; B"]}
+    )
+
+    assert (article.category, article.tags, refused) == ("A & B " * 29 + "A & B", ("A & B",), [])
+    assert _known_name.cache_info().currsize <= known + 1
