@@ -4,7 +4,7 @@ import { pageAt } from "./fresh.js";
 
 const PAUSE_MS = 90; // between two letters of a fast typist
 
-/** Open the overlay from the field of the masthead, or with "/". */
+/** Open the overlay from the field of the masthead, or with Ctrl+K or ⌘K. */
 export function searchWhileTyping() {
   const field = document.querySelector("#q");
   const overlay = document.querySelector(".overlay");
@@ -17,7 +17,8 @@ export function searchWhileTyping() {
   field.addEventListener("click", open);
   field.addEventListener("input", open);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !event.target.closest("input, dialog, textarea") && !event.metaKey && !event.ctrlKey) {
+    // A key alone would get in the way of who speaks to the browser.
+    if (event.key === "k" && (event.metaKey || event.ctrlKey) && !overlay.open) {
       event.preventDefault();
       open();
     }
