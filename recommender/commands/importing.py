@@ -2,7 +2,9 @@
 
 import click
 
-from recommender.commands.sites import wordpress
+from recommender.commands.sites import feed, wordpress
 from recommender.commands.views import views
 
-importing = click.Group("import", commands=[views, wordpress], help="Bring in what other programs hold.")
+importing = click.Group(
+    "import", commands=[feed, views, wordpress], help="Bring in what other programs hold."
+)

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,6 +20,14 @@ _BATCH = 100  # articles put at once
 _PAGE = 50  # ids asked for at once
 
 Moment = datetime | None
+IsThere = Callable[[str], bool]  # whether the site shows an article
+
+
+class _Held(NamedTuple):
+    """What a file holds of an article."""
+
+    updated_at: Moment
+    digest: bytes  # of its line
 
 
 class FileMirror:
@@ -29,8 +39,8 @@ class FileMirror:
 
     def __init__(self, path: Path) -> None:
         self._path, self._partial = path, path.with_name(f"{path.name}.partial")
-        self._old: dict[str, Moment] = {}
-        self._new: dict[str, Moment] = {}
+        self._old: dict[str, _Held] = {}
+        self._new: dict[str, _Held] = {}
         try:
             self._old = dict(map(_known, _lines(path)))
             if self._partial.exists():
@@ -43,15 +53,17 @@ class FileMirror:
 
     def holds(self, article_id: str, updated_at: Moment) -> bool:
         """Tell whether this state of an article need not come again."""
-        known = self._new.get(article_id) or self._old.get(article_id)
-        return updated_at is not None and known == updated_at
+        held = self._new.get(article_id) or self._old.get(article_id)
+        return held is not None and updated_at is not None and held.updated_at == updated_at
 
     def take(self, articles: Sequence[Article]) -> None:
-        """Keep articles, in place of those of the same ids."""
+        """Keep articles that differ from those of the same ids, in their place."""
         try:
-            for article in articles:
-                self._output.write(as_line(article) + "\n")
-                self._new[article.id] = article.updated_at
+            for line in (as_line(article) + "\n" for article in articles):
+                article_id, held = _known(line)
+                if held != (self._new.get(article_id) or self._old.get(article_id)):
+                    self._output.write(line)
+                    self._new[article_id] = held
             self._output.flush()
         except OSError as error:
             raise _cannot(self._partial, error) from error
@@ -60,27 +72,29 @@ class FileMirror:
         """Let the file go; what came lies beside it."""
         self._output.close()
 
-    def finish(self, present: Container[str] | None) -> str:
-        """Put the file in place, without what is not `present`; returns what became of it.
+    def finish(self, is_there: IsThere | None) -> str:
+        """Put the file in place, without what the site shows no more; returns what became of it.
 
-        None for `present` takes nothing out. Raises ClickException where half of a file would go.
+        Raises ClickException where half of a file would go.
         """
-        gone = [] if present is None else [each for each in self._old if each not in present]
-        _refuse_many(len(gone), len(self._old), f"of {self._path} are", f"delete {self._path}")
-        new = sum(article_id not in self._old for article_id in self._new)
+        gone = {each for each in self._old | self._new if is_there is not None and not is_there(each)}
+        of_file = len(gone & self._old.keys())
+        _refuse_many(of_file, len(self._old), f"of {self._path} are", f"delete {self._path}")
+        came = self._new.keys() - gone
+        new = len(came - self._old.keys())
         whole = self._path.with_name(f"{self._path.name}.whole")
         try:
             self._output.close()
             if self._new or gone or not self._path.exists():
                 with whole.open("w", encoding="utf-8") as output:
-                    output.writelines(self._lines_left(set(gone), present))
+                    output.writelines(self._lines_left(gone))
                 whole.replace(self._path)
             self._partial.unlink(missing_ok=True)
         except OSError as error:
             raise _cannot(self._path, error) from error
-        return f"{new:,} new, {len(self._new) - new:,} changed, {len(gone):,} gone, in {self._path}"
+        return f"{new:,} new, {len(came) - new:,} changed, {of_file:,} gone, in {self._path}"
 
-    def _lines_left(self, gone: Container[str], present: Container[str] | None) -> Iterator[str]:
+    def _lines_left(self, gone: Container[str]) -> Iterator[str]:
         """Yield what is left of the file, then what came; of several lines of one article the last."""
         for line in _lines(self._path):
             article_id, _ = _known(line)
@@ -89,7 +103,7 @@ class FileMirror:
         last = {_known(line)[0]: number for number, line in enumerate(_lines(self._partial))}
         for number, line in enumerate(_lines(self._partial)):
             article_id, _ = _known(line)
-            if last[article_id] == number and (present is None or article_id in present):
+            if last[article_id] == number and article_id not in gone:
                 yield line
 
 
@@ -115,7 +129,6 @@ class ServiceMirror:
         self._since, self._owns, self._is_gone = since, owns, is_gone
         self._accepted = self._unchanged = 0
         self._rejected: list[str] = []
-        self._known = set(self._ids())
 
     def holds(self, article_id: str, updated_at: Moment) -> bool:
         """Tell whether this state of an article need not be put."""
@@ -130,12 +143,11 @@ class ServiceMirror:
         """Let the connections go."""
         self._remote.close()
 
-    def finish(self, present: Container[str] | None) -> str:
-        """Withdraw what is not `present`, None for nothing; returns what became of all."""
-        missing = (
-            [] if present is None else sorted(self._known - set(filter(present.__contains__, self._known)))
-        )
-        _refuse_many(len(missing), len(self._known), "that the service knows are", "withdraw them by DELETE")
+    def finish(self, is_there: IsThere | None) -> str:
+        """Withdraw what the site shows no more; returns what became of all."""
+        known = [] if is_there is None else sorted(self._known)
+        missing = [each for each in known if is_there is not None and not is_there(each)]
+        _refuse_many(len(missing), len(known), "that the service knows are", "withdraw them by DELETE")
         gone = [article_id for article_id in missing if self._is_gone(article_id)]
         for article_id in gone:
             self._remote.send("DELETE", f"{self._address}/v1/article", {"id": article_id})
@@ -145,6 +157,11 @@ class ServiceMirror:
             f"{self._accepted:,} put, {self._unchanged:,} known already, {len(self._rejected):,} rejected, "
             f"{len(gone):,} withdrawn"
         )
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """The ids of the site's articles that the service shows."""
+        return frozenset(self._ids())
 
     def _ids(self) -> Iterator[str]:
         """Yield the ids of the site's articles that the service shows; none before it has a model."""
@@ -196,12 +213,13 @@ def _lines(path: Path) -> Iterator[str]:
         yield from (line for line in file if not line.isspace())
 
 
-def _known(line: str) -> tuple[str, Moment]:
-    """Return the id in a line, and when the article was changed."""
+def _known(line: str) -> tuple[str, _Held]:
+    """Return the id in a line, and what is held of its article."""
     try:
         fields = json.loads(line)
-        updated_at = fields.get("updated_at")
-        return fields["id"], updated_at and datetime.fromisoformat(updated_at).astimezone(UTC)
+        text = fields.get("updated_at")
+        updated_at = datetime.fromisoformat(text).astimezone(UTC) if text else None
+        return fields["id"], _Held(updated_at, blake2b(line.strip().encode(), digest_size=8).digest())
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         told = "the file holds something else than imported articles"
         raise click.ClickException(f"{told}: {line[:100]!r}; name another") from error

@@ -69,22 +69,42 @@ def wordpress(url: str, kind: str, modified_after: str | None, login_file: Path 
         site = WordPressSite.at(url, remote, kind)
         mirror = _mirror(given, reading, since, lambda post_id: not site.is_public(int(post_id)))
         stack.callback(mirror.close)
-        present, wanted = set(), []
+        present, hidden, wanted = set[str](), set[str](), list[int]()
         for post in site.listed(None if whole else since):
             article_id = f"{reading.id_prefix}{post.post_id}"
-            if post.is_public:
-                present.add(article_id)
-                if not mirror.holds(article_id, _moment(post.updated_at, reading)):
-                    wanted.append(post.post_id)
+            (present if post.is_public else hidden).add(article_id)
+            if post.is_public and not mirror.holds(article_id, _moment(post.updated_at, reading)):
+                wanted.append(post.post_id)
             tell(f"{len(present):,} posts listed")
         read = _Read(reading)
         for start in range(0, len(wanted), _CHUNK):
-            mirror.take(list(read.articles(site.rows(wanted[start : start + _CHUNK]))))
-            tell(f"{read.rows:,} of {len(wanted):,} posts read")
+            mirror.take(list(read.articles(site.rows(wanted[start : start + _CHUNK]), tell)))
         read.tell(given["max_bad"])
-        became = mirror.finish(present if whole else None)
+        became = mirror.finish(lambda each: each in present if whole else each not in hidden)
     begun = f"{mirror.begun:,} read before; " if mirror.begun else ""
     click.echo(f"{len(present):,} posts: {begun}{became}")
+
+
+@click.command()
+@click.argument("url")
+@_target_options
+@click.option("--pages", default=100, show_default=True, type=click.IntRange(1), help="the most to be read")
+def feed(url: str, pages: int, **given: Any) -> None:
+    """Bring the entries of the RSS or Atom feed at URL into a file, or into a running service.
+
+    What a FILE holds stays, for a feed names only the newest: fetch it more often than they change.
+    """
+    from recommender.training.readers.feeds import feed_rows
+
+    reading = Reading(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
+    with _told() as tell, closing(_remote()) as remote, ExitStack() as stack:
+        mirror = _mirror(given, reading, None, lambda _: False)
+        stack.callback(mirror.close)
+        read = _Read(reading)
+        mirror.take(list(read.articles(feed_rows(url, remote, pages), tell)))
+        read.tell(given["max_bad"])
+        became = mirror.finish(None)
+    click.echo(f"{read.rows:,} entries: {became}")
 
 
 @dataclass
@@ -95,12 +115,13 @@ class _Read:
     rows: int = 0
     refused: list[str] = field(default_factory=list)
 
-    def articles(self, rows: Iterable[Any]) -> Iterator[Article]:
+    def articles(self, rows: Iterable[Any], tell: Callable[[str], None]) -> Iterator[Article]:
         """Yield the articles in the rows."""
         for row in rows:
             if row.skipped:
                 continue
             self.rows += 1
+            tell(f"{self.rows:,} articles read")
             try:
                 if row.refused:
                     raise row.refused

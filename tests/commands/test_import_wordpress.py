@@ -256,3 +256,13 @@ def test_a_file_is_not_emptied_because_a_site_is(site: FakeWordPress, path: Path
 
     assert "18 of the 19 articles" in done.output
     assert len(lines(path)) == 19
+
+
+def test_a_post_that_came_to_ask_for_a_password_leaves_the_file(site: FakeWordPress, path: Path) -> None:
+    imported(site, "-o", path)
+    site.add(2, modified_gmt="2026-02-05T00:00:00", content={"rendered": "", "protected": True})
+
+    done = imported(site, "-o", path, "--modified-after", "2026-02-04")
+
+    assert done.stdout == f"0 posts: 0 new, 0 changed, 1 gone, in {path}\n"
+    assert lines(path).keys() == {"1", "3"}

@@ -1,0 +1,101 @@
+"""Entries of RSS and Atom feeds as rows of our columns."""
+
+import io
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urljoin
+
+import feedparser
+
+from recommender.text import as_html
+from recommender.training.readers.files import Row
+from recommender.training.readers.remote import Answer, Remote, SiteError
+
+
+def feed_rows(url: str, remote: Remote, max_pages: int) -> Iterator[Row]:
+    """Yield the entries of a feed, and of the pages that it names as its next, each once.
+
+    The id is that of the entry (`guid`), else its address. Feeds do not tell sections from tags: the first
+    category is the section, the others are tags. Raises SiteError for what is no feed.
+    """
+    address, seen, ids = url, set[str](), set[str]()
+    while address and address not in seen and len(seen) < max_pages:
+        seen.add(address)
+        answer = remote.get(address)
+        feed = _parsed(answer)
+        for entry in feed.entries:
+            values = _values(entry, feed.feed, answer.url)
+            if values["id"] is None or values["id"] not in ids:
+                ids.add(values["id"])
+                yield Row(len(ids), values)
+        links = feed.feed.get("links", ())
+        following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
+        address = urljoin(answer.url, following) if following else ""
+
+
+def _parsed(answer: Answer) -> Any:
+    # A stream, for the parser would ask for a text that is an address; texts become plain elsewhere.
+    feed = feedparser.parse(
+        io.BytesIO(answer.body),
+        response_headers={"content-type": answer.headers.get("Content-Type", "")},
+        resolve_relative_uris=False,
+        sanitize_html=False,
+    )
+    if not feed.get("version"):
+        why = f" ({feed.bozo_exception})" if feed.get("bozo") else ""
+        raise SiteError(f"{answer.url} is no RSS or Atom feed{why}", answer.status)
+    return feed
+
+
+def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
+    link = entry.get("link")
+    url = urljoin(base, link.strip()) if link else None
+    names = [tag.get("label") or tag.get("term") for tag in entry.get("tags", ())]
+    body = _body(entry)
+    return {
+        "id": entry.get("id") or url,
+        "title": _html(entry.get("title_detail")),
+        "body": _html(body),
+        "url": url,
+        "categories": names[:1],
+        "tags": names[1:],
+        "authors": [author["name"] for author in entry.get("authors", ()) if author.get("name")],
+        "published_at": _moment(entry, "published_parsed"),
+        "updated_at": _moment(entry, "updated_parsed"),
+        "lang": body.get("language") or feed.get("language"),
+        "image_url": _image(entry, base),
+    }
+
+
+def _body(entry: Any) -> Mapping[str, Any]:
+    """Return the longest of the texts of an entry: its content, or its summary."""
+    texts = [*entry.get("content", ()), entry.get("summary_detail") or {}]
+    return max(texts, key=lambda text: len(text.get("value") or ""))
+
+
+def _html(text: Mapping[str, Any] | None) -> str:
+    value = str((text or {}).get("value") or "")
+    return as_html(value) if (text or {}).get("type") == "text/plain" else value
+
+
+def _moment(entry: Any, name: str) -> str | None:
+    # `get` of the entry would take one date for the other, with a warning.
+    found: time.struct_time | None = dict.get(entry, name)
+    return None if found is None else datetime(*found[:6], tzinfo=UTC).isoformat()
+
+
+def _image(entry: Any, base: str) -> str | None:
+    """Return the address of a picture: a thumbnail, else media or an enclosure that is one."""
+    media = entry.get("media_content", ())
+    pictures = [each for each in media if _is_picture(each) or each.get("medium") == "image"]
+    enclosed = [each for each in entry.get("enclosures", ()) if _is_picture(each)]
+    for each in (*entry.get("media_thumbnail", ()), *pictures, *enclosed):
+        if address := each.get("url") or each.get("href"):
+            return str(urljoin(base, address))
+    return None
+
+
+def _is_picture(media: Mapping[str, Any]) -> bool:
+    return str(media.get("type", "")).startswith("image/")

@@ -1,0 +1,159 @@
+"""`recommender import feed`: what RSS and Atom say of articles, kept after the feed has forgotten it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+from click.testing import CliRunner, Result
+from flask import Flask
+from werkzeug.wrappers import Request, Response
+
+from recommender.cli import cli
+from recommender.serving.access import new_key
+from recommender.serving.app import create_app
+from recommender.settings import Settings
+from tests.commands.fake_wordpress import running
+
+RSS = """<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:media="http://search.yahoo.com/mrss/"><channel>
+<title>The Courier</title><language>en-GB</language>
+<item><title>Ferry &amp;amp; harbour: 3 &lt; 4</title><link>/ferry?utm_source=rss</link>
+<guid isPermaLink="false">courier-4711</guid><pubDate>Sun, 01 Feb 2026 10:00:00 +0100</pubDate>
+<dc:creator>Jane Doe</dc:creator><category>Economy</category><category>harbour</category>
+<description>In short.</description>
+<content:encoded><![CDATA[<p>All of <b>it</b>.</p><script>alert(1)</script>]]>
+</content:encoded><media:thumbnail url="/ferry.jpg"/></item>
+<item><title>Without a guid</title><link>https://courier.example/b</link></item>
+</channel></rss>"""
+
+ATOM = """<?xml version="1.0" encoding="utf-8"?><feed xmlns="http://www.w3.org/2005/Atom" xml:lang="de">
+<title>Kurier</title>{next}
+<entry><id>tag:kurier.example,2026:{number}</id><title type="text">a &lt;b&gt; c</title>
+<link href="https://kurier.example/{number}"/><link rel="enclosure" type="image/png" href="https://k.example/i.png"/>
+<published>2026-02-01T09:00:00Z</published><updated>2026-02-02T09:00:00Z</updated>
+<category term="politik" label="Politik"/><author><name>Jana</name></author>
+<content type="html">&lt;p&gt;Die Sturmflut traf den Deich.&lt;/p&gt;</content></entry></feed>"""
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=2, cap=True):
+        yield
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "feed.jsonl"
+
+
+def imported(pages: dict[str, str], *arguments: object) -> Result:
+    def answer(request: Request) -> Response:
+        return Response(pages[request.full_path.rstrip("?")], content_type="application/xml")
+
+    with running(Request.application(answer)) as url:
+        return CliRunner().invoke(cli, ["import", "feed", f"{url}/feed", *map(str, arguments)])
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_rss_is_read(path: Path) -> None:
+    done = imported({"/feed": RSS}, "-o", path)
+
+    assert done.stdout == f"2 entries: 2 new, 0 changed, 0 gone, in {path}\n"
+    first, second = lines(path)
+    root = first["url"].removesuffix("/ferry?utm_source=rss")
+    assert first == {
+        "id": "courier-4711",
+        "title": "Ferry & harbour: 3 < 4",
+        "body": "All of it.",
+        "url": f"{root}/ferry?utm_source=rss",
+        "category": "Economy",
+        "categories": ["Economy"],
+        "tags": ["harbour"],
+        "authors": ["Jane Doe"],
+        "published_at": "2026-02-01T09:00:00+00:00",
+        "lang": "en",
+        "image_url": f"{root}/ferry.jpg",
+    }
+    assert second["id"] == second["url"] == "https://courier.example/b"
+
+
+def test_atom_is_read_with_the_pages_behind_it(path: Path) -> None:
+    following = '<link rel="next" href="/feed?page=2"/>'
+    pages = {
+        "/feed": ATOM.format(number=1, next=following),
+        "/feed?page=2": ATOM.format(number=2, next=following),
+    }
+
+    done = imported(pages, "-o", path)
+
+    assert done.stdout == f"2 entries: 2 new, 0 changed, 0 gone, in {path}\n"
+    assert lines(path)[1] == {
+        "id": "tag:kurier.example,2026:2",
+        "title": "a &lt;b> c",
+        "body": "Die Sturmflut traf den Deich.",
+        "url": "https://kurier.example/2",
+        "category": "Politik",
+        "categories": ["Politik"],
+        "authors": ["Jana"],
+        "published_at": "2026-02-01T09:00:00+00:00",
+        "updated_at": "2026-02-02T09:00:00+00:00",
+        "lang": "de",
+        "image_url": "https://k.example/i.png",
+    }
+
+
+def test_what_a_feed_forgets_stays_and_what_it_corrects_is_replaced(path: Path) -> None:
+    imported({"/feed": RSS}, "-o", path)
+    later = RSS.replace("Without a guid", "Corrected").replace("courier-4711", "courier-4712")
+
+    done = imported({"/feed": later}, "-o", path)
+    again = imported({"/feed": later}, "-o", path)
+
+    assert done.stdout == f"2 entries: 1 new, 1 changed, 0 gone, in {path}\n"
+    assert again.stdout.startswith("2 entries: 0 new, ")
+    assert sorted((line["id"], line["title"][:9]) for line in lines(path)) == [
+        ("courier-4711", "Ferry & h"),
+        ("courier-4712", "Ferry & h"),
+        ("https://courier.example/b", "Corrected"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["<html><body>Nothing here</body></html>", "", '{"items": []}', "/etc/passwd"]
+)
+def test_what_is_no_feed_is_refused(path: Path, text: str) -> None:
+    done = imported({"/feed": text}, "-o", path)
+
+    assert "is no RSS or Atom feed" in str(done.exception)
+    assert not path.exists()
+
+
+def test_a_bomb_of_entities_is_not_set_off(path: Path) -> None:
+    bomb = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
+        f'<!ENTITY {name} "{f"&{before};" * 10}">'
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+
+    imported({"/feed": bomb + "]>" + RSS.partition("?>")[2].replace("In short.", "&i;")}, "-o", path)
+
+    assert path.stat().st_size < 5000
+
+
+def test_a_running_service_is_given_the_entries(tmp_path: Path) -> None:
+    key, setting = new_key("cms", ["articles"])
+    (tmp_path / "key").write_text(key)
+    app: Flask = create_app(Settings(models_dir=tmp_path / "models", write_keys=(setting,)))
+    feed = RSS.replace("/ferry", "https://courier.example/ferry")
+    with running(app) as address:
+        target = ["--to", address, "--key-file", tmp_path / "key"]
+        first = imported({"/feed": feed}, *target)
+        again = imported({"/feed": feed}, *target)
+
+    assert first.stdout == "2 entries: 2 put, 0 known already, 0 rejected, 0 withdrawn\n"
+    assert again.stdout == "2 entries: 0 put, 2 known already, 0 rejected, 0 withdrawn\n"
