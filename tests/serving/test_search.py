@@ -263,11 +263,34 @@ def test_articles_whose_titles_hold_the_words_come_first(mixed: Related) -> None
 
 
 def test_the_word_itself_comes_before_words_that_begin_so() -> None:
-    titles = ["Bargain for tenants", "Bar closes early", "Barley harvest fails", "Nothing of the kind"]
+    rest = "Nothing of the kind was heard in the council chamber that day."
+    titles = ["Barley harvest fails in the north", "Bar closes early in the south", "No drought here"]
+    related = Related(small_model([put(f"{at}", title, rest) for at, title in enumerate(titles)]))
+
+    assert ids(related, "bar") == ["1", "0"]
+    assert (ids(related, "barl"), ids(related, "bar clo")) == (["0"], ["1"])
+
+
+def test_stop_words_count_where_there_is_nothing_else() -> None:
+    titles = ["The Who reunite", "Who pays for storms", "A storm of protest", "Snow"]
     related = Related(small_model([put(f"{at}", title) for at, title in enumerate(titles)]))
 
-    assert ids(related, "bar")[0] == "1"
-    assert set(ids(related, "bar")) == {"0", "1", "2"}
+    assert ids(related, "the who") == ["0"]
+    assert set(ids(related, "the storms of")) == {"1", "2"}
+    assert ids(related, "of") == ["2"]
+
+
+def test_all_forms_of_a_word_are_found() -> None:
+    articles = [
+        put("1", "Election night"),
+        put("2", "Night falls", "They voted in the election."),
+        put("3", "Snow"),
+        put("4", "Elect me"),
+    ]
+    related = Related(small_model(articles))
+
+    assert set(ids(related, "elections")) == {"1", "2", "4"}
+    assert set(ids(related, "elections night")) == {"1", "2"}
 
 
 def test_of_two_alike_the_newer_comes_first() -> None:
