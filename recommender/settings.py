@@ -110,6 +110,18 @@ class Settings(BaseSettings):
         Field(description="such as 1h=12 7d=1680, apart by spaces: of windows 1h, 24h, 7d, in minutes"),
     ] = ()  # likewise
 
+    purge_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(https?|file)://.",
+            repr=False,  # it may hold a password
+            description="an address such as https://cache.example/purge, or file:///var/cache/nginx/recommender",
+        ),
+    ] = None  # of the shared cache, told of each change what to forget
+    purge_header: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9-]+: ?[!-~][ -~]*$", repr=False, description="such as Fastly-Key: secret"),
+    ] = None  # sent along
     cache_bytes: Annotated[
         int, Field(ge=0, le=1 << 34, description="a whole number from 0 to 17179869184")
     ] = 32 << 20  # of answers that a worker keeps; 0: none

@@ -10,9 +10,9 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from recommender.article import InvalidArticleError, check_id
-from recommender.model import NO_MOMENT, microseconds
+from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.answers import article_answer, cards, list_answer, to_bytes
-from recommender.serving.caching import respond
+from recommender.serving.caching import lasting_seconds, respond
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
 from recommender.serving.lists import ListQuery
@@ -161,7 +161,14 @@ class Api:
         name = None if row is not None or by == "url" else value
         boards = self._boards(query, present)
         key = "list", row, name, query.canonical
-        return self.cached(present, key, lambda: self._found(row, name, query, present, boards), boards)
+        kept = self._desk.cache.kept(
+            present, key, lambda: self._found(row, name, query, present, boards), boards
+        )
+        rests_on_trends = boards is not None or kept.trending is not None
+        if row is None or rests_on_trends or self._desk.purger is None or not self._desk.purger.is_trusted:
+            return respond(kept, present)
+        published = from_microseconds(int(present.related.articles.published[row]))
+        return respond(kept, present, lasting_seconds(published, present.now))
 
     def _result(
         self, article_id: str, query: ListQuery, present: Present, boards: Boards | None

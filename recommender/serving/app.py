@@ -87,6 +87,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         desk.live.start()
         Upkeep(desk).start()
     app.before_request(_check_path)
+        if desk.purger is not None:
+            desk.purger.start()
     app.after_request(_finish)
     Gate(access, settings.cors_origins).add_to(app)
     Uploads().add_to(app)

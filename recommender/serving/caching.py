@@ -7,7 +7,7 @@ begins.
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from threading import Lock
 from typing import Any
@@ -19,11 +19,21 @@ from flask import Response, request
 from recommender.serving.answers import to_bytes
 from recommender.serving.popular import Boards
 from recommender.serving.present import Present, Span
+from recommender.serving.purging import HEADER
 from recommender.serving.related import Related
+from recommender.serving.surrogates import keys_of
 
 SHARED_SECONDS = 60  # that a shared cache keeps an answer
 _REVALIDATING_SECONDS = 30  # and goes on with it while it asks anew
 _FAILING_SECONDS = 300  # and while the service fails
+_DAY = timedelta(days=1)
+# How long lists may be kept by the age of their articles, where caches are told what to forget.
+_LASTING = (
+    (_DAY, timedelta(minutes=15)),
+    (7 * _DAY, timedelta(hours=1)),
+    (30 * _DAY, timedelta(hours=12)),
+)
+_LONGEST = 7 * _DAY
 _ENTRY_BYTES = 500  # of a kept answer, beside its body
 _FROM_TRENDS = {"trending", "recent"}  # what trends decides which of the two an item is
 
@@ -34,6 +44,7 @@ class Kept:
 
     body: bytes
     etag: str
+    keys: str  # by which shared caches forget it
     trending: tuple[int, ...] | None  # the rows that trended, where the answer rests on them
     boards: "ReferenceType[Boards] | None"  # the ranks that it shows
 
@@ -88,13 +99,21 @@ class Cache:
         return drawer
 
 
-def respond(kept: Kept, present: Present) -> Response:
-    """Return an answer with its ETag, or 304 to whoever has it."""
+def respond(kept: Kept, present: Present, seconds: int = SHARED_SECONDS) -> Response:
+    """Return an answer with its ETag, or 304 to whoever has it; shared caches may keep it for so long."""
     response = Response(kept.body, content_type="application/json")
     response.set_etag(kept.etag)
-    response.headers["Cache-Control"] = cache_control(present.now, present.related.next_change(present.now))
+    change = present.related.next_change(present.now)
+    response.headers["Cache-Control"] = cache_control(present.now, change, seconds)
+    response.headers[HEADER] = kept.keys
     response.make_conditional(request.environ)
     return response
+
+
+def lasting_seconds(published: datetime | None, now: datetime) -> int:
+    """Return how long the list of an article may be kept where a change makes caches forget it."""
+    ages = [] if published is None else [longer for age, longer in _LASTING if now - published < age]
+    return int((ages[0] if ages else _LONGEST).total_seconds())
 
 
 def cache_control(now: datetime, change: datetime | None, seconds: int = SHARED_SECONDS) -> str:
@@ -121,6 +140,7 @@ def _as_kept(answer: Any, present: Present, boards: Boards | None) -> Kept:
     return Kept(
         body,
         blake2b(body, digest_size=16).hexdigest(),
+        " ".join(keys_of(answer)),
         present.trending if rests_on_trends else None,
         None if boards is None else ref(boards),
     )

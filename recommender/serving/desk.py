@@ -12,6 +12,7 @@ from recommender.serving.live import Live, NothingOpenError
 from recommender.serving.popular import Boards, Popular
 from recommender.serving.present import Present
 from recommender.serving.problems import Problem
+from recommender.serving.purging import Purger, cache_at
 from recommender.serving.related import Related
 from recommender.serving.rules import Active, Rules
 from recommender.serving.store import Store
@@ -49,6 +50,8 @@ class Desk:
         self.live = Live(settings, self.store)
         self.popular = Popular(self.store, weights=weights, windows=windows(settings.half_life_of))
         self.cache = Cache(settings.cache_bytes)
+        shared = settings.purge_url and cache_at(settings.purge_url, settings.purge_header)
+        self.purger = Purger(shared, lambda: self.live.state) if shared else None
         self._related: Related | None = None
         self._ruled: tuple[Rules, datetime, Active] | None = None
 
@@ -65,6 +68,12 @@ class Desk:
         now = self.clock()
         related = self._lists(now)
         return Present(now, related, self._standing(related, now), self.popular.latest(related))
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """What is missing; "purge": a shared cache cannot be told what to forget."""
+        cannot_purge = self.purger is not None and self.purger.is_failing
+        return (*self.live.degraded, "purge") if cannot_purge else self.live.degraded
 
     @property
     def is_open(self) -> bool:
@@ -105,7 +114,7 @@ class Desk:
 
     def _standing(self, related: Related, now: datetime) -> Standing:
         manifest = related.model.manifest
-        return Standing.of(manifest, now, self.settings.stale_after_hours, self.live.degraded)
+        return Standing.of(manifest, now, self.settings.stale_after_hours, self.degraded)
 
     def _active(self, now: datetime) -> Active:
         """Return the rules that act now; the same object for as long as just these do."""

@@ -25,7 +25,7 @@ class Ops:
 
     def readiness(self) -> Response:
         """Answer 200 with something to answer from, and a problem with the reason otherwise."""
-        model, degraded = self._desk.standing().as_json(), list(self._desk.live.degraded)
+        model, degraded = self._desk.standing().as_json(), list(self._desk.degraded)
         return _answer({"status": "ready", "model": model, "degraded": degraded, "live": self._live()})
 
     def _live(self) -> dict[str, Any] | None:
