@@ -223,7 +223,7 @@ def test_attributes_say_how_many_of_what_under_which_heading(stage: Stage, visit
     )
 
     assert page.get_by_role("heading", name="Mehr dazu", level=3).count() == 1
-    asked = stage.service.requests[-1].query
+    asked = next(each.query for each in stage.service.requests if each.path == "/v1/related")
     filters = {"category": "politics", "max_age_days": "30"}
     assert asked == {"id": "9", "limit": "2", "unknown": "fallback"} | filters
     assert page.locator("img").count() == 0
@@ -350,6 +350,18 @@ def test_a_narrow_page_is_not_wider_for_it(stage: Stage, browser: "Browser") -> 
         )
 
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize(("width", "columns"), [("24em", 1), ("36em", 2), ("60em", 3)])
+def test_lists_fill_the_rows_of_any_width(stage: Stage, visit: Visit, width: str, columns: int) -> None:
+    visit.page.set_viewport_size({"width": 1200, "height": 800})
+    page = stage.open(visit, RELATED)
+
+    page.locator("main").evaluate(f"main => {{ main.style.width = '{width}'; }}")
+
+    tops = page.locator("li").evaluate_all("items => items.map((item) => item.getBoundingClientRect().top)")
+    rows = [tops.count(top) for top in sorted(set(tops))]
+    assert rows == {1: [1] * 9, 2: [1, 2, 2, 2, 2], 3: [3, 3, 3]}[columns]
 
 
 def test_it_is_no_barrier_by_day_or_night(stage: Stage, visit: Visit) -> None:

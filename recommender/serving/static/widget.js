@@ -34,7 +34,7 @@
 .recommender .recommender-item:hover .recommender-title { text-decoration: underline; }
 .recommender .recommender-facts { margin: .35em 0 0; font-size: .8em; line-height: 1.4;
   color: color-mix(in srgb, currentColor 75%, transparent); }
-.recommender .recommender-facts > * + *::before { content: "\\00b7"; margin-inline: .45em; }
+.recommender .recommender-facts > * + *::before { content: "\\00b7"; margin-inline: .2em .45em; }
 .recommender-related { margin-block: 2em; }
 .recommender-related .recommender-items { display: grid; gap: 0 2em;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, max(13em, (100% - 4em) / 3)), 1fr)); }
@@ -43,7 +43,12 @@
   padding: .7em 0; counter-increment: recommender; }
 .recommender-trending .recommender-item::before { content: counter(recommender); font-size: 1.3em; line-height: 1.15;
   color: var(--recommender-accent, inherit); }
-@container (max-width: 28em) {
+@container (28em <= width < 43em) {
+  .recommender-related .recommender-item:first-child:nth-last-child(odd) { display: flex; gap: 2em; grid-column: 1 / -1; }
+  .recommender-related .recommender-item:first-child:nth-last-child(odd) > * { flex: 1; align-self: start; }
+  .recommender-related .recommender-item:first-child:nth-last-child(odd) .recommender-title { font-size: 1.25em; }
+}
+@container (width < 28em) {
   .recommender-related .recommender-item { display: flex; gap: 1em; padding: .9em 0; }
   .recommender-related .recommender-image { flex: none; width: 6.5em; margin: .2em 0 0; aspect-ratio: 4 / 3;
     align-self: start; }
