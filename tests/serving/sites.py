@@ -86,5 +86,10 @@ class Asked(NamedTuple):
 
 def template(language: str) -> str:
     """Return the README's block of a language that places the widget."""
+    return readme_block(language, "data-recommender")
+
+
+def readme_block(language: str, holding: str) -> str:
+    """Return the first block of a language in the README that holds a text."""
     blocks = re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    return str(next(block for block in blocks if "data-recommender" in block))
+    return str(next(block for block in blocks if holding in block))
