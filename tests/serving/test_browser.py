@@ -5,16 +5,21 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
 
+from recommender.article import Article
+from recommender.artifact import publish
 from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.serving.store import Store
 from recommender.settings import Settings
 from tests.conftest import NOW
 from tests.serving.browsers import Visit, visiting
+from tests.serving.newsroom import build_model, newsroom
+from tests.serving.servers import serving
 from tests.serving.sites import listening
 
 if TYPE_CHECKING:
@@ -209,6 +214,40 @@ def test_no_page_is_a_barrier_or_wider_than_the_screen(
         page.keyboard.type("harbour")
         page.locator(".overlay .card").first.wait_for()
         check()
+
+
+def test_nothing_that_authors_write_is_more_than_text(tmp_path: Path, visit: Visit) -> None:
+    nasty = "<img src=x onerror=alert(1)>"
+    articles = [
+        Article(id=word + nasty, title=f"Quay {word} {nasty}", body=nasty, category=nasty, authors=(nasty,))
+        for word in ("walls", "cranes", "ropes")
+    ]
+    publish(build_model([*newsroom(), *articles]), tmp_path / "models", now=NOW)
+    paper, page = Paper(tmp_path / "models", tmp_path), visit.page
+    with listening(paper.app) as origin:
+        page.goto(f"{origin}/demo/article?id={quote(articles[0].id)}")
+        _enter(page, KEY)
+        page.locator(".related [data-id]", has_text=nasty).first.locator("button").first.click()
+        page.locator(".rules li", has_text=nasty).wait_for()
+        page.locator("#q").click()
+        page.keyboard.type("quay")
+        page.locator(".overlay .card", has_text=nasty).first.wait_for()
+    paper.store.close()
+
+    assert page.locator("img").count() == 0
+    assert visit.complaints == []
+
+
+def test_the_real_server_brings_all_that_a_page_needs(published: Path, tmp_path: Path, visit: Visit) -> None:
+    given: dict[str, Any] = {"models_dir": published, "database_url": f"sqlite:///{tmp_path / 'store.db'}"}
+    with serving(tmp_path / "log", state_file=tmp_path / "state.json", **given) as server:
+        visit.page.goto(f"http://127.0.0.1:{server.port}/demo/")
+        _check_titles(visit.page)
+        visit.page.locator("#q").click()
+        visit.page.locator(".overlay").wait_for(state="visible")
+        visit.page.locator(".corner").wait_for(state="visible")
+
+    assert visit.complaints == []
 
 
 def test_without_scripts_the_lists_the_reasons_and_the_search_are_still_there(
