@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from recommender.serving import compressing
 from recommender.serving.access import Access
 from recommender.serving.answers import to_bytes
 from recommender.serving.api import Api
@@ -86,12 +87,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     if settings.live_poll_seconds:
         desk.live.start()
         Upkeep(desk).start()
-    app.before_request(_check_path)
         if desk.purger is not None:
             desk.purger.start()
+    app.before_request(_check_path)
     app.after_request(_finish)
     Gate(access, settings.cors_origins).add_to(app)
     Uploads().add_to(app)
+    compressing.add_to(app)
     _answer_errors(app, demo.problem_page)
     return app
 

@@ -87,7 +87,7 @@ def test_no_shared_cache_may_keep_what_a_key_was_needed_for(closed: FlaskClient,
     again = closed.get(LIST, headers=bearer(KEY) | {"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.headers["Cache-Control"]) == (304, "private, no-cache")
     assert "public" in app_client(LIST).headers["Cache-Control"]
-    assert "Vary" not in app_client(LIST).headers
+    assert "Authorization" not in app_client(LIST).headers["Vary"]
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_pages_of_the_sites_named_alone_may_read_and_caches_know_it(made: Made) 
     answers = [named.get(LIST, headers=headers) for headers in ({"Origin": SITE}, {"Origin": OTHER}, {})]
 
     assert [each.headers.get("Access-Control-Allow-Origin") for each in answers] == [SITE, None, None]
-    assert [each.headers["Vary"] for each in answers] == ["Origin"] * 3
+    assert all("Origin" in each.headers["Vary"] for each in answers)
 
 
 def test_a_browser_is_told_what_a_page_may_ask(client: FlaskClient) -> None:

@@ -280,7 +280,7 @@ def test_a_path_leads_nowhere_but_to_calls(server: Server, path: str) -> None:
 
 def test_html_in_a_field_of_an_article_is_escaped_wherever_it_is_shown(server: Server) -> None:
     article: dict[str, object] = dict.fromkeys(["title", "category", "type"], EVIL)
-    article |= dict.fromkeys(["categories", "tags", "authors"], [EVIL])
+    article |= {name: [EVIL] for name in ("categories", "tags", "authors")}
     article |= {"body": f"&lt;script&gt;storm {EVIL}", "lang": "en"}
     article |= {"url": "https://x/?\"'><script>", "image_url": "/\"'><script>"}
     escaped = json.loads(json.dumps(article).replace("<", "&lt;"))  # text that reads like markup
