@@ -23,13 +23,20 @@ if (!defined('ABSPATH') || !defined('RECOMMENDER_URL') || !defined('RECOMMENDER_
 }
 
 const NOTE = 'recommender_changed_'; // and the id of a post: the name of an option
+const UNDATED = 'undated '; // begins the value of a note: the post itself says nothing of the change
 const SECONDS = 20; // after which sending is left to the next minute
 const TIMEOUT = 5; // seconds, for one post
+const SETTLED = 0; // a post was taken, or is refused for what it is
+const FAILED = 1; // to be tried again, after others
+const STOPPED = 2; // others would fare no better now
 
 add_action('transition_post_status', __NAMESPACE__ . '\on_status', 10, 3);
 add_action('wp_after_insert_post', __NAMESPACE__ . '\on_save', 10, 2);
 add_action('deleted_post', __NAMESPACE__ . '\on_delete', 10, 2);
 add_action('set_object_terms', __NAMESPACE__ . '\on_part');
+add_action('edited_term', __NAMESPACE__ . '\on_term', 10, 2);
+add_action('pre_delete_term', __NAMESPACE__ . '\on_delete_term', 10, 2);
+add_action('profile_update', __NAMESPACE__ . '\on_author', 10, 2);
 add_action('added_post_meta', __NAMESPACE__ . '\on_meta', 10, 3);
 add_action('updated_post_meta', __NAMESPACE__ . '\on_meta', 10, 3);
 add_action('deleted_post_meta', __NAMESPACE__ . '\on_meta', 10, 3);
@@ -64,7 +71,7 @@ function on_part($id)
 {
     $post = get_post($id);
     if ($post && $post->post_status === 'publish') {
-        note($post);
+        note($post, UNDATED);
     }
 }
 
@@ -72,6 +79,29 @@ function on_meta($meta_id, $id, $key)
 {
     if ($key === '_thumbnail_id' || $key === '_yoast_wpseo_primary_category') {
         on_part($id);
+    }
+}
+
+/** Note all posts of a category or tag that has a new name. */
+function on_term($term_id, $taxonomy_id)
+{
+    global $wpdb;
+    note_all("ID IN (SELECT object_id FROM $wpdb->term_relationships WHERE term_taxonomy_id = %d)", $taxonomy_id);
+}
+
+function on_delete_term($term_id, $taxonomy)
+{
+    $term = get_term($term_id, $taxonomy);
+    if ($term instanceof \WP_Term) {
+        on_term($term_id, $term->term_taxonomy_id);
+    }
+}
+
+/** Note all posts of an author who has a new name. */
+function on_author($user_id, $before)
+{
+    if (get_userdata($user_id)->display_name !== $before->display_name) {
+        note_all('post_author = %d', $user_id);
     }
 }
 
@@ -87,19 +117,37 @@ function every_minute($schedules)
     return $schedules + ['recommender_minute' => ['interval' => 60, 'display' => 'Every minute']];
 }
 
-/** Write down that a post changed, and have what is noted sent when this request is over. */
-function note($post)
+function types()
+{
+    return array_map('trim', explode(',', defined('RECOMMENDER_POST_TYPES') ? RECOMMENDER_POST_TYPES : 'post'));
+}
+
+/** Note that a post changed; it may be gone already. Of several notes of a request the last one stays. */
+function note($post, $kind = '')
+{
+    if (in_array($post->post_type, types(), true)) {
+        write_down("VALUES (%s, %s, 'no')", [NOTE . $post->ID, uniqid($kind, true)]);
+    }
+}
+
+/** Note all public posts that a condition on a number holds for. */
+function note_all($condition, $number)
 {
     global $wpdb;
-    $types = explode(',', defined('RECOMMENDER_POST_TYPES') ? RECOMMENDER_POST_TYPES : 'post');
-    if (!in_array($post->post_type, array_map('trim', $types), true)) {
-        return;
-    }
+    $of_types = implode(',', array_fill(0, count(types()), '%s'));
+    $rows = "SELECT CONCAT(%s, ID), %s, 'no' FROM $wpdb->posts
+             WHERE $condition AND post_status = 'publish' AND post_type IN ($of_types)";
+    write_down($rows, array_merge([NOTE, uniqid(UNDATED, true), $number], types()));
+}
+
+/** Write notes down, and have them sent when this request is over. */
+function write_down($rows, $values)
+{
+    global $wpdb;
     $wpdb->query($wpdb->prepare( // past the cache of options, which requests would overwrite for one another
-        "INSERT INTO $wpdb->options (option_name, option_value, autoload) VALUES (%s, %s, 'no')
+        "INSERT INTO $wpdb->options (option_name, option_value, autoload) $rows
          ON DUPLICATE KEY UPDATE option_value = VALUES(option_value)",
-        NOTE . $post->ID,
-        uniqid('', true)
+        $values
     ));
     if (!has_action('shutdown', __NAMESPACE__ . '\after_answer')) {
         add_action('shutdown', __NAMESPACE__ . '\after_answer', 1000);
@@ -115,60 +163,75 @@ function after_answer()
     send_noted();
 }
 
-/** Send the present state of what is noted, the longest waiting first, until something cannot be sent. */
+/** Send the present state of what is noted, the longest waiting first. */
 function send_noted()
 {
     global $wpdb;
-    $lock = "recommender_$wpdb->options"; // two senders might send an old state after a new one
+    $lock = substr("recommender_$wpdb->dbname.$wpdb->options", 0, 64); // two senders might send an old state last
     if ($wpdb->get_var($wpdb->prepare('SELECT GET_LOCK(%s, 2)', $lock)) !== '1') {
         return;
     }
     $until = time() + SECONDS;
     $like = $wpdb->esc_like(NOTE) . '%';
+    $last = 0;
     do {
         $noted = $wpdb->get_results($wpdb->prepare(
-            "SELECT option_name, option_value FROM $wpdb->options WHERE option_name LIKE %s ORDER BY option_id LIMIT 50",
-            $like
+            "SELECT * FROM $wpdb->options WHERE option_name LIKE %s AND option_id > %d ORDER BY option_id LIMIT 50",
+            $like,
+            $last
         ));
         foreach ($noted as $row) {
-            if (time() >= $until || !send((int) substr($row->option_name, strlen(NOTE)))) {
-                $noted = [];
-                break;
+            $last = $row->option_id;
+            $id = (int) substr($row->option_name, strlen(NOTE));
+            $became = time() < $until ? send($id, strpos($row->option_value, UNDATED) === 0) : STOPPED;
+            if ($became === STOPPED) {
+                break 2;
             }
-            // A post that was changed while it was sent is noted anew, and stays so.
-            $wpdb->delete($wpdb->options, ['option_name' => $row->option_name, 'option_value' => $row->option_value]);
+            if ($became === SETTLED) { // a post that was changed while it was sent is noted anew, and stays so
+                $sent = ['option_name' => $row->option_name, 'option_value' => $row->option_value];
+                $wpdb->delete($wpdb->options, $sent);
+            }
         }
     } while ($noted);
     $wpdb->query($wpdb->prepare('SELECT RELEASE_LOCK(%s)', $lock));
 }
 
-/** Send the present state of a post; false where it must be tried again. */
-function send($id)
+/** Send the present state of a post, as changed now where it is `undated`; returns what became of it. */
+function send($id, $undated)
 {
     $post = get_post($id);
     if (!$post || $post->post_status !== 'publish' || $post->post_password !== '') {
-        return is_settled($id, ask('DELETE', $id));
+        return became($id, ask('DELETE', $id));
     }
-    $answer = ask('PUT', $id, fields($post));
+    $fields = fields($post);
+    $answer = ask('PUT', $id, $undated ? now() + $fields : $fields);
     $told = json_decode(wp_remote_retrieve_body($answer), true);
-    if (is_settled($id, $answer) && isset($told['applied']) && !$told['applied']) {
+    if (isset($told['applied']) && !$told['applied']) {
         // It was withdrawn after its last change, and now it is public: that is a change of this moment.
-        $now = \DateTime::createFromFormat('U.u', sprintf('%.6F', microtime(true)));
-        $answer = ask('PUT', $id, ['updated_at' => $now->format('Y-m-d\TH:i:s.u\Z')] + fields($post));
+        $answer = ask('PUT', $id, now() + $fields);
     }
-    return is_settled($id, $answer);
+    return became($id, $answer);
 }
 
-/** Return whether a post need not be sent again: it was taken, or is refused for what it is. */
-function is_settled($id, $answer)
+function now()
+{
+    $now = \DateTime::createFromFormat('U.u', sprintf('%.6F', microtime(true)));
+    return ['updated_at' => $now->format('Y-m-d\TH:i:s.u\Z')];
+}
+
+/** Return what an answer means for a post, and write down why it was not taken. */
+function became($id, $answer)
 {
     $status = (int) wp_remote_retrieve_response_code($answer);
     if ($status >= 200 && $status < 300) {
-        return true;
+        return SETTLED;
     }
     $why = is_wp_error($answer) ? $answer->get_error_message() : wp_remote_retrieve_body($answer);
     error_log("recommender: post $id, status $status: " . substr($why, 0, 500));
-    return in_array($status, [400, 413, 415], true);
+    if (in_array($status, [400, 413, 415], true)) {
+        return SETTLED; // it would be refused again
+    }
+    return $status === 500 ? FAILED : STOPPED;
 }
 
 function ask($method, $id, $fields = null)

@@ -104,6 +104,18 @@ class Site:
         parameters = {"force": "true"} if for_good else {}
         self._answered(self.editor.delete(f"{self.url}/wp-json/wp/v2/posts/{post_id}", params=parameters))
 
+    def terms(self, taxonomy: str) -> Any:
+        """Return the categories or tags that have most posts."""
+        parameters = {"per_page": "100", "orderby": "count", "order": "desc"}
+        return self.editor.get(f"{self.url}/wp-json/wp/v2/{taxonomy}", params=parameters).json()
+
+    def rename(self, path: str, name: str | None) -> None:
+        """Give a term or an author a new name, or delete it."""
+        url = f"{self.url}/wp-json/wp/v2/{path}"
+        self._answered(
+            self.editor.delete(url) if name is None else self.editor.post(url, json={"name": name})
+        )
+
     def minute(self) -> None:
         """Let WP-Cron do what is due."""
         self.php("minute.php")

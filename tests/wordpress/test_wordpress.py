@@ -110,6 +110,9 @@ class Service:
         answer = self._ask(f"/v1/articles/{post_id}")
         return answer.body["title"] if answer.status == 200 else None
 
+    def facts(self, post_id: int) -> Any:
+        return self._ask(f"/v1/articles/{post_id}").body
+
     def related(self, post_id: int) -> list[str]:
         answer = self._ask(f"/v1/articles/{post_id}/related?limit=50")
         return [item["id"] for item in answer.body["items"]]
@@ -252,6 +255,28 @@ def test_what_the_plugin_told_is_what_an_import_tells(site: Site, service: Servi
     told = service.reconcile("--modified-after", since.isoformat())
 
     assert told.endswith("0 put, 1 known already, 0 rejected, 0 withdrawn\n")
+
+
+def test_new_names_of_sections_tags_and_authors_reach_their_posts(site: Site, service: Service) -> None:
+    politics = next(term for term in site.terms("categories") if term["name"] == "Politics")
+    before = service.facts(1001)
+
+    site.rename(f"categories/{politics['id']}", "Power & People")
+    soon(lambda: service.facts(1001)["category"] == "Power & People")
+    site.rename("users/1", "Jane Doe")
+    soon(lambda: service.facts(1001)["authors"] == ["Jane Doe"])
+    tag = next(term for term in site.terms("tags") if term["name"] in before["tags"])
+    site.rename(f"tags/{tag['id']}?force=true", None)
+    soon(lambda: tag["name"] not in service.facts(1001)["tags"])
+
+
+def test_a_post_that_cannot_be_sent_holds_up_no_other(site: Site, service: Service) -> None:
+    long = site.save(title="Far too long", content="word " * 300_000, status="publish")["id"]
+    short = site.save(title="Short enough", content=TEXT, status="publish")["id"]
+
+    soon(lambda: service.title(short) == "Short enough")
+    assert service.status(long) == 404
+    assert f"recommender: post {long}, status 413" in site.log.read_text()
 
 
 @pytest.mark.skipif(DATA is None, reason="needs RECOMMENDER_TEST_DATA")
