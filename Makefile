@@ -11,7 +11,7 @@ MODELS ?= models
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks test test-all test-slow test-wordpress fuzz check bench clean
+.PHONY: help install demo train serve notebooks test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ test-slow: install ## run the slow tests alone
 
 test-wordpress: install ## try imports and the plugin on a real WordPress (apt: wordpress php-cli php-mysql mariadb-server)
 	RECOMMENDER_TEST_WORDPRESS=1 $(BIN)/pytest -m wordpress $(PYTEST)
+
+test-nginx: install ## try a real nginx before the service for seven minutes (apt: nginx-light)
+	RECOMMENDER_TEST_NGINX=1 $(BIN)/pytest -m nginx $(PYTEST)
+
+test-clients: install ## generate clients in Python and TypeScript (npm), check them strictly, and call the service
+	RECOMMENDER_TEST_CLIENTS=1 $(BIN)/pytest -m clients $(PYTEST)
 
 fuzz: install ## ask CASES (default: 20,000) made-up requests out of the contract
 	$(BIN)/python -m tests.serving.fuzz --cases $(or $(CASES),20000)

@@ -47,7 +47,7 @@ class Call:
     summary: str
     parameters: type[Parameters] | None = Parameters  # of the query; None: it looks at none
     body: Any = None  # what pydantic knows a schema of
-    body_media_types: tuple[str, ...] = (JSON,)
+    body_told: str | None = None
     answers: Mapping[int, Answer]
     problems: tuple[str, ...] = ()
     key: Literal["none", "optional", "required"] = "none"

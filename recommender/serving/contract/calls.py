@@ -195,7 +195,7 @@ _TOPICS = (
         "/v1/topics",
         "topics",
         "All topics, the largest first",
-        shapes.Topics,
+        shapes.AllTopics,
         Parameters,
         links={"getTopic": {"slug": "$response.body#/topics/0/slug"}},
     ),
@@ -219,7 +219,7 @@ _TRENDING = (
         summary="Count what readers do: an event, or up to 1,000",
         parameters=None,
         body=bodies.Events,
-        body_media_types=(JSON, "text/plain"),
+        body_told="JSON also in the guise of `text/plain`, as `sendBeacon` sends it",
         answers={200: Answer(told="What became of them, after the commit", body=shapes.Counted)},
         problems=(
             *OF_BODY,

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from recommender.serving.answers import to_bytes
-from recommender.serving.contract.call import Answer, Call
+from recommender.serving.contract.call import JSON, Answer, Call
 from recommender.serving.contract.calls import CALLS
 from recommender.serving.contract.examples import of_call, of_problems, read_examples
 from recommender.serving.contract.shapes import Problem
@@ -145,7 +145,7 @@ def _operation(call: Call, schemas: _Schemas, examples: Examples) -> Operation:
     if call.body is not None:
         sent: dict[str, Example | Reference] = {each["name"]: _example(each, "body") for each in done}
         media = MediaType(schema=schemas.of(call.body), examples=sent or None)
-        body = RequestBody(required=True, content=dict.fromkeys(call.body_media_types, media))
+        body = RequestBody(required=True, content={JSON: media}, description=call.body_told)
     security: dict[str, list[dict[str, list[str]]]] = {
         "none": [],
         "optional": [{}, {"key": []}],

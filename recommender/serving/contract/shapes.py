@@ -185,7 +185,7 @@ class Topic(Shape):
     articles: _Count
 
 
-class Topics(Shape):
+class AllTopics(Shape):
     """All topics, the largest first."""
 
     model_version: str

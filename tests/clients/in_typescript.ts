@@ -1,0 +1,38 @@
+// What a CMS in TypeScript does with the types made of the contract; run with an address and a key.
+import assert from "node:assert/strict";
+
+import createClient from "openapi-fetch";
+
+import type { components, paths } from "./schema.js";
+
+const [address, key] = process.argv.slice(2);
+const client = createClient<paths>({ baseUrl: address, headers: { Authorization: `Bearer ${key}` } });
+
+const article: components["schemas"]["SentArticle"] = {
+  title: "Council votes on harbour budget",
+  body: "<p>The council voted on the harbour budget tonight.",
+  tags: ["harbour"],
+  published_at: "2026-01-02T06:00:00Z",
+};
+const put = await client.PUT("/v1/articles/{id}", { params: { path: { id: "client-2" } }, body: article });
+assert.equal(put.data?.applied, true);
+
+const page = await client.GET("/v1/page", { params: { query: { id: "client-2", related_limit: 2 } } });
+assert.ok(page.data);
+assert.equal(page.data.article.title, article.title);
+assert.equal(page.data.related.items.length, 2);
+
+const shown: string | undefined = page.data.related.items[0]?.id;
+assert.ok(shown);
+const counted = await client.POST("/v1/events", {
+  body: {
+    events: [
+      { article_id: "client-2", type: "view", visitor_id: "reader-2" },
+      { article_id: shown, type: "click", from_id: "client-2", position: 0 },
+    ],
+  },
+});
+assert.equal(counted.data?.accepted, 2);
+
+const refused = await client.GET("/v1/page", { params: { query: { id: "nowhere" } } });
+assert.equal(refused.error?.type, "unknown-article");
