@@ -2,12 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 Spoil = Callable[[Request], Response | None]
@@ -77,17 +74,3 @@ class FakeWordPress:
 
 def _json(answer: Any, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     return Response(json.dumps(answer), status, headers, content_type="application/json")
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """Serve a WSGI application on the loopback interface; gives its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

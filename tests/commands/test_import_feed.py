@@ -15,7 +15,7 @@ from recommender.cli import cli
 from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.settings import Settings
-from tests.commands.fake_wordpress import running
+from tests.serving.sites import listening
 
 RSS = """<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"
  xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:media="http://search.yahoo.com/mrss/"><channel>
@@ -53,7 +53,7 @@ def imported(pages: dict[str, str], *arguments: object) -> Result:
     def answer(request: Request) -> Response:
         return Response(pages[request.full_path.rstrip("?")], content_type="application/xml")
 
-    with running(Request.application(answer)) as url:
+    with listening(Request.application(answer)) as url:
         return CliRunner().invoke(cli, ["import", "feed", f"{url}/feed", *map(str, arguments)])
 
 
@@ -150,7 +150,7 @@ def test_a_running_service_is_given_the_entries(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(key)
     app: Flask = create_app(Settings(models_dir=tmp_path / "models", write_keys=(setting,)))
     feed = RSS.replace("/ferry", "https://courier.example/ferry")
-    with running(app) as address:
+    with listening(app) as address:
         target = ["--to", address, "--key-file", tmp_path / "key"]
         first = imported({"/feed": feed}, *target)
         again = imported({"/feed": feed}, *target)

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
-from tests.commands.fake_wordpress import FakeWordPress, running
+from tests.commands.fake_wordpress import FakeWordPress
+from tests.serving.sites import listening
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def _no_waiting() -> Iterator[None]:
 @pytest.fixture
 def site() -> Iterator[FakeWordPress]:
     fake = FakeWordPress()
-    with running(fake) as fake.url:
+    with listening(fake) as fake.url:
         for post_id in range(1, 4):
             fake.add(post_id)
         yield fake

@@ -16,8 +16,9 @@ from recommender.cli import cli
 from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.settings import Settings
-from tests.commands.fake_wordpress import FakeWordPress, running
+from tests.commands.fake_wordpress import FakeWordPress
 from tests.serving.newsroom import NOW, build_model, newsroom
+from tests.serving.sites import listening
 
 OWN = ["8", "9", "10", "11", "12", "13", "14"]  # ids of the newsroom that are decimal, and public
 
@@ -32,7 +33,7 @@ def _no_waiting() -> Iterator[None]:
 def site() -> Iterator[FakeWordPress]:
     """A site that shows what the newsroom holds under decimal ids."""
     fake = FakeWordPress()
-    with running(fake) as fake.url:
+    with listening(fake) as fake.url:
         for article_id in OWN:
             fake.add(int(article_id))
         yield fake
@@ -58,7 +59,7 @@ def application(folder: Path, **settings: Any) -> Flask:
 
 
 def reconciled(site: FakeWordPress, app: Any, folder: Path, *arguments: object) -> Result:
-    with running(app) as address:
+    with listening(app) as address:
         given = ["--to", f"{address}/", "--key-file", str(folder / "key"), *map(str, arguments)]
         return CliRunner().invoke(cli, ["import", "wordpress", f"{site.url}/", *given])
 
@@ -172,7 +173,7 @@ def test_most_of_a_service_is_not_withdrawn_at_once(site: FakeWordPress, app: Fl
 
 @pytest.mark.parametrize("given", [[], ["-o", "a", "--to", "http://127.0.0.1"], ["--to", "http://127.0.0.1"]])
 def test_where_to_is_said_once(given: list[str]) -> None:
-    with running(FakeWordPress()) as url:
+    with listening(FakeWordPress()) as url:
         done = CliRunner().invoke(cli, ["import", "wordpress", url, *given])
 
     assert done.exit_code == 2

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from recommender.training.readers import remote as module
 from recommender.training.readers.remote import Remote, SiteError
-from tests.commands.fake_wordpress import running
+from tests.serving.sites import listening
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_it_waits_as_long_as_it_is_asked_to(remote: Remote, waits: list[float]) 
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     busy = [Response(status=status, headers={"Retry-After": w}) for status, w in [(429, "7"), (503, until)]]
 
-    with running(answering(*busy, Response("done"))) as url:
+    with listening(answering(*busy, Response("done"))) as url:
         assert remote.get(url).body == b"done"
 
     assert waits[0] == 7
@@ -46,7 +46,7 @@ def test_it_waits_as_long_as_it_is_asked_to(remote: Remote, waits: list[float]) 
 
 
 def test_it_gives_up_after_its_attempts(remote: Remote, waits: list[float]) -> None:
-    with running(answering(*[Response(status=502)] * 3)) as url, pytest.raises(SiteError, match="502"):
+    with listening(answering(*[Response(status=502)] * 3)) as url, pytest.raises(SiteError, match="502"):
         remote.get(url)
 
     assert len(waits) == 2
@@ -54,7 +54,7 @@ def test_it_gives_up_after_its_attempts(remote: Remote, waits: list[float]) -> N
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410])
 def test_it_does_not_ask_again_what_was_refused(remote: Remote, waits: list[float], status: int) -> None:
-    refusal = running(answering(Response('{"message": "no"}', status)))
+    refusal = listening(answering(Response('{"message": "no"}', status)))
     with refusal as url, pytest.raises(SiteError, match="no") as refused:
         remote.get(url)
 
@@ -64,7 +64,7 @@ def test_it_does_not_ask_again_what_was_refused(remote: Remote, waits: list[floa
 def test_an_answer_that_breaks_off_is_asked_for_again(remote: Remote, waits: list[float]) -> None:
     torn = Response(iter([b"half of it"]), headers={"Content-Length": "1000"})
 
-    with running(answering(torn, Response("all of it"))) as url:
+    with listening(answering(torn, Response("all of it"))) as url:
         assert remote.get(url).body == b"all of it"
 
     assert len(waits) == 1
@@ -82,7 +82,7 @@ def test_an_endless_answer_is_left(
 ) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100)
 
-    with running(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="more than"):
+    with listening(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="more than"):
         remote.get(url)
 
     assert waits == []
@@ -97,5 +97,8 @@ def test_what_is_no_web_address_is_refused(remote: Remote, waits: list[float], u
 
 
 def test_what_is_no_json_is_refused_with_its_beginning(remote: Remote) -> None:
-    with running(answering(Response("<b>Warning</b>"))) as url, pytest.raises(SiteError, match="<b>Warning"):
+    with (
+        listening(answering(Response("<b>Warning</b>"))) as url,
+        pytest.raises(SiteError, match="<b>Warning"),
+    ):
         remote.get(url).json()
