@@ -177,6 +177,27 @@ def test_an_editor_pins_and_blocks_with_a_key_and_takes_it_back(paper: Paper, vi
     assert visit.complaints == []
 
 
+def test_an_editor_pins_in_a_section_what_a_search_found(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{paper.origin}/demo/")
+    _enter(page, KEY)
+    page.locator("[name=place][value=section]").check()
+    page.locator("#q").click()
+    page.keyboard.type("lobster")
+    found = page.locator(".overlay [data-id]").first
+    pinned = found.get_attribute("data-id") or ""
+    found.locator("button", has_text="Pin").click()
+    page.locator(".rules li", has_text="pin").wait_for()
+    _until(lambda: _ids(page, "related")[0] == pinned)
+
+    section = page.locator(".story").get_attribute("data-section")
+    with paper.app.test_client() as client:
+        rule = client.get("/v1/rules", headers={"Authorization": f"Bearer {KEY}"}).get_json()["rules"][0]
+    assert (rule["for_section"], rule["articles"], rule["kind"]) == (section, [pinned], "pin")
+    assert page.locator(".overlay").is_hidden()
+    assert visit.complaints == []
+
+
 def test_a_key_that_may_not_is_told_and_not_kept(paper: Paper, visit: Visit) -> None:
     visit.page.goto(f"{paper.origin}/demo/")
     _enter(visit.page, "wrong")

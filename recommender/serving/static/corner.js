@@ -80,19 +80,19 @@ class Corner {
   }
 
   button(name, kind, item) {
-    const headline = headlineOf(item);
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = name;
-    button.setAttribute("aria-label", `${name}: ${headline}`);
-    button.addEventListener("click", () => this.put(kind, item.dataset.id, headline));
+    button.setAttribute("aria-label", `${name}: ${headlineOf(item)}`);
+    button.addEventListener("click", () => this.put(kind, item));
     return button;
   }
 
-  async put(kind, articleId, headline) {
+  async put(kind, item) {
+    const headline = headlineOf(item);
     const rule = {
       kind,
-      articles: [articleId],
+      articles: [item.dataset.id],
       reason: this.reason.value.trim() || "Tried out in the demo",
       author: "Editors’ corner",
     };
@@ -102,6 +102,7 @@ class Corner {
     } else if (place === "section") {
       rule.for_section = this.story.dataset.section;
     }
+    item.closest("dialog")?.close(); // what comes of it is seen on the page
     const done = await this.call("PUT", `/corner-${crypto.randomUUID?.() ?? Date.now()}`, rule);
     if (done) {
       this.say(`${kind === "pin" ? "Pinned" : "Blocked"}: ${headline}`);
