@@ -18,7 +18,9 @@ from recommender.serving.access import new_key
 from recommender.training.corpus import read_articles
 from recommender.training.readers.wordpress import wordpress_rows
 from tests.commands.conftest import in_a_process
+from tests.serving.browsers import running_browser, visiting
 from tests.serving.servers import ROOT, serving
+from tests.serving.sites import EXAMPLE, template
 from tests.wordpress.site import Site, wordpress
 
 pytestmark = [
@@ -277,6 +279,25 @@ def test_a_post_that_cannot_be_sent_holds_up_no_other(site: Site, service: Servi
     soon(lambda: service.title(short) == "Short enough")
     assert service.status(long) == 404
     assert f"recommender: post {long}, status 413" in site.log.read_text()
+
+
+def test_the_widget_stands_under_a_post(site: Site, service: Service) -> None:
+    """With RECOMMENDER_SCREENSHOT=FILE an image of the page is kept."""
+    site.use_snippet(template("php").replace(EXAMPLE, service.address))
+    post_id = site.save(title="Sandrigg draws again", content=TEXT, status="publish")["id"]
+    soon(lambda: service.status(post_id) == 200)
+
+    with running_browser() as browser, visiting(browser, viewport={"width": 900, "height": 1100}) as visit:
+        visit.page.goto(f"{site.url}/?p={post_id}")
+        items = visit.page.locator("[data-recommender] a")
+        items.first.wait_for()
+        shown = items.all_inner_texts()
+        if path := os.environ.get("RECOMMENDER_SCREENSHOT"):
+            visit.page.screenshot(path=path, full_page=True)
+        complaints = [told for told in visit.complaints if "favicon" not in told]
+
+    assert "Sandrigg draws names from a lobster pot for beach huts" in " ".join(shown)
+    assert complaints == []
 
 
 @pytest.mark.skipif(DATA is None, reason="needs RECOMMENDER_TEST_DATA")
