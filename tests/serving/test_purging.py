@@ -137,7 +137,9 @@ def test_lists_are_kept_by_age_only_where_caches_are_told_all(room: Room) -> Non
 
 
 def test_without_a_cache_to_tell_lists_are_kept_a_minute(models_dir: Path) -> None:
-    app = create_app(Settings(models_dir=models_dir), clock=lambda: NOW + timedelta(minutes=5))
+    app = create_app(
+        Settings(models_dir=models_dir, live_poll_seconds=0), clock=lambda: NOW + timedelta(minutes=5)
+    )
 
     assert "s-maxage=60" in app.test_client().get(AGAIN).headers["Cache-Control"]
 

@@ -1,0 +1,95 @@
+"""A real nginx before a real service, on the loopback interface, set up as the README says."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.serving.servers import ROOT, Answer, Server, serving
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+FOLDER = "/var/cache/nginx/recommender"  # as the README has it
+
+
+class Proxy(NamedTuple):
+    """A running nginx, and the service behind it."""
+
+    port: int
+    service: Server
+    folder: Path  # of its cache
+
+    def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask nginx."""
+        server = Server(self.port, self.service.process)
+        return server.ask("GET", target, headers=headers)
+
+    def state(self, target: str) -> str:
+        """Return what nginx did: HIT, MISS, EXPIRED, STALE …"""
+        return self.get(target).headers["x-cache"]
+
+
+def configuration() -> str:
+    """Return the part of nginx's configuration that the README shows."""
+    found = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@contextmanager
+def proxied(folder: Path, workers: int = 1, **settings: object) -> Iterator[Proxy]:
+    """Start a service under these settings, and nginx before it; `purge` makes them know of each other."""
+    if NGINX is None:
+        pytest.skip("no nginx here: apt install nginx-light")
+    cache = folder / "cache"
+    if settings.pop("purge", False):
+        settings["purge_url"] = f"file://{cache}"
+    store = {"database_url": f"sqlite:///{folder / 'store.db'}", "state_file": folder / "state.json"}
+    cache.mkdir()
+    with serving(folder / "service.log", workers, **{**store, **settings}) as service:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        process = _start(folder, cache, port, service.port)
+        try:
+            _wait_until_open(port)
+            yield Proxy(port, service, cache)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _start(folder: Path, cache: Path, port: int, service_port: int) -> "subprocess.Popen[bytes]":
+    given = configuration().replace(FOLDER, str(cache)).replace("listen 80;", f"listen 127.0.0.1:{port};")
+    given = given.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    places = "\n".join(f"{kind}_temp_path {folder / kind};" for kind in kinds)
+    user = "user root;" if os.geteuid() == 0 else ""
+    text = f"""
+        daemon off; {user} worker_processes 1; pid {folder / "nginx.pid"};
+        error_log {folder / "nginx.log"} warn;
+        events {{ worker_connections 512; }}
+        http {{ access_log off; {places}\n{given} }}
+    """
+    path = folder / "nginx.conf"
+    path.write_text(text)
+    assert NGINX is not None
+    return subprocess.Popen([NGINX, "-c", str(path), "-p", str(folder), "-e", str(folder / "nginx.log")])
+
+
+def _wait_until_open(port: int) -> None:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    pytest.fail("nginx did not start")
