@@ -24,9 +24,11 @@ def add_to(app: Flask) -> None:
 
 
 def _compress(response: Response) -> Response:
-    if response.mimetype not in _TYPES or request.path.startswith(_LEFT_ALONE):
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    if media_type not in _TYPES or request.path.startswith(_LEFT_ALONE):
         return response
-    response.vary.add("Accept-Encoding")
+    varies = response.headers.get("Vary")
+    response.headers["Vary"] = f"{varies}, Accept-Encoding" if varies else "Accept-Encoding"
     if not _takes_gzip():
         return response
     etag, _ = response.get_etag()

@@ -84,9 +84,9 @@ def _reads() -> bool:
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         return _takes_body() and request.method == "POST"
     path = request.path
-    return not (
-        _OPEN.fullmatch(path) or path.startswith(_KEYS_OF_THEIR_OWN) or request.endpoint == "preflight"
-    )
+    if path.startswith("/v1/"):
+        return not path.startswith(_KEYS_OF_THEIR_OWN) and request.endpoint != "preflight"
+    return not _OPEN.fullmatch(path)
 
 
 def _takes_body() -> bool:

@@ -39,6 +39,7 @@ def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "database_url": f"sqlite:///{folder / 'store.db'}",
         "state_file": folder / "state.json",
         "write_keys": SETTING,
+        "address_limit": "300/hour",
     }
     with serving(folder / "log", 1, **settings) as running:
         _use(running)
@@ -369,7 +370,7 @@ def test_keys_are_guessed_in_vain_under_whatever_address(server: Server) -> None
         headers = {"Authorization": f"Bearer guess{number}", "X-Forwarded-For": f"198.51.100.{number % 250}"}
         statuses.add(server.ask("DELETE", "/v1/articles/nobody", None, headers).status)
 
-    assert statuses <= {403, 429}
+    assert statuses == {403, 429}
     assert server.ask("DELETE", "/v1/articles/nobody", None, AUTHORIZED).status == 204
     assert server.ask("DELETE", "/v1/articles/nobody").status == 401
     for twice in (f"Bearer {KEY}, Bearer {KEY}", KEY, f"Basic {KEY}", f"Bearer {KEY} {KEY}", "Bearer"):

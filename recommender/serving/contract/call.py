@@ -15,10 +15,9 @@ OF_READING = (
     "rate-limited",
     "no-model",
     "store-down",
-    "overloaded",
 )
 OF_WRITING = ("bad-parameter", "key-missing", "key-not-allowed", "rate-limited", "store-down")
-OF_BODY = ("bad-body", "too-large", "unsupported-type")
+OF_BODY = ("bad-body", "too-large", "unsupported-type", "overloaded")  # too many are on their way
 OF_ARTICLE = ("unknown-article", "withdrawn")
 OF_PATH = ("not-found",)  # of an id of several segments
 Method = Literal["get", "post", "put", "delete"]
@@ -74,7 +73,7 @@ def reading(
         summary=summary,
         parameters=parameters,
         answers={200: Answer(told=str(body.__doc__), body=body)},
-        problems=(*OF_READING, *problems),
+        problems=(*OF_READING, "overloaded", *problems),
         key="optional",
         cached=True,
         **more,
