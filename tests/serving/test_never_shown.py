@@ -142,6 +142,12 @@ class Newsroom(RuleBasedStateMachine):
             assert not [each for each in _dates(answer.json) if each > self.now]
             if asked in self.withdrawn:
                 assert answer.status_code == 410
+        scores: Any = self.client.get(f"/api/item/{IDS[0]}/neighbors?n=50").json
+        posts: Any = self.client.get(f"/v2/related?limit=50&url=https://x.test/{IDS[0]}").json
+        told = {score["Id"] for score in scores}
+        told |= {post["url"].removeprefix("https://x.test/") for post in posts["data"]}
+        assert not told & hidden, (told, hidden)
+        assert all(f"{post['pub_date']}+00:00" <= self.now.isoformat() for post in posts["data"])
 
     def _answers(self) -> Iterator[tuple[str | None, Any]]:
         for each in IDS:
@@ -180,7 +186,13 @@ class Newsroom(RuleBasedStateMachine):
             "state_file": self.folder / "state.json",
         }
         app = create_app(
-            Settings(**options, write_keys=(WORD,), live_poll_seconds=0, address_limit="1000000/second"),
+            Settings(
+                **options,
+                write_keys=(WORD,),
+                live_poll_seconds=0,
+                address_limit="1000000/second",
+                drop_in=("gorse", "parsely"),
+            ),
             clock=lambda: self.now,
         )
         self.client: FlaskClient = app.test_client()
