@@ -1,0 +1,237 @@
+"""The law of the exact count: `returned` is the lesser of `requested` and `eligible`, whatever happened.
+
+Articles are trained on, put, corrected, withdrawn and kept back; editors pin, block, boost and cap; callers
+filter. Whatever they do, every list is as long as a slow and obvious count says.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from recommender.article import Article
+from recommender.artifact import publish
+from recommender.serving.access import new_key
+from recommender.serving.app import create_app
+from recommender.serving.edition import Edition
+from recommender.serving.rulebook import Rule
+from recommender.settings import Settings
+from tests.serving.newsroom import NOW, build_model
+from tests.serving.record import Record
+from tests.serving.test_related import CATEGORIES, WORDS, _one_of_each_category
+from tests.serving.test_related_rules import AUTHORS, rules, signed
+
+KEY, SETTING = new_key("cms", ["articles", "rules", "events"])
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+IDS = [f"{number:02}" for number in range(9)]
+NEW_IDS = ["n1", "n2", "n3"]
+SLUGS = ["politics", "science-tech", "SPORT"]
+
+dates = st.integers(-3, 14).map(lambda halves: NOW - timedelta(days=halves / 2))
+some_words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
+limits = st.sampled_from([1, 2, 3, 5, 9, 50])
+filters: dict[str, st.SearchStrategy[Any]] = {
+    "category": st.lists(st.sampled_from(SLUGS), min_size=1, max_size=2),
+    "exclude_category": st.lists(st.sampled_from(SLUGS), min_size=1, max_size=1),
+    "exclude": st.lists(st.sampled_from([*IDS, *NEW_IDS, "no such id"]), min_size=1, max_size=3),
+    "lang": st.sampled_from(["any", "en", "de", "fr"]),
+    "max_age_days": st.sampled_from([0, 1, 2.5, 7]),
+    "published_before": dates,
+    "published_after": dates,
+    "mode": st.sampled_from(["background", "follow_up"]),
+    "fallback": st.just("none"),
+    "min_similarity": st.sampled_from([0.2, 0.5, 0.9]),
+}
+
+
+@st.composite
+def asked(draw: st.DrawFn, *names: str) -> dict[str, Any]:
+    chosen = draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
+    return {"limit": draw(limits)} | {name: draw(filters[name]) for name in chosen}
+
+
+@st.composite
+def put(draw: st.DrawFn) -> Article:
+    return Article(
+        id=draw(st.sampled_from([*IDS[:4], *NEW_IDS])),
+        title=draw(st.sampled_from(WORDS)),
+        body=draw(some_words),
+        category=draw(st.none() | st.sampled_from(CATEGORIES)),
+        authors=tuple(draw(st.lists(st.sampled_from(AUTHORS), max_size=1))),
+        published_at=draw(st.sampled_from([-1, 1, 30, 3000]).map(lambda hours: NOW - timedelta(hours=hours))),
+        lang=draw(st.sampled_from(["en", "de"])),
+    )
+
+
+class Service:
+    """A service under a clock, and the record of what was done to it."""
+
+    def __init__(self, corpus: list[Article], similar_above: float, folder: Path) -> None:
+        model = build_model(corpus, 50, similar_above)
+        publish(model, folder / "models", now=NOW)
+        self.now = NOW
+        options: dict[str, Any] = {"models_dir": folder / "models", "state_file": folder / "state.json"}
+        options |= {"database_url": f"sqlite:///{folder / 'live.db'}", "write_keys": SETTING, "verify": False}
+        options |= {"live_poll_seconds": 0, "scoring_limit": "1000000/second"}
+        options |= {"address_limit": "1000000/second"}
+        app = create_app(Settings.read(**options), clock=lambda: self.now)
+        self.client: FlaskClient = app.test_client()
+        self.desk = app.extensions["recommender"]
+        self.record = Record({article.id: article for article in corpus})
+
+    @property
+    def edition(self) -> Edition:
+        edition: Edition = self.desk.related.edition
+        return edition
+
+    def put(self, article: Article) -> None:
+        self.now += timedelta(seconds=1)
+        article = replace(article, updated_at=self.now)
+        answer = self.client.put(
+            f"/v1/articles/{article.id}",
+            data=article.to_json(),
+            content_type="application/json",
+            headers=HEADERS,
+        )
+        assert (answer.get_json() or {}).get("applied") is True, answer.text
+        self.record.articles[article.id] = article
+        self.record.withdrawn.discard(article.id)
+
+    def withdraw(self, article_id: str) -> None:
+        self.now += timedelta(seconds=1)
+        assert self.client.delete(f"/v1/articles/{article_id}", headers=HEADERS).status_code == 204
+        self.record.withdrawn.add(article_id)
+
+    def rule(self, number: int, rule: Rule) -> None:
+        body = {name: value for name, value in rule.as_json().items() if name != "id"}
+        answer = self.client.put(f"/v1/rules/r{number}", json=body, headers=HEADERS)
+        assert answer.status_code == 201, answer.text
+        self.record.rules.append(rule)
+
+    def read(self, article_ids: list[str]) -> None:
+        events = [{"article_id": each, "type": "view"} for each in article_ids]
+        assert self.client.post("/v1/events", json={"events": events}, headers=HEADERS).status_code == 200
+        self.now += timedelta(minutes=1)
+
+    def get(self, call: str, given: dict[str, Any]) -> Any:
+        as_text = {
+            name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()
+        }
+        answer = self.client.get(f"/v1/{call}", query_string=as_text)
+        assert answer.status_code == 200, answer.text
+        return answer.get_json()
+
+
+def check(service: Service, data: st.DataObject) -> None:
+    """Ask every call that answers lists, and count."""
+    record, now, edition = service.record, service.now, service.edition
+    for source in record.public(now)[:4]:
+        given = data.draw(asked(*filters))
+        found = service.get("related", {"id": source.id} | given)
+        as_of = datetime.fromisoformat(found["as_of"]).astimezone(UTC)
+        assert_exact(found, given["limit"], record.related(edition, source, given, now, as_of))
+        [batched] = service.get("related/batch", {"id": source.id} | given)["results"]
+        assert batched["list"] == found
+        dedupe = data.draw(st.sampled_from(["all", "lists", "none"]))
+        page = service.get(
+            "page",
+            {"id": source.id, "related_limit": given["limit"], "trending_limit": 4, "dedupe": dedupe},
+        )
+        assert_exact(page["related"], given["limit"], record.related(edition, source, {}, now, as_of))
+        listed = [] if dedupe == "none" else [item["id"] for item in page["related"]["items"]]
+        assert_exact(page["trending"], 4, record.around(edition, source, listed, now))
+    given = data.draw(asked("category"))
+    trending = service.get("trending", given)
+    assert len(trending["items"]) == min(given["limit"], record.trending(edition, given, now))
+    given = data.draw(asked("category", "lang")) | {
+        "q": data.draw(some_words)[: data.draw(st.integers(1, 30))].strip()
+    }
+    assert_exact(service.get("search", given), given["limit"], record.search(edition, given, now))
+
+
+def assert_exact(found: dict[str, Any], requested: int, eligible: int) -> None:
+    assert (found["requested"], found["eligible"]) == (requested, eligible)
+    assert found["returned"] == len({item["id"] for item in found["items"]}) == min(requested, eligible)
+
+
+@contextmanager
+def opened(corpus: list[Article], similar_above: float) -> Iterator[Service]:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
+        service = Service(corpus, similar_above, Path(folder))
+        yield service
+        service.desk.store.close()
+
+
+def obey(
+    corpus: list[Article],
+    written: list[Rule],
+    puts: list[Article],
+    withdrawn: list[str],
+    similar_above: float,
+    data: st.DataObject,
+) -> None:
+    """Do one thing after the other, and check before, between, and after an embargo ends."""
+    with opened([*corpus, *_one_of_each_category()], similar_above) as service:
+        for number, rule in enumerate(written):
+            service.rule(number, rule)
+        service.read([article.id for article in corpus[:2]])
+        check(service, data)
+        for article_id in withdrawn:
+            service.withdraw(article_id)
+        for article in puts:
+            service.put(article)
+        check(service, data)
+        service.now += timedelta(hours=2)
+        check(service, data)
+
+
+histories = given(
+    signed(),
+    rules(),
+    st.lists(put(), max_size=4),
+    st.lists(st.sampled_from([*IDS, *NEW_IDS]), max_size=2, unique=True),
+    st.sampled_from([0.05, 0.2, 0.5]),
+    st.data(),
+)
+LAW = settings(
+    max_examples=4,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failing history is told as it was found
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@LAW
+@histories
+def test_every_list_is_as_long_as_it_can_be(
+    corpus: list[Article],
+    written: list[Rule],
+    puts: list[Article],
+    withdrawn: list[str],
+    similar_above: float,
+    data: st.DataObject,
+) -> None:
+    obey(corpus, written, puts, withdrawn, similar_above, data)
+
+
+@pytest.mark.slow
+@settings(LAW, max_examples=30)
+@histories
+def test_every_list_of_many_histories_is_as_long_as_it_can_be(
+    corpus: list[Article],
+    written: list[Rule],
+    puts: list[Article],
+    withdrawn: list[str],
+    similar_above: float,
+    data: st.DataObject,
+) -> None:
+    obey(corpus, written, puts, withdrawn, similar_above, data)
