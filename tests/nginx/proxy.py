@@ -58,7 +58,7 @@ def proxied(folder: Path, workers: int = 1, **settings: object) -> Iterator[Prox
             port: int = probe.getsockname()[1]
         process = _start(folder, cache, port, service.port)
         try:
-            _wait_until_open(port)
+            wait_until_open(port)
             yield Proxy(port, service, cache)
         finally:
             process.terminate()
@@ -67,7 +67,11 @@ def proxied(folder: Path, workers: int = 1, **settings: object) -> Iterator[Prox
 
 def _start(folder: Path, cache: Path, port: int, service_port: int) -> "subprocess.Popen[bytes]":
     given = configuration().replace(FOLDER, str(cache)).replace("listen 80;", f"listen 127.0.0.1:{port};")
-    given = given.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}")
+    return run_nginx(folder, given.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}"))
+
+
+def run_nginx(folder: Path, given: str) -> "subprocess.Popen[bytes]":
+    """Start nginx with this in the `http` part of its configuration; its files are in the folder."""
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "\n".join(f"{kind}_temp_path {folder / kind};" for kind in kinds)
     user = "user root;" if os.geteuid() == 0 else ""
@@ -83,7 +87,8 @@ def _start(folder: Path, cache: Path, port: int, service_port: int) -> "subproce
     return subprocess.Popen([NGINX, "-c", str(path), "-p", str(folder), "-e", str(folder / "nginx.log")])
 
 
-def _wait_until_open(port: int) -> None:
+def wait_until_open(port: int) -> None:
+    """Wait until something listens on a port."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
         try:

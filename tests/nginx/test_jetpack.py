@@ -1,0 +1,45 @@
+"""The calls of Jetpack's script before a WordPress site, sent to the service as the README says."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from recommender.artifact import publish
+from recommender.serving.app import create_app
+from recommender.settings import Settings
+from tests.nginx.proxy import NGINX, run_nginx, wait_until_open
+from tests.serving.newsroom import NOW, build_model, newsroom
+from tests.serving.sites import Site, listening, readme_block
+
+pytestmark = [
+    pytest.mark.nginx,
+    pytest.mark.skipif(not os.environ.get("RECOMMENDER_TEST_NGINX"), reason="for make test-nginx"),
+    pytest.mark.skipif(NGINX is None, reason="no nginx here: apt install nginx-light"),
+]
+
+
+def test_a_post_is_the_sites_and_what_is_related_to_it_is_ours(tmp_path: Path) -> None:
+    publish(build_model(newsroom()), tmp_path / "models", now=NOW)
+    app = create_app(Settings(models_dir=tmp_path / "models", drop_in=("jetpack",)), clock=lambda: NOW)
+    site = Site()
+    site.pages["/9/"] = "the post"
+    with listening(site) as page, listening(app) as service:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        given = readme_block("nginx", "arg_relatedposts").replace("listen 80;", f"listen 127.0.0.1:{port};")
+        given = given.replace("http://127.0.0.1:8080", page).replace("http://127.0.0.1:8000", service)
+        given = given.replace("$http_host", "www.courier.example")  # whose addresses the articles have
+        with run_nginx(tmp_path, given) as process:
+            try:
+                wait_until_open(port)
+                post = urlopen(f"http://127.0.0.1:{port}/9/").read()
+                related = json.loads(urlopen(f"http://127.0.0.1:{port}/9/?relatedposts=1").read())
+            finally:
+                process.terminate()
+
+    assert post == b"the post"
+    assert [item["id"] for item in related["items"]] == [14, 11, 10]
