@@ -1,7 +1,7 @@
 // Brings the lists of the page up to date without loading it anew.
 
 const LATER_SECONDS = 60; // after something went wrong
-const AGAIN_SECONDS = 5; // while a reader points at what would move
+const CALM_SECONDS = 4; // since a reader last moved within what would change; a pointer that rests there may stay
 
 /** Ask for the page again whenever trending has been ranked anew, for as long as somebody looks. */
 export function keepTrendingFresh() {
@@ -9,6 +9,14 @@ export function keepTrendingFresh() {
     return;
   }
   let timer = 0;
+  let busyAt = -Infinity;
+  for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.target.closest?.("[data-refresh]")) {
+        busyAt = performance.now();
+      }
+    });
+  }
   const wait = (seconds) => {
     clearTimeout(timer);
     timer = setTimeout(look, 1000 * seconds);
@@ -17,8 +25,9 @@ export function keepTrendingFresh() {
     if (document.hidden) {
       return; // until it is seen again
     }
-    if (document.querySelector("[data-refresh]:is(:hover, :focus-within)")) {
-      wait(AGAIN_SECONDS);
+    const calm = CALM_SECONDS - (performance.now() - busyAt) / 1000;
+    if (calm > 0) {
+      wait(calm);
       return;
     }
     wait((await refresh()) ? secondsLeft() : LATER_SECONDS);
