@@ -295,3 +295,26 @@ def test_an_answer_is_cached_like_a_list(client: FlaskClient, address: str) -> N
     assert "s-maxage" in first.headers["Cache-Control"]
     again = {"Host": "www.courier.example", "If-None-Match": first.headers["ETag"]}
     assert client.get(address, headers=again).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/item/%00/neighbors",
+        "/api/item/a/related/neighbors?n=50&offset=1000",
+        "/wp-json/yarpp/v1/related/%2F?_fields=,,&_embed",
+        "/%E6%97%A5?relatedposts=1&relatedposts_exclude=,108,",
+        "/?relatedposts=1&url=http://[",
+        "/?relatedposts=1&url=http://x:y/z",
+        "/?relatedposts&url=javascript:alert(1)",
+        "/v2/related?url=//&page=1000&limit=50",
+        "/v2/related?pub_date_start=99999d&url=%F0%9F%97%9E",
+        "/v2/related?section=" + "x" * 200,
+    ],
+)
+def test_what_is_odd_is_answered_all_the_same(client: FlaskClient, address: str) -> None:
+    for host in ("www.courier.example", "[::1", "a b", ""):
+        answer = client.get(address, headers={"Host": host})
+
+        assert answer.status_code in {200, 400, 404}, (host, answer.text)
+        assert answer.is_json
