@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 # Of each web worker. What waits, for a body or for its turn at scoring, waits in a thread, and leaves some.
-_THREADS = 64
+_THREADS = 80
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # of malloc.h
 _IDLE_SECONDS = 10  # after which a thread ends that was not needed
 _CONNECTIONS = 1000

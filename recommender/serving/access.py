@@ -99,13 +99,14 @@ class Access:
         return caller
 
     def read(self) -> None:
-        """Let the caller read, with a key where reading needs one; what it reads counts against a limit.
-
-        Where reading needs none, a key that is known counts in place of the address, and another is ignored.
-        """
+        """Let the caller read, with a key where reading needs one; what it reads counts against a limit."""
         if self.is_closed:
             self.require("read")
-            return
+        else:
+            self.visit()
+
+    def visit(self) -> None:
+        """Count what a reader who needs no key asks for; a known key counts in place of the address."""
         given = _bearer()
         key = None if given is None else self._find(given)
         caller = g.caller = self._caller() if key is None else replace(self._caller(), key=key.name)

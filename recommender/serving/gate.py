@@ -11,6 +11,7 @@ from recommender.serving.turns import Turns
 
 # What everybody may read even where reading needs a key: it shows no article, or is a setting of its own.
 _OPEN = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)")
+_PAGES = "/demo"
 _KEYS_OF_THEIR_OWN = "/v1/rules"
 _FOR_SCRIPTS = "ETag, Retry-After, X-Request-ID"
 _FROM_SCRIPTS = "Content-Type, If-None-Match, X-Request-ID"
@@ -31,8 +32,12 @@ class Gate:
 
     def _let_in(self) -> None:
         """Raise Problem for a reader who may not read, or not so often."""
-        if request.method != "OPTIONS" and _reads():
+        if request.method == "OPTIONS":
+            return
+        if _reads():
             self._access.read()
+        elif request.path.startswith(_PAGES):
+            self._access.visit()
 
     def _let_out(self, response: Response) -> Response:
         if not _reads():

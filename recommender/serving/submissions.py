@@ -18,8 +18,10 @@ from recommender.serving.problems import Fault, Problem, bad_body, bad_parameter
 from recommender.serving.schemas import ID_ALLOWED, Address, Parameters, many_segments, read_query
 from recommender.serving.sent_article import check_types
 from recommender.serving.store import ArticleRow, Outcome, StoreDownError
+from recommender.serving.turns import Turns
 
 MAX_ARTICLES = 500  # of a batch
+_PLACING = 2, 16, 30.0  # at once, others who wait, and how long: each scores the whole corpus
 _PUBLIC = "'publish', or 'future' with a published_at; what is no longer public is withdrawn with DELETE"
 
 
@@ -28,6 +30,7 @@ class Submissions:
 
     def __init__(self, desk: Desk, access: Access) -> None:
         self._desk, self._access = desk, access
+        self._placing = Turns(*_PLACING)
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -151,7 +154,8 @@ class Submissions:
         edition = self._desk.live.state.edition
         if edition is None:
             return ArticleRow(article.id, updated, withdrawn=False, payload=payload)
-        placement = place(edition.model, article).to_bytes()
+        with self._placing.turn():
+            placement = place(edition.model, article).to_bytes()
         version = edition.manifest.version
         return ArticleRow(
             article.id, updated, withdrawn=False, payload=payload, model_version=version, embedding=placement

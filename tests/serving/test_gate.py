@@ -119,6 +119,7 @@ def test_an_address_that_reads_too_often_is_told_to_wait_and_a_key_is_not(made: 
     assert limited.get(LIST, headers=bearer(WRITING_KEY), environ_base=READER).status_code == 200
     assert limited.get(LIST, environ_base={"REMOTE_ADDR": "198.51.100.8"}).status_code == 200
     assert limited.get("/healthz", environ_base=READER).status_code == 200
+    assert limited.get("/demo/", environ_base=READER).status_code == 429
 
 
 def test_a_proxy_that_is_not_declared_is_under_no_limit_of_readers(made: Made) -> None:

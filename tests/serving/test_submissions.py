@@ -295,3 +295,17 @@ def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
     assert facts is not None
     assert (facts["title"], facts["category"]) == ("Bold & new", "News")
     assert "body" not in facts
+
+
+def test_articles_are_placed_a_few_at_a_time(app: Flask, client: FlaskClient) -> None:
+    view: Any = app.view_functions["put_article"]
+    placing = view.__self__._placing
+    placing._wait_seconds = 0
+
+    with placing.turn(), placing.turn():
+        shed, at_hand = put(client), client.get("/v1/related?id=a")
+
+    assert (shed.status_code, shed.get_json()["type"]) == (503, "overloaded")
+    assert at_hand.status_code == 200
+    assert client.get("/v1/articles/new").status_code == 404
+    assert put(client).status_code == 201
