@@ -13,7 +13,6 @@ import click
 
 from recommender.article import Article
 from recommender.commands.absorb import as_line
-from recommender.training.readers.remote import Remote, SiteError
 
 _MANY = 10  # articles: to lose so many, and half of all, is more likely a mistake
 _BATCH = 100  # articles put at once
@@ -118,7 +117,7 @@ class ServiceMirror:
 
     def __init__(
         self,
-        remote: Remote,
+        remote: Any,  # training's Remote
         address: str,
         *,
         since: datetime,
@@ -165,6 +164,8 @@ class ServiceMirror:
 
     def _ids(self) -> Iterator[str]:
         """Yield the ids of the site's articles that the service shows; none before it has a model."""
+        from recommender.training.readers.remote import SiteError
+
         listing, cursor = f"{self._address}/v1/articles", dict[str, str]()
         try:
             self._remote.ask_once("GET", listing)
@@ -179,6 +180,8 @@ class ServiceMirror:
             cursor = {"cursor": page["next_cursor"]}
 
     def _put(self, articles: list[dict[str, Any]]) -> None:
+        from recommender.training.readers.remote import SiteError
+
         try:
             answer = self._remote.send(
                 "POST", f"{self._address}/v1/articles", body={"articles": articles}
@@ -195,7 +198,7 @@ class ServiceMirror:
         self._rejected += [f"{note['id']}: {note['reason']}" for note in answer["rejected"]]
 
 
-def _says(error: SiteError, kind: str) -> bool:
+def _says(error: Any, kind: str) -> bool:
     """Tell whether a service refused for a reason of this kind."""
     return isinstance(error.answer, dict) and str(error.answer.get("type", "")).endswith(kind)
 

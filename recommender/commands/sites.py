@@ -94,14 +94,14 @@ def feed(url: str, pages: int, **given: Any) -> None:
 
     What a FILE holds stays, for a feed names only the newest: fetch it more often than they change.
     """
-    from recommender.training.readers.feeds import feed_rows
+    from recommender.training.readers.feed_site import feed_site_rows
 
     reading = Reading(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
     with _told() as tell, closing(_remote()) as remote, ExitStack() as stack:
         mirror = _mirror(given, reading, None, lambda _: False)
         stack.callback(mirror.close)
         read = _Read(reading)
-        mirror.take(list(read.articles(feed_rows(url, remote, pages), tell)))
+        mirror.take(list(read.articles(feed_site_rows(url, remote, pages), tell)))
         read.tell(given["max_bad"])
         became = mirror.finish(None)
     click.echo(f"{read.rows:,} entries: {became}")

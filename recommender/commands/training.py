@@ -35,7 +35,7 @@ REFUSED = 3  # the exit status
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
 def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **given: Any) -> None:
-    """Read CORPUS (files or folders of JSONL, CSV, Parquet or WordPress exports), train, and publish.
+    """Read CORPUS (files or folders of JSONL, CSV, Parquet, WordPress exports, feeds), train, and publish.
 
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
     articles of the database stand in for those of CORPUS, and what was withdrawn is taken out.

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from recommender.article import EARLIEST, Article
 from recommender.fields import COLUMNS, Reading, RefusedError, not_public
 from recommender.training.readers import tables
+from recommender.training.readers.feeds import feed_file_rows
 from recommender.training.readers.files import CorpusError, Row, corpus_files, format_of
 from recommender.training.readers.wordpress import wordpress_rows
 
@@ -29,7 +30,7 @@ class Refusal:
     """A row, or a field of it, that was not taken."""
 
     source: str  # the file
-    row: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in WXR
+    row: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML
     article_id: str | None  # None: the row has no valid one
     reason: str  # to count by, such as "missing id" or "published_at: impossible date"
     detail: str  # with the value
@@ -96,7 +97,7 @@ def read_articles(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
-    """Return the articles of files or folders: JSONL, CSV, Parquet (also .gz, .zst) and WordPress exports.
+    """Return the articles of files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also packed.
 
     `columns` maps our column names to the files' (`{"body": "content"}`); `timezone` is that of dates that
     name none; `id_prefix` goes before every id; `now` (default: this moment) tells an impossible date from an
@@ -212,6 +213,8 @@ def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[Row]:
             return tables.csv_rows(file, columns)
         case "parquet":
             return tables.parquet_rows(file, columns)
+        case "feed":
+            return iter(feed_file_rows(file))
     return wordpress_rows(file)
 
 

@@ -166,7 +166,6 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
         (b"Dear editor, here is our export.", "no WordPress export: it begins with b'Dear editor"),
         (b"", "no WordPress export: it begins with b''"),
         (b"<html><body>502 Bad Gateway</body></html>", "it begins with b'<html>"),
-        (b'<?xml version="1.0"?><rss version="2.0"></rss>', "RSS feed, but no WordPress export"),
         (b'<!-- x --><!DOCTYPE rss [<!ENTITY a "b">]><rss ' + WP + b"/>", "declares a document type"),
         (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
     ],

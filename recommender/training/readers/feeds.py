@@ -1,52 +1,54 @@
-"""Entries of RSS and Atom feeds as rows of our columns."""
+"""Entries of RSS and Atom feeds as rows of our columns.
+
+The id is that of the entry (`guid`), else its address. Feeds do not tell sections from tags: the first
+category is the section, the others are tags.
+"""
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 import feedparser
 
 from recommender.text import as_html
-from recommender.training.readers.files import Row
-from recommender.training.readers.remote import Answer, Remote, SiteError
+from recommender.training.readers.files import CorpusError, Row, opened
 
 
-def feed_rows(url: str, remote: Remote, max_pages: int) -> Iterator[Row]:
-    """Yield the entries of a feed, and of the pages that it names as its next, each once.
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The entries of a feed as rows, numbered from 1, and the address of the page behind it."""
 
-    The id is that of the entry (`guid`), else its address. Feeds do not tell sections from tags: the first
-    category is the section, the others are tags. Raises SiteError for what is no feed.
-    """
-    address, seen, ids = url, set[str](), set[str]()
-    while address and address not in seen and len(seen) < max_pages:
-        seen.add(address)
-        answer = remote.get(address)
-        feed = _parsed(answer)
-        for entry in feed.entries:
-            values = _values(entry, feed.feed, answer.url)
-            if values["id"] is None or values["id"] not in ids:
-                ids.add(values["id"])
-                yield Row(len(ids), values)
-        links = feed.feed.get("links", ())
-        following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-        address = urljoin(answer.url, following) if following else ""
+    rows: list[Row]
+    following: str | None
 
 
-def _parsed(answer: Answer) -> Any:
+def feed_of(content: bytes, source: str, base: str = "", content_type: str = "") -> Feed:
+    """Return the feed in what was read. Raises CorpusError, naming the `source`, for what is none."""
     # A stream, for the parser would ask for a text that is an address; texts become plain elsewhere.
     feed = feedparser.parse(
-        io.BytesIO(answer.body),
-        response_headers={"content-type": answer.headers.get("Content-Type", "")},
+        io.BytesIO(content),
+        response_headers={"content-type": content_type} if content_type else {},
         resolve_relative_uris=False,
         sanitize_html=False,
     )
     if not feed.get("version"):
         why = f" ({feed.bozo_exception})" if feed.get("bozo") else ""
-        raise SiteError(f"{answer.url} is no RSS or Atom feed{why}", answer.status)
-    return feed
+        raise CorpusError(f"{source} is no RSS or Atom feed{why}")
+    links = feed.feed.get("links", ())
+    following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
+    rows = [Row(number, _values(entry, feed.feed, base)) for number, entry in enumerate(feed.entries, 1)]
+    return Feed(rows, str(urljoin(base, following)) if following else None)
+
+
+def feed_file_rows(path: Path) -> list[Row]:
+    """Return the entries of a feed in a file. Raises CorpusError for what is none, or cannot be read."""
+    with opened(path) as stream:
+        return feed_of(stream.read(), str(path)).rows
 
 
 def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
@@ -62,7 +64,8 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
         "categories": names[:1],
         "tags": names[1:],
         "authors": [author["name"] for author in entry.get("authors", ()) if author.get("name")],
-        "published_at": _moment(entry, "published_parsed"),
+        # Atom need not say when an entry was published, and RSS 1.0 cannot.
+        "published_at": _moment(entry, "published_parsed") or _moment(entry, "updated_parsed"),
         "updated_at": _moment(entry, "updated_parsed"),
         "lang": body.get("language") or feed.get("language"),
         "image_url": _image(entry, base),

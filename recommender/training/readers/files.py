@@ -22,6 +22,8 @@ FORMAT_OF_SUFFIX = {
     ".pq": "parquet",
     ".xml": "wxr",
     ".wxr": "wxr",
+    ".rss": "feed",
+    ".atom": "feed",
 }
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 HEAD_BYTES = 65_536
@@ -35,7 +37,7 @@ class CorpusError(Exception):
 class Row:
     """One record of a corpus file: its values by our column names, or why it gives none."""
 
-    number: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in WXR
+    number: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML
     values: Mapping[str, Any] = field(default_factory=dict)
     unknown: Sequence[str] = ()  # columns that are none of ours
     skipped: str = ""  # the kind of record that is no public article, such as "draft"
@@ -57,11 +59,15 @@ def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def format_of(path: Path) -> str:
-    """Return `jsonl`, `csv`, `parquet` or `wxr`: by suffix, or for an unknown suffix by the first bytes."""
+    """Return `jsonl`, `csv`, `parquet`, `wxr` or `feed`: by suffix, or by the first bytes.
+
+    These decide for an unknown suffix, and tell a feed from an export of WordPress, which is RSS as well.
+    """
     head = head_of(path)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
-    return FORMAT_OF_SUFFIX.get(_suffix(path)) or _format_by_content(path, head)
+    kind = FORMAT_OF_SUFFIX.get(_suffix(path)) or _format_by_content(path, head)
+    return "feed" if kind == "wxr" and _FEED.match(head) else kind
 
 
 def head_of(path: Path) -> bytes:
@@ -90,6 +96,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_FEED = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*<(?:feed|rdf:RDF|rss(?![^>]*wordpress\.org/export/))[\s>]",
+    re.DOTALL,
+)
 _PACKED_SUFFIXES = (".gz", ".zst")
 
 

@@ -188,8 +188,6 @@ def _check_start(path: Path) -> None:
         raise CorpusError(
             f"{path} is no WordPress export: it begins with {start[:40]!r}; use Tools > Export > All content"
         )
-    if _EXPORT.encode() not in start.partition(b">")[0]:
-        raise CorpusError(f"{path} is an RSS feed, but no WordPress export; use Tools > Export > All content")
 
 
 def _encoding(path: Path) -> str:

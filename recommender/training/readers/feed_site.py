@@ -1,0 +1,26 @@
+"""Entries of a feed on the web, with the pages behind it."""
+
+from collections.abc import Iterator
+
+from recommender.training.readers.feeds import feed_of
+from recommender.training.readers.files import Row
+from recommender.training.readers.remote import Remote
+
+
+def feed_site_rows(url: str, remote: Remote, max_pages: int) -> Iterator[Row]:
+    """Yield the entries of a feed, and of the pages that it names as its next, each once.
+
+    Raises CorpusError for what is no feed, or does not answer.
+    """
+    address: str | None = url
+    seen, ids = set[str](), set[str]()
+    while address and address not in seen and len(seen) < max_pages:
+        seen.add(address)
+        answer = remote.get(address)
+        feed = feed_of(answer.body, answer.url, answer.url, answer.headers.get("Content-Type", ""))
+        for row in feed.rows:
+            article_id = row.values["id"]
+            if article_id is None or article_id not in ids:
+                ids.add(article_id)
+                yield row
+        address = feed.following
