@@ -58,7 +58,7 @@ class Site:
 
 
 class Recorded:
-    """An application whose requests are kept."""
+    """An application whose requests are kept, with the status of each answer."""
 
     def __init__(self, app: Flask) -> None:
         self.app, self.requests = app, list[Asked]()
@@ -67,21 +67,24 @@ class Recorded:
         """Answer as a WSGI application."""
         request = Request(environ)
         body = request.get_data()
-        asked = Asked(
-            request.method, request.path, request.args.to_dict(), dict(request.headers), body.decode()
-        )
-        self.requests.append(asked)
-        return self.app.wsgi_app(environ | {"wsgi.input": BytesIO(body)}, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            self.requests.append(
+                Asked(request.method, request.path, request.args.to_dict(), body.decode(), int(status[:3]))
+            )
+            return start_response(status, headers, *error)
+
+        return self.app.wsgi_app(environ | {"wsgi.input": BytesIO(body)}, start)
 
 
 class Asked(NamedTuple):
-    """A request as it came."""
+    """A request, and how it was answered."""
 
     method: str
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
     body: str
+    status: int
 
 
 def template(language: str) -> str:
