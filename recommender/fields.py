@@ -115,10 +115,10 @@ def not_public(values: Mapping[str, Any]) -> str:
     if not _is_missing(values.get("post_password")):
         return "password"
     status = values.get("status")
-    if _is_missing(status) or (isinstance(status, str) and status.strip().lower() in _PUBLIC):
+    if _is_missing(status) or (isinstance(status, str) and status.strip().lower() in PUBLIC):
         return ""
     name = status.strip().lower() if isinstance(status, str) else ""
-    if name in _SCHEDULED and not _is_missing(values.get("published_at")):
+    if name in SCHEDULED and not _is_missing(values.get("published_at")):
         return ""
     return name[:_MAX_STATUS_CHARS] or "no known status"
 
@@ -147,8 +147,9 @@ class _Row:
             return None
 
 
-_PUBLIC = frozenset({"", "publish", "published", "public", "live"})
-_SCHEDULED = frozenset({"future", "scheduled"})
+# Statuses of what everybody may read: at once, and from its date on.
+PUBLIC = frozenset({"", "publish", "published", "public", "live"})
+SCHEDULED = frozenset({"future", "scheduled"})
 _MAX_STATUS_CHARS = 40
 _MAX_KEPT_CHARS = 200  # of a name
 _SEPARATORS = re.compile(r"[|;]")

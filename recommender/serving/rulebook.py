@@ -18,12 +18,14 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     field_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from recommender.article import check_id
+from recommender.serving.schemas import BODY_ID_SCHEMA
 
 LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also of all boosts of one article together
 MAX_SHOWN_CHARS = 100
@@ -73,7 +75,7 @@ def _text(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-_Id = Annotated[str, BeforeValidator(_id)]
+_Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(BODY_ID_SCHEMA)]
 _IDS = "a list of 1 to 1000 ids of articles"
 _Ids = Annotated[tuple[_Id, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)]
 _MOMENT = "a moment with its offset, such as 2026-11-03T18:00:00Z"

@@ -94,7 +94,7 @@ def _lower(value: object) -> object:
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _TWO_DECIMALS = re.compile(r"[01](\.[0-9]{1,2})?")
-_DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+_DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-[0-9]{1,2}")  # as programs print it
 
 # What reads a string stands last, for it comes first: so the document tells what is checked behind it.
 _Limit = Annotated[int, Field(strict=True, ge=1, le=50, description=_LIMIT), BeforeValidator(_number)]

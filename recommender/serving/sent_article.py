@@ -7,8 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from recommender.fields import RefusedError
+from recommender.fields import PUBLIC, SCHEDULED, RefusedError
 from recommender.serving.schemas import ID_ALLOWED
+
+
+def _string(pattern: str) -> dict[str, Any]:
+    """Return what the document tells of a text that is to begin in some way."""
+    return {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "null"}]}
+
 
 _Text = Annotated[str | None, Field(description="a string, plain or HTML")]
 _Name = Annotated[str | None, Field(description="a string")]
@@ -22,7 +28,13 @@ _Moment = Annotated[
     ),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}, {"type": "null"}]}),
 ]
-_Url = Annotated[str | None, Field(description="an address on the web, or a path from the root")]
+_Url = Annotated[
+    str | None,
+    Field(
+        description="an address on the web, or a path from the root",
+        json_schema_extra=_string(r"^\s*($|[Hh][Tt][Tt][Pp][Ss]?://[^\s/]|/)"),
+    ),
+]
 
 
 class SentArticle(BaseModel):
@@ -41,10 +53,22 @@ class SentArticle(BaseModel):
     type: _Name = None
     published_at: _Moment = None
     updated_at: _Moment = None
-    lang: Annotated[str | None, Field(description="a language code such as 'en'")] = None
+    lang: Annotated[
+        str | None,
+        Field(
+            description="a language code such as 'en'",
+            json_schema_extra=_string(r"^\s*($|[A-Za-z]{2,3}([-_]|\s*$))"),
+        ),
+    ] = None
     image_url: _Url = None
     status: Annotated[
-        str | None, Field(description="'publish', or 'future' with a published_at; no draft is taken")
+        str | None,
+        Field(
+            description="'publish', or 'future' with a published_at; no draft is taken",
+            json_schema_extra={
+                "anyOf": [{"type": "string", "enum": sorted(PUBLIC | SCHEDULED)}, {"type": "null"}]
+            },
+        ),
     ] = None
     post_password: Annotated[
         str | None, Field(max_length=0, description="none: what has one is not taken")

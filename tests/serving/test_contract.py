@@ -119,3 +119,8 @@ def test_the_document_is_made_once(client: FlaskClient) -> None:
 
     assert first.data == second.data
     assert first.content_type == "application/json"
+
+
+@pytest.mark.parametrize("number", ["11393.464286368007", "0.1", "1e-05", "7.25e-9"])
+def test_numbers_are_taken_as_programs_print_them(client: FlaskClient, number: str) -> None:
+    assert client.get(f"/v1/related?id=a&max_age_days={number}").status_code == 200
