@@ -3,17 +3,16 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from werkzeug.test import Client
 
 from recommender.artifact import publish
 from recommender.serving.app import create_app
 from recommender.settings import Settings
 from tests.serving.browsers import Visit, visiting
 from tests.serving.newsroom import NOW, build_model, newsroom
-from tests.serving.sites import EXAMPLE, Asked, Recorded, Site, listening, template
+from tests.serving.sites import EXAMPLE, Recorded, Site, Stage, listening, template
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -26,57 +25,7 @@ STRICT = (
     "default-src 'none'; base-uri 'none'; script-src {service}; connect-src {service}; img-src 'self'; "
     "require-trusted-types-for 'script'"
 )
-WAITS = 250  # of 20 ms, for what the browser sends when it likes
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-class Stage(NamedTuple):
-    """A site, and the service that its pages use."""
-
-    site: Site
-    site_origin: str
-    service: Recorded
-    service_origin: str
-
-    def open(
-        self, visit: Visit, body: str, *, script: str = "", head: str = "", html: str = 'lang="en"'
-    ) -> "Page":
-        """Show a page that holds this, and the widget; return when the lists are there."""
-        tag = f'<script src="{self.service_origin}/widget.js" defer {script}></script>'
-        return self.show(
-            visit,
-            f"<!doctype html><html {html}><head><title>A story</title>{head}{tag}</head>"
-            f"<body><main><h1>A story</h1>{body}</main></body></html>",
-        )
-
-    def show(self, visit: Visit, page: str) -> "Page":
-        """Show a page; return when the lists are there."""
-        self.site.pages["/story/"] = page
-        visit.page.goto(f"{self.site_origin}/story/")
-        visit.page.evaluate("window.recommender?.ready")
-        return visit.page
-
-    def events(self, visit: Visit, number: int) -> list[dict[str, Any]]:
-        """Return the events that were sent, and counted, when there are so many and no more come."""
-        for _ in range(WAITS):
-            if len(self._sent()) >= number:
-                break
-            visit.page.wait_for_timeout(20)
-        visit.page.wait_for_timeout(80)
-        assert all(asked.status == 200 for asked in self._sent())
-        return [json.loads(asked.body) for asked in self._sent()]
-
-    def _sent(self) -> list[Asked]:
-        return [asked for asked in self.service.requests if asked.path == "/v1/events"]
-
-    def calls(self) -> list[str]:
-        """Return the calls for lists."""
-        skipped = {"/v1/events", "/widget.js"}
-        return [asked.path for asked in self.service.requests if asked.path not in skipped]
-
-    def answer(self, address: str) -> Any:
-        """Return what the service answers."""
-        return Client(self.service.app).get(address).get_json()
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +161,16 @@ def test_a_front_page_has_what_is_trending_and_counts_no_view(stage: Stage, visi
         item["title"] for item in stage.answer("/v1/trending?limit=3")["items"]
     ]
     assert (stage.calls(), stage.events(visit, 0)) == (["/v1/trending"], [])
+
+
+def test_the_article_itself_is_in_no_list_that_is_asked_for_alone(stage: Stage, visit: Visit) -> None:
+    related = '<div data-recommender="related" data-article="14"></div>'
+
+    page = stage.open(visit, related + TRENDING.replace(">", ' data-query="window=24h">', 1))
+
+    newest = [item["title"] for item in stage.answer("/v1/trending?limit=4")["items"]]
+    assert newest[0] == "Storm inquiry opens"
+    assert titles(page, "trending") == newest[1:]
 
 
 def test_an_article_is_known_by_its_canonical_address(stage: Stage, visit: Visit) -> None:
