@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Protocol
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 
 from recommender.serving.access import Caller
 from recommender.serving.problems import overloaded
@@ -20,6 +20,7 @@ from recommender.serving.turns import Turn, Turns
 _WITHOUT_KEY = 16, 8, 1.0
 _WITH_KEY = 8, 4, 2.0
 _OF_ADDRESS = 8
+_DRAINED_BYTES = 8192  # that the server reads of a body that nobody wanted
 
 
 class Stream(Protocol):
@@ -40,6 +41,7 @@ class Uploads:
     def add_to(self, app: Flask) -> None:
         """Stand between the server and all who read a body."""
         app.before_request(self._watch)
+        app.after_request(_part)
         app.teardown_request(_end)
 
     def _watch(self) -> None:
@@ -82,6 +84,7 @@ class Body:
         self._stream, self._place = stream, place
         self._held = ExitStack()
         self._has_begun = False
+        self.bytes_read = 0
 
     def read(self, size: int) -> bytes:
         """Return up to so many bytes, and none at the end. Raises Problem where there is no place."""
@@ -89,6 +92,7 @@ class Body:
             self._held.enter_context(self._place())
             self._has_begun = True
         found = self._stream.read(size)
+        self.bytes_read += len(found)
         if not found:
             self.close()
         return found
@@ -96,6 +100,16 @@ class Body:
     def close(self) -> None:
         """Give the place back."""
         self._held.close()
+
+
+def _part(response: Response) -> Response:
+    """Say that the connection ends where a large body was refused unread, for then the server ends it."""
+    if "body" in g:
+        length = request.content_length
+        is_large = "Transfer-Encoding" in request.headers if length is None else length > _DRAINED_BYTES
+        if is_large and g.body.bytes_read < (length or 1):
+            response.headers["Connection"] = "close"
+    return response
 
 
 def _end(_: BaseException | None) -> None:

@@ -85,3 +85,14 @@ def test_a_place_is_given_back_though_the_body_is_not_read_to_its_end(client: Fl
     for _ in range(40):
         assert client.post("/v1/similar", data=b"{", content_type="application/json").status_code == 400
         assert client.post("/v1/similar", json={"title": "storm"}).status_code == 200
+
+
+@pytest.mark.parametrize(("size", "told"), [(0, None), (100, None), (100_000, "close")])
+def test_the_connection_ends_where_a_large_body_was_refused_unread(
+    client: FlaskClient, size: int, told: str | None
+) -> None:
+    refused = client.put("/v1/articles/a", data=b"x" * size, content_type="application/json")
+    read = client.post("/v1/similar", data=b"x" * min(size, 4000), content_type="application/json")
+
+    assert (refused.status_code, refused.headers.get("Connection")) == (403, told)
+    assert (read.status_code, read.headers.get("Connection")) == (400, None)
