@@ -121,6 +121,15 @@ def test_the_document_is_made_once(client: FlaskClient) -> None:
     assert first.content_type == "application/json"
 
 
+def test_headers_are_told_where_they_are_sent(client: FlaskClient, document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/related"]["get"]["responses"]
+
+    for target, status in (("/v1/related?id=a", "200"), ("/v1/related?id=nowhere", "404")):
+        assert set(operation[status]["headers"]) <= set(client.get(target).headers.keys())
+    assert {"ETag", "Cache-Control"} <= set(operation["200"]["headers"])
+    assert "Retry-After" in operation["429"]["headers"]
+
+
 @pytest.mark.parametrize("number", ["11393.464286368007", "0.1", "1e-05", "7.25e-9"])
 def test_numbers_are_taken_as_programs_print_them(client: FlaskClient, number: str) -> None:
     assert client.get(f"/v1/related?id=a&max_age_days={number}").status_code == 200

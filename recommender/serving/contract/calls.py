@@ -4,7 +4,6 @@ from typing import Any
 
 from recommender.serving.contract import bodies, shapes
 from recommender.serving.contract.call import (
-    JSON,
     OF_ARTICLE,
     OF_BODY,
     OF_PATH,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from openapi_pydantic.v3.v3_1 import (
     Components,
     Example,
+    Header,
     Info,
     Link,
     MediaType,
@@ -51,6 +52,18 @@ _ABOUT = """Related articles for a newsroom's CMS.
 Refusals are `application/problem+json`; `type` says which. Every answer has an `X-Request-ID`; one that the
 request brings is kept. What may be asked conditionally has an `ETag`. Ids are compared byte for byte; one
 that holds a `/` stands in the query. `/v1` changes by addition only."""
+_HEADERS = {  # of answers
+    "X-Request-ID": "of this request, for the log",
+    "ETag": "of this answer, for If-None-Match, and If-Match where there is such",
+    "Cache-Control": "who may keep the answer, and for how long",
+    "Retry-After": "the seconds after which to ask again",
+    "WWW-Authenticate": "how to give a key",
+}
+_ALSO = {  # beside the id of the request, by status
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _TOLD_OF_STATUS = {
     304: "It has not changed.",
     400: "A parameter or the body is wrong.",
@@ -90,6 +103,12 @@ def _open_api(calls: Iterable[Call]) -> OpenAPI:
             schemas={name: Schema.model_validate(each) for name, each in schemas.named.items()},
             examples={
                 each["name"]: _example(each, "answer") for each in examples if each["status"] >= _REFUSED
+            },
+            headers={
+                name: Header.model_validate(
+                    {"required": True, "description": told, "schema": {"type": "string"}}
+                )
+                for name, told in _HEADERS.items()
             },
             securitySchemes={
                 "key": SecurityScheme(
@@ -227,14 +246,16 @@ def _responses(call: Call, schemas: _Schemas, examples: Examples) -> dict[str, R
         for status, answer in call.answers.items()
     }
     if call.cached:
-        responses[304] = Response(description=_TOLD_OF_STATUS[304])
+        responses[304] = Response(description=_TOLD_OF_STATUS[304], headers=_headers("ETag"))
     for status in {status_of(kind) for kind in call.problems}:
         named: dict[str, Example | Reference] = {
             kind: Reference.model_validate({"$ref": f"#/components/examples/{each['name']}"})
             for kind, each in of_problems(examples, call, status).items()
         }
         content = {_PROBLEM_TYPE: MediaType(schema=schemas.problem, examples=named)}
-        responses[status] = Response(description=_TOLD_OF_STATUS[status], content=content)
+        responses[status] = Response(
+            description=_TOLD_OF_STATUS[status], content=content, headers=_headers(*_ALSO.get(status, ()))
+        )
     return {str(status): responses[status] for status in sorted(responses)}
 
 
@@ -246,7 +267,13 @@ def _answer(answer: Answer, call: Call, schemas: _Schemas, examples: Examples) -
     links: dict[str, Link | Reference] = {
         name: Link(operationId=name, parameters=dict(parameters)) for name, parameters in call.links.items()
     }
-    return Response(description=answer.told, content=content, links=links or None)
+    headers = _headers(*(("ETag", "Cache-Control") if call.cached else ()))
+    return Response(description=answer.told, content=content, headers=headers, links=links or None)
+
+
+def _headers(*names: str) -> dict[str, Header | Reference]:
+    found = ("X-Request-ID", *names)
+    return {name: Reference.model_validate({"$ref": f"#/components/headers/{name}"}) for name in found}
 
 
 def _example(example: dict[str, Any], part: Literal["body", "answer"]) -> Example:
