@@ -67,6 +67,10 @@ class TermRules:
         """Return folded words as they count in a language."""
         return stem(words, lang) if self.stems and lang not in self.unstemmed else list(words)
 
+    def root(self, word: str, lang: str) -> str:
+        """Return the stem of a folded word, even in a language whose words count as they stand."""
+        return stem([word], lang)[0] if self.stems else word
+
     def _kept(self, text: str, lang: str) -> list[str]:
         stop = self.stop_words.get(lang, frozenset())
         kept = [word for word in words(text[: self.max_body_chars]) if word not in stop]

@@ -22,20 +22,25 @@ class Block:
     offsets: np.ndarray  # (n_words + 1,) int64; word i is in the titles of rows[offsets[i]:offsets[i + 1]]
     rows: np.ndarray  # (entries,) int32, ascending in each word
     titles: range  # the rows of all of them
+    kin: Strings  # "stem word" of the words of languages in which the model takes no stems, sorted
 
     @classmethod
     def of(cls, shelf: Shelf, rules: TermRules, titles: range) -> "Block":
         """Return the words of the titles of some rows."""
         code_of: dict[str, int] = {}
         known: dict[tuple[str, str], tuple[int, ...]] = {}  # the codes of a word in a language
+        kin: set[str] = set()
         codes, sizes = array("i"), array("i")
         for row in titles:
             lang, held = shelf.langs[row] or rules.main_lang, set[int]()
             for word in words(shelf.titles[row][: rules.max_body_chars]):
                 found = known.get((word, lang))
                 if found is None:
-                    forms = sorted(_forms(word, lang, rules))
+                    root = rules.root(word, lang)
+                    forms = sorted(_forms(word, root))
                     found = known[word, lang] = tuple(code_of.setdefault(one, len(code_of)) for one in forms)
+                    if lang in rules.unstemmed:
+                        kin.add(f"{root} {word}")
                 held.update(found)
             codes.extend(sorted(held))
             sizes.append(len(held))
@@ -45,11 +50,16 @@ class Block:
         ranks = rank[np.frombuffer(codes, dtype=np.int32)]
         rows = np.repeat(np.arange(titles.start, titles.stop, dtype=np.int32), sizes)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(ranks, minlength=len(names)))])
-        return cls(Strings.of(names), offsets, rows[np.argsort(ranks, kind="stable")], titles)
+        of_each = rows[np.argsort(ranks, kind="stable")]
+        return cls(Strings.of(names), offsets, of_each, titles, Strings.of(sorted(kin, key=str.encode)))
 
     def holding(self, span: range) -> np.ndarray:
         """Return the rows whose titles hold any of a span of the words, each for each word."""
         return self.rows[self.offsets[span.start] : self.offsets[span.stop]]
+
+    def kin_of(self, root: str) -> list[str]:
+        """Return the words of titles that have this stem, where the model takes none."""
+        return [self.kin[row].partition(" ")[2] for row in self.kin.beginning_with(f"{root} ")]
 
 
 class Headlines:
@@ -86,9 +96,9 @@ class Headlines:
         return (*blocks, Block.of(shelf, rules, range(start, len(shelf))))
 
 
-def _forms(word: str, lang: str, rules: TermRules) -> set[str]:
+def _forms(word: str, root: str) -> set[str]:
     """Return what a word of a title is found as."""
-    forms = {word, *rules.stemmed([word], lang)}
+    forms = {word, root}
     if not word.isascii() and not unspaced_runs().search(word):  # an accent less there is another letter
         plain = unicodedata.normalize("NFKD", word)
         forms.add("".join(char for char in plain if not unicodedata.combining(char)))

@@ -18,6 +18,7 @@ from recommender.text import typed_words
 
 _TITLE = 0.5  # how much of a score the title decides, and the whole text the rest
 _BEGUN = 0.5  # what a word of a title counts that only begins as typed, beside the word itself
+_KIN = 0.3  # what another word of the same stem counts, where terms are no stems
 _LEAST_STEM_CHARS = 3
 _MANY, _LITTLE = 16, 0.01  # terms for each article; what they weigh then
 _NOTHING = range(0)
@@ -28,7 +29,9 @@ class Asked:
     """What is looked for in the articles of one language."""
 
     words: tuple[str, ...]  # without stop words
-    stems: tuple[str, ...]  # of the words
+    stems: tuple[str, ...]  # of the words, as the model's terms have them
+    roots: tuple[str, ...]  # of the words, whatever the terms are made of
+    loose: bool  # whether they are no stems
     begun: bool  # whether the last is the beginning of a word
 
     def is_begun(self, at: int) -> bool:
@@ -48,9 +51,9 @@ class Found:
 class Search:
     """Search in one edition, under the rules that act.
 
-    An article holds a word if it is in its title, or if its stem is one of the article's terms; the last
-    word may be the beginning of one. Stop words count only where there is nothing else. An article is found
-    if it holds all the words, or, where no public article does, as many as any does.
+    An article holds a word if it, or another of its stem, is in the title or among the article's terms; the
+    last word may be the beginning of one. Stop words count only where there is nothing else. An article is
+    found if it holds all the words, or, where no public article does, as many as any does.
 
     The score is the mean of two shares: that of the title in the words, each weighing the square of its
     rarity, and the cosine of the article's terms with the words and their pairs. Age and boosts act on it as
@@ -125,7 +128,10 @@ class Search:
         begun = not kept or last not in stop
         if begun:
             kept = [*(kept if kept or last not in stop else before), last]
-        return Asked(tuple(kept), tuple(rules.stemmed(kept, lang)), begun)
+        roots = (rules.root(word, lang) for word in kept)
+        return Asked(
+            tuple(kept), tuple(rules.stemmed(kept, lang)), tuple(roots), lang in rules.unstemmed, begun
+        )
 
     def _held(self, asked: Asked) -> Found:
         n = len(self._edition)
@@ -135,6 +141,9 @@ class Search:
             in_text, in_title = self._in_texts(self._terms(asked, at)), self._in_titles(asked, at)
             held = (in_title > 0) | (in_text > 0)
             weight = _rarity(held)
+            if asked.loose:
+                in_text = np.maximum(in_text, _KIN * self._in_texts(self._kin(asked, at)))
+                held |= in_text > 0
             missing += ~held
             cosines += weight * in_text
             in_titles += weight**2 * in_title
@@ -157,6 +166,16 @@ class Search:
             return [beginning, *(self._term(each) for each in sorted(others) if not each.startswith(word))]
         # What is in most articles is no term, but its pairs with others are.
         return [self._term(one) or terms.beginning_with(f"{one} ")]
+
+    def _kin(self, asked: Asked, at: int) -> list[range]:
+        """Return the spans of other words of the same stem, in a language in which terms are no stems.
+
+        They are those of titles, for there are hardly others.
+        """
+        word = asked.words[at]
+        kin = {each for block in self._edition.title_words() for each in block.kin_of(asked.roots[at])}
+        kin = {each for each in kin if not each.startswith(word)} if asked.is_begun(at) else kin - {word}
+        return [self._term(each) for each in sorted(kin)]
 
     def _pairs(self, asked: Asked, at: int) -> list[range]:
         """Return the spans of terms that a word stands for together with the one before it."""
@@ -191,27 +210,25 @@ class Search:
         """
         n = len(self._edition)
         found = [self._edition.vectors.holding(span) for span in spans if len(span)]
-        if not found:
-            return np.zeros(n)
-        if len(found) == 1 and sum(map(len, spans)) == 1:
-            rows, values = found[0]
-            return np.bincount(rows, values, minlength=n)
         if sum(len(rows) for rows, _ in found) > _MANY * n:
             alike = np.zeros(n)
             for rows, _ in found:
                 alike[rows] = _LITTLE
             return alike
-        squares = sum(np.bincount(rows, values * values, minlength=n) for rows, values in found)
+        squares = np.zeros(n)
+        for rows, values in found:
+            squares += np.bincount(rows, values * values, minlength=n)
         return np.sqrt(squares)
 
     def _in_titles(self, asked: Asked, at: int) -> np.ndarray:
         """Return how much a word counts that is in a title, (n,) float64; where it is not, nothing."""
         n, word = len(self._edition), asked.words[at]
-        counts = np.zeros(n)
+        counts, of_root = np.zeros(n), _KIN if asked.loose else 1.0
         for block in self._edition.title_words():
             spans = [(block.words.beginning_with(word), _BEGUN)] if asked.is_begun(at) else []
-            rows_of = (block.words.find(form) for form in {word, asked.stems[at]})
-            spans += [(range(row, row + 1), 1.0) for row in rows_of if row is not None]
+            for form, count in ((asked.roots[at], of_root), (word, 1.0)):
+                row = block.words.find(form)
+                spans += [] if row is None else [(range(row, row + 1), count)]
             for span, count in spans:
                 rows = block.holding(span)
                 counts[rows if block.titles.stop <= n else rows[rows < n]] = count

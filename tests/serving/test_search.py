@@ -19,6 +19,7 @@ from recommender.serving.rules import Active
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
 from tests.conftest import NOW
+from tests.serving.newsroom import build_model
 from tests.serving.test_edition import grown
 
 LATER = NOW + timedelta(days=1)
@@ -278,6 +279,25 @@ def test_stop_words_count_where_there_is_nothing_else() -> None:
     assert ids(related, "the who") == ["0"]
     assert set(ids(related, "the storms of")) == {"1", "2"}
     assert ids(related, "of") == ["2"]
+
+
+def test_all_forms_of_a_word_are_found_where_terms_are_no_stems() -> None:
+    articles = [
+        put("1", "Elections in May"),
+        put("2", "Night falls", "They voted in the election."),
+        put("3", "An election is held", "Snow on election day."),
+        put("4", "Snow"),
+    ]
+    model = build_model(articles)
+    recipe = model.manifest.recipe
+    stemmed = recipe.model_copy(update={"terms": recipe.terms.model_copy(update={"stems": True})})
+    adapted = model.manifest.adapted.model_copy(update={"unstemmed": ["en"]})
+    manifest = model.manifest.model_copy(update={"recipe": stemmed, "adapted": adapted})
+    related = Related(replace(model, manifest=manifest))
+
+    assert ids(related, "elections") == ["1", "3", "2"]
+    assert ids(related, "elections snow") == ["3"]
+    assert set(ids(related, "elected")) == {"1", "2", "3"}
 
 
 def test_all_forms_of_a_word_are_found() -> None:
