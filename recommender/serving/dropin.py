@@ -16,17 +16,20 @@ from pydantic_core import from_json
 from recommender.article import InvalidArticleError, check_id
 from recommender.serving.answers import list_answer, to_bytes
 from recommender.serving.api import Api
+from recommender.serving.bodies import json_object
 from recommender.serving.caching import respond
 from recommender.serving.categories import UnknownCategoryError
 from recommender.serving.desk import Desk
 from recommender.serving.lists import ListQuery
 from recommender.serving.lookalikes import (
     GorseParameters,
+    HitsParameters,
     JetpackParameters,
     ParselyParameters,
     YarppParameters,
     gorse_score,
     jetpack_answer,
+    jetpack_hits,
     parsely_answer,
     yarpp_post,
 )
@@ -49,18 +52,26 @@ class DropIn:
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
-        routes: dict[str, list[tuple[str, Callable[..., Response]]]] = {
-            "yarpp": [("/wp-json/yarpp/v1/related/<article_id>", self.yarpp)],
-            "jetpack": [("/<tail:path>", self.jetpack)],
-            "parsely": [("/v2/related", self.parsely), ("/related", self.parsely)],
+        site = "sites/<site>/posts/<article_id>/related"
+        routes: dict[str, list[tuple[str, Callable[..., Response], str]]] = {
+            "yarpp": [("/wp-json/yarpp/v1/related/<article_id>", self.yarpp, "GET")],
+            "jetpack": [
+                ("/<tail:path>", self.jetpack, "GET"),
+                *(
+                    (f"/rest/{each}/{site}{end}", self.hits, "POST")
+                    for each in ("v1", "v1.1")
+                    for end in ("", "/")
+                ),
+            ],
+            "parsely": [("/v2/related", self.parsely, "GET"), ("/related", self.parsely, "GET")],
             "gorse": [
-                ("/api/item/<tail:article_id>/neighbors", self.gorse),
-                ("/api/item/<tail:article_id>/neighbors/<category>", self.gorse),
+                ("/api/item/<tail:article_id>/neighbors", self.gorse, "GET"),
+                ("/api/item/<tail:article_id>/neighbors/<category>", self.gorse, "GET"),
             ],
         }
         for name in self._desk.settings.drop_in:
-            for at, (rule, view) in enumerate(routes[name]):
-                app.add_url_rule(rule, f"drop_in_{name}_{at}", view)
+            for at, (rule, view, method) in enumerate(routes[name]):
+                app.add_url_rule(rule, f"drop_in_{name}_{at}", view, methods=[method])
 
     def yarpp(self, article_id: str) -> Response:
         """Answer as the plugin YARPP does: posts as WordPress tells them when they are embedded."""
@@ -86,6 +97,16 @@ class DropIn:
             return jetpack_answer(found["items"], shelf, found["article_id"] or "")
 
         return self._answer("url", address, query, shape) or self._nothing(shape)
+
+    def hits(self, site: str, article_id: str) -> Response:
+        """Answer as WordPress.com does to whom Jetpack asks: ids and scores; of an unknown post none."""
+        size = self._size()
+        given = read_query(HitsParameters, "" if size is None else urlencode({"size": size}))
+
+        def shape(found: Found, _: Shelf) -> Any:
+            return jetpack_hits(found["items"], found["eligible"], site)
+
+        return self._answer("id", article_id, ListQuery(limit=given.size), shape) or self._nothing(shape)
 
     def parsely(self) -> Response:
         """Answer as `/related` of Parse.ly's API does: of an unknown address the newest articles."""
@@ -148,6 +169,12 @@ class DropIn:
         etag = blake2b(body, digest_size=16).hexdigest()
         return respond(replace(kept, body=body, etag=etag), present)
 
+    def _size(self) -> Any:
+        """Return the `size` that the body asks for, a form or JSON; None: it says none."""
+        if request.mimetype == "application/json":
+            return json_object("how many", self._desk.settings.max_body_bytes).get("size")
+        return request.form.get("size")
+
     def _row(self, by: Literal["id", "url"], value: str, present: Present) -> int | None:
         try:
             return self._api.row(by, check_id(value) if by == "id" else value, present)
@@ -164,7 +191,8 @@ class DropIn:
 
     def _nothing(self, shape: Shape) -> Response:
         """Answer an empty list in a shape. No cache keeps it, so that a new article is not hidden."""
-        body = to_bytes(shape({"article_id": None, "items": []}, self._desk.related.articles))
+        nothing: Found = {"article_id": None, "eligible": 0, "items": []}
+        body = to_bytes(shape(nothing, self._desk.related.articles))
         return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")
 
 

@@ -12,6 +12,7 @@ from recommender.serving.turns import Turns
 # What everybody may read even where reading needs a key: it shows no article, or is a setting of its own.
 _OPEN = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)")
 _PAGES = "/demo"
+_ASKED_WITH_A_BODY = re.compile(r"/v1/similar|/rest/v1(\.1)?/sites/.*")  # of our own, and for Jetpack
 _KEYS_OF_THEIR_OWN = "/v1/rules"
 _FOR_SCRIPTS = "ETag, Retry-After, X-Request-ID"
 _FROM_SCRIPTS = "Content-Type, If-None-Match, X-Request-ID"
@@ -95,4 +96,4 @@ def _reads() -> bool:
 
 
 def _takes_body() -> bool:
-    return request.path == "/v1/similar"
+    return _ASKED_WITH_A_BODY.fullmatch(request.path) is not None

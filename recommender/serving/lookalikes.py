@@ -3,7 +3,7 @@
 Texts are plain here, and HTML in the JSON of WordPress, so they are escaped for it. Moments are UTC.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 from typing import Annotated, Any
@@ -51,6 +51,12 @@ class JetpackParameters(Parameters):
     ] = ()
     size: Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")] = 3
     url: Annotated[str, Field(max_length=4096, description="the address of a post")] = ""
+
+
+class HitsParameters(Parameters):
+    """Those of the call of WordPress.com that Jetpack makes."""
+
+    size: Annotated[int, Field(ge=1, le=50, description="a whole number from 1 to 50")] = 10
 
 
 class ParselyParameters(Parameters):
@@ -115,6 +121,16 @@ def jetpack_answer(items: Iterable[Item], shelf: Shelf, origin: str = "") -> dic
         "headline": _HEADLINE,
         "items": posts,
     }
+
+
+def jetpack_hits(items: Sequence[Item], total: int, site: str) -> dict[str, Any]:
+    """Return a list as WordPress.com tells it to Jetpack: the ids and scores of posts of a site."""
+    blog, scores = _number(site), [item["score"] or 0.0 for item in items]
+    hits = [
+        {"_score": score, "fields": {"post_id": _number(item["id"]), "blog_id": blog}}
+        for score, item in zip(scores, items, strict=True)
+    ]
+    return {"total": total, "max_score": max(scores, default=0.0), "hits": hits}
 
 
 def parsely_answer(items: Iterable[Item], shelf: Shelf, *, by_date: bool = False) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.artifact import publish
+from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.settings import Settings, SettingsError
 from tests.serving.newsroom import NOW, build_model, newsroom
@@ -192,6 +193,46 @@ def test_jetpack_takes_no_other_address(client: FlaskClient, path: str) -> None:
 
     assert answer.status_code == 404
     assert answer.get_json()["type"] == "not-found"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1.1"])
+@pytest.mark.parametrize("body", [{"data": {"size": "4", "filter[and]": "x"}}, {"json": {"size": 4}}])
+def test_jetpack_has_ids_and_scores_from_where_wordpress_com_has_them(
+    client: FlaskClient, version: str, body: dict[str, Any]
+) -> None:
+    address = f"/rest/{version}/sites/82974409/posts/108/related"
+
+    answer = client.post(address, **body).get_json()
+
+    scores = [item["score"] or 0.0 for item in ours(client)[:4]]
+    assert shape(answer) == {"total": int, "max_score": float, "hits": list}
+    assert answer["max_score"] == max(scores)
+    assert answer["hits"] == [
+        {"_score": score, "fields": {"post_id": int(item["id"]), "blog_id": 82974409}}
+        for score, item in zip(scores, ours(client)[:4], strict=True)
+    ]
+    assert client.post(f"{address}/", **body).get_json() == answer
+
+
+def test_where_reading_needs_a_key_so_do_other_services_calls(models: Path) -> None:
+    settings = Settings.read(
+        models_dir=models, drop_in="yarpp jetpack", read_keys=new_key("site", ["read"])[1]
+    )
+    client = create_app(settings, clock=lambda: NOW).test_client()
+
+    assert client.get("/wp-json/yarpp/v1/related/108").status_code == 401
+    assert client.post("/rest/v1.1/sites/1/posts/108/related").status_code == 401
+
+
+def test_jetpack_has_no_hits_for_a_post_that_is_not_there_and_a_refusal_for_what_is_no_number(
+    client: FlaskClient,
+) -> None:
+    address = "/rest/v1.1/sites/example.org/posts/4711/related"
+
+    assert client.post(address).get_json() == {"total": 0, "max_score": 0.0, "hits": []}
+    assert client.post(address, json={"size": "many"}).status_code == 400
+    assert client.post(address, data=b"{", content_type="application/json").status_code == 400
+    assert client.post(address, data={"size": "5" * 2_000_000}).status_code == 413
 
 
 def test_jetpack_has_nothing_for_a_post_that_is_not_there(client: FlaskClient) -> None:
