@@ -102,7 +102,7 @@ def serving(models: Path, drop_in: str) -> FlaskClient:
     return create_app(settings, clock=lambda: NOW).test_client()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(models: Path) -> FlaskClient:
     return serving(models, "yarpp jetpack parsely gorse")
 
