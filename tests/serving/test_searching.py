@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SEARCH = "/v1/search"
 
@@ -68,6 +70,12 @@ def test_a_missing_query_is_told_as_missing(client: FlaskClient) -> None:
 
 def test_200_characters_are_no_more_than_allowed(client: FlaskClient) -> None:
     assert ids(client, q="ü" * 200) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=200))
+def test_whatever_is_typed_is_answered(client: FlaskClient, text: str) -> None:
+    found(client, q=text)
 
 
 def test_an_unknown_section_is_refused_with_those_that_there_are(client: FlaskClient) -> None:
