@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import live, overload, quality, search, serving, store, training
+from tests.benchmarks import caching, live, overload, quality, search, serving, store, training
 
 SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 
@@ -16,6 +16,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
     "live": live.measure,
     "store": store.measure,
     "search": search.measure,
+    "caching": caching.measure,
     "overload": overload.measure,
     "quality": quality.measure,
 }

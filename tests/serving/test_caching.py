@@ -83,10 +83,11 @@ def _targets() -> Iterator[str]:
         yield f"/v1/related?id={each}&include=trending"
         yield f"/v1/related?id={each}&max_age_days=0.02"
     yield f"/v1/related/batch?id={'&id='.join(IDS)}"
+    yield from ("/v1/search?q=storm", "/v1/search?q=flo&limit=2&lang=any&category=News")
     yield from ("/v1/articles?limit=50", "/v1/topics", "/v1/topics/all?limit=50", "/v1/trending?limit=50")
 
 
-_FEW = settings(ALL_ORDERS, max_examples=3, stateful_step_count=8)
+_FEW = settings(ALL_ORDERS, max_examples=2, stateful_step_count=6)
 
 TestKeptOrders = KeptOrders.TestCase
 TestKeptOrders.settings = _FEW
@@ -94,7 +95,7 @@ TestKeptOrders.settings = _FEW
 
 @pytest.mark.slow
 class TestMoreKeptOrders(KeptOrders.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(_FEW, max_examples=12, stateful_step_count=20)
+    settings = settings(_FEW, max_examples=8, stateful_step_count=20)
 
 
 class Counting:
