@@ -5,6 +5,7 @@
 
 import argparse
 import itertools
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -23,6 +24,7 @@ from schemathesis.engine import Status, events, from_schema
 
 from recommender.article import Article
 from recommender.serving.app import create_app
+from recommender.serving.contract.calls import CALLS
 from recommender.settings import Settings
 from tests.conftest import NOW
 
@@ -32,8 +34,10 @@ TICK = timedelta(milliseconds=20)  # between two looks at the clock
 AWKWARD = ["a/related", "a,b", "https://x/y//z", "/abs", "..", "%2F", "日本 🗞"]
 CHAINED_SHARE = 0.2  # of the requests: those that follow from the answer to another
 STEPS = 6  # of a chain, at most
-CALLS = 30  # about so many
 MAX_TURNS = 100
+BOUNDS = 3_900  # requests about that try every bound of every value
+OF_ANY_CALL = {"bad-request", "method-not-allowed"}
+_KINDS_OF = {f"{call.method.upper()} {call.path}": set(call.problems) for call in CALLS}
 _PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 
@@ -65,6 +69,7 @@ class Found:
             self.statuses[status] += 1
             self.by_call.setdefault(label, Counter())[status] += 1
             self.by_phase[event.phase.value] += 1
+            self._check_kind(label, status, interaction.response.content)
         for case_id, checks in recorder.checks.items():
             for check in checks:
                 if check.status == Status.FAILURE and check.failure_info is not None:
@@ -74,6 +79,14 @@ class Found:
                         f"{label}: {check.name}: {check.failure_info.failure.title}",
                         f"{shown}\n{check.failure_info.code_sample}",
                     )
+
+    def _check_kind(self, label: str, status: int, body: bytes | None) -> None:
+        """Keep a refusal whose kind the call does not tell of."""
+        if status < 400 or not body:
+            return
+        kind = json.loads(body)["type"]
+        if kind not in _KINDS_OF[label] | OF_ANY_CALL:
+            self.failures.setdefault(f"{label}: a refusal not told of: {kind}", body.decode())
 
 
 @contextmanager
@@ -152,7 +165,8 @@ def fuzz(app: Flask, articles: list[Article], cases: int, seed: int, *, thorough
     """Ask the app some so many made-up requests; a `thorough` run begins with every bound of every value."""
     found = Found()
     singly = ("examples", "coverage", "fuzzing") if thorough else ("examples", "fuzzing")
-    of_call = max(1, round((1 - CHAINED_SHARE) * cases / CALLS))
+    drawn = (1 - CHAINED_SHARE) * cases - (BOUNDS if thorough else 0)
+    of_call = max(10, round(drawn / len(CALLS)))
     _run(found, app, configured(articles, {name: {"enabled": True} for name in singly}, of_call, seed))
     chained = {"stateful": {"enabled": True, "max-steps": STEPS}}
     # Each answer depends on those before, so that no chain goes twice the same way, and a run may end early.
