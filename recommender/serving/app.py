@@ -52,9 +52,9 @@ _KIND_OF_STATUS = {
 
 
 class _Tail(BaseConverter):
-    """The rest of a path as it is, slashes and all."""
+    """The rest of a path as it is, slashes, ends of lines and all."""
 
-    regex = ".*"
+    regex = "(?s:.*)"
     part_isolating = False
     weight = 300  # tried after the rules that name more
 

@@ -63,12 +63,7 @@ class Submissions:
         """Put up to 500 articles in one transaction; those that are none are rejected, each by itself."""
         self._access.require("articles")
         read_query(Parameters, request.environ.get("QUERY_STRING", ""))
-        listed = json_object("articles", self._desk.settings.max_batch_bytes).get("articles")
-        if not isinstance(listed, list) or len(listed) > MAX_ARTICLES:
-            shown = (
-                None if listed is None else f"a list of {len(listed)}" if isinstance(listed, list) else "?"
-            )
-            raise bad_body([Fault("body", "articles", shown, f"a list of up to {MAX_ARTICLES} articles")])
+        listed = _listed(json_object("articles", self._desk.settings.max_batch_bytes))
         sent: dict[int, _Sent] = {}
         rejected: list[dict[str, Any]] = []
         for index, values in enumerate(listed):
@@ -190,12 +185,25 @@ def _read(values: Any, now: datetime) -> _Sent:
     return _Sent(replace(article, updated_at=article.updated_at or now), article.updated_at is not None)
 
 
+def _listed(values: dict[str, Any]) -> list[Any]:
+    """Return the list in the body of a batch. Raises Problem for any other, and for what stands beside it."""
+    listed = values.get("articles")
+    if not isinstance(listed, list) or len(listed) > MAX_ARTICLES:
+        shown = f"a list of {len(listed)}" if isinstance(listed, list) else _shown(listed)
+        raise bad_body([Fault("body", "articles", shown, f"a list of up to {MAX_ARTICLES} articles")])
+    if beside := [name for name in values if name != "articles"]:
+        raise bad_body([Fault("body", name, _shown(values[name]), "articles alone") for name in beside[:10]])
+    return listed
+
+
+def _shown(value: object) -> str | None:
+    return value if isinstance(value, str) else None if value is None else str(to_bytes(value), "utf-8")
+
+
 def _fault(error: RefusedError, values: dict[str, Any]) -> Fault:
     name = error.reason.split(":")[0]
     name = name if name in COLUMNS or name in values else "article"
-    value = values.get(name)
-    shown = value if isinstance(value, str) else None if value is None else str(to_bytes(value), "utf-8")
-    return Fault("body", name, shown, str(error))
+    return Fault("body", name, _shown(values.get(name)), str(error))
 
 
 def _payload(article: Article, updated: int) -> bytes:

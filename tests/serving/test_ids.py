@@ -88,6 +88,15 @@ def test_slashes_too_many_are_part_of_the_id(client: FlaskClient, path: str) -> 
     assert "?id=" in response.get_json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/articles/{}", "/v1/articles/{}/related", "/v1/page/{}"])
+def test_an_id_of_several_lines_may_stand_in_the_path(client: FlaskClient, path: str) -> None:
+    response = client.get(path.format("one%0Atwo%0A"))
+
+    answer = response.get_json()
+    assert answer["type"].endswith("unknown-article")
+    assert "one\\ntwo\\n" in answer["detail"]
+
+
 def test_no_path_is_redirected(client: FlaskClient) -> None:
     for path in ("/demo", "/demo/", "/v1/articles/9", "/v1/articles/9/", "/v1/related/", "/readyz/"):
         assert client.get(path).status_code not in {301, 302, 307, 308}

@@ -282,6 +282,15 @@ def test_a_batch_is_a_list_of_up_to_500(client: FlaskClient, articles: object) -
     assert answer.status_code == 400
 
 
+def test_beside_its_list_a_batch_holds_nothing(client: FlaskClient) -> None:
+    answer = client.post("/v1/articles", json={"articles": [], "article": {"id": "9"}}, headers=HEADERS)
+
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert answer.json["errors"][0]["name"] == "article"
+    assert answer.json["errors"][0]["value"] == '{"id":"9"}'
+
+
 def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
     put(
         client,
