@@ -269,16 +269,14 @@ def test_a_browser_that_asks_first_is_told_what_it_may(newsroom: Callable[..., N
 
 
 def test_an_address_that_sends_too_many_is_told_to_wait(newsroom: Callable[..., Newsroom]) -> None:
-    room = newsroom(address_event_limit="10/minute")
+    room = newsroom(address_event_limit="10/hour")
     batch = {"events": [VIEW] * 10}
 
     assert room.post(batch).status_code == 200
     refused = room.post(VIEW)
 
-    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "6")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "360")
     assert room.post(batch, WITH_KEY).status_code == 200
-    room.now += timedelta(seconds=6)
-    assert room.post(VIEW).status_code == 200
 
 
 def test_a_database_that_is_down_is_told_and_a_retry_counts(

@@ -208,3 +208,15 @@ def test_there_is_a_demo_where_everybody_may_read_or_a_setting_says_so(
     for path in ("/demo/", "/demo/article?id=a", "/demo/static/site.css"):
         with of_site.get(path) as answer:
             assert answer.status_code == status
+
+
+def test_no_header_gives_a_reader_another_address_but_through_a_proxy_that_is_named(made: Made) -> None:
+    direct = made(address_read_limit="2/hour", trusted_proxies="10.0.0.1")
+
+    def ask(peer: str, number: int) -> int:
+        headers = {"X-Forwarded-For": f"203.0.113.{number}", "X-Real-IP": f"203.0.113.{number}"}
+        headers |= {"Forwarded": f"for=203.0.113.{number}", "CF-Connecting-IP": f"203.0.113.{number}"}
+        return direct.get(LIST, headers=headers, environ_base={"REMOTE_ADDR": peer}).status_code
+
+    assert [ask("198.51.100.7", number) for number in range(4)] == [200, 200, 429, 429]
+    assert [ask("10.0.0.1", number) for number in range(4)] == [200] * 4
