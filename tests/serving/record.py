@@ -146,16 +146,15 @@ class Groups:
 
 
 def similar(edition: Edition, article_id: str) -> dict[str, float]:
-    """Return what is similar to an article, and how much, in an edition that knows all neighbours."""
+    """Return what is similar to an article, and how much, by the scores of all there is."""
     row = edition.articles.find(article_id)
     assert row is not None
-    rows, scores = edition.neighbors(row)
+    n, shown = len(edition.model.articles), edition.articles.shown
+    scores = edition.scores(edition.query_of(row))[:n].tolist()
+    near = {each: score for each, score in enumerate(scores) if score > edition.manifest.similar_above}
     live, live_scores = edition.live_similar(row)
-    n = len(edition.model.articles)
-    pairs = [*zip(rows.tolist(), scores.tolist(), strict=True)]
-    pairs = [(each, score) for each, score in pairs if score > edition.manifest.similar_above and each < n]
-    pairs += zip(live.tolist(), live_scores.tolist(), strict=True)
-    return {edition.articles.ids[each]: score for each, score in pairs if edition.articles.shown[each]}
+    near |= zip(live.tolist(), live_scores.tolist(), strict=True)
+    return {edition.articles.ids[each]: score for each, score in near.items() if shown[each]}
 
 
 def capped(article: Article, caps: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -75,8 +75,8 @@ def put(draw: st.DrawFn) -> Article:
 class Service:
     """A service under a clock, and the record of what was done to it."""
 
-    def __init__(self, corpus: list[Article], similar_above: float, folder: Path) -> None:
-        model = build_model(corpus, 50, similar_above)
+    def __init__(self, corpus: list[Article], k: int, similar_above: float, folder: Path) -> None:
+        model = build_model(corpus, k, similar_above)
         publish(model, folder / "models", now=NOW)
         self.now = NOW
         options: dict[str, Any] = {"models_dir": folder / "models", "state_file": folder / "state.json"}
@@ -164,9 +164,9 @@ def assert_exact(found: dict[str, Any], requested: int, eligible: int) -> None:
 
 
 @contextmanager
-def opened(corpus: list[Article], similar_above: float) -> Iterator[Service]:
+def opened(corpus: list[Article], k: int, similar_above: float) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
-        service = Service(corpus, similar_above, Path(folder))
+        service = Service(corpus, k, similar_above, Path(folder))
         yield service
         service.desk.store.close()
 
@@ -176,11 +176,12 @@ def obey(
     written: list[Rule],
     puts: list[Article],
     withdrawn: list[str],
+    k: int,
     similar_above: float,
     data: st.DataObject,
 ) -> None:
     """Do one thing after the other, and check before, between, and after an embargo ends."""
-    with opened([*corpus, *_one_of_each_category()], similar_above) as service:
+    with opened([*corpus, *_one_of_each_category()], k, similar_above) as service:
         for number, rule in enumerate(written):
             service.rule(number, rule)
         service.read([article.id for article in corpus[:2]])
@@ -199,6 +200,7 @@ histories = given(
     rules(),
     st.lists(put(), max_size=4),
     st.lists(st.sampled_from([*IDS, *NEW_IDS]), max_size=2, unique=True),
+    st.sampled_from([1, 3, 50]),
     st.sampled_from([0.05, 0.2, 0.5]),
     st.data(),
 )
@@ -217,10 +219,11 @@ def test_every_list_is_as_long_as_it_can_be(
     written: list[Rule],
     puts: list[Article],
     withdrawn: list[str],
+    k: int,
     similar_above: float,
     data: st.DataObject,
 ) -> None:
-    obey(corpus, written, puts, withdrawn, similar_above, data)
+    obey(corpus, written, puts, withdrawn, k, similar_above, data)
 
 
 @pytest.mark.slow
@@ -231,7 +234,8 @@ def test_every_list_of_many_histories_is_as_long_as_it_can_be(
     written: list[Rule],
     puts: list[Article],
     withdrawn: list[str],
+    k: int,
     similar_above: float,
     data: st.DataObject,
 ) -> None:
-    obey(corpus, written, puts, withdrawn, similar_above, data)
+    obey(corpus, written, puts, withdrawn, k, similar_above, data)
