@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     ] = None  # sent along
     cache_bytes: Annotated[
         int, Field(ge=0, le=1 << 34, description="a whole number from 0 to 17179869184")
-    ] = 32 << 20  # of answers that a worker keeps; 0: none
+    ] = 12 << 20  # of answers that a worker keeps; 0: none
     # Keys are hidden: who sets one itself in place of its digest shall not read it in a log.
     write_keys: Annotated[
         tuple[_WriteKey, ...],

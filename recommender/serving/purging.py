@@ -135,7 +135,7 @@ class Purger:
             self._seen = state
         keys = frozenset().union(*(some for at, some in self._due if at <= now))
         if keys and now >= self._next_try:
-            self._tell(frozenset({EVERYTHING}) if _is_all(keys) else keys, now)
+            self._tell(keys if len(keys) <= MAX_OF_CHANGE else frozenset({EVERYTHING}), now)
 
     def _tell(self, keys: frozenset[str], now: float) -> None:
         later = [(at, some) for at, some in self._due if at > now]
@@ -164,10 +164,6 @@ class Purger:
 
 def _thrice(keys: frozenset[str], now: float) -> list[tuple[float, frozenset[str]]]:
     return [(now, keys), *((now + seconds, keys) for seconds in _AGAIN_SECONDS)]
-
-
-def _is_all(keys: frozenset[str]) -> bool:
-    return EVERYTHING in keys or len(keys) > MAX_OF_CHANGE
 
 
 def _files(folder: Path) -> Iterator[Path]:

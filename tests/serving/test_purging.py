@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from recommender.serving.live import State
 from recommender.serving.purging import Address, Folder, PurgeError, Purger, cache_at
 from recommender.settings import Settings, SettingsError
 from tests.serving.newsroom import NOW
+from tests.serving.servers import serving
 
 KEY, WORD = new_key("cms", ["articles"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -231,6 +233,31 @@ def test_addresses_that_nobody_can_post_to_are_refused() -> None:
             Settings.read(purge_url=url)
     with pytest.raises(SettingsError, match="RECOMMENDER_PURGE_HEADER is wrong"):
         Settings.read(purge_header="a: b\r\nc: d")
+
+
+@pytest.mark.slow
+def test_every_worker_of_a_server_tells_of_every_change(models_dir: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    given: dict[str, object] = {"models_dir": models_dir, "database_url": url, "write_keys": WORD}
+    given |= {"state_file": tmp_path / "state.json"}
+    article = {"title": "Storm", "body": "The storm surge flooded the marsh.", "lang": "en"}
+    with listening() as (told, got), serving(tmp_path / "log", 2, purge_url=told, **given) as server:
+
+        def wait_for(key: str, times: int) -> None:
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                if sum(key in body["surrogate_keys"] for _, body in got) >= times:
+                    return
+                time.sleep(0.02)
+            pytest.fail(f"{key} was not told {times} times: {got}")
+
+        wait_for("recommender", 2 * 2)
+        server.ask("PUT", "/v1/articles/new", article, HEADERS)
+        wait_for("a-new", 2 * 2)
+        server.ask("DELETE", "/v1/articles/9", headers=HEADERS)
+        wait_for("of-9", 2 * 2)
+
+    assert all(headers["Surrogate-Key"].split() == body["surrogate_keys"] for headers, body in got)
 
 
 def test_a_worker_without_a_model_has_nothing_to_tell_but_the_beginning() -> None:
