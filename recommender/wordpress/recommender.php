@@ -205,12 +205,17 @@ function send($id, $undated)
     }
     $fields = fields($post);
     $answer = ask('PUT', $id, $undated ? now() + $fields : $fields);
-    $told = json_decode(wp_remote_retrieve_body($answer), true);
-    if (isset($told['applied']) && !$told['applied']) {
-        // It was withdrawn after its last change, and now it is public: that is a change of this moment.
+    if (is_older($answer)) { // it was withdrawn after its last change: that it is public is a change of this moment
         $answer = ask('PUT', $id, now() + $fields);
     }
-    return became($id, $answer);
+    return is_older($answer) ? FAILED : became($id, $answer); // the clocks differ: in a minute it is later here, too
+}
+
+/** Return whether the service knows something newer of a post. */
+function is_older($answer)
+{
+    $told = json_decode(wp_remote_retrieve_body($answer), true);
+    return isset($told['applied']) && !$told['applied'];
 }
 
 function now()

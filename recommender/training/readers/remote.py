@@ -154,7 +154,8 @@ def _refusal(asked: str, read: Answer) -> SiteError:
     said = found.get("message") or found.get("detail") or ""
     wait = _retry_after(read.headers.get("Retry-After", "")) if read.status in _FAILING else 0.0
     later = f"; it asks to wait {wait:,.0f} seconds" if wait else ""
-    told = f"{asked} answers {read.status}{f' ({said})' if said else ''}{later}"
+    # What a site says goes to a terminal, so it is quoted.
+    told = f"{asked} answers {read.status}{f' ({str(said)[:_SHOWN_CHARS]!r})' if said else ''}{later}"
     return SiteError(told, read.status, wait, answer)
 
 
