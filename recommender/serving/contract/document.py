@@ -9,6 +9,7 @@ from openapi_pydantic.v3.v3_1 import (
     Example,
     Header,
     Info,
+    License,
     Link,
     MediaType,
     OpenAPI,
@@ -20,6 +21,7 @@ from openapi_pydantic.v3.v3_1 import (
     Response,
     Schema,
     SecurityScheme,
+    Server,
 )
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
@@ -97,7 +99,13 @@ def _open_api(calls: Iterable[Call]) -> OpenAPI:
         setattr(item, call.method, _operation(call, schemas, examples))
     return OpenAPI(
         openapi="3.1.1",
-        info=Info(title="recommender", version=VERSION, description=_ABOUT),
+        info=Info(
+            title="recommender",
+            version=VERSION,
+            description=_ABOUT,
+            license=License(name="MIT", identifier="MIT"),
+        ),
+        servers=[Server(url="/", description="where this document is from")],
         paths=paths,
         components=Components(
             schemas={name: Schema.model_validate(each) for name, each in schemas.named.items()},
