@@ -114,7 +114,7 @@ def test_an_address_that_asks_too_often_is_told_to_wait() -> None:
     problem = refusal(limited, "events", admit=True)
 
     assert (problem.kind, problem.status) == ("rate-limited", 429)
-    assert problem.headers["Retry-After"] == "1800"
+    assert int(problem.headers["Retry-After"]) in range(1700, 1801)
     assert "192.0.2.1" not in str(problem.as_json("-"))
     assert ask(limited, "events", key=KEY, admit=True).key == "cms"
 
@@ -137,7 +137,7 @@ def test_the_events_of_an_address_are_counted_and_those_of_a_key_are_not() -> No
     with pytest.raises(Problem) as refused:
         limited.spend(Caller("192.0.2.1"), 11)
 
-    assert refused.value.headers == {"Retry-After": "36"}
+    assert int(refused.value.headers["Retry-After"]) in range(1, 37)
 
 
 def test_guesses_of_a_key_are_limited() -> None:

@@ -275,7 +275,8 @@ def test_an_address_that_sends_too_many_is_told_to_wait(newsroom: Callable[..., 
     assert room.post(batch).status_code == 200
     refused = room.post(VIEW)
 
-    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "360")
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) in range(300, 361)
     assert room.post(batch, WITH_KEY).status_code == 200
 
 

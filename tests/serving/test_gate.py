@@ -115,7 +115,7 @@ def test_an_address_that_reads_too_often_is_told_to_wait_and_a_key_is_not(made: 
     ask = [limited.get(LIST, environ_base=READER) for _ in range(3)]
 
     assert [answer.status_code for answer in ask] == [200, 200, 429]
-    assert ask[2].headers["Retry-After"] == "1800"
+    assert int(ask[2].headers["Retry-After"]) in range(1700, 1801)
     assert limited.get(LIST, headers=bearer(WRITING_KEY), environ_base=READER).status_code == 200
     assert limited.get(LIST, environ_base={"REMOTE_ADDR": "198.51.100.8"}).status_code == 200
     assert limited.get("/healthz", environ_base=READER).status_code == 200

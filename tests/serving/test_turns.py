@@ -6,8 +6,11 @@ from threading import Event, Thread
 
 import pytest
 
+from recommender.serving.lists import ListQuery
 from recommender.serving.problems import Problem
+from recommender.serving.related import Related
 from recommender.serving.turns import Turns
+from tests.serving.newsroom import NOW, build_model, newsroom
 
 
 @contextmanager
@@ -86,3 +89,22 @@ def test_a_turn_is_given_back_by_work_that_fails() -> None:
 
     with turns.turn():
         pass
+
+
+def test_a_list_takes_a_turn_only_where_the_neighbours_do_not_settle_it() -> None:
+    taken = list[str]()
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        taken.append("turn")
+        yield
+
+    related = Related(build_model(newsroom(), k=2), turn=turn)
+
+    related.of("a", ListQuery(limit=1), NOW)
+    assert taken == []
+    related.of("a", ListQuery(limit=9), NOW)
+    assert taken == ["turn"]
+    related.like(newsroom()[0], ListQuery(), NOW)
+    related.search("storm", 9, NOW)
+    assert taken == ["turn"] * 3
