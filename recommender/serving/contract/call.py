@@ -44,6 +44,7 @@ class Call:
     path: str
     tag: str
     summary: str
+    told: str | None = None  # what the summary leaves open
     parameters: type[Parameters] | None = Parameters  # of the query; None: it looks at none
     body: Any = None  # what pydantic knows a schema of
     body_told: str | None = None

@@ -47,6 +47,8 @@ _LISTS = (
         AddressedRelatedParameters,
         *OF_ARTICLE,
         links=_OF_LIST,
+        told="Exactly one of `id` and `url` names the article. The list holds min(requested, eligible) items, "
+        "and never the article itself. Repeated parameters hold several values; unknown ones are refused.",
     ),
     reading(
         "getRelatedByPath",
@@ -65,6 +67,7 @@ _LISTS = (
         "The lists of up to 100 articles",
         shapes.Batch,
         BatchParameters,
+        told="Results stand in the order of the ids; `list` is null where an article is unknown or withdrawn.",
     ),
     Call(
         name="postSimilar",
@@ -85,6 +88,7 @@ _LISTS = (
         shapes.ArticleList,
         SearchParameters,
         links=_OF_LIST,
+        told="The last word may be the beginning of one.",
     ),
     reading(
         "getPage",
@@ -94,6 +98,8 @@ _LISTS = (
         shapes.Page,
         AddressedAroundParameters,
         *OF_ARTICLE,
+        told="With `dedupe=all` nothing stands twice on the page; with `lists` nothing stands in both lists; "
+        "with `none` the lists do not heed each other.",
     ),
     reading(
         "getPageByPath",
@@ -115,6 +121,7 @@ _ARTICLES = (
         shapes.Articles,
         NewestParameters,
         links=_OF_LIST | {"getArticles": {"cursor": "$response.body#/next_cursor"}},
+        told="Equal dates stand in the order of ids; `cursor` goes on behind the last item of a page.",
     ),
     reading(
         "getArticle",
@@ -146,6 +153,9 @@ _ARTICLES = (
         answers=_PUT,
         problems=(*OF_BODY, "unknown-article", "no-model"),
         links={"getArticle": _THE_ID, "getRelated": _THE_ID, "deleteArticle": _THE_ID},
+        told="Repeatable: what has an older `updated_at` than what is known is not applied; without one an "
+        "article is of now. What was withdrawn comes back by a later `updated_at` alone. Drafts and what "
+        "has a password are refused.",
     ),
     writing(
         "putArticleByPath",
@@ -167,6 +177,7 @@ _ARTICLES = (
         parameters=Address,
         answers=_GONE,
         problems=("unknown-article", "no-model"),
+        told="A block for good: only an article with a later `updated_at` lifts it.",
     ),
     writing(
         "deleteArticleByPath",
@@ -186,6 +197,7 @@ _ARTICLES = (
         body=bodies.ArticleBatch,
         answers={200: Answer(told="What became of them", body=shapes.PutMany)},
         problems=OF_BODY,
+        told="One transaction. What is no article is told by its index, and takes no other with it.",
     ),
 )
 _TOPICS = (
@@ -216,6 +228,8 @@ _TRENDING = (
         path="/v1/events",
         tag="trending",
         summary="Count what readers do: an event, or up to 1,000",
+        told="Without a key `ts` and `count` are ignored. An `event_id` counts once in 48 hours. What is no "
+        "event is told by its index, and takes no other with it; an event that is sent alone is refused.",
         parameters=None,
         body=bodies.Events,
         body_told="JSON also in the guise of `text/plain`, as `sendBeacon` sends it",
@@ -234,6 +248,8 @@ _TRENDING = (
         shapes.Trending,
         TrendingParameters,
         links={"getRank": _FIRST},
+        told="Ranks move once a minute. Where nobody has read anything, `basis` is `recent`, and the newest "
+        "are listed.",
     ),
     reading(
         "getRank",
@@ -276,6 +292,7 @@ _RULES = (
         answers={200: Answer(told="All rules, as they are now", body=shapes.AllRules)},
         problems=(*OF_BODY, "rule-of-file", "changed-meanwhile", "match-missing"),
         matching="required",
+        told="Needs `If-Match` with the ETag of what was read, so that nobody erases what another wrote.",
     ),
     writing(
         "getRule",

@@ -182,6 +182,7 @@ def _operation(call: Call, schemas: _Schemas, examples: Examples) -> Operation:
         operationId=call.name,
         tags=[call.tag],
         summary=call.summary,
+        description=call.told,
         parameters=[
             *_path_parameters(call, done),
             *_query_parameters(call, done),
