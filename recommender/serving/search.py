@@ -18,7 +18,8 @@ from recommender.text import typed_words
 
 _TITLE = 0.5  # how much of a score the title decides, and the whole text the rest
 _BEGUN = 0.5  # what a word of a title counts that only begins as typed, beside the word itself
-_KIN = 0.3  # what another word of the same stem counts, where terms are no stems
+_FORM = 0.7  # what another form of it counts
+_KIN = 0.3  # and where terms are no stems, in texts, too
 _LEAST_STEM_CHARS = 3
 _MANY, _LITTLE = 16, 0.01  # terms for each article; what they weigh then
 _NOTHING = range(0)
@@ -223,7 +224,7 @@ class Search:
     def _in_titles(self, asked: Asked, at: int) -> np.ndarray:
         """Return how much a word counts that is in a title, (n,) float64; where it is not, nothing."""
         n, word = len(self._edition), asked.words[at]
-        counts, of_root = np.zeros(n), _KIN if asked.loose else 1.0
+        counts, of_root = np.zeros(n), _KIN if asked.loose else _FORM
         for block in self._edition.title_words():
             spans = [(block.words.beginning_with(word), _BEGUN)] if asked.is_begun(at) else []
             for form, count in ((asked.roots[at], of_root), (word, 1.0)):

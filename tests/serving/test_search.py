@@ -305,11 +305,11 @@ def test_all_forms_of_a_word_are_found() -> None:
         put("1", "Election night"),
         put("2", "Night falls", "They voted in the election."),
         put("3", "Snow"),
-        put("4", "Elect me"),
+        put("4", "Elections tonight"),
     ]
     related = Related(small_model(articles))
 
-    assert set(ids(related, "elections")) == {"1", "2", "4"}
+    assert ids(related, "elections") == ["4", "1", "2"]
     assert set(ids(related, "elections night")) == {"1", "2"}
 
 
