@@ -68,6 +68,7 @@ class Access:
         self._has_told = False  # of a proxy that is not believed
         self._per_key = Allowances(Rate.read(settings.key_limit))
         self._per_address = Allowances(Rate.read(settings.address_limit))
+        self._guesses = Allowances(Rate.read(settings.address_limit))
         self._events_per_address = Allowances(Rate.read(settings.address_event_limit))
         self._reads_per_address = Allowances(Rate.read(settings.address_read_limit))
         self._scoring = Allowances(Rate.read(settings.scoring_limit))
@@ -129,7 +130,7 @@ class Access:
         """Return the caller of a key. The problems do not show what was given, for it may be a key."""
         caller, key = self._caller(), self._find(given)
         if key is None:
-            self._count(self._per_address, "requests of this address", caller.address)
+            self._count(self._guesses, "keys of this address that are none", caller.address)
             fault = Fault("header", "Authorization", "not shown", "Bearer and a key of this service")
             raise Problem("key-not-allowed", "this service does not know the key", (fault,))
         self._count(self._per_key, "requests with this key", key.name)

@@ -146,6 +146,8 @@ def test_guesses_of_a_key_are_limited() -> None:
     kinds = [refusal(limited, "articles", key="guess").kind for _ in range(3)]
 
     assert kinds == ["key-not-allowed", "key-not-allowed", "rate-limited"]
+    assert ask(limited, "articles", key=KEY).key == "cms"
+    assert ask(limited, "events", admit=True).key is None
 
 
 @pytest.mark.parametrize(
