@@ -47,8 +47,8 @@ _LISTS = (
         AddressedRelatedParameters,
         *OF_ARTICLE,
         links=_OF_LIST,
-        told="Exactly one of `id` and `url` names the article. The list holds min(requested, eligible) items, "
-        "and never the article itself. Repeated parameters hold several values; unknown ones are refused.",
+        told="Exactly one of `id` and `url` names the article. The list holds min(requested, eligible) "
+        "items, and never the article itself. Repeated parameters hold several values.",
     ),
     reading(
         "getRelatedByPath",
@@ -67,7 +67,7 @@ _LISTS = (
         "The lists of up to 100 articles",
         shapes.Batch,
         BatchParameters,
-        told="Results stand in the order of the ids; `list` is null where an article is unknown or withdrawn.",
+        told="Results stand in the order of the ids; `list` is null where an article is not there.",
     ),
     Call(
         name="postSimilar",
