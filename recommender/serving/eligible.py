@@ -37,9 +37,12 @@ class Eligible:
         self._groups = edition.copies.first[self._copied]
         self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
 
-    def public(self, now: datetime) -> np.ndarray:
-        """Return the mask of the articles that are published; do not change it."""
-        return self._public(self._timeline.future(now), None)
+    def public(self, now: datetime, lang: str | None = None) -> np.ndarray:
+        """Return the mask of the articles that are published, of one language if one is named.
+
+        Do not change it.
+        """
+        return self._public(self._timeline.future(now), lang)
 
     def passing(
         self,
@@ -78,7 +81,7 @@ class Eligible:
         self, query: ListQuery, now: datetime, lang: str | None, own_date: int, gone: Sequence[int]
     ) -> np.ndarray:
         """Return a new mask of the public articles in a language that pass the query, but for those gone."""
-        mask = self._public(self._timeline.future(now), lang).copy()
+        mask = self.public(now, lang).copy()
         if query.categories:
             mask &= self._categories.rows(query.categories)
         if query.exclude_categories:

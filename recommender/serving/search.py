@@ -83,7 +83,7 @@ class Search:
         if categories:
             mask &= self._categories.rows(exact)
         if lang != ANY:
-            mask &= self._in_lang(lang)
+            mask &= self._eligible.public(now, lang)
         mask[list(blocked)] = False
         self._eligible.keep_one_copy(mask)
         rows = np.flatnonzero(mask)
@@ -211,6 +211,10 @@ class Search:
         """
         n = len(self._edition)
         found = [self._edition.vectors.holding(span) for span in spans if len(span)]
+        if not found:
+            return np.zeros(n)
+        if sum(map(len, spans)) == 1:
+            return np.bincount(*found[0], minlength=n)
         if sum(len(rows) for rows, _ in found) > _MANY * n:
             alike = np.zeros(n)
             for rows, _ in found:
@@ -234,11 +238,6 @@ class Search:
                 rows = block.holding(span)
                 counts[rows if block.titles.stop <= n else rows[rows < n]] = count
         return counts
-
-    def _in_lang(self, lang: str) -> np.ndarray:
-        langs = self._edition.articles.langs
-        code = langs.names.find(lang)
-        return np.zeros(len(langs), dtype=bool) if code is None else langs.codes == code
 
 
 def _rarity(held: np.ndarray) -> float:
