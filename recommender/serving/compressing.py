@@ -14,7 +14,9 @@ _MAX_BYTES = 4 << 20
 _TYPES = frozenset({"application/json", "text/html", "text/css", "text/javascript", "image/svg+xml"})
 # Changes of rules need the strong ETag of what was read.
 _LEFT_ALONE = "/v1/rules"
-_KEPT = 64  # answers, for most ask for the same ones
+# Files take longest, and are few: no flood of other answers is to drive them out of what is kept.
+_FILES = ("/docs", "/openapi.json", "/widget", "/demo/static/")
+_KEPT = 64  # answers, for most ask for the same ones, and as many files
 _LEVEL = 5
 
 
@@ -39,7 +41,7 @@ def _compress(response: Response) -> Response:
     if response.direct_passthrough and (response.content_length or _MAX_BYTES) < _MAX_BYTES:
         response.direct_passthrough = False  # a small file
     if not response.direct_passthrough and len(body := response.get_data()) >= MIN_BYTES:
-        response.set_data(_compressed(body))
+        response.set_data((_file if request.path.startswith(_FILES) else _answer)(body))
         response.content_encoding = "gzip"
     return response
 
@@ -48,6 +50,8 @@ def _takes_gzip() -> bool:
     return "gzip" in request.headers.get("Accept-Encoding", "") and request.accept_encodings["gzip"] > 0
 
 
-@lru_cache(maxsize=_KEPT)
-def _compressed(body: bytes) -> bytes:
+def _squeeze(body: bytes) -> bytes:
     return gzip.compress(body, _LEVEL, mtime=0)
+
+
+_answer, _file = lru_cache(_KEPT)(_squeeze), lru_cache(_KEPT)(_squeeze)

@@ -11,7 +11,7 @@ from recommender.serving.turns import Turns
 
 # What everybody may read even where reading needs a key: it shows no article, or is a setting of its own.
 _OPEN = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)")
-_PAGES = "/demo"
+_PAGES = ("/demo", "/docs", "/openapi.json", "/widget")
 _ASKED_WITH_A_BODY = re.compile(r"/v1/similar|/rest/v1(\.1)?/sites/.*")  # of our own, and for Jetpack
 _KEYS_OF_THEIR_OWN = "/v1/rules"
 _FOR_SCRIPTS = "ETag, Retry-After, X-Request-ID"

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from recommender.serving.access import new_key
 from recommender.serving.app import create_app
-from recommender.serving.compressing import MIN_BYTES
+from recommender.serving.compressing import MIN_BYTES, _answer, _file
 from recommender.settings import Settings
 from tests.serving.newsroom import NOW
 
@@ -69,6 +69,18 @@ def test_rules_keep_the_etag_that_changing_them_needs(models_dir: Path) -> None:
     match = headers | {"If-Match": read.headers["ETag"]}
 
     assert desk.put("/v1/rules", json={"rules": []}, headers=match).status_code == 200
+
+
+def test_files_stay_compressed_whatever_else_is_asked_for(client: FlaskClient) -> None:
+    client.get("/docs/swagger-ui-bundle.js", headers=GZIP)
+    made = _file.cache_info().misses
+
+    for number in range(100):
+        client.get(f"/demo/search?q=storm{number}", headers=GZIP)
+    client.get("/docs/swagger-ui-bundle.js", headers=GZIP)
+
+    assert _answer.cache_info().currsize <= 64
+    assert _file.cache_info().misses == made
 
 
 def test_head_tells_of_the_compressed_answer(client: FlaskClient) -> None:
