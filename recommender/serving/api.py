@@ -165,10 +165,15 @@ class Api:
             present, key, lambda: self._found(row, name, query, present, boards), boards
         )
         rests_on_trends = boards is not None or kept.trending is not None
-        if row is None or rests_on_trends or self._desk.purger is None or not self._desk.purger.is_trusted:
+        if row is None or rests_on_trends or not self._may_last(present):
             return respond(kept, present)
         published = from_microseconds(int(present.related.articles.published[row]))
         return respond(kept, present, lasting_seconds(published, present.now))
+
+    def _may_last(self, present: Present) -> bool:
+        """Tell whether shared caches are told all that changes, and the answer misses nothing."""
+        purger = self._desk.purger
+        return purger is not None and purger.is_trusted and not present.standing.degraded
 
     def _result(
         self, article_id: str, query: ListQuery, present: Present, boards: Boards | None

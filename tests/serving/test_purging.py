@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -130,6 +131,11 @@ def test_lists_are_kept_by_age_only_where_caches_are_told_all(room: Room) -> Non
     )  # what trends may join it
     for target in ("/v1/page/9", f"{AGAIN}&include=trending", "/v1/trending", "/v1/article?id=9"):
         assert room.fresh(target) == "s-maxage=60"
+
+    state = room.desk.live.state
+    room.desk.live.state = replace(state, degraded=("state",))
+    assert room.fresh() == "s-maxage=60"
+    room.desk.live.state = state
 
     room.client.delete("/v1/article?id=10", headers=HEADERS)
     assert room.fresh("/v1/related?id=8&limit=3") != "s-maxage=60"  # nobody has noted it yet
