@@ -177,6 +177,20 @@ def test_a_search_finds_exactly_what_a_slow_and_obvious_one_does(
     assert all(0 < score <= 1 for score in scores)
 
 
+@given(st.data())
+def test_every_beginning_of_a_title_finds_its_article(
+    related: Related, slow: Slow, data: st.DataObject
+) -> None:
+    article = data.draw(st.sampled_from([each for each in slow.articles if each.published_at != LATER]))
+    beginning = article.title[: data.draw(st.integers(1, len(article.title)))]
+    row = related.articles.find(article.id)
+    assert row is not None
+
+    found = {item.row for item in related.search(beginning, len(slow.articles), NOW).items}
+
+    assert {row, *related.edition.copies.of(row)} & found
+
+
 def test_nothing_is_lost_on_the_way_to_a_word(related: Related) -> None:
     for word in ("harbour", "universities", "elections"):
         whole = set(ids(related, word))
