@@ -61,7 +61,7 @@ def wordpress(url: str, kind: str, modified_after: str | None, login_file: Path 
     """
     from recommender.training.readers.wordpress_site import WordPressSite
 
-    reading = Reading(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
+    reading = _reading(given)
     since = None if modified_after is None else _since(modified_after, reading)
     login = None if login_file is None else _login(login_file)
     whole = given["address"] is not None or since is None
@@ -96,7 +96,7 @@ def feed(url: str, pages: int, **given: Any) -> None:
     """
     from recommender.training.readers.feed_site import feed_site_rows
 
-    reading = Reading(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
+    reading = _reading(given)
     with _told() as tell, closing(_remote()) as remote, ExitStack() as stack:
         mirror = _mirror(given, reading, None, lambda _: False)
         stack.callback(mirror.close)
@@ -144,6 +144,14 @@ class _Read:
             raise click.ClickException(f"{told}; what was taken is kept for the next run")
 
 
+def _reading(given: dict[str, Any]) -> Reading:
+    """Return how to read articles. Raises UsageError unless it was said where to put them."""
+    output, address, key_file = given["output"], given["address"], given["key_file"]
+    if (output is None) == (address is None) or (address is None) != (key_file is None):
+        raise click.UsageError("say where to: -o FILE, or --to URL with --key-file")
+    return Reading(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
+
+
 def _mirror(
     given: dict[str, Any], reading: Reading, since: datetime | None, is_gone: Callable[[str], bool]
 ) -> Any:
@@ -151,8 +159,6 @@ def _mirror(
     from recommender.commands.mirrors import FileMirror, ServiceMirror
 
     output, address, key_file = given["output"], given["address"], given["key_file"]
-    if (output is None) == (address is None) or (address is None) != (key_file is None):
-        raise click.UsageError("say where to: -o FILE, or --to URL with --key-file")
     if output is not None:
         return FileMirror(output)
     prefix = reading.id_prefix

@@ -172,9 +172,8 @@ def test_most_of_a_service_is_not_withdrawn_at_once(site: FakeWordPress, app: Fl
 
 
 @pytest.mark.parametrize("given", [[], ["-o", "a", "--to", "http://127.0.0.1"], ["--to", "http://127.0.0.1"]])
-def test_where_to_is_said_once(given: list[str]) -> None:
-    with listening(FakeWordPress()) as url:
-        done = CliRunner().invoke(cli, ["import", "wordpress", url, *given])
+def test_where_to_is_said_once_and_before_anybody_is_asked(given: list[str]) -> None:
+    done = CliRunner().invoke(cli, ["import", "wordpress", "http://127.0.0.1:1/", *given])
 
     assert done.exit_code == 2
 
