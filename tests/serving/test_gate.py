@@ -34,9 +34,18 @@ def made(models_dir: Path) -> Made:
     return make
 
 
-@pytest.fixture
-def closed(made: Made) -> FlaskClient:
-    return made(read_keys=SETTING, write_keys=WRITING_SETTING)
+@pytest.fixture(scope="module")
+def closed(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    folder = tmp_path_factory.mktemp("closed")
+    settings = Settings.read(
+        models_dir=models_dir,
+        read_keys=SETTING,
+        write_keys=WRITING_SETTING,
+        database_url=f"sqlite:///{folder / 'store.db'}",
+        state_file=folder / "state.json",
+        live_poll_seconds=0,
+    )
+    return create_app(settings, clock=lambda: NOW).test_client()
 
 
 def bearer(key: str) -> dict[str, str]:
