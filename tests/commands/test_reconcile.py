@@ -185,3 +185,16 @@ def test_a_service_that_refuses_the_key_is_told(site: FakeWordPress, app: Flask,
 
     assert done.exit_code == 1
     assert "403" in str(done.exception)
+
+
+def test_a_service_that_is_read_with_a_key_is_reconciled_with_one_of_both_scopes(
+    site: FakeWordPress, models_dir: Path, tmp_path: Path
+) -> None:
+    key, setting = new_key("cms", ["articles", "read"])
+    _, reader = new_key("site", ["read"])
+    given: dict[str, Any] = {"models_dir": models_dir, "write_keys": (setting,), "read_keys": (reader,)}
+    (tmp_path / "key").write_text(key)
+
+    done = reconciled(site, create_app(Settings(**given), clock=lambda: NOW), tmp_path)
+
+    assert done.exit_code == 0, done.exception
