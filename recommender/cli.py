@@ -21,7 +21,7 @@ _KNOWN_ERRORS = (  # whose message says all that a user needs
     *("article.InvalidArticleError", "artifact.ArtifactError", "recipe.RecipeError"),
     *("settings.SettingsError", "serving.categories.UnknownCategoryError", "serving.live.NothingOpenError"),
     *("serving.related.UnknownArticleError", "serving.rulebook.RulesError", "serving.store.StoreError"),
-    *("training.backtest.BacktestError", "training.corpus.CorpusError", "training.labels.LabelsError"),
+    *("training.backtest.BacktestError", "training.labels.LabelsError", "training.readers.files.CorpusError"),
     "training.train.TrainingError",
     *_ERRORS_OF_USE,
 )

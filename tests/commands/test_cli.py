@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version as installed_version
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import current_version
+from recommender.cli import _KNOWN_ERRORS
 from tests.commands.conftest import Run, in_a_process
 
 TRAINING_LIBRARIES = (
@@ -101,6 +103,14 @@ def test_without_a_model_every_command_says_what_to_run(run: Run) -> None:
 
         assert (ended.status, ended.out) == (1, "")
         assert ended.err == "error: no published model in models; run `make train` or `recommender train`\n"
+
+
+@pytest.mark.parametrize("name", _KNOWN_ERRORS)
+def test_an_error_is_known_wherever_it_can_be_raised(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    error = getattr(import_module(f"recommender.{module}"), kind)
+
+    assert f"{error.__module__}.".startswith(f"recommender.{module}.")  # else that module may not be loaded
 
 
 def test_serving_commands_need_no_training_library(published: Path) -> None:

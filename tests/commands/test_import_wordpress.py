@@ -240,6 +240,16 @@ def test_a_page_that_is_no_wordpress_is_refused(site: FakeWordPress, path: Path)
     assert "names no WordPress REST API" in str(done.exception)
 
 
+@pytest.mark.parametrize("page", [Response("<html></html>", content_type="text/html"), Response(status=403)])
+def test_an_api_that_no_page_names_is_found_where_it_lies_by_default(
+    site: FakeWordPress, path: Path, page: Response
+) -> None:
+    site.spoil = lambda request: page if request.path == "/" else None
+
+    assert imported(site, "-o", path).exit_code == 0
+    assert lines(path).keys() == {"1", "2", "3"}
+
+
 def test_the_api_is_found_in_the_head_of_a_page_also_without_pretty_addresses(
     site: FakeWordPress, path: Path
 ) -> None:

@@ -40,12 +40,26 @@ class WordPressSite:
 
     @classmethod
     def at(cls, url: str, remote: Remote, kind: str = "posts") -> "WordPressSite":
-        """Return the site of an address, any of its pages. Raises SiteError where no REST API is found."""
-        page = remote.get(url)
-        root = _root_of(page)
-        if root is None:
-            raise SiteError(f"{url} names no WordPress REST API; is it a WordPress site, and the API open?")
-        return cls(remote, root, kind)
+        """Return the site of an address, any of its pages. Raises SiteError where no REST API is found.
+
+        Where the page names none, as some sites hide it, the API is looked for where it lies by default.
+        """
+        refusal = SiteError(f"{url} names no WordPress REST API; is it a WordPress site, and the API open?")
+        try:
+            if root := _root_of(remote.get(url)):
+                return cls(remote, root, kind)
+        except SiteError as error:
+            if error.status not in _GONE:
+                raise
+            refusal = error
+        site = cls(remote, urljoin(f"{url.rstrip('/')}/", "wp-json/"), kind)
+        try:
+            _list_of(site._get("", {"per_page": "1", "_fields": "id"}))
+        except SiteError as error:
+            if error.is_failing:
+                raise
+            raise refusal from None
+        return site
 
     def listed(self, since: datetime | None = None) -> Iterator[Listed]:
         """Yield all published posts in the order of their ids; only those published or changed `since`.
