@@ -28,6 +28,15 @@ def test_a_string_is_found_where_a_linear_search_finds_it(texts: set[str], wante
     assert column.find(wanted) == (ordered.index(wanted) if wanted in ordered else None)
 
 
+@given(st.sets(st.text("aé日 ", max_size=4)), st.text("aé日 ", max_size=3))
+def test_strings_that_begin_alike_lie_side_by_side(texts: set[str], start: str) -> None:
+    column = Strings.of(sorted(texts, key=str.encode))
+
+    found = {column[row] for row in column.beginning_with(start)}
+
+    assert found == {text for text in texts if text.startswith(start)}
+
+
 def test_strings_are_kept_as_utf8_end_to_end() -> None:
     column = Strings.of(["a", "", "é"])
 

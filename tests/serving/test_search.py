@@ -243,6 +243,21 @@ def test_an_earlier_state_of_an_edition_does_not_find_what_came_later(trained: T
     assert ids(Related(before), "zyxwer") == ["L1"]
 
 
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("Storm in t", ["storm", "in", "t"]),
+        ("vitamin d deficiency", ["vitamin", "deficiency"]),
+        ("g", ["g"]),
+        ("東京 g", ["東京", "g"]),
+        ("京", ["京"]),
+        ("-- ", []),
+    ],
+)
+def test_the_last_word_typed_may_be_a_single_letter(text: str, typed: list[str]) -> None:
+    assert typed_words(text) == typed
+
+
 def test_a_text_without_words_finds_nothing(related: Related) -> None:
     found = related.search(" ?! ", 9, NOW)
 
