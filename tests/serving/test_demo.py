@@ -165,7 +165,7 @@ def test_a_page_runs_no_script_and_asks_nothing_but_its_own(client: FlaskClient,
 
 def test_every_script_of_the_pages_is_there(client: FlaskClient) -> None:
     with client.get("/demo/static/site.js") as response:
-        imported = re.findall(r'from "\./(\w+\.js)"', response.text)
+        imported = re.findall(r'from "\./(\w+\.js)"', response.get_data(as_text=True))
 
     assert len(imported) == 5
     for name in imported:
