@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from recommender.serving.access import new_key
 from recommender.serving.caching import Cache, cache_control
 from recommender.serving.related import Related
 from tests.serving.newsroom import NOW
@@ -95,7 +97,7 @@ TestKeptOrders.settings = _FEW
 
 @pytest.mark.slow
 class TestMoreKeptOrders(KeptOrders.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(_FEW, max_examples=8, stateful_step_count=20)
+    settings = settings(_FEW, max_examples=5, stateful_step_count=20)
 
 
 class Counting:
@@ -214,6 +216,38 @@ def test_refusals_are_not_kept(room: Newsroom) -> None:
         assert "ETag" not in first.headers
         ids = {json.loads(answer.data)["request_id"] for answer in (first, second)}
         assert len(ids) == 2
+
+
+@pytest.mark.slow
+def test_no_request_gets_what_was_withdrawn_before_it_began(models_dir: Path) -> None:
+    key, word = new_key("desk", ["articles"])
+    room = Newsroom(models_dir, write_keys=word)
+    headers = {"Authorization": f"Bearer {key}"}
+    gone: set[str] = set()  # grows only
+    wrong: list[str] = []
+    ended = Event()
+
+    def ask() -> None:
+        client = room.app.test_client()
+        while not ended.is_set():
+            before = set(gone)
+            for target in ("/v1/related?id=9&limit=50", "/v1/page/9", "/v1/articles?limit=50"):
+                text = client.get(target).text
+                wrong.extend(f"{target} shows {each}" for each in before if f'"id":"{each}"' in text)
+
+    threads = [Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for each in ("10", "11", "14", "a", "8"):
+        assert room.client.delete(f"/v1/articles/{each}", headers=headers).status_code == 204
+        gone.add(each)
+        ended.wait(0.2)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    room.close()
+
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
