@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from recommender.article import InvalidArticleError, check_id
-from recommender.model import NO_MOMENT, from_microseconds, microseconds
+from recommender.model import from_microseconds, microseconds
 from recommender.serving.answers import article_answer, cards, list_answer, to_bytes
 from recommender.serving.caching import lasting_seconds, respond
 from recommender.serving.categories import UnknownCategoryError
@@ -107,7 +107,8 @@ class Api:
                 with known_categories("query", ListQuery(categories=given.category)):
                     mask = related.in_sections(given.category)
             if given.updated_after is not None:
-                changed = np.where(articles.updated == NO_MOMENT, articles.published, articles.updated)
+                # What was changed under embargo is new to readers when that ends.
+                changed = np.maximum(articles.updated, articles.published)
                 mask &= changed > microseconds(given.updated_after)
             return _page(related, mask, given, present.now)
 

@@ -132,7 +132,8 @@ class Submissions:
         """Return what the store is to hold of an article, None where it is older than what is known.
 
         One without a date of change is of now, and newer than what is known, unless that is a withdrawal:
-        whether it was sent before or after that nobody can tell.
+        whether it was sent before or after that nobody can tell. One of the very moment that the model's
+        article is of, but not equal to it, is a correction that the date does not tell of, hence newer.
         """
         article = sent.article
         updated, known = microseconds(article.updated_at), self._known_moment(article.id)
@@ -145,6 +146,8 @@ class Submissions:
             updated = latest if same else max(updated, latest + 1)
         elif updated < known:
             return None
+        elif updated == known and self._differs(article):
+            updated += 1
         payload = _payload(article, updated)
         edition = self._desk.live.state.edition
         if edition is None:
@@ -155,6 +158,15 @@ class Submissions:
         return ArticleRow(
             article.id, updated, withdrawn=False, payload=payload, model_version=version, embedding=placement
         )
+
+    def _differs(self, article: Article) -> bool:
+        """Tell whether the article of the model says something else, and was not withdrawn."""
+        state = self._desk.live.state
+        if state.edition is None or article.id in state.withdrawn:
+            return False
+        articles = state.edition.model.articles
+        row = articles.ids.find(article.id)
+        return row is not None and article != articles.article(row)
 
     def _known_moment(self, article_id: str) -> int:
         """Return when the model's article was last changed, in microseconds."""

@@ -1,7 +1,8 @@
 """Articles put, corrected and withdrawn while the service runs."""
 
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from recommender.artifact import publish
 from recommender.serving.access import new_key
 from recommender.serving.app import create_app
 from recommender.settings import Settings
-from tests.serving.newsroom import NOW
+from tests.serving.newsroom import NOW, build_model, newsroom
 
 KEY, WORD = new_key("cms", ["articles"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -76,6 +78,24 @@ def test_an_older_put_does_not_overwrite(client: FlaskClient) -> None:
     facts = client.get("/v1/articles/new").json
     assert facts is not None
     assert facts["title"] == "As corrected"
+
+
+def test_a_correction_of_the_same_moment_takes_the_place_of_the_models_article(tmp_path: Path) -> None:
+    moment = datetime.fromisoformat(LATER)
+    publish(build_model([replace(each, updated_at=moment) for each in newsroom()]), tmp_path, now=NOW)
+    settings = Settings(models_dir=tmp_path, write_keys=(WORD,), live_poll_seconds=0)
+    client = create_app(settings, clock=lambda: NOW).test_client()
+
+    first, again = put(client, "9"), put(client, "9")
+
+    assert [(answer.status_code, answer.json and answer.json["applied"]) for answer in (first, again)] == [
+        (200, True),
+        (200, True),
+    ]
+    assert first.json == again.json
+    facts = client.get("/v1/articles/9").json
+    assert facts is not None
+    assert facts["title"] == "Storm floods the harbour"
 
 
 def test_a_withdrawn_article_is_gone_from_every_answer(client: FlaskClient) -> None:
@@ -147,6 +167,9 @@ def test_an_article_under_embargo_is_not_shown_before_its_time(models_dir: Path)
     assert client.get("/v1/articles/new").status_code == 404
     moments.append(NOW + timedelta(hours=1))
     assert client.get("/v1/articles/new").status_code == 200
+    changed = client.get("/v1/articles?updated_after=2026-03-01T12:30:00Z").json
+    assert changed is not None
+    assert [item["id"] for item in changed["items"]] == ["new"]
 
 
 @pytest.mark.parametrize(
