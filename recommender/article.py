@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 MAX_ID_BYTES = 512
 EARLIEST = datetime(1700, 1, 1, tzinfo=UTC)  # older than the oldest newspaper archive digitized today
@@ -133,7 +133,8 @@ def canonical_url(url: str) -> str:
     """Return the URL without what does not tell articles apart.
 
     Dropped: scheme, `www.`, default port, fragment, `utm_*` parameters and trailing slashes; the host is
-    lower case. The path keeps its case, and the other parameters their order. Raises InvalidArticleError.
+    lower case. The path keeps its case, in the escapes of RFC 3986, as browsers name it; the other parameters
+    keep their order. Raises InvalidArticleError.
     """
     try:
         parts = urlsplit(url.strip())
@@ -141,10 +142,15 @@ def canonical_url(url: str) -> str:
             (k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not k.startswith("utm_")
         ]
         query = f"?{urlencode(pairs)}" if pairs else ""
+        path = _ESCAPE.sub(lambda found: found[0].upper(), quote(parts.path.rstrip("/"), safe=_IN_PATHS))
     except ValueError:
         raise InvalidArticleError(f"{url[:100]!r} is not a URL") from None
     host = parts.netloc.lower().removeprefix("www.").removesuffix(":80").removesuffix(":443")
-    return f"{host}{parts.path.rstrip('/')}{query}"
+    return f"{host}{path}{query}"
+
+
+_IN_PATHS = "%/!$&'()*+,;=:@"  # of letters, digits and -._~ apart, what stands there as it is
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 def _check_utf8(article_id: str, text: str) -> None:

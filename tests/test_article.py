@@ -255,9 +255,19 @@ def test_spellings_of_one_address_have_one_canonical_form(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    ["港の 予算", "%E6%B8%AF%E3%81%AE%20%E4%BA%88%E7%AE%97", "%e6%b8%af%e3%81%ae%20%e4%ba%88%e7%ae%97"],
+)
+def test_a_path_is_the_same_with_and_without_escapes(path: str) -> None:
+    assert canonical_url(f"https://news.example/{path}/") == canonical_url("https://news.example/港の 予算")
+
+
+@pytest.mark.parametrize(
     ("one", "other"),
     [
         ("https://news.example/a", "https://news.example/A"),
+        ("https://news.example/a%2Fb", "https://news.example/a/b"),
+        ("https://news.example/a%25b", "https://news.example/a%b"),
         ("https://news.example/?p=1", "https://news.example/?p=2"),
         ("https://news.example/?p=1", "https://news.example/"),
         ("https://news.example/a/b", "https://news.example/a//b"),
@@ -309,6 +319,7 @@ def test_campaign_parameters_and_fragments_never_show(url: str, campaign: str, f
         "http://]/",
         "http://\ufb03\u2100.example/",
         "http://news.example/?\ud800=1",
+        "http://news.example/\ud800",
     ],
 )
 def test_a_broken_url_has_no_canonical_form(url: str) -> None:
