@@ -31,6 +31,7 @@ SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {
     *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled", "cachetools"),
     "openapi_pydantic",
+    "prometheus_client",
 }
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),

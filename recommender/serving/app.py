@@ -20,6 +20,7 @@ from recommender.serving.desk import Clock, Desk, utc_now
 from recommender.serving.dropin import DropIn
 from recommender.serving.events import Events
 from recommender.serving.gate import Gate, Scoring
+from recommender.serving.metrics import Metrics
 from recommender.serving.ops import Ops
 from recommender.serving.pages import Pages
 from recommender.serving.problems import Problem
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     api, demo = Api(desk), Demo(desk)
     writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
     reading = api, Pages(desk, api), Searching(desk, api), Trends(desk, api), DropIn(desk, api)
-    for part in (*reading, Widget(), Ops(desk), Docs(), *writing):
+    for part in (*reading, Widget(), Ops(desk), Metrics(desk), Docs(), *writing):
         part.add_to(app)
     if settings.has_demo:
         demo.add_to(app)

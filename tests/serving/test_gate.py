@@ -61,7 +61,7 @@ READS = [
     "/v1/search?q=storm",
 ]
 OPEN = {
-    *("/healthz", "/readyz", "/openapi.json", "/widget.js"),
+    *("/healthz", "/readyz", "/metrics", "/openapi.json", "/widget.js"),
     *("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
 }
 

@@ -349,6 +349,14 @@ _OPERATIONS = (
         problems=("no-model", "store-down"),
     ),
     Call(
+        name="getMetrics",
+        path="/metrics",
+        tag="operations",
+        summary="What a worker counts and knows of itself, as Prometheus reads it",
+        parameters=None,
+        answers={200: Answer(told="Prometheus' text format", body=str, media_type="text/plain")},
+    ),
+    Call(
         name="getDocument",
         path="/openapi.json",
         tag="operations",
