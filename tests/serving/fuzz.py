@@ -10,10 +10,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ AWKWARD = ["a/related", "a,b", "https://x/y//z", "/abs", "..", "%2F", "日本 �
 CHAINED_SHARE = 0.2  # of the requests: those that follow from the answer to another
 STEPS = 6  # of a chain, at most
 MAX_TURNS = 100
+PARTS = 2  # at once
 BOUNDS = 3_900  # requests about that try every bound of every value
 OF_ANY_CALL = {"bad-request", "method-not-allowed"}
 _KINDS_OF = {f"{call.method.upper()} {call.path}": set(call.problems) for call in CALLS}
@@ -79,6 +82,21 @@ class Found:
                         f"{label}: {check.name}: {check.failure_info.failure.title}",
                         f"{shown}\n{check.failure_info.code_sample}",
                     )
+
+    def __add__(self, other: "Found") -> "Found":
+        """Return both together."""
+        by_call = {
+            label: self.by_call.get(label, Counter()) + other.by_call.get(label, Counter())
+            for label in self.by_call | other.by_call
+        }
+        return Found(
+            self.cases + other.cases,
+            self.statuses + other.statuses,
+            by_call,
+            self.by_phase + other.by_phase,
+            self.failures | other.failures,
+            self.errors + other.errors,
+        )
 
     def _check_kind(self, label: str, status: int, body: bytes | None) -> None:
         """Keep a refusal whose kind the call does not tell of."""
@@ -231,14 +249,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        models = Path(name) / "models"
         with as_file(files("recommender") / "sample" / "articles.jsonl") as path:
             articles = read_articles(path, now=NOW).articles
-        publish(train(articles, now=NOW).model, folder / "models", now=NOW)
-        with newsroom(folder / "models", folder) as app:
-            found = fuzz(app, articles, given.cases, given.seed)
+        publish(train(articles, now=NOW).model, models, now=NOW)
+        share = -(-given.cases // PARTS)
+        parts = [(models, articles, share, given.seed + 1000 * part, part == 0) for part in range(PARTS)]
+        with ProcessPoolExecutor(PARTS, get_context("spawn")) as pool:
+            found = sum(pool.map(_part, parts), Found())
     tell(found)
     return 1 if found.failures or found.errors else 0
+
+
+def _part(given: tuple[Path, list[Article], int, int, bool]) -> Found:
+    """Ask a part of the requests, in a process and a newsroom of its own; the first part tries the bounds."""
+    models, articles, cases, seed, thorough = given
+    with tempfile.TemporaryDirectory() as name, newsroom(models, Path(name)) as app:
+        return fuzz(app, articles, cases, seed, thorough=thorough)
 
 
 def tell(found: Found) -> None:
