@@ -141,7 +141,7 @@ class Search:
         for at in range(len(asked.words)):
             in_text, in_title = self._in_texts(self._terms(asked, at)), self._in_titles(asked, at)
             held = (in_title > 0) | (in_text > 0)
-            weight = _rarity(held)
+            weight = self._rarity(held)
             if asked.loose:
                 in_text = np.maximum(in_text, _KIN * self._in_texts(self._kin(asked, at)))
                 held |= in_text > 0
@@ -152,11 +152,19 @@ class Search:
         of_all = of_words
         for at in range(1, len(asked.words)):
             in_text = self._in_texts(self._pairs(asked, at))
-            weight = _rarity(in_text > 0)
+            weight = self._rarity(in_text > 0)
             cosines += weight * in_text
             of_all += weight**2
         scores = _TITLE * in_titles / of_words + (1 - _TITLE) * cosines / np.sqrt(of_all)
         return Found(missing, missing < len(asked.words), scores)
+
+    def _rarity(self, held: np.ndarray) -> float:
+        """Return how much it tells that an article holds a word, which is an inverse document frequency.
+
+        What was withdrawn or corrected does not count: a worker that starts now has never seen it.
+        """
+        shown = self._edition.articles.shown
+        return float(1 + np.log((1 + np.count_nonzero(shown)) / (1 + np.count_nonzero(held & shown))))
 
     def _terms(self, asked: Asked, at: int) -> list[range]:
         """Return the spans of terms that a word stands for."""
@@ -238,8 +246,3 @@ class Search:
                 rows = block.holding(span)
                 counts[rows if block.titles.stop <= n else rows[rows < n]] = count
         return counts
-
-
-def _rarity(held: np.ndarray) -> float:
-    """Return how much it tells that an article holds a word, which is an inverse document frequency."""
-    return float(1 + np.log((1 + len(held)) / (1 + np.count_nonzero(held))))

@@ -115,6 +115,20 @@ def test_a_withdrawn_article_is_gone_from_every_answer(client: FlaskClient) -> N
     assert "new" not in [item["id"] for item in newest["items"]]
 
 
+def test_what_was_corrected_or_withdrawn_leaves_no_trace_in_the_scores_of_others(client: FlaskClient) -> None:
+    address = "/v1/search?q=harbour dre"
+    before = client.get(address).json
+
+    put(client, title="Harbour dredger sinks", updated_at="2026-03-01T11:00:00Z")
+    assert client.get(address).json != before
+    put(client, title="Storm")
+    put(client, "other", title="Harbour")
+    withdraw(client)
+    withdraw(client, "other")
+
+    assert client.get(address).json == before
+
+
 def test_what_the_model_knows_can_be_withdrawn_and_put_again(client: FlaskClient) -> None:
     known = client.get("/v1/articles?limit=1").json
     assert known is not None
