@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recommender.article import Article
@@ -183,6 +183,7 @@ def test_every_beginning_of_a_title_finds_its_article(
 ) -> None:
     article = data.draw(st.sampled_from([each for each in slow.articles if each.published_at != LATER]))
     beginning = article.title[: data.draw(st.integers(1, len(article.title)))]
+    assume(typed_words(beginning))  # a quotation mark that opens a title is no word
     row = related.articles.find(article.id)
     assert row is not None
 
