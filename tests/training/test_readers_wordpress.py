@@ -215,6 +215,12 @@ def test_an_export_of_any_length_takes_the_memory_of_one_item(tmp_path: Path) ->
     assert sum(1 for row in wordpress.wordpress_rows(path) if not row.skipped) == 400
 
 
+def test_an_export_may_begin_with_any_number_of_comments(tmp_path: Path) -> None:
+    path = altered(tmp_path, (b"<rss", b"<!-- how to read this file -->\n" * 1500 + b"<rss"))
+
+    assert read(path).articles == read(EXPORT).articles
+
+
 @pytest.mark.skipif(not REAL, reason="RECOMMENDER_TEST_DATA names no folder of real corpora")
 @pytest.mark.parametrize(
     "path", sorted(Path(REAL).glob("wxr/*.xml")) if REAL else [], ids=lambda path: path.name

@@ -96,8 +96,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+# What was passed over is not looked at again (*+): exports begin with many comments.
 _FEED = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*<(?:feed|rdf:RDF|rss(?![^>]*wordpress\.org/export/))[\s>]",
+    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<(?:feed|rdf:RDF|rss(?![^>]*wordpress\.org/export/))[\s>]",
     re.DOTALL,
 )
 _PACKED_SUFFIXES = (".gz", ".zst")
