@@ -82,6 +82,7 @@ def test_no_flood_enters_the_first_ten_and_honest_ranks_stay(
             database_url=f"sqlite:///{tmp_path / name}.db",
             state_file=tmp_path / f"{name}.json",
             trusted_proxies="127.0.0.1",
+            address_event_limit="1000000/second",  # hours pass in seconds here
         )
         for name in ("clean", "flooded")
     )
