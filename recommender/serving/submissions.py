@@ -49,6 +49,8 @@ class Submissions:
         if str(values.setdefault("id", article_id)) != article_id:
             fault = Fault("body", "id", str(values["id"]), "the id of the address, or none")
             raise bad_body([fault])
+        if "url" in request.args:
+            values.setdefault("url", self._url(article_id))  # else the same address would not find it again
         try:
             sent = _read(values | {"id": article_id}, self._desk.clock())
         except RefusedError as error:
@@ -116,6 +118,12 @@ class Submissions:
             fault = Fault("query", "url", value, "the url of a known article")
             raise Problem("unknown-article", f"no article has the url {value[:100]!r}", (fault,))
         return articles.ids[row]
+
+    def _url(self, article_id: str) -> str | None:
+        """Return the URL of a known article."""
+        articles = self._desk.related.articles
+        row = articles.find(article_id)
+        return None if row is None else articles.urls[row] or None
 
     def _store(self, sent: list["_Sent"]) -> tuple[list[Outcome], int]:
         """Write what is newer than the model; returns the outcome of each, and the version then."""

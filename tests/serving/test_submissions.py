@@ -249,6 +249,18 @@ def test_every_id_can_be_put_and_withdrawn_by_query(client: FlaskClient, article
     assert client.get("/v1/article", query_string=query).status_code == 410
 
 
+def test_a_put_to_a_url_can_be_repeated(client: FlaskClient) -> None:
+    put(client, url="https://paper.example/new", updated_at=None)
+    address = {"query_string": {"url": "paper.example/new"}, "headers": HEADERS}
+
+    statuses = [client.put("/v1/article", json={"title": title}, **address).status_code for title in "AB"]
+
+    facts = client.get("/v1/articles/new").json
+    assert facts is not None
+    assert statuses == [200, 200]
+    assert (facts["title"], facts["url"]) == ("B", "https://paper.example/new")
+
+
 def test_a_slash_in_a_path_is_answered_with_the_sure_address(client: FlaskClient) -> None:
     answer = put(client, "a/related")
 
