@@ -16,6 +16,7 @@ _CONNECTIONS = 1000
 _HEADER_SECONDS = (
     10  # in which a request, or the next one on a connection, must have begun and told its headers
 )
+_STOP_SECONDS = 5  # for answers on their way; then a worker is killed that was told to stop while it started
 _HEADER_BYTES = 128 << 10  # with the address, which alone may have 64 KiB
 
 
@@ -62,6 +63,7 @@ def serve(**given: Any) -> None:
             header_read_timeout=1000 * _HEADER_SECONDS, max_buffer_size=_HEADER_BYTES
         ),
         respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
     ).serve()
 
