@@ -26,7 +26,9 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
     from recommender.serving.schemas import AddressedRelatedParameters, read_query
 
     pairs = [("id", article_id), *((name, value) for name, value in given.items() if value)]
-    parameters = read_query(AddressedRelatedParameters, urlencode(pairs, doseq=True))
+    parameters = read_query(
+        AddressedRelatedParameters, urlencode(pairs, doseq=True, errors="surrogateescape")
+    )
     query = parameters.query(parameters.unknown)
     _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.of(article_id, asked, now))
 
@@ -62,7 +64,7 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any
 
     asked = " ".join(words)
     pairs = [("q", asked), *((name, value) for name, value in given.items() if value)]
-    parameters = read_query(SearchParameters, urlencode(pairs, doseq=True))
+    parameters = read_query(SearchParameters, urlencode(pairs, doseq=True, errors="surrogateescape"))
     with _desk(models_dir) as desk:
         present = desk.present()
         found = present.related.search(

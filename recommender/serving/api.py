@@ -73,7 +73,9 @@ class Api:
         def make() -> dict[str, Any]:
             return {"results": [self._result(each, query, present, boards) for each in given.id]}
 
-        return self.cached(present, ("batch", given.id, query.canonical), make, boards)
+        response = self.cached(present, ("batch", given.id, query.canonical), make, boards)
+        all_there = all(self.row("id", each, present) is not None for each in given.id)
+        return response if all_there else _unkept(response)
 
     def article(self) -> Response:
         """Answer the facts of the article with this id or URL."""
@@ -165,8 +167,10 @@ class Api:
         kept = self._desk.cache.kept(
             present, key, lambda: self._found(row, name, query, present, boards), boards
         )
+        if row is None:
+            return _unkept(respond(kept, present))
         rests_on_trends = boards is not None or kept.trending is not None
-        if row is None or rests_on_trends or not self._may_last(present):
+        if rests_on_trends or not self._may_last(present):
             return respond(kept, present)
         published = from_microseconds(int(present.related.articles.published[row]))
         return respond(kept, present, lasting_seconds(published, present.now))
@@ -265,6 +269,12 @@ class Api:
     ) -> Response:
         """Answer what is kept under a key, or what `make` returns; `boards` are the ranks that it shows."""
         return respond(self._desk.cache.kept(present, key, make, boards), present)
+
+
+def _unkept(response: Response) -> Response:
+    """Return an answer on what is not there as one that no cache keeps, for the next moment it may be."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _page(related: Related, mask: np.ndarray, given: PageParameters, now: datetime) -> dict[str, Any]:

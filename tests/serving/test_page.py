@@ -252,6 +252,16 @@ def test_a_batch_answers_in_the_order_of_the_request(room: Newsroom) -> None:
     ]
 
 
+def test_no_cache_keeps_an_answer_on_what_may_be_there_next(room: Newsroom) -> None:
+    kept, *unkept = (
+        room.client.get(f"/v1/related{call}").headers["Cache-Control"]
+        for call in ("/batch?id=9&id=8", "/batch?id=9&id=nobody", "?id=nobody&unknown=fallback")
+    )
+
+    assert kept.startswith("public, max-age=0, s-maxage=")
+    assert unkept == ["no-store", "no-store"]
+
+
 def test_a_batch_falls_back_where_it_is_asked_to(room: Newsroom) -> None:
     [one] = get(room, "/v1/related/batch?id=nobody&unknown=fallback&limit=2")["results"]
 
