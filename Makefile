@@ -10,6 +10,9 @@ LABELS ?= $(call OF_SAMPLE,stories.csv)
 MODELS ?= models
 PORT ?= 8000
 
+# The tests start many processes, which need not compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo train serve notebooks test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
 

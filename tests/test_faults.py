@@ -187,6 +187,7 @@ def test_a_full_disk_is_called_a_full_disk(full_disk: Path, trained: Trained) ->
     assert "No space left on device" in refusal(trained, full_disk)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_any_page_leaves_a_version_that_opens(
     full_disk: Path, small: Trained
 ) -> None:

@@ -477,6 +477,7 @@ def test_shared_modules_load_only_their_own_libraries() -> None:
     assert libraries_among(loaded(PACKAGE, "shared")) <= SHARED | {"pydantic_core", "pydantic_settings"}
 
 
+@pytest.mark.slow
 def test_training_loads_no_serving() -> None:
     modules = loaded(PACKAGE, "training")
 

@@ -41,6 +41,7 @@ def test_the_table_names_every_definition_and_what_was_fitted(run: Run, events: 
     assert "events" in ended.out.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_report_picture_and_setting_are_written(run: Run, events: Path, tmp_path: Path) -> None:
     ended = run(
         *("backtest", events, "--horizon", "30m", "--fit", 0.5, "--refresh", 20, "--json", "-"),

@@ -13,6 +13,7 @@ from tests.commands.conftest import SAMPLE, STORIES, Run
 SABOTAGE = "[terms]\ntitle_weight = 0\n"
 
 
+@pytest.mark.slow
 def test_a_refused_model_ends_with_3_and_leaves_the_old_one_in_service(
     run: Run, published_copy: Path, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def ids_of(related: Related, article_id: str, query: ListQuery = BLIND) -> list[
     return [related.articles.ids[item.row] for item in related.of(article_id, query, NOW).items]
 
 
+@pytest.mark.slow
 def test_live_articles_stand_where_a_retraining_would_put_them(
     earlier: Model, held_out: list[Article], trained: Trained
 ) -> None:
@@ -51,6 +52,7 @@ def test_live_articles_stand_where_a_retraining_would_put_them(
     assert np.mean(kept) > 0.9
 
 
+@pytest.mark.slow
 def test_older_articles_list_a_live_one_as_a_retraining_would(
     earlier: Model, held_out: list[Article], trained: Trained
 ) -> None:
@@ -67,6 +69,7 @@ def test_older_articles_list_a_live_one_as_a_retraining_would(
     assert np.mean(wanted) > 0.9
 
 
+@pytest.mark.slow
 def test_one_at_a_time_or_all_at_once_is_the_same(earlier: Model, held_out: list[Article]) -> None:
     at_once = Related(grown(earlier, held_out))
     edition = Edition.of(earlier)
@@ -80,6 +83,7 @@ def test_one_at_a_time_or_all_at_once_is_the_same(earlier: Model, held_out: list
         assert [item.score for item in found.items] == pytest.approx([item.score for item in same.items])
 
 
+@pytest.mark.slow
 def test_the_order_in_which_articles_come_changes_no_list(earlier: Model, held_out: list[Article]) -> None:
     forth, back = Related(grown(earlier, held_out)), Related(grown(earlier, held_out[::-1]))
 

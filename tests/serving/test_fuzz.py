@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from recommender.article import Article
-from tests.serving.fuzz import fuzz, newsroom
 
 CASES = 1_000  # of each of two tests, which run side by side
 
@@ -19,6 +18,9 @@ pytestmark = [
 def test_no_made_up_request_breaks_the_contract(
     published: Path, sample_articles: list[Article], tmp_path: Path, seed: int
 ) -> None:
+    # Schemathesis takes a second to import, and the fast tests collect this file, too.
+    from tests.serving.fuzz import fuzz, newsroom  # noqa: PLC0415
+
     with newsroom(published, tmp_path) as app:
         found = fuzz(app, sample_articles, CASES, seed, thorough=False)
 

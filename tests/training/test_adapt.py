@@ -36,6 +36,7 @@ def test_the_nearest_of_twenty_articles_is_mostly_of_the_same_story(lang: str) -
     assert report.systems[0].quality.precision_at_1.mean >= 0.8
 
 
+@pytest.mark.slow
 def test_the_latent_space_weighs_little_among_few_articles() -> None:
     weights = [adapted(n).latent_weight for n in (1, 20, 100, 1_000, 40_000)]
 

@@ -123,6 +123,7 @@ def test_the_generated_terms_are_rare_and_frequent(planted: Planted) -> None:
     assert df.min() < 0.01 * ROWS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tile", "threads"), SETTINGS)
 def test_generated_neighbours_equal_the_slow_ones(
     planted: Planted, found: dict[tuple[int, int], Neighbors], tile: int, threads: int

@@ -84,6 +84,7 @@ def test_a_query_moves_towards_its_nearest_that_is_no_copy(usual: Lists) -> None
     np.testing.assert_allclose(usual.corrections.feedback, 1.5 * np.maximum(likeness, 0), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"tile": 77}, {"tile": 100, "threads": 1}])
 def test_the_lists_are_the_best_of_all_corrected_scores(usual: Lists, how: dict[str, Any]) -> None:
     same = found(**how)

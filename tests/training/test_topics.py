@@ -187,6 +187,7 @@ def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
     assert fit_topics(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 4, 5, 9, 12])
 def test_a_tiny_corpus_is_trained_with_as_many_topics_as_it_bears(
     sample_articles: list[Article], n: int

@@ -283,6 +283,7 @@ ODD_CORPORA = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("articles", ODD_CORPORA.values(), ids=list(ODD_CORPORA))
 def test_an_odd_corpus_trains_publishes_and_opens(articles: list[Article], tmp_path: Path) -> None:
     trained = train(articles)
