@@ -1,5 +1,6 @@
 """Nearest neighbours: the best rows out of scores, and the lists computed at training."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,6 +61,10 @@ class Copies:
         own = self.first[row]
         start, end = np.searchsorted(self._groups, [own, own + 1])
         return [copy for copy in self.grouped[start:end].tolist() if copy != row]
+
+    def with_all(self, rows: Iterable[int]) -> list[int]:
+        """Return the rows, each followed by its copies."""
+        return [each for row in rows for each in (row, *self.of(row))]
 
     @cached_property
     def _groups(self) -> np.ndarray:

@@ -14,9 +14,10 @@ from recommender.serving.desk import Desk
 from recommender.serving.lists import ListQuery, RelatedList
 from recommender.serving.page import Page, trending_list
 from recommender.serving.popular import Board, Boards
+from recommender.serving.present import Present
 from recommender.serving.problems import Problem
 from recommender.serving.related import Related
-from recommender.serving.schemas import cursor_behind, read_cursor
+from recommender.serving.schemas import MAX_QUERY_CHARS, cursor_behind, read_cursor
 from recommender.serving.teasers import Teaser, day, is_crosshead, label, teaser, teasers, trending_teaser
 from recommender.serving.trends import basis
 from recommender.trending import DEFAULT_WINDOW
@@ -25,7 +26,6 @@ RELATED = 9
 TRENDING = 8
 PER_PAGE = 18
 MAX_SECTIONS = 8  # in the navigation
-MAX_QUERY_CHARS = 200
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _TICK = timedelta(minutes=1)
 _NO_MOMENT_SECONDS = 60
@@ -65,25 +65,27 @@ class Demo:
 
     def home(self) -> Response:
         """Show the newest article in the language that most articles are in."""
-        related, now = self._desk.related, self._desk.clock()
+        present = self._desk.present()
+        related = present.related
         codes = related.articles.langs.codes
         most = int(np.bincount(codes + 1).argmax())
-        rows = related.timeline.page(codes + 1 == most, 1, now)
+        rows = related.timeline.page(codes + 1 == most, 1, present.now)
         if not rows:
             raise Problem("unknown-article", "no article is published yet")
-        return self._article_page(rows[0], now)
+        return self._article_page(rows[0], present)
 
     def article(self) -> Response:
         """Show one article with the lists around it."""
-        article_id, now = request.args.get("id", ""), self._desk.clock()
-        row = self._desk.related.find(article_id, now)
+        article_id, present = request.args.get("id", ""), self._desk.present()
+        row = present.related.find(article_id, present.now)
         if row is None:
             raise Problem("unknown-article", f"No article has the id {article_id[:100]!r}.")
-        return self._article_page(row, now)
+        return self._article_page(row, present)
 
     def section(self) -> Response:
         """Show the articles of a section, the newest first, beside what else is read."""
-        related, name, now = self._desk.related, request.args.get("name", ""), self._desk.clock()
+        present, name = self._desk.present(), request.args.get("name", "")
+        related, now = present.related, present.now
         try:
             mask = related.in_sections([name]) & related.public(now)
         except UnknownCategoryError:
@@ -97,18 +99,18 @@ class Demo:
             "section.html",
             section=exact,
             teasers=[teaser(articles, row) for row in shown],
-            trend=self._trend_beside(related, shown, now),
+            trend=self._trend_beside(shown, present),
             older=older,
             count=int(mask.sum()),
         )
 
     def search(self) -> Response:
         """Show the articles that hold the words of the reader."""
-        related, words = self._desk.related, request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
+        present, words = self._desk.present(), request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         if not words:
             return self._page("search.html", words=words, teasers=(), eligible=0)
-        found = related.search(words, PER_PAGE, self._desk.clock())
-        shown = teasers(related.articles, found.items)
+        found = present.related.search(words, PER_PAGE, present.now)
+        shown = teasers(present.related.articles, found.items)
         return self._page("search.html", words=words, teasers=shown, eligible=found.eligible)
 
     def problem_page(self, problem: Problem) -> Response:
@@ -118,11 +120,9 @@ class Demo:
         response.headers.extend(dict(problem.headers))
         return response
 
-    def _article_page(self, row: int, now: datetime) -> Response:
-        related = self._desk.related
-        articles = related.articles
-        boards = self._desk.popular.boards(related, now)
-        board = boards.board(DEFAULT_WINDOW)
+    def _article_page(self, row: int, present: Present) -> Response:
+        related, now, boards = present.related, present.now, self._desk.boards(present)
+        articles, board = related.articles, boards.board(DEFAULT_WINDOW)
         query = ListQuery(limit=RELATED, explain=True)
         page = Page.of(related, board, row, query, now, trending_limit=TRENDING)
         topics = related.model.topics_of(related.edition.vectors.of(row).latent)
@@ -139,13 +139,12 @@ class Demo:
             model_version=related.model.manifest.version,
         )
 
-    def _trend_beside(self, related: Related, shown: Iterable[int], now: datetime) -> Trend:
+    def _trend_beside(self, shown: Iterable[int], present: Present) -> Trend:
         """Return what is read most of what the page does not show."""
-        boards = self._desk.popular.boards(related, now)
+        related, now, boards = present.related, present.now, self._desk.boards(present)
         board = boards.board(DEFAULT_WINDOW)
         mask = related.public(now).copy()
-        for row in shown:
-            mask[[row, *related.copies(row, now)]] = False
+        mask[related.edition.copies.with_all(shown)] = False
         return _trend(related, boards, board, trending_list(related, board, mask, TRENDING, now), now)
 
     def _page(self, template: str, **values: Any) -> Response:
