@@ -20,6 +20,14 @@ models_dir_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON as HTTP answers it")
 
 
+def secret_in(path: Path) -> str:
+    """Return the one line that a file holds, a key or a password. Raises click.ClickException."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise click.ClickException(f"cannot read {path}: {error.strerror}") from error
+
+
 def corpus_options(command: Command, *, required: bool = True) -> Command:
     """Add what `train`, `lint` and `evaluate` take to read a corpus."""
     options = (

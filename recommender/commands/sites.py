@@ -13,7 +13,7 @@ from rich.console import Console
 
 from recommender.article import Article, InvalidArticleError, moment
 from recommender.fields import Reading, RefusedError
-from recommender.options import zone
+from recommender.options import secret_in, zone
 
 _SHOWN = 10  # refusals
 _CHUNK = 100  # posts between two notes of what has come
@@ -168,7 +168,7 @@ def _mirror(
         return article_id.startswith(prefix) and number.isascii() and number.isdecimal()
 
     return ServiceMirror(
-        _remote(headers={"Authorization": f"Bearer {_secret(key_file)}"}),
+        _remote(headers={"Authorization": f"Bearer {secret_in(key_file)}"}),
         address,
         since=since or reading.now - _OVERLAP,
         owns=owns,
@@ -219,14 +219,7 @@ def _moment(text: str, reading: Reading) -> datetime | None:
 
 
 def _login(path: Path) -> tuple[str, str]:
-    user, colon, password = _secret(path).partition(":")
+    user, colon, password = secret_in(path).partition(":")
     if not colon:
         raise click.BadParameter(f"{path} does not hold user:application-password", param_hint="--login-file")
     return user, password
-
-
-def _secret(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise click.ClickException(f"cannot read {path}: {error.strerror}") from error

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from recommender.options import mapped_columns, zone
+from recommender.options import mapped_columns, secret_in, zone
 
 _BATCH = 500
 _TRIES = 8
@@ -159,10 +159,7 @@ def _remote(address: str, key_file: Path) -> Ask:
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
-    try:
-        headers = _headers(key_file.read_text(encoding="utf-8").strip())
-    except OSError as error:
-        raise click.ClickException(f"cannot read {key_file}: {error.strerror}") from error
+    headers = _headers(secret_in(key_file))
 
     def ask(method: str, target: str, body: bytes | None) -> tuple[int, float, Any]:
         request = Request(address.rstrip("/") + target, body, headers, method=method)  # noqa: S310 of the caller

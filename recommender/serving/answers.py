@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from recommender.model import Manifest, from_microseconds
@@ -42,6 +43,11 @@ class Standing:
 def to_bytes(answer: Any) -> bytes:
     """Return the answer as compact UTF-8."""
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def etag_of(body: bytes) -> str:
+    """Return the strong ETag of an answer: a hash of its bytes."""
+    return blake2b(body, digest_size=16).hexdigest()
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -8,7 +8,6 @@ begins.
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from threading import Lock
 from typing import Any
 from weakref import ReferenceType, ref
@@ -16,7 +15,7 @@ from weakref import ReferenceType, ref
 from cachetools import LRUCache
 from flask import Response, request
 
-from recommender.serving.answers import to_bytes
+from recommender.serving.answers import etag_of, to_bytes
 from recommender.serving.popular import Boards
 from recommender.serving.present import Present, Span
 from recommender.serving.purging import HEADER
@@ -139,7 +138,7 @@ def _as_kept(answer: Any, present: Present, boards: Boards | None) -> Kept:
     rests_on_trends = not _FROM_TRENDS.isdisjoint(_sources(answer))
     return Kept(
         body,
-        blake2b(body, digest_size=16).hexdigest(),
+        etag_of(body),
         " ".join(keys_of(answer)),
         present.trending if rests_on_trends else None,
         None if boards is None else ref(boards),

@@ -6,7 +6,6 @@ documented for a service that sites use today. What their clients send besides i
 
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -14,7 +13,7 @@ from flask import Flask, Response, request
 from pydantic_core import from_json
 
 from recommender.article import InvalidArticleError, check_id
-from recommender.serving.answers import list_answer, to_bytes
+from recommender.serving.answers import etag_of, list_answer, to_bytes
 from recommender.serving.api import Api
 from recommender.serving.bodies import json_object
 from recommender.serving.caching import respond
@@ -166,8 +165,7 @@ class DropIn:
         except UnknownCategoryError:
             return None
         body = to_bytes(shape(from_json(kept.body), related.articles))
-        etag = blake2b(body, digest_size=16).hexdigest()
-        return respond(replace(kept, body=body, etag=etag), present)
+        return respond(replace(kept, body=body, etag=etag_of(body)), present)
 
     def _size(self) -> Any:
         """Return the `size` that the body asks for, a form or JSON; None: it says none."""

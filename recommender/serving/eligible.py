@@ -63,17 +63,16 @@ class Eligible:
         """
         asked_lang = None if query.lang == ANY else query.lang
         gone = [*self.rows(query.exclude), *([] if own is None else [own])]
-        gone = [*orders.blocked, *(each for row in gone for each in (row, *self._edition.copies.of(row)))]
+        gone = [*orders.blocked, *self._edition.copies.with_all(gone)]
         pins: list[int] = []
         if orders.pinned:
             may = self._filtered(query, now, asked_lang, own_date, gone)
             for row in orders.pinned:
                 if may[row]:
                     pins.append(row)
-                    may[[row, *self._edition.copies.of(row)]] = False
+                    may[self._edition.copies.with_all([row])] = False
         mask = self._filtered(query, now, own_lang if query.lang is None else asked_lang, own_date, gone)
-        for row in pins:
-            mask[[row, *self._edition.copies.of(row)]] = False
+        mask[self._edition.copies.with_all(pins)] = False
         self.keep_one_copy(mask)
         return Field(mask, tuple(pins), frozenset(orders.blocked))
 

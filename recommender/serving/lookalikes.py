@@ -11,9 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field
 
-from recommender.article import moment
 from recommender.serving.categories import slug
-from recommender.serving.schemas import ANY_TIME, Parameters
+from recommender.serving.schemas import Date, Parameters
 from recommender.serving.shelf import Shelf
 
 Item = dict[str, Any]  # as `answers.item_answer` has it
@@ -29,12 +28,7 @@ def _ids(given: list[str]) -> list[str]:
     return [each for ids in given for each in ids.split(",") if each]
 
 
-def _date(value: object) -> object:
-    return moment(value, now=ANY_TIME) if isinstance(value, str) else value
-
-
 _Days = Annotated[str, Field(pattern=r"^[0-9]{1,5}[dh]$")]
-_Date = Annotated[datetime, BeforeValidator(_date)]
 
 
 class YarppParameters(Parameters):
@@ -67,8 +61,8 @@ class ParselyParameters(Parameters):
     page: Annotated[int, Field(ge=1, le=1000, description="a whole number from 1 to 1000")] = 1
     section: Annotated[str, Field(max_length=200, description="the name of a section")] = ""
     sort: Annotated[str, Field(pattern="^(score|pub_date)$", description="'score' or 'pub_date'")] = "score"
-    pub_date_start: Annotated[_Days | _Date | None, Field(description="a date, or such as 7d or 12h")] = None
-    pub_date_end: Annotated[_Date | None, Field(description="a date")] = None
+    pub_date_start: Annotated[_Days | Date | None, Field(description="a date, or such as 7d or 12h")] = None
+    pub_date_end: Annotated[Date | None, Field(description="a date")] = None
 
     @property
     def max_age_days(self) -> float | None:

@@ -1,6 +1,5 @@
 """What stands around an article on its page: two lists, the story before and the one after, nothing twice."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -47,19 +46,19 @@ class Page:
         related, trending, older and newer. With "lists" that holds for the two lists; with "none" for no two
         places. What rules keep out of the article's list is nowhere on its page.
         """
-        found = related.of_row(row, replace(query, trending=board.top), now)
-        taken = {*_with_copies(related, [row]), *found.blocked}
+        found, copies = related.of_row(row, replace(query, trending=board.top), now), related.edition.copies
+        taken = {*copies.with_all([row]), *found.blocked}
         if dedupe != "none":
-            taken |= _with_copies(related, (item.row for item in found.items))
+            taken |= {*copies.with_all(item.row for item in found.items)}
         mask = related.public(now).copy()
         mask[list(taken)] = False
         trending = trending_list(related, board, mask, trending_limit, now)
         beside = set(found.blocked)
         if dedupe == "all":
-            beside = taken | _with_copies(related, (item.row for item in trending.items))
+            beside = {*taken, *copies.with_all(item.row for item in trending.items)}
         older = _beside(related, row, beside, now, newer=False)
         if dedupe == "all" and older is not None:
-            beside |= _with_copies(related, [older])
+            beside |= {*copies.with_all([older])}
         return cls(row, found, trending, older, _beside(related, row, beside, now, newer=True))
 
 
@@ -86,10 +85,6 @@ def sections(related: Related, now: datetime) -> list[Section]:
     counts = np.bincount(codes[codes >= 0], minlength=len(column.names)).tolist()
     found = [Section(column.names[code], count) for code, count in enumerate(counts) if count]
     return sorted(found, key=lambda section: (-section.articles, section.name))
-
-
-def _with_copies(related: Related, rows: Iterable[int]) -> set[int]:
-    return {each for row in rows for each in (row, *related.edition.copies.of(row))}
 
 
 def _beside(related: Related, row: int, taken: set[int], now: datetime, *, newer: bool) -> int | None:

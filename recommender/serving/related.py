@@ -118,7 +118,7 @@ class Related:
         """
         date = microseconds(article.published_at or now)
         excluded = self._eligible.rows(query.exclude)
-        hidden = [each for row in excluded for each in (row, *self.edition.copies.of(row))]
+        hidden = self.edition.copies.with_all(excluded)
         with self._turn():
             asked = self.edition.query(article, hidden)
             scores = self.edition.scores(asked)

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 from flask import Flask, Response, request
 
 from recommender.serving.access import Access
-from recommender.serving.answers import to_bytes
+from recommender.serving.answers import etag_of, to_bytes
 from recommender.serving.bodies import json_object
 from recommender.serving.desk import Desk
 from recommender.serving.problems import Fault, Problem, bad_body, bad_parameter, store_down
@@ -174,7 +173,7 @@ def _fault(fault: RuleFault, rule: str = "") -> Fault:
 
 
 def _etag(text: str) -> str:
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return etag_of(text.encode())
 
 
 def _answer(answer: dict[str, Any], etag: str, status: int = 200) -> Response:

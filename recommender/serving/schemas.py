@@ -100,7 +100,7 @@ _DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-[0-9]{1,2
 _Limit = Annotated[int, Field(strict=True, ge=1, le=50, description=_LIMIT), BeforeValidator(_number)]
 _Id = Annotated[str, WithJsonSchema(ID_SCHEMA), BeforeValidator(_id)]
 _Names = Annotated[tuple[str, ...], Field(max_length=200, description=_NAMES), BeforeValidator(_one_or_many)]
-_Date = Annotated[datetime, Field(strict=True), BeforeValidator(_date)]
+Date = Annotated[datetime, Field(strict=True), BeforeValidator(_date)]
 _Place = Annotated[tuple[int, str], WithJsonSchema({"type": "string"}), BeforeValidator(read_cursor)]
 _Days = Annotated[float, Field(strict=True, ge=0, le=36525), BeforeValidator(_number)]
 _Score = Annotated[float, Field(strict=True, ge=0, le=1), BeforeValidator(_number)]
@@ -156,8 +156,8 @@ class Filters(Parameters):
     ] = ()
     lang: Annotated[_Lang | None, Field(description="'any' or a language code such as 'en'")] = None
     max_age_days: Annotated[_Days | None, Field(description="a number from 0 to 36525")] = None
-    published_before: Annotated[_Date | None, Field(description=_DATE)] = None
-    published_after: Annotated[_Date | None, Field(description=_DATE)] = None
+    published_before: Annotated[Date | None, Field(description=_DATE)] = None
+    published_after: Annotated[Date | None, Field(description=_DATE)] = None
     mode: _Mode = "related"
     freshness: _Share = FRESHNESS
     diversity: _Share = DIVERSITY
@@ -232,7 +232,7 @@ class NewestParameters(PageParameters):
     """The parameters of the newest articles."""
 
     category: _Names = ()
-    updated_after: Annotated[_Date | None, Field(description=_DATE)] = None
+    updated_after: Annotated[Date | None, Field(description=_DATE)] = None
 
 
 class TrendParameters(Parameters):
@@ -250,7 +250,7 @@ class TrendingParameters(TrendParameters):
 
     limit: _Limit = 8
     category: _Names = ()
-    published_after: Annotated[_Date | None, Field(description=_DATE)] = None
+    published_after: Annotated[Date | None, Field(description=_DATE)] = None
 
 
 class SearchParameters(Parameters):
@@ -267,7 +267,7 @@ class Text(Filters):
 
     title: Annotated[str, Field(strict=True, description="a string; title or body must hold text")] = ""
     body: Annotated[str, Field(strict=True, description="a string, plain or HTML")] = ""
-    published_at: Annotated[_Date | None, Field(description=_DATE)] = None
+    published_at: Annotated[Date | None, Field(description=_DATE)] = None
 
     def article(self) -> Article:
         """Return the text as an article, HTML removed, its language found where it is not named.

@@ -212,30 +212,7 @@ LAW = settings(
 )
 
 
-@LAW
-@histories
-def test_every_list_is_as_long_as_it_can_be(
-    corpus: list[Article],
-    written: list[Rule],
-    puts: list[Article],
-    withdrawn: list[str],
-    k: int,
-    similar_above: float,
-    data: st.DataObject,
-) -> None:
-    obey(corpus, written, puts, withdrawn, k, similar_above, data)
-
-
-@pytest.mark.slow
-@settings(LAW, max_examples=30)
-@histories
-def test_every_list_of_many_histories_is_as_long_as_it_can_be(
-    corpus: list[Article],
-    written: list[Rule],
-    puts: list[Article],
-    withdrawn: list[str],
-    k: int,
-    similar_above: float,
-    data: st.DataObject,
-) -> None:
-    obey(corpus, written, puts, withdrawn, k, similar_above, data)
+test_every_list_is_as_long_as_it_can_be = LAW(histories(obey))
+test_every_list_of_many_histories_is_as_long_as_it_can_be = pytest.mark.slow(
+    settings(LAW, max_examples=30)(histories(obey))
+)

@@ -101,8 +101,11 @@ def _categories(item: Any, site: _Site) -> list[str]:
 
 
 def _date(item: Any, name: str) -> str | None:
+    return date_of(_wp(item, f"{name}_gmt"), _wp(item, name))
+
+
+def date_of(gmt: str, local: str) -> str | None:
     """Return a date in GMT, else as the site's clock showed it; a draft's zeros are no date."""
-    gmt, local = _wp(item, f"{name}_gmt"), _wp(item, name)
     if gmt and not _NO_DATE.match(gmt):
         return f"{gmt}Z"
     return local if local and not _NO_DATE.match(local) else None

@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 from recommender.fields import RefusedError
 from recommender.training.readers.files import Row
 from recommender.training.readers.remote import Answer, Remote, SiteError
+from recommender.training.readers.wordpress import date_of
 
 PER_PAGE = 100  # the most that WordPress gives
 MAX_STEPS_BACK = 5  # without anything new: a site that hides posts from its own pages must not hold us up
@@ -209,7 +210,6 @@ _FIELDS = (
     "_links,_embedded"
 )
 _API = "https://api.w.org/"
-_NO_DATE = re.compile(r"0000-|-")
 
 
 def _root_of(page: Answer) -> str | None:
@@ -237,11 +237,7 @@ def _listed(post: Mapping[str, Any]) -> Listed:
 
 
 def _utc(post: Mapping[str, Any], name: str) -> str | None:
-    """Return a date in GMT, else as the site's clock showed it; zeros are no date."""
-    gmt, local = str(post.get(f"{name}_gmt") or ""), str(post.get(name) or "")
-    if gmt and not _NO_DATE.match(gmt):
-        return f"{gmt}Z"
-    return local if local and not _NO_DATE.match(local) else None
+    return date_of(str(post.get(f"{name}_gmt") or ""), str(post.get(name) or ""))
 
 
 def _primary_first(categories: list[str], post: Mapping[str, Any]) -> list[str]:
