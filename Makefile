@@ -64,7 +64,7 @@ test-clients: install ## generate clients in Python and TypeScript (npm), check 
 	RECOMMENDER_TEST_CLIENTS=1 $(BIN)/pytest -m clients $(PYTEST)
 
 fuzz: install ## ask CASES (default: 20,000) made-up requests out of the contract
-	$(BIN)/python -m tests.serving.fuzz --cases $(or $(CASES),20000)
+	$(BIN)/python -m tests.serving.openapi.fuzz --cases $(or $(CASES),20000)
 
 check: install ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check

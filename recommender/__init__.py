@@ -10,10 +10,10 @@ _HOME = {
     "Article": "recommender.article",
     "Model": "recommender.model",
     "Recipe": "recommender.recipe",
-    "evaluate": "recommender.training.evaluation",
+    "evaluate": "recommender.training.evaluation.evaluate",
     "open_current": "recommender.artifact",
     "publish": "recommender.artifact",
-    "read_articles": "recommender.training.corpus",
+    "read_articles": "recommender.training.readers.corpus",
     "train": "recommender.training.train",
 }
 

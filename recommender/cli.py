@@ -16,12 +16,24 @@ from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
 
 _FAILED, _WRONG_USE = 1, 2
-_ERRORS_OF_USE = ("serving.problems.Problem", "training.previous.BaselineError")
+_ERRORS_OF_USE = ("serving.http.problems.Problem", "training.release.previous.BaselineError")
 _KNOWN_ERRORS = (  # whose message says all that a user needs
     *("article.InvalidArticleError", "artifact.ArtifactError", "recipe.RecipeError"),
-    *("settings.SettingsError", "serving.categories.UnknownCategoryError", "serving.live.NothingOpenError"),
-    *("serving.related.UnknownArticleError", "serving.rulebook.RulesError", "serving.store.StoreError"),
-    *("training.backtest.BacktestError", "training.labels.LabelsError", "training.readers.files.CorpusError"),
+    *(
+        "settings.SettingsError",
+        "serving.index.categories.UnknownCategoryError",
+        "serving.worker.follower.NothingOpenError",
+    ),
+    *(
+        "serving.lists.related.UnknownArticleError",
+        "serving.rules.schema.RulesError",
+        "serving.store.StoreError",
+    ),
+    *(
+        "training.backtest.replay.BacktestError",
+        "training.evaluation.labels.LabelsError",
+        "training.readers.files.CorpusError",
+    ),
     "training.train.TrainingError",
     *_ERRORS_OF_USE,
 )

@@ -44,7 +44,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def sample_articles() -> "list[Article]":
-    from recommender.training.corpus import read_articles
+    from recommender.training.readers.corpus import read_articles
 
     with as_file(files("recommender") / "sample" / "articles.jsonl") as path:
         return read_articles(path, now=NOW).articles

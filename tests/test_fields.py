@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from recommender.fields import Reading, _known_name
-from recommender.training.corpus import read_articles
-from tests.training.test_corpus import jsonl
+from recommender.training.readers.corpus import read_articles
+from tests.training.readers.test_corpus import jsonl
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

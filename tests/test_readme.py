@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from recommender.recipe import Recipe
 from recommender.serving.app import create_app
-from recommender.serving.rulebook import read_set
+from recommender.serving.rules.schema import read_set
 from recommender.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

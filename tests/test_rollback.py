@@ -19,10 +19,10 @@ from recommender.artifact import (
     versions,
 )
 from recommender.model import microseconds
-from recommender.serving.live import Live
 from recommender.serving.store import ArticleRow, Store
+from recommender.serving.worker.follower import Live
 from recommender.settings import Settings
-from tests.serving.newsroom import NOW, build_model, newsroom
+from tests.support.newsroom import NOW, build_model, newsroom
 
 LATER = Article(id="later", title="Storm floods the harbour", published_at=NOW, updated_at=NOW)
 

@@ -70,10 +70,10 @@ def backtest(events: Path, **given: Any) -> None:
     visitor_id, type and count.
     """
     from recommender.settings import Settings, write_half_life
-    from recommender.training.backtest import Plan
-    from recommender.training.backtest import backtest as replay
-    from recommender.training.clicklog import read_log
-    from recommender.training.race import save_race
+    from recommender.training.backtest.click_log import read_log
+    from recommender.training.backtest.plots import save_race
+    from recommender.training.backtest.replay import Plan
+    from recommender.training.backtest.replay import backtest as replay
 
     settings, stderr = Settings.read(), Console(stderr=True)
     plan = Plan(

@@ -18,7 +18,7 @@ def key(name: str, scopes: str) -> None:
 
     The key is shown this once; the service knows its SHA-256 alone.
     """
-    from recommender.serving.access import SCOPES, new_key
+    from recommender.serving.http.auth import SCOPES, new_key
 
     wanted: list[Any] = scopes.split("+")
     if unknown := [scope for scope in wanted if scope not in SCOPES]:

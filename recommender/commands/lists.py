@@ -23,7 +23,7 @@ from recommender.options import json_option, list_options, models_dir_option
 @click.option("--unknown", help="404, or fallback: the newest for an unknown ID  [default: 404]")
 def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the related list of the article ID."""
-    from recommender.serving.schemas import AddressedRelatedParameters, read_query
+    from recommender.serving.http.parameters import AddressedRelatedParameters, read_query
 
     pairs = [("id", article_id), *((name, value) for name, value in given.items() if value)]
     parameters = read_query(
@@ -40,7 +40,7 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
 @list_options
 def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that are similar to a text."""
-    from recommender.serving.schemas import Text, read_body
+    from recommender.serving.http.parameters import Text, read_body
 
     text = sys.stdin.read() if body == "-" else body
     fields = {name: value for name, value in given.items() if value}
@@ -58,8 +58,8 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
 @json_option
 def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that hold the WORDS; the last may be the beginning of one."""
-    from recommender.serving.answers import list_answer
-    from recommender.serving.schemas import SearchParameters, read_query
+    from recommender.serving.http.parameters import SearchParameters, read_query
+    from recommender.serving.http.responses import list_answer
     from recommender.terminal import list_table
 
     asked = " ".join(words)
@@ -82,7 +82,7 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any
 @json_option
 def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
     """Print the topics, the largest first, each with its terms and a typical headline."""
-    from recommender.serving.topics import headline, topics_answer
+    from recommender.serving.lists.topics import headline, topics_answer
     from recommender.terminal import topics_table
 
     with _desk(models_dir) as desk:
@@ -101,7 +101,7 @@ def _print_list(
     query: Any,
     ask: Callable[[Any, Any, Any], Any],
 ) -> None:
-    from recommender.serving.answers import list_answer
+    from recommender.serving.http.responses import list_answer
     from recommender.terminal import list_table
 
     with _desk(models_dir) as desk:
@@ -124,8 +124,8 @@ def _print_list(
 def _desk(models_dir: Path) -> Iterator[Any]:
     """Open what a worker that starts now would answer from; no database and no state file are made."""
     from recommender.artifact import current_version
-    from recommender.serving.desk import Desk
     from recommender.serving.store import Store
+    from recommender.serving.worker.context import Desk
     from recommender.settings import Settings
 
     logging.getLogger("recommender").addHandler(logging.NullHandler())  # errors are told as such

@@ -19,7 +19,7 @@ def rules() -> None:
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 def check(path: Path) -> None:
     """Check the rules in the TOML file FILE; every fault is told, with its rule, field and value."""
-    from recommender.serving.rulebook import read_file
+    from recommender.serving.rules.schema import read_file
 
     read = read_file(path)
     click.echo(f"{path}: {len(read)} {'rule' if len(read) == 1 else 'rules'}, all well")
@@ -37,8 +37,8 @@ def explain(article_id: str, path: Path | None, models_dir: Path) -> None:
     from datetime import UTC, datetime
 
     from recommender.article import check_id
-    from recommender.serving.rulebook import read_file
-    from recommender.serving.rulings import Subject, rulings
+    from recommender.serving.rules.explain import Subject, rulings
+    from recommender.serving.rules.schema import read_file
     from recommender.settings import Settings
     from recommender.terminal import rulings_table
 
@@ -58,7 +58,7 @@ def _look_up(article_id: str, models_dir: Path, settings: Any) -> tuple[tuple[An
     """Return the rules of the database, and the newest state of the article; None where there is none."""
     from recommender.article import Article
     from recommender.artifact import ArtifactError, open_current
-    from recommender.serving.rulebook import read_stored
+    from recommender.serving.rules.schema import read_stored
     from recommender.serving.store import Store
 
     known = None

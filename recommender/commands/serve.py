@@ -34,7 +34,7 @@ def serve(**given: Any) -> None:
     from granian.http import HTTP1Settings
 
     from recommender.artifact import ArtifactError, current_version
-    from recommender.serving.rulebook import read_file
+    from recommender.serving.rules.schema import read_file
     from recommender.settings import Settings
 
     settings = Settings.read(**{name: value for name, value in given.items() if value is not None})

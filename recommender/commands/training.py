@@ -42,9 +42,9 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
     """
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
-    from recommender.training.labels import check_labels, read_labels
-    from recommender.training.previous import Baseline, check_common, read_baseline
-    from recommender.training.release import release
+    from recommender.training.evaluation.labels import check_labels, read_labels
+    from recommender.training.release.previous import Baseline, check_common, read_baseline
+    from recommender.training.release.release import release
     from recommender.training.train import train as fit
 
     if not (corpus or given["with_live"]):
@@ -91,7 +91,7 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **given: Any) -> None:  # noqa
     from dataclasses import asdict
 
     from recommender.terminal import Bars, lint_table
-    from recommender.training.lint import lint as check
+    from recommender.training.readers.lint import lint as check
 
     with Bars(Console(stderr=True)).reading() as advance:
         report = check(*corpus, progress=advance, **reading(given))
@@ -121,11 +121,11 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
     from recommender.artifact import open_current, open_version
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, evaluation_table
-    from recommender.training.baselines import ablations, baselines
-    from recommender.training.corpus import read_articles
-    from recommender.training.evaluation import evaluate as measure
-    from recommender.training.labels import read_labels
-    from recommender.training.report import html_report
+    from recommender.training.evaluation.baselines import ablations, baselines
+    from recommender.training.evaluation.evaluate import evaluate as measure
+    from recommender.training.evaluation.labels import read_labels
+    from recommender.training.evaluation.report import html_report
+    from recommender.training.readers.corpus import read_articles
     from recommender.training.train import train as fit
 
     bars = Bars(Console(stderr=True))
@@ -159,7 +159,7 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
 
 
 def _read(corpus: tuple[Path, ...], given: dict[str, Any], bars: Any) -> Any:
-    from recommender.training.corpus import Corpus, ReadingReport, read_articles
+    from recommender.training.readers.corpus import Corpus, ReadingReport, read_articles
 
     if not corpus:
         return Corpus([], ReadingReport())

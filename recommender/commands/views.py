@@ -139,8 +139,8 @@ def _insist(ask: Ask, method: str, target: str, body: bytes | None = None) -> tu
 
 def _local() -> Ask:
     """Return what asks a service of this process, on the database of the settings."""
-    from recommender.serving.access import new_key
     from recommender.serving.app import create_app
+    from recommender.serving.http.auth import new_key
     from recommender.settings import Settings
 
     key, setting = new_key("import", ["events"])

@@ -10,28 +10,28 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from recommender.serving import compressing
-from recommender.serving.access import Access
-from recommender.serving.answers import to_bytes
-from recommender.serving.api import Api
-from recommender.serving.contract.docs import Docs
-from recommender.serving.demo import Demo
-from recommender.serving.desk import Clock, Desk, utc_now
-from recommender.serving.dropin import DropIn
-from recommender.serving.events import Events
-from recommender.serving.gate import Gate, Scoring
-from recommender.serving.metrics import Metrics
-from recommender.serving.ops import Ops
-from recommender.serving.pages import Pages
-from recommender.serving.problems import Problem
-from recommender.serving.rules_api import RulesApi
-from recommender.serving.schemas import utf8
-from recommender.serving.searching import Searching
-from recommender.serving.submissions import Submissions
-from recommender.serving.trends import Trends
-from recommender.serving.upkeep import Upkeep
-from recommender.serving.uploads import Uploads
-from recommender.serving.widget import Widget
+from recommender.serving.compat.drop_in import DropIn
+from recommender.serving.http import compression
+from recommender.serving.http.auth import Access
+from recommender.serving.http.cors import Gate, Scoring
+from recommender.serving.http.parameters import utf8
+from recommender.serving.http.problems import Problem
+from recommender.serving.http.responses import to_bytes
+from recommender.serving.http.uploads import Uploads
+from recommender.serving.openapi.docs import Docs
+from recommender.serving.routes.api import Api
+from recommender.serving.routes.events import Events
+from recommender.serving.routes.health import Ops
+from recommender.serving.routes.metrics import Metrics
+from recommender.serving.routes.page import Pages
+from recommender.serving.routes.rules import RulesApi
+from recommender.serving.routes.search import Searching
+from recommender.serving.routes.submissions import Submissions
+from recommender.serving.routes.trending import Trends
+from recommender.serving.site.demo import Demo
+from recommender.serving.site.widget import Widget
+from recommender.serving.worker.context import Clock, Desk, utc_now
+from recommender.serving.worker.maintenance import Upkeep
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -66,8 +66,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     Every path is taken as it comes: no redirects, no merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
-    static_folder = "static" if settings.has_demo else None
-    app = Flask(__name__, static_url_path="/demo/static", static_folder=static_folder)
+    static_folder = "site/static" if settings.has_demo else None
+    app = Flask(
+        __name__,
+        static_url_path="/demo/static",
+        static_folder=static_folder,
+        template_folder="site/templates",
+    )
     # One byte above the limit, for werkzeug cuts a body of unstated length where it should refuse it.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 300
@@ -94,7 +99,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.after_request(_finish)
     Gate(access, settings.cors_origins).add_to(app)
     Uploads().add_to(app)
-    compressing.add_to(app)
+    compression.add_to(app)
     _answer_errors(app, demo.problem_page)
     return app
 

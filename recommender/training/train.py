@@ -25,14 +25,14 @@ from recommender.embedding import Vocabulary
 from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
-from recommender.training.adapt import adapt
-from recommender.training.compiled import cores
-from recommender.training.lists import Lists, find_lists
-from recommender.training.naming import NamingTerms
-from recommender.training.slugs import keep_slugs, members_of
-from recommender.training.terms import TermCounts, count_terms
-from recommender.training.topics import LatentSpace, TopicsFound, find_topics, fit_latent_space
-from recommender.training.vectorizer import fitted_vectorizer, term_weights, tfidf
+from recommender.training.kernels import cores
+from recommender.training.neighbors.lists import Lists, find_lists
+from recommender.training.terms.adapt import adapt
+from recommender.training.terms.counting import TermCounts, count_terms
+from recommender.training.terms.vectorizer import fitted_vectorizer, term_weights, tfidf
+from recommender.training.topics.fitting import LatentSpace, TopicsFound, find_topics, fit_latent_space
+from recommender.training.topics.naming import NamingTerms
+from recommender.training.topics.slugs import keep_slugs, members_of
 
 ESTIMATORS = "estimators.joblib"
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")

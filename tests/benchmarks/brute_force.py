@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
-from recommender.training.corpus import read_articles
+from recommender.training.readers.corpus import read_articles
 
 _BLOCK = 500
 

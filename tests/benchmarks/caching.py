@@ -17,7 +17,7 @@ from rich.table import Table
 
 from recommender.artifact import open_current
 from recommender.model import NO_MOMENT, Model, from_microseconds
-from recommender.serving.caching import SHARED_SECONDS, lasting_seconds
+from recommender.serving.cache.caching import SHARED_SECONDS, lasting_seconds
 from tests.benchmarks.processes import RECOMMENDER
 from tests.nginx.proxy import proxied
 

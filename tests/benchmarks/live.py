@@ -14,11 +14,11 @@ from rich.table import Table
 
 from recommender.article import Article
 from recommender.model import Model
-from recommender.serving.edition import Edition
-from recommender.serving.lists import ANY, ListQuery
-from recommender.serving.placing import Placement, place
-from recommender.serving.related import Related
-from recommender.training.corpus import read_articles
+from recommender.serving.index.fold_in import Placement, place
+from recommender.serving.index.snapshot import Edition
+from recommender.serving.lists.query import ANY, ListQuery
+from recommender.serving.lists.related import Related
+from recommender.training.readers.corpus import read_articles
 from recommender.training.train import train
 
 T = TypeVar("T")

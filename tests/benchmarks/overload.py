@@ -19,7 +19,7 @@ from rich.table import Table
 from recommender.artifact import open_current
 from recommender.model import Model
 from tests.benchmarks.processes import RECOMMENDER
-from tests.serving.servers import serving
+from tests.support.servers import serving
 
 _LISTS = 500
 _SENDERS = 60

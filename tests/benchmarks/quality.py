@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from recommender.terminal import Bars, evaluation_table
-from recommender.training.baselines import baselines
-from recommender.training.corpus import read_articles
-from recommender.training.evaluation import EvaluationReport, SystemReport, evaluate
-from recommender.training.labels import LabelFile
-from recommender.training.measures import MEASURES, intervals
+from recommender.training.evaluation.baselines import baselines
+from recommender.training.evaluation.evaluate import EvaluationReport, SystemReport, evaluate
+from recommender.training.evaluation.labels import LabelFile
+from recommender.training.evaluation.measures import MEASURES, intervals
+from recommender.training.readers.corpus import read_articles
 from recommender.training.train import train
 
 SPLIT_SEED = 0

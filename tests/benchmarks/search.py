@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recommender.artifact import open_current
-from recommender.serving.related import Related
+from recommender.serving.lists.related import Related
 from recommender.text import words
 from tests.benchmarks.processes import RECOMMENDER
 

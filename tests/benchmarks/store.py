@@ -20,7 +20,7 @@ from recommender.serving.store import Event, Store
 from recommender.serving.store.engine import checked_url, new_engine
 from recommender.serving.store.schema import migrate
 from tests.benchmarks.processes import RECOMMENDER
-from tests.serving.servers import Server, serving
+from tests.support.servers import Server, serving
 
 _BATCH = 500
 _ROUNDS = 10

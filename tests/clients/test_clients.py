@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.serving.contract.document import document
-from tests.serving.servers import Server, serving
+from recommender.serving.openapi.document import document
+from tests.support.servers import Server, serving
 
 HERE = Path(__file__).parent
 KEY = "key-of-the-clients"

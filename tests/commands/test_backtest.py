@@ -7,7 +7,7 @@ import pytest
 
 from recommender.settings import Settings
 from tests.commands.conftest import Run
-from tests.training.portal import portal
+from tests.support.portal import portal
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from flask import Flask
 from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
-from recommender.serving.access import new_key
 from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
-from tests.serving.sites import listening
+from tests.support.sites import listening
 
 RSS = """<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"
  xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:media="http://search.yahoo.com/mrss/"><channel>

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
-from tests.commands.fake_wordpress import FakeWordPress
-from tests.serving.sites import listening
+from tests.support.fake_wordpress import FakeWordPress
+from tests.support.sites import listening
 
 pytestmark = pytest.mark.slow
 

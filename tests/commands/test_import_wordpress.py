@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
-from tests.commands.fake_wordpress import FakeWordPress
-from tests.serving.sites import listening
+from tests.support.fake_wordpress import FakeWordPress
+from tests.support.sites import listening
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from recommender.artifact import current_version
 from recommender.cli import cli
 from recommender.serving.app import create_app
-from recommender.serving.lists import DIVERSITY, FRESHNESS
-from recommender.serving.schemas import RelatedParameters, Text
+from recommender.serving.http.parameters import RelatedParameters, Text
+from recommender.serving.lists.query import DIVERSITY, FRESHNESS
 from recommender.settings import Settings
 from tests.commands.conftest import Run
 

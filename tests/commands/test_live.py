@@ -19,7 +19,7 @@ from recommender.model import microseconds
 from recommender.serving.app import create_app
 from recommender.serving.store import ArticleRow, Store
 from recommender.settings import Settings
-from recommender.training.corpus import read_articles
+from recommender.training.readers.corpus import read_articles
 from tests.commands.conftest import ROWS, Run
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

@@ -13,12 +13,12 @@ from werkzeug.wrappers import Request, Response
 
 from recommender.artifact import publish
 from recommender.cli import cli
-from recommender.serving.access import new_key
 from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
-from tests.commands.fake_wordpress import FakeWordPress
-from tests.serving.newsroom import NOW, build_model, newsroom
-from tests.serving.sites import listening
+from tests.support.fake_wordpress import FakeWordPress
+from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.sites import listening
 
 OWN = ["8", "9", "10", "11", "12", "13", "14"]  # ids of the newsroom that are decimal, and public
 

@@ -9,7 +9,7 @@ import pytest
 
 from recommender.article import Article
 from recommender.model import microseconds
-from recommender.serving.rulebook import read_rule, to_json
+from recommender.serving.rules.schema import read_rule, to_json
 from recommender.serving.store import ArticleRow, Store
 from tests.commands.conftest import Run
 

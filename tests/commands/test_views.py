@@ -17,8 +17,8 @@ from werkzeug.serving import make_server
 
 from recommender.cli import cli
 from recommender.commands import views
-from recommender.serving.access import new_key
 from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store
 from recommender.settings import Settings
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.serving.servers import ROOT, Answer, Server, serving
+from tests.support.servers import ROOT, Answer, Server, serving
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 FOLDER = "/var/cache/nginx/recommender"  # as the README has it

@@ -12,8 +12,8 @@ from recommender.artifact import publish
 from recommender.serving.app import create_app
 from recommender.settings import Settings
 from tests.nginx.proxy import NGINX, run_nginx, wait_until_open
-from tests.serving.newsroom import NOW, build_model, newsroom
-from tests.serving.sites import Site, listening, readme_block
+from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.sites import Site, listening, readme_block
 
 pytestmark = [
     pytest.mark.nginx,

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 
 from recommender.artifact import publish
-from recommender.serving.access import new_key
+from recommender.serving.http.auth import new_key
 from tests.nginx.proxy import Proxy, proxied
-from tests.serving.newsroom import NOW, build_model, newsroom
+from tests.support.newsroom import NOW, build_model, newsroom
 
 pytestmark = [
     pytest.mark.nginx,

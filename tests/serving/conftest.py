@@ -12,9 +12,9 @@ from recommender.artifact import publish
 from recommender.model import Model
 from recommender.serving.app import create_app
 from recommender.settings import Settings
-from tests.serving import postgresql
-from tests.serving.browsers import Visit, running_browser, visiting
-from tests.serving.newsroom import NOW, build_model, newsroom
+from tests.support import postgresql
+from tests.support.browsers import Visit, running_browser, visiting
+from tests.support.newsroom import NOW, build_model, newsroom
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -15,9 +15,9 @@ import pytest
 from recommender.article import Article
 from recommender.artifact import publish
 from recommender.training.train import train
-from tests.serving.test_events import WITH_KEY, Newsroom
-from tests.serving.test_trends import get, ids
-from tests.training.portal import BEGIN, portal
+from tests.serving.routes.test_events import WITH_KEY, Newsroom
+from tests.serving.routes.test_trending import get, ids
+from tests.support.portal import BEGIN, portal
 
 BEFORE, HOURS = 2, 6  # of clicks alone, and of floods beside them
 FLOOD = 20_000

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.artifact import publish
-from recommender.serving.access import new_key
 from recommender.serving.app import create_app
-from recommender.serving.edition import Edition
-from recommender.serving.rulebook import Rule
+from recommender.serving.http.auth import new_key
+from recommender.serving.index.snapshot import Edition
+from recommender.serving.rules.schema import Rule
 from recommender.settings import Settings
-from tests.serving.newsroom import NOW, build_model
-from tests.serving.record import Record
-from tests.serving.test_related import CATEGORIES, WORDS, _one_of_each_category
-from tests.serving.test_related_rules import AUTHORS, rules, signed
+from tests.serving.lists.test_related import CATEGORIES, WORDS, _one_of_each_category
+from tests.serving.lists.test_related_rules import AUTHORS, rules, signed
+from tests.support.newsroom import NOW, build_model
+from tests.support.record import Record
 
 KEY, SETTING = new_key("cms", ["articles", "rules", "events"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}

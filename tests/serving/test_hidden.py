@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.artifact import publish
-from recommender.serving.access import new_key
 from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
-from tests.serving.newsroom import NOW, build_model, newsroom
+from tests.support.newsroom import NOW, build_model, newsroom
 
 KEY, WORD = new_key("desk", ["rules", "articles"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}

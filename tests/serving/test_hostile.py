@@ -12,8 +12,8 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from recommender.serving.access import new_key
-from tests.serving.servers import Server, serving
+from recommender.serving.http.auth import new_key
+from tests.support.servers import Server, serving
 
 pytestmark = pytest.mark.slow
 

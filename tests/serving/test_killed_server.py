@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from recommender.serving.store import Store
-from tests.serving.servers import Server, serving
+from tests.support.servers import Server, serving
 
 KEY = "a-key-of-the-test"
 KILLS = 10

@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from recommender.article import Article
 from recommender.artifact import current_version, publish, roll_back, versions
-from recommender.serving.access import new_key
 from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
-from tests.serving.newsroom import build_model
+from tests.support.newsroom import build_model
 
 KEY, WORD = new_key("cms", ["articles", "rules"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}

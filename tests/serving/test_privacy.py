@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from recommender.serving.access import new_key
+from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store
-from tests.serving.servers import serving
-from tests.serving.test_events import VIEW, WITH_KEY, Newsroom
+from tests.serving.routes.test_events import VIEW, WITH_KEY, Newsroom
+from tests.support.servers import serving
 
 VISITOR, EVENT, ADDRESS, BROWSER = (
     "visitor-of-the-test",

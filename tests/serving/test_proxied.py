@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recommender.serving.store import Store
-from tests.serving.servers import serving
+from tests.support.servers import serving
 
 
 @pytest.mark.slow

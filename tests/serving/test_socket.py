@@ -36,7 +36,7 @@ def port(models_dir: Path) -> Iterator[int]:
         "RECOMMENDER_MAX_BODY_BYTES": "4096",
     }
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
-    command += ["--port", str(free), "--blocking-threads", "2", "--no-ws", "tests.serving.loaded:create_app"]
+    command += ["--port", str(free), "--blocking-threads", "2", "--no-ws", "tests.support.loaded:create_app"]
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         try:
             _wait_until_ready(server, free)
@@ -209,5 +209,5 @@ def test_a_worker_has_loaded_no_training_library_after_every_call(port: int) -> 
 
     loaded = json.loads(_get(port, "/test/modules").body)
 
-    assert "recommender.serving.related" in loaded
+    assert "recommender.serving.lists.related" in loaded
     assert [name for name in TRAINING_ONLY if name in loaded] == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.serving.servers import serving
+from tests.support.servers import serving
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,11 @@ import pytest
 
 from recommender.article import Article
 from recommender.artifact import publish
-from recommender.serving.access import new_key
+from recommender.serving.http.auth import new_key
 from recommender.training.train import train
 from tests.conftest import NOW
-from tests.serving import postgresql
-from tests.serving.servers import Server, serving
+from tests.support import postgresql
+from tests.support.servers import Server, serving
 
 pytestmark = pytest.mark.slow
 

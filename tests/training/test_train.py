@@ -14,7 +14,7 @@ from recommender.article import Article, InvalidArticleError
 from recommender.artifact import open_current, publish
 from recommender.model import Model
 from recommender.recipe import NeighborLists, Recipe
-from recommender.training.corpus import read_articles
+from recommender.training.readers.corpus import read_articles
 from recommender.training.train import Progress, Trained, TrainingError, train
 from tests.conftest import NOW
 

@@ -14,13 +14,13 @@ from urllib.parse import urlencode
 
 import pytest
 
-from recommender.serving.access import new_key
-from recommender.training.corpus import read_articles
+from recommender.serving.http.auth import new_key
+from recommender.training.readers.corpus import read_articles
 from recommender.training.readers.wordpress import wordpress_rows
 from tests.commands.conftest import in_a_process
-from tests.serving.browsers import running_browser, visiting
-from tests.serving.servers import ROOT, serving
-from tests.serving.sites import EXAMPLE, template
+from tests.support.browsers import running_browser, visiting
+from tests.support.servers import ROOT, serving
+from tests.support.sites import EXAMPLE, template
 from tests.wordpress.site import Site, wordpress
 
 pytestmark = [

@@ -1,1 +1,1 @@
-"""The readers: corpus files of each format as rows, and a row of any format as an article."""
+"""Read files, feeds and sites into articles, and report every row that was refused."""

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import event as hooks
 
 from recommender.serving.store import ArticleRow, Event, Store, StoreDownError
-from tests.serving import postgresql
 from tests.serving.store.test_counting import NOW, totals, view
+from tests.support import postgresql
 
 EVENTS = [view(f"{each % 3}", event_id=str(each), visitor=b"%d" % each, list="related") for each in range(9)]
 COUNTED = {"0": 3, "1": 3, "2": 3}

@@ -1,0 +1,1 @@
+"""Responses cached in this process and in shared caches."""

@@ -1,0 +1,1 @@
+"""Other services' URLs and JSON, for sites that switch to this one."""

@@ -1,0 +1,1 @@
+"""Parse requests, limit callers and build responses."""

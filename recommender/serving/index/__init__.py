@@ -1,0 +1,1 @@
+"""One immutable snapshot of articles and vectors, including what was added since training."""

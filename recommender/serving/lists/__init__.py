@@ -1,0 +1,1 @@
+"""Which articles a list contains, in what order, and why."""

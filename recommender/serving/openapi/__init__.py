@@ -1,0 +1,1 @@
+"""The HTTP contract as an OpenAPI 3.1 document, and the page that shows it."""

@@ -1,0 +1,177 @@
+"""The demo: a news site made of the model's own articles, to see the lists where readers would."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from flask import Flask, Response, render_template, request
+
+from recommender.serving.http.parameters import MAX_QUERY_CHARS, cursor_behind, read_cursor
+from recommender.serving.http.problems import Problem
+from recommender.serving.index.categories import UnknownCategoryError
+from recommender.serving.lists.page import Page, trending_list
+from recommender.serving.lists.query import ListQuery, RelatedList
+from recommender.serving.lists.related import Related
+from recommender.serving.routes.trending import basis
+from recommender.serving.site.teasers import (
+    Teaser,
+    day,
+    is_crosshead,
+    label,
+    teaser,
+    teasers,
+    trending_teaser,
+)
+from recommender.serving.trending.rankings import Board, Boards
+from recommender.serving.worker.context import Desk
+from recommender.serving.worker.moment import Present
+from recommender.trending import DEFAULT_WINDOW
+
+RELATED = 9
+TRENDING = 8
+PER_PAGE = 18
+MAX_SECTIONS = 8  # in the navigation
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_TICK = timedelta(minutes=1)
+_NO_MOMENT_SECONDS = 60
+# No script or style of a page itself, and nothing from elsewhere.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What is read most, as a page shows it."""
+
+    teasers: list[Teaser]
+    basis: str  # "views", or "recent" while nothing is known of readers
+    as_of: datetime | None
+    next_seconds: int  # until the next ranking
+
+
+class Demo:
+    """The pages below `/demo/`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def add_to(self, app: Flask) -> None:
+        """Add the routes and the filters of their templates."""
+        app.add_url_rule("/demo", endpoint="demo_bare", view_func=self.home)
+        app.add_url_rule("/demo/", endpoint="demo", view_func=self.home)
+        app.add_url_rule("/demo/article", endpoint="demo_article", view_func=self.article)
+        app.add_url_rule("/demo/section", endpoint="demo_section", view_func=self.section)
+        app.add_url_rule("/demo/search", endpoint="demo_search", view_func=self.search)
+        app.jinja_env.filters |= {"day": day, "label": label}
+        app.jinja_env.tests["crosshead"] = is_crosshead
+        app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    def home(self) -> Response:
+        """Show the newest article in the language that most articles are in."""
+        present = self._desk.present()
+        related = present.related
+        codes = related.articles.langs.codes
+        most = int(np.bincount(codes + 1).argmax())
+        rows = related.timeline.page(codes + 1 == most, 1, present.now)
+        if not rows:
+            raise Problem("unknown-article", "no article is published yet")
+        return self._article_page(rows[0], present)
+
+    def article(self) -> Response:
+        """Show one article with the lists around it."""
+        article_id, present = request.args.get("id", ""), self._desk.present()
+        row = present.related.find(article_id, present.now)
+        if row is None:
+            raise Problem("unknown-article", f"No article has the id {article_id[:100]!r}.")
+        return self._article_page(row, present)
+
+    def section(self) -> Response:
+        """Show the articles of a section, the newest first, beside what else is read."""
+        present, name = self._desk.present(), request.args.get("name", "")
+        related, now = present.related, present.now
+        try:
+            mask = related.in_sections([name]) & related.public(now)
+        except UnknownCategoryError:
+            raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
+        exact = related.categories.named(name)[0]
+        rows = related.timeline.page(mask, PER_PAGE + 1, now, _cursor())
+        articles, shown = related.articles, rows[:PER_PAGE]
+        last = shown[-1] if len(rows) > PER_PAGE else None
+        older = None if last is None else cursor_behind(int(articles.published[last]), articles.ids[last])
+        return self._page(
+            "section.html",
+            section=exact,
+            teasers=[teaser(articles, row) for row in shown],
+            trend=self._trend_beside(shown, present),
+            older=older,
+            count=int(mask.sum()),
+        )
+
+    def search(self) -> Response:
+        """Show the articles that hold the words of the reader."""
+        present, words = self._desk.present(), request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
+        if not words:
+            return self._page("search.html", words=words, teasers=(), eligible=0)
+        found = present.related.search(words, PER_PAGE, present.now)
+        shown = teasers(present.related.articles, found.items)
+        return self._page("search.html", words=words, teasers=shown, eligible=found.eligible)
+
+    def problem_page(self, problem: Problem) -> Response:
+        """Show that something is not there, or is wrong."""
+        response = self._page("problem.html", problem=problem)
+        response.status_code = problem.status
+        response.headers.extend(dict(problem.headers))
+        return response
+
+    def _article_page(self, row: int, present: Present) -> Response:
+        related, now, boards = present.related, present.now, self._desk.boards(present)
+        articles, board = related.articles, boards.board(DEFAULT_WINDOW)
+        query = ListQuery(limit=RELATED, explain=True)
+        page = Page.of(related, board, row, query, now, trending_limit=TRENDING)
+        topics = related.model.topics_of(related.edition.vectors.of(row).latent)
+        return self._page(
+            "article.html",
+            article=articles.article(row),
+            teaser=teaser(articles, row),
+            paragraphs=_BLANK_LINES.split(articles.bodies[row].strip()),
+            related=teasers(articles, page.related.items),
+            trend=_trend(related, boards, board, page.trending, now),
+            older=None if page.older is None else teaser(articles, page.older),
+            newer=None if page.newer is None else teaser(articles, page.newer),
+            topics=[topic.name for topic, _ in topics],
+            model_version=related.model.manifest.version,
+        )
+
+    def _trend_beside(self, shown: Iterable[int], present: Present) -> Trend:
+        """Return what is read most of what the page does not show."""
+        related, now, boards = present.related, present.now, self._desk.boards(present)
+        board = boards.board(DEFAULT_WINDOW)
+        mask = related.public(now).copy()
+        mask[related.edition.copies.with_all(shown)] = False
+        return _trend(related, boards, board, trending_list(related, board, mask, TRENDING, now), now)
+
+    def _page(self, template: str, **values: Any) -> Response:
+        settings, today = self._desk.settings, self._desk.clock()
+        sections = self._desk.related.categories.by_size[:MAX_SECTIONS] if self._desk.is_open else []
+        page = render_template(template, site=settings.site_name, sections=sections, today=today, **values)
+        return Response(page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY})
+
+
+def _trend(related: Related, boards: Boards, board: Board, found: RelatedList, now: datetime) -> Trend:
+    left = _NO_MOMENT_SECONDS
+    if boards.as_of is not None:
+        left = max(1, int((boards.as_of + _TICK - now).total_seconds()) + 1)
+    listed = [trending_teaser(related.articles, item, board) for item in found.items]
+    return Trend(listed, basis(found), boards.as_of, left)
+
+
+def _cursor() -> tuple[int, str] | None:
+    try:
+        return read_cursor(request.args["cursor"]) if "cursor" in request.args else None
+    except ValueError:
+        return None

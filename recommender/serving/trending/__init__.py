@@ -1,0 +1,1 @@
+"""Trending ranks, recomputed every minute."""

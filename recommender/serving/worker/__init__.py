@@ -1,0 +1,1 @@
+"""The state of one worker process, and how it stays current."""

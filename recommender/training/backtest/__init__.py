@@ -1,0 +1,1 @@
+"""Replay a log of views to compare definitions of trending."""

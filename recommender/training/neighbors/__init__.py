@@ -1,0 +1,1 @@
+"""Find the nearest neighbours of every article, exactly, and build the lists."""

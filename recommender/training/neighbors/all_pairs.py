@@ -1,0 +1,113 @@
+"""The nearest neighbours of every article, exactly.
+
+Every pair is scored once, in tiles and in single precision, for it counts both ways; the best candidates of
+each row are then scored again in double precision. A row for which these may not be the best is scored anew.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recommender.model import Vectors
+from recommender.neighbors import NO_ROW, Corrections, Neighbors, top_k
+from recommender.training.kernels import spread
+from recommender.training.neighbors.exact import list_scores, row_scores
+from recommender.training.neighbors.tiles import TILE, Best, Plan
+
+_SPARE = 14  # candidates kept beyond k, for single precision may misorder near ties
+_MARGIN = 2e-5  # more than single precision can err in a score
+_STRIPE = 512  # rows whose candidates are scored at a time
+
+
+def all_neighbors(
+    vectors: Vectors,
+    weight: float,
+    k: int,
+    threads: int,
+    tile: int = TILE,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Neighbors:
+    """Return the k rows most like each row, best first, equal scores in row order; without corrections.
+
+    Neither the tile nor the number of threads shows in the result. `progress` is told the share of all pairs
+    that has just been scored.
+    """
+    n = len(vectors.offsets) - 1
+    plain = Corrections.none(n)
+    best = candidates(Plan.of(vectors, weight), plain.hubs, k + _SPARE, threads, tile, progress)
+    return exact_neighbors(vectors, weight, best, plain, k, threads)
+
+
+def candidates(
+    plan: Plan,
+    hubs: np.ndarray,
+    keep: int,
+    threads: int,
+    tile: int = TILE,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Best:
+    """Return for every row the others that are most like it, their hubs taken off, in single precision.
+
+    There are `keep` of them, or all.
+    """
+    n = len(plan)
+    best = Best.empty(n, max(0, min(keep, n - 1)))
+    if not best.rows.size:
+        return best
+    with threadpool_limits(1, user_api="blas"):  # our own threads divide the rows
+        for columns in plan.tiles(tile):
+            inside = np.arange(columns.start, columns.end)
+            for row_start in range(0, columns.end, tile):
+                rows = np.arange(row_start, min(row_start + tile, n))
+                scores = plan.scores(rows, columns, threads)
+                best.offer(scores, rows, inside, hubs, threads)
+                if row_start != columns.start:
+                    best.offer(scores.T, inside, rows, hubs, threads)
+                progress(scores.size * (1 if row_start == columns.start else 2) / n**2)
+    return best
+
+
+def exact_neighbors(
+    vectors: Vectors, weight: float, best: Best, corrections: Corrections, k: int, threads: int
+) -> Neighbors:
+    """Return the k best rows of every row by the corrected scores, best first, equal scores in row order.
+
+    They are looked for among the candidates of the row and of the row it is moved to. What is neither's
+    candidate scores no more than the mean of the least of both, and where that may reach the k-th, all are
+    scored.
+    """
+    n, keep = best.rows.shape
+    k = max(0, min(k, n - 1))
+    rows = np.full((n, k), NO_ROW, dtype=np.int32)
+    scores = np.zeros((n, k), dtype=np.float32)
+
+    def stripe(start: int, end: int) -> None:
+        for first in range(start, end, _STRIPE):
+            own = np.arange(first, min(first + _STRIPE, end))
+            nearest = corrections.nearest[own]
+            nearest = np.where(nearest == NO_ROW, own, nearest)
+            found = _distinct(np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]]), own)
+            values = list_scores(vectors, weight, corrections, own, found)
+            order = np.lexsort((found, -values))[:, :k]
+            rows[own], scores[own] = (np.take_along_axis(each, order, axis=1) for each in (found, values))
+            if keep == n - 1:
+                continue
+            share = corrections.feedback[own]
+            beyond = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share)
+            for row in own[scores[own, -1] < beyond + _MARGIN].tolist():
+                everyone = row_scores(vectors, weight, corrections, row)
+                rows[row] = top_k(everyone, k, np.delete(np.arange(n), row))
+                scores[row] = everyone[rows[row]]
+
+    if k:
+        list(spread(stripe, n, threads, pieces_each=16))
+    return Neighbors(rows, scores)
+
+
+def _distinct(found: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return the candidates of each row, NO_ROW in place of what stands there twice and of itself."""
+    found = np.sort(found, axis=1)
+    found[:, 1:][found[:, 1:] == found[:, :-1]] = NO_ROW
+    found[found == own[:, None]] = NO_ROW
+    return found

@@ -1,0 +1,163 @@
+"""The lists of all articles: hubs set back, copies found, queries moved to their nearest neighbours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recommender.hubs import HubSample
+from recommender.model import CANDIDATES, Adapted, Vectors
+from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
+from recommender.recipe import Recipe
+from recommender.training.kernels import spread
+from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
+from recommender.training.neighbors.exact import list_scores, pair_scores
+from recommender.training.neighbors.near_duplicates import find_copies
+from recommender.training.neighbors.tiles import TILE, Best, Plan
+
+_LONELY = 1  # percentile of nearness up to which an article is not set back
+_SPARE = 4  # candidates kept beyond these
+_RANDOM_PAIRS = 200_000
+_SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
+_NEAR_TIE = 2e-5  # more than single precision can err in a score
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The neighbours of all articles, and how their scores came about."""
+
+    neighbors: Neighbors
+    copies: Copies
+    corrections: Corrections
+    similar_above: float  # the score that random pairs of articles hardly ever reach
+    hub_floor: float  # nearness up to which an article is not set back
+
+
+def find_lists(
+    vectors: Vectors,
+    adapted: Adapted,
+    recipe: Recipe,
+    threads: int,
+    tile: int = TILE,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Lists:
+    """Return the lists of all articles.
+
+    A score is the likeness to the query, moved towards its nearest neighbour, less the hub of the article
+    that is scored. `progress` is told the share of all pairs that has just been scored.
+    """
+    weight, lists = adapted.latent_weight, recipe.neighbors
+    plan = Plan.of(vectors, weight)
+    hubs, floor = find_hubs(plan, vectors, adapted, recipe, threads, tile)
+    best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
+    copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
+    corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
+    return Lists(
+        exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
+        copies,
+        corrections,
+        find_similar_above(vectors, weight, copies, corrections, recipe),
+        floor,
+    )
+
+
+def find_hubs(
+    plan: Plan,
+    vectors: Vectors,
+    adapted: Adapted,
+    recipe: Recipe,
+    threads: int,
+    tile: int = TILE,
+) -> tuple[np.ndarray, float]:
+    """Return by how much each article is set back for being near to many others, and the floor of nearness.
+
+    The first are (n,) float32, at least 0: `hub_correction` times the nearness of `HubSample`, above what
+    the loneliest hundredth has, so that a score is never more than the likeness. That is the floor.
+    """
+    n = len(plan)
+    correction = adapted.hub_correction
+    if not correction or n < 2:  # noqa: PLR2004 one article is near to none
+        return np.zeros(n, dtype=np.float32), 0.0
+    sample = HubSample.of(n, recipe.seed)
+    best = Best.empty(n, min(sample.count + _SPARE, len(sample.rows)))
+    nothing = np.zeros(n, dtype=np.float32)
+    with threadpool_limits(1, user_api="blas"):
+        for columns in plan.tiles(tile):
+            inside = np.arange(columns.start, columns.end)
+            for start in range(0, len(sample.rows), tile):
+                rows = sample.rows[start : start + tile]
+                scores = plan.scores(rows, columns, threads)
+                best.offer(scores.T, inside, rows, nothing, threads, below=recipe.neighbors.copy_similarity)
+    likeness = _exact(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
+    there = np.isfinite(likeness)
+    nearness = np.where(there, likeness, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    floor = float(np.percentile(nearness, _LONELY))
+    return np.asarray(correction * np.maximum(nearness - floor, 0), dtype=np.float32), floor
+
+
+def find_feedback(
+    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: Copies, feedback: float
+) -> Corrections:
+    """Return towards which neighbour each article is moved as a query, and how far.
+
+    It is the candidate of the highest likeness less its hub that is no copy of the article; it weighs
+    `feedback` times its likeness.
+    """
+    n = len(hubs)
+    first = np.asarray(copies.first)
+    usable = (best.rows != NO_ROW) & (first[best.rows] != first[:, None])
+    approximate = np.where(usable, best.scores, -np.inf)
+    highest = approximate.max(axis=1, initial=-np.inf)
+    close = usable & (approximate >= highest[:, None] - _NEAR_TIE)
+    rows, found = np.nonzero(close)[0], best.rows[close]
+    likeness = pair_scores(vectors, weight, rows, found)
+    scores = (likeness - hubs[found]).astype(np.float32)
+    order = np.lexsort((found, -scores, rows))
+    nearest = np.full(n, NO_ROW, dtype=np.int32)
+    share = np.zeros(n, dtype=np.float32)
+    queries, firsts = np.unique(rows[order], return_index=True)
+    nearest[queries] = found[order][firsts]
+    share[queries] = feedback * np.maximum(likeness[order][firsts], 0)
+    return Corrections(np.where(share > 0, nearest, NO_ROW).astype(np.int32), share, hubs)
+
+
+def find_similar_above(
+    vectors: Vectors, weight: float, copies: Copies, corrections: Corrections, recipe: Recipe
+) -> float:
+    """Return the score that random pairs of articles, no copies, exceed as seldom as the recipe says.
+
+    In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
+    with nine others: there, related pairs are a larger share of all. It lies midway between two scores, for
+    the service finds the score of a pair by another way than training, and rounding must not decide.
+    """
+    n = len(vectors.offsets) - 1
+    if n == 1:
+        return 0.0
+    percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
+    draw = np.random.default_rng(recipe.seed)
+    left = draw.integers(0, n, _RANDOM_PAIRS)
+    right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
+    apart = copies.first[left] != copies.first[right]
+    if not apart.any():
+        return 0.0
+    left, right = left[apart], right[apart]
+    share, nearest = corrections.feedback[left], corrections.nearest[left]
+    scores = pair_scores(vectors, weight, left, right)
+    scores = (scores + share * pair_scores(vectors, weight, nearest, right)) / (1 + share)
+    scores -= corrections.hubs[right]
+    above = max(float(np.percentile(scores, percentile)), 0.0)
+    higher = scores[scores > above + _NEAR_TIE]
+    return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
+
+
+def _exact(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
+    """Return the likeness of each candidate, best first, (n, keep) float32; minus infinity where none is."""
+    plain = Corrections.none(len(best.rows))
+
+    def stripe(start: int, end: int) -> np.ndarray:
+        rows = np.arange(start, end)
+        return list_scores(vectors, weight, plain, rows, best.rows[start:end])
+
+    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, pieces_each=8)))
+    return -np.sort(-scores, axis=1)

@@ -1,0 +1,219 @@
+"""Scores of all pairs in tiles, so that memory is bounded by the tile, and the best of each row.
+
+Terms that stand in many articles are multiplied as dense columns together with the latent space (one matrix
+product); the others go through posting lists. Single precision: scores are right to some 1e-6.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommender.model import Vectors
+from recommender.neighbors import NO_ROW
+from recommender.training.kernels import kernel, spread
+
+TILE = 4096  # rows; a tile pair's scores are 64 MiB
+_DENSE_DF = 0.10  # share of articles above which a term is a dense column
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A range of columns, and where the postings that lie in it begin and end for each term."""
+
+    start: int
+    end: int
+    firsts: np.ndarray  # (n_terms,) int64
+    beyonds: np.ndarray  # (n_terms,) int64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The vectors arranged for tiles: dense columns, and posting lists of the remaining terms."""
+
+    dense: np.ndarray  # (n, n_dense_terms + n_components) float32, weights' square roots included
+    offsets: np.ndarray  # (n + 1,) int64
+    columns: np.ndarray  # (entries,) int32, -1 for a dense term
+    values: np.ndarray  # (entries,) float32, 1 - weight included
+    term_offsets: np.ndarray
+    term_rows: np.ndarray
+    term_values: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: Vectors, weight: float) -> "Plan":
+        """Arrange vectors whose latent part weighs `weight`."""
+        n = len(vectors.offsets) - 1
+        frequent = np.flatnonzero(np.diff(vectors.term_offsets) > max(_DENSE_DF * n, 256))
+        dense_at = np.full(len(vectors.term_offsets) - 1, -1, dtype=np.int32)
+        dense_at[frequent] = np.arange(len(frequent))
+        dense = np.zeros((n, len(frequent) + vectors.latent.shape[1]), dtype=np.float32)
+        dense[:, len(frequent) :] = np.sqrt(weight) * vectors.latent
+        columns = vectors.columns.copy()
+        _lift(vectors.offsets, columns, vectors.values, dense_at, (1 - weight) ** 0.5, dense)
+        return cls(
+            dense=dense,
+            offsets=vectors.offsets,
+            columns=columns,
+            values=vectors.values * np.float32(1 - weight),
+            term_offsets=vectors.term_offsets,
+            term_rows=vectors.term_rows,
+            term_values=vectors.term_values,
+        )
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.offsets) - 1
+
+    def tiles(self, size: int) -> Iterator[Tile]:
+        """Yield the columns in ranges of a size."""
+        firsts = self.term_offsets[:-1]
+        for start in range(0, len(self), size):
+            beyonds = firsts.copy()
+            end = min(start + size, len(self))
+            _advance(self.term_offsets, self.term_rows, end, beyonds)
+            yield Tile(start, end, firsts, beyonds)
+            firsts = beyonds
+
+    def scores(self, rows: np.ndarray, tile: Tile, threads: int) -> np.ndarray:
+        """Return the scores of some rows against the columns of a tile, (rows, columns) float32."""
+        scores = np.empty((len(rows), tile.end - tile.start), dtype=np.float32)
+        columns = self.dense[tile.start : tile.end].T
+
+        def stripe(start: int, end: int) -> None:
+            np.matmul(self.dense[rows[start:end]], columns, out=scores[start:end])
+            _add_sparse(
+                scores, start, end, rows, tile.start, self.offsets, self.columns, self.values,
+                tile.firsts, tile.beyonds, self.term_rows, self.term_values,
+            )  # fmt: skip
+
+        list(spread(stripe, len(scores), threads, pieces_each=8))
+        return scores
+
+
+@dataclass(frozen=True)
+class Best:
+    """For every row a heap of its best candidates, the worst on top."""
+
+    rows: np.ndarray  # (n, keep) int32, NO_ROW where there is none
+    scores: np.ndarray  # (n, keep) float32
+
+    @classmethod
+    def empty(cls, n: int, keep: int) -> "Best":
+        """Return heaps that hold nothing yet."""
+        return cls(np.full((n, keep), NO_ROW, np.int32), np.full((n, keep), -np.inf, np.float32))
+
+    def offer(
+        self,
+        scores: np.ndarray,
+        rows: np.ndarray,
+        candidates: np.ndarray,
+        off: np.ndarray,
+        threads: int,
+        below: float = float("inf"),
+    ) -> None:
+        """Offer candidates to rows, but none to itself; `scores` is (rows, candidates).
+
+        From a candidate's score `off` of it is taken; scores that are not below a bound do not count.
+        """
+
+        def stripe(start: int, end: int) -> None:
+            block = np.ascontiguousarray(scores[start:end])
+            _offer(block, rows[start:end], candidates, off, below, self.rows, self.scores)
+
+        list(spread(stripe, len(scores), threads, pieces_each=16))
+
+
+@kernel
+def _lift(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    dense_at: np.ndarray,
+    scale: float,
+    dense: np.ndarray,
+) -> None:
+    """Move the entries of dense terms into the dense columns, and mark them -1."""
+    for row in range(len(offsets) - 1):
+        for at in range(offsets[row], offsets[row + 1]):
+            place = dense_at[columns[at]]
+            if place >= 0:
+                dense[row, place] = scale * values[at]
+                columns[at] = -1
+
+
+@kernel
+def _advance(term_offsets: np.ndarray, term_rows: np.ndarray, end: int, cursor: np.ndarray) -> None:
+    """Move each term's cursor to its first posting at or beyond row `end`."""
+    for term in range(len(cursor)):
+        at = cursor[term]
+        while at < term_offsets[term + 1] and term_rows[at] < end:
+            at += 1
+        cursor[term] = at
+
+
+@kernel
+def _add_sparse(
+    scores: np.ndarray,
+    start: int,
+    end: int,
+    rows: np.ndarray,
+    column_start: int,
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    firsts: np.ndarray,
+    beyonds: np.ndarray,
+    term_rows: np.ndarray,
+    term_values: np.ndarray,
+) -> None:
+    """Add what the posting lists contribute to the scores of lines start..end of a tile."""
+    for line in range(start, end):
+        row, sums = rows[line], scores[line]
+        for at in range(offsets[row], offsets[row + 1]):
+            term = columns[at]
+            if term >= 0:
+                value = values[at]
+                for posting in range(firsts[term], beyonds[term]):
+                    sums[term_rows[posting] - column_start] += value * term_values[posting]
+
+
+@kernel
+def _offer(
+    scores: np.ndarray,
+    rows: np.ndarray,
+    candidates: np.ndarray,
+    off: np.ndarray,
+    below: float,
+    best_rows: np.ndarray,
+    best_scores: np.ndarray,
+) -> None:
+    """Push the candidates that beat the worst kept one; of equals the lower row wins."""
+    keep = best_rows.shape[1]
+    for line in range(len(rows)):
+        own = rows[line]
+        heap_rows, heap_scores = best_rows[own], best_scores[own]
+        for column in range(len(candidates)):
+            candidate = candidates[column]
+            score = scores[line, column] - off[candidate]
+            if score < heap_scores[0] or candidate == own or scores[line, column] >= below:
+                continue
+            if score == heap_scores[0] and candidate > heap_rows[0] and heap_rows[0] >= 0:
+                continue
+            at = 0
+            while True:
+                child = 2 * at + 1
+                if child >= keep:
+                    break
+                right = child + 1
+                if right < keep and (
+                    heap_scores[right] < heap_scores[child]
+                    or (heap_scores[right] == heap_scores[child] and heap_rows[right] > heap_rows[child])
+                ):
+                    child = right
+                if heap_scores[child] > score or (
+                    heap_scores[child] == score and heap_rows[child] < candidate
+                ):
+                    break
+                heap_rows[at], heap_scores[at] = heap_rows[child], heap_scores[child]
+                at = child
+            heap_rows[at], heap_scores[at] = candidate, score

@@ -1,0 +1,220 @@
+"""What is wrong with a corpus, for the people who can put it right."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from itertools import islice
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from recommender.text import words
+from recommender.training.readers.corpus import Collected, Progress, ReadingReport, Refusal, collect
+
+THIN_BODY_WORDS = 30
+EXAMPLES = 10  # of each finding
+BOILERPLATE_ARTICLES = 5  # a line in so many articles, and in so large a share, is none of theirs
+BOILERPLATE_SHARE = 0.001
+LONG_BODY_CHARS = 2000  # so many are seldom thin: counting stops there
+SHOWN_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One place where a finding was made; no source and row for what concerns the whole corpus."""
+
+    value: str
+    source: str | None = None
+    row: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to put right: how often, where first, and how."""
+
+    kind: str  # such as "thin body" or "published_at: impossible date"
+    count: int  # rows, articles, columns or lines, as the kind says
+    examples: tuple[Example, ...]
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """All findings on a corpus: refused rows, then refused fields, then what is odd about the articles."""
+
+    files: Mapping[str, int]  # rows read of each
+    rows_read: int
+    articles: int
+    skipped: Mapping[str, int]  # WordPress: drafts, pages, password-protected posts …
+    findings: tuple[Finding, ...]
+
+
+def lint(
+    *paths: str | Path,
+    columns: Mapping[str, str] | None = None,
+    timezone: str = "UTC",
+    id_prefix: str = "",
+    max_bad: float = 0.05,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> LintReport:
+    """Return what is wrong with a corpus; the arguments are those of `read_articles`.
+
+    Bad rows, however many, are findings. Raises CorpusError only for a file that cannot be read at all.
+    """
+    collected = collect(
+        *paths, columns=columns, timezone=timezone, id_prefix=id_prefix, now=now, progress=progress
+    )
+    report = collected.report
+    findings = [
+        _too_many(report, max_bad),
+        *_refusals(report.refused_by_reason, report.refused),
+        *_refusals(report.fields_refused, report.refused_fields),
+        _unknown_columns(report.unknown_columns),
+        *_bodies(collected),
+        *_languages(collected),
+        _lacking(collected, "undated", "published_at"),
+        _lacking(collected, "missing category", "category"),
+    ]
+    return LintReport(
+        files=report.files,
+        rows_read=report.rows_read,
+        articles=len(collected.articles),
+        skipped=report.skipped,
+        findings=tuple(finding for finding in findings if finding.count),
+    )
+
+
+def recurring_lines(bodies: Sequence[str], at_least: int) -> list[tuple[str, int]]:
+    """Return the lines found in `at_least` bodies, each with the number of its bodies, the commonest first.
+
+    Lines are compared without outer white space; equal counts come in the order of the lines.
+    """
+    # Eight bytes a line: counting the lines themselves would hold the corpus a second time.
+    hashes = array("q", (hash(line) for body in bodies for line in _lines(body)))
+    values, counts = np.unique(np.frombuffer(hashes, dtype=np.int64), return_counts=True)
+    frequent = set(values[counts >= at_least].tolist())
+    found = Counter(line for body in bodies for line in _lines(body) if hash(line) in frequent)
+    recurring = [(line, count) for line, count in found.items() if count >= at_least]
+    return sorted(recurring, key=lambda pair: (-pair[1], pair[0]))
+
+
+_ADVICE = {
+    "too many refused rows": "Training stops at such a share; correct the rows, or allow more bad ones.",
+    "missing id": "Give every article an id that never changes.",
+    "bad id": "An id is text of 1 to 512 bytes or a whole number, without NUL, and is not '.' or '..'.",
+    "duplicate id": "Give each article one id, and each site its own prefix; the newest updated_at is kept.",
+    "neither title nor body": "Leave the row out, or check that its text is in the columns title and body.",
+    "not JSON": "Write one JSON object on each line.",
+    "no JSON object": "Write one JSON object on each line.",
+    "not UTF-8": "Save the file as UTF-8.",
+    "broken CSV": "Write as many fields as the header has, and a quote inside a quoted field twice.",
+    "impossible date": "Write dates as in 2024-05-31T08:00:00Z (ISO 8601); the article goes without.",
+    "wrong type": "Write the field as text, and only lists of names as a list.",
+    "no web address": "Begin the address with https:// or, within the site, with a slash.",
+    "no two-letter language code": "Write the language as in en or pt-BR; it was detected instead.",
+    "unknown columns": "Map them if they hold what we need under another name; else they are not used.",
+    "empty body": "Such articles are related by their titles only; check the column of the body.",
+    "thin body": f"Bodies under {THIN_BODY_WORDS} words say little; check for teasers in place of texts.",
+    "duplicate body": "Leave copies out, unless they are wanted: only one of them appears in a list.",
+    "language mix": "Fine if intended, as lists keep to the article's language; else check the column lang.",
+    "language not known": "Name the language in the column lang; there is too little text to detect it.",
+    "undated": "Give published_at: undated articles match no date filter and are never fresh.",
+    "missing category": "Give the section as category: lists use it where too little is related.",
+    "boilerplate line": "Take such lines out of the bodies in the export: they make strangers look related.",
+}
+
+
+def _finding(kind: str, count: int, examples: Iterable[Example], reason: str = "") -> Finding:
+    return Finding(kind, count, tuple(islice(examples, EXAMPLES)), _ADVICE[reason or kind])
+
+
+def _too_many(report: ReadingReport, max_bad: float) -> Finding:
+    too_many = report.refused_rows if report.refused_share > max_bad else 0
+    told = f"{report.refused_rows:,} of {report.rows_read:,} rows, {report.refused_share:.1%}"
+    return _finding("too many refused rows", too_many, [Example(told)])
+
+
+def _refusals(counts: Counter[str], refusals: Sequence[Refusal]) -> Iterator[Finding]:
+    for kind, count in counts.most_common():
+        first = (refusal for refusal in refusals if refusal.reason == kind)
+        examples = (Example(refusal.detail, refusal.source, refusal.row) for refusal in first)
+        yield _finding(kind, count, examples, reason=kind.rpartition(": ")[2])
+
+
+def _unknown_columns(columns: Counter[str]) -> Finding:
+    examples = (Example(f"{name[:SHOWN_CHARS]} ({count:,} rows)") for name, count in columns.most_common())
+    return _finding("unknown columns", len(columns), examples)
+
+
+def _among_articles(collected: Collected, kind: str, notes: Mapping[int, str]) -> Finding:
+    """Return a finding on the articles at some places, what is to say of each beside its title."""
+
+    def examples() -> Iterator[Example]:
+        for place, note in notes.items():
+            article = collected.articles[place]
+            title = f"{article.id}: {article.title}"[:SHOWN_CHARS]
+            yield Example(f"{title} ({note})" if note else title, *collected.origin(place))
+
+    return _finding(kind, len(notes), examples())
+
+
+def _bodies(collected: Collected) -> Iterator[Finding]:
+    bodies = [article.body for article in collected.articles]
+    yield _among_articles(
+        collected, "empty body", {place: "" for place, body in enumerate(bodies) if not body}
+    )
+    counts = {place: _word_count(body) for place, body in enumerate(bodies) if body}
+    thin = {place: f"words: {count}" for place, count in counts.items() if count < THIN_BODY_WORDS}
+    yield _among_articles(collected, "thin body", thin)
+    twin_of = _twins(bodies)
+    twins = {place: f"as {collected.articles[first].id}" for place, first in twin_of.items()}
+    yield _among_articles(collected, "duplicate body", twins)
+    yield _boilerplate([body for place, body in enumerate(bodies) if place not in twin_of])
+
+
+def _word_count(body: str) -> int:
+    """Return how many words a body has; of a long one only as many as its beginning, if it is not thin."""
+    count = len(words(body[:LONG_BODY_CHARS]))
+    return count if count >= THIN_BODY_WORDS or len(body) <= LONG_BODY_CHARS else len(words(body))
+
+
+def _twins(bodies: Sequence[str]) -> dict[int, int]:
+    """Return the places of bodies that repeat an earlier one, but for case and white space, and its place."""
+    first_of: dict[bytes, int] = {}
+    twin_of = {}
+    for place, body in enumerate(bodies):
+        digest = blake2b(" ".join(body.lower().split()).encode(), digest_size=16).digest()
+        first = first_of.setdefault(digest, place)
+        if body and first != place:
+            twin_of[place] = first
+    return twin_of
+
+
+def _boilerplate(bodies: Sequence[str]) -> Finding:
+    found = recurring_lines(bodies, max(BOILERPLATE_ARTICLES, ceil(BOILERPLATE_SHARE * len(bodies))))
+    examples = (Example(f"{line[:SHOWN_CHARS]} (in {count:,} articles)") for line, count in found)
+    return _finding("boilerplate line", len(found), examples)
+
+
+def _lines(body: str) -> set[str]:
+    return {stripped for line in body.split("\n") if (stripped := line.strip())}
+
+
+def _languages(collected: Collected) -> Iterator[Finding]:
+    langs = [article.lang for article in collected.articles]
+    main = Counter(lang for lang in langs if lang).most_common(1)
+    others = {place: lang for place, lang in enumerate(langs) if lang and lang != main[0][0]}
+    yield _among_articles(collected, "language mix", others)
+    yield _among_articles(
+        collected, "language not known", {at: "" for at, lang in enumerate(langs) if not lang}
+    )
+
+
+def _lacking(collected: Collected, kind: str, field: str) -> Finding:
+    lacking = (place for place, article in enumerate(collected.articles) if getattr(article, field) is None)
+    return _among_articles(collected, kind, dict.fromkeys(lacking, ""))

@@ -1,0 +1,1 @@
+"""Count the terms of a corpus and turn them into TF-IDF vectors."""

@@ -1,0 +1,205 @@
+"""The words of a corpus, numbered as they are met: the compiled twin of `text.words`."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+
+from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, unspaced_runs, word_runs
+from recommender.training.kernels import kernel
+
+_SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
+
+
+class Lexicon:
+    """Every distinct word met so far, numbered in order of appearance: an open-addressing hash table.
+
+    The letters of each word are compared, not only their hashes, so no text can make two words one.
+    """
+
+    def __init__(self) -> None:
+        self._allot(words=1 << 17, chars=1 << 21)
+        self._kinds = _kinds()
+        self._size = np.zeros(2, dtype=np.int64)  # words, characters
+
+    def __len__(self) -> int:
+        """Return how many distinct words there are."""
+        return int(self._size[0])
+
+    def scan(self, text: str, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the word numbers of the pieces of a folded text, and where each piece's words end.
+
+        Piece i is text[bounds[i]:bounds[i + 1]].
+        """
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        ids = np.empty(len(codes) + 1, dtype=np.int32)
+        ends = np.zeros(len(bounds) - 1, dtype=np.int64)
+        done = 0
+        while True:
+            done = _scan(
+                codes, bounds, self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
+                self._slots, self._hashes, self._letters,
+                self._starts, self._size, ids, ends, done,
+            )  # fmt: skip
+            if done == len(ends):
+                return ids[: ends[-1] if len(ends) else 0].copy(), ends
+            self._grow(int(bounds[done + 1] - bounds[done]))
+
+    def number(self, words: Sequence[str]) -> np.ndarray:
+        """Return the numbers of these words, new ones of those not met before, (m,) int32."""
+        listed = "\n".join(words)
+        ids, _ = self.scan(listed, np.array([0, len(listed)], dtype=np.int64))
+        return ids
+
+    def words(self, numbers: np.ndarray) -> list[str]:
+        """Return the words that have these numbers."""
+        letters = self._letters[: self._starts[len(self)]].tobytes().decode("utf-32-le", "surrogatepass")
+        starts, ends = self._starts[numbers].tolist(), self._starts[numbers + 1].tolist()
+        return [letters[a:b] for a, b in zip(starts, ends, strict=True)]
+
+    def ranked(self) -> tuple[np.ndarray, list[str]]:
+        """Return each word's place in the order of the words' bytes, and the words in that order."""
+        starts = self._starts[: len(self) + 1].tolist()
+        letters = self._letters[: starts[-1]].tobytes().decode("utf-32-le", "surrogatepass")
+        words = [letters[a:b] for a, b in pairwise(starts)]
+        order = sorted(range(len(words)), key=words.__getitem__)  # code points sort as their UTF-8 does
+        rank_of = np.empty(len(words), dtype=np.int64)
+        rank_of[order] = np.arange(len(words))
+        return rank_of, [words[number] for number in order]
+
+    def _allot(self, words: int, chars: int) -> None:
+        self._slots = np.full(1 << (4 * words - 1).bit_length(), -1, dtype=np.int32)  # a power of two
+        self._hashes = np.zeros(words, dtype=np.uint64)
+        self._starts = np.zeros(words + 1, dtype=np.int64)
+        self._letters = np.zeros(chars, dtype=np.uint32)
+
+    def _grow(self, coming: int) -> None:
+        """Make room for a piece of so many characters."""
+        old = self._hashes, self._starts, self._letters
+        words, chars = int(self._size[0]), int(self._size[1])
+        # A piece of m characters holds at most m words, and these at most 2 m characters.
+        self._allot(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
+        self._hashes[:words] = old[0][:words]
+        self._starts[: words + 1] = old[1][: words + 1]
+        self._letters[:chars] = old[2][:chars]
+        _refill(self._slots, self._hashes, words)
+
+
+@cache
+def _kinds() -> np.ndarray:
+    """Return the kind of each code point as `text.words` sees it in folded text, (code points,) uint8."""
+    every = "".join(map(chr, range(0x110000)))
+    kinds = np.full(len(every), _SEPARATOR, dtype=np.uint8)
+    for run in word_runs().finditer(every.replace("_", " ")):
+        kinds[run.start() : run.end()] = _WORD
+    for run in unspaced_runs().finditer(every):
+        inside = kinds[run.start() : run.end()]
+        inside[inside == _WORD] = _UNSPACED
+    return kinds
+
+
+@kernel
+def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
+    codes: np.ndarray,
+    bounds: np.ndarray,
+    kinds: np.ndarray,
+    shortest: int,
+    longest: int,
+    slots: np.ndarray,
+    hashes: np.ndarray,
+    letters: np.ndarray,
+    starts: np.ndarray,
+    size: np.ndarray,
+    ids: np.ndarray,
+    ends: np.ndarray,
+    done: int,
+) -> int:
+    """Read the words of pieces `done`, done + 1, …; return the first that the tables have no room for."""
+    word = np.empty(longest, dtype=np.uint32)
+    out = ends[done - 1] if done > 0 else 0
+    for piece in range(done, len(ends)):
+        room = bounds[piece + 1] - bounds[piece]
+        if size[0] + room > len(hashes) or size[1] + 2 * room > len(letters):
+            return piece
+        length = 0  # of the spaced word that is being read; beyond the longest only counted
+        run = 0  # characters of the unspaced run that is being read
+        before = np.uint32(0)  # its last character
+        for at in range(bounds[piece], bounds[piece + 1] + 1):
+            last = at == bounds[piece + 1]
+            now = _SEPARATOR if last else kinds[codes[at]]
+            if now != _WORD and length > 0:
+                if shortest <= length <= longest:
+                    ids[out] = _number(word, length, slots, hashes, letters, starts, size)
+                    out += 1
+                length = 0
+            if now != _UNSPACED and run > 0:
+                if run == 1:
+                    word[0] = before
+                    ids[out] = _number(word, 1, slots, hashes, letters, starts, size)
+                    out += 1
+                run = 0
+            if now == _WORD:
+                if length < longest:
+                    word[length] = codes[at]
+                length += 1
+            elif now == _UNSPACED:
+                char = codes[at]
+                if run > 0:
+                    word[0], word[1] = before, char
+                    ids[out] = _number(word, 2, slots, hashes, letters, starts, size)
+                    out += 1
+                before = char
+                run += 1
+        ends[piece] = out
+    return len(ends)
+
+
+@kernel
+def _number(
+    word: np.ndarray,
+    length: int,
+    slots: np.ndarray,
+    hashes: np.ndarray,
+    letters: np.ndarray,
+    starts: np.ndarray,
+    size: np.ndarray,
+) -> int:
+    """Return the number of a word, a new one when it was not met before."""
+    value = np.uint64(14695981039346656037)  # FNV-1a over code points
+    for i in range(length):
+        value = (value ^ np.uint64(word[i])) * np.uint64(1099511628211)
+    mask = np.uint64(len(slots) - 1)
+    at = (value ^ (value >> np.uint64(29))) & mask
+    while slots[at] >= 0:
+        known = slots[at]
+        if hashes[known] == value and starts[known + 1] - starts[known] == length:
+            same = True
+            for i in range(length):
+                if letters[starts[known] + i] != word[i]:
+                    same = False
+                    break
+            if same:
+                return int(known)
+        at = (at + np.uint64(1)) & mask
+    new = size[0]
+    slots[at] = new
+    hashes[new] = value
+    for i in range(length):
+        letters[size[1] + i] = word[i]
+    size[0] += 1
+    size[1] += length
+    starts[new + 1] = size[1]
+    return int(new)
+
+
+@kernel
+def _refill(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
+    """Put the known words into an empty table."""
+    mask = np.uint64(len(slots) - 1)
+    for number in range(words):
+        value = hashes[number]
+        at = (value ^ (value >> np.uint64(29))) & mask
+        while slots[at] >= 0:
+            at = (at + np.uint64(1)) & mask
+        slots[at] = number

@@ -1,0 +1,73 @@
+"""The words of a corpus replaced by their stems, in bulk; and the words that stood for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommender.stems import stem
+from recommender.training.kernels import kernel
+from recommender.training.terms.lexicon import Lexicon
+
+
+@dataclass(frozen=True)
+class StemmedWords:
+    """Which words became which stems, by their numbers in the lexicon, language by language."""
+
+    words: np.ndarray  # (m,) int64
+    stems: np.ndarray  # (m,) int64
+    times: np.ndarray  # (m,) int64, how often
+
+    def forms(self, lexicon: Lexicon, wanted: np.ndarray) -> dict[str, str]:
+        """Return, for each wanted stem, the word that most often stood for it, where it is another.
+
+        Of words that stood as often, the one met first in the corpus.
+        """
+        order = np.lexsort((self.words, -self.times, self.stems))
+        stems, firsts = np.unique(self.stems[order], return_index=True)
+        words = self.words[order][firsts]
+        kept = wanted[stems] & (words != stems)
+        return dict(zip(lexicon.words(stems[kept]), lexicon.words(words[kept]), strict=True))
+
+
+def stem_corpus(
+    ids: np.ndarray,
+    ends: np.ndarray,
+    langs: np.ndarray,
+    names: list[str],
+    unstemmed: frozenset[str],
+    lexicon: Lexicon,
+) -> StemmedWords:
+    """Replace each word number by that of its stem, in place; `langs` holds each article's place in `names`.
+
+    The words of article i are ids[ends[2 i]:ends[2 i + 2]]. Those of unstemmed languages stay.
+    """
+    found = []
+    for number, lang in enumerate(names):
+        times = _times(ids, ends, langs, number, len(lexicon))
+        words = np.flatnonzero(times)
+        stems = lexicon.number(stem(lexicon.words(words), "" if lang in unstemmed else lang))
+        stem_of = np.arange(len(lexicon), dtype=np.int32)
+        stem_of[words] = stems
+        _replace(ids, ends, langs, number, stem_of)
+        found.append((words, stems.astype(np.int64), times[words]))
+    return StemmedWords(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+
+@kernel
+def _times(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, lang: int, words: int) -> np.ndarray:
+    """Return how often each word stands in the articles of a language, (words,) int64."""
+    times = np.zeros(words, dtype=np.int64)
+    for article in range(len(langs)):
+        if langs[article] == lang:
+            for at in range(ends[2 * article], ends[2 * article + 2]):
+                times[ids[at]] += 1
+    return times
+
+
+@kernel
+def _replace(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, lang: int, by: np.ndarray) -> None:
+    """Replace the words of the articles of a language, in place."""
+    for article in range(len(langs)):
+        if langs[article] == lang:
+            for at in range(ends[2 * article], ends[2 * article + 2]):
+                ids[at] = by[ids[at]]

@@ -1,0 +1,71 @@
+"""TF-IDF with scikit-learn's semantics, from terms counted in bulk; and its estimator for notebooks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from recommender.article import Article
+from recommender.recipe import Terms
+from recommender.text import TermRules, detect_language, plain_text
+from recommender.training.terms.counting import PAIR, PIECE, WORD, TermCounts
+
+
+@dataclass(frozen=True)
+class ArticleAnalyzer:
+    """The analyzer of the fitted TfidfVectorizer: an Article, a mapping with its fields, or a raw text."""
+
+    rules: TermRules
+
+    def __call__(self, document: Article | Mapping[str, Any] | str) -> list[str]:
+        """Return the terms of a document; HTML becomes text, and a missing language is detected."""
+        if isinstance(document, Article):
+            return self.rules.terms(document.title, document.body, document.lang)
+        fields = {"body": document} if isinstance(document, str) else document
+        title, body = (plain_text(str(fields.get(name) or "")) for name in ("title", "body"))
+        lang = fields.get("lang") or detect_language(f"{title}\n{body}")
+        return self.rules.terms(title, body, lang)
+
+
+def term_weights(counts: TermCounts, recipe: Terms, piece_weight: float = 0.0) -> np.ndarray:
+    """Return how much each term tells, (n_terms,) float32.
+
+    The inverse document frequency as scikit-learn smooths it, to the recipe's power, and for a pair of words
+    the recipe's share of that, for a piece of one that of the corpus.
+    """
+    n = len(counts.offsets) - 1
+    idf = 1 + np.log((1 + n) / (1 + counts.df))
+    by_kind = {WORD: 1.0, PAIR: recipe.pair_weight, PIECE: piece_weight}
+    weights = idf**recipe.idf_power * np.array([by_kind[kind] for kind in sorted(by_kind)])[counts.kinds]
+    return np.asarray(weights, dtype=np.float32)
+
+
+def tfidf(counts: TermCounts, weights: np.ndarray) -> csr_array:
+    """Return unit TF-IDF rows with sublinear term frequency, (n, n_terms) float32."""
+    values = (1 + np.log(counts.counts)) * weights[counts.columns]
+    lengths = np.diff(counts.offsets)
+    filled = np.flatnonzero(lengths)
+    squares = np.zeros(len(lengths))
+    squares[filled] = np.add.reduceat(values**2, counts.offsets[filled])
+    values /= np.repeat(np.sqrt(squares), lengths)
+    shape = (len(lengths), len(counts.terms))
+    return csr_array((values.astype(np.float32), counts.columns, counts.offsets), shape=shape)
+
+
+def fitted_vectorizer(
+    rules: TermRules, terms: Iterable[str], weights: np.ndarray, min_df: int, max_df: int
+) -> TfidfVectorizer:
+    """Return the TfidfVectorizer that `fit` on the articles would have come to, but for its weights.
+
+    Those of terms stand where scikit-learn keeps its idf; at `idf_power` and `pair_weight` 1 they are equal.
+    """
+    vectorizer = TfidfVectorizer(
+        analyzer=ArticleAnalyzer(rules), sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float64
+    )
+    vectorizer.vocabulary_ = {term: column for column, term in enumerate(terms)}
+    vectorizer.fixed_vocabulary_ = False
+    vectorizer.idf_ = weights.astype(np.float64)
+    return vectorizer

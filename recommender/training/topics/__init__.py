@@ -1,0 +1,1 @@
+"""Fit the latent space and the topics, and name the topics."""

@@ -1,0 +1,233 @@
+"""The latent space of a corpus (LSA), and topics in it that people can read."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.decomposition import TruncatedSVD
+from threadpoolctl import threadpool_limits
+
+from recommender.article import Article
+from recommender.model import Topic, TopicSpace
+from recommender.recipe import Topics
+from recommender.training.kernels import kernel, spread
+from recommender.training.topics.naming import NamingTerms, Reading, name_topics
+
+_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the lists' quality
+_WIDER = 1.3  # so many more clusters than topics, to choose from
+_WARD_ARTICLES = 3000  # on which k-means finds its start: Ward's method takes memory by the square
+_LEAST_ARTICLES = 3  # of a topic, and
+_LEAST_SHARE = 0.1  # of the mean of all
+_MAY_GO = 10  # of so many topics one may go for its terms avoid each other
+_ALIKE_TERMS = 4  # of 8 in common: two topics that read alike
+_BLOCK = 16_384
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """A truncated singular value decomposition of the TF-IDF rows."""
+
+    terms: np.ndarray  # (n_latent_terms,) int32, ascending columns of the TF-IDF rows
+    components: np.ndarray  # (n_latent_terms, n_components) float32
+    estimator: TruncatedSVD | None  # None where the corpus is too small for one
+
+    def project(self, rows: csr_array, threads: int) -> np.ndarray:
+        """Return the rows in the latent space, (n, n_components) float32, of unit length or zero."""
+        latent = np.zeros((rows.shape[0], self.components.shape[1]), dtype=np.float32)
+        place = np.full(rows.shape[1], -1, dtype=np.int32)
+        place[self.terms] = np.arange(len(self.terms))
+
+        def stripe(start: int, end: int) -> None:
+            _project(rows.indptr, rows.indices, rows.data, place, self.components, start, end, latent)
+
+        list(spread(stripe, rows.shape[0], threads))
+        return latent
+
+
+def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics, seed: int) -> LatentSpace:
+    """Fit the latent space on the terms of highest df, and on a sample where articles are many.
+
+    It has `count` components, or one fewer than terms.
+    """
+    n = rows.shape[0]
+    frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
+    count = min(count, len(frequent) - 1)
+    if count < 1:
+        return LatentSpace(np.zeros(0, np.int32), np.zeros((0, 0), np.float32), None)
+    chosen = np.arange(n)
+    if n > recipe.max_fit_articles:
+        drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
+        chosen = np.sort(drawn)
+    svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
+    # One BLAS thread, for more would add up in an order of their own; identical articles have no variance.
+    with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
+        svd.fit(rows[chosen][:, frequent])
+    components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
+    return LatentSpace(frequent, components, svd)
+
+
+def topic_count(n: int, recipe: Topics) -> int:
+    """Return how many topics a corpus of n articles gets: the recipe's, or 1.2 n^0.4 between 20 and 150."""
+    wanted = recipe.count or int(np.clip(1.2 * n**0.4, 20, 150))
+    return min(wanted, n // 5, recipe.max_fit_articles)
+
+
+@dataclass(frozen=True)
+class TopicsFound:
+    """The topics of a corpus."""
+
+    space: TopicSpace
+    topics: list[Topic]
+    estimator: KMeans | None  # predicts each article's first topic; None where there are no topics
+
+
+def find_topics(
+    latent: np.ndarray, naming: NamingTerms, articles: Sequence[Article], recipe: Topics, seed: int
+) -> TopicsFound:
+    """Find the topics of the articles and name them; none where the articles are too few or too alike.
+
+    There are at most as many as `topic_count` says. A third more are looked for: those that hold next to
+    nothing, that only repeat a passage, and that read the least coherent go, and two that read alike are one.
+    """
+    count = topic_count(len(articles), recipe)
+    draws = _draws(articles, seed)
+    drawn = _sample(latent, draws, recipe.max_fit_articles)
+    wide = fit_topics(latent, math.ceil(_WIDER * count), recipe, draws)
+    if count < 1 or wide is None or len(wide.cluster_centers_) < count:
+        nowhere = np.full(len(articles), -1, dtype=np.int32)
+        return TopicsFound(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), nowhere), [], None)
+    centroids = _unit(wide.cluster_centers_)
+    readings = naming.among(drawn).read(first_topics(latent[drawn], centroids), len(centroids))
+    centroids = _worth_reading(centroids, readings, count)
+    centroids, first, readings = _coherent(latent, centroids, naming)
+    topics = name_topics(naming, readings, first, lambda row: _text(articles[row]))
+    return TopicsFound(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
+
+
+def fit_topics(latent: np.ndarray, count: int, recipe: Topics, draws: np.ndarray) -> KMeans | None:
+    """Cluster the articles by direction in the latent space; None where none lies there.
+
+    `draws` are all rows in the order in which a sample takes them. k-means starts from Ward's clusters of the
+    first of them, which depend little on single articles, so that a corpus a little larger has topics alike.
+    Where fewer than `count` articles differ, there are fewer clusters.
+    """
+    few = latent[_sample(latent, draws, min(_WARD_ARTICLES, recipe.max_fit_articles))]
+    count = min(count, len(np.unique(few, axis=0)))
+    if count < 1:
+        return None
+    with threadpool_limits(1):  # threads would add up the centroids in an order of their own
+        labels = AgglomerativeClustering(count).fit_predict(few) if count > 1 else np.zeros(len(few), int)
+        start = np.array([few[labels == label].mean(axis=0) for label in range(count)])
+        many = latent[_sample(latent, draws, recipe.max_fit_articles)]
+        return KMeans(count, init=start, n_init=1, max_iter=100).fit(many)
+
+
+def first_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the nearest centroid of each row, (n,) int32; -1 for a row that lies nowhere."""
+    first = np.full(len(latent), -1, dtype=np.int32)
+    with threadpool_limits(1):  # the same sums, whatever the threads
+        for start in range(0, len(latent), _BLOCK):
+            block = latent[start : start + _BLOCK]
+            nearest = np.argmax(block @ centroids.T, axis=1)
+            first[start : start + _BLOCK] = np.where(block.any(axis=1), nearest, -1)
+    return first
+
+
+def _draws(articles: Sequence[Article], seed: int) -> np.ndarray:
+    """Return all rows in an order drawn by their ids, so that new articles leave the old in their order."""
+    key = seed.to_bytes(4, "little")
+    digests = [hashlib.blake2b(a.id.encode(), digest_size=8, key=key).digest() for a in articles]
+    return np.argsort(np.frombuffer(b"".join(digests), dtype="<u8"), kind="stable")
+
+
+def _sample(latent: np.ndarray, draws: np.ndarray, most: int) -> np.ndarray:
+    """Return the first of the drawn rows that lie somewhere, ascending."""
+    somewhere = np.asarray(latent.any(axis=1))
+    return np.sort(draws[somewhere[draws]][:most])
+
+
+def _worth_reading(centroids: np.ndarray, readings: Sequence[Reading], count: int) -> np.ndarray:
+    """Return the centroids of at most `count` topics that are worth an editor's while."""
+    sizes = np.array([reading.articles for reading in readings], dtype=np.float64)
+    least = max(_LEAST_ARTICLES, _LEAST_SHARE * sizes.mean())
+    alive = [
+        at for at, reading in enumerate(readings) if sizes[at] >= least and not reading.is_furniture
+    ] or list(range(len(readings)))
+    centroids = centroids.copy()
+    for one, other in combinations(sorted(alive, key=lambda at: (-sizes[at], at)), 2):
+        alike = len({*readings[one].terms} & {*readings[other].terms}) >= _ALIKE_TERMS
+        if alike and one in alive and other in alive:
+            centroids[one] = sizes[one] * centroids[one] + sizes[other] * centroids[other]
+            alive.remove(other)
+    best = sorted(alive, key=lambda at: (-readings[at].coherence, at))[:count]
+    return _unit(centroids[sorted(best)])
+
+
+def _coherent(
+    latent: np.ndarray, centroids: np.ndarray, naming: NamingTerms
+) -> tuple[np.ndarray, np.ndarray, list[Reading]]:
+    """Return the topics without those whose terms avoid each other, the articles' own, and how they read.
+
+    At most one in ten goes: its articles come to their next topic, and may tear that apart.
+    """
+    fewest = len(centroids) - len(centroids) // _MAY_GO
+    while True:
+        first = first_topics(latent, centroids)
+        readings = naming.read(first, len(centroids))
+        least = min(range(len(readings)), key=lambda at: (readings[at].coherence, at))
+        if len(centroids) == fewest or readings[least].coherence >= 0:
+            return centroids, first, readings
+        centroids = np.delete(centroids, least, axis=0)
+
+
+def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMeans:
+    """Return the estimator with the topics for its clusters, of which it finds the nearest for unit rows."""
+    fitted.set_params(n_clusters=len(centroids), init="k-means++")
+    fitted.cluster_centers_ = centroids
+    fitted.labels_ = fitted.predict(rows)
+    fitted.inertia_ = -fitted.score(rows)
+    return fitted
+
+
+def _unit(centers: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
+    return np.asarray(centers / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _text(article: Article) -> str:
+    return article.body or article.title
+
+
+@kernel
+def _project(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    place: np.ndarray,
+    components: np.ndarray,
+    start: int,
+    end: int,
+    latent: np.ndarray,
+) -> None:
+    """Fill in the unit latent rows start..end, added up in double precision."""
+    width = components.shape[1]
+    total = np.empty(width, dtype=np.float64)
+    for row in range(start, end):
+        total[:] = 0.0
+        for at in range(offsets[row], offsets[row + 1]):
+            term = place[columns[at]]
+            if term >= 0:
+                value = np.float64(values[at])
+                for component in range(width):
+                    total[component] += value * components[term, component]
+        length = 0.0
+        for component in range(width):
+            length += total[component] * total[component]
+        if length > 0.0:
+            for component in range(width):
+                latent[row, component] = total[component] / np.sqrt(length)

@@ -1,0 +1,361 @@
+"""Lists in the shapes of other services, as these document them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.artifact import publish
+from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
+from recommender.settings import Settings, SettingsError
+from tests.support.newsroom import NOW, build_model, newsroom
+
+STORY = "https://www.courier.example/storm-8/"
+# What clients of each service rely on: names, and the types that its documentation gives them.
+WORDPRESS_POST = {
+    "id": int,
+    "date": str,
+    "slug": str,
+    "type": str,
+    "link": str,
+    "title": {"rendered": str},
+    "excerpt": {"rendered": str, "protected": bool},
+    "author": int,
+    "featured_media": int,
+    "score": float,
+}
+JETPACK = {
+    "version": str,
+    "show_thumbnails": bool,
+    "show_date": bool,
+    "show_context": bool,
+    "layout": str,
+    "headline": str,
+    "items": list,
+}
+JETPACK_ITEM = {
+    "id": int,
+    "url": str,
+    "url_meta": {"origin": int, "position": int},
+    "title": str,
+    "date": str,
+    "format": bool,
+    "excerpt": str,
+    "rel": str,
+    "context": str,
+    "img": {"alt_text": str, "src": str, "width": int, "height": int},
+    "classes": list,
+}
+PARSELY = {"data": list, "meta": dict, "links": dict, "success": bool}
+PARSELY_POST = {
+    "title": str,
+    "url": str,
+    "link": str,
+    "author": str,
+    "authors": list,
+    "section": str,
+    "tags": list,
+    "pub_date": str,
+    "image_url": str,
+    "thumb_url_medium": str,
+    "metadata": str,
+    "full_content_word_count": int,
+}
+GORSE_SCORE = {"Id": str, "Score": float}
+
+
+def shape(value: Any) -> Any:
+    """Return the names of an object with the types of what they hold."""
+    return (
+        {name: shape(each) for name, each in value.items()}
+        if isinstance(value, dict) and value
+        else type(value)
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Articles with decimal ids, as WordPress has them."""
+    folder = tmp_path_factory.mktemp("models")
+    articles = [
+        replace(
+            each,
+            id=str(100 + at),
+            url=f"https://www.courier.example/storm-{at}/",
+            title=f"{each.title} & more",
+            image_url=f"https://www.courier.example/{at}.jpg",
+            tags=("Weather",),
+            authors=("Ana Reyes", "B. Oduya"),
+        )
+        for at, each in enumerate(newsroom())
+    ]
+    publish(build_model(articles), folder, now=NOW)
+    return folder
+
+
+def serving(models: Path, drop_in: str) -> FlaskClient:
+    settings = Settings.read(models_dir=models, drop_in=drop_in, live_poll_seconds=0)
+    return create_app(settings, clock=lambda: NOW).test_client()
+
+
+@pytest.fixture(scope="module")
+def client(models: Path) -> FlaskClient:
+    return serving(models, "yarpp jetpack parsely gorse")
+
+
+def ours(client: FlaskClient, query: str = "id=108&limit=9") -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = client.get(f"/v1/related?{query}").get_json()["items"]
+    return items
+
+
+ADDRESSES = {
+    "yarpp": "/wp-json/yarpp/v1/related/108",
+    "jetpack": "/storm-8/?relatedposts=1",
+    "parsely": "/v2/related?url=https://www.courier.example/storm-8/",
+    "gorse": "/api/item/108/neighbors",
+}
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_shape_is_there_only_where_the_setting_names_it(models: Path, name: str) -> None:
+    others = " ".join(each for each in ADDRESSES if each != name)
+
+    assert serving(models, others).get(ADDRESSES[name]).status_code == 404
+    assert serving(models, name).get(ADDRESSES[name]).status_code == 200
+
+
+def test_a_service_that_is_not_known_is_refused() -> None:
+    with pytest.raises(SettingsError, match="of yarpp, jetpack, parsely, gorse"):
+        Settings.read(drop_in="outbrain")
+
+
+def test_yarpp_tells_posts_as_wordpress_does_and_a_score(client: FlaskClient) -> None:
+    posts = client.get("/wp-json/yarpp/v1/related/108?limit=4").get_json()
+
+    assert [shape(post) for post in posts] == [WORDPRESS_POST] * 4
+    assert [str(post["id"]) for post in posts] == [item["id"] for item in ours(client)[:4]]
+    first = posts[0]
+    assert first["title"]["rendered"] == "Storm inquiry opens &amp; more"
+    assert first["slug"] == "storm-13"
+    assert first["date"] == "2026-03-01T12:00:20"
+    assert first["score"] == ours(client)[0]["score"]
+
+
+def test_yarpp_leaves_out_what_is_not_asked_for_and_embeds_what_is(client: FlaskClient) -> None:
+    asked = "/wp-json/yarpp/v1/related/108?limit=1&context=view&_fields=id,title,_embedded&_embed=1"
+
+    post = client.get(asked).get_json()[0]
+
+    assert set(post) == {"id", "title", "_embedded"}
+    embedded = post["_embedded"]
+    assert embedded["wp:featuredmedia"][0]["source_url"] == "https://www.courier.example/13.jpg"
+    terms = [(term["taxonomy"], term["slug"]) for terms in embedded["wp:term"] for term in terms]
+    assert terms == [("category", "environment"), ("post_tag", "weather")]
+
+
+def test_yarpp_knows_no_other_post(client: FlaskClient) -> None:
+    answer = client.get("/wp-json/yarpp/v1/related/4711")
+
+    assert answer.status_code == 404
+    assert answer.get_json()["code"] == "rest_post_invalid_id"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_jetpack_answers_at_the_address_of_the_post(client: FlaskClient) -> None:
+    answer = client.get("/storm-8/?relatedposts=1", headers={"Host": "www.courier.example"}).get_json()
+
+    assert shape(answer) == JETPACK
+    assert [shape(item) for item in answer["items"]] == [JETPACK_ITEM] * 3
+    assert [str(item["id"]) for item in answer["items"]] == [item["id"] for item in ours(client)[:3]]
+    first = answer["items"][0]
+    assert first["url_meta"] == {"origin": 108, "position": 0}
+    assert first["date"] == "March 1, 2026"
+    assert first["context"] == 'In "Environment"'
+    assert first["excerpt"].startswith("The storm surge flooded the marsh")
+
+
+def test_jetpack_leaves_out_what_the_page_shows_already(client: FlaskClient) -> None:
+    asked = f"/?relatedposts=1&url={quote(STORY)}&relatedposts_exclude=113,109"
+
+    answer = client.get(asked).get_json()
+
+    expected = ours(client, "id=108&limit=3&exclude=113&exclude=109")
+    assert [str(item["id"]) for item in answer["items"]] == [item["id"] for item in expected]
+
+
+@pytest.mark.parametrize("path", ["/storm-8/", "/v1/nothing", "/feed/"])
+def test_jetpack_takes_no_other_address(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert answer.get_json()["type"] == "not-found"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1.1"])
+@pytest.mark.parametrize("body", [{"data": {"size": "4", "filter[and]": "x"}}, {"json": {"size": 4}}])
+def test_jetpack_has_ids_and_scores_from_where_wordpress_com_has_them(
+    client: FlaskClient, version: str, body: dict[str, Any]
+) -> None:
+    address = f"/rest/{version}/sites/82974409/posts/108/related"
+
+    answer = client.post(address, **body).get_json()
+
+    scores = [item["score"] or 0.0 for item in ours(client)[:4]]
+    assert shape(answer) == {"total": int, "max_score": float, "hits": list}
+    assert answer["max_score"] == max(scores)
+    assert answer["hits"] == [
+        {"_score": score, "fields": {"post_id": int(item["id"]), "blog_id": 82974409}}
+        for score, item in zip(scores, ours(client)[:4], strict=True)
+    ]
+    assert client.post(f"{address}/", **body).get_json() == answer
+
+
+def test_where_reading_needs_a_key_so_do_other_services_calls(models: Path) -> None:
+    settings = Settings.read(
+        models_dir=models, drop_in="yarpp jetpack", read_keys=new_key("site", ["read"])[1]
+    )
+    client = create_app(settings, clock=lambda: NOW).test_client()
+
+    assert client.get("/wp-json/yarpp/v1/related/108").status_code == 401
+    assert client.post("/rest/v1.1/sites/1/posts/108/related").status_code == 401
+
+
+def test_jetpack_has_no_hits_for_a_post_that_is_not_there_and_a_refusal_for_what_is_no_number(
+    client: FlaskClient,
+) -> None:
+    address = "/rest/v1.1/sites/example.org/posts/4711/related"
+
+    assert client.post(address).get_json() == {"total": 0, "max_score": 0.0, "hits": []}
+    assert client.post(address, json={"size": "many"}).status_code == 400
+    assert client.post(address, data=b"{", content_type="application/json").status_code == 400
+    assert client.post(address, data={"size": "5" * 2_000_000}).status_code == 413
+
+
+def test_jetpack_has_nothing_for_a_post_that_is_not_there(client: FlaskClient) -> None:
+    answer = client.get("/?relatedposts=1&url=https://www.courier.example/lost/")
+
+    assert (answer.status_code, answer.get_json()["items"]) == (200, [])
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("call", ["/v2/related", "/related"])
+def test_parsely_tells_posts_in_its_envelope(client: FlaskClient, call: str) -> None:
+    asked = f"{call}?apikey=courier.example&limit=4&boost=views&url=https://www.courier.example/storm-8/"
+
+    answer = client.get(asked).get_json()
+
+    assert shape(answer) == PARSELY | {"meta": dict, "links": dict}
+    assert [shape(post) for post in answer["data"]] == [PARSELY_POST] * 4
+    assert [post["url"] for post in answer["data"]] == [item["url"] for item in ours(client)[:4]]
+    first = answer["data"][0]
+    assert (first["author"], first["authors"]) == ("Ana Reyes, B. Oduya", ["Ana Reyes", "B. Oduya"])
+    assert first["pub_date"] == "2026-03-01T12:00:20"
+
+
+def test_parsely_pages_filters_and_sorts(client: FlaskClient) -> None:
+    asked = "/v2/related?url=https://www.courier.example/storm-8/&limit=2"
+
+    def urls(more: str) -> list[str]:
+        return [post["url"] for post in client.get(asked + more).get_json()["data"]]
+
+    expected = [item["url"] for item in ours(client)]
+    assert urls("&page=2") == expected[2:4]
+    assert urls("&section=Politics") == [
+        item["url"] for item in ours(client, "id=108&limit=2&category=Politics")
+    ]
+    assert urls("&section=Sport") == []
+    assert urls("&pub_date_start=7d") == [
+        item["url"] for item in ours(client, "id=108&limit=2&max_age_days=7")
+    ]
+    assert urls("&pub_date_end=2026-02-10") == [
+        item["url"] for item in ours(client, "id=108&limit=2&published_before=2026-02-10")
+    ]
+    newest_first = client.get(asked + "&sort=pub_date").get_json()["data"]
+    dates = [post["pub_date"] for post in newest_first]
+    assert dates == sorted(dates, reverse=True)
+
+
+def test_parsely_has_the_newest_for_an_address_it_does_not_know(client: FlaskClient) -> None:
+    posts = client.get("/v2/related?uuid=somebody&limit=2").get_json()["data"]
+
+    newest = client.get("/v1/articles?limit=2").get_json()["items"]
+    assert [post["url"] for post in posts] == [item["url"] for item in newest]
+
+
+def test_gorse_tells_ids_and_scores(client: FlaskClient) -> None:
+    scores = client.get("/api/item/108/neighbors?n=3", headers={"X-API-Key": "any"}).get_json()
+
+    assert [shape(score) for score in scores] == [GORSE_SCORE] * 3
+    assert scores == [{"Id": item["id"], "Score": item["score"] or 0.0} for item in ours(client)[:3]]
+
+
+def test_gorse_begins_further_down_and_keeps_to_a_category(client: FlaskClient) -> None:
+    behind = client.get("/api/item/108/neighbors?n=2&offset=2").get_json()
+    political = client.get("/api/item/108/neighbors/Politics?n=2").get_json()
+
+    assert [score["Id"] for score in behind] == [item["id"] for item in ours(client)[2:4]]
+    expected = ours(client, "id=108&limit=2&category=Politics")
+    assert [score["Id"] for score in political] == [item["id"] for item in expected]
+
+
+@pytest.mark.parametrize("item", ["4711", "..", "108/neighbors/Sport"])
+def test_gorse_has_no_neighbors_of_what_is_not_there(client: FlaskClient, item: str) -> None:
+    path = f"/api/item/{item}" if "/" in item else f"/api/item/{item}/neighbors"
+
+    answer = client.get(path)
+
+    assert (answer.status_code, answer.get_json()) == (200, [])
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/wp-json/yarpp/v1/related/108?limit=21",
+        "/storm-8/?relatedposts=1&size=0",
+        "/v2/related?limit=many",
+        "/v2/related?pub_date_start=soon",
+        "/api/item/108/neighbors?n=-1",
+    ],
+)
+def test_a_number_or_date_out_of_range_is_refused(client: FlaskClient, address: str) -> None:
+    answer = client.get(address)
+
+    assert answer.status_code == 400
+    assert answer.get_json()["type"] == "bad-parameter"
+
+
+@pytest.mark.parametrize("address", ADDRESSES.values())
+def test_an_answer_is_cached_like_a_list(client: FlaskClient, address: str) -> None:
+    first = client.get(address, headers={"Host": "www.courier.example"})
+
+    assert "s-maxage" in first.headers["Cache-Control"]
+    again = {"Host": "www.courier.example", "If-None-Match": first.headers["ETag"]}
+    assert client.get(address, headers=again).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/item/%00/neighbors",
+        "/api/item/a/related/neighbors?n=50&offset=1000",
+        "/wp-json/yarpp/v1/related/%2F?_fields=,,&_embed",
+        "/%E6%97%A5?relatedposts=1&relatedposts_exclude=,108,",
+        "/?relatedposts=1&url=http://[",
+        "/?relatedposts=1&url=http://x:y/z",
+        "/?relatedposts&url=javascript:alert(1)",
+        "/v2/related?url=//&page=1000&limit=50",
+        "/v2/related?pub_date_start=99999d&url=%F0%9F%97%9E",
+        "/v2/related?section=" + "x" * 200,
+    ],
+)
+def test_what_is_odd_is_answered_all_the_same(client: FlaskClient, address: str) -> None:
+    for host in ("www.courier.example", "[::1", "a b", ""):
+        answer = client.get(address, headers={"Host": host})
+
+        assert answer.status_code in {200, 400, 404}, (host, answer.text)
+        assert answer.is_json

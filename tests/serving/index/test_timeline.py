@@ -1,0 +1,139 @@
+"""The articles in time: what is public, what stands beside what, and pages that survive equal dates."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.article import Article
+from recommender.model import Articles, microseconds
+from recommender.serving.http.parameters import cursor_behind, read_cursor
+from recommender.serving.index.documents import Shelf
+from recommender.serving.index.timeline import Timeline
+from tests.support.newsroom import NOW
+
+HOURS = st.lists(st.none() | st.integers(-4, 4), min_size=1, max_size=12)
+
+
+def _articles(hours: list[int | None]) -> list[Article]:
+    """Return an article for each hour before (or, negative, after) now; None: undated."""
+    return [
+        Article(
+            id=f"{number:02}",
+            title="x",
+            published_at=None if each is None else NOW - timedelta(hours=each),
+        )
+        for number, each in enumerate(hours)
+    ]
+
+
+def _newest(articles: list[Article]) -> list[int]:
+    """Return the rows of the public articles, newest first, equal dates in id order, undated last."""
+    last = datetime(1000, 1, 1, tzinfo=UTC)
+    public = [
+        row for row, each in enumerate(articles) if each.published_at is None or each.published_at <= NOW
+    ]
+    return sorted(public, key=lambda row: ((last - (articles[row].published_at or last)), row))
+
+
+def _timeline(articles: list[Article]) -> Timeline:
+    return Timeline(Shelf.of(Articles.of(articles)))
+
+
+@given(HOURS, st.integers(-6, 6))
+def test_the_median_age_is_the_lower_middle_of_all_ages(hours: list[int | None], reference: int) -> None:
+    ages = sorted(abs(each - reference) for each in hours if each is not None)
+    middle = timedelta(hours=ages[(len(ages) - 1) // 2]) if ages else timedelta()
+
+    found = _timeline(_articles(hours)).median_age(microseconds(NOW - timedelta(hours=reference)))
+
+    assert timedelta(microseconds=found) == middle
+
+
+@given(HOURS)
+def test_a_page_holds_the_public_articles_newest_first(hours: list[int | None]) -> None:
+    articles = _articles(hours)
+
+    page = _timeline(articles).page(np.ones(len(hours), dtype=bool), len(hours), NOW)
+
+    assert page == _newest(articles)
+
+
+@given(HOURS, st.integers(1, 5))
+def test_pages_by_cursor_add_up_to_the_whole(hours: list[int | None], limit: int) -> None:
+    columns = Articles.of(_articles(hours))
+    timeline, mask = Timeline(Shelf.of(columns)), np.ones(len(hours), dtype=bool)
+    seen = timeline.page(mask, limit, NOW)
+    while len(page := timeline.page(mask, limit, NOW, _behind(columns, seen[-1]) if seen else None)) and seen:
+        seen += page
+
+    assert seen == _newest(_articles(hours))
+
+
+def _behind(columns: Articles, row: int) -> tuple[int, str]:
+    return read_cursor(cursor_behind(int(columns.published[row]), columns.ids[row]))
+
+
+@given(HOURS)
+def test_beside_an_article_stand_its_neighbours_in_the_order_of_time(hours: list[int | None]) -> None:
+    articles = _articles(hours)
+    dated = [row for row in _newest(articles) if articles[row].published_at]
+    timeline = _timeline(articles)
+
+    found = [timeline.beside(row, NOW) for row in dated]
+
+    older: list[int | None] = [*dated[1:], None]
+    newer: list[int | None] = [None, *dated[:-1]]
+    assert found == list(zip(older, newer, strict=True))[: len(dated)]
+
+
+def test_an_undated_article_has_nothing_beside_it() -> None:
+    timeline = _timeline(_articles([1, None, 2]))
+
+    assert timeline.beside(1, NOW) == (None, None)
+
+
+def test_a_cursor_of_an_article_that_is_gone_still_finds_its_place() -> None:
+    articles = _articles([2, 1, 1, 1])
+    columns = Articles.of(articles)
+    gone = _timeline([articles[0], articles[1], articles[3]])
+
+    page = gone.page(np.ones(3, dtype=bool), 3, NOW, _behind(columns, 2))
+
+    assert page == [2, 0]
+
+
+def test_as_of_is_the_hour_when_nothing_was_published_in_it() -> None:
+    timeline = _timeline(_articles([1]))
+
+    assert timeline.as_of(NOW) == NOW.replace(minute=0, second=0)
+
+
+def test_as_of_is_the_last_publication_within_the_hour() -> None:
+    articles = [Article(id="a", title="x", published_at=NOW - timedelta(seconds=10))]
+
+    assert _timeline(articles).as_of(NOW) == NOW - timedelta(seconds=10)
+
+
+def test_as_of_is_the_hour_for_undated_and_for_no_public_articles() -> None:
+    hour = NOW.replace(minute=0, second=0)
+
+    assert _timeline(_articles([None])).as_of(NOW) == hour
+    assert _timeline(_articles([-1])).as_of(NOW) == hour
+
+
+def test_the_next_publication_is_the_nearest_one_ahead() -> None:
+    timeline = _timeline(_articles([1, -3, -2]))
+
+    assert timeline.next_publication(NOW) == NOW + timedelta(hours=2)
+    assert timeline.next_publication(NOW + timedelta(hours=3)) is None
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "%%%", "YWJj", "MTIzIA==", "1", "日本", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5IGE="]
+)
+def test_a_cursor_that_nobody_issued_is_refused(cursor: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        read_cursor(cursor)

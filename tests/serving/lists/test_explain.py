@@ -1,0 +1,96 @@
+"""Reasons add up to the score, and name what both articles are about."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from recommender.serving.lists.explain import MAX_TERMS, MAX_TOPICS, Why
+from recommender.serving.lists.query import Item, ListQuery
+from recommender.serving.lists.related import Related
+from recommender.training.train import Trained
+from tests.support.newsroom import NOW, build_model, newsroom
+
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def related(trained: Trained) -> Related:
+    return Related(trained.model)
+
+
+def _sum(why: Why) -> float:
+    named = sum(part for _, part in (*why.terms, *why.topics))
+    rest = why.other_terms + why.other_topics + why.feedback + why.hub + why.freshness + why.boost
+    return named + rest
+
+
+def _similar(related: Related, row: int, query: ListQuery) -> list[Item]:
+    return [item for item in related.of_row(row, query, LATER).items if item.source == "similar"]
+
+
+def test_the_parts_of_every_score_in_the_sample_add_up(related: Related) -> None:
+    for row in range(len(related.model.articles)):
+        for item in _similar(related, row, ListQuery(explain=True, freshness=0.5)):
+            assert item.why is not None
+            assert item.score == pytest.approx(_sum(item.why), abs=5e-7)
+
+
+def test_reasons_are_few_and_come_largest_first(related: Related) -> None:
+    for row in range(0, len(related.model.articles), 5):
+        for item in _similar(related, row, ListQuery(explain=True)):
+            assert item.why is not None
+            for named, most in ((item.why.terms, MAX_TERMS), (item.why.topics, MAX_TOPICS)):
+                parts = [part for _, part in named]
+                assert parts == sorted(parts, reverse=True)
+                assert len(parts) <= most
+
+
+def test_a_named_term_stands_in_both_articles(related: Related) -> None:
+    model = related.model
+    for item in _similar(related, 7, ListQuery(explain=True)):
+        for term, part in item.why.terms if item.why else ():
+            both = [
+                {model.vocabulary.spelt(model.vocabulary.terms[at]) for at in model.vectors.of(row).columns}
+                for row in (7, item.row)
+            ]
+            assert all(term in spelt for spelt in both)
+            assert part > 0
+
+
+def test_pieces_of_words_are_no_reasons_that_people_read(related: Related) -> None:
+    assert "…ferr…" in set(related.model.vocabulary.terms)
+    for row in range(0, len(related.model.articles), 5):
+        for item in _similar(related, row, ListQuery(explain=True)):
+            assert item.why is not None
+            assert not any("…" in term for term, _ in item.why.terms)
+
+
+def test_a_named_topic_is_one_of_both_articles(related: Related) -> None:
+    model = related.model
+    told = 0
+    for item in _similar(related, 7, ListQuery(explain=True)):
+        own, theirs = (
+            {t.slug for t, _ in model.topics_of(model.vectors.latent[row])} for row in (7, item.row)
+        )
+        told += len(item.why.topics) if item.why else 0
+        assert {topic.slug for topic, _ in (item.why.topics if item.why else ())} <= own & theirs
+    assert told
+
+
+def test_freshness_only_takes_away() -> None:
+    related = Related(build_model(newsroom()))
+
+    whys = [item.why for item in related.of("a", ListQuery(explain=True), NOW).items if item.why]
+
+    assert len(whys) > 2
+    assert all(why.freshness < 0 for why in whys)
+
+
+def test_what_is_not_similar_has_no_reason() -> None:
+    related = Related(build_model(newsroom()))
+
+    found = related.of("a", ListQuery(explain=True, limit=14), NOW)
+
+    assert all((item.why is None) == (item.source != "similar") for item in found.items)
+    assert found.explained
+    assert all(item.why is None for item in related.of("a", ListQuery(), NOW).items)

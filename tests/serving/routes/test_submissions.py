@@ -1,0 +1,369 @@
+"""Articles put, corrected and withdrawn while the service runs."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from recommender.artifact import publish
+from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
+from recommender.settings import Settings
+from tests.support.newsroom import NOW, build_model, newsroom
+
+KEY, WORD = new_key("cms", ["articles"])
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+LATER = "2026-03-01T12:00:00Z"
+
+
+@pytest.fixture
+def app(models_dir: Path) -> Flask:
+    settings = Settings(
+        models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0, max_batch_bytes=500_000
+    )
+    return create_app(settings, clock=lambda: NOW)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def put(client: FlaskClient, article_id: str = "new", **fields: Any) -> TestResponse:
+    body = {"title": "Storm floods the harbour", "updated_at": LATER} | fields
+    return client.put(f"/v1/articles/{article_id}", json=body, headers=HEADERS)
+
+
+def withdraw(client: FlaskClient, article_id: str = "new") -> TestResponse:
+    return client.delete(f"/v1/articles/{article_id}", headers=HEADERS)
+
+
+def test_a_new_article_is_there_at_once(client: FlaskClient) -> None:
+    answer = put(client, category="Weather", published_at="2026-03-01T12:00:20Z")
+
+    assert answer.status_code == 201
+    assert answer.json is not None
+    assert answer.json["id"] == "new"
+    assert answer.json["applied"] is True
+    facts = client.get("/v1/articles/new").json
+    assert facts is not None
+    assert (facts["title"], facts["category"]) == ("Storm floods the harbour", "Weather")
+    newest = client.get("/v1/articles?limit=9").json
+    assert newest is not None
+    assert "new" in [item["id"] for item in newest["items"]]
+    assert client.get("/v1/articles/new/related").status_code == 200
+
+
+def test_putting_it_again_changes_nothing(client: FlaskClient) -> None:
+    first, again = put(client).json, put(client)
+
+    assert again.status_code == 200
+    assert again.json == first
+
+
+def test_an_older_put_does_not_overwrite(client: FlaskClient) -> None:
+    put(client, title="As corrected")
+
+    late = put(client, title="As first written", updated_at="2026-03-01T11:59:59Z")
+
+    assert late.status_code == 200
+    assert late.json is not None
+    assert late.json["applied"] is False
+    facts = client.get("/v1/articles/new").json
+    assert facts is not None
+    assert facts["title"] == "As corrected"
+
+
+def test_a_correction_of_the_same_moment_takes_the_place_of_the_models_article(tmp_path: Path) -> None:
+    moment = datetime.fromisoformat(LATER)
+    publish(build_model([replace(each, updated_at=moment) for each in newsroom()]), tmp_path, now=NOW)
+    settings = Settings(models_dir=tmp_path, write_keys=(WORD,), live_poll_seconds=0)
+    client = create_app(settings, clock=lambda: NOW).test_client()
+
+    first, again = put(client, "9"), put(client, "9")
+
+    assert [(answer.status_code, answer.json and answer.json["applied"]) for answer in (first, again)] == [
+        (200, True),
+        (200, True),
+    ]
+    assert first.json == again.json
+    facts = client.get("/v1/articles/9").json
+    assert facts is not None
+    assert facts["title"] == "Storm floods the harbour"
+
+
+def test_a_withdrawn_article_is_gone_from_every_answer(client: FlaskClient) -> None:
+    put(client, url="https://paper.example/new")
+
+    assert withdraw(client).status_code == 204
+    assert withdraw(client).status_code == 204
+    for address in ("articles/new", "articles/new/related", "article?url=https://paper.example/new"):
+        answer = client.get(f"/v1/{address}")
+        assert answer.status_code == 410
+        assert answer.json is not None
+        assert answer.json["type"] == "withdrawn"
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert client.get("/v1/related?id=new&unknown=fallback").status_code == 410
+    newest = client.get("/v1/articles?limit=50").json
+    assert newest is not None
+    assert "new" not in [item["id"] for item in newest["items"]]
+
+
+def test_what_was_corrected_or_withdrawn_leaves_no_trace_in_the_scores_of_others(client: FlaskClient) -> None:
+    address = "/v1/search?q=harbour dre"
+    before = client.get(address).json
+
+    put(client, title="Harbour dredger sinks", updated_at="2026-03-01T11:00:00Z")
+    assert client.get(address).json != before
+    put(client, title="Storm")
+    put(client, "other", title="Harbour")
+    withdraw(client)
+    withdraw(client, "other")
+
+    assert client.get(address).json == before
+
+
+def test_what_the_model_knows_can_be_withdrawn_and_put_again(client: FlaskClient) -> None:
+    known = client.get("/v1/articles?limit=1").json
+    assert known is not None
+    article_id = known["items"][0]["id"]
+
+    withdraw(client, article_id)
+
+    assert client.get(f"/v1/articles/{article_id}").status_code == 410
+    late = put(client, article_id, updated_at=LATER)
+    assert late.json is not None
+    assert late.json["applied"] is False
+    lifted = put(client, article_id, updated_at=(NOW + timedelta(seconds=1)).isoformat())
+    assert lifted.status_code == 200
+    assert client.get(f"/v1/articles/{article_id}").status_code == 200
+
+
+def test_an_unknown_article_can_be_withdrawn_before_it_comes(client: FlaskClient) -> None:
+    assert withdraw(client, "later").status_code == 204
+
+    assert client.get("/v1/articles/later").status_code == 410
+    late = put(client, "later").json
+    assert late is not None
+    assert late["applied"] is False
+
+
+def test_without_a_date_of_change_an_article_is_of_now_but_lifts_no_withdrawal(client: FlaskClient) -> None:
+    for title in ("First", "Second"):
+        answer = put(client, title=title, updated_at=None).json
+        assert answer is not None
+        assert answer["applied"] is True
+    facts = client.get("/v1/articles/new").json
+    assert facts is not None
+    assert facts["title"] == "Second"
+
+    withdraw(client)
+
+    late = put(client, updated_at=None).json
+    assert late is not None
+    assert late["applied"] is False
+    assert client.get("/v1/articles/new").status_code == 410
+
+
+def test_an_article_under_embargo_is_not_shown_before_its_time(models_dir: Path) -> None:
+    moments = [NOW]
+    settings = Settings(models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0)
+    client = create_app(settings, clock=lambda: moments[-1]).test_client()
+
+    put(client, published_at="2026-03-01T13:00:00Z", status="future")
+
+    assert client.get("/v1/articles/new").status_code == 404
+    moments.append(NOW + timedelta(hours=1))
+    assert client.get("/v1/articles/new").status_code == 200
+    changed = client.get("/v1/articles?updated_after=2026-03-01T12:30:00Z").json
+    assert changed is not None
+    assert [item["id"] for item in changed["items"]] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"status": "draft"}, "status"),
+        ({"post_password": "open sesame"}, "post_password"),
+        ({"title": ""}, "article"),
+        ({"title": 7}, "title"),
+        ({"published_at": "soon"}, "published_at"),
+        ({"url": "javascript:alert(1)"}, "url"),
+        ({"image_url": "javascript:alert(1)"}, "image_url"),
+        ({"colour": "red"}, "colour"),
+        ({"id": "another"}, "id"),
+        ({"lang": "english"}, "lang"),
+        ({"tags": 5}, "tags"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_stored(
+    client: FlaskClient, fields: dict[str, Any], name: str
+) -> None:
+    answer = put(client, **fields)
+
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert answer.json["type"] == "bad-body"
+    assert answer.json["errors"][0]["name"] == name
+    assert "open sesame" not in answer.json["errors"][0]["allowed"]
+    assert client.get("/v1/articles/new").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b'{"title": NaN}', "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b'{"title": "x"}', "text/plain", 415),
+        (b'{"title": "' + b"x" * (1 << 20) + b'"}', "application/json", 413),
+    ],
+)
+def test_a_body_that_is_no_article_is_refused(
+    client: FlaskClient, body: bytes, content_type: str, status: int
+) -> None:
+    answer = client.put("/v1/articles/new", data=body, content_type=content_type, headers=HEADERS)
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("article_id", ["a/related", "a,b", "https://x/y//z", "/abs", "%2F", "日本 🗞"])
+def test_every_id_can_be_put_and_withdrawn_by_query(client: FlaskClient, article_id: str) -> None:
+    query = {"id": article_id}
+
+    put_it = client.put("/v1/article", query_string=query, json={"title": "Any"}, headers=HEADERS)
+    facts = client.get("/v1/article", query_string=query)
+    gone = client.delete("/v1/article", query_string=query, headers=HEADERS)
+
+    assert put_it.status_code in {200, 201}
+    assert (facts.status_code, gone.status_code) == (200, 204)
+    assert facts.json is not None
+    assert facts.json["id"] == article_id
+    assert client.get("/v1/article", query_string=query).status_code == 410
+
+
+def test_a_put_to_a_url_can_be_repeated(client: FlaskClient) -> None:
+    put(client, url="https://paper.example/new", updated_at=None)
+    address = {"query_string": {"url": "paper.example/new"}, "headers": HEADERS}
+
+    statuses = [client.put("/v1/article", json={"title": title}, **address).status_code for title in "AB"]
+
+    facts = client.get("/v1/articles/new").json
+    assert facts is not None
+    assert statuses == [200, 200]
+    assert (facts["title"], facts["url"]) == ("B", "https://paper.example/new")
+
+
+def test_a_slash_in_a_path_is_answered_with_the_sure_address(client: FlaskClient) -> None:
+    answer = put(client, "a/related")
+
+    assert answer.status_code == 404
+    assert answer.json is not None
+    assert "/v1/article?id=a%2Frelated" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
+def test_without_the_key_nothing_changes(client: FlaskClient, headers: dict[str, str]) -> None:
+    known = client.get("/v1/articles?limit=1").json
+    assert known is not None
+    article_id = known["items"][0]["id"]
+
+    answers = [
+        client.put("/v1/articles/new", json={"title": "x"}, headers=headers),
+        client.delete(f"/v1/articles/{article_id}", headers=headers),
+        client.post("/v1/articles", json={"articles": []}, headers=headers),
+    ]
+
+    assert {answer.status_code for answer in answers} == {403 if headers else 401}
+    assert client.get(f"/v1/articles/{article_id}").status_code == 200
+
+
+def post(client: FlaskClient, articles: object) -> TestResponse:
+    body = json.dumps({"articles": articles})
+    return client.post("/v1/articles", data=body, content_type="application/json", headers=HEADERS)
+
+
+def test_a_batch_takes_what_it_can(client: FlaskClient) -> None:
+    put(client, "held", updated_at=LATER)
+    older = {"id": "held", "title": "Old", "updated_at": "2020-01-01"}
+    same = {"id": "held", "title": "Storm floods the harbour", "updated_at": LATER}
+    good = {"id": "1st", "title": "First", "updated_at": LATER}
+    draft = {"id": "2nd", "title": "Second", "status": "draft"}
+
+    answer = post(client, [good, draft, older, same, 7, {"title": "nobody"}]).json
+
+    assert answer is not None
+    assert (answer["accepted"], answer["unchanged"]) == (1, 1)
+    told = [(each["index"], each["id"], each["reason"].split(":")[0]) for each in answer["rejected"]]
+    assert told == [
+        (1, "2nd", "status"),
+        (2, "held", "older"),
+        (4, None, "wrong type"),
+        (5, None, "missing id"),
+    ]
+    assert client.get("/v1/articles/1st").status_code == 200
+
+
+def test_of_an_id_twice_in_a_batch_the_newer_stays(client: FlaskClient) -> None:
+    one = {"id": "twice", "title": "One", "updated_at": LATER}
+
+    answer = post(client, [one | {"title": "Two", "updated_at": "2026-03-01T12:00:01Z"}, one]).json
+
+    assert answer is not None
+    assert answer["accepted"] == 1
+    assert answer["rejected"][0]["index"] == 1
+    facts = client.get("/v1/articles/twice").json
+    assert facts is not None
+    assert facts["title"] == "Two"
+
+
+@pytest.mark.parametrize("articles", [None, {}, "x", [{"id": str(n), "title": "x"} for n in range(501)]])
+def test_a_batch_is_a_list_of_up_to_500(client: FlaskClient, articles: object) -> None:
+    answer = post(client, articles)
+
+    assert answer.status_code == 400
+
+
+def test_beside_its_list_a_batch_holds_nothing(client: FlaskClient) -> None:
+    answer = client.post("/v1/articles", json={"articles": [], "article": {"id": "9"}}, headers=HEADERS)
+
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert answer.json["errors"][0]["name"] == "article"
+    assert answer.json["errors"][0]["value"] == '{"id":"9"}'
+
+
+def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
+    put(
+        client,
+        title="<b>Bold</b> &amp; new",
+        body="<p>One</p><script>alert(1)</script>",
+        category="<i>News</i>",
+    )
+
+    facts = client.get("/v1/articles/new").json
+
+    assert facts is not None
+    assert (facts["title"], facts["category"]) == ("Bold & new", "News")
+    assert "body" not in facts
+
+
+def test_articles_are_placed_a_few_at_a_time(app: Flask, client: FlaskClient) -> None:
+    view: Any = app.view_functions["put_article"]
+    placing = view.__self__._placing
+    placing._wait_seconds = 0
+
+    with placing.turn(), placing.turn():
+        shed, at_hand = put(client), client.get("/v1/related?id=a")
+
+    assert (shed.status_code, shed.get_json()["type"]) == (503, "overloaded")
+    assert at_hand.status_code == 200
+    assert client.get("/v1/articles/new").status_code == 404
+    assert put(client).status_code == 201

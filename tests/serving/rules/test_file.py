@@ -1,0 +1,87 @@
+"""The file of rules is followed as it changes, and a broken one changes nothing."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from recommender.serving.rules.file import RulesFile
+from recommender.serving.rules.schema import RulesError
+
+RULE = (
+    '[[rule]]\nid = "{}"\nkind = "sensitive"\narticles = ["1"]\nreason = "asked for"\nauthor = "A. Reyes"\n'
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.toml"
+    path.write_text(RULE.format("one"))
+    return path
+
+
+def ids(file: RulesFile) -> list[str]:
+    return [rule.id for rule in file.rules()]
+
+
+def rewrite(path: Path, text: str) -> None:
+    aside = path.with_suffix(".new")
+    aside.write_text(text)
+    aside.rename(path)
+
+
+def test_without_a_path_there_are_no_rules() -> None:
+    assert RulesFile().rules() == ()
+
+
+def test_a_changed_file_is_read_again(path: Path) -> None:
+    file = RulesFile(path)
+
+    rewrite(path, RULE.format("two"))
+
+    assert ids(file) == ["two"]
+
+
+def test_a_file_written_over_in_place_is_read_again(path: Path) -> None:
+    file = RulesFile(path)
+
+    path.write_text(RULE.format("two"))
+    os.utime(path, ns=(1, 1))
+
+    assert ids(file) == ["two"]
+
+
+@pytest.mark.parametrize("text", ["[[rule]]", "no TOML", None])
+def test_a_file_that_breaks_leaves_the_rules_as_they_were(
+    path: Path, text: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = RulesFile(path)
+
+    if text is None:
+        path.unlink()
+    else:
+        rewrite(path, text)
+
+    with caplog.at_level(logging.ERROR):
+        assert ids(file) == ids(file) == ["one"]
+    assert len(caplog.records) == 1
+    assert str(path) in str(file.fault)
+
+
+def test_a_file_put_right_is_read_again(path: Path) -> None:
+    file = RulesFile(path)
+    rewrite(path, "[[rule]]")
+    file.rules()
+
+    rewrite(path, RULE.format("two"))
+
+    assert ids(file) == ["two"]
+    assert file.fault is None
+
+
+def test_a_broken_file_is_refused_at_the_start(path: Path) -> None:
+    path.write_text("[[rule]]")
+
+    with pytest.raises(RulesError, match="rule 1: kind is missing"):
+        RulesFile(path)

@@ -1,0 +1,231 @@
+"""Rules as editors write them: what is taken, and what a refusal names."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender.serving.rules.schema import (
+    Block,
+    Boost,
+    Cap,
+    Pin,
+    RuleFault,
+    RulesError,
+    Sensitive,
+    read_file,
+    read_rule,
+    read_set,
+    read_stored,
+    to_json,
+)
+
+SIGNED = {"reason": "the desk asked for it", "author": "A. Reyes"}
+EVERY_KIND = """
+[[rule]]
+id = "live-first"
+kind = "pin"
+articles = ["4711", 4712]
+for_section = "Economy & Business"
+reason = "the live blog comes first"
+author = "A. Reyes"
+from = 2026-11-03T18:00:00+01:00
+until = 2026-11-05T06:00:00Z
+
+[[rule]]
+id = "wrong-photo"
+kind = "block"
+articles = ["1022"]
+for_article = "1048"
+reason = "the photo shows somebody else"
+author = "B. Oduya"
+
+[[rule]]
+id = "grief"
+kind = "sensitive"
+articles = ["9"]
+reason = "the family asked"
+author = "B. Oduya"
+
+[[rule]]
+id = "reporters"
+kind = "boost"
+by_author = "Jane Doe"
+factor = 2
+reason = "our own work"
+author = "A. Reyes"
+
+[[rule]]
+id = "mixed"
+kind = "cap"
+per = "section"
+at_most = 3
+reason = "not all of one kind"
+author = "A. Reyes"
+"""
+
+
+def fault_of(**fields: Any) -> RuleFault:
+    """Return the one fault of a rule."""
+    with pytest.raises(RulesError) as refused:
+        read_rule({"id": "x"} | SIGNED | fields, "rule 1")
+    assert len(refused.value.faults) == 1, refused.value
+    return refused.value.faults[0]
+
+
+def test_a_file_holds_rules_of_every_kind(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(EVERY_KIND)
+
+    pin, block, sensitive, boost, cap = read_file(tmp_path / "rules.toml")
+
+    assert isinstance(pin, Pin)
+    assert (pin.articles, pin.for_section) == (("4711", "4712"), "Economy & Business")
+    assert pin.begins == datetime(2026, 11, 3, 17, tzinfo=UTC)
+    assert isinstance(block, Block)
+    assert block.for_article == "1048"
+    assert isinstance(sensitive, Sensitive)
+    assert isinstance(boost, Boost)
+    assert (boost.by_author, boost.factor, boost.author) == ("Jane Doe", 2.0, "A. Reyes")
+    assert isinstance(cap, Cap)
+    assert (cap.per, cap.at_most) == ("section", 3)
+
+
+def test_an_empty_file_holds_no_rules(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text("")
+
+    assert read_file(tmp_path / "rules.toml") == ()
+
+
+def test_a_rule_survives_the_database(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(EVERY_KIND)
+    rules = read_file(tmp_path / "rules.toml")
+
+    assert read_stored([(rule.id, to_json(rule)) for rule in rules]) == (rules, ())
+
+
+def test_what_is_not_set_is_left_out_of_json() -> None:
+    rule = read_rule(
+        {"until": "2026-05-01T12:00:00+02:00", "articles": [7], "kind": "block", "id": "x"} | SIGNED, ""
+    )
+
+    assert list(rule.as_json().items()) == [
+        ("id", "x"), ("kind", "block"), ("articles", ["7"]), ("reason", "the desk asked for it"),
+        ("author", "A. Reyes"), ("until", "2026-05-01T10:00:00Z"),
+    ]  # fmt: skip
+
+
+def test_a_rule_of_the_database_that_nobody_can_read_is_named() -> None:
+    good = json.dumps({"id": "good", "kind": "sensitive", "articles": ["1"], **SIGNED})
+
+    rules, unread = read_stored([("new", '{"id": "new", "kind": "haiku"}'), ("good", good), ("cut", '{"id"')])
+
+    assert [rule.id for rule in rules] == ["good"]
+    assert unread == ("new", "cut")
+
+
+PIN: dict[str, Any] = {"kind": "pin", "articles": ["1"]}
+BOOST: dict[str, Any] = {"kind": "boost", "articles": ["1"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "value", "allowed"),
+    [
+        ({}, "kind", None, "'pin', 'block', 'sensitive', 'boost' or 'cap'"),
+        ({"kind": "ban"}, "kind", "ban", "'pin', 'block', 'sensitive', 'boost' or 'cap'"),
+        (PIN | {"articles": []}, "articles", "[]", "a list of 1 to 1000 ids of articles"),
+        (PIN | {"articles": [".."]}, "articles", "..", "a list of 1 to 1000 ids of articles"),
+        (PIN | {"articles": "1"}, "articles", "1", "a list of 1 to 1000 ids of articles"),
+        ({"kind": "pin"}, "articles", None, "a list of 1 to 1000 ids of articles"),
+        (PIN | {"reason": "  "}, "reason", "  ", "1 to 1000 characters"),
+        (PIN | {"author": None}, "author", "null", "1 to 200 characters"),
+        (PIN | {"for_article": ""}, "for_article", "", "the id of an article"),
+        (PIN | {"for_section": 7}, "for_section", "7", "the name or slug of a section"),
+        (
+            PIN | {"for_article": "1", "for_section": "a"},
+            "for_section",
+            "a",
+            "only one of for_article and for_section",
+        ),
+        (PIN | {"from": "2026-05-01"}, "from", "2026-05-01", "a moment with its offset, such as"),
+        (PIN | {"from": 5}, "from", "5", "a moment with its offset, such as"),
+        (PIN | {"until": "2026-05-01T10:00:00"}, "until", "2026-05-01T10:00:00", "a moment with its offset"),
+        (
+            PIN | {"from": "2026-05-01T10:00:00Z", "until": "2026-05-01T12:00:00+02:00"},
+            "until",
+            "2026-05-01T12:00:00+02:00",
+            "a moment after `from`",
+        ),
+        (PIN | {"articels": []}, "articels", "[]", "one of id, reason, author, from, until, for_article"),
+        (PIN | {"id": "a b"}, "id", "a b", "1 to 100 of the characters"),
+        (PIN | {"id": ".."}, "id", "..", "1 to 100 of the characters"),
+        (BOOST, "factor", None, "a number from 0.1 to 10"),
+        (BOOST | {"factor": 10.5}, "factor", "10.5", "a number from 0.1 to 10"),
+        (BOOST | {"factor": float("nan")}, "factor", "NaN", "a number from 0.1 to 10"),
+        (BOOST | {"factor": "2"}, "factor", "2", "a number from 0.1 to 10"),
+        ({"kind": "boost", "factor": 2}, "articles", None, "exactly one of articles, in_section and"),
+        (
+            BOOST | {"factor": 2, "by_author": "J"},
+            "articles",
+            '["1"]',
+            "exactly one of articles, in_section and by_author",
+        ),
+        ({"kind": "cap", "per": "day", "at_most": 1}, "per", "day", "'section' or 'author'"),
+        ({"kind": "cap", "per": "author", "at_most": 0}, "at_most", "0", "a whole number from 1 to 50"),
+        ({"kind": "cap", "per": "author", "at_most": True}, "at_most", "true", "a whole number from 1 to 50"),
+    ],
+)
+def test_a_refusal_names_rule_field_value_and_what_is_allowed(
+    fields: dict[str, Any], field: str, value: str | None, allowed: str
+) -> None:
+    fault = fault_of(**fields)
+
+    assert (fault.field, fault.value) == (field, value)
+    assert fault.allowed.startswith(allowed)
+    assert fault.rule == f"rule {fields.get('id', 'x')!r}"
+
+
+def test_every_fault_of_every_rule_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(
+        EVERY_KIND.replace("factor = 2", "factor = 20").replace('"section"', '"page"')
+        + '[[rule]]\nid = "mixed"'
+    )
+
+    with pytest.raises(RulesError) as refused:
+        read_file(tmp_path / "bad.toml")
+
+    assert str(refused.value).splitlines() == [
+        f"{tmp_path}/bad.toml: 3 faults",
+        "rule 'reporters': factor is '20'; allowed: a number from 0.1 to 10",
+        "rule 'mixed': per is 'page'; allowed: 'section' or 'author'",
+        "rule 'mixed': kind is missing; allowed: 'pin', 'block', 'sensitive', 'boost' or 'cap'",
+    ]
+
+
+def test_two_rules_of_one_id_are_refused() -> None:
+    with pytest.raises(RulesError, match="rule 2: id is 'x'; allowed: an id that no other rule has"):
+        read_set([{"id": "x"} | PIN | SIGNED] * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("rule = 3", "the file: rule is '3'; allowed: [[rule]], a table for each rule"),
+        ("rule = [3]", "rule 1: rule is '3'; allowed: a table of fields"),
+        ("[[rules]]", "the file: rules is '[{}]'; allowed: rule"),
+        ("[[rule", "is not TOML"),
+    ],
+)
+def test_a_file_that_holds_no_rules_says_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+
+    with pytest.raises(RulesError) as refused:
+        read_file(tmp_path / "bad.toml")
+
+    assert told in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match=r"none\.toml: No such file"):
+        read_file(tmp_path / "none.toml")

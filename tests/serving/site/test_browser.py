@@ -1,0 +1,328 @@
+"""The demo in a real browser: what a reader sees and does, an editor too, and a silent console."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+
+from recommender.article import Article
+from recommender.artifact import publish
+from recommender.serving.app import create_app
+from recommender.serving.http.auth import new_key
+from recommender.serving.store import Store
+from recommender.settings import Settings
+from tests.conftest import NOW
+from tests.support.browsers import Visit, visiting
+from tests.support.newsroom import build_model, newsroom
+from tests.support.servers import serving
+from tests.support.sites import listening
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+KEY, SETTING = new_key("editor", ["rules"])
+PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
+WAIT_SECONDS = 10
+
+
+class Paper:
+    """The sample newsroom on the loopback interface, with a clock to set."""
+
+    def __init__(self, models_dir: Path, folder: Path) -> None:
+        settings = Settings(
+            models_dir=models_dir,
+            database_url=f"sqlite:///{folder / 'store.db'}",
+            state_file=folder / "state.json",
+            write_keys=(SETTING,),
+            live_poll_seconds=0,
+            verify=False,
+        )
+        self.now: datetime = NOW
+        self.app: Flask = create_app(settings, clock=lambda: self.now)
+        self.store: Store = self.app.extensions["recommender"].store
+        self.origin = ""
+
+    def events(self) -> int:
+        """Return how many events are counted."""
+        return int(self.store.counts().counts.sum())
+
+
+@pytest.fixture
+def paper(published: Path, tmp_path: Path) -> Iterator[Paper]:
+    paper = Paper(published, tmp_path)
+    with listening(paper.app) as paper.origin:
+        yield paper
+    paper.store.close()
+
+
+def test_trending_moves_as_a_reader_clicks_through_three_stories(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.clock.install()
+    page.goto(f"{paper.origin}/demo/")
+    before, read = _ids(page, "trending"), [_story(page)]
+    for at, link in enumerate([".related .card-title a", ".trending h3 a", ".beside a"], 1):
+        page.locator(link).first.click()
+        page.wait_for_function("id => document.querySelector('.story').dataset.story !== id", arg=read[-1])
+        read.append(_story(page))
+        _until(lambda at=at: paper.events() == 2 * at + 1)  # type: ignore[misc]
+        _check_titles(page)
+    paper.now += timedelta(minutes=1)
+    page.clock.run_for(62_000)
+    page.locator(".trending", has_text="ranked anew each minute").wait_for()
+
+    elsewhere = {_story(page), *_ids(page, "related"), *_ids(page, "beside")}
+    assert set(read) - elsewhere
+    assert set(_ids(page, "trending")[: len(set(read) - elsewhere)]) == set(read) - elsewhere
+    assert _ids(page, "trending") != before
+    _check_titles(page)
+    assert visit.complaints == []
+
+
+def test_a_list_waits_while_a_reader_moves_in_it_and_keeps_the_focus(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.clock.install(time=NOW)
+    page.goto(f"{paper.origin}/demo/")
+    page.clock.pause_at(NOW + timedelta(seconds=30))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/demo/") else None)
+    _until(lambda: paper.events() == 1)
+    with paper.app.test_client() as client:
+        client.post("/v1/events", json={"article_id": _ids(page, "trending")[-1], "type": "view"})
+    paper.now += timedelta(minutes=1)
+    wait = 1000 * int(page.locator(".trending").get_attribute("data-seconds") or 0)
+    page.clock.run_for(wait - 31_000)
+    page.locator(".trending h3 a").nth(2).focus()
+    focused = page.evaluate("document.activeElement.textContent")
+    page.clock.run_for(3500)
+    assert asked == []
+    page.clock.run_for(1500)
+    page.locator(".trending", has_text="ranked anew each minute").wait_for()
+
+    assert len(asked) == 1
+    assert page.evaluate("document.activeElement.textContent") == focused
+
+
+def test_the_reasons_of_a_story_open_under_the_pointer_and_close_at_escape(
+    paper: Paper, visit: Visit
+) -> None:
+    visit.page.goto(f"{paper.origin}/demo/")
+    card = visit.page.locator(".related .card").first
+    card.hover()
+    reasons = card.locator(".reasons")
+    reasons.wait_for(state="visible")
+
+    shared = reasons.locator(".word span").all_inner_texts()
+    assert shared
+    visit.page.keyboard.press("Escape")
+    reasons.wait_for(state="hidden")
+    assert visit.complaints == []
+
+
+def test_the_reasons_of_a_story_open_for_who_comes_by_the_keyboard(paper: Paper, visit: Visit) -> None:
+    visit.page.goto(f"{paper.origin}/demo/")
+    visit.page.locator(".related .label").first.focus()
+    visit.page.keyboard.press("Tab")
+
+    visit.page.locator(".related .card").first.locator(".reasons").wait_for(state="visible")
+    for _ in range(3):
+        visit.page.keyboard.press("Tab")
+    visit.page.locator(".related .card").first.locator(".reasons").wait_for(state="hidden")
+
+
+def test_the_search_answers_while_a_reader_types(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{paper.origin}/demo/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("toll bri")
+    found = page.locator(".overlay .card-title a", has_text="Quillmouth toll bridge")
+    found.first.wait_for()
+
+    assert page.url.endswith("/demo/")
+    page.keyboard.press("ArrowDown")
+    first = page.locator(".overlay .card-title a").first.inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/demo/article?id=*")
+    assert page.locator("h1").inner_text() == first
+    assert visit.complaints == []
+
+
+def test_the_search_overlay_closes_and_leaves_the_page_as_it_was(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{paper.origin}/demo/")
+    page.locator("#q").click()
+    page.keyboard.type("zzyzx")
+    page.locator(".overlay .empty").wait_for()
+    page.keyboard.press("Escape")
+
+    page.locator(".overlay").wait_for(state="hidden")
+    _until(lambda: page.locator("#q").input_value() == "zzyzx")
+
+
+def test_an_editor_pins_and_blocks_with_a_key_and_takes_it_back(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{paper.origin}/demo/")
+    before = _ids(page, "related")
+    _enter(page, KEY)
+    page.locator(".related [data-id] button", has_text="Pin").nth(4).click()
+    _until(lambda: _ids(page, "related")[0] == before[4])
+    page.locator(".trending [data-id] button", has_text="Block").first.click()
+    page.locator(".rules li", has_text="block").wait_for()
+
+    assert "Editors’ choice" in page.locator(".related .card").first.inner_text()
+    page.reload()
+    page.locator(".rules li").nth(1).wait_for()
+    for left in (1, 0):
+        page.locator(".rules button").first.click()
+        _until(lambda left=left: page.locator(".rules button").count() == left)  # type: ignore[misc]
+    _until(lambda: _ids(page, "related") == before)
+    assert visit.complaints == []
+
+
+def test_an_editor_pins_in_a_section_what_a_search_found(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{paper.origin}/demo/")
+    _enter(page, KEY)
+    page.locator("[name=place][value=section]").check()
+    page.locator("#q").click()
+    page.keyboard.type("lobster")
+    found = page.locator(".overlay [data-id]").first
+    pinned = found.get_attribute("data-id") or ""
+    found.locator("button", has_text="Pin").click()
+    page.locator(".rules li", has_text="pin").wait_for()
+    _until(lambda: _ids(page, "related")[0] == pinned)
+
+    section = page.locator(".story").get_attribute("data-section")
+    with paper.app.test_client() as client:
+        rule = client.get("/v1/rules", headers={"Authorization": f"Bearer {KEY}"}).get_json()["rules"][0]
+    assert (rule["for_section"], rule["articles"], rule["kind"]) == (section, [pinned], "pin")
+    assert page.locator(".overlay").is_hidden()
+    assert visit.complaints == []
+
+
+def test_a_key_that_may_not_is_told_and_not_kept(paper: Paper, visit: Visit) -> None:
+    visit.page.goto(f"{paper.origin}/demo/")
+    _enter(visit.page, "wrong")
+
+    visit.page.locator(".told", has_text="does not know the key").wait_for()
+    assert visit.page.evaluate("sessionStorage.length") == 0
+    assert visit.page.locator(".edit").count() == 0
+
+
+@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_page_is_a_barrier_or_wider_than_the_screen(
+    paper: Paper, browser: "Browser", screen: dict[str, Any]
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 it loads Playwright
+
+    axe = Axe()
+    with visiting(browser, **screen) as visit:
+        page = visit.page
+
+        def check() -> None:
+            found = axe.run(page)
+            assert found.violations_count == 0, found.generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+        for path in ("/demo/section?name=politics", "/demo/search?q=harbour", "/demo/article?id=nobody"):
+            page.goto(paper.origin + path)
+            check()
+        page.goto(f"{paper.origin}/demo/")
+        _enter(page, KEY)
+        page.locator(".related [data-id] button").first.click()
+        page.locator(".rules button").wait_for()
+        page.locator(".related .why summary").nth(1).click()
+        check()
+        page.locator("#q").click()
+        page.keyboard.type("harbour")
+        page.locator(".overlay .card").first.wait_for()
+        check()
+
+
+def test_nothing_that_authors_write_is_more_than_text(tmp_path: Path, visit: Visit) -> None:
+    nasty = "<img src=x onerror=alert(1)>"
+    articles = [
+        Article(id=word + nasty, title=f"Quay {word} {nasty}", body=nasty, category=nasty, authors=(nasty,))
+        for word in ("walls", "cranes", "ropes")
+    ]
+    publish(build_model([*newsroom(), *articles]), tmp_path / "models", now=NOW)
+    paper, page = Paper(tmp_path / "models", tmp_path), visit.page
+    with listening(paper.app) as origin:
+        page.goto(f"{origin}/demo/article?id={quote(articles[0].id)}")
+        _enter(page, KEY)
+        page.locator(".related [data-id]", has_text=nasty).first.locator("button").first.click()
+        page.locator(".rules li", has_text=nasty).wait_for()
+        page.locator("#q").click()
+        page.keyboard.type("quay")
+        page.locator(".overlay .card", has_text=nasty).first.wait_for()
+    paper.store.close()
+
+    assert page.locator("img").count() == 0
+    assert visit.complaints == []
+
+
+def test_the_real_server_brings_all_that_a_page_needs(published: Path, tmp_path: Path, visit: Visit) -> None:
+    given: dict[str, Any] = {"models_dir": published, "database_url": f"sqlite:///{tmp_path / 'store.db'}"}
+    with serving(tmp_path / "log", state_file=tmp_path / "state.json", **given) as server:
+        visit.page.goto(f"http://127.0.0.1:{server.port}/demo/")
+        _check_titles(visit.page)
+        visit.page.locator("#q").click()
+        visit.page.locator(".overlay").wait_for(state="visible")
+        visit.page.locator(".corner").wait_for(state="visible")
+
+    assert visit.complaints == []
+
+
+def test_without_scripts_the_lists_the_reasons_and_the_search_are_still_there(
+    paper: Paper, browser: "Browser"
+) -> None:
+    with visiting(browser, java_script_enabled=False) as visit:
+        page = visit.page
+        page.goto(f"{paper.origin}/demo/")
+        assert page.locator(".related h3").count() == 9
+        assert page.locator(".trending h3").count() == 8
+        assert page.locator(".corner").is_hidden()
+        page.locator(".why summary").first.click()
+        assert page.locator(".reasons").first.is_visible()
+        page.locator("#q").fill("toll bridge")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/demo/search?q=toll+bridge")
+        assert "Quillmouth toll bridge" in page.locator(".grid").inner_text()
+
+
+def _check_titles(page: "Page") -> None:
+    titles = page.locator(".page :is(h1, h3)").all_inner_texts() + page.locator(".beside a").all_inner_texts()
+    assert page.locator(".related h3").count() == 9
+    assert page.locator(".trending h3").count() == 8
+    assert len(titles) == len(set(titles))
+
+
+def _story(page: "Page") -> str:
+    return page.locator(".story").get_attribute("data-story") or ""
+
+
+def _ids(page: "Page", name: str) -> list[str]:
+    found: list[str] = page.locator(f".{name} [data-id]").evaluate_all(
+        "all => all.map(each => each.dataset.id)"
+    )
+    return found
+
+
+def _enter(page: "Page", key: str) -> None:
+    page.locator("#key").fill(key)
+    page.keyboard.press("Enter")
+    page.wait_for_load_state("networkidle")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)

@@ -1,0 +1,213 @@
+"""What a newsroom holds, and slowly counted, how many articles each answer may show."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from recommender.article import Article
+from recommender.serving.index.snapshot import Edition
+from recommender.serving.rules.schema import Block, Cap, Pin, Rule, Sensitive
+
+Given = Mapping[str, Any]  # the parameters of a call
+
+
+@dataclass
+class Record:
+    """The articles as they were last put or trained on, what was withdrawn, and the rules."""
+
+    articles: dict[str, Article]
+    withdrawn: set[str] = field(default_factory=set)
+    rules: list[Rule] = field(default_factory=list)
+
+    def related(self, edition: Edition, source: Article, given: Given, now: datetime, as_of: datetime) -> int:
+        """Count what may stand in the list of an article."""
+        group = Groups(edition)
+        gone = {group[each] for each in (source.id, *given.get("exclude", ())) if each in group}
+        free = [each for each in self._free(source, now) if group[each.id] not in gone]
+        pinned: dict[int, Article] = {}
+        for article_id in self._pinned(source):
+            for each in free:
+                if each.id == article_id and passes(each, source, {"lang": "any"} | dict(given), as_of):
+                    pinned.setdefault(group[each.id], each)
+        others = group.newest(each for each in free if passes(each, source, given, as_of))
+        others = [each for each in others if group[each.id] not in pinned]
+        if given.get("fallback") == "none":
+            near = similar(edition, source.id)
+            least = given.get("min_similarity", 0)
+            others = [each for each in others if near.get(each.id, -1) >= least]
+        return len(pinned) + self._most([*pinned.values()], others)
+
+    def trending(self, edition: Edition, given: Given, now: datetime, without: Iterable[str] = ()) -> int:
+        """Count what may stand in the list of what trends, less some articles and their copies."""
+        group = Groups(edition)
+        gone = {group[each] for each in without}
+        sections = given.get("category", ())
+        free = [each for each in self._shown(now, sections) if in_any(each, sections)]
+        return len({group[each.id] for each in free} - gone)
+
+    def around(self, edition: Edition, source: Article, without: Iterable[str], now: datetime) -> int:
+        """Count what may trend beside an article, less what stands in its list."""
+        group = Groups(edition)
+        gone = {group[each] for each in (source.id, *without)}
+        return len({group[each.id] for each in self._free(source, now)} - gone)
+
+    def search(self, edition: Edition, given: Given, now: datetime) -> int:
+        """Count what a search finds in texts whose every word is a term, if the model knows it."""
+        group, sections = Groups(edition), given.get("category", ())
+        terms = edition.vocabulary.terms
+        *whole, begun = given["q"].split()
+
+        def lacks(article: Article) -> int:
+            known = {word for word in article.body.split() if terms.find(word) is not None}
+            held = {*article.title.split(), *known}
+            return len([one for one in whole if one not in held]) + (
+                not any(one.startswith(begun) for one in held)
+            )
+
+        hold = [each for each in self._shown(now) if lacks(each) <= len(whole)]
+        least = min(map(lacks, hold), default=0)
+        blocked = {each.id for each in self._shown(now)} - {each.id for each in self._shown(now, sections)}
+        found = [each for each in hold if lacks(each) == least and each.id not in blocked]
+        lang = given.get("lang", "any")
+        return len(
+            {group[each.id] for each in found if in_any(each, sections) and lang in {"any", each.lang}}
+        )
+
+    def public(self, now: datetime) -> list[Article]:
+        """Return what may be asked for."""
+        return [
+            each
+            for each in self.articles.values()
+            if each.id not in self.withdrawn and (each.published_at is None or each.published_at <= now)
+        ]
+
+    def _shown(self, now: datetime, sections: Sequence[str] = ()) -> list[Article]:
+        """Return what may stand in the answers about some sections."""
+        place = Article(id="-", title="-", categories=tuple(sections))
+        return self._free(place, now)
+
+    def _free(self, source: Article, now: datetime) -> list[Article]:
+        blocked = {
+            each
+            for rule in self.rules
+            if isinstance(rule, Sensitive) or (isinstance(rule, Block) and is_for(rule, source))
+            for each in rule.articles
+        }
+        return [each for each in self.public(now) if each.id not in blocked]
+
+    def _pinned(self, source: Article) -> list[str]:
+        pins = [rule for rule in self.rules if isinstance(rule, Pin) and is_for(rule, source)]
+        pins.sort(key=lambda pin: (not pin.for_article, not pin.for_section))
+        return [each for pin in pins for each in pin.articles if each != source.id]
+
+    def _most(self, pinned: Sequence[Article], others: Sequence[Article]) -> int:
+        """Return how many of the others caps admit beside the pins, by trying each with and without."""
+        caps: dict[str, int] = {}
+        for rule in self.rules:
+            if isinstance(rule, Cap):
+                caps[rule.per] = min(rule.at_most, caps.get(rule.per, rule.at_most))
+        places = [capped(each, caps) for each in others]
+        taken = sorted(each for pin in pinned for each in capped(pin, caps))
+
+        @cache
+        def most(at: int, taken: tuple[tuple[str, str], ...]) -> int:
+            if at == len(places):
+                return 0
+            without = most(at + 1, taken)
+            if any(taken.count(each) >= caps[each[0]] for each in places[at]):
+                return without
+            return max(without, 1 + most(at + 1, tuple(sorted((*taken, *places[at])))))
+
+        return most(0, tuple(taken)) if caps else len(others)
+
+
+class Groups:
+    """Which articles are copies of one another."""
+
+    def __init__(self, edition: Edition) -> None:
+        self._edition = edition
+
+    def __contains__(self, article_id: str) -> bool:
+        return self._edition.articles.find(article_id) is not None
+
+    def __getitem__(self, article_id: str) -> int:
+        row = self._edition.articles.find(article_id)
+        assert row is not None
+        return int(self._edition.copies.first[row])
+
+    def newest(self, articles: Iterable[Article]) -> list[Article]:
+        """Return of each group of copies the newest."""
+        found: dict[int, Article] = {}
+        for each in sorted(articles, key=newest_first):
+            found.setdefault(self[each.id], each)
+        return list(found.values())
+
+
+def similar(edition: Edition, article_id: str) -> dict[str, float]:
+    """Return what is similar to an article, and how much, by the scores of all there is."""
+    row = edition.articles.find(article_id)
+    assert row is not None
+    n, shown = len(edition.model.articles), edition.articles.shown
+    scores = edition.scores(edition.query_of(row))[:n].tolist()
+    near = {each: score for each, score in enumerate(scores) if score > edition.manifest.similar_above}
+    live, live_scores = edition.live_similar(row)
+    near |= zip(live.tolist(), live_scores.tolist(), strict=True)
+    return {edition.articles.ids[each]: score for each, score in near.items() if shown[each]}
+
+
+def capped(article: Article, caps: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return the groups of an article that a cap is on."""
+    groups = [("section", article.category), ("author", (article.authors or (None,))[0])]
+    return [(per, name) for per, name in groups if per in caps and name]
+
+
+def is_for(rule: Pin | Block, source: Article) -> bool:
+    """Tell whether a rule acts in the list of an article."""
+    if rule.for_article or rule.for_section:
+        return rule.for_article == source.id or slug(rule.for_section or "") in names(source)
+    return True
+
+
+def names(article: Article) -> set[str]:
+    """Return what the sections of an article answer to."""
+    return {slug(name) for name in (*article.categories, article.category or "") if name}
+
+
+def slug(name: str) -> str:
+    """Return the name of a section as addresses have it."""
+    return name.lower().replace(" & ", "-")
+
+
+def in_any(article: Article, sections: Sequence[str]) -> bool:
+    """Tell whether an article is in any of these sections; no sections are all."""
+    return not sections or bool(names(article) & {slug(each) for each in sections})
+
+
+def passes(article: Article, source: Article, given: Given, as_of: datetime) -> bool:
+    """Tell whether an article passes the filters of the list of another."""
+    lang, date = given.get("lang", source.lang), article.published_at
+    limits = [
+        in_any(article, given.get("category", ())),
+        not given.get("exclude_category") or not in_any(article, given["exclude_category"]),
+        lang in {None, "any", article.lang},
+    ]
+    if "max_age_days" in given:
+        limits.append(date is not None and as_of - date <= timedelta(days=given["max_age_days"]))
+    if "published_before" in given:
+        limits.append(date is not None and date < given["published_before"])
+    if "published_after" in given:
+        limits.append(date is not None and date > given["published_after"])
+    own = source.published_at
+    if given.get("mode") == "background":
+        limits.append(date is not None and own is not None and date < own)
+    if given.get("mode") == "follow_up":
+        limits.append(date is not None and own is not None and date > own)
+    return all(limits)
+
+
+def newest_first(article: Article) -> tuple[bool, float, bytes]:
+    """Return a key that sorts articles as they stand in time."""
+    date = article.published_at
+    return date is None, 0 if date is None else -date.timestamp(), article.id.encode()

@@ -1,0 +1,138 @@
+"""Logs of views are read from what analytics tools write, and told by minute and article."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recommender.training.backtest.click_log import Log, log_of, read_log
+from recommender.training.readers.files import CorpusError
+
+ROWS: list[dict[str, object]] = [
+    {"ts": "2026-03-01T10:00:05Z", "article_id": "a", "visitor_id": "1"},
+    {"ts": "2026-03-01T10:00:50Z", "article_id": "a", "visitor_id": "2"},
+    {"ts": "2026-03-01T11:10:00+01:00", "article_id": "b", "visitor_id": "1"},
+    {"ts": "2026-03-01T10:20:00Z", "article_id": "a", "visitor_id": "1"},
+    {"ts": "2026-03-01T10:40:00Z", "article_id": "a", "visitor_id": "1"},
+]
+TEN = 29_539_320  # 10:00 on that day, in minutes since 1970
+
+
+def told(log: Log) -> list[tuple[int, str, float]]:
+    """What a log holds: minutes after ten, article, count."""
+    articles = [log.ids[column] for column in log.columns]
+    return list(zip((log.minutes - TEN).tolist(), articles, log.counts.tolist(), strict=True))
+
+
+EVERY = [(0, "a", 2.0), (10, "b", 1.0), (20, "a", 1.0), (40, "a", 1.0)]
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "log.jsonl.gz", "log.csv", "log.parquet"])
+def test_each_format_is_read_alike(tmp_path: Path, name: str) -> None:
+    path, frame = tmp_path / name, pd.DataFrame(ROWS)
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(lines.encode()))
+    elif name.endswith(".jsonl"):
+        path.write_text(lines)
+    elif name.endswith(".csv"):
+        frame.to_csv(path, index=False)
+    else:
+        frame.assign(ts=pd.to_datetime(frame["ts"], utc=True, format="ISO8601")).to_parquet(path)
+
+    log = read_log(path)
+
+    assert told(log) == EVERY
+    assert log.ids == ["b", "a"]  # the newest first
+    assert (log.begin, log.end, log.articles, log.events) == (TEN, TEN + 41, 2, 5)
+
+
+def jsonl(tmp_path: Path, rows: list[dict[str, object]]) -> Path:
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_visitor_counts_once_in_the_window_and_again_after_it(tmp_path: Path) -> None:
+    nobody: dict[str, object] = {"ts": "2026-03-01T10:40:30Z", "article_id": "a", "visitor_id": None}
+    log = read_log(jsonl(tmp_path, [*ROWS, nobody]), visitor_window_minutes=30)
+
+    assert told(log) == [(0, "a", 2.0), (10, "b", 1.0), (40, "a", 2.0)]
+
+
+def test_types_are_weighted_and_counts_taken(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"ts": TEN * 60, "article_id": 1, "type": "view", "count": 30},
+        {"ts": TEN * 60 + 59, "article_id": 1, "type": "share", "count": 2},
+        {"ts": TEN * 60, "article_id": 2, "type": "scroll", "count": 9},
+    ]
+
+    log = read_log(jsonl(tmp_path, rows), weights={"view": 1, "share": 5})
+
+    assert told(log) == [(0, "1", 40.0)]
+    assert log.events == 40
+
+
+def test_a_sample_is_that_of_its_seed(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, [{"ts": TEN * 60 + at * 60, "article_id": at % 7} for at in range(2000)])
+
+    one, again, other = (read_log(path, sample=0.1, seed=seed).events for seed in (1, 1, 2))
+
+    assert one == again != other
+    assert one == pytest.approx(200, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"time": 1, "article_id": "a"}, "has no column ts; there are time, article_id"),
+        ({"ts": "yesterday", "article_id": "a"}, "a ts is no ISO 8601 moment"),
+        ({"ts": None, "article_id": "a"}, "row 1 has no ts"),
+        ({"ts": 1, "article_id": "a", "count": -1}, "the count of row 1 is no number from 0"),
+        ({"ts": 1, "article_id": "a", "count": 0}, "holds no events that count"),
+    ],
+)
+def test_a_log_that_cannot_be_replayed_is_refused(tmp_path: Path, row: dict[str, object], told: str) -> None:
+    with pytest.raises(CorpusError, match=f"log.jsonl:? {told}"):
+        read_log(jsonl(tmp_path, [row]))
+
+
+def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    for name, damaged in (("log.parquet", b"PAR1 and no more"), ("log.jsonl", b'{"ts": \n')):
+        (tmp_path / name).write_bytes(damaged)
+
+        with pytest.raises(CorpusError, match=name):
+            read_log(tmp_path / name)
+
+
+def test_sums_and_parts_hold_what_lies_between_their_minutes() -> None:
+    log = log_of(["a", "b", "a", "a"], np.array([5, 5, 6, 9]), np.array([1, 2, 3, 4]))
+
+    assert dict(zip(log.ids, log.sums(5, 9), strict=True)) == {"a": 4, "b": 2}
+    assert log.until(9).sums(0, 100).tolist() == log.sums(0, 9).tolist()
+    assert dict(zip(log.ids, log.first, strict=True)) == {"a": 5, "b": 5}
+
+
+def test_planted_articles_stand_behind_the_real_ones() -> None:
+    log = log_of(["a", "b"], np.array([5, 7]), np.array([1, 2]))
+
+    planted = log.with_planted([(np.array([6, 8]), np.array([1.0, 9.0]))])
+
+    assert (planted.articles, planted.planted) == (2, 1)
+    assert planted.sums(0, 100).tolist() == [*log.sums(0, 100).tolist(), 10]
+    assert planted.minutes.tolist() == [5, 6, 7, 8]
+
+
+def test_what_was_never_among_the_most_read_is_left_out() -> None:
+    ids = [str(number) for number in range(9000)]
+    counts = np.ones(9000)
+    counts[4000:4100] = 5
+
+    log = log_of(ids, np.zeros(9000, dtype=int), counts)
+
+    assert {str(number) for number in range(4000, 4100)} <= set(log.ids)
+    assert log.articles == 3000
+    assert log.events == 9400

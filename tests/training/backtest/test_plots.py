@@ -1,0 +1,65 @@
+"""The race shows each definition by name, best first, ours in its own colour."""
+
+from pathlib import Path
+
+import pytest
+
+from recommender.training.backtest.plots import race, save_race
+from recommender.training.backtest.replay import BacktestError, Plan, Report, backtest
+from tests.support.portal import portal
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return backtest(portal(7 * 60, 30), Plan(top=5, refresh=20, fit=0))
+
+
+def test_definitions_stand_from_the_best_to_the_poorest(report: Report) -> None:
+    panels = race(report).axes
+
+    names = [label.get_text() for label in panels[0].get_yticklabels()]
+    widths = [bar.get_width() for bar in panels[0].patches]
+    assert sorted(names) == sorted(row.label for row in report.rows)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[names.index("ours (12 min)")] == pytest.approx(5 * report.row("ours").overlap)
+
+
+def test_titles_say_what_is_asked_and_which_way_is_better(report: Report) -> None:
+    figure = race(report)
+
+    assert "Who foretells the 5 articles most read in the next hour?" in figure.get_suptitle()
+    assert "a new list every 20 minutes" in figure.get_suptitle()
+    assert [axes.get_title(loc="left").split("(")[1] for axes in figure.axes] == [
+        "more is better)",
+        "less is calmer)",
+        "less is quicker)",
+    ]
+
+
+def test_ours_alone_has_its_colour_and_what_is_never_noticed_says_so(report: Report) -> None:
+    panels = race(report).axes
+
+    colors = [bar.get_facecolor() for bar in panels[0].patches]
+    never = [text.get_text() for text in panels[2].texts].count("over an hour")
+    assert (
+        colors.count(
+            colors[[label.get_text() for label in panels[0].get_yticklabels()].index("ours (12 min)")]
+        )
+        == 1
+    )
+    assert never == sum(row.burst_minutes is None for row in report.rows)
+
+
+def test_the_same_report_gives_the_same_picture(report: Report, tmp_path: Path) -> None:
+    for name in ("one.svg", "two.svg"):
+        save_race(report, tmp_path / name)
+
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert b"ours (12 min)" in (tmp_path / "one.svg").read_bytes()
+
+
+def test_a_picture_that_cannot_be_made_is_refused(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(BacktestError, match=r"race\.bmp: a plot is \.png or \.svg"):
+        save_race(report, tmp_path / "race.bmp")
+    with pytest.raises(BacktestError, match="cannot write"):
+        save_race(report, tmp_path / "nowhere" / "race.png")

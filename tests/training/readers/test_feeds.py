@@ -1,0 +1,54 @@
+"""RSS and Atom in files of a corpus."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from recommender.training.readers.corpus import CorpusError, read_articles
+
+RSS = """{prolog}<rss version="2.0"><channel><language>en</language>{item}
+<item><title>Castle theft</title><link>/theft</link><category>Law</category></item></channel></rss>"""
+ITEM = "<item><guid>7</guid><title>Ferry</title><pubDate>Sun, 01 Feb 2026 10:00:00 +0100</pubDate></item>"
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>7</id><title>Ferry</title>
+<published>2026-02-01T09:00:00Z</published></entry></feed>"""
+RDF = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"
+ xmlns:dc="http://purl.org/dc/elements/1.1/"><channel rdf:about="x"><title>x</title></channel>
+<item rdf:about="7"><link>7</link><title>Ferry</title>
+<dc:date>2026-02-01T09:00:00Z</dc:date></item></rdf:RDF>"""
+
+
+@pytest.mark.parametrize("name", ["feed.xml", "feed.rss", "feed"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        RSS.format(prolog="", item=ITEM),
+        RSS.format(prolog='\ufeff<?xml version="1.0"?>\n<!-- made by > hand -->\n', item=ITEM),
+        ATOM,
+        RDF,
+    ],
+)
+def test_a_feed_is_read(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    article = read_articles(tmp_path / name).articles[-1]
+
+    assert (article.id, article.title) == ("7", "Ferry")
+    assert article.published_at is not None
+    assert article.published_at.isoformat() == "2026-02-01T09:00:00+00:00"
+
+
+def test_an_entry_without_an_id_goes_by_its_address_also_packed(tmp_path: Path) -> None:
+    text = RSS.format(prolog="", item="")
+    (tmp_path / "feed.rss.gz").write_bytes(gzip.compress(text.encode()))
+
+    (article,) = read_articles(tmp_path).articles
+
+    assert (article.id, article.url, article.category) == ("/theft", "/theft", "Law")
+
+
+def test_what_is_no_feed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "feed.rss").write_text("<html></html>")
+
+    with pytest.raises(CorpusError, match=r"feed\.rss is no RSS or Atom feed"):
+        read_articles(tmp_path)

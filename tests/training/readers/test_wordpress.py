@@ -1,0 +1,244 @@
+"""A WordPress export gives its public posts and nothing else."""
+
+import gzip
+import os
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from recommender.article import Article
+from recommender.training.readers import wordpress
+from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
+
+EXPORT = Path(__file__).parents[2] / "data" / "newsroom.xml"
+REAL = os.environ.get("RECOMMENDER_TEST_DATA", "")
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def altered(folder: Path, *changes: tuple[bytes, bytes]) -> Path:
+    """Return the export with some bytes replaced by others."""
+    content = EXPORT.read_bytes()
+    for old, new in changes:
+        assert old in content
+        content = content.replace(old, new)
+    path = folder / "altered.xml"
+    path.write_bytes(content)
+    return path
+
+
+def read(path: Path, *, timezone: str = "UTC", id_prefix: str = "", max_bad: float = 0.05) -> Corpus:
+    return read_articles(path, timezone=timezone, id_prefix=id_prefix, max_bad=max_bad, now=NOW)
+
+
+def post(path: Path, article_id: str = "11") -> Article:
+    return next(article for article in read(path).articles if article.id == article_id)
+
+
+def test_a_post_arrives_with_all_its_fields() -> None:
+    assert post(EXPORT) == Article(
+        id="11",
+        title="Harbour wall to be raised",
+        body="The council voted on Monday to raise the wall by sixty centimetres.\n\n"
+        "Engineers & fishermen had asked for it since the flood.\n\nThe work begins in June.",
+        url="https://courier.example/2024/harbour-wall/?a=1&b=2",
+        category="Environment & Climate",
+        categories=("Environment & Climate", "Politics"),
+        tags=("harbour",),
+        authors=("Mara Lindqvist",),
+        type="post",
+        published_at=datetime(2024, 3, 4, 16, 30, tzinfo=UTC),
+        updated_at=datetime(2024, 3, 5, 8, 0, tzinfo=UTC),
+        lang="en",
+        image_url="https://courier.example/media/wall.jpg?w=1&h=2",
+    )
+
+
+def test_only_published_posts_without_a_password_are_read() -> None:
+    corpus = read(EXPORT)
+
+    kinds = "password draft private pending future trash page nav_menu_item revision attachment"
+    assert [article.id for article in corpus.articles] == ["11", "12"]
+    assert corpus.report.skipped == dict.fromkeys(kinds.split(), 1)
+    assert corpus.report.rows_read == 2
+    assert not corpus.report.refused
+
+
+def test_an_export_without_public_posts_says_what_it_held(tmp_path: Path) -> None:
+    hidden = altered(tmp_path, (b"[publish]", b"[draft]"))
+
+    with pytest.raises(CorpusError, match=r"no article in .*skipped 3 draft.*only published posts"):
+        read(hidden)
+
+
+def test_another_plugins_status_does_not_make_a_draft_public(tmp_path: Path) -> None:
+    spoofed = altered(
+        tmp_path,
+        (b"<rss ", b'<rss xmlns:x="https://example.org/x" '),
+        (b"<wp:status>draft", b"<x:status>publish</x:status><wp:status>draft"),
+    )
+
+    assert [article.id for article in read(spoofed).articles] == ["11", "12"]
+
+
+def test_a_primary_category_that_the_post_left_does_not_count() -> None:
+    assert post(EXPORT, "12").categories == ("Politics",)  # term 9, which Yoast still names, is Culture
+
+
+def test_a_primary_category_may_be_named_by_a_term(tmp_path: Path) -> None:
+    culture = b'<category domain="category" nicename="culture">Culture</category></item>'
+    moved = altered(tmp_path, (b"</item>", culture))
+
+    assert post(moved, "12").categories == ("Culture", "Politics")
+
+
+def test_an_author_without_an_entry_goes_by_the_login() -> None:
+    assert post(EXPORT, "12").authors == ("guest",)
+
+
+def test_a_zero_gmt_date_gives_way_to_the_sites_clock() -> None:
+    (article,) = [at for at in read(EXPORT, timezone="Europe/Oslo").articles if at.id == "12"]
+
+    assert article.published_at == datetime(2024, 5, 2, 7, 15, tzinfo=UTC)
+
+
+def test_a_post_without_any_date_is_undated_and_no_error(tmp_path: Path) -> None:
+    undated = altered(tmp_path, (b"2024-05-02 09:15:00", b"-0001-11-30 00:00:00"))
+
+    assert post(undated, "12").published_at is None
+    assert not read(undated).report.fields_refused
+
+
+def test_ids_take_the_prefix_of_their_site() -> None:
+    assert [article.id for article in read(EXPORT, id_prefix="courier-").articles] == [
+        "courier-11",
+        "courier-12",
+    ]
+
+
+def test_control_characters_cost_no_post(tmp_path: Path) -> None:
+    dirty = altered(
+        tmp_path,
+        (b"voted on Monday", b"voted\x00 on\x0b Monday\x1b"),
+        (b"The library", b"The\x00 library"),
+        (b"https://courier.example/2024/library/", b"https://courier.example/2024/library/&#11;"),
+    )
+
+    corpus = read(dirty)
+
+    assert [article.title for article in corpus.articles][1] == "The library opens again"
+    assert post(dirty).body == post(EXPORT).body
+
+
+def test_an_html_entity_outside_cdata_is_read_as_html(tmp_path: Path) -> None:
+    loose = altered(tmp_path, (b"<![CDATA[The library opens again]]>", b"The library&nbsp;opens&eacute;"))
+
+    assert post(loose, "12").title == "The library opensé"
+
+
+def test_bytes_that_are_no_text_refuse_their_post_only(tmp_path: Path) -> None:
+    broken = altered(tmp_path, (b"The library", b"The caf\xe9 library"))
+
+    corpus = read(broken, max_bad=1)
+
+    assert [article.id for article in corpus.articles] == ["11"]
+    (refusal,) = corpus.report.refused
+    assert (refusal.row, refusal.reason, refusal.detail[:7]) == (2, "not UTF-8", "post 12")
+
+
+def test_an_export_in_another_encoding_is_read_by_its_declaration(tmp_path: Path) -> None:
+    latin = altered(
+        tmp_path, (b'encoding="UTF-8"', b'encoding="ISO-8859-1"'), (b"The library", b"The caf\xe9")
+    )
+
+    assert post(latin, "12").title == "The café opens again"
+
+
+WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"Dear editor, here is our export.", "no WordPress export: it begins with b'Dear editor"),
+        (b"", "no WordPress export: it begins with b''"),
+        (b"<html><body>502 Bad Gateway</body></html>", "it begins with b'<html>"),
+        (b'<!-- x --><!DOCTYPE rss [<!ENTITY a "b">]><rss ' + WP + b"/>", "declares a document type"),
+        (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
+    ],
+)
+def test_what_is_no_export_is_refused_with_how_it_begins(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "export.xml"
+    path.write_bytes(content)
+
+    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(told)}"):
+        read(path)
+
+
+def test_an_export_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    content = EXPORT.read_bytes()
+    path = tmp_path / "cut.xml"
+    for size in (len(content) - 30, len(content) // 2, len(content) // 3):
+        path.write_bytes(content[:size])
+
+        with pytest.raises(CorpusError, match=r"cut\.xml .*cut off, .*export it again"):
+            read(path)
+
+
+def test_tags_that_do_not_match_are_named_with_their_line(tmp_path: Path) -> None:
+    broken = altered(tmp_path, (b"<title>A plan</title>", b"<title>A plan</titel>"))
+
+    with pytest.raises(CorpusError, match=r"line 67: .*titel"):
+        read(broken)
+
+
+def test_a_packed_export_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "export.xml.gz"
+    path.write_bytes(gzip.compress(EXPORT.read_bytes()))
+
+    assert read(path).articles == read(EXPORT).articles
+
+
+def test_an_export_of_any_length_takes_the_memory_of_one_item(tmp_path: Path) -> None:
+    content = EXPORT.read_bytes()
+    start, end = content.index(b"<item>"), content.rindex(b"</item>") + len(b"</item>")
+    path = tmp_path / "long.xml"
+    path.write_bytes(content[:start] + content[start:end] * 200 + content[end:])
+
+    items = wordpress._elements(path, "item")
+    siblings = max(sum(1 for _ in item.itersiblings(preceding=True)) for item in items)
+
+    assert siblings < 25
+    assert sum(1 for row in wordpress.wordpress_rows(path) if not row.skipped) == 400
+
+
+def test_an_export_may_begin_with_any_number_of_comments(tmp_path: Path) -> None:
+    path = altered(tmp_path, (b"<rss", b"<!-- how to read this file -->\n" * 1500 + b"<rss"))
+
+    assert read(path).articles == read(EXPORT).articles
+
+
+@pytest.mark.skipif(not REAL, reason="RECOMMENDER_TEST_DATA names no folder of real corpora")
+@pytest.mark.parametrize(
+    "path", sorted(Path(REAL).glob("wxr/*.xml")) if REAL else [], ids=lambda path: path.name
+)
+def test_real_exports_give_the_posts_that_an_independent_parse_counts(path: Path) -> None:
+    content = re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b"", path.read_bytes())
+    kinds = Counter(map(kind, ET.fromstring(content).iter("item")))  # noqa: S314 - a file we chose
+
+    corpus = read(path)
+
+    assert len(corpus.articles) + corpus.report.refused_rows == kinds.pop("")
+    assert corpus.report.skipped == kinds
+
+
+def kind(item: ET.Element) -> str:
+    said = {child.tag.rpartition("}")[2]: child.text or "" for child in item if "wordpress.org" in child.tag}
+    if said["post_type"] != "post":
+        return said["post_type"]
+    if said["status"] != "publish":
+        return said["status"]
+    return "password" if said.get("post_password") else ""

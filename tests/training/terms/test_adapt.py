@@ -1,0 +1,101 @@
+"""The one recipe suits a corpus by formulas of its size, length and languages."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recommender.article import Article
+from recommender.model import Adapted
+from recommender.recipe import Recipe
+from recommender.training.evaluation.evaluate import evaluate
+from recommender.training.evaluation.labels import LabelFile
+from recommender.training.readers.corpus import read_articles
+from recommender.training.terms.adapt import adapt
+from recommender.training.train import train
+
+LANGUAGES = Path(__file__).parents[2] / "data" / "languages"
+
+
+def adapted(n: int, body: str = "Ferries.", lang: str | None = "en") -> Adapted:
+    article = Article(id="1", body=body, lang=lang)
+    return adapt(Recipe(), [replace(article, id=str(row)) for row in range(n)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", ["cs", "da", "de", "fr", "ja"])
+def test_the_nearest_of_twenty_articles_is_mostly_of_the_same_story(lang: str) -> None:
+    articles = read_articles(LANGUAGES / f"{lang}.jsonl").articles
+    with (LANGUAGES / f"{lang}_stories.csv").open(encoding="utf-8") as file:
+        labels = LabelFile.of_stories([(row["id"], row["story_id"]) for row in csv.DictReader(file)], lang)
+
+    report = evaluate(train(articles).model, labels, resamples=10)
+
+    assert report.systems[0].quality
+    assert report.systems[0].quality.precision_at_1.mean >= 0.8
+
+
+@pytest.mark.slow
+def test_the_latent_space_weighs_little_among_few_articles() -> None:
+    weights = [adapted(n).latent_weight for n in (1, 20, 100, 1_000, 40_000)]
+
+    assert weights == pytest.approx([0.0025, 0.0417, 0.125, 0.2273, 0.2494], abs=1e-4)
+
+
+def test_the_latent_space_of_few_articles_has_few_components() -> None:
+    assert [adapted(n).latent_components for n in (3, 20, 256, 2_500, 10_000)] == [0, 5, 48, 150, 300]
+
+
+def test_hubs_are_set_back_in_large_corpora() -> None:
+    corrections = [adapted(n).hub_correction for n in (1, 250, 4_000, 36_000)]
+
+    assert corrections == pytest.approx([0, 0.038, 0.325, 0.585], abs=1e-3)
+
+
+def test_pieces_of_words_count_in_small_corpora() -> None:
+    weights = [adapted(n).piece_weight for n in (1, 1_000, 3_163, 10_000, 20_000)]
+
+    assert weights == pytest.approx([0.3, 0.3, 0.15, 0, 0], abs=1e-4)
+
+
+def test_a_large_corpus_in_english_keeps_the_forms_of_words_apart() -> None:
+    assert [adapted(n).unstemmed for n in (1, 9_999, 10_000)] == [[], [], ["en"]]
+    assert adapted(10_000, lang="cs").unstemmed == []
+
+
+def test_a_lead_is_as_long_as_bodies_are() -> None:
+    assert [adapted(1, "x" * n).lead_words for n in (1, 1_000, 2_000, 5_000, 90_000)] == [0, 0, 5, 20, 25]
+
+
+def test_rare_terms_count_up_to_twenty_articles() -> None:
+    assert [(adapted(n).min_df, adapted(n).max_df) for n in (1, 20, 21, 60)] == [
+        (1, 20),
+        (1, 20),
+        (2, 20),
+        (2, 30),
+    ]
+
+
+def test_an_article_of_unknown_language_is_read_as_most_others() -> None:
+    langs = ["da", "da", "no", None, None, None]
+    articles = [Article(id=str(row), title="Færgen sejler", lang=lang) for row, lang in enumerate(langs)] + [
+        Article(id="9", title="færge", lang=None)
+    ]
+
+    model = train(articles).model
+
+    assert model.manifest.adapted.main_lang == "da"
+    assert model.similar(Article(id="q", title="Færgerne", lang=None), 1)[0][1] > 0
+
+
+def test_terms_are_spelt_as_articles_spell_them() -> None:
+    titles = ["Ferries sail", "Ferries stop", "Ferry strike", "Councils meet"]
+    articles = [Article(id=str(row), title=title, lang="en") for row, title in enumerate(titles)]
+
+    vocabulary = train(articles).model.vocabulary
+
+    assert vocabulary.terms.find("ferri") is not None
+    assert vocabulary.spelt("ferri") == "ferries"
+    assert vocabulary.spelt("ferri strike") == "ferries strike"
+    assert vocabulary.spelt("unknown") == "unknown"

@@ -1,0 +1,205 @@
+"""Counting a corpus in bulk comes to what counting each article's terms one by one comes to."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from recommender.article import Article
+from recommender.text import TermRules, words
+from recommender.training.terms import counting as terms
+from recommender.training.terms.counting import TermCounts, count_terms
+from recommender.training.terms.lexicon import Lexicon
+
+# Few letters, so that words recur; each of the others folds, joins, ends or vanishes in its own way.
+TRICKY = (
+    "aAbB1 \n_-'\u2019éÉ\u0301\u0308\u0345İıIiΣσςß\u1e9eǅﬁ²\xad\u200b\u200d\ufeff\ufe0f日本のー々ｶﾞ\u3099กเั一"
+    "\U00020000नम\u094d\u200dष한\u1112\u1161رَ\u0640\U0001f3fb🗞\0\U00016af0\U0001e944"
+)
+LANGUAGES = (None, "en", "de", "el", "ja", "uk")
+phrases = st.lists(
+    st.sampled_from(
+        ["the", "Bank", "bank of", "Orrin", "ΟΔΟΣ", "οδός", "日本語", "x", "der", "banks", "_", "\n", "über"]
+    ),
+    max_size=12,
+).map(" ".join)
+texts = st.one_of(st.text(alphabet=TRICKY, max_size=30), phrases, st.text(max_size=12))
+corpora = st.lists(
+    st.builds(
+        # A blank article is refused; the full stop is no word.
+        lambda title, body, lang: Article(id="1", title=title, body=f"{body}.", lang=lang),
+        texts,
+        texts,
+        st.sampled_from(LANGUAGES),
+    ),
+    min_size=1,
+    max_size=6,
+)
+stop_lists = st.dictionaries(
+    st.sampled_from(["en", "de", "fr", ""]), texts.map(lambda text: frozenset(words(text))), max_size=3
+)
+rules = st.builds(
+    TermRules,
+    title_weight=st.integers(0, 5),
+    lead_weight=st.integers(1, 4),
+    lead_words=st.integers(0, 9),
+    ngrams=st.integers(1, 2),
+    max_body_chars=st.one_of(st.just(100_000), st.integers(1, 20)),
+    stop_words=stop_lists,
+    stems=st.booleans(),
+    unstemmed=st.frozensets(st.sampled_from(["en", "de", ""])),
+    pieces=st.booleans(),
+    main_lang=st.sampled_from(["", "en", "uk"]),
+)
+
+
+def by_article(articles: Sequence[Article], rules: TermRules) -> list[Counter[str]]:
+    """Return the terms of each article, counted the slow and obvious way."""
+    return [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]
+
+
+def check_against_the_simple_path(
+    articles: Sequence[Article], rules: TermRules, min_df: int, max_df: int, threads: int
+) -> None:
+    counted = by_article(articles, rules)
+    df = Counter(term for counts in counted for term in counts)
+    kept = sorted((term for term in df if min_df <= df[term] <= max_df), key=str.encode)
+    column_of = {term: column for column, term in enumerate(kept)}
+
+    fast = count_terms(articles, rules, min_df, max_df, threads)
+
+    assert list(fast.terms) == kept
+    assert fast.df.tolist() == [df[term] for term in kept]
+    assert list(rows_of(fast)) == [
+        sorted((column_of[term], n) for term, n in counts.items() if term in column_of) for counts in counted
+    ]
+
+
+def rows_of(fast: TermCounts) -> Iterator[list[tuple[int, int]]]:
+    for start, end in pairwise(fast.offsets.tolist()):
+        yield list(zip(fast.columns[start:end].tolist(), fast.counts[start:end].tolist(), strict=True))
+
+
+@pytest.fixture
+def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the lexicon start with room for one word, and blocks end after a few characters."""
+    roomy = Lexicon._allot
+
+    def allot(self: Lexicon, words: int, chars: int) -> None:
+        first = not hasattr(self, "_slots")
+        roomy(self, 1 if first else words, 2 if first else chars)
+
+    monkeypatch.setattr(Lexicon, "_allot", allot)
+    monkeypatch.setattr(terms, "_BLOCK_CHARS", 10)
+
+
+@given(corpora, rules, st.integers(1, 3), st.integers(1, 6), st.integers(1, 2))
+@example(
+    [Article(id="1", title="ΟΔΟΣ οδός", body="İ i\u0307 re\u0301\xads 日本\u200d語 ｶﾞ")], TermRules(), 1, 2, 1
+)
+@settings(deadline=None, max_examples=100)
+def test_bulk_counts_equal_simple_counts(
+    articles: list[Article], rules: TermRules, min_df: int, max_df: int, threads: int
+) -> None:
+    check_against_the_simple_path(articles, rules, min_df, max_df, threads)
+
+
+@pytest.mark.usefixtures("cramped")
+@given(corpora, rules, st.integers(1, 3), st.integers(1, 2))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bulk_counts_do_not_depend_on_blocks_and_table_sizes(
+    articles: list[Article], rules: TermRules, min_df: int, threads: int
+) -> None:
+    check_against_the_simple_path(articles, rules, min_df, 6, threads)
+
+
+@pytest.mark.usefixtures("cramped")
+def test_a_table_of_one_word_grows_to_hold_the_sample(sample_articles: list[Article]) -> None:
+    rules = TermRules(ngrams=1)
+
+    counts = count_terms(sample_articles, rules, 1, len(sample_articles), 1)
+
+    assert set(counts.terms) == set().union(*by_article(sample_articles, rules))
+
+
+@given(corpora, rules, st.integers(1, 3))
+@settings(deadline=None)
+def test_distinct_terms_are_words_and_pairs_of_kept_words(
+    articles: list[Article], rules: TermRules, min_df: int
+) -> None:
+    rules = replace(rules, title_weight=max(rules.title_weight, 1))
+    df = Counter(term for counts in by_article(articles, rules) for term in counts)
+    frequent = {term for term in df if " " not in term and df[term] >= min_df}
+
+    counted = count_terms(articles, rules, min_df, len(articles), threads=1)
+
+    assert counted.distinct == sum(" " not in term or set(term.split()) <= frequent for term in df)
+
+
+def test_progress_adds_up_to_the_articles_whatever_the_blocks(
+    sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terms, "_BLOCK_CHARS", 10_000)
+    told: list[int] = []
+
+    count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=told.append)
+
+    assert len(told) > 10
+    assert sum(told) == len(sample_articles)
+
+
+@pytest.mark.parametrize("texts", [[], ["."], ["a b c", "x", "7"], ["the", "the of"]])
+def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
+    articles = [Article(id=str(row), body=text, lang="en") for row, text in enumerate(texts)]
+    rules = TermRules(stop_words={"en": frozenset({"the", "of"})})
+
+    counts = count_terms(articles, rules, 1, 10, threads=1)
+
+    assert len(counts.terms) == len(counts.columns) == counts.distinct == 0
+    assert counts.offsets.tolist() == [0] * (len(texts) + 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "min_df", "max_df", "threads"),
+    [
+        ({}, 2, 129, 1),
+        ({}, 1, 259, 2),
+        ({"ngrams": 1, "title_weight": 0}, 3, 40, 1),
+        ({"max_body_chars": 300}, 2, 129, 2),
+        ({"lead_weight": 1}, 2, 129, 1),
+        ({"lead_weight": 9, "lead_words": 3}, 2, 129, 2),
+    ],
+)
+def test_the_sample_is_counted_as_the_simple_path_counts_it(
+    sample_articles: list[Article], changed: dict[str, Any], min_df: int, max_df: int, threads: int
+) -> None:
+    stop_words = {"en": frozenset(words("the of a to in and was that it is"))}
+
+    check_against_the_simple_path(
+        sample_articles, TermRules(stop_words=stop_words, **changed), min_df, max_df, threads
+    )
+
+
+def test_every_character_counts_as_the_simple_path_reads_it() -> None:
+    # From the ideographs on, thousands are alike.
+    known = [chr(code) for code in (*range(0x3400), *range(0x3400, 0x110000, 37))]
+    beside = "".join(f"{char}a{char}{char} " for char in known if unicodedata.category(char)[0] != "C")
+    rules = TermRules(ngrams=1, max_body_chars=len(beside))
+
+    check_against_the_simple_path([Article(id="1", body=beside)], rules, 1, 1, 1)
+
+
+def test_only_the_first_characters_of_a_body_are_counted() -> None:
+    articles = [Article(id="1", title="Harbour wall", body="storm " * 20_000 + "flood")]
+    rules = TermRules(ngrams=1, title_weight=3, lead_weight=1, max_body_chars=100_000)
+
+    counts = count_terms(articles, rules, 1, 1, 1)
+
+    assert list(counts.terms) == ["harbour", "stor", "storm", "wall"]  # the last storm is cut
+    assert counts.counts.tolist() == [3, 1, 16_666, 3]

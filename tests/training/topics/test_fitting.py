@@ -1,0 +1,288 @@
+"""Topics: how many, how they are shared, and that their names tell them apart, on a corpus of any size."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.sparse import csr_array
+
+from recommender.article import Article
+from recommender.model import TopicSpace
+from recommender.recipe import Recipe, Topics
+from recommender.training.topics.fitting import (
+    LatentSpace,
+    _worth_reading,
+    first_topics,
+    fit_latent_space,
+    fit_topics,
+    topic_count,
+)
+from recommender.training.topics.naming import Reading
+from recommender.training.train import Trained, train
+
+NO_ARTICLES = np.zeros(0, dtype=np.int32)
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
+    """Return the TF-IDF rows and the df of each term."""
+    vectors = trained.model.vectors
+    shape = (len(trained.model.articles), len(trained.model.vocabulary.terms))
+    rows = csr_array((vectors.values, vectors.columns, vectors.offsets), shape=shape)
+    return rows, np.diff(vectors.term_offsets)
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [(0, 0), (4, 0), (5, 1), (50, 10), (100, 20), (248, 20), (1_136, 20), (10_653, 48), (37_554, 81),
+     (100_000, 120), (174_000, 149), (10_000_000, 150)],
+)  # fmt: skip
+def test_topics_grow_with_the_corpus_between_20_and_150_but_at_most_one_for_5_articles(
+    n: int, expected: int
+) -> None:
+    assert topic_count(n, Topics()) == expected
+
+
+def test_the_recipes_count_of_topics_wins_where_articles_suffice() -> None:
+    assert topic_count(10_000, Topics(count=7)) == 7
+    assert topic_count(30, Topics(count=7)) == 6
+
+
+@given(
+    arrays.arrays(np.float32, (5, 3), elements=st.floats(-1, 1, width=32)),
+    arrays.arrays(np.float32, 3, elements=st.floats(-1, 1, width=32)),
+)
+@settings(deadline=None)
+def test_shares_add_up_to_1_unless_the_article_lies_nowhere(
+    centroids: np.ndarray, latent: np.ndarray
+) -> None:
+    shares = TopicSpace(centroids, NO_ARTICLES).shares(latent)
+
+    assert shares.dtype == np.float32
+    assert np.all(shares >= 0)
+    assert float(shares.sum()) == pytest.approx(1 if latent.any() else 0, abs=1e-5)
+
+
+def test_the_nearest_topic_has_the_largest_share() -> None:
+    space = TopicSpace(np.eye(3, dtype=np.float32), NO_ARTICLES)
+
+    shares = space.shares(np.array([0.6, 0.8, 0.0], dtype=np.float32))
+
+    assert np.argsort(-shares).tolist() == [1, 0, 2]
+    assert space.shares(np.eye(3, dtype=np.float32)[0])[0] > 0.9
+
+
+def test_without_topics_there_are_no_shares() -> None:
+    space = TopicSpace(np.zeros((0, 4), dtype=np.float32), NO_ARTICLES)
+
+    assert space.shares(np.ones(4, dtype=np.float32)).shape == (0,)
+
+
+def test_the_samples_topics_have_names_slugs_and_terms_of_their_own(trained: Trained) -> None:
+    topics = trained.model.manifest.topics
+
+    assert len(topics) == 18
+    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 18
+    assert sum(topic.articles for topic in topics) == len(trained.model.articles)
+    assert all(3 <= len(topic.terms) <= 8 for topic in topics)
+    assert all(topic.slug == "-".join(topic.slug.split()) for topic in topics)
+
+
+def test_the_shares_of_every_article_of_the_sample_add_up_to_1(trained: Trained) -> None:
+    model = trained.model
+
+    sums = [float(model.topic_space.shares(latent).sum()) for latent in model.vectors.latent]
+
+    assert sums == pytest.approx([1.0] * len(sums))
+
+
+def test_topics_of_an_article_come_largest_first(trained: Trained) -> None:
+    for latent in trained.model.vectors.latent[:20]:
+        found = trained.model.topics_of(latent, least=0.05)
+        shares = [share for _, share in found]
+        assert shares == sorted(shares, reverse=True)
+        assert all(share >= 0.05 for share in shares)
+
+
+def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
+    rows, df = rows_of(trained)
+    recipe = Topics(components=30)
+
+    one, other = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
+    latents = [space.project(rows, threads) for space, threads in ((one, 1), (other, 2), (other, 3))]
+    clusters = [fit_topics(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
+
+    assert one.components.tobytes() == other.components.tobytes()
+    assert len({latent.tobytes() for latent in latents}) == 1
+    assert len({found.cluster_centers_.tobytes() for found in clusters if found is not None}) == 1
+
+
+def test_the_projection_equals_scikit_learns(trained: Trained) -> None:
+    rows, _ = rows_of(trained)
+    space = trained.space
+    assert space.estimator is not None
+
+    expected = space.estimator.transform(rows[:, space.terms])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+
+    np.testing.assert_allclose(space.project(rows, threads=2), expected, atol=1e-6)
+
+
+def test_the_latent_space_sees_the_terms_of_highest_df(trained: Trained) -> None:
+    rows, df = rows_of(trained)
+
+    space = fit_latent_space(rows, df, 5, Topics(max_terms=100), seed=0)
+
+    assert space.components.shape == (100, 5)
+    assert np.all(np.diff(space.terms) > 0)
+    assert df[space.terms].min() >= np.delete(df, space.terms).max()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
+)
+def test_a_space_fitted_on_a_sample_places_every_article(trained: Trained, changed: dict[str, Any]) -> None:
+    rows, df = rows_of(trained)
+    recipe = Topics(**changed)
+
+    latent = fit_latent_space(rows, df, recipe.components, recipe, seed=0).project(rows, threads=1)
+    clusters = fit_topics(latent, 10, recipe, np.arange(len(latent)))
+
+    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
+    assert clusters is not None
+    assert clusters.cluster_centers_.shape == (10, latent.shape[1])
+
+
+@pytest.mark.parametrize(("n", "n_terms", "components"), [(1, 5, 0), (8, 1, 300), (8, 0, 300), (8, 5, 0)])
+def test_too_small_a_corpus_has_no_latent_space(n: int, n_terms: int, components: int) -> None:
+    rows = csr_array(np.ones((n, n_terms), dtype=np.float32))
+
+    space = fit_latent_space(rows, np.full(n_terms, n), components, Topics(), seed=0)
+
+    assert space.estimator is None
+    assert space.project(rows, threads=1).shape == (n, 0)
+
+
+def test_articles_without_terms_lie_nowhere() -> None:
+    space = LatentSpace(np.array([0], np.int32), np.array([[3.0, 4.0]], np.float32), None)
+
+    latent = space.project(csr_array(np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 0.0]], np.float32)), threads=1)
+
+    np.testing.assert_allclose(latent, np.array([[0.6, 0.8], [0, 0], [0, 0]]), atol=1e-7)
+
+
+def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
+    latent = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
+
+    found = fit_topics(latent, 3, Topics(), np.arange(4))
+
+    assert found is not None
+    assert sorted(found.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
+    assert fit_topics(latent, 0, Topics(), np.arange(4)) is None
+    assert fit_topics(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [1, 2, 4, 5, 9, 12])
+def test_a_tiny_corpus_is_trained_with_as_many_topics_as_it_bears(
+    sample_articles: list[Article], n: int
+) -> None:
+    model = train(sample_articles[:n], now=datetime(2026, 1, 1, tzinfo=UTC)).model
+
+    assert len(model.manifest.topics) == len(model.topic_space.centroids) <= n // 5
+    assert model.topic_space.first.shape == (n,)
+    assert model.topic_space.shares(model.vectors.latent[0]).shape == (len(model.manifest.topics),)
+
+
+def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
+    rows = csr_array(np.ones((8, 3), dtype=np.float32))
+
+    latent = fit_latent_space(rows, np.full(3, 8), 2, Topics(), seed=0).project(rows, threads=1)
+
+    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), np.ones(8), atol=1e-6)
+
+
+def test_the_first_topic_of_an_article_is_stored_with_the_model(trained: Trained) -> None:
+    space, latent = trained.model.topic_space, trained.model.vectors.latent
+
+    assert space.first.dtype == np.int32
+    assert space.first.tolist() == [int(np.argmax(space.shares(row))) for row in latent]
+    assert first_topics(np.zeros((2, latent.shape[1]), np.float32), space.centroids).tolist() == [-1, -1]
+
+
+def test_the_estimator_finds_the_first_topics(trained: Trained) -> None:
+    assert trained.clusters is not None
+
+    predicted = trained.clusters.predict(trained.model.vectors.latent)
+
+    assert trained.clusters.n_clusters == len(trained.model.manifest.topics)
+    assert predicted.tolist() == trained.model.topic_space.first.tolist()
+
+
+@pytest.mark.slow
+def test_topics_are_the_same_for_any_number_of_threads(
+    sample_articles: list[Article], trained: Trained
+) -> None:
+    for threads in (1, 2):
+        model = train(sample_articles, now=NOW, threads=threads).model
+
+        assert model.topic_space.centroids.tobytes() == trained.model.topic_space.centroids.tobytes()
+        assert model.manifest.topics == trained.model.manifest.topics
+
+
+def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Trained) -> None:
+    topics = trained.model.manifest.topics
+
+    assert np.mean([topic.coherence for topic in topics]) > 0.4
+    assert min(topic.coherence for topic in topics) > -0.1
+    assert min(topic.articles for topic in topics) >= 3
+
+
+def test_no_two_topics_of_the_sample_share_half_their_terms(trained: Trained) -> None:
+    terms = [set(topic.terms) for topic in trained.model.manifest.topics]
+
+    assert max(len(one & other) for one in terms for other in terms if one is not other) < 4
+
+
+@pytest.mark.slow
+def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Article]) -> None:
+    words = [
+        f"{start}{end}" for start in ("crypto", "puzzle", "podcast", "voucher") for end in "abcdefghijkl"
+    ]
+    notice = " ".join(words * 8)
+    marked = [
+        replace(article, body=f"{article.body}\n\n{notice}" if row % 10 == 0 else article.body)
+        for row, article in enumerate(sample_articles)
+    ]
+
+    topics = train(marked, Recipe(), now=NOW).model.manifest.topics
+
+    assert len(topics) >= 18
+    assert not set(words) & {word for topic in topics for term in topic.terms for word in term.split()}
+
+
+def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -> None:
+    readings = [
+        Reading([1, 2, 3, 4], 10, 0.9, is_furniture=True),
+        Reading([5, 6, 7, 8], 2, 0.9, is_furniture=False),
+        Reading([9, 10, 11, 12, 13], 10, 0.4, is_furniture=False),
+        Reading([9, 10, 11, 12, 14], 30, 0.3, is_furniture=False),
+        Reading([15, 16, 17, 18], 10, 0.1, is_furniture=False),
+        Reading([19, 20, 21, 12], 10, 0.2, is_furniture=False),
+    ]
+
+    kept = _worth_reading(np.eye(6, dtype=np.float32), readings, count=2)
+
+    merged = np.array([0, 0, 1, 3, 0, 0]) / np.sqrt(10)
+    np.testing.assert_allclose(kept, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
+
+
+def test_where_nothing_is_worth_reading_all_is_kept() -> None:
+    readings = [Reading([1], 10, 0.9, is_furniture=True), Reading([2], 10, 0.1, is_furniture=True)]
+
+    assert len(_worth_reading(np.eye(2, dtype=np.float32), readings, count=2)) == 2

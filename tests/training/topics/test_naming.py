@@ -1,0 +1,145 @@
+"""Names of topics: distinctive, without twins, no two alike, and spelt as newspapers spell."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from recommender.columns import Strings
+from recommender.model import Topic
+from recommender.training.topics.naming import NamingTerms, Reading, name_topics, spelling
+
+
+def read(
+    inside: list[list[float]], words: list[str], first: list[int] | None = None
+) -> tuple[NamingTerms, list[Reading]]:
+    """Read the topics of articles by the words with their weights; without `first`, one for each article."""
+    rows = csr_array(np.array(inside, dtype=np.float32).reshape(len(inside), len(words)))
+    topics = np.arange(len(inside)) if first is None else np.array(first)
+    terms = NamingTerms.of(rows, np.ones(len(words)), Strings.of(words))
+    return terms, terms.read(topics, int(topics.max()) + 1)
+
+
+def terms_of(inside: list[list[float]], words: list[str], first: list[int] | None = None) -> list[list[str]]:
+    terms, readings = read(inside, words, first)
+    return [[terms.words[place] for place in reading.terms] for reading in readings]
+
+
+def named(inside: list[list[float]], words: list[str], text: str = "") -> list[Topic]:
+    """Name one topic for each article, all of one text."""
+    terms, readings = read(inside, words)
+    return name_topics(terms, readings, np.arange(len(inside)), lambda _: text)
+
+
+def test_a_topic_is_named_by_what_tells_it_from_the_others() -> None:
+    words = ["council", "ferry", "harbour", "nurse", "ward"]
+
+    topics = named([[1, 1, 0.9, 0, 0], [1, 0, 0, 1, 0.9]], words)
+
+    assert [topic.terms[:2] for topic in topics] == [["ferry", "harbour"], ["nurse", "ward"]]
+    assert [topic.slug for topic in topics] == ["ferry-harbour", "nurse-ward"]
+    assert [topic.articles for topic in topics] == [1, 1]
+
+
+def test_a_name_repeats_no_word_in_any_form() -> None:
+    words = ["ferries", "ferry", "ferry line", "line", "port", "ports", "quay"]
+
+    (terms,) = terms_of([[0.5, 1, 0.7, 0.8, 0.75, 0.6, 0.4]], words)
+
+    assert terms == ["ferry line", "port", "quay"]
+
+
+@pytest.mark.parametrize("pair", [("russia", "russian"), ("immigrants", "immigration"), ("hafen", "hafens")])
+def test_forms_of_one_word_are_twins(pair: tuple[str, str]) -> None:
+    assert terms_of([[1, 0.9]], list(pair)) == [[pair[0]]]
+
+
+@pytest.mark.parametrize("pair", [("iran", "iraq"), ("port", "post"), ("council", "court"), ("東京", "東西")])
+def test_different_words_are_no_twins(pair: tuple[str, str]) -> None:
+    assert terms_of([[1, 0.9]], list(pair)) == [list(pair)]
+
+
+def test_a_word_that_half_its_articles_have_in_a_pair_is_told_by_the_pair() -> None:
+    words = ["biden", "joe", "joe biden", "vote"]
+    inside = [[1, 0.8, 0.5, 0.9], [1, 0.8, 0.5, 0.9], [1, 0.8, 0.5, 0], [1, 0, 0, 0.9]]
+
+    assert terms_of(inside, words, [0, 0, 0, 0]) == [["joe biden", "vote"]]
+
+
+def test_a_pair_of_fewer_articles_leaves_the_word() -> None:
+    words = ["biden", "hunter biden", "vote"]
+    inside = [[1, 0.5, 0.9], [1, 0, 0.9], [1, 0, 0.9], [1, 0, 0.9]]
+
+    assert terms_of(inside, words, [0, 0, 0, 0]) == [["biden", "vote"]]
+
+
+def test_what_starts_with_a_number_names_nothing() -> None:
+    assert terms_of([[1, 1, 1, 0.5]], ["000 jobs", "19", "covid 19", "virus"]) == [["covid 19", "virus"]]
+
+
+def test_a_term_of_few_of_a_topics_articles_does_not_name_it() -> None:
+    inside = [[0.1, 1.0], *([[0.1, 0.0]] * 20), [0.0, 0.0]]
+
+    assert terms_of(inside, ["ferry", "whale"], [0] * 21 + [1])[0] == ["ferry"]
+
+
+def test_a_topic_of_passages_is_furniture_and_one_of_a_few_articles_is_a_story() -> None:
+    words = [chr(ord("a") + at) * 3 for at in range(8)]
+
+    _, (large, small, _) = read([[1.0] * 8] * 20 + [[0.0] * 8] * 30, words, [0] * 20 + [2] * 29 + [1])
+    _, (story, _) = read([[1.0] * 8] * 10 + [[0.0] * 8] * 30, words, [0] * 10 + [1] * 30)
+
+    assert [large.is_furniture, small.is_furniture, story.is_furniture] == [True, False, False]
+    assert large.coherence == pytest.approx(1)
+    assert (large.articles, small.terms, small.coherence) == (20, [], 0)
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=4, max_size=4), min_size=1, max_size=12))
+@settings(deadline=None)
+def test_slugs_are_unique_however_alike_the_topics_are(inside: list[list[float]]) -> None:
+    topics = named(inside, ["a b", "b", "cd", "ef"])
+
+    assert len({topic.slug for topic in topics}) == len(topics)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 0.5], [1.0, 0.9, 0.8, 0.7]])
+def test_names_are_unique_however_alike_the_topics_are(weights: list[float]) -> None:
+    topics = named([weights] * 5, ["bell", "fen", "mill", "tide"][: len(weights)])
+
+    assert len({topic.name for topic in topics}) == len(topics)
+
+
+def test_a_name_is_spelt_as_the_articles_spell_it() -> None:
+    (topic,) = named(
+        [[1.0, 0.9, 0.8]], ["strike", "court appeal", "nrc"], "The strike; a Court of Appeal. NRC."
+    )
+
+    assert topic.name == "Strike, Court of Appeal, NRC"
+    assert topic.terms == ["strike", "court appeal", "nrc"]
+    assert topic.slug == "strike-court-appeal"
+
+
+def test_pairs_of_characters_are_joined_in_name_and_slug() -> None:
+    (topic,) = named([[1.0, 0.9, 0.8]], ["汐見 見大", "通行", "養殖"], "汐見大橋の通行")
+
+    assert (topic.name, topic.slug) == ("汐見大, 通行, 養殖", "汐見大-通行")
+
+
+@pytest.mark.parametrize(
+    ("term", "text", "expected"),
+    [
+        ("police", "Police said the police were there. Police!", "Police"),
+        ("police", "Police said the police were there.", "police"),
+        ("bureau investigation", "the Bureau\u00a0of Investigation", "Bureau of Investigation"),
+        ("covid 19", "a COVID-19 ward", "COVID-19"),
+        ("sex marriage", "a same-sex marriage", "same-sex marriage"),
+        ("john hospital", "at St John's Hospital", "John's Hospital"),
+        ("tax cuts", "no tax. Cuts hurt", "tax cuts"),
+        ("c++", "", "c++"),
+        ("汐見 見大", "汐見大橋", "汐見大"),
+        ("汐見 大橋", "", "汐見 大橋"),
+    ],
+)
+def test_a_term_is_spelt_as_most_texts_spell_it(term: str, text: str, expected: str) -> None:
+    assert spelling(term, [text]) == expected

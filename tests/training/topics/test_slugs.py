@@ -1,0 +1,108 @@
+"""Slugs: topics keep them from one training to the next, and no two have one."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommender.article import Article
+from recommender.model import Topic
+from recommender.training.topics.slugs import keep_slugs, members_of
+from recommender.training.train import Trained, train
+
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def topic(slug: str, *terms: str) -> Topic:
+    return Topic(slug=slug, name=slug, terms=list(terms), articles=1, coherence=0.0)
+
+
+def test_a_topic_keeps_the_slug_under_which_its_articles_were_known() -> None:
+    topics = [topic("harbour-quay", "harbour", "quay"), topic("ward-nurse", "ward", "nurse")]
+    previous = [topic("hospital", "doctor"), topic("port", "ship")]
+
+    kept = keep_slugs(
+        topics, [["a", "b", "c", "new"], ["x", "y"]], previous, [["x", "y", "z"], ["a", "b", "gone"]]
+    )
+
+    assert [each.slug for each in kept] == ["port", "hospital"]
+    assert [each.name for each in kept] == ["harbour-quay", "ward-nurse"]
+
+
+def test_a_topic_keeps_the_slug_under_which_its_terms_were_known() -> None:
+    topics = [topic("a", "harbour", "quay", "ferry")]
+
+    kept = keep_slugs(topics, [["1"]], [topic("port", "harbour", "quay", "ship")], [["2"]])
+
+    assert kept[0].slug == "port"
+
+
+def test_a_topic_less_than_half_like_any_old_one_is_new() -> None:
+    topics = [topic("a", "p"), topic("c", "q")]
+    previous = [topic("b", "x"), topic("d", "y"), topic("e", "z")]
+
+    kept = keep_slugs(topics, [["1", "2", "3"], ["4", "5"]], previous, [["3", "4", "5"], ["1"], ["2"]])
+
+    assert [each.slug for each in kept] == ["a", "b"]
+
+
+def test_the_likest_topic_gets_the_slug_and_no_slug_is_given_twice() -> None:
+    topics = [topic("port", "a"), topic("b", "b"), topic("port", "c")]
+    ids = [list("abc"), list("defgh"), list("xyz")]
+    previous = [topic("port", "p"), topic("dock", "q")]
+
+    kept = keep_slugs(topics, ids, previous, [list("defga"), list("hbc")])
+
+    assert [each.slug for each in kept] == ["dock", "port", "port-2"]
+
+
+@given(
+    st.lists(st.sets(st.sampled_from("abcdefgh")), max_size=5),
+    st.lists(st.sets(st.sampled_from("abcdefgh")), max_size=5),
+)
+@settings(deadline=None)
+def test_slugs_stay_unique_whatever_was_before(now: list[set[str]], before: list[set[str]]) -> None:
+    topics = [topic(f"t{at}", *sorted(terms)) for at, terms in enumerate(now)]
+    previous = [topic(f"t{at + 1}", *sorted(terms)) for at, terms in enumerate(before)]
+
+    kept = keep_slugs(topics, now, previous, before)
+
+    assert len({each.slug for each in kept}) == len(topics)
+    assert [each.terms for each in kept] == [each.terms for each in topics]
+
+
+def test_the_same_topics_keep_every_slug(trained: Trained) -> None:
+    model = trained.model
+    members = members_of(model.topic_space, model.articles.ids)
+    fresh = [each.model_copy(update={"slug": f"new-{at}"}) for at, each in enumerate(model.manifest.topics)]
+
+    kept = keep_slugs(fresh, members, model.manifest.topics, members)
+
+    assert kept == model.manifest.topics
+
+
+@pytest.mark.slow
+def test_a_retrain_with_5_percent_new_articles_keeps_half_of_the_slugs(
+    sample_articles: list[Article],
+) -> None:
+    before = train([a for row, a in enumerate(sample_articles) if row % 21], now=NOW).model
+
+    after = train(sample_articles, now=NOW, previous=before).model
+
+    slugs = {topic.slug for topic in before.manifest.topics} & {topic.slug for topic in after.manifest.topics}
+    assert len(slugs) >= len(after.manifest.topics) / 2
+
+
+@pytest.mark.slow
+def test_a_previous_model_changes_nothing_but_slugs(sample_articles: list[Article], trained: Trained) -> None:
+    renamed = [
+        each.model_copy(update={"slug": f"old-{at}"}) for at, each in enumerate(trained.model.manifest.topics)
+    ]
+    manifest = trained.model.manifest.model_copy(update={"topics": renamed})
+
+    model = train(sample_articles, now=NOW, previous=replace(trained.model, manifest=manifest)).model
+
+    assert model.manifest.topics == renamed
+    assert model.topic_space.centroids.tobytes() == trained.model.topic_space.centroids.tobytes()
