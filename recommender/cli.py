@@ -22,7 +22,7 @@ _KNOWN_ERRORS = (  # whose message says all that a user needs
     *(
         "settings.SettingsError",
         "serving.index.categories.UnknownCategoryError",
-        "serving.worker.follower.NothingOpenError",
+        "serving.worker.follower.NotReadyError",
     ),
     *(
         "serving.lists.related.UnknownArticleError",

@@ -44,7 +44,7 @@ class RefusedError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RowReader:
     """How rows are read: the zone of naive dates, the moment that is now, and what goes before every id."""
 
     timezone: tzinfo

@@ -329,8 +329,8 @@ class Model:
     def topics_of(self, latent: np.ndarray, least: float = 0.1) -> list[tuple[Topic, float]]:
         """Return the topics of an article that hold at least such a share of it, largest first."""
         shares = self.topic_space.shares(latent)
-        chosen = [row for row in np.argsort(-shares, kind="stable") if shares[row] >= least]
-        return [(self.manifest.topics[row], float(shares[row])) for row in chosen]
+        selection = [row for row in np.argsort(-shares, kind="stable") if shares[row] >= least]
+        return [(self.manifest.topics[row], float(shares[row])) for row in selection]
 
 
 def term_rules(recipe: Recipe, adapted: Adapted, stop_words: dict[str, frozenset[str]]) -> TermRules:

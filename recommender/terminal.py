@@ -215,7 +215,7 @@ def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType
     return table
 
 
-def rulings_table(heading: str, found: Sequence[Any]) -> RenderableType:
+def rule_effects_table(heading: str, found: Sequence[Any]) -> RenderableType:
     """Return what the rules do with an article as tables: as a candidate of lists, and in its own list."""
     told: list[RenderableType] = [Text(plain(heading), style="bold")]
     for part, title in (("candidate", "As a candidate of lists"), ("own list", "In its own list")):
@@ -224,8 +224,8 @@ def rulings_table(heading: str, found: Sequence[Any]) -> RenderableType:
             if ruling.part == part:
                 rule = ruling.rule
                 named = f"{rule.id} ({rule.kind}, {ruling.source})"
-                when = f"{ruling.standing}{_span(rule.begins, rule.until)}"
-                style = None if ruling.standing == "acts" else "dim"
+                when = f"{ruling.state}{_span(rule.begins, rule.until)}"
+                style = None if ruling.state == "acts" else "dim"
                 table.add_row(
                     *map(escape, (ruling.effect, named, rule.author, rule.reason, when)), style=style
                 )

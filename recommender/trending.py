@@ -88,13 +88,13 @@ class Candidates:
 
     ids: Sequence[str]  # in the order of their rows
     published: np.ndarray  # (a,) int64, microseconds since 1970; NO_MOMENT: undated
-    sections: np.ndarray  # (a,) int32, number of the primary category; NO_SECTION: none
+    categories: np.ndarray  # (a,) int32, number of the primary category; NO_SECTION: none
 
     def __post_init__(self) -> None:
         """Refuse columns of unequal length."""
-        if not len(self.ids) == len(self.published) == len(self.sections):
+        if not len(self.ids) == len(self.published) == len(self.categories):
             raise ValueError(
-                f"{len(self.ids)} ids, {len(self.published)} moments, {len(self.sections)} sections"
+                f"{len(self.ids)} ids, {len(self.published)} moments, {len(self.categories)} sections"
             )
 
     @cached_property
@@ -107,13 +107,13 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ArticleRank:
     """Where one article stands. Ranks count from 1; None: no events of it are known."""
 
     rank: int | None
     of: int  # articles that have a rank
-    section_rank: int | None
-    section_of: int  # those of them in the article's section
+    category_rank: int | None
+    category_of: int  # those of them in the article's section
     score: float  # weighted events an hour, as expected from now on; 0 without a rank
     change: int | None  # places climbed since the period before; None: had no rank then, or has none now
     new: bool  # has a rank now, and had none
@@ -128,8 +128,8 @@ class Ranking:
     order: np.ndarray  # (published,) int32 rows, best first
     scores: np.ndarray  # (a,) float64 by row: weighted events an hour
     ranks: np.ndarray  # (a,) int32 by row, from 1; UNRANKED without events
-    section_ranks: np.ndarray  # (a,) int32 by row, likewise
-    section_sizes: np.ndarray  # (a,) int32 by row: articles of its section that have a rank
+    category_ranks: np.ndarray  # (a,) int32 by row, likewise
+    category_sizes: np.ndarray  # (a,) int32 by row: articles of its section that have a rank
     previous_ranks: np.ndarray  # (a,) int32 by row: ranks a period ago among the same candidates
 
     @property
@@ -137,14 +137,14 @@ class Ranking:
         """How many articles have a rank."""
         return int(np.count_nonzero(self.ranks))
 
-    def standing(self, row: int) -> Standing:
+    def article_rank(self, row: int) -> ArticleRank:
         """Return where the candidate of this row stands."""
         rank, before = int(self.ranks[row]) or None, int(self.previous_ranks[row]) or None
-        return Standing(
+        return ArticleRank(
             rank=rank,
             of=self.ranked,
-            section_rank=int(self.section_ranks[row]) or None,
-            section_of=int(self.section_sizes[row]),
+            category_rank=int(self.category_ranks[row]) or None,
+            category_of=int(self.category_sizes[row]),
             score=float(self.scores[row]),
             change=before - rank if rank and before else None,
             new=bool(rank and not before),
@@ -185,15 +185,15 @@ def ranking(counts: Counts, candidates: Candidates, tick: int, window: Window) -
     moments = np.array([tick - window.period, tick])
     before, scores = _scores(counts, len(candidates.ids), moments, window.half_life)
     order, ranks = _ranked(scores, candidates, tick)
-    section_ranks, section_sizes = _by_section(order, ranks, candidates.sections)
+    category_ranks, category_sizes = _by_category(order, ranks, candidates.categories)
     return Ranking(
         tick=tick,
         basis="views" if ranks.any() else "recent",
         order=order,
         scores=np.where(ranks, scores, np.float32(0)),
         ranks=ranks,
-        section_ranks=section_ranks,
-        section_sizes=section_sizes,
+        category_ranks=category_ranks,
+        category_sizes=category_sizes,
         previous_ranks=_ranked(before, candidates, tick - window.period)[1],
     )
 
@@ -209,15 +209,17 @@ def _ranked(scores: np.ndarray, candidates: Candidates, tick: int) -> tuple[np.n
     return order, ranks
 
 
-def _by_section(order: np.ndarray, ranks: np.ndarray, sections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_category(
+    order: np.ndarray, ranks: np.ndarray, categories: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each row within its section, and how many of the section have a rank."""
-    inside = order[(ranks[order] != UNRANKED) & (sections[order] != NO_SECTION)]
-    grouped = inside[np.argsort(sections[inside], kind="stable")]
-    sizes = np.bincount(sections[grouped], minlength=sections.max(initial=NO_SECTION) + 1)
+    inside = order[(ranks[order] != UNRANKED) & (categories[order] != NO_SECTION)]
+    grouped = inside[np.argsort(categories[inside], kind="stable")]
+    sizes = np.bincount(categories[grouped], minlength=categories.max(initial=NO_SECTION) + 1)
     firsts = np.cumsum(sizes) - sizes
-    section_ranks = np.zeros_like(ranks)
-    section_ranks[grouped] = np.arange(1, len(grouped) + 1) - firsts[sections[grouped]]
-    return section_ranks, np.append(sizes, 0)[sections].astype(np.int32)  # NO_SECTION is -1, the last
+    category_ranks = np.zeros_like(ranks)
+    category_ranks[grouped] = np.arange(1, len(grouped) + 1) - firsts[categories[grouped]]
+    return category_ranks, np.append(sizes, 0)[categories].astype(np.int32)  # NO_SECTION is -1, the last
 
 
 def _scores(counts: Counts, articles: int, moments: np.ndarray, half_life: float) -> np.ndarray:

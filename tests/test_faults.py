@@ -71,8 +71,8 @@ print(json.dumps(calls))
 """
 
 
-def publisher(source: Path, target: Path, turn: int = 0, times: int = 1) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PUBLISHER, str(source), str(target), str(turn), str(times)]
+def publisher(source: Path, target: Path, slot: int = 0, times: int = 1) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PUBLISHER, str(source), str(target), str(slot), str(times)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -133,14 +133,14 @@ def test_a_publish_killed_at_any_moment_leaves_a_version_that_opens(
     published_copy: Path, small_models: Path, calls: list[str], trained: Trained, moment: int
 ) -> None:
     early, spread = len(calls) - LAST_CALLS, MOMENTS - LAST_CALLS
-    turn = 1 + moment * early // spread if moment < spread else early + 1 + moment - spread
+    slot = 1 + moment * early // spread if moment < spread else early + 1 + moment - spread
     old = current_version(published_copy)
 
-    killed = publisher(small_models, published_copy, turn)
+    killed = publisher(small_models, published_copy, slot)
     killed.communicate("\n")
 
     assert killed.returncode == -signal.SIGKILL
-    replaced = "replace CURRENT.new" in calls[: turn - 1]
+    replaced = "replace CURRENT.new" in calls[: slot - 1]
     assert (open_current(published_copy).manifest.version == old) is not replaced
     assert_in_service(published_copy, publish(trained.model, published_copy, now=LATER))
 

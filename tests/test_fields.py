@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.fields import Reading, _known_name
+from recommender.fields import RowReader, _known_name
 from recommender.training.readers.corpus import read_articles
 from tests.training.readers.test_corpus import jsonl
 
@@ -47,7 +47,7 @@ def test_a_name_is_cleaned_and_only_those_of_ordinary_length_are_kept() -> None:
     known = _known_name.cache_info().currsize
     long = "A &amp; B " * 30
 
-    article, refused = Reading(UTC, NOW).article(
+    article, refused = RowReader(UTC, NOW).article(
         {"id": 1, "title": "x", "category": long, "tags": ["A  &amp; B"]}
     )
 

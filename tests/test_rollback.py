@@ -20,7 +20,7 @@ from recommender.artifact import (
 )
 from recommender.model import microseconds
 from recommender.serving.store import ArticleRow, Store
-from recommender.serving.worker.follower import Live
+from recommender.serving.worker.follower import Follower
 from recommender.settings import Settings
 from tests.support.newsroom import NOW, build_model, newsroom
 
@@ -121,35 +121,37 @@ def test_a_folder_that_cannot_be_written_is_named(models: Path) -> None:
 
 
 @pytest.fixture
-def live(models: Path) -> Live:
+def live(models: Path) -> Follower:
     settings = Settings(models_dir=models, live_poll_seconds=0)
     store = Store(settings.database_url)
     payload = LATER.to_json().encode()
     store.put_articles([ArticleRow("later", microseconds(NOW), withdrawn=False, payload=payload)])
     store.withdraw("9", microseconds(NOW))
-    return Live(settings, store)
+    return Follower(settings, store)
 
 
-def test_a_running_worker_takes_it_up_with_what_only_the_newer_version_held(live: Live, models: Path) -> None:
-    assert live.edition.live_shown == 0  # the model has it
-    assert live.edition.articles.find("later") is not None
+def test_a_running_worker_takes_it_up_with_what_only_the_newer_version_held(
+    live: Follower, models: Path
+) -> None:
+    assert live.snapshot.live_shown == 0  # the model has it
+    assert live.snapshot.articles.find("later") is not None
 
     roll_back(models)
     live.refresh()
 
-    assert live.edition.model.manifest.version == versions(models)[1]
-    assert live.edition.model.articles.ids.find("later") is None
-    assert live.edition.live_shown == 1
-    assert live.edition.articles.titles[live.edition.articles.find("later") or 0] == LATER.title
+    assert live.snapshot.model.manifest.version == versions(models)[1]
+    assert live.snapshot.model.articles.ids.find("later") is None
+    assert live.snapshot.live_shown == 1
+    assert live.snapshot.articles.titles[live.snapshot.articles.find("later") or 0] == LATER.title
 
 
-def test_what_was_withdrawn_stays_so(live: Live, models: Path) -> None:
+def test_what_was_withdrawn_stays_so(live: Follower, models: Path) -> None:
     roll_back(models)
     live.refresh()
 
-    assert "9" in live.edition.withdrawn
-    shelf = live.edition.articles
-    assert "9" not in {shelf.ids[row] for row in shelf.newest.tolist()}
+    assert "9" in live.snapshot.withdrawn
+    documents = live.snapshot.articles
+    assert "9" not in {documents.ids[row] for row in documents.newest.tolist()}
 
 
 def test_an_article_corrected_in_the_newer_version_keeps_its_correction(models: Path) -> None:
@@ -162,5 +164,5 @@ def test_an_article_corrected_in_the_newer_version_keeps_its_correction(models: 
 
     roll_back(models)
 
-    shelf = Live(settings, store).edition.articles
-    assert shelf.titles[shelf.find(corrected.id) or 0] == "As corrected"
+    documents = Follower(settings, store).snapshot.articles
+    assert documents.titles[documents.find(corrected.id) or 0] == "As corrected"

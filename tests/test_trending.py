@@ -36,10 +36,10 @@ def counts(*events: tuple[int, int, float]) -> Counts:
     return Counts(rows.astype(np.int64), TICK - ago.astype(np.int64), n)
 
 
-def candidates(n: int, published: list[int] | None = None, sections: list[int] | None = None) -> Candidates:
+def candidates(n: int, published: list[int] | None = None, categories: list[int] | None = None) -> Candidates:
     moments = [(TICK - 10_000 - row) * MINUTE for row in range(n)] if published is None else published
     return Candidates(
-        [f"id {row}" for row in range(n)], np.array(moments), np.array(sections or [NO_SECTION] * n)
+        [f"id {row}" for row in range(n)], np.array(moments), np.array(categories or [NO_SECTION] * n)
     )
 
 
@@ -146,8 +146,8 @@ def test_without_events_the_newest_come_first_and_none_has_a_rank() -> None:
 
     assert found.basis == "recent"
     assert found.order.tolist() == [0, 1, 2]
-    assert [found.standing(row).rank for row in range(3)] == [None] * 3
-    assert found.standing(0).of == 0
+    assert [found.article_rank(row).rank for row in range(3)] == [None] * 3
+    assert found.article_rank(0).of == 0
 
 
 def test_after_what_is_read_the_newest_fill_the_list() -> None:
@@ -155,8 +155,8 @@ def test_after_what_is_read_the_newest_fill_the_list() -> None:
 
     assert found.basis == "views"
     assert found.order.tolist() == [2, 0, 1, 3]
-    assert found.standing(2).rank == 1
-    assert found.standing(0).rank is None
+    assert found.article_rank(2).rank == 1
+    assert found.article_rank(0).rank is None
 
 
 def test_an_article_is_listed_from_its_publication_on() -> None:
@@ -172,20 +172,20 @@ def test_an_article_is_listed_from_its_publication_on() -> None:
 
 
 def test_ranks_within_a_section_count_what_is_ranked_in_it() -> None:
-    sections = [4, 7, 4, NO_SECTION, 7, 4]
+    categories = [4, 7, 4, NO_SECTION, 7, 4]
     events = counts((0, 5, 1), (1, 5, 2), (2, 5, 3), (3, 5, 4))
 
-    found = ranking(events, candidates(6, sections=sections), TICK, HOUR_WINDOW)
+    found = ranking(events, candidates(6, categories=categories), TICK, HOUR_WINDOW)
 
-    standings = [found.standing(row) for row in range(6)]
-    assert [each.section_rank for each in standings] == [2, 1, 1, None, None, None]
-    assert [each.section_of for each in standings] == [2, 1, 2, 0, 1, 2]
+    standings = [found.article_rank(row) for row in range(6)]
+    assert [each.category_rank for each in standings] == [2, 1, 1, None, None, None]
+    assert [each.category_of for each in standings] == [2, 1, 2, 0, 1, 2]
 
 
 def test_a_standing_tells_the_change_since_the_period_before() -> None:
     found = of(counts(*steady(0, 5, 300, 60), *steady(1, 1, 300), *steady(2, 4, 50)), 4)
 
-    now = [found.standing(row) for row in range(4)]
+    now = [found.article_rank(row) for row in range(4)]
     assert [each.rank for each in now] == [3, 2, 1, None]
     assert [each.change for each in now] == [-2, 0, None, None]
     assert [each.new for each in now] == [False, False, True, False]

@@ -72,11 +72,11 @@ def backtest(events: Path, **given: Any) -> None:
     from recommender.settings import Settings, write_half_life
     from recommender.training.backtest.click_log import read_log
     from recommender.training.backtest.plots import save_race
-    from recommender.training.backtest.replay import Plan
+    from recommender.training.backtest.replay import BacktestSettings
     from recommender.training.backtest.replay import backtest as replay
 
     settings, stderr = Settings.read(), Console(stderr=True)
-    plan = Plan(
+    plan = BacktestSettings(
         horizon=given["horizon"], top=given["top"], refresh=given["refresh"], fit=given["fit"],
         source_cap=settings.source_cap, source_window=settings.source_window_minutes,
     )  # fmt: skip

@@ -59,18 +59,18 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
 def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that hold the WORDS; the last may be the beginning of one."""
     from recommender.serving.http.parameters import SearchParameters, read_query
-    from recommender.serving.http.responses import list_answer
+    from recommender.serving.http.responses import list_json
     from recommender.terminal import list_table
 
     asked = " ".join(words)
     pairs = [("q", asked), *((name, value) for name, value in given.items() if value)]
     parameters = read_query(SearchParameters, urlencode(pairs, doseq=True, errors="surrogateescape"))
-    with _desk(models_dir) as desk:
-        present = desk.present()
-        found = present.related.search(
-            asked, parameters.limit, present.now, categories=parameters.category, lang=parameters.lang
+    with _context(models_dir) as context:
+        view = context.view()
+        found = view.related.search(
+            asked, parameters.limit, view.now, categories=parameters.category, lang=parameters.lang
         )
-        answer = list_answer(present.related, found, present.standing)
+        answer = list_json(view.related, found, view.model_status)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
@@ -82,12 +82,12 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any
 @json_option
 def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
     """Print the topics, the largest first, each with its terms and a typical headline."""
-    from recommender.serving.lists.topics import headline, topics_answer
+    from recommender.serving.lists.topics import all_topics, headline
     from recommender.terminal import topics_table
 
-    with _desk(models_dir) as desk:
-        lists, now = desk.related, desk.clock()
-        answer = topics_answer(lists, now)
+    with _context(models_dir) as context:
+        lists, now = context.related, context.clock()
+        answer = all_topics(lists, now)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
@@ -101,15 +101,15 @@ def _print_list(
     query: Any,
     ask: Callable[[Any, Any, Any], Any],
 ) -> None:
-    from recommender.serving.http.responses import list_answer
+    from recommender.serving.http.responses import list_json
     from recommender.terminal import list_table
 
-    with _desk(models_dir) as desk:
-        present = desk.present()
-        lists, now = present.related, present.now
-        asked, _ = desk.in_trend(query, present, desk.boards(present))  # as a worker has them ready
+    with _context(models_dir) as context:
+        view = context.view()
+        lists, now = view.related, view.now
+        asked, _ = context.in_trend(query, view, context.leaderboards(view))  # as a worker has them ready
         found = ask(lists, asked, now)
-        answer = list_answer(lists, found, present.standing)
+        answer = list_json(lists, found, view.model_status)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
             return
@@ -121,11 +121,11 @@ def _print_list(
 
 
 @contextmanager
-def _desk(models_dir: Path) -> Iterator[Any]:
+def _context(models_dir: Path) -> Iterator[Any]:
     """Open what a worker that starts now would answer from; no database and no state file are made."""
     from recommender.artifact import current_version
     from recommender.serving.store import Store
-    from recommender.serving.worker.context import Desk
+    from recommender.serving.worker.context import Context
     from recommender.settings import Settings
 
     logging.getLogger("recommender").addHandler(logging.NullHandler())  # errors are told as such
@@ -138,9 +138,9 @@ def _desk(models_dir: Path) -> Iterator[Any]:
         aside: dict[str, Any] = {"state_file": state_file}
         if not Store.of(settings).is_there:
             aside["database_url"] = f"sqlite:///{folder}/none.db"
-        desk = Desk(settings.model_copy(update=aside))
-        with closing(desk.store):
-            _ = desk.live.edition
-            if "store" in desk.live.state.degraded:
+        context = Context(settings.model_copy(update=aside))
+        with closing(context.store):
+            _ = context.follower.snapshot
+            if "store" in context.follower.state.degraded:
                 click.echo("note: the database does not answer; this is what was last seen of it", err=True)
-            yield desk
+            yield context

@@ -37,21 +37,21 @@ def explain(article_id: str, path: Path | None, models_dir: Path) -> None:
     from datetime import UTC, datetime
 
     from recommender.article import check_id
-    from recommender.serving.rules.explain import Subject, rulings
+    from recommender.serving.rules.explain import ExplainedArticle, rule_effects
     from recommender.serving.rules.schema import read_file
     from recommender.settings import Settings
-    from recommender.terminal import rulings_table
+    from recommender.terminal import rule_effects_table
 
     settings = Settings.read()
     file = path or settings.rules_file
     of_file = () if file is None else read_file(file)
     of_store, article = _look_up(check_id(article_id), models_dir, settings)
-    subject, heading = Subject(article_id), f"{article_id!r}, of which nothing but the id is known"
+    subject, heading = ExplainedArticle(article_id), f"{article_id!r}, of which nothing but the id is known"
     if article is not None:
-        sections = dict.fromkeys(filter(None, (article.category, *article.categories)))
-        subject, heading = Subject(article_id, tuple(sections), article.authors), article.title
+        categories = dict.fromkeys(filter(None, (article.category, *article.categories)))
+        subject, heading = ExplainedArticle(article_id, tuple(categories), article.authors), article.title
     written = [*(("file", rule) for rule in of_file), *(("database", rule) for rule in of_store)]
-    Console().print(rulings_table(heading, rulings(written, subject, datetime.now(UTC))))
+    Console().print(rule_effects_table(heading, rule_effects(written, subject, datetime.now(UTC))))
 
 
 def _look_up(article_id: str, models_dir: Path, settings: Any) -> tuple[tuple[Any, ...], Any]:

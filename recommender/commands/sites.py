@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from recommender.article import Article, InvalidArticleError, moment
-from recommender.fields import Reading, RefusedError
+from recommender.fields import RefusedError, RowReader
 from recommender.options import secret_in, zone
 
 _SHOWN = 10  # refusals
@@ -69,20 +69,20 @@ def wordpress(url: str, kind: str, modified_after: str | None, login_file: Path 
         site = WordPressSite.at(url, remote, kind)
         mirror = _mirror(given, reading, since, lambda post_id: not site.is_public(int(post_id)))
         stack.callback(mirror.close)
-        present, hidden, wanted = set[str](), set[str](), list[int]()
+        view, hidden, wanted = set[str](), set[str](), list[int]()
         for post in site.listed(None if whole else since):
             article_id = f"{reading.id_prefix}{post.post_id}"
-            (present if post.is_public else hidden).add(article_id)
+            (view if post.is_public else hidden).add(article_id)
             if post.is_public and not mirror.holds(article_id, _moment(post.updated_at, reading)):
                 wanted.append(post.post_id)
-            tell(f"{len(present):,} posts listed")
+            tell(f"{len(view):,} posts listed")
         read = _Read(reading)
         for start in range(0, len(wanted), _CHUNK):
             mirror.take(list(read.articles(site.rows(wanted[start : start + _CHUNK]), tell)))
         read.tell(given["max_bad"])
-        became = mirror.finish(lambda each: each in present if whole else each not in hidden)
+        became = mirror.finish(lambda each: each in view if whole else each not in hidden)
     begun = f"{mirror.begun:,} read before; " if mirror.begun else ""
-    click.echo(f"{len(present):,} posts: {begun}{became}")
+    click.echo(f"{len(view):,} posts: {begun}{became}")
 
 
 @click.command()
@@ -111,7 +111,7 @@ def feed(url: str, pages: int, **given: Any) -> None:
 class _Read:
     """Rows of a site as articles, and what was refused."""
 
-    reading: Reading
+    reading: RowReader
     rows: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -144,16 +144,16 @@ class _Read:
             raise click.ClickException(f"{told}; what was taken is kept for the next run")
 
 
-def _reading(given: dict[str, Any]) -> Reading:
+def _reading(given: dict[str, Any]) -> RowReader:
     """Return how to read articles. Raises UsageError unless it was said where to put them."""
     output, address, key_file = given["output"], given["address"], given["key_file"]
     if (output is None) == (address is None) or (address is None) != (key_file is None):
         raise click.UsageError("say where to: -o FILE, or --to URL with --key-file")
-    return Reading(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
+    return RowReader(zone(given["timezone"]), datetime.now(UTC), given["id_prefix"])
 
 
 def _mirror(
-    given: dict[str, Any], reading: Reading, since: datetime | None, is_gone: Callable[[str], bool]
+    given: dict[str, Any], reading: RowReader, since: datetime | None, is_gone: Callable[[str], bool]
 ) -> Any:
     """Return what keeps the articles: the file or the service that was named."""
     from recommender.commands.mirrors import FileMirror, ServiceMirror
@@ -198,7 +198,7 @@ def _told() -> Iterator[Callable[[str], None]]:
         set_on_retry_hooks(None)
 
 
-def _since(text: str, reading: Reading) -> datetime:
+def _since(text: str, reading: RowReader) -> datetime:
     """Return the moment that a date means, or a number of days ago: `3d`."""
     days = text.removesuffix("d")
     if text.endswith("d") and days.isascii() and days.isdecimal():
@@ -211,7 +211,7 @@ def _since(text: str, reading: Reading) -> datetime:
     return found
 
 
-def _moment(text: str, reading: Reading) -> datetime | None:
+def _moment(text: str, reading: RowReader) -> datetime | None:
     try:
         return moment(text, now=reading.now, timezone=reading.timezone)
     except InvalidArticleError:

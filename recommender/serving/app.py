@@ -10,28 +10,28 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from recommender.serving.compat.drop_in import DropIn
+from recommender.serving.compat.drop_in import DropInRoutes
 from recommender.serving.http import compression
 from recommender.serving.http.auth import Access
-from recommender.serving.http.cors import Gate, Scoring
+from recommender.serving.http.cors import ReadPolicy, ScoringLimit
 from recommender.serving.http.parameters import utf8
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.http.uploads import Uploads
-from recommender.serving.openapi.docs import Docs
+from recommender.serving.openapi.docs import DocsRoutes
 from recommender.serving.routes.api import Api
-from recommender.serving.routes.events import Events
-from recommender.serving.routes.health import Ops
-from recommender.serving.routes.metrics import Metrics
-from recommender.serving.routes.page import Pages
-from recommender.serving.routes.rules import RulesApi
-from recommender.serving.routes.search import Searching
-from recommender.serving.routes.submissions import Submissions
-from recommender.serving.routes.trending import Trends
-from recommender.serving.site.demo import Demo
-from recommender.serving.site.widget import Widget
-from recommender.serving.worker.context import Clock, Desk, utc_now
-from recommender.serving.worker.maintenance import Upkeep
+from recommender.serving.routes.events import EventRoutes
+from recommender.serving.routes.health import HealthRoutes
+from recommender.serving.routes.metrics import MetricsRoutes
+from recommender.serving.routes.page import PageRoutes
+from recommender.serving.routes.rules import RuleRoutes
+from recommender.serving.routes.search import SearchRoutes
+from recommender.serving.routes.submissions import SubmissionRoutes
+from recommender.serving.routes.trending import TrendingRoutes
+from recommender.serving.site.demo import DemoRoutes
+from recommender.serving.site.widget import WidgetRoutes
+from recommender.serving.worker.context import Clock, Context, utc_now
+from recommender.serving.worker.maintenance import Maintenance
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -80,24 +80,37 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.url_map.redirect_defaults = False
     app.url_map.converters["tail"] = _Tail
     access = Access(settings)
-    scoring = Scoring(access, settings.scoring_at_once, settings.scoring_queue)
-    desk = Desk(settings, clock, scoring.turn)
-    api, demo = Api(desk), Demo(desk)
-    writing = Submissions(desk, access), Events(desk, access), RulesApi(desk, access)
-    reading = api, Pages(desk, api), Searching(desk, api), Trends(desk, api), DropIn(desk, api)
-    for part in (*reading, Widget(), Ops(desk), Metrics(desk), Docs(), *writing):
+    scoring = ScoringLimit(access, settings.scoring_at_once, settings.scoring_queue)
+    context = Context(settings, clock, scoring.slot)
+    api, demo = Api(context), DemoRoutes(context)
+    writing = SubmissionRoutes(context, access), EventRoutes(context, access), RuleRoutes(context, access)
+    reading = (
+        api,
+        PageRoutes(context, api),
+        SearchRoutes(context, api),
+        TrendingRoutes(context, api),
+        DropInRoutes(context, api),
+    )
+    for part in (
+        *reading,
+        WidgetRoutes(),
+        HealthRoutes(context),
+        MetricsRoutes(context),
+        DocsRoutes(),
+        *writing,
+    ):
         part.add_to(app)
     if settings.has_demo:
         demo.add_to(app)
-    app.extensions["recommender"] = desk
+    app.extensions["recommender"] = context
     if settings.live_poll_seconds:
-        desk.live.start()
-        Upkeep(desk).start()
-        if desk.purger is not None:
-            desk.purger.start()
+        context.follower.start()
+        Maintenance(context).start()
+        if context.purger is not None:
+            context.purger.start()
     app.before_request(_check_path)
     app.after_request(_finish)
-    Gate(access, settings.cors_origins).add_to(app)
+    ReadPolicy(access, settings.cors_origins).add_to(app)
     Uploads().add_to(app)
     compression.add_to(app)
     _answer_errors(app, demo.problem_page)

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from recommender.article import Article
 from recommender.model import Model
-from recommender.serving.index.fold_in import Placement, place
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.fold_in import FoldedArticle, fold_in
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.query import ANY, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.readers.corpus import read_articles
@@ -38,12 +38,12 @@ def measure(corpus: Path) -> None:
     old = [article for row, article in enumerate(articles) if row not in held]
     earlier, whole = train(old, now=now).model, train(articles, now=now).model
 
-    seconds, placed = _timed(lambda: [(article, place(earlier, article)) for article in new])
-    edition = Edition.of(earlier).more(placed)
+    seconds, placed = _timed(lambda: [(article, fold_in(earlier, article)) for article in new])
+    snapshot = Snapshot.of(earlier).more(placed)
     console.print(
         f"{len(old):,} articles trained on, {len(new)} live: {1e3 * seconds / len(new):.1f} ms to place one"
     )
-    console.print(_overlaps(Related(edition), Related(whole), new, now))
+    console.print(_overlaps(Related(snapshot), Related(whole), new, now))
     _cost(console, earlier, placed, now)
 
 
@@ -83,14 +83,16 @@ def _ids(related: Related, article_id: str, now: datetime) -> list[str]:
     return [related.articles.ids[item.row] for item in related.of(article_id, ListQuery(), now).items]
 
 
-def _cost(console: Console, model: Model, placed: Sequence[tuple[Article, Placement]], now: datetime) -> None:
+def _cost(
+    console: Console, model: Model, placed: Sequence[tuple[Article, FoldedArticle]], now: datetime
+) -> None:
     """Time lists of trained and of live articles, without live ones and with 10,000."""
     many = [
-        (replace(article, id=f"{article.id} {copy}", url=None), placement)
+        (replace(article, id=f"{article.id} {copy}", url=None), folded_article)
         for copy in range(-(-_LIVE // len(placed)))
-        for article, placement in _varied(model, placed, copy)
+        for article, folded_article in _varied(model, placed, copy)
     ][:_LIVE]
-    seconds, crowded = _timed(lambda: Edition.of(model).more(many))
+    seconds, crowded = _timed(lambda: Snapshot.of(model).more(many))
     console.print(
         f"an edition with {len(many):,} live articles takes {seconds:.2f} s to make, one more:", end=" "
     )
@@ -103,7 +105,7 @@ def _cost(console: Console, model: Model, placed: Sequence[tuple[Article, Placem
     ]
     live = [article.id for article, _ in many[:_ASKED]]
     table = Table("one list, ms", "median", "mean")
-    plain, full = Related(Edition.of(model)), Related(crowded)
+    plain, full = Related(Snapshot.of(model)), Related(crowded)
     for name, related, ids in (
         ("of a trained article, no live ones", plain, trained),
         (f"of a trained article, {len(many):,} live ones", full, trained),
@@ -117,19 +119,19 @@ def _cost(console: Console, model: Model, placed: Sequence[tuple[Article, Placem
 
 
 def _varied(
-    model: Model, placed: Sequence[tuple[Article, Placement]], copy: int
-) -> Sequence[tuple[Article, Placement]]:
+    model: Model, placed: Sequence[tuple[Article, FoldedArticle]], copy: int
+) -> Sequence[tuple[Article, FoldedArticle]]:
     """Return articles that lie near those placed but are no copies: each mixed with another of the model."""
     if not copy:
         return placed
     draw = np.random.default_rng(copy)
     found = []
-    for article, placement in placed:
+    for article, folded_article in placed:
         other = model.vectors.of(int(draw.integers(len(model.articles))))
-        mixed = placement.embedding.moved(other, 1.0)
+        mixed = folded_article.embedding.moved(other, 1.0)
         length = float(np.sqrt(mixed.values @ mixed.values)) or 1.0
         own = replace(mixed, values=mixed.values / np.float32(length))
-        found.append((article, replace(placement, embedding=own, copies=placement.copies[:0])))
+        found.append((article, replace(folded_article, embedding=own, copies=folded_article.copies[:0])))
     return found
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recommender.article import Article
 from recommender.artifact import current_version, open_current, open_version, versions
 from recommender.commands.absorb import as_line
-from recommender.fields import Reading
+from recommender.fields import RowReader
 from recommender.model import microseconds
 from recommender.serving.app import create_app
 from recommender.serving.store import ArticleRow, Store
@@ -98,7 +98,7 @@ TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)
 def test_a_line_reads_back_unchanged_whatever_stands_in_it(
     title: str, body: str, category: str, tags: list[str]
 ) -> None:
-    reading = Reading(UTC, DAY)
+    reading = RowReader(UTC, DAY)
     values = {"id": "1", "title": f"t {title}", "body": body, "category": category, "tags": tags}
     article, _ = reading.article(values)
 

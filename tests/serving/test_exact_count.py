@@ -22,7 +22,7 @@ from recommender.article import Article
 from recommender.artifact import publish
 from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.rules.schema import Rule
 from recommender.settings import Settings
 from tests.serving.lists.test_related import CATEGORIES, WORDS, _one_of_each_category
@@ -55,8 +55,8 @@ filters: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def asked(draw: st.DrawFn, *names: str) -> dict[str, Any]:
-    chosen = draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
-    return {"limit": draw(limits)} | {name: draw(filters[name]) for name in chosen}
+    selection = draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
+    return {"limit": draw(limits)} | {name: draw(filters[name]) for name in selection}
 
 
 @st.composite
@@ -85,13 +85,13 @@ class Service:
         options |= {"address_limit": "1000000/second"}
         app = create_app(Settings.read(**options), clock=lambda: self.now)
         self.client: FlaskClient = app.test_client()
-        self.desk = app.extensions["recommender"]
+        self.context = app.extensions["recommender"]
         self.record = Record({article.id: article for article in corpus})
 
     @property
-    def edition(self) -> Edition:
-        edition: Edition = self.desk.related.edition
-        return edition
+    def snapshot(self) -> Snapshot:
+        snapshot: Snapshot = self.context.related.snapshot
+        return snapshot
 
     def put(self, article: Article) -> None:
         self.now += timedelta(seconds=1)
@@ -133,12 +133,12 @@ class Service:
 
 def check(service: Service, data: st.DataObject) -> None:
     """Ask every call that answers lists, and count."""
-    record, now, edition = service.record, service.now, service.edition
+    record, now, snapshot = service.record, service.now, service.snapshot
     for source in record.public(now)[:4]:
         given = data.draw(asked(*filters))
         found = service.get("related", {"id": source.id} | given)
         as_of = datetime.fromisoformat(found["as_of"]).astimezone(UTC)
-        assert_exact(found, given["limit"], record.related(edition, source, given, now, as_of))
+        assert_exact(found, given["limit"], record.related(snapshot, source, given, now, as_of))
         [batched] = service.get("related/batch", {"id": source.id} | given)["results"]
         assert batched["list"] == found
         dedupe = data.draw(st.sampled_from(["all", "lists", "none"]))
@@ -146,16 +146,16 @@ def check(service: Service, data: st.DataObject) -> None:
             "page",
             {"id": source.id, "related_limit": given["limit"], "trending_limit": 4, "dedupe": dedupe},
         )
-        assert_exact(page["related"], given["limit"], record.related(edition, source, {}, now, as_of))
+        assert_exact(page["related"], given["limit"], record.related(snapshot, source, {}, now, as_of))
         listed = [] if dedupe == "none" else [item["id"] for item in page["related"]["items"]]
-        assert_exact(page["trending"], 4, record.around(edition, source, listed, now))
+        assert_exact(page["trending"], 4, record.around(snapshot, source, listed, now))
     given = data.draw(asked("category"))
     trending = service.get("trending", given)
-    assert len(trending["items"]) == min(given["limit"], record.trending(edition, given, now))
+    assert len(trending["items"]) == min(given["limit"], record.trending(snapshot, given, now))
     given = data.draw(asked("category", "lang")) | {
         "q": data.draw(some_words)[: data.draw(st.integers(1, 30))].strip()
     }
-    assert_exact(service.get("search", given), given["limit"], record.search(edition, given, now))
+    assert_exact(service.get("search", given), given["limit"], record.search(snapshot, given, now))
 
 
 def assert_exact(found: dict[str, Any], requested: int, eligible: int) -> None:
@@ -168,7 +168,7 @@ def opened(corpus: list[Article], k: int, similar_above: float) -> Iterator[Serv
     with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
         service = Service(corpus, k, similar_above, Path(folder))
         yield service
-        service.desk.store.close()
+        service.context.store.close()
 
 
 def obey(

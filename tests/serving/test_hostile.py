@@ -292,12 +292,12 @@ def test_html_in_a_field_of_an_article_is_escaped_wherever_it_is_shown(server: S
     name, id_ = quote("\"'>", safe=""), quote(f"{EVIL}2", safe="")
     shown = server.ask("GET", f"/v1/article?id={id_}")
     assert "<script>" in shown.body["title"]
-    section = quote(shown.body["category"], safe="")
+    category = quote(shown.body["category"], safe="")
     for path in (
         "/demo/",
         f"/demo/article?id={quote(EVIL, safe='')}",
         f"/demo/article?id={id_}",
-        f"/demo/section?name={section}",
+        f"/demo/section?name={category}",
         f"/demo/section?name={quote(EVIL, safe='')}",
         f"/demo/article?id={quote(EVIL + '3', safe='')}",
         f"/demo/search?q={quote(EVIL, safe='')}",

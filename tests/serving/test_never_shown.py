@@ -49,7 +49,7 @@ class Newsroom(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
-            self.desk.store.close()
+            self.context.store.close()
             shutil.rmtree(self.folder)
 
     @rule(each=some_id, ahead=minutes, embargo=st.integers(-20, 20), text=st.sampled_from(TEXTS))
@@ -99,7 +99,7 @@ class Newsroom(RuleBasedStateMachine):
         if with_live:
             self.corpus = sorted(self.known.values(), key=lambda article: article.id)
         self._publish()
-        self.desk.live.refresh()
+        self.context.follower.refresh()
 
     @rule()
     def go_back(self) -> None:
@@ -107,20 +107,20 @@ class Newsroom(RuleBasedStateMachine):
         others = [version for version in versions(models) if version != current_version(models)]
         if others:
             roll_back(models, others[0])
-            self.desk.live.refresh()
+            self.context.follower.refresh()
 
     @rule()
     def restart(self) -> None:
-        self.desk.store.close()
+        self.context.store.close()
         self._start()
 
     @rule()
     def lose_database(self) -> None:
         """What was put is lost with it; what was withdrawn or hidden is not."""
-        self.desk.store.close()
+        self.context.store.close()
         for path in self.folder.glob("live.db*"):
             path.unlink()
-        self.desk.live.refresh()
+        self.context.follower.refresh()
 
     @rule(ahead=st.integers(-40, 40))
     def pass_time(self, ahead: int) -> None:
@@ -196,7 +196,7 @@ class Newsroom(RuleBasedStateMachine):
             clock=lambda: self.now,
         )
         self.client: FlaskClient = app.test_client()
-        self.desk = app.extensions["recommender"]
+        self.context = app.extensions["recommender"]
 
 
 _BATCH = "&".join(f"id={each}" for each in IDS)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from recommender.article import Article
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.rules.schema import Block, Cap, Pin, Rule, Sensitive
 
 Given = Mapping[str, Any]  # the parameters of a call
@@ -21,9 +21,11 @@ class Record:
     withdrawn: set[str] = field(default_factory=set)
     rules: list[Rule] = field(default_factory=list)
 
-    def related(self, edition: Edition, source: Article, given: Given, now: datetime, as_of: datetime) -> int:
+    def related(
+        self, snapshot: Snapshot, source: Article, given: Given, now: datetime, as_of: datetime
+    ) -> int:
         """Count what may stand in the list of an article."""
-        group = Groups(edition)
+        group = Groups(snapshot)
         gone = {group[each] for each in (source.id, *given.get("exclude", ())) if each in group}
         free = [each for each in self._free(source, now) if group[each.id] not in gone]
         pinned: dict[int, Article] = {}
@@ -34,29 +36,29 @@ class Record:
         others = group.newest(each for each in free if passes(each, source, given, as_of))
         others = [each for each in others if group[each.id] not in pinned]
         if given.get("fallback") == "none":
-            near = similar(edition, source.id)
+            near = similar(snapshot, source.id)
             least = given.get("min_similarity", 0)
             others = [each for each in others if near.get(each.id, -1) >= least]
         return len(pinned) + self._most([*pinned.values()], others)
 
-    def trending(self, edition: Edition, given: Given, now: datetime, without: Iterable[str] = ()) -> int:
+    def trending(self, snapshot: Snapshot, given: Given, now: datetime, without: Iterable[str] = ()) -> int:
         """Count what may stand in the list of what trends, less some articles and their copies."""
-        group = Groups(edition)
+        group = Groups(snapshot)
         gone = {group[each] for each in without}
-        sections = given.get("category", ())
-        free = [each for each in self._shown(now, sections) if in_any(each, sections)]
+        categories = given.get("category", ())
+        free = [each for each in self._shown(now, categories) if in_any(each, categories)]
         return len({group[each.id] for each in free} - gone)
 
-    def around(self, edition: Edition, source: Article, without: Iterable[str], now: datetime) -> int:
+    def around(self, snapshot: Snapshot, source: Article, without: Iterable[str], now: datetime) -> int:
         """Count what may trend beside an article, less what stands in its list."""
-        group = Groups(edition)
+        group = Groups(snapshot)
         gone = {group[each] for each in (source.id, *without)}
         return len({group[each.id] for each in self._free(source, now)} - gone)
 
-    def search(self, edition: Edition, given: Given, now: datetime) -> int:
+    def search(self, snapshot: Snapshot, given: Given, now: datetime) -> int:
         """Count what a search finds in texts whose every word is a term, if the model knows it."""
-        group, sections = Groups(edition), given.get("category", ())
-        terms = edition.vocabulary.terms
+        group, categories = Groups(snapshot), given.get("category", ())
+        terms = snapshot.vocabulary.terms
         *whole, begun = given["q"].split()
 
         def lacks(article: Article) -> int:
@@ -68,11 +70,11 @@ class Record:
 
         hold = [each for each in self._shown(now) if lacks(each) <= len(whole)]
         least = min(map(lacks, hold), default=0)
-        blocked = {each.id for each in self._shown(now)} - {each.id for each in self._shown(now, sections)}
+        blocked = {each.id for each in self._shown(now)} - {each.id for each in self._shown(now, categories)}
         found = [each for each in hold if lacks(each) == least and each.id not in blocked]
         lang = given.get("lang", "any")
         return len(
-            {group[each.id] for each in found if in_any(each, sections) and lang in {"any", each.lang}}
+            {group[each.id] for each in found if in_any(each, categories) and lang in {"any", each.lang}}
         )
 
     def public(self, now: datetime) -> list[Article]:
@@ -83,9 +85,9 @@ class Record:
             if each.id not in self.withdrawn and (each.published_at is None or each.published_at <= now)
         ]
 
-    def _shown(self, now: datetime, sections: Sequence[str] = ()) -> list[Article]:
+    def _shown(self, now: datetime, categories: Sequence[str] = ()) -> list[Article]:
         """Return what may stand in the answers about some sections."""
-        place = Article(id="-", title="-", categories=tuple(sections))
+        place = Article(id="-", title="-", categories=tuple(categories))
         return self._free(place, now)
 
     def _free(self, source: Article, now: datetime) -> list[Article]:
@@ -126,16 +128,16 @@ class Record:
 class Groups:
     """Which articles are copies of one another."""
 
-    def __init__(self, edition: Edition) -> None:
-        self._edition = edition
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def __contains__(self, article_id: str) -> bool:
-        return self._edition.articles.find(article_id) is not None
+        return self._snapshot.articles.find(article_id) is not None
 
     def __getitem__(self, article_id: str) -> int:
-        row = self._edition.articles.find(article_id)
+        row = self._snapshot.articles.find(article_id)
         assert row is not None
-        return int(self._edition.copies.first[row])
+        return int(self._snapshot.copies.first[row])
 
     def newest(self, articles: Iterable[Article]) -> list[Article]:
         """Return of each group of copies the newest."""
@@ -145,16 +147,16 @@ class Groups:
         return list(found.values())
 
 
-def similar(edition: Edition, article_id: str) -> dict[str, float]:
+def similar(snapshot: Snapshot, article_id: str) -> dict[str, float]:
     """Return what is similar to an article, and how much, by the scores of all there is."""
-    row = edition.articles.find(article_id)
+    row = snapshot.articles.find(article_id)
     assert row is not None
-    n, shown = len(edition.model.articles), edition.articles.shown
-    scores = edition.scores(edition.query_of(row))[:n].tolist()
-    near = {each: score for each, score in enumerate(scores) if score > edition.manifest.similar_above}
-    live, live_scores = edition.live_similar(row)
+    n, shown = len(snapshot.model.articles), snapshot.articles.shown
+    scores = snapshot.scores(snapshot.query_of(row))[:n].tolist()
+    near = {each: score for each, score in enumerate(scores) if score > snapshot.manifest.similar_above}
+    live, live_scores = snapshot.live_similar(row)
     near |= zip(live.tolist(), live_scores.tolist(), strict=True)
-    return {edition.articles.ids[each]: score for each, score in near.items() if shown[each]}
+    return {snapshot.articles.ids[each]: score for each, score in near.items() if shown[each]}
 
 
 def capped(article: Article, caps: Mapping[str, int]) -> list[tuple[str, str]]:
@@ -180,9 +182,9 @@ def slug(name: str) -> str:
     return name.lower().replace(" & ", "-")
 
 
-def in_any(article: Article, sections: Sequence[str]) -> bool:
+def in_any(article: Article, categories: Sequence[str]) -> bool:
     """Tell whether an article is in any of these sections; no sections are all."""
-    return not sections or bool(names(article) & {slug(each) for each in sections})
+    return not categories or bool(names(article) & {slug(each) for each in categories})
 
 
 def passes(article: Article, source: Article, given: Given, as_of: datetime) -> bool:

@@ -37,8 +37,8 @@ def stories(*titles: str, **fields: Any) -> list[Article]:
 PLAIN = {"stems": False, "piece_weight": 0.0}  # words as they stand
 
 
-def recipe(**sections: Any) -> Recipe:
-    return Recipe.model_validate(sections)
+def recipe(**categories: Any) -> Recipe:
+    return Recipe.model_validate(categories)
 
 
 def terms_of(model: Model, article_id: str) -> set[str]:

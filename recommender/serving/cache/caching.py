@@ -19,8 +19,8 @@ from recommender.serving.cache.purging import HEADER
 from recommender.serving.cache.surrogates import keys_of
 from recommender.serving.http.responses import etag_of, to_bytes
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Boards
-from recommender.serving.worker.moment import Present, Span
+from recommender.serving.trending.rankings import Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView, Span
 
 SHARED_SECONDS = 60  # that a shared cache keeps an answer
 _REVALIDATING_SECONDS = 30  # and goes on with it while it asks anew
@@ -38,20 +38,24 @@ _FROM_TRENDS = {"trending", "recent"}  # what trends decides which of the two an
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedResponse:
     """An answer, and on what it depends besides the lists and the span."""
 
     body: bytes
     etag: str
     keys: str  # by which shared caches forget it
     trending: tuple[int, ...] | None  # the rows that trended, where the answer rests on them
-    boards: "ReferenceType[Boards] | None"  # the ranks that it shows
+    leaderboards: "ReferenceType[Leaderboards] | None"  # the ranks that it shows
 
-    def holds(self, present: Present, boards: Boards | None) -> bool:
+    def holds(self, view: ConsistentView, leaderboards: Leaderboards | None) -> bool:
         """Tell whether it is what would be computed now."""
-        if self.trending is not None and self.trending != present.trending:
+        if self.trending is not None and self.trending != view.trending:
             return False
-        return self.boards is None if boards is None else self.boards is not None and self.boards() is boards
+        return (
+            self.leaderboards is None
+            if leaderboards is None
+            else self.leaderboards is not None and self.leaderboards() is leaderboards
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,11 @@ class _Drawer:
 
     related: Related
     span: Span
-    answers: "LRUCache[Hashable, Kept]"
+    answers: "LRUCache[Hashable, CachedResponse]"
     lock: Lock
 
 
-class Cache:
+class ResponseCache:
     """The answers that this process keeps, up to so many bytes: those asked for longest ago go first."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -72,38 +76,42 @@ class Cache:
         self._drawer: _Drawer | None = None
 
     def kept(
-        self, present: Present, key: Hashable, make: Callable[[], Any], boards: Boards | None = None
-    ) -> Kept:
+        self,
+        view: ConsistentView,
+        key: Hashable,
+        make: Callable[[], Any],
+        leaderboards: Leaderboards | None = None,
+    ) -> CachedResponse:
         """Return the answer kept under a key, or what `make` returns, kept from now on.
 
         The key says all of the request that the answer depends on; `boards` are the ranks that it shows.
         """
-        drawer = self._open(present)
-        key = present.standing.stale, present.standing.degraded, key
+        drawer = self._open(view)
+        key = view.model_status.stale, view.model_status.degraded, key
         with drawer.lock:
             kept = drawer.answers.get(key)
-        if kept is None or not kept.holds(present, boards):
-            kept = _as_kept(make(), present, boards)
+        if kept is None or not kept.holds(view, leaderboards):
+            kept = _as_kept(make(), view, leaderboards)
             if _size(kept) <= self._max_bytes:
                 with drawer.lock:
                     drawer.answers[key] = kept
         return kept
 
-    def _open(self, present: Present) -> _Drawer:
+    def _open(self, view: ConsistentView) -> _Drawer:
         drawer = self._drawer
-        if drawer is None or drawer.related is not present.related or present.now not in drawer.span:
-            answers: LRUCache[Hashable, Kept] = LRUCache(self._max_bytes, _size)
+        if drawer is None or drawer.related is not view.related or view.now not in drawer.span:
+            answers: LRUCache[Hashable, CachedResponse] = LRUCache(self._max_bytes, _size)
             # Whoever still computes an answer of the former one puts it there, where nobody looks.
-            drawer = self._drawer = _Drawer(present.related, Span.around(present), answers, Lock())
+            drawer = self._drawer = _Drawer(view.related, Span.around(view), answers, Lock())
         return drawer
 
 
-def respond(kept: Kept, present: Present, seconds: int = SHARED_SECONDS) -> Response:
+def respond(kept: CachedResponse, view: ConsistentView, seconds: int = SHARED_SECONDS) -> Response:
     """Return an answer with its ETag, or 304 to whoever has it; shared caches may keep it for so long."""
     response = Response(kept.body, content_type="application/json")
     response.set_etag(kept.etag)
-    change = present.related.next_change(present.now)
-    response.headers["Cache-Control"] = cache_control(present.now, change, seconds)
+    change = view.related.next_change(view.now)
+    response.headers["Cache-Control"] = cache_control(view.now, change, seconds)
     response.headers[HEADER] = kept.keys
     response.make_conditional(request.environ)
     return response
@@ -133,15 +141,15 @@ def cache_control(now: datetime, change: datetime | None, seconds: int = SHARED_
     return ", ".join(parts)
 
 
-def _as_kept(answer: Any, present: Present, boards: Boards | None) -> Kept:
+def _as_kept(answer: Any, view: ConsistentView, leaderboards: Leaderboards | None) -> CachedResponse:
     body = to_bytes(answer)
     rests_on_trends = not _FROM_TRENDS.isdisjoint(_sources(answer))
-    return Kept(
+    return CachedResponse(
         body,
         etag_of(body),
         " ".join(keys_of(answer)),
-        present.trending if rests_on_trends else None,
-        None if boards is None else ref(boards),
+        view.trending if rests_on_trends else None,
+        None if leaderboards is None else ref(leaderboards),
     )
 
 
@@ -157,5 +165,5 @@ def _sources(answer: Any) -> Iterator[str]:
             yield from _sources(value)
 
 
-def _size(kept: Kept) -> int:
+def _size(kept: CachedResponse) -> int:
     return len(kept.body) + _ENTRY_BYTES

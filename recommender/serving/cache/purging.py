@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from recommender.serving.cache.surrogates import EVERYTHING, MAX_OF_CHANGE, keys_between
-from recommender.serving.worker.follower import State
+from recommender.serving.worker.follower import WorkerState
 
 HEADER = "Surrogate-Key"
 _log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ class PurgeError(Exception):
     """A cache could not be told; the message says why."""
 
 
-class Cached(Protocol):
+class SharedCache(Protocol):
     """A shared cache."""
 
     def forget(self, keys: Iterable[str]) -> None:
         """Forget the answers that have any of the keys. Raises PurgeError."""
 
 
-class Address:
+class PurgeEndpoint:
     """A cache behind an address that takes keys as Fastly does: in a header and in JSON."""
 
     def __init__(self, url: str, header: str | None = None) -> None:
@@ -68,7 +68,7 @@ class Address:
                 raise PurgeError(str(getattr(error, "reason", error))) from None
 
 
-class Folder:
+class NginxCacheFolder:
     """The cache of an nginx on this machine: the folder of its `proxy_cache_path`."""
 
     def __init__(self, folder: Path) -> None:
@@ -85,10 +85,12 @@ class Folder:
             raise PurgeError(f"{error.filename}: {error.strerror}") from None
 
 
-def cache_at(url: str, header: str | None = None) -> Cached:
+def shared_cache_at(url: str, header: str | None = None) -> SharedCache:
     """Return the cache at an http or https address, or in the folder of a `file:` one."""
     parts = urlsplit(url)
-    return Folder(Path(unquote(parts.path))) if parts.scheme == "file" else Address(url, header)
+    return (
+        NginxCacheFolder(Path(unquote(parts.path))) if parts.scheme == "file" else PurgeEndpoint(url, header)
+    )
 
 
 class Purger:
@@ -99,10 +101,10 @@ class Purger:
     """
 
     def __init__(
-        self, cache: Cached, state: Callable[[], State], clock: Callable[[], float] = monotonic
+        self, cache: SharedCache, state: Callable[[], WorkerState], clock: Callable[[], float] = monotonic
     ) -> None:
         self._cache, self._state, self._clock = cache, state, clock
-        self._seen = State()
+        self._seen = WorkerState()
         self._due = _thrice(frozenset({EVERYTHING}), clock())
         self._retry_seconds = self._next_try = 0.0
         self._ended = Event()
@@ -129,7 +131,7 @@ class Purger:
     def look(self) -> None:
         """Note what has changed, and tell the cache what is due."""
         state, now = self._state(), self._clock()
-        if state.edition is not self._seen.edition or state.rules is not self._seen.rules:
+        if state.snapshot is not self._seen.snapshot or state.rules is not self._seen.rules:
             if keys := keys_between(self._seen, state):
                 self._due = [*self._due, *_thrice(keys, now)]
             self._seen = state

@@ -14,10 +14,10 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from recommender.neighbors import NO_ROW
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.related import TOLERANCE
 from recommender.serving.rules.schema import Block, Pin, Rule, Sensitive
-from recommender.serving.worker.follower import State
+from recommender.serving.worker.follower import WorkerState
 
 EVERYTHING = "recommender"  # a key of every answer
 NEWEST = "newest"
@@ -51,9 +51,9 @@ def keys_of(answer: dict[str, Any]) -> tuple[str, ...]:
     return (EVERYTHING, *(sorted(keys) if is_short else (MANY, NEWEST)))
 
 
-def keys_between(before: State, after: State) -> frozenset[str]:
+def keys_between(before: WorkerState, after: WorkerState) -> frozenset[str]:
     """Return the keys of the answers that may differ now that one state followed another."""
-    old, new = before.edition, after.edition
+    old, new = before.snapshot, after.snapshot
     if old is None or new is None:
         return frozenset() if old is new else frozenset({EVERYTHING})
     if old.model is not new.model:
@@ -106,7 +106,7 @@ def _is_settled(answer: dict[str, Any]) -> bool:
     return all(item["source"] in _STANDING for item in items)
 
 
-def _changed(old: Edition, new: Edition) -> set[str]:
+def _changed(old: Snapshot, new: Snapshot) -> set[str]:
     """Return the ids of the articles that were put or withdrawn, or are so no longer."""
     live, former = new.articles.row_of, old.articles.row_of
     put = {
@@ -118,31 +118,31 @@ def _changed(old: Edition, new: Edition) -> set[str]:
     return put | gone | {each for each, _ in old.withdrawn.items() ^ new.withdrawn.items()}
 
 
-def _of_article(edition: Edition, article_id: str) -> Iterator[str]:
+def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
     """Yield the keys of an article: its own, and those of the lists in which it stands, or may."""
     yield shown(article_id)
     yield around(article_id)
-    row = edition.articles.find(article_id)
-    if row is None or article_id in edition.withdrawn:
+    row = snapshot.articles.find(article_id)
+    if row is None or article_id in snapshot.withdrawn:
         return
-    ids, n = edition.articles.ids, len(edition.model.articles)
+    ids, n = snapshot.articles.ids, len(snapshot.model.articles)
     if row < n:  # as the model has it, after all: whose lists that changes nobody has noted
         yield EVERYTHING
         return
-    for copy in edition.copies.of(row):
+    for copy in snapshot.copies.of(row):
         yield shown(ids[copy])
-    for other in (*edition.placements[row - n].reached.tolist(), *_reached_live(edition, row)):
+    for other in (*snapshot.folded[row - n].reached.tolist(), *_reached_live(snapshot, row)):
         yield around(ids[other])
 
 
-def _reached_live(edition: Edition, row: int) -> list[int]:
+def _reached_live(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar; its own, too."""
-    n, placements = len(edition.model.articles), edition.placements[: edition.live]
-    likeness = edition.vectors.scores(placements[row - n].embedding, edition.latent_weight)
-    share = np.array([each.feedback if each.nearest != NO_ROW else 0.0 for each in placements])
-    moved = likeness[n:] + share * likeness[[max(each.nearest, 0) for each in placements]]
-    scores = moved / (1 + share) - placements[row - n].hub
-    found: list[int] = (n + np.flatnonzero(scores > edition.manifest.similar_above - TOLERANCE)).tolist()
+    n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.live]
+    likeness = snapshot.vectors.scores(folded[row - n].embedding, snapshot.latent_weight)
+    share = np.array([each.feedback if each.nearest != NO_ROW else 0.0 for each in folded])
+    moved = likeness[n:] + share * likeness[[max(each.nearest, 0) for each in folded]]
+    scores = moved / (1 + share) - folded[row - n].hub
+    found: list[int] = (n + np.flatnonzero(scores > snapshot.manifest.similar_above - TOLERANCE)).tolist()
     return found
 
 

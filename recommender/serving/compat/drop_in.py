@@ -29,25 +29,25 @@ from recommender.serving.compat.formats import (
 from recommender.serving.http.bodies import json_object
 from recommender.serving.http.parameters import AnyParameters, read_query
 from recommender.serving.http.problems import Problem
-from recommender.serving.http.responses import etag_of, list_answer, to_bytes
+from recommender.serving.http.responses import etag_of, list_json, to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.routes.api import Api
-from recommender.serving.worker.context import Desk
-from recommender.serving.worker.moment import Present
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.context import Context
 
 MAX_ITEMS = 50  # of a list; pages end there
 
 Found = dict[str, Any]  # a list, as `answers.list_answer` has it
-Shape = Callable[[Found, Shelf], Any]
+Shape = Callable[[Found, Documents], Any]
 
 
-class DropIn:
+class DropInRoutes:
     """The calls of other services that a setting names."""
 
-    def __init__(self, desk: Desk, api: Api) -> None:
-        self._desk, self._api = desk, api
+    def __init__(self, context: Context, api: Api) -> None:
+        self._context, self._api = context, api
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -68,7 +68,7 @@ class DropIn:
                 ("/api/item/<tail:article_id>/neighbors/<category>", self.gorse, "GET"),
             ],
         }
-        for name in self._desk.settings.drop_in:
+        for name in self._context.settings.drop_in:
             for at, (rule, view, method) in enumerate(routes[name]):
                 app.add_url_rule(rule, f"drop_in_{name}_{at}", view, methods=[method])
 
@@ -78,8 +78,8 @@ class DropIn:
         embeds, fields = "_embed" in request.args, request.args.get("_fields", "")
         names = {field.split(".")[0].strip() for field in fields.split(",") if field.strip()}
 
-        def shape(found: Found, shelf: Shelf) -> Any:
-            posts = [yarpp_post(item, shelf, embeds=embeds) for item in found["items"]]
+        def shape(found: Found, documents: Documents) -> Any:
+            posts = [yarpp_post(item, documents, embeds=embeds) for item in found["items"]]
             return [{name: post[name] for name in post if not names or name in names} for post in posts]
 
         return self._answer("id", article_id, ListQuery(limit=given.limit), shape) or _no_post()
@@ -92,8 +92,8 @@ class DropIn:
         address = given.url or f"https://{request.host}/{path}"
         query = ListQuery(limit=given.size, exclude=given.relatedposts_exclude)
 
-        def shape(found: Found, shelf: Shelf) -> Any:
-            return jetpack_answer(found["items"], shelf, found["article_id"] or "")
+        def shape(found: Found, documents: Documents) -> Any:
+            return jetpack_answer(found["items"], documents, found["article_id"] or "")
 
         return self._answer("url", address, query, shape) or self._nothing(shape)
 
@@ -102,7 +102,7 @@ class DropIn:
         size = self._size()
         given = read_query(HitsParameters, "" if size is None else urlencode({"size": size}))
 
-        def shape(found: Found, _: Shelf) -> Any:
+        def shape(found: Found, _: Documents) -> Any:
             return jetpack_hits(found["items"], found["eligible"], site)
 
         return self._answer("id", article_id, ListQuery(limit=given.size), shape) or self._nothing(shape)
@@ -119,8 +119,8 @@ class DropIn:
             published_before=given.pub_date_end,
         )
 
-        def shape(found: Found, shelf: Shelf) -> Any:
-            return parsely_answer(found["items"][start:], shelf, by_date=given.sort == "pub_date")
+        def shape(found: Found, documents: Documents) -> Any:
+            return parsely_answer(found["items"][start:], documents, by_date=given.sort == "pub_date")
 
         return self._answer("url", given.url, query, shape, unknown="fallback") or self._nothing(shape)
 
@@ -131,7 +131,7 @@ class DropIn:
             limit=min(given.offset + given.n, MAX_ITEMS), categories=(category,) if category else ()
         )
 
-        def shape(found: Found, _: Shelf) -> Any:
+        def shape(found: Found, _: Documents) -> Any:
             return [gorse_score(item) for item in found["items"][given.offset :]]
 
         return self._answer("id", article_id, query, shape) or self._nothing(shape)
@@ -149,48 +149,48 @@ class DropIn:
 
         Our own list is what is kept, and known to caches by what it holds.
         """
-        present = self._desk.present()
-        row = self._row(by, value, present)
-        if row is None and (unknown == "404" or self._is_withdrawn(value, present)):
+        view = self._context.view()
+        row = self._row(by, value, view)
+        if row is None and (unknown == "404" or self._is_withdrawn(value, view)):
             return None
-        query, _ = self._desk.in_trend(query, present)
-        related, now = present.related, present.now
+        query, _ = self._context.in_trend(query, view)
+        related, now = view.related, view.now
 
         def make() -> Found:
             found = related.recent(query, now) if row is None else related.of_row(row, query, now)
-            return list_answer(related, found, present.standing)
+            return list_json(related, found, view.model_status)
 
         try:
-            kept = self._desk.cache.kept(present, ("drop-in", row, query.canonical), make)
+            kept = self._context.cache.kept(view, ("drop-in", row, query.canonical), make)
         except UnknownCategoryError:
             return None
         body = to_bytes(shape(from_json(kept.body), related.articles))
-        return respond(replace(kept, body=body, etag=etag_of(body)), present)
+        return respond(replace(kept, body=body, etag=etag_of(body)), view)
 
     def _size(self) -> Any:
         """Return the `size` that the body asks for, a form or JSON; None: it says none."""
         if request.mimetype == "application/json":
-            return json_object("how many", self._desk.settings.max_body_bytes).get("size")
+            return json_object("how many", self._context.settings.max_body_bytes).get("size")
         return request.form.get("size")
 
-    def _row(self, by: Literal["id", "url"], value: str, present: Present) -> int | None:
+    def _row(self, by: Literal["id", "url"], value: str, view: ConsistentView) -> int | None:
         try:
-            return self._api.row(by, check_id(value) if by == "id" else value, present)
+            return self._api.row(by, check_id(value) if by == "id" else value, view)
         except (InvalidArticleError, Problem):
             return None
 
-    def _is_withdrawn(self, url: str, present: Present) -> bool:
-        related = present.related
+    def _is_withdrawn(self, url: str, view: ConsistentView) -> bool:
+        related = view.related
         try:
             row = related.articles.find_url(url)
         except ValueError:
             return False
-        return row is not None and related.articles.ids[row] in related.edition.withdrawn
+        return row is not None and related.articles.ids[row] in related.snapshot.withdrawn
 
     def _nothing(self, shape: Shape) -> Response:
         """Answer an empty list in a shape. No cache keeps it, so that a new article is not hidden."""
         nothing: Found = {"article_id": None, "eligible": 0, "items": []}
-        body = to_bytes(shape(nothing, self._desk.related.articles))
+        body = to_bytes(shape(nothing, self._context.related.articles))
         return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")
 
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from recommender.serving.http.parameters import Date, Parameters
 from recommender.serving.index.categories import slug
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 
 Item = dict[str, Any]  # as `answers.item_answer` has it
 
@@ -83,29 +83,29 @@ class GorseParameters(Parameters):
     offset: Annotated[int, Field(ge=0, le=1000, description="a whole number from 0 to 1000")] = 0
 
 
-def yarpp_post(item: Item, shelf: Shelf, *, embeds: bool = False) -> dict[str, Any]:
+def yarpp_post(item: Item, documents: Documents, *, embeds: bool = False) -> dict[str, Any]:
     """Return an article as WordPress tells a post that is embedded, with YARPP's score."""
     post = {
         "id": _number(item["id"]),
         "date": _naive(item),
         "slug": unquote(urlsplit(item["url"] or "").path).rstrip("/").rpartition("/")[2],
-        "type": shelf.types[_row(item, shelf)] or "post",
+        "type": documents.types[_row(item, documents)] or "post",
         "link": item["url"] or "",
         "title": {"rendered": escape(item["title"], quote=False)},
         "excerpt": {
-            "rendered": f"<p>{escape(_excerpt(item, shelf), quote=False)}</p>\n",
+            "rendered": f"<p>{escape(_excerpt(item, documents), quote=False)}</p>\n",
             "protected": False,
         },
         "author": 0,
         "featured_media": 0,
         "score": item["score"] or 0.0,
     }
-    return post | {"_embedded": _embedded(item, shelf)} if embeds else post
+    return post | {"_embedded": _embedded(item, documents)} if embeds else post
 
 
-def jetpack_answer(items: Iterable[Item], shelf: Shelf, origin: str = "") -> dict[str, Any]:
+def jetpack_answer(items: Iterable[Item], documents: Documents, origin: str = "") -> dict[str, Any]:
     """Return a list as Jetpack tells it; `origin` is the id of the post that it belongs to."""
-    posts = [_jetpack_post(item, shelf, _number(origin), position) for position, item in enumerate(items)]
+    posts = [_jetpack_post(item, documents, _number(origin), position) for position, item in enumerate(items)]
     return {
         "version": _JETPACK_VERSION,
         "show_thumbnails": any(post["img"]["src"] for post in posts),
@@ -127,9 +127,9 @@ def jetpack_hits(items: Sequence[Item], total: int, site: str) -> dict[str, Any]
     return {"total": total, "max_score": max(scores, default=0.0), "hits": hits}
 
 
-def parsely_answer(items: Iterable[Item], shelf: Shelf, *, by_date: bool = False) -> dict[str, Any]:
+def parsely_answer(items: Iterable[Item], documents: Documents, *, by_date: bool = False) -> dict[str, Any]:
     """Return a list as Parse.ly tells it, or the newest of it first."""
-    posts = [_parsely_post(item, shelf) for item in items]
+    posts = [_parsely_post(item, documents) for item in items]
     if by_date:
         posts.sort(key=lambda post: post["pub_date"] or "", reverse=True)
     return {"data": posts, "meta": {}, "links": {}, "success": True}
@@ -140,7 +140,7 @@ def gorse_score(item: Item) -> dict[str, Any]:
     return {"Id": item["id"], "Score": item["score"] or 0.0}
 
 
-def _jetpack_post(item: Item, shelf: Shelf, origin: int | str, position: int) -> dict[str, Any]:
+def _jetpack_post(item: Item, documents: Documents, origin: int | str, position: int) -> dict[str, Any]:
     category, image, published = item["category"], item["image_url"] or "", _published(item)
     return {
         "id": _number(item["id"]),
@@ -149,7 +149,7 @@ def _jetpack_post(item: Item, shelf: Shelf, origin: int | str, position: int) ->
         "title": item["title"],
         "date": "" if published is None else f"{published:%B} {published.day}, {published.year}",
         "format": False,
-        "excerpt": _excerpt(item, shelf),
+        "excerpt": _excerpt(item, documents),
         "rel": "",
         "context": f'In "{escape(category, quote=False)}"' if category else "Similar post",
         "img": {"alt_text": "", "src": image} | (_JETPACK_IMAGE if image else {"width": 0, "height": 0}),
@@ -157,30 +157,30 @@ def _jetpack_post(item: Item, shelf: Shelf, origin: int | str, position: int) ->
     }
 
 
-def _parsely_post(item: Item, shelf: Shelf) -> dict[str, Any]:
-    row, url, image = _row(item, shelf), item["url"] or "", item["image_url"] or ""
+def _parsely_post(item: Item, documents: Documents) -> dict[str, Any]:
+    row, url, image = _row(item, documents), item["url"] or "", item["image_url"] or ""
     return {
         "title": item["title"],
         "url": url,
         "link": url,
-        "author": ", ".join(shelf.authors[row]),
-        "authors": list(shelf.authors[row]),
+        "author": ", ".join(documents.authors[row]),
+        "authors": list(documents.authors[row]),
         "section": item["category"] or "",
-        "tags": list(shelf.tags[row]),
+        "tags": list(documents.tags[row]),
         "pub_date": _naive(item),
         "image_url": image,
         "thumb_url_medium": image,
         "metadata": "",
-        "full_content_word_count": len(shelf.bodies[row].split()),
+        "full_content_word_count": len(documents.bodies[row].split()),
     }
 
 
-def _embedded(item: Item, shelf: Shelf) -> dict[str, Any]:
-    row, image = _row(item, shelf), item["image_url"]
-    found: dict[str, Any] = {"author": [{"name": name} for name in shelf.authors[row]]}
+def _embedded(item: Item, documents: Documents) -> dict[str, Any]:
+    row, image = _row(item, documents), item["image_url"]
+    found: dict[str, Any] = {"author": [{"name": name} for name in documents.authors[row]]}
     if image:
         found["wp:featuredmedia"] = [{"media_type": "image", "alt_text": "", "source_url": image}]
-    found["wp:term"] = [_terms("category", item["categories"]), _terms("post_tag", shelf.tags[row])]
+    found["wp:term"] = [_terms("category", item["categories"]), _terms("post_tag", documents.tags[row])]
     return found
 
 
@@ -204,13 +204,13 @@ def _naive(item: Item) -> str | None:
     return None if published is None else published.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _excerpt(item: Item, shelf: Shelf) -> str:
+def _excerpt(item: Item, documents: Documents) -> str:
     """Return the first words of a body."""
-    words = shelf.bodies[_row(item, shelf)].split(maxsplit=_EXCERPT_WORDS)
+    words = documents.bodies[_row(item, documents)].split(maxsplit=_EXCERPT_WORDS)
     return " ".join(words[:_EXCERPT_WORDS]) + ("\u2026" if len(words) > _EXCERPT_WORDS else "")
 
 
-def _row(item: Item, shelf: Shelf) -> int:
-    row = shelf.find(item["id"])
+def _row(item: Item, documents: Documents) -> int:
+    row = documents.find(item["id"])
     assert row is not None  # noqa: S101 it stands in a list of these
     return row

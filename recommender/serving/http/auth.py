@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from flask import g, has_request_context, request
 
 from recommender.serving.http.problems import Fault, Problem
-from recommender.serving.http.rate_limit import Allowances, Rate
+from recommender.serving.http.rate_limit import Rate, RateLimiter
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -66,12 +66,12 @@ class Access:
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
         self._trusted = settings.trusted_proxies
         self._has_told = False  # of a proxy that is not believed
-        self._per_key = Allowances(Rate.read(settings.key_limit))
-        self._per_address = Allowances(Rate.read(settings.address_limit))
-        self._guesses = Allowances(Rate.read(settings.address_limit))
-        self._events_per_address = Allowances(Rate.read(settings.address_event_limit))
-        self._reads_per_address = Allowances(Rate.read(settings.address_read_limit))
-        self._scoring = Allowances(Rate.read(settings.scoring_limit))
+        self._per_key = RateLimiter(Rate.read(settings.key_limit))
+        self._per_address = RateLimiter(Rate.read(settings.address_limit))
+        self._guesses = RateLimiter(Rate.read(settings.address_limit))
+        self._events_per_address = RateLimiter(Rate.read(settings.address_event_limit))
+        self._reads_per_address = RateLimiter(Rate.read(settings.address_read_limit))
+        self._scoring = RateLimiter(Rate.read(settings.scoring_limit))
         self.is_closed = bool(settings.read_keys)
 
     def require(self, *scopes: Scope) -> Caller:
@@ -153,7 +153,7 @@ class Access:
         if caller.key is None:
             self._count(self._events_per_address, "events of this address", caller.address, events)
 
-    def _count(self, allowances: Allowances, what: str, name: str, cost: int = 1) -> None:
+    def _count(self, allowances: RateLimiter, what: str, name: str, cost: int = 1) -> None:
         wait = allowances.wait(name, cost)
         if wait:
             rate = allowances.rate

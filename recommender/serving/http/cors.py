@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from flask import Flask, Response, request
 
 from recommender.serving.http.auth import Access
-from recommender.serving.http.concurrency import Turns
+from recommender.serving.http.concurrency import ConcurrencyLimit
 
 # What everybody may read even where reading needs a key: it shows no article, or is a setting of its own.
 _OPEN = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)")
@@ -20,7 +20,7 @@ _PREFLIGHT_SECONDS = "86400"
 _SCORING_WAIT_SECONDS = 2.0
 
 
-class Gate:
+class ReadPolicy:
     """What holds for all calls that read: keys, limits, sites and caches that may keep their answers."""
 
     def __init__(self, access: Access, origins: tuple[str, ...]) -> None:
@@ -70,18 +70,18 @@ class Gate:
             headers["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
 
 
-class Scoring:
+class ScoringLimit:
     """Turns at scoring the whole corpus, which count against the limit of whoever asks."""
 
     def __init__(self, access: Access, at_once: int, queue: int) -> None:
         self._access = access
-        self._turns = Turns(at_once, queue, _SCORING_WAIT_SECONDS)
+        self._slots = ConcurrencyLimit(at_once, queue, _SCORING_WAIT_SECONDS)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Hold a turn. Raises Problem where there is none, or for who has had too many."""
         self._access.spend_scoring()
-        with self._turns.turn():
+        with self._slots.slot():
             yield
 
 

@@ -73,7 +73,7 @@ _Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 _Place = Annotated[int, Field(ge=0, le=MAX_POSITION)]
 
 
-class Sent(BaseModel):
+class EventBody(BaseModel):
     """An event of a body. Its moment is in microseconds since 1970."""
 
     model_config = ConfigDict(
@@ -92,11 +92,11 @@ class Sent(BaseModel):
     model_version: Annotated[_Label | None, Field(description=_STRING)] = None
 
 
-_MANY = TypeAdapter(tuple[Sent, ...])
+_MANY = TypeAdapter(tuple[EventBody, ...])
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Note:
+class RejectedEvent:
     """What is to be said of the event at a place of the body."""
 
     index: int
@@ -108,11 +108,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ParsedEvents:
     """The events of a body that can be read, each with its place there, and why the others cannot."""
 
-    events: list[tuple[int, Sent]]
-    rejected: list[Note]
+    events: list[tuple[int, EventBody]]
+    rejected: list[RejectedEvent]
     is_single: bool  # the body is an event itself
 
     def __len__(self) -> int:
@@ -120,7 +120,7 @@ class Batch:
         return len(self.events) + len(self.rejected)
 
 
-def read_sent(body: bytes) -> Batch:
+def parse_events(body: bytes) -> ParsedEvents:
     """Read an event, or `{"events": […]}`. Raises Problem where the body is neither."""
     try:
         given = from_json(body, allow_inf_nan=False)
@@ -138,23 +138,23 @@ def read_sent(body: bytes) -> Batch:
     return _read(events, is_single=False)
 
 
-def _read(items: list[Any], *, is_single: bool) -> Batch:
+def _read(items: list[Any], *, is_single: bool) -> ParsedEvents:
     too_wide = [at for at, item in enumerate(items) if isinstance(item, dict) and len(item) > _MAX_FIELDS]
     for at in too_wide:
         items[at] = None  # so that nobody is told of ten thousand unknown fields
     try:
-        return Batch(list(enumerate(_MANY.validate_python(tuple(items)))), [], is_single)
+        return ParsedEvents(list(enumerate(_MANY.validate_python(tuple(items)))), [], is_single)
     except ValidationError as error:
         reasons: dict[int, str] = {}
         for each in error.errors(include_url=False, include_context=False):
             reasons.setdefault(int(each["loc"][0]), _reason(each))
     good = [at for at in range(len(items)) if at not in reasons]
     events = _MANY.validate_python(tuple(items[at] for at in good))
-    rejected = [Note(at, reason) for at, reason in reasons.items()]
-    return Batch(list(zip(good, events, strict=True)), rejected, is_single)
+    rejected = [RejectedEvent(at, reason) for at, reason in reasons.items()]
+    return ParsedEvents(list(zip(good, events, strict=True)), rejected, is_single)
 
 
-_MAX_FIELDS = 2 * len(Sent.model_fields)
+_MAX_FIELDS = 2 * len(EventBody.model_fields)
 
 
 def _reason(error: Any) -> str:
@@ -162,8 +162,8 @@ def _reason(error: Any) -> str:
     if len(error["loc"]) == 1:
         return "not a JSON object of an event"
     name = str(error["loc"][1])[:MAX_SHOWN_CHARS]
-    field = Sent.model_fields.get(name)
-    allowed = field.description if field else f"the fields {', '.join(Sent.model_fields)}"
+    field = EventBody.model_fields.get(name)
+    allowed = field.description if field else f"the fields {', '.join(EventBody.model_fields)}"
     if error["type"] == "missing":
         return f"{name} is missing; allowed: {allowed}"
     shown = error["input"] if isinstance(error["input"], str) else json.dumps(error["input"], default=str)

@@ -125,7 +125,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Address(Parameters):
+class ArticleAddress(Parameters):
     """One article, by `id` or by `url`."""
 
     id: Annotated[_Id | None, Field(description=ID_ALLOWED)] = None
@@ -194,7 +194,7 @@ class RelatedParameters(Filters):
     unknown: Annotated[Literal["404", "fallback"], Field(description="'404' or 'fallback'")] = "404"
 
 
-class AddressedRelatedParameters(RelatedParameters, Address):
+class AddressedRelatedParameters(RelatedParameters, ArticleAddress):
     """The parameters of the list of an article named in the query."""
 
 
@@ -217,7 +217,7 @@ class AroundParameters(Parameters):
     explain: _Flag = "0"
 
 
-class AddressedAroundParameters(AroundParameters, Address):
+class AddressedAroundParameters(AroundParameters, ArticleAddress):
     """The parameters of the page of an article named in the query."""
 
 
@@ -241,7 +241,7 @@ class TrendParameters(Parameters):
     window: _Window = "1h"
 
 
-class AddressedTrendParameters(TrendParameters, Address):
+class AddressedTrendParameters(TrendParameters, ArticleAddress):
     """The parameters of where an article named in the query stands."""
 
 

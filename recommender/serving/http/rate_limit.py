@@ -25,7 +25,7 @@ class Rate:
         return cls(int(amount), _SECONDS_OF[unit])
 
 
-class Allowances:
+class RateLimiter:
     """Who has used how much of a rate, by name, in the memory of one worker (generic cell rate algorithm)."""
 
     def __init__(self, rate: Rate) -> None:

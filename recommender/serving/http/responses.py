@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from recommender.model import Manifest, from_microseconds
-from recommender.serving.lists.explain import Why
+from recommender.serving.lists.explain import Explanation
 from recommender.serving.lists.query import Item, RelatedList
 from recommender.serving.lists.related import Related
 
@@ -19,7 +19,7 @@ PART_DECIMALS = 9  # of a part of it: some twenty roundings must not show in the
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelStatus:
     """Which model answers, whether it is older than the settings want it, and what is missing beside it."""
 
     manifest: Manifest
@@ -29,7 +29,7 @@ class Standing:
     @classmethod
     def of(
         cls, manifest: Manifest, now: datetime, stale_after_hours: float, degraded: tuple[str, ...] = ()
-    ) -> "Standing":
+    ) -> "ModelStatus":
         """Return the standing of a model at a moment."""
         stale = (now - manifest.trained_at).total_seconds() > 3600 * stale_after_hours
         return cls(manifest, stale, degraded)
@@ -55,23 +55,23 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def list_answer(
-    related: Related, found: RelatedList, standing: Standing, rank_of: RankOf | None = None
+def list_json(
+    related: Related, found: RelatedList, model_status: ModelStatus, rank_of: RankOf | None = None
 ) -> dict[str, Any]:
     """Return a list as the contract has it, with ranks in trending where there is something to tell them."""
     return {
         "article_id": found.article_id,
         "as_of": iso(found.as_of),
-        "model": standing.as_json(),
-        "degraded": list(standing.degraded),
+        "model": model_status.as_json(),
+        "degraded": list(model_status.degraded),
         "requested": found.requested,
         "eligible": found.eligible,
         "returned": len(found.items),
-        "items": [item_answer(related, item, found, rank_of) for item in found.items],
+        "items": [item_json(related, item, found, rank_of) for item in found.items],
     }
 
 
-def item_answer(
+def item_json(
     related: Related, item: Item, found: RelatedList, rank_of: RankOf | None = None
 ) -> dict[str, Any]:
     """Return an article as it stands in a list."""
@@ -122,17 +122,17 @@ def article_facts(related: Related, row: int, now: datetime) -> dict[str, Any]:
     }
 
 
-def article_answer(related: Related, row: int, now: datetime) -> dict[str, Any]:
+def article_json(related: Related, row: int, now: datetime) -> dict[str, Any]:
     """Return the facts of one article, its topics, and what stands beside it in time."""
     older, newer = related.timeline.beside(row, now)
     return article_facts(related, row, now) | {
-        "topics": topics_answer(related, row),
+        "topics": topic_shares(related, row),
         "previous": None if older is None else card(related, older, now),
         "next": None if newer is None else card(related, newer, now),
     }
 
 
-def _why_answer(why: Why | None) -> dict[str, Any] | None:
+def _why_answer(why: Explanation | None) -> dict[str, Any] | None:
     """Return the parts of a score; as printed they add up to the score as printed within 1e-6."""
     if why is None:
         return None
@@ -155,7 +155,7 @@ def _part(value: float) -> float:
     return round(value, PART_DECIMALS) + 0.0  # no -0.0
 
 
-def topics_answer(related: Related, row: int) -> list[dict[str, Any]]:
+def topic_shares(related: Related, row: int) -> list[dict[str, Any]]:
     """Return the topics of an article, the largest share first."""
-    shares = related.model.topics_of(related.edition.vectors.of(row).latent)
+    shares = related.model.topics_of(related.snapshot.vectors.of(row).latent)
     return [{"slug": topic.slug, "name": topic.name, "share": round(share, 4)} for topic, share in shares]

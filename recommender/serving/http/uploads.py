@@ -13,7 +13,7 @@ from typing import Protocol
 from flask import Flask, Response, g, request
 
 from recommender.serving.http.auth import Caller
-from recommender.serving.http.concurrency import Turn, Turns
+from recommender.serving.http.concurrency import ConcurrencyLimit, Slot
 from recommender.serving.http.problems import overloaded
 
 # At once, those who wait for that, and how long. A body is there within a moment, as a rule.
@@ -34,7 +34,7 @@ class Uploads:
     """Places for bodies that are being read: for callers with a key, for others, and for each address."""
 
     def __init__(self) -> None:
-        self._without_key, self._with_key = Turns(*_WITHOUT_KEY), Turns(*_WITH_KEY)
+        self._without_key, self._with_key = ConcurrencyLimit(*_WITHOUT_KEY), ConcurrencyLimit(*_WITH_KEY)
         self._of_address: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -54,13 +54,13 @@ class Uploads:
         """Hold a place. Raises Problem where there is none."""
         caller: Caller | None = g.get("caller")
         if caller is not None and caller.key is not None:
-            with self._with_key.turn():
+            with self._with_key.slot():
                 yield
         elif caller is None or caller.is_local:
-            with self._without_key.turn():
+            with self._without_key.slot():
                 yield
         else:
-            with self._share_of(caller.address), self._without_key.turn():
+            with self._share_of(caller.address), self._without_key.slot():
                 yield
 
     @contextmanager
@@ -80,7 +80,7 @@ class Uploads:
 class Body:
     """A body that takes a place when it is read first, and gives it back at its end."""
 
-    def __init__(self, stream: Stream, place: Turn) -> None:
+    def __init__(self, stream: Stream, place: Slot) -> None:
         self._stream, self._place = stream, place
         self._held = ExitStack()
         self._has_begun = False

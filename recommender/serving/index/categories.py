@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 
 _CACHED_MASKS = 64
 
@@ -24,7 +24,7 @@ class UnknownCategoryError(LookupError):
 class Categories:
     """The categories of an edition's articles, primary and other ones alike."""
 
-    def __init__(self, articles: Shelf) -> None:
+    def __init__(self, articles: Documents) -> None:
         self._articles = articles
         self._rows_of = lru_cache(maxsize=_CACHED_MASKS)(self._find_rows)
 

@@ -45,7 +45,7 @@ class Joined(Sequence[T]):
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Documents:
     """What `Articles` is to a model. A live article stands in for an earlier state of the same id.
 
     `shown` are the rows that may be met at all: neither withdrawn nor an earlier state.
@@ -66,7 +66,7 @@ class Shelf:
     size: int = field(default=0)  # how many of the tail there are for this edition
 
     @classmethod
-    def of(cls, articles: Articles) -> "Shelf":
+    def of(cls, articles: Articles) -> "Documents":
         """Return the articles of a model, and none besides."""
         return cls(
             head=articles,
@@ -145,7 +145,7 @@ class Shelf:
         n = len(self.head)
         return self.head.article(row) if row < n else self.tail[row - n]
 
-    def grown(self, articles: Sequence[Article]) -> "Shelf":
+    def grown(self, articles: Sequence[Article]) -> "Documents":
         """Return the shelf with these below, each in the place of an earlier state of its id."""
         first = len(self)
         shown = np.concatenate([self.shown, np.ones(len(articles), dtype=bool)])
@@ -181,7 +181,7 @@ class Shelf:
         places = [grown.place_of(int(grown.published[row]), grown.ids[row]) for row in fresh]
         return replace(grown, newest=np.insert(grown.newest, places, fresh).astype(np.int32))
 
-    def without(self, rows: Sequence[int]) -> "Shelf":
+    def without(self, rows: Sequence[int]) -> "Documents":
         """Return the shelf with these rows no longer shown."""
         shown = self.shown.copy()
         shown[list(rows)] = False
@@ -192,12 +192,14 @@ class Shelf:
         return place_among(self.newest, self, date, article_id)
 
 
-def place_among(newest: np.ndarray, shelf: Shelf, date: int, article_id: str, *, behind: bool = False) -> int:
+def place_among(
+    newest: np.ndarray, documents: Documents, date: int, article_id: str, *, behind: bool = False
+) -> int:
     """Return where an article of a date and id stands, or would, among rows in the order of `newest`.
 
     `behind` makes it the place behind the article itself, if that is there.
     """
-    first = bisect_left(newest, -date, key=lambda row: -int(shelf.published[row]))
-    end = bisect_right(newest, -date, lo=first, key=lambda row: -int(shelf.published[row]))
+    first = bisect_left(newest, -date, key=lambda row: -int(documents.published[row]))
+    end = bisect_right(newest, -date, lo=first, key=lambda row: -int(documents.published[row]))
     bisect = bisect_right if behind else bisect_left
-    return bisect(newest, article_id.encode(), lo=first, hi=end, key=lambda row: shelf.ids[row].encode())
+    return bisect(newest, article_id.encode(), lo=first, hi=end, key=lambda row: documents.ids[row].encode())

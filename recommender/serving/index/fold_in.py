@@ -19,7 +19,7 @@ _sample = lru_cache(maxsize=2)(HubSample.of)
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class FoldedArticle:
     """An article beside the articles of one model, as rows of the model.
 
     It depends on the article and the model alone, so that every worker has the same.
@@ -46,7 +46,7 @@ class Placement:
         return head + b"".join(array.tobytes() for array in arrays)
 
     @classmethod
-    def from_bytes(cls, blob: bytes, n_components: int) -> "Placement":
+    def from_bytes(cls, blob: bytes, n_components: int) -> "FoldedArticle":
         """Return what `to_bytes` wrote. Raises ValueError for anything else."""
         if len(blob) < _HEAD.size:
             raise ValueError("a placement is cut short")
@@ -76,7 +76,7 @@ class Placement:
         ]  # fmt: skip
 
 
-def place(model: Model, article: Article) -> Placement:
+def fold_in(model: Model, article: Article) -> FoldedArticle:
     """Return where the article lies.
 
     What the model knows under the article's own id, an earlier state of it, counts for nothing.
@@ -92,7 +92,7 @@ def place(model: Model, article: Article) -> Placement:
     near, near_scores = _near(model, likeness, nearest, share)
     hub = _hub(model, likeness)
     reached, reached_scores = _reached(model, likeness, hub)
-    return Placement(
+    return FoldedArticle(
         embedding=own,
         nearest=nearest,
         feedback=share,

@@ -3,17 +3,17 @@
 import numpy as np
 
 from recommender.embedding import Embedding
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 
 
-class Nearness:
+class SimilarityScorer:
     """(1 - w) cosine of terms + w cosine in the latent space, of one point and some articles."""
 
-    def __init__(self, edition: Edition) -> None:
-        self._vectors = edition.vectors
-        self._weight = edition.latent_weight
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._vectors = snapshot.vectors
+        self._weight = snapshot.latent_weight
         # One dense line of terms; only the pages that are written to take up memory.
-        self._dense = np.zeros(len(edition.vocabulary.terms), dtype=np.float32)
+        self._dense = np.zeros(len(snapshot.vocabulary.terms), dtype=np.float32)
 
     def of(self, point: Embedding, rows: np.ndarray) -> np.ndarray:
         """Return the score of each of the rows, (m,) float64; the same, bit for bit, in whatever company."""

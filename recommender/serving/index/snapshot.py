@@ -10,10 +10,10 @@ from recommender.article import Article
 from recommender.embedding import Embedding, Vocabulary
 from recommender.model import Manifest, Model, Query, TopicSpace
 from recommender.neighbors import NO_ROW, Copies
-from recommender.serving.index.documents import Shelf
-from recommender.serving.index.fold_in import Placement
+from recommender.serving.index.documents import Documents
+from recommender.serving.index.fold_in import FoldedArticle
 from recommender.serving.index.postings import LiveVectors, Postings
-from recommender.serving.index.title_index import Block, Headlines
+from recommender.serving.index.title_index import TitleBlock, TitleIndex
 
 # Copies among live articles are looked for where the latent space has two this near: copies have nearly the
 # same terms there, too.
@@ -22,7 +22,7 @@ _KNOWN_SIMILAR = 20_000  # lists of similar live articles that are kept
 
 
 @dataclass(frozen=True)
-class Edition:
+class Snapshot:
     """Articles in rows: n of the model, and m live ones below them. Nothing in it changes.
 
     A row stays the same article in all later editions of one model. Live articles are scored against all
@@ -32,34 +32,34 @@ class Edition:
     """
 
     model: Model
-    articles: Shelf
+    articles: Documents
     vectors: LiveVectors
-    placements: list[Placement]  # shared with later editions, which append to it
+    folded: list[FoldedArticle]  # shared with later editions, which append to it
     reached: dict[int, list[tuple[int, float]]]  # live rows similar to each row of the model; shared, too
     known_similar: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared
-    headlines: Headlines  # shared
+    headlines: TitleIndex  # shared
     copies: Copies
     hubs: np.ndarray  # (n + m,) float32
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
     withdrawn: Mapping[str, int]  # ids, each with the moment in microseconds
 
     @classmethod
-    def of(cls, model: Model, withdrawn: Mapping[str, int] | None = None) -> "Edition":
+    def of(cls, model: Model, withdrawn: Mapping[str, int] | None = None) -> "Snapshot":
         """Return the edition of a model, less the articles withdrawn."""
-        edition = cls(
+        snapshot = cls(
             model=model,
-            articles=Shelf.of(model.articles),
+            articles=Documents.of(model.articles),
             vectors=LiveVectors(model.vectors, []),
-            placements=[],
+            folded=[],
             reached={},
             known_similar={},
-            headlines=Headlines(),
+            headlines=TitleIndex(),
             copies=model.copies,
             hubs=model.corrections.hubs,
             first_topics=model.topic_space.first,
             withdrawn={},
         )
-        return edition.less(withdrawn) if withdrawn else edition
+        return snapshot.less(withdrawn) if withdrawn else snapshot
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -99,40 +99,42 @@ class Edition:
     def unknown_share(self) -> float | None:
         """The mean share of terms in live articles that the model does not know; None without any."""
         shown = self.articles.shown[len(self.model.articles) :]
-        placements = self.placements[: self.live]
-        shares = [each.unknown_share for each, is_shown in zip(placements, shown, strict=True) if is_shown]
+        folded = self.folded[: self.live]
+        shares = [each.unknown_share for each, is_shown in zip(folded, shown, strict=True) if is_shown]
         return round(float(np.mean(shares)), 4) if shares else None
 
-    def title_words(self) -> tuple[Block, ...]:
+    def title_words(self) -> tuple[TitleBlock, ...]:
         """Return the words of all titles, and perhaps of later ones; the first time it takes a while."""
         return self.headlines.of(self.articles, self.model.rules)
 
-    def more(self, articles: Sequence[tuple[Article, Placement]]) -> "Edition":
+    def more(self, articles: Sequence[tuple[Article, FoldedArticle]]) -> "Snapshot":
         """Return the edition with these articles, each for an earlier state of it, withdrawn or not."""
         if not articles:
             return self
-        placements = [placement for _, placement in articles]
+        folded = [folded_article for _, folded_article in articles]
         first = len(self)
-        self.placements.extend(placements)
-        for row, placement in enumerate(placements, start=first):
-            reached = zip(placement.reached.tolist(), placement.reached_scores.tolist(), strict=True)
+        self.folded.extend(folded)
+        for row, folded_article in enumerate(folded, start=first):
+            reached = zip(
+                folded_article.reached.tolist(), folded_article.reached_scores.tolist(), strict=True
+            )
             for other, score in reached:
                 self.reached.setdefault(other, []).append((row, score))
-        self.vectors.tail.extend(placement.embedding for placement in placements)
-        topics = [self._first_topic(placement.embedding) for placement in placements]
-        hubs = np.array([placement.hub for placement in placements], dtype=np.float32)
+        self.vectors.tail.extend(folded_article.embedding for folded_article in folded)
+        topics = [self._first_topic(folded_article.embedding) for folded_article in folded]
+        hubs = np.array([folded_article.hub for folded_article in folded], dtype=np.float32)
         ids = {article.id for article, _ in articles}
         return replace(
             self,
             articles=self.articles.grown([article for article, _ in articles]),
             vectors=self.vectors.grown(len(articles)),
-            copies=self._copies_with(placements),
+            copies=self._copies_with(folded),
             hubs=np.concatenate([self.hubs, hubs]),
             first_topics=np.concatenate([self.first_topics, np.array(topics, dtype=np.int32)]),
             withdrawn={each: at for each, at in self.withdrawn.items() if each not in ids},
         )
 
-    def less(self, withdrawn: Mapping[str, int]) -> "Edition":
+    def less(self, withdrawn: Mapping[str, int]) -> "Snapshot":
         """Return the edition without these ids, known or not."""
         rows = [row for each in withdrawn if (row := self.articles.find(each)) is not None]
         articles = self.articles.without(rows)
@@ -143,7 +145,7 @@ class Edition:
         n = len(self.model.articles)
         if row < n:
             return self.model.query_of(row)
-        placed = self.placements[row - n]
+        placed = self.folded[row - n]
         if placed.nearest == NO_ROW:
             return Query(placed.embedding, placed.embedding)
         nearest = self.model.vectors.of(placed.nearest)
@@ -163,7 +165,7 @@ class Edition:
         n = len(self.model.articles)
         if row < n:
             return self.model.neighbors.of(row)
-        placed = self.placements[row - n]
+        placed = self.folded[row - n]
         return placed.near, placed.near_scores
 
     def others(self, row: int) -> int:
@@ -206,27 +208,27 @@ class Edition:
         shares = self.topic_space.shares(embedding.latent)
         return int(np.argmax(shares)) if shares.any() else -1
 
-    def _copies_with(self, placements: Sequence[Placement]) -> Copies:
+    def _copies_with(self, folded: Sequence[FoldedArticle]) -> Copies:
         """Return the copies, with those of further articles: of the model's, and of live ones before them."""
         first, n = len(self), len(self.model.articles)
-        group = np.concatenate([self.copies.first, np.arange(first, first + len(placements), dtype=np.int32)])
-        earlier = self._live_copies(placements)
-        for row, placement in enumerate(placements, start=first):
-            copies = [*placement.copies.tolist(), *(n + live for live in earlier[row - first])]
+        group = np.concatenate([self.copies.first, np.arange(first, first + len(folded), dtype=np.int32)])
+        earlier = self._live_copies(folded)
+        for row, folded_article in enumerate(folded, start=first):
+            copies = [*folded_article.copies.tolist(), *(n + live for live in earlier[row - first])]
             groups = {int(group[each]) for each in (row, *copies)}
             if len(groups) > 1:
                 group[np.isin(group, list(groups))] = min(groups)
         return Copies(group)
 
-    def _live_copies(self, placements: Sequence[Placement]) -> list[list[int]]:
+    def _live_copies(self, folded: Sequence[FoldedArticle]) -> list[list[int]]:
         """Return for each of these the positions of the live articles before it that are its copies."""
         first = self.vectors.live
         least = self.manifest.recipe.neighbors.copy_similarity
-        fresh = np.stack([placement.embedding.latent for placement in placements])
+        fresh = np.stack([folded_article.embedding.latent for folded_article in folded])
         latent = np.concatenate([*(block.latent for block in self.vectors.blocks), fresh])
         found: list[list[int]] = []
-        for position, placement in enumerate(placements, start=first):
-            own, before = placement.embedding, latent[:position]
+        for position, folded_article in enumerate(folded, start=first):
+            own, before = folded_article.embedding, latent[:position]
             near = np.flatnonzero(before @ own.latent >= (_LATENT_AT_LEAST if own.latent.any() else 0))
             tail = self.vectors.tail
             found.append([at for at in near.tolist() if own.cosine(tail[at]) >= least])

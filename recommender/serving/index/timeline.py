@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
-from recommender.serving.index.documents import Shelf, place_among
+from recommender.serving.index.documents import Documents, place_among
 
 _FIRST_BLOCK = 256
 
@@ -16,7 +16,7 @@ class Timeline:
     It holds the rows `newest` of the shelf, all that are shown by default.
     """
 
-    def __init__(self, articles: Shelf, newest: np.ndarray | None = None) -> None:
+    def __init__(self, articles: Documents, newest: np.ndarray | None = None) -> None:
         self._articles = articles
         self.rows = articles.newest if newest is None else newest  # do not change them
         self._ascending = np.ascontiguousarray(articles.published[self.rows][::-1])  # int64

@@ -8,14 +8,14 @@ from threading import Lock
 import numpy as np
 
 from recommender.columns import Strings
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 from recommender.text import TermRules, unspaced_runs, words
 
 _MERGE = 8  # a block takes up the one below, once that has an eighth of its titles
 
 
 @dataclass(frozen=True)
-class Block:
+class TitleBlock:
     """Some titles, word by word: each word as it is written, without accents, and as its stem."""
 
     words: Strings  # sorted by their bytes
@@ -25,15 +25,15 @@ class Block:
     kin: Strings  # "stem word" of the words of languages in which the model takes no stems, sorted
 
     @classmethod
-    def of(cls, shelf: Shelf, rules: TermRules, titles: range) -> "Block":
+    def of(cls, documents: Documents, rules: TermRules, titles: range) -> "TitleBlock":
         """Return the words of the titles of some rows."""
         code_of: dict[str, int] = {}
         known: dict[tuple[str, str], tuple[int, ...]] = {}  # the codes of a word in a language
         kin: set[str] = set()
         codes, sizes = array("i"), array("i")
         for row in titles:
-            lang, held = shelf.langs[row] or rules.main_lang, set[int]()
-            for word in words(shelf.titles[row][: rules.max_body_chars]):
+            lang, held = documents.langs[row] or rules.main_lang, set[int]()
+            for word in words(documents.titles[row][: rules.max_body_chars]):
                 found = known.get((word, lang))
                 if found is None:
                     root = rules.root(word, lang)
@@ -62,7 +62,7 @@ class Block:
         return [self.kin[row].partition(" ")[2] for row in self.kin.beginning_with(f"{root} ")]
 
 
-class Headlines:
+class TitleIndex:
     """The words of the titles of a model, and of the live articles as they come.
 
     They are read when somebody first searches. Editions of one model share them, for a row stays the same
@@ -70,30 +70,30 @@ class Headlines:
     """
 
     def __init__(self) -> None:
-        self._blocks: tuple[Block, ...] = ()
+        self._blocks: tuple[TitleBlock, ...] = ()
         self._lock = Lock()
 
-    def of(self, shelf: Shelf, rules: TermRules) -> tuple[Block, ...]:
+    def of(self, documents: Documents, rules: TermRules) -> tuple[TitleBlock, ...]:
         """Return blocks that hold all rows of a shelf, and perhaps later ones."""
-        if self._end < len(shelf):
+        if self._end < len(documents):
             with self._lock:
-                if self._end < len(shelf):
-                    self._blocks = self._grown(shelf, rules)
+                if self._end < len(documents):
+                    self._blocks = self._grown(documents, rules)
         return self._blocks
 
     @property
     def _end(self) -> int:
         return self._blocks[-1].titles.stop if self._blocks else 0
 
-    def _grown(self, shelf: Shelf, rules: TermRules) -> tuple[Block, ...]:
+    def _grown(self, documents: Documents, rules: TermRules) -> tuple[TitleBlock, ...]:
         if not self._blocks:  # those of the model are never read twice
-            self._blocks = (Block.of(shelf, rules, range(len(shelf.head))),)
+            self._blocks = (TitleBlock.of(documents, rules, range(len(documents.head))),)
         blocks, start = list(self._blocks), self._end
-        if start == len(shelf):
+        if start == len(documents):
             return self._blocks
-        while len(blocks) > 1 and _MERGE * (len(shelf) - start) >= len(blocks[-1].titles):
+        while len(blocks) > 1 and _MERGE * (len(documents) - start) >= len(blocks[-1].titles):
             start = blocks.pop().titles.start
-        return (*blocks, Block.of(shelf, rules, range(start, len(shelf))))
+        return (*blocks, TitleBlock.of(documents, rules, range(start, len(documents))))
 
 
 def _forms(word: str, root: str) -> set[str]:

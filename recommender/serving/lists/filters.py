@@ -9,17 +9,17 @@ import numpy as np
 
 from recommender.model import NO_MOMENT, microseconds
 from recommender.serving.index.categories import Categories
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ANY, ListQuery
-from recommender.serving.rules.applied import Orders
+from recommender.serving.rules.applied import ListRules
 
-NO_ORDERS = Orders()
+NO_LIST_RULES = ListRules()
 _CACHED_MASKS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class EligibleRows:
     """Who may stand in one list."""
 
     mask: np.ndarray  # (n,) bool, one of all copies; no pin, nor a copy of one
@@ -27,14 +27,16 @@ class Field:
     blocked: frozenset[int]  # rows that rules keep out
 
 
-class Eligible:
+class EligibilityFilter:
     """Masks over the rows of an edition, (n,) bool."""
 
-    def __init__(self, edition: Edition, timeline: Timeline, categories: Categories) -> None:
-        self._edition, self._timeline, self._categories = edition, timeline, categories
+    def __init__(self, snapshot: Snapshot, timeline: Timeline, categories: Categories) -> None:
+        self._snapshot, self._timeline, self._categories = snapshot, timeline, categories
         newest = timeline.rows
-        self._copied = newest[np.isin(newest, edition.copies.grouped)]  # those that have copies, newest first
-        self._groups = edition.copies.first[self._copied]
+        self._copied = newest[
+            np.isin(newest, snapshot.copies.grouped)
+        ]  # those that have copies, newest first
+        self._groups = snapshot.copies.first[self._copied]
         self._public = lru_cache(maxsize=_CACHED_MASKS)(self._find_public)
 
     def public(self, now: datetime, lang: str | None = None) -> np.ndarray:
@@ -52,8 +54,8 @@ class Eligible:
         own: int | None = None,
         own_lang: str | None = None,
         own_date: int = NO_MOMENT,
-        orders: Orders = NO_ORDERS,
-    ) -> Field:
+        list_rules: ListRules = NO_LIST_RULES,
+    ) -> EligibleRows:
         """Return the public articles that pass the query, one of all copies.
 
         `own` is the row of the article whose list it is: it and its copies do not pass. `own_date`, in
@@ -63,18 +65,18 @@ class Eligible:
         """
         asked_lang = None if query.lang == ANY else query.lang
         gone = [*self.rows(query.exclude), *([] if own is None else [own])]
-        gone = [*orders.blocked, *self._edition.copies.with_all(gone)]
+        gone = [*list_rules.blocked, *self._snapshot.copies.with_all(gone)]
         pins: list[int] = []
-        if orders.pinned:
+        if list_rules.pinned:
             may = self._filtered(query, now, asked_lang, own_date, gone)
-            for row in orders.pinned:
+            for row in list_rules.pinned:
                 if may[row]:
                     pins.append(row)
-                    may[self._edition.copies.with_all([row])] = False
+                    may[self._snapshot.copies.with_all([row])] = False
         mask = self._filtered(query, now, own_lang if query.lang is None else asked_lang, own_date, gone)
-        mask[self._edition.copies.with_all(pins)] = False
+        mask[self._snapshot.copies.with_all(pins)] = False
         self.keep_one_copy(mask)
-        return Field(mask, tuple(pins), frozenset(orders.blocked))
+        return EligibleRows(mask, tuple(pins), frozenset(list_rules.blocked))
 
     def _filtered(
         self, query: ListQuery, now: datetime, lang: str | None, own_date: int, gone: Sequence[int]
@@ -99,12 +101,12 @@ class Eligible:
 
     def rows(self, article_ids: Iterable[str]) -> list[int]:
         """Return the rows of those of the ids that are known."""
-        found = (self._edition.articles.find(article_id) for article_id in article_ids)
+        found = (self._snapshot.articles.find(article_id) for article_id in article_ids)
         return [row for row in found if row is not None]
 
     def _find_public(self, future: int, lang: str | None) -> np.ndarray:
         """Return a mask of all that may be met but the `future` newest; of one language, if one is named."""
-        articles = self._edition.articles
+        articles = self._snapshot.articles
         mask = np.zeros(len(articles), dtype=bool)
         mask[self._timeline.rows[future:]] = True
         if lang is not None:
@@ -114,7 +116,7 @@ class Eligible:
 
     def _cut_dates(self, mask: np.ndarray, query: ListQuery, now: datetime) -> None:
         """Take out what breaks a date filter, and with any date filter what has no date."""
-        published = self._edition.articles.published
+        published = self._snapshot.articles.published
         if query.max_age_days is not None:
             oldest = self._timeline.as_of(now) - timedelta(days=query.max_age_days)
             mask &= published >= microseconds(oldest)
@@ -125,7 +127,7 @@ class Eligible:
 
     def _on_side(self, later: bool, date: int) -> np.ndarray:  # noqa: FBT001 one of two sides
         """Return the mask of the dated articles later, or earlier, than a date; of none without a date."""
-        published = self._edition.articles.published
+        published = self._snapshot.articles.published
         if date == NO_MOMENT:
             return np.zeros(len(published), dtype=bool)
         return published > date if later else (published < date) & (published != NO_MOMENT)

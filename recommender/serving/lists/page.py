@@ -7,11 +7,11 @@ import numpy as np
 
 from recommender.serving.lists.query import Dedupe, Item, ListQuery, RelatedList
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Board
+from recommender.serving.trending.rankings import Leaderboard
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class CategoryCount:
     """A section of the site: what its articles have as their primary category, and how many are public."""
 
     name: str
@@ -32,7 +32,7 @@ class Page:
     def of(
         cls,
         related: Related,
-        board: Board,
+        leaderboard: Leaderboard,
         row: int,
         query: ListQuery,
         now: datetime,
@@ -46,13 +46,16 @@ class Page:
         related, trending, older and newer. With "lists" that holds for the two lists; with "none" for no two
         places. What rules keep out of the article's list is nowhere on its page.
         """
-        found, copies = related.of_row(row, replace(query, trending=board.top), now), related.edition.copies
+        found, copies = (
+            related.of_row(row, replace(query, trending=leaderboard.top), now),
+            related.snapshot.copies,
+        )
         taken = {*copies.with_all([row]), *found.blocked}
         if dedupe != "none":
             taken |= {*copies.with_all(item.row for item in found.items)}
         mask = related.public(now).copy()
         mask[list(taken)] = False
-        trending = trending_list(related, board, mask, trending_limit, now)
+        trending = trending_list(related, leaderboard, mask, trending_limit, now)
         beside = set(found.blocked)
         if dedupe == "all":
             beside = {*taken, *copies.with_all(item.row for item in trending.items)}
@@ -62,13 +65,15 @@ class Page:
         return cls(row, found, trending, older, _beside(related, row, beside, now, newer=True))
 
 
-def trending_list(related: Related, board: Board, mask: np.ndarray, limit: int, now: datetime) -> RelatedList:
+def trending_list(
+    related: Related, leaderboard: Leaderboard, mask: np.ndarray, limit: int, now: datetime
+) -> RelatedList:
     """Return the first of those that the mask (n,) bool admits: what has a rank, then the newest.
 
     Of copies there is one, in the list and in the count of the eligible.
     """
-    rows = board.first(related, mask, limit, now)
-    items = (Item(row, "recent" if board.rank(row) is None else "trending") for row in rows)
+    rows = leaderboard.first(related, mask, limit, now)
+    items = (Item(row, "recent" if leaderboard.rank(row) is None else "trending") for row in rows)
     return RelatedList(
         article_id=None,
         as_of=related.timeline.as_of(now),
@@ -78,13 +83,13 @@ def trending_list(related: Related, board: Board, mask: np.ndarray, limit: int, 
     )
 
 
-def sections(related: Related, now: datetime) -> list[Section]:
+def category_counts(related: Related, now: datetime) -> list[CategoryCount]:
     """Return the sections that have public articles: the most first, equal numbers in the order of names."""
     column = related.articles.category
     codes = column.codes[related.public(now)]
     counts = np.bincount(codes[codes >= 0], minlength=len(column.names)).tolist()
-    found = [Section(column.names[code], count) for code, count in enumerate(counts) if count]
-    return sorted(found, key=lambda section: (-section.articles, section.name))
+    found = [CategoryCount(column.names[code], count) for code, count in enumerate(counts) if count]
+    return sorted(found, key=lambda category: (-category.articles, category.name))
 
 
 def _beside(related: Related, row: int, taken: set[int], now: datetime, *, newer: bool) -> int | None:

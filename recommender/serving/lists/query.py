@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from recommender.serving.lists.explain import Why
+from recommender.serving.lists.explain import Explanation
 
 ANY = "any"
 FRESHNESS = 0.2  # a judgement: what is long past needs a quarter more nearness to stand as high
@@ -60,7 +60,7 @@ class Item:
     row: int
     source: Source
     score: float | None = None
-    why: Why | None = None  # where the query asks for it, of a `similar` item
+    why: Explanation | None = None  # where the query asks for it, of a `similar` item
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import numpy as np
 
 from recommender.model import NO_MOMENT, microseconds
 from recommender.neighbors import top_k
-from recommender.serving.index.similarity import Nearness
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.similarity import SimilarityScorer
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ListQuery
 
@@ -28,7 +28,7 @@ def reference_date(published: int, now: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """The first of the similar articles, in the order of a list."""
 
     rows: np.ndarray  # (m,) int64
@@ -39,15 +39,15 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class RankedCandidates:
     """The similar articles that a list shows, and the nearest articles of all."""
 
-    chosen: Chosen
+    selection: Selection
     count: int  # of all that are similar and eligible
     near: np.ndarray  # (k,) rows, nearest first, eligible or not
 
 
-class Order:
+class Ranker:
     """How one list orders its candidates.
 
     score = s x (1 - f + f x 2^(-age / half-life)) x boost, s being the model's score. An undated candidate
@@ -63,7 +63,7 @@ class Order:
 
     def __init__(
         self,
-        edition: Edition,
+        snapshot: Snapshot,
         timeline: Timeline,
         query: ListQuery,
         published: int,
@@ -72,14 +72,14 @@ class Order:
         boosts: np.ndarray | None = None,
         limit: int | None = None,
     ) -> None:
-        self._edition = edition
+        self._snapshot = snapshot
         self._limit = query.limit if limit is None else limit
         self._freshness, self._diversity = query.freshness, query.diversity
         self._boosts = boosts
         self._reference = reference_date(published, now)
         self._median_age = timeline.median_age(self._reference)
 
-    def choose(self, rows: np.ndarray, blind: np.ndarray) -> Chosen:
+    def choose(self, rows: np.ndarray, blind: np.ndarray) -> Selection:
         """Return the first `limit` of the candidates, ascending rows with the model's scores of them."""
         blind = blind.astype(np.float64)
         fresh = blind * self._ages(rows)
@@ -87,17 +87,17 @@ class Order:
         if self._diversity and len(rows) > 1:
             pool = top_k(scores, POOL)
             places, floor = self._diverse(rows[pool], scores[pool])
-            chosen = pool[places]
+            selection = pool[places]
             if self._limit > POOL:
-                chosen = np.concatenate([chosen, top_k(scores, self._limit)[POOL:]])
+                selection = np.concatenate([selection, top_k(scores, self._limit)[POOL:]])
         else:
-            chosen = top_k(scores, self._limit)
-            floor = float(scores[chosen[-1]]) if len(chosen) else 0.0
-        return Chosen(rows[chosen], blind[chosen], fresh[chosen], scores[chosen], floor)
+            selection = top_k(scores, self._limit)
+            floor = float(scores[selection[-1]]) if len(selection) else 0.0
+        return Selection(rows[selection], blind[selection], fresh[selection], scores[selection], floor)
 
-    def is_settled(self, chosen: Chosen, highest: float) -> bool:
+    def is_settled(self, selection: Selection, highest: float) -> bool:
         """Tell whether no further candidate, of a score up to `highest`, could be among the chosen."""
-        return len(chosen.rows) == self._limit and chosen.floor > highest
+        return len(selection.rows) == self._limit and selection.floor > highest
 
     @property
     def greatest_factor(self) -> float:
@@ -111,20 +111,20 @@ class Order:
 
     def _ages(self, rows: np.ndarray) -> np.ndarray:
         """Return what age makes of the scores of these rows, (m,) float64, each a factor."""
-        published = self._edition.articles.published[rows]
+        published = self._snapshot.articles.published[rows]
         dates = np.where(published == NO_MOMENT, self._reference + self._median_age, published)
         half_lives = np.abs(dates - self._reference) / (
-            _DAY * self._edition.manifest.recipe.freshness.half_life_days
+            _DAY * self._snapshot.manifest.recipe.freshness.half_life_days
         )
         factors: np.ndarray = 1 - self._freshness + self._freshness * np.exp2(-half_lives)
         return factors
 
     def _diverse(self, rows: np.ndarray, scores: np.ndarray) -> tuple[list[int], float]:
         """Return the positions of those chosen among the rows, which come best first, and the floor."""
-        nearness = Nearness(self._edition)
+        nearness = SimilarityScorer(self._snapshot)
 
         def likeness(at: int, others: slice) -> np.ndarray:
-            near: np.ndarray = np.maximum(nearness.of(self._edition.vectors.of(rows[at]), rows[others]), 0)
+            near: np.ndarray = np.maximum(nearness.of(self._snapshot.vectors.of(rows[at]), rows[others]), 0)
             return near
 
         worths = (1 - self._diversity) * scores

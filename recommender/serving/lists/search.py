@@ -8,12 +8,12 @@ import numpy as np
 
 from recommender.model import NO_MOMENT
 from recommender.serving.index.categories import Categories
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
-from recommender.serving.lists.filters import Eligible
+from recommender.serving.lists.filters import EligibilityFilter
 from recommender.serving.lists.query import ANY, Item, ListQuery, RelatedList
-from recommender.serving.lists.ranking import Order
-from recommender.serving.rules.applied import Ruled
+from recommender.serving.lists.ranking import Ranker
+from recommender.serving.rules.applied import AppliedRules
 from recommender.text import typed_words
 
 _TITLE = 0.5  # how much of a score the title decides, and the whole text the rest
@@ -26,7 +26,7 @@ _NOTHING = range(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchWords:
     """What is looked for in the articles of one language."""
 
     words: tuple[str, ...]  # without stop words
@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """What the articles hold of it."""
 
     missing: np.ndarray  # (n,) int64, how many of the words an article does not hold
@@ -62,9 +62,14 @@ class Search:
     """
 
     def __init__(
-        self, edition: Edition, timeline: Timeline, categories: Categories, rules: Ruled, eligible: Eligible
+        self,
+        snapshot: Snapshot,
+        timeline: Timeline,
+        categories: Categories,
+        rules: AppliedRules,
+        eligible: EligibilityFilter,
     ) -> None:
-        self._edition, self._timeline, self._categories = edition, timeline, categories
+        self._snapshot, self._timeline, self._categories = snapshot, timeline, categories
         self._rules, self._eligible = rules, eligible
 
     def of(
@@ -75,7 +80,7 @@ class Search:
         Raises UnknownCategoryError.
         """
         exact = [each for name in categories for each in self._categories.named(name)]
-        blocked = self._rules.orders(None, exact).blocked
+        blocked = self._rules.list_rules(None, exact).blocked
         found = self._found(text)
         mask = self._eligible.public(now) & found.any
         if mask.any():
@@ -87,11 +92,11 @@ class Search:
         mask[list(blocked)] = False
         self._eligible.keep_one_copy(mask)
         rows = np.flatnonzero(mask)
-        order = Order(
-            self._edition, self._timeline, ListQuery(limit=limit), NO_MOMENT, now, boosts=self._rules.boosts
+        order = Ranker(
+            self._snapshot, self._timeline, ListQuery(limit=limit), NO_MOMENT, now, boosts=self._rules.boosts
         )
-        chosen = order.choose(rows, found.scores[rows])
-        pairs = zip(chosen.rows.tolist(), chosen.scores.tolist(), strict=True)
+        selection = order.choose(rows, found.scores[rows])
+        pairs = zip(selection.rows.tolist(), selection.scores.tolist(), strict=True)
         return RelatedList(
             article_id=None,
             as_of=self._timeline.as_of(now),
@@ -101,27 +106,27 @@ class Search:
             blocked=frozenset(blocked),
         )
 
-    def _found(self, text: str) -> Found:
+    def _found(self, text: str) -> Matches:
         """Return what every article holds of the text, which is read in each article's language."""
-        n, codes = len(self._edition), self._edition.articles.langs.codes
+        n, codes = len(self._snapshot), self._snapshot.articles.langs.codes
         typed = typed_words(text)
         if not typed:
-            return Found(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
-        asked: dict[Asked, list[int]] = {}
-        for code, lang in enumerate(["", *self._edition.articles.langs.names], start=-1):
+            return Matches(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
+        asked: dict[SearchWords, list[int]] = {}
+        for code, lang in enumerate(["", *self._snapshot.articles.langs.names], start=-1):
             asked.setdefault(self.asked(typed, lang), []).append(code)
         if len(asked) == 1:
             return self._held(next(iter(asked)))
-        whole = Found(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
+        whole = Matches(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
         for each, langs in asked.items():
             found, inside = self._held(each), np.isin(codes, langs)
             whole.missing[inside], whole.any[inside] = found.missing[inside], found.any[inside]
             whole.scores[inside] = found.scores[inside]
         return whole
 
-    def asked(self, typed: Sequence[str], lang: str) -> Asked:
+    def asked(self, typed: Sequence[str], lang: str) -> SearchWords:
         """Return what typed words, at least one, look for in the articles of a language; empty: of none."""
-        rules = self._edition.model.rules
+        rules = self._snapshot.model.rules
         lang = lang or rules.main_lang
         stop = rules.stop_words.get(lang, frozenset())
         *before, last = typed
@@ -130,12 +135,12 @@ class Search:
         if begun:
             kept = [*(kept if kept or last not in stop else before), last]
         roots = (rules.root(word, lang) for word in kept)
-        return Asked(
+        return SearchWords(
             tuple(kept), tuple(rules.stemmed(kept, lang)), tuple(roots), lang in rules.unstemmed, begun
         )
 
-    def _held(self, asked: Asked) -> Found:
-        n = len(self._edition)
+    def _held(self, asked: SearchWords) -> Matches:
+        n = len(self._snapshot)
         missing, cosines, in_titles = np.zeros(n, dtype=np.int64), np.zeros(n), np.zeros(n)
         of_words = of_all = 0.0  # squared weights
         for at in range(len(asked.words)):
@@ -156,19 +161,19 @@ class Search:
             cosines += weight * in_text
             of_all += weight**2
         scores = _TITLE * in_titles / of_words + (1 - _TITLE) * cosines / np.sqrt(of_all)
-        return Found(missing, missing < len(asked.words), scores)
+        return Matches(missing, missing < len(asked.words), scores)
 
     def _rarity(self, held: np.ndarray) -> float:
         """Return how much it tells that an article holds a word, which is an inverse document frequency.
 
         What was withdrawn or corrected does not count: a worker that starts now has never seen it.
         """
-        shown = self._edition.articles.shown
+        shown = self._snapshot.articles.shown
         return float(1 + np.log((1 + np.count_nonzero(shown)) / (1 + np.count_nonzero(held & shown))))
 
-    def _terms(self, asked: Asked, at: int) -> list[range]:
+    def _terms(self, asked: SearchWords, at: int) -> list[range]:
         """Return the spans of terms that a word stands for."""
-        terms, word, one = self._edition.vocabulary.terms, asked.words[at], asked.stems[at]
+        terms, word, one = self._snapshot.vocabulary.terms, asked.words[at], asked.stems[at]
         if asked.is_begun(at):
             beginning = terms.beginning_with(word)
             others = {*self._half_typed(word), one}
@@ -176,19 +181,19 @@ class Search:
         # What is in most articles is no term, but its pairs with others are.
         return [self._term(one) or terms.beginning_with(f"{one} ")]
 
-    def _kin(self, asked: Asked, at: int) -> list[range]:
+    def _kin(self, asked: SearchWords, at: int) -> list[range]:
         """Return the spans of other words of the same stem, in a language in which terms are no stems.
 
         They are those of titles, for there are hardly others.
         """
         word = asked.words[at]
-        kin = {each for block in self._edition.title_words() for each in block.kin_of(asked.roots[at])}
+        kin = {each for block in self._snapshot.title_words() for each in block.kin_of(asked.roots[at])}
         kin = {each for each in kin if not each.startswith(word)} if asked.is_begun(at) else kin - {word}
         return [self._term(each) for each in sorted(kin)]
 
-    def _pairs(self, asked: Asked, at: int) -> list[range]:
+    def _pairs(self, asked: SearchWords, at: int) -> list[range]:
         """Return the spans of terms that a word stands for together with the one before it."""
-        terms, one, before = self._edition.vocabulary.terms, asked.stems[at], asked.stems[at - 1]
+        terms, one, before = self._snapshot.vocabulary.terms, asked.stems[at], asked.stems[at - 1]
         if not asked.is_begun(at):
             return [self._term(f"{before} {one}")]
         beginning = terms.beginning_with(f"{before} {asked.words[at]}")
@@ -196,7 +201,7 @@ class Search:
         return [beginning, whole]
 
     def _term(self, term: str) -> range:
-        row = self._edition.vocabulary.terms.find(term)
+        row = self._snapshot.vocabulary.terms.find(term)
         return _NOTHING if row is None else range(row, row + 1)
 
     def _half_typed(self, beginning: str) -> list[str]:
@@ -204,7 +209,7 @@ class Search:
 
         `universiti` is no stem, nor is any stem longer, yet it is on the way to `universities`.
         """
-        vocabulary = self._edition.vocabulary
+        vocabulary = self._snapshot.vocabulary
         found = []
         for end in range(_LEAST_STEM_CHARS, len(beginning)):
             row = vocabulary.stems.find(beginning[:end])
@@ -217,8 +222,8 @@ class Search:
 
         Where they are so many that they tell no article from another, little wherever any of them is.
         """
-        n = len(self._edition)
-        found = [self._edition.vectors.holding(span) for span in spans if len(span)]
+        n = len(self._snapshot)
+        found = [self._snapshot.vectors.holding(span) for span in spans if len(span)]
         if not found:
             return np.zeros(n)
         if sum(map(len, spans)) == 1:
@@ -233,11 +238,11 @@ class Search:
             squares += np.bincount(rows, values * values, minlength=n)
         return np.sqrt(squares)
 
-    def _in_titles(self, asked: Asked, at: int) -> np.ndarray:
+    def _in_titles(self, asked: SearchWords, at: int) -> np.ndarray:
         """Return how much a word counts that is in a title, (n,) float64; where it is not, nothing."""
-        n, word = len(self._edition), asked.words[at]
+        n, word = len(self._snapshot), asked.words[at]
         counts, of_root = np.zeros(n), _KIN if asked.loose else _FORM
-        for block in self._edition.title_words():
+        for block in self._snapshot.title_words():
             spans = [(block.words.beginning_with(word), _BEGUN)] if asked.is_begun(at) else []
             for form, count in ((asked.roots[at], of_root), (word, 1.0)):
                 row = block.words.find(form)

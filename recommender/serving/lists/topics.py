@@ -17,12 +17,12 @@ class UnknownTopicError(LookupError):
         self.slug = slug
 
 
-def topics_answer(related: Related, now: datetime) -> dict[str, Any]:
+def all_topics(related: Related, now: datetime) -> dict[str, Any]:
     """Return all topics as the contract has them: by number of public articles, the most first, then by slug.
 
     A topic that only articles under embargo have is left out, for its name would tell of them.
     """
-    public = related.edition.first_topics[related.public(now)]
+    public = related.snapshot.first_topics[related.public(now)]
     counts = np.bincount(public[public >= 0], minlength=len(related.model.manifest.topics)).tolist()
     pairs = zip(related.model.manifest.topics, counts, strict=True)
     told = [_told(topic, articles) for topic, articles in pairs if articles]
@@ -37,7 +37,7 @@ def topic_articles(related: Related, slug: str, now: datetime) -> tuple[dict[str
     """
     for number, topic in enumerate(related.model.manifest.topics):
         if topic.slug == slug:
-            mask = (related.edition.first_topics == number) & related.public(now)
+            mask = (related.snapshot.first_topics == number) & related.public(now)
             if mask.any():
                 return _told(topic, int(np.count_nonzero(mask))), mask
     raise UnknownTopicError(slug)
@@ -46,9 +46,9 @@ def topic_articles(related: Related, slug: str, now: datetime) -> tuple[dict[str
 def headline(related: Related, slug: str, now: datetime) -> str:
     """Return the title of a topic's most typical public article. Raises UnknownTopicError."""
     rows = np.flatnonzero(topic_articles(related, slug, now)[1])
-    edition = related.edition
-    centroid = edition.topic_space.centroids[edition.first_topics[rows[0]]]
-    return edition.articles.titles[int(rows[np.argmax(edition.vectors.latent(rows) @ centroid)])]
+    snapshot = related.snapshot
+    centroid = snapshot.topic_space.centroids[snapshot.first_topics[rows[0]]]
+    return snapshot.articles.titles[int(rows[np.argmax(snapshot.vectors.latent(rows) @ centroid)])]
 
 
 def _told(topic: Topic, articles: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ _POLICY = (
 )
 
 
-class Docs:
+class DocsRoutes:
     """The document of the contract, and the page that shows it."""
 
     def add_to(self, app: Flask) -> None:

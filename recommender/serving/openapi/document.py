@@ -29,9 +29,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from recommender.serving.http.parameters import ID_ALLOWED, ID_SCHEMA
 from recommender.serving.http.problems import status_of
 from recommender.serving.http.responses import to_bytes
+from recommender.serving.openapi.endpoint import JSON, Endpoint, ResponseSpec
+from recommender.serving.openapi.endpoints import CALLS
 from recommender.serving.openapi.examples import of_call, of_problems, read_examples
-from recommender.serving.openapi.operation import JSON, Answer, Call
-from recommender.serving.openapi.operations import CALLS
 from recommender.serving.openapi.response_schemas import Problem
 
 Examples = list[dict[str, Any]]
@@ -91,7 +91,7 @@ def document() -> bytes:
     )
 
 
-def _open_api(calls: Iterable[Call]) -> OpenAPI:
+def _open_api(calls: Iterable[Endpoint]) -> OpenAPI:
     schemas, examples = _Schemas(calls), read_examples()
     paths: dict[str, PathItem] = {}
     for call in calls:
@@ -130,7 +130,7 @@ def _open_api(calls: Iterable[Call]) -> OpenAPI:
 class _Schemas:
     """The JSON schemas of all bodies: those with names, and of each body the one that stands in its place."""
 
-    def __init__(self, calls: Iterable[Call]) -> None:
+    def __init__(self, calls: Iterable[Endpoint]) -> None:
         types: dict[str, Any] = {"Problem": Problem}
         for call in calls:
             types |= {repr(each): each for each in _types_of(call)}
@@ -162,12 +162,12 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def _types_of(call: Call) -> list[Any]:
+def _types_of(call: Endpoint) -> list[Any]:
     bodies = [answer.body for answer in call.answers.values()]
     return [each for each in (call.body, *bodies) if each is not None]
 
 
-def _operation(call: Call, schemas: _Schemas, examples: Examples) -> Operation:
+def _operation(call: Endpoint, schemas: _Schemas, examples: Examples) -> Operation:
     body, done = None, [each for status in call.answers for each in of_call(examples, call, status)]
     if call.body is not None:
         sent: dict[str, Example | Reference] = {each["name"]: _example(each, "body") for each in done}
@@ -194,7 +194,7 @@ def _operation(call: Call, schemas: _Schemas, examples: Examples) -> Operation:
     )
 
 
-def _path_parameters(call: Call, done: Examples) -> list[Parameter]:
+def _path_parameters(call: Endpoint, done: Examples) -> list[Parameter]:
     return [
         _parameter(name, "path", schema, required=True, example=_given(done, "path", name))
         for name, schema in _IN_PATH.items()
@@ -202,7 +202,7 @@ def _path_parameters(call: Call, done: Examples) -> list[Parameter]:
     ]
 
 
-def _query_parameters(call: Call, done: Examples) -> list[Parameter]:
+def _query_parameters(call: Endpoint, done: Examples) -> list[Parameter]:
     if call.parameters is None:
         return []
     schema = call.parameters.model_json_schema(schema_generator=_Untitled)
@@ -215,7 +215,7 @@ def _query_parameters(call: Call, done: Examples) -> list[Parameter]:
     ]
 
 
-def _header_parameters(call: Call) -> list[Parameter]:
+def _header_parameters(call: Endpoint) -> list[Parameter]:
     found = []
     if call.cached:
         told = {"type": "string", "description": "ETags; 304 where one is that of the answer"}
@@ -249,7 +249,7 @@ def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _responses(call: Call, schemas: _Schemas, examples: Examples) -> dict[str, Response | Reference]:
+def _responses(call: Endpoint, schemas: _Schemas, examples: Examples) -> dict[str, Response | Reference]:
     responses: dict[int, Response | Reference] = {
         status: _answer(answer, call, schemas, of_call(examples, call, status))
         for status, answer in call.answers.items()
@@ -268,7 +268,7 @@ def _responses(call: Call, schemas: _Schemas, examples: Examples) -> dict[str, R
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _answer(answer: Answer, call: Call, schemas: _Schemas, examples: Examples) -> Response:
+def _answer(answer: ResponseSpec, call: Endpoint, schemas: _Schemas, examples: Examples) -> Response:
     content = None
     if answer.body is not None:
         named: dict[str, Example | Reference] = {each["name"]: _example(each, "answer") for each in examples}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.serving.http.problems import status_of
-from recommender.serving.openapi.operation import Call
+from recommender.serving.openapi.endpoint import Endpoint
 
 EXAMPLES = Path(__file__).parent / "examples.json"
 
@@ -24,12 +24,12 @@ def read_examples() -> list[dict[str, Any]]:
     return found
 
 
-def of_call(examples: Iterable[dict[str, Any]], call: Call, status: int) -> list[dict[str, Any]]:
+def of_call(examples: Iterable[dict[str, Any]], call: Endpoint, status: int) -> list[dict[str, Any]]:
     """Return the examples of a call that end with a status."""
     return [each for each in examples if each["call"] == call.name and each["status"] == status]
 
 
-def of_problems(examples: Iterable[dict[str, Any]], call: Call, status: int) -> dict[str, dict[str, Any]]:
+def of_problems(examples: Iterable[dict[str, Any]], call: Endpoint, status: int) -> dict[str, dict[str, Any]]:
     """Return an example of each kind of problem with this status that a call may answer, by kind."""
     kinds = {kind for kind in call.problems if status_of(kind) == status}
     found = {}

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from recommender.serving.http.article_schemas import SentArticle
-from recommender.serving.http.event_schemas import MAX_EVENTS, Sent
+from recommender.serving.http.event_schemas import MAX_EVENTS, EventBody
 from recommender.serving.routes.submissions import MAX_ARTICLES
 from recommender.serving.rules.schema import Block, Boost, Cap, Pin, Rule, RuleId, Sensitive
 
@@ -20,7 +20,7 @@ class ArticleBatch(_Body):
     articles: Annotated[list[SentArticle], Field(max_length=MAX_ARTICLES)]
 
 
-class SentEvent(Sent):
+class SentEvent(EventBody):
     """Something that a reader does."""
 
 

@@ -15,9 +15,9 @@ from recommender.serving.cache.caching import lasting_seconds, respond
 from recommender.serving.http.parameters import (
     ID_ALLOWED,
     RELATED_SUFFIX,
-    Address,
     AddressedRelatedParameters,
     AnyParameters,
+    ArticleAddress,
     BatchParameters,
     NewestParameters,
     PageParameters,
@@ -30,14 +30,14 @@ from recommender.serving.http.parameters import (
     read_query,
 )
 from recommender.serving.http.problems import Fault, Place, Problem, bad_body, bad_parameter
-from recommender.serving.http.responses import article_answer, cards, list_answer, to_bytes
+from recommender.serving.http.responses import article_json, cards, list_json, to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
-from recommender.serving.lists.topics import UnknownTopicError, topic_articles, topics_answer
-from recommender.serving.trending.rankings import Boards
-from recommender.serving.worker.context import Desk
-from recommender.serving.worker.moment import Present
+from recommender.serving.lists.topics import UnknownTopicError, all_topics, topic_articles
+from recommender.serving.trending.rankings import Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.context import Context
 
 MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
 
@@ -45,8 +45,8 @@ MAX_NAMES_SHOWN = 20  # of the categories that a refusal tells
 class Api:
     """The public calls. Each view reads its parameters, asks the lists, and renders the answer."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -66,20 +66,20 @@ class Api:
 
     def batch(self) -> Response:
         """Answer the lists of several articles, in the order of the request; null for what is not there."""
-        given, present = parameters(BatchParameters), self._desk.present()
+        given, view = parameters(BatchParameters), self._context.view()
         query = given.query(given.unknown)
-        boards = self._boards(query, present)
+        leaderboards = self._leaderboards(query, view)
 
         def make() -> dict[str, Any]:
-            return {"results": [self._result(each, query, present, boards) for each in given.id]}
+            return {"results": [self._result(each, query, view, leaderboards) for each in given.id]}
 
-        response = self.cached(present, ("batch", given.id, query.canonical), make, boards)
-        all_there = all(self.row("id", each, present) is not None for each in given.id)
+        response = self.cached(view, ("batch", given.id, query.canonical), make, leaderboards)
+        all_there = all(self.row("id", each, view) is not None for each in given.id)
         return response if all_there else _unkept(response)
 
     def article(self) -> Response:
         """Answer the facts of the article with this id or URL."""
-        return self._facts("query", *parameters(Address).only())
+        return self._facts("query", *parameters(ArticleAddress).only())
 
     def by_path(self, tail: str) -> Response:
         """Answer the facts of an article, or its list, where the id is one segment of the path.
@@ -89,7 +89,7 @@ class Api:
         """
         wants_list = tail.endswith(RELATED_SUFFIX)
         article_id = tail.removesuffix(RELATED_SUFFIX)
-        if "/" in article_id or (wants_list and self._desk.related.articles.find(tail) is not None):
+        if "/" in article_id or (wants_list and self._context.related.articles.find(tail) is not None):
             raise many_segments(tail, calls=True)
         check_segment(article_id)
         if wants_list:
@@ -100,39 +100,39 @@ class Api:
 
     def newest(self) -> Response:
         """Answer the public articles page by page, the newest first, equal dates in id order."""
-        given, present = parameters(NewestParameters), self._desk.present()
-        related, articles = present.related, present.related.articles
+        given, view = parameters(NewestParameters), self._context.view()
+        related, articles = view.related, view.related.articles
 
         def make() -> dict[str, Any]:
             mask = np.ones(len(articles), dtype=bool)
             if given.category:
                 with known_categories("query", ListQuery(categories=given.category)):
-                    mask = related.in_sections(given.category)
+                    mask = related.in_categories(given.category)
             if given.updated_after is not None:
                 # What was changed under embargo is new to readers when that ends.
                 changed = np.maximum(articles.updated, articles.published)
                 mask &= changed > microseconds(given.updated_after)
-            return _page(related, mask, given, present.now)
+            return _page(related, mask, given, view.now)
 
-        return self.cached(present, given, make)
+        return self.cached(view, given, make)
 
     def topics(self) -> Response:
         """Answer all topics, the largest first."""
         parameters(Parameters)
-        present = self._desk.present()
-        return self.cached(present, "topics", lambda: topics_answer(present.related, present.now))
+        view = self._context.view()
+        return self.cached(view, "topics", lambda: all_topics(view.related, view.now))
 
     def topic(self, slug: str) -> Response:
         """Answer a topic, and page by page the public articles that have it first, the newest first."""
-        given, present = parameters(PageParameters), self._desk.present()
-        related, now = present.related, present.now
+        given, view = parameters(PageParameters), self._context.view()
+        related, now = view.related, view.now
 
         def make() -> dict[str, Any]:
             topic, mask = topic_articles(related, slug, now)
             return {"topic": topic} | _page(related, mask, given, now)
 
         try:
-            return self.cached(present, ("topic", slug, given), make)
+            return self.cached(view, ("topic", slug, given), make)
         except UnknownTopicError as error:
             fault = Fault("path", "slug", slug, "a slug of /v1/topics")
             raise Problem("unknown-topic", str(error), (fault,)) from None
@@ -144,53 +144,53 @@ class Api:
             fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
             raise Problem("unsupported-type", "send the text as application/json", (fault,))
         text = read_body(Text, self._body())
-        article, asked, present = text.article(), text.query(), self._desk.present()
-        query, rank_of = self._desk.in_trend(asked, present, self._boards(asked, present))
+        article, asked, view = text.article(), text.query(), self._context.view()
+        query, rank_of = self._context.in_trend(asked, view, self._leaderboards(asked, view))
         with known_categories("body", query):
-            found = present.related.like(article, query, present.now)
-        answer = list_answer(present.related, found, present.standing, rank_of)
+            found = view.related.like(article, query, view.now)
+        answer = list_json(view.related, found, view.model_status, rank_of)
         return Response(to_bytes(answer), content_type="application/json")
 
     def _body(self) -> bytes:
         body = request.get_data(cache=False)
-        if len(body) > self._desk.settings.max_body_bytes:
+        if len(body) > self._context.settings.max_body_bytes:
             raise RequestEntityTooLarge
         return body
 
     def _list(self, place: Place, by: Literal["id", "url"], value: str, query: ListQuery) -> Response:
-        present = self._desk.present()
-        row = self.row(by, value, present)
-        self._check_known(row, place, by, value, query, present)
+        view = self._context.view()
+        row = self.row(by, value, view)
+        self._check_known(row, place, by, value, query, view)
         name = None if row is not None or by == "url" else value
-        boards = self._boards(query, present)
+        leaderboards = self._leaderboards(query, view)
         key = "list", row, name, query.canonical
-        kept = self._desk.cache.kept(
-            present, key, lambda: self._found(row, name, query, present, boards), boards
+        kept = self._context.cache.kept(
+            view, key, lambda: self._found(row, name, query, view, leaderboards), leaderboards
         )
         if row is None:
-            return _unkept(respond(kept, present))
-        rests_on_trends = boards is not None or kept.trending is not None
-        if rests_on_trends or not self._may_last(present):
-            return respond(kept, present)
-        published = from_microseconds(int(present.related.articles.published[row]))
-        return respond(kept, present, lasting_seconds(published, present.now))
+            return _unkept(respond(kept, view))
+        rests_on_trends = leaderboards is not None or kept.trending is not None
+        if rests_on_trends or not self._may_last(view):
+            return respond(kept, view)
+        published = from_microseconds(int(view.related.articles.published[row]))
+        return respond(kept, view, lasting_seconds(published, view.now))
 
-    def _may_last(self, present: Present) -> bool:
+    def _may_last(self, view: ConsistentView) -> bool:
         """Tell whether shared caches are told all that changes, and the answer misses nothing."""
-        purger = self._desk.purger
-        return purger is not None and purger.is_trusted and not present.standing.degraded
+        purger = self._context.purger
+        return purger is not None and purger.is_trusted and not view.model_status.degraded
 
     def _result(
-        self, article_id: str, query: ListQuery, present: Present, boards: Boards | None
+        self, article_id: str, query: ListQuery, view: ConsistentView, leaderboards: Leaderboards | None
     ) -> dict[str, Any]:
         """Return the list of one article of several, or why there is none."""
-        row, found = self.row("id", article_id, present), None
+        row, found = self.row("id", article_id, view), None
         try:
-            self._check_known(row, "query", "id", article_id, query, present)
+            self._check_known(row, "query", "id", article_id, query, view)
         except Problem as problem:
             status = problem.status
         else:
-            status, found = 200, self._found(row, article_id, query, present, boards)
+            status, found = 200, self._found(row, article_id, query, view, leaderboards)
         return {"article_id": article_id, "status": status, "list": found}
 
     def _check_known(
@@ -200,61 +200,61 @@ class Api:
         by: Literal["id", "url"],
         value: str,
         query: ListQuery,
-        present: Present,
+        view: ConsistentView,
     ) -> None:
         """Raise Problem for an article that is not there, unless another list stands in for its own."""
         if row is not None:
             return
-        is_withdrawn = by == "id" and value in present.related.edition.withdrawn
+        is_withdrawn = by == "id" and value in view.related.snapshot.withdrawn
         if query.unknown == "404" or is_withdrawn:
-            raise self.unknown(place, by, value, present)
+            raise self.unknown(place, by, value, view)
 
     def _found(
         self,
         row: int | None,
         article_id: str | None,
         query: ListQuery,
-        present: Present,
-        boards: Boards | None,
+        view: ConsistentView,
+        leaderboards: Leaderboards | None,
     ) -> dict[str, Any]:
         """Return the list of the article of a row, or for want of one the newest articles."""
-        related, now = present.related, present.now
-        query, rank_of = self._desk.in_trend(query, present, boards)
+        related, now = view.related, view.now
+        query, rank_of = self._context.in_trend(query, view, leaderboards)
         with known_categories("query", query):
             found = related.recent(query, now, article_id) if row is None else related.of_row(row, query, now)
-        return list_answer(related, found, present.standing, rank_of)
+        return list_json(related, found, view.model_status, rank_of)
 
-    def _boards(self, query: ListQuery, present: Present) -> Boards | None:
+    def _leaderboards(self, query: ListQuery, view: ConsistentView) -> Leaderboards | None:
         """Return the ranks, where the list is to tell them."""
-        return self._desk.boards(present) if query.include_trending else None
+        return self._context.leaderboards(view) if query.include_trending else None
 
     def _facts(self, place: Place, by: Literal["id", "url"], value: str) -> Response:
-        present = self._desk.present()
-        row = self.public_row(place, by, value, present)
-        return self.cached(present, ("facts", row), lambda: article_answer(present.related, row, present.now))
+        view = self._context.view()
+        row = self.public_row(place, by, value, view)
+        return self.cached(view, ("facts", row), lambda: article_json(view.related, row, view.now))
 
-    def public_row(self, place: Place, by: Literal["id", "url"], value: str, present: Present) -> int:
+    def public_row(self, place: Place, by: Literal["id", "url"], value: str, view: ConsistentView) -> int:
         """Return the row of the public article with this id or URL. Raises Problem where there is none."""
-        row = self.row(by, value, present)
+        row = self.row(by, value, view)
         if row is None:
-            raise self.unknown(place, by, value, present)
+            raise self.unknown(place, by, value, view)
         return row
 
-    def row(self, by: Literal["id", "url"], value: str, present: Present) -> int | None:
+    def row(self, by: Literal["id", "url"], value: str, view: ConsistentView) -> int | None:
         """Return the row of the public article with this id or URL, or None."""
         if by == "id":
-            return present.related.find(value, present.now)
+            return view.related.find(value, view.now)
         try:
-            return present.related.find_url(value, present.now)
+            return view.related.find_url(value, view.now)
         except ValueError:
             raise bad_parameter([Fault("query", "url", value, "the address of an article")]) from None
 
-    def unknown(self, place: Place, by: Literal["id", "url"], value: str, present: Present) -> Problem:
+    def unknown(self, place: Place, by: Literal["id", "url"], value: str, view: ConsistentView) -> Problem:
         """Return the problem that an article is not there: withdrawn, or never heard of."""
-        related = present.related
+        related = view.related
         row = related.articles.find_url(value) if by == "url" else None
         article_id = value if row is None else related.articles.ids[row]
-        if article_id in related.edition.withdrawn:
+        if article_id in related.snapshot.withdrawn:
             fault = Fault(place, by, value, f"the {by} of an article that was not withdrawn")
             return Problem("withdrawn", f"the article with the {by} {value[:100]!r} was withdrawn", (fault,))
         fault = Fault(place, by, value, f"the {by} of a published article")
@@ -262,13 +262,13 @@ class Api:
 
     def cached(
         self,
-        present: Present,
+        view: ConsistentView,
         key: Hashable,
         make: Callable[[], dict[str, Any]],
-        boards: Boards | None = None,
+        leaderboards: Leaderboards | None = None,
     ) -> Response:
         """Answer what is kept under a key, or what `make` returns; `boards` are the ranks that it shows."""
-        return respond(self._desk.cache.kept(present, key, make, boards), present)
+        return respond(self._context.cache.kept(view, key, make, leaderboards), view)
 
 
 def _unkept(response: Response) -> Response:

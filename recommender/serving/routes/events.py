@@ -14,11 +14,11 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from recommender.model import microseconds
 from recommender.serving.http.auth import Access, Caller
-from recommender.serving.http.event_schemas import Batch, Note, Sent, read_sent
+from recommender.serving.http.event_schemas import EventBody, ParsedEvents, RejectedEvent, parse_events
 from recommender.serving.http.problems import Fault, Problem, store_down
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.store import Event, StoreDownError, Verdict
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 
 RETENTION_DAYS = 8  # of counts
 _DAY = 86_400_000_000  # microseconds
@@ -28,11 +28,11 @@ _KINDS = (b"visitor", b"browser", b"source")
 _NETWORK_BITS = {4: 24, 6: 48}
 
 
-class Events:
+class EventRoutes:
     """The call that takes events."""
 
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk, self._access, self._store = desk, access, desk.store
+    def __init__(self, context: Context, access: Access) -> None:
+        self._context, self._access, self._store = context, access, context.store
         self._salt = (-1, b"")  # the day, and its salt
 
     def add_to(self, app: Flask) -> None:
@@ -48,9 +48,9 @@ class Events:
         after_this_request(self._shared)
         caller = self._access.admit("events")
         self._check_origin(caller)
-        batch = read_sent(self._body())
+        batch = parse_events(self._body())
         self._access.spend(caller, len(batch))
-        now = microseconds(self._desk.clock())
+        now = microseconds(self._context.clock())
         dated = _Dated.of(batch, now, believed=caller.key is not None)
         rejected = sorted([*batch.rejected, *dated.late])
         if batch.is_single and rejected:
@@ -77,7 +77,7 @@ class Events:
 
     def _shared(self, response: Response) -> Response:
         """Let pages of the origins allowed read the answer."""
-        origins, origin = self._desk.settings.event_origins, request.headers.get("Origin")
+        origins, origin = self._context.settings.event_origins, request.headers.get("Origin")
         if not origins:
             response.headers["Access-Control-Allow-Origin"] = "*"
             return response
@@ -87,7 +87,7 @@ class Events:
         return response
 
     def _check_origin(self, caller: Caller) -> None:
-        origins, origin = self._desk.settings.event_origins, request.headers.get("Origin")
+        origins, origin = self._context.settings.event_origins, request.headers.get("Origin")
         if origins and origin is not None and origin not in origins and caller.key is None:
             fault = Fault("header", "Origin", origin, ", ".join(origins))
             raise Problem("origin-not-allowed", "events of this origin are not counted", (fault,))
@@ -97,12 +97,12 @@ class Events:
             fault = Fault("header", "Content-Type", request.mimetype, "application/json or text/plain")
             raise Problem("unsupported-type", "send events as application/json or text/plain", (fault,))
         body = request.get_data(cache=False)
-        if len(body) > self._desk.settings.max_body_bytes:
+        if len(body) > self._context.settings.max_body_bytes:
             raise RequestEntityTooLarge
         return body
 
     def _count(self, dated: "_Dated", caller: Caller, now: int) -> list[Verdict]:
-        daily = self._desk.settings.daily_visitor_hash
+        daily = self._context.settings.daily_visitor_hash
         try:
             readers = _Readers(self._salt_of(now), caller, request.headers, daily=daily)
             return self._store.count([readers.event(*each) for each in dated.events], now)
@@ -120,12 +120,12 @@ class Events:
 class _Dated:
     """The events of a batch that count, each with its moment, and what is to be said of others."""
 
-    events: list[tuple[Sent, int]]
-    late: list[Note]  # so old that counts of then are forgotten
-    clamped: list[Note]  # from clocks that are ahead
+    events: list[tuple[EventBody, int]]
+    late: list[RejectedEvent]  # so old that counts of then are forgotten
+    clamped: list[RejectedEvent]  # from clocks that are ahead
 
     @classmethod
-    def of(cls, batch: Batch, now: int, *, believed: bool) -> "_Dated":
+    def of(cls, batch: ParsedEvents, now: int, *, believed: bool) -> "_Dated":
         """Date the events: now, or, of callers who are believed, as they say, but neither late nor ahead."""
         if not believed:
             return cls([(sent, now) for _, sent in batch.events], [], [])
@@ -133,10 +133,12 @@ class _Dated:
         for index, sent in batch.events:
             ts = now if sent.ts is None else sent.ts
             if ts <= now - RETENTION_DAYS * _DAY:
-                dated.late.append(Note(index, f"ts is over {RETENTION_DAYS} days ago"))
+                dated.late.append(RejectedEvent(index, f"ts is over {RETENTION_DAYS} days ago"))
                 continue
             if ts - now >= _TOLD_FROM:
-                dated.clamped.append(Note(index, f"ts is {(ts - now) // _TOLD_FROM} s ahead; taken as now"))
+                dated.clamped.append(
+                    RejectedEvent(index, f"ts is {(ts - now) // _TOLD_FROM} s ahead; taken as now")
+                )
             dated.events.append((sent, min(ts, now)))
         return dated
 
@@ -156,7 +158,7 @@ class _Readers:
             if daily:
                 self._browser = self._hash(b"browser", f"{caller.address} {headers.get('User-Agent')}")
 
-    def event(self, sent: Sent, at: int) -> Event:
+    def event(self, sent: EventBody, at: int) -> Event:
         """Return the event as it is counted."""
         with_key = self._key is not None
         return Event(

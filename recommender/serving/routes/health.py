@@ -5,14 +5,14 @@ from typing import Any
 from flask import Flask, Response
 
 from recommender.serving.http.responses import to_bytes
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 
 
-class Ops:
+class HealthRoutes:
     """The calls of load balancers and monitors."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -25,19 +25,19 @@ class Ops:
 
     def readiness(self) -> Response:
         """Answer 200 with something to answer from, and a problem with the reason otherwise."""
-        model, degraded = self._desk.standing().as_json(), list(self._desk.degraded)
+        model, degraded = self._context.model_status().as_json(), list(self._context.degraded)
         return _answer({"status": "ready", "model": model, "degraded": degraded, "live": self._live()})
 
     def _live(self) -> dict[str, Any] | None:
         """Return what came after the model, and the mean share of its terms that the model does not know."""
-        state = self._desk.live.state
-        if state.edition is None:
+        state = self._context.follower.state
+        if state.snapshot is None:
             return None
         return {
             "version": state.version,
-            "articles": state.edition.live_shown,
+            "articles": state.snapshot.live_shown,
             "withdrawn": len(state.withdrawn),
-            "unknown_terms": state.edition.unknown_share,
+            "unknown_terms": state.snapshot.unknown_share,
         }
 
 

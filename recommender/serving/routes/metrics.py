@@ -10,16 +10,16 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 
 PARTS = ("store", "state", "rules", "purge")  # what may be missing, as `degraded` tells it
 
 
-class Metrics(Collector):
+class MetricsRoutes(Collector):
     """The call of monitors, and what it counts: the answers of this worker, by call and status."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._answered: Counter[tuple[str, str]] = Counter()
         self._lock = Lock()
         self._registry = CollectorRegistry(auto_describe=False)
@@ -37,17 +37,17 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is known now, and what was counted."""
-        desk, state = self._desk, self._desk.live.state
+        context, state = self._context, self._context.follower.state
         ready = GaugeMetricFamily("recommender_ready", "1 where there is something to answer from")
-        ready.add_metric([], desk.is_open)
+        ready.add_metric([], context.is_open)
         yield ready
         degraded = GaugeMetricFamily("recommender_degraded", "1 while this part is missing", labels=["part"])
-        missing = desk.degraded
+        missing = context.degraded
         for part in PARTS:
             degraded.add_metric([part], part in missing)
         yield degraded
-        if state.edition is not None:
-            manifest = state.edition.manifest
+        if state.snapshot is not None:
+            manifest = state.snapshot.manifest
             trained = GaugeMetricFamily(
                 "recommender_model_trained_timestamp_seconds",
                 "When the model was trained",
@@ -56,7 +56,7 @@ class Metrics(Collector):
             trained.add_metric([manifest.version], manifest.trained_at.timestamp())
             yield trained
             yield GaugeMetricFamily(
-                "recommender_live_articles", "Articles put since the training", state.edition.live_shown
+                "recommender_live_articles", "Articles put since the training", state.snapshot.live_shown
             )
         yield GaugeMetricFamily(
             "recommender_withdrawn_articles", "Articles that were withdrawn", len(state.withdrawn)

@@ -7,25 +7,25 @@ from flask import Flask, Response
 
 from recommender.serving.http.parameters import AddressedAroundParameters, AroundParameters, many_segments
 from recommender.serving.http.problems import Place
-from recommender.serving.http.responses import article_facts, card, iso, list_answer, topics_answer
+from recommender.serving.http.responses import article_facts, card, iso, list_json, topic_shares
 from recommender.serving.index.categories import slug
-from recommender.serving.lists.page import Page, sections
+from recommender.serving.lists.page import Page, category_counts
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.routes.api import Api, check_segment, parameters
 from recommender.serving.routes.trending import basis, degraded
-from recommender.serving.trending.rankings import Boards
-from recommender.serving.worker.context import Desk
-from recommender.serving.worker.moment import Present
+from recommender.serving.trending.rankings import Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.context import Context
 from recommender.trending import DEFAULT_WINDOW
 
 PAGE_CALL = "/v1/page"
 
 
-class Pages:
+class PageRoutes:
     """The call of article pages."""
 
-    def __init__(self, desk: Desk, api: Api) -> None:
-        self._desk, self._api = desk, api
+    def __init__(self, context: Context, api: Api) -> None:
+        self._context, self._api = context, api
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -45,10 +45,10 @@ class Pages:
         return self._of("path", "id", article_id, parameters(AroundParameters))
 
     def _of(self, place: Place, by: Literal["id", "url"], value: str, given: AroundParameters) -> Response:
-        present = self._desk.present()
-        row, boards = self._api.public_row(place, by, value, present), self._desk.boards(present)
+        view = self._context.view()
+        row, leaderboards = self._api.public_row(place, by, value, view), self._context.leaderboards(view)
         key = "page", row, *_asked(given)
-        return self._api.cached(present, key, lambda: _page(row, given, present, boards), boards)
+        return self._api.cached(view, key, lambda: _page(row, given, view, leaderboards), leaderboards)
 
 
 def _asked(given: AroundParameters) -> tuple[Hashable, ...]:
@@ -56,37 +56,39 @@ def _asked(given: AroundParameters) -> tuple[Hashable, ...]:
     return given.related_limit, given.trending_limit, given.dedupe, given.explain
 
 
-def _page(row: int, given: AroundParameters, present: Present, boards: Boards) -> dict[str, Any]:
-    related, now, standing = present.related, present.now, present.standing
-    board = boards.board(DEFAULT_WINDOW)
+def _page(
+    row: int, given: AroundParameters, view: ConsistentView, leaderboards: Leaderboards
+) -> dict[str, Any]:
+    related, now, model_status = view.related, view.now, view.model_status
+    leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
     page = Page.of(
         related,
-        board,
+        leaderboard,
         row,
         ListQuery(limit=given.related_limit, explain=given.explain == "1"),
         now,
         trending_limit=given.trending_limit,
         dedupe=given.dedupe,
     )
-    trending = list_answer(related, page.trending, standing, board.rank)
+    trending = list_json(related, page.trending, model_status, leaderboard.rank)
     beside: dict[str, Any] = {
         name: None if row is None else card(related, row, now)
         for name, row in (("previous", page.older), ("next", page.newer))
     }
     return {
         "article": article_facts(related, row, now),
-        "related": list_answer(related, page.related, standing),
+        "related": list_json(related, page.related, model_status),
         "trending": trending
         | {
-            "as_of": iso(boards.as_of),
-            "degraded": degraded(present, boards),
+            "as_of": iso(leaderboards.as_of),
+            "degraded": degraded(view, leaderboards),
             "window": DEFAULT_WINDOW,
             "basis": basis(page.trending),
         },
         **beside,
         "sections": [
             {"name": each.name, "slug": slug(each.name), "articles": each.articles}
-            for each in sections(related, now)
+            for each in category_counts(related, now)
         ],
-        "topics": topics_answer(related, row),
+        "topics": topic_shares(related, row),
     }

@@ -14,20 +14,20 @@ from recommender.serving.http.problems import Fault, Problem, bad_body, bad_para
 from recommender.serving.http.responses import etag_of, to_bytes
 from recommender.serving.rules.schema import Rule, RuleFault, RulesError, read_rule, read_set, to_json
 from recommender.serving.store import RuleSet, StaleError, StoreDownError
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 
 _TRIES = 20  # of a change to one rule, while others change other rules
 _CHANGED = "the rules have changed since they were read; read them again"
 
 
-class RulesApi:
+class RuleRoutes:
     """The calls of the rules; all need a key with the scope `rules`, for reasons are private.
 
     Rules of the file are shown, and can be changed there alone.
     """
 
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk, self._access = desk, access
+    def __init__(self, context: Context, access: Access) -> None:
+        self._context, self._access = context, access
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -56,23 +56,23 @@ class RulesApi:
     def replace(self) -> Response:
         """Put these rules in place of all that the database holds, if they are still those of the ETag."""
         self._begin()
-        rules = self._read_set(json_object("rules", self._desk.settings.max_body_bytes))
+        rules = self._read_set(json_object("rules", self._context.settings.max_body_bytes))
         if not request.if_match or request.if_match.star_tag:
             fault = Fault("header", "If-Match", request.headers.get("If-Match"), "the ETag of GET /v1/rules")
             raise Problem("match-missing", "this replaces all rules; say which you have read", (fault,))
         before = self._stored()
         self._check_match(before.etag)
         pairs = [(rule.id, to_json(rule)) for rule in rules]
-        stored = self._write(lambda: self._desk.store.replace_rules(pairs, before.etag))
+        stored = self._write(lambda: self._context.store.replace_rules(pairs, before.etag))
         return _answer(self._told(stored), stored.etag)
 
     def put(self, rule_id: str) -> Response:
         """Put one rule, new or instead of that of the same id."""
         self._begin()
         self._check_not_of_file([rule_id])
-        rule = self._read(rule_id, json_object("a rule", self._desk.settings.max_body_bytes))
+        rule = self._read(rule_id, json_object("a rule", self._context.settings.max_body_bytes))
         text = to_json(rule)
-        is_new, _ = self._change(rule_id, lambda match: self._desk.store.put_rule(rule_id, text, match))
+        is_new, _ = self._change(rule_id, lambda match: self._context.store.put_rule(rule_id, text, match))
         return _answer(rule.as_json(), _etag(text), 201 if is_new else 200)
 
     def delete(self, rule_id: str) -> Response:
@@ -80,7 +80,7 @@ class RulesApi:
         self._begin()
         if rule_id not in dict(self._stored().rules):  # one that the file holds, too, may go
             self._check_not_of_file([rule_id])
-        self._change(rule_id, lambda match: self._desk.store.delete_rule(rule_id, match))
+        self._change(rule_id, lambda match: self._context.store.delete_rule(rule_id, match))
         return Response(status=204)
 
     def _begin(self) -> None:
@@ -88,7 +88,7 @@ class RulesApi:
         read_query(Parameters, request.environ.get("QUERY_STRING", ""))
 
     def _of_file(self) -> list[tuple[str, str]]:
-        return [(rule.id, to_json(rule)) for rule in self._desk.live.file_rules()]
+        return [(rule.id, to_json(rule)) for rule in self._context.follower.file_rules()]
 
     def _told(self, stored: RuleSet) -> dict[str, Any]:
         in_file = [json.loads(text) for _, text in self._of_file()]
@@ -124,7 +124,7 @@ class RulesApi:
 
     def _stored(self) -> RuleSet:
         try:
-            return self._desk.store.rules()
+            return self._context.store.rules()
         except StoreDownError as error:
             raise store_down(str(error)) from None
 
@@ -136,7 +136,7 @@ class RulesApi:
             raise Problem("changed-meanwhile", _CHANGED) from None
         except StoreDownError as error:
             raise store_down(str(error)) from None
-        self._desk.live.refresh()
+        self._context.follower.refresh()
         return done
 
     def _change(self, rule_id: str, change: Callable[[str | None], Any]) -> Any:

@@ -5,17 +5,17 @@ from typing import Any
 from flask import Flask, Response
 
 from recommender.serving.http.parameters import SearchParameters
-from recommender.serving.http.responses import list_answer
+from recommender.serving.http.responses import list_json
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.routes.api import Api, known_categories, parameters
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 
 
-class Searching:
+class SearchRoutes:
     """The call for search."""
 
-    def __init__(self, desk: Desk, api: Api) -> None:
-        self._desk, self._api = desk, api
+    def __init__(self, context: Context, api: Api) -> None:
+        self._context, self._api = context, api
 
     def add_to(self, app: Flask) -> None:
         """Add the route."""
@@ -23,14 +23,12 @@ class Searching:
 
     def search(self) -> Response:
         """Answer the articles that hold the words, the likeliest first."""
-        given, present = parameters(SearchParameters), self._desk.present()
-        related, sections = present.related, tuple(sorted(set(given.category)))
+        given, view = parameters(SearchParameters), self._context.view()
+        related, categories = view.related, tuple(sorted(set(given.category)))
 
         def make() -> dict[str, Any]:
-            with known_categories("query", ListQuery(categories=sections)):
-                found = related.search(
-                    given.q, given.limit, present.now, categories=sections, lang=given.lang
-                )
-            return list_answer(related, found, present.standing)
+            with known_categories("query", ListQuery(categories=categories)):
+                found = related.search(given.q, given.limit, view.now, categories=categories, lang=given.lang)
+            return list_json(related, found, view.model_status)
 
-        return self._api.cached(present, ("search", given.q, given.limit, sections, given.lang), make)
+        return self._api.cached(view, ("search", given.q, given.limit, categories, given.lang), make)

@@ -7,30 +7,36 @@ from typing import Any
 from flask import Flask, Response, request
 
 from recommender.article import Article, InvalidArticleError, check_id
-from recommender.fields import COLUMNS, Reading, RefusedError, not_public
+from recommender.fields import COLUMNS, RefusedError, RowReader, not_public
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
 from recommender.serving.http.bodies import json_object
-from recommender.serving.http.concurrency import Turns
-from recommender.serving.http.parameters import ID_ALLOWED, Address, Parameters, many_segments, read_query
+from recommender.serving.http.concurrency import ConcurrencyLimit
+from recommender.serving.http.parameters import (
+    ID_ALLOWED,
+    ArticleAddress,
+    Parameters,
+    many_segments,
+    read_query,
+)
 from recommender.serving.http.problems import Fault, Problem, bad_body, bad_parameter, store_down
 from recommender.serving.http.responses import to_bytes
-from recommender.serving.index.fold_in import place
+from recommender.serving.index.fold_in import fold_in
 from recommender.serving.store import ArticleRow, Outcome, StoreDownError
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 
 MAX_ARTICLES = 500  # of a batch
 _PLACING = 2, 16, 30.0  # at once, others who wait, and how long: each scores the whole corpus
 _PUBLIC = "'publish', or 'future' with a published_at; what is no longer public is withdrawn with DELETE"
 
 
-class Submissions:
+class SubmissionRoutes:
     """The calls that change articles; all need a key with the scope `articles`."""
 
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk, self._access = desk, access
-        self._placing = Turns(*_PLACING)
+    def __init__(self, context: Context, access: Access) -> None:
+        self._context, self._access = context, access
+        self._placing = ConcurrencyLimit(*_PLACING)
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -45,17 +51,19 @@ class Submissions:
         """Put one article, unless what is known of it is newer."""
         self._access.require("articles")
         article_id = self._id(tail)
-        values = json_object("articles", self._desk.settings.max_body_bytes)
+        values = json_object("articles", self._context.settings.max_body_bytes)
         if str(values.setdefault("id", article_id)) != article_id:
             fault = Fault("body", "id", str(values["id"]), "the id of the address, or none")
             raise bad_body([fault])
         if "url" in request.args:
             values.setdefault("url", self._url(article_id))  # else the same address would not find it again
         try:
-            sent = _read(values | {"id": article_id}, self._desk.clock())
+            sent = _read(values | {"id": article_id}, self._context.clock())
         except RefusedError as error:
             raise bad_body([_fault(error, values)]) from None
-        known = self._desk.related.articles.find(article_id) is not None if self._desk.is_open else False
+        known = (
+            self._context.related.articles.find(article_id) is not None if self._context.is_open else False
+        )
         outcomes, version = self._store([sent])
         applied = outcomes[0] != "older"
         status = 201 if outcomes[0] == "created" and not known else 200
@@ -65,12 +73,12 @@ class Submissions:
         """Put up to 500 articles in one transaction; those that are none are rejected, each by itself."""
         self._access.require("articles")
         read_query(Parameters, request.environ.get("QUERY_STRING", ""))
-        listed = _listed(json_object("articles", self._desk.settings.max_batch_bytes))
+        listed = _listed(json_object("articles", self._context.settings.max_batch_bytes))
         sent: dict[int, _Sent] = {}
         rejected: list[dict[str, Any]] = []
         for index, values in enumerate(listed):
             try:
-                sent[index] = _read(values, self._desk.clock())
+                sent[index] = _read(values, self._context.clock())
             except RefusedError as error:
                 article_id = values.get("id") if isinstance(values, dict) else None
                 told = str(article_id)[:100] if isinstance(article_id, str | int) else None
@@ -89,12 +97,12 @@ class Submissions:
         """Withdraw an article, known or not: from now on it is nowhere."""
         self._access.require("articles")
         article_id = self._id(tail)
-        moment = max(microseconds(self._desk.clock()), self._known_moment(article_id))
+        moment = max(microseconds(self._context.clock()), self._known_moment(article_id))
         try:
-            self._desk.store.withdraw(article_id, moment)
+            self._context.store.withdraw(article_id, moment)
         except StoreDownError as error:
             raise store_down(str(error)) from None
-        self._desk.live.refresh()
+        self._context.follower.refresh()
         return Response(status=204)
 
     def _id(self, tail: str | None) -> str:
@@ -106,10 +114,10 @@ class Submissions:
                 return check_id(tail)
             except InvalidArticleError:
                 raise bad_parameter([Fault("path", "id", tail, ID_ALLOWED)]) from None
-        by, value = read_query(Address, request.environ.get("QUERY_STRING", "")).only()
+        by, value = read_query(ArticleAddress, request.environ.get("QUERY_STRING", "")).only()
         if by == "id":
             return value
-        articles = self._desk.related.articles
+        articles = self._context.related.articles
         try:
             row = articles.find_url(value)
         except ValueError:
@@ -121,7 +129,7 @@ class Submissions:
 
     def _url(self, article_id: str) -> str | None:
         """Return the URL of a known article."""
-        articles = self._desk.related.articles
+        articles = self._context.related.articles
         row = articles.find(article_id)
         return None if row is None else articles.urls[row] or None
 
@@ -129,10 +137,10 @@ class Submissions:
         """Write what is newer than the model; returns the outcome of each, and the version then."""
         try:
             rows = [self._row(each) for each in sent]
-            outcomes, version = self._desk.store.put_articles([row for row in rows if row is not None])
+            outcomes, version = self._context.store.put_articles([row for row in rows if row is not None])
         except StoreDownError as error:
             raise store_down(str(error)) from None
-        self._desk.live.refresh()
+        self._context.follower.refresh()
         left = iter(outcomes)
         return ["older" if row is None else next(left) for row in rows], version
 
@@ -146,8 +154,10 @@ class Submissions:
         article = sent.article
         updated, known = microseconds(article.updated_at), self._known_moment(article.id)
         if not sent.is_dated:
-            stored = self._desk.store.article(article.id)
-            if article.id in self._desk.live.state.withdrawn or (stored is not None and stored.withdrawn):
+            stored = self._context.store.article(article.id)
+            if article.id in self._context.follower.state.withdrawn or (
+                stored is not None and stored.withdrawn
+            ):
                 return None
             latest = max(known, NO_MOMENT if stored is None else stored.updated)
             same = stored is not None and stored.payload == _payload(article, stored.updated)
@@ -157,30 +167,35 @@ class Submissions:
         elif updated == known and self._differs(article):
             updated += 1
         payload = _payload(article, updated)
-        edition = self._desk.live.state.edition
-        if edition is None:
+        snapshot = self._context.follower.state.snapshot
+        if snapshot is None:
             return ArticleRow(article.id, updated, withdrawn=False, payload=payload)
-        with self._placing.turn():
-            placement = place(edition.model, article).to_bytes()
-        version = edition.manifest.version
+        with self._placing.slot():
+            folded_article = fold_in(snapshot.model, article).to_bytes()
+        version = snapshot.manifest.version
         return ArticleRow(
-            article.id, updated, withdrawn=False, payload=payload, model_version=version, embedding=placement
+            article.id,
+            updated,
+            withdrawn=False,
+            payload=payload,
+            model_version=version,
+            embedding=folded_article,
         )
 
     def _differs(self, article: Article) -> bool:
         """Tell whether the article of the model says something else, and was not withdrawn."""
-        state = self._desk.live.state
-        if state.edition is None or article.id in state.withdrawn:
+        state = self._context.follower.state
+        if state.snapshot is None or article.id in state.withdrawn:
             return False
-        articles = state.edition.model.articles
+        articles = state.snapshot.model.articles
         row = articles.ids.find(article.id)
         return row is not None and article != articles.article(row)
 
     def _known_moment(self, article_id: str) -> int:
         """Return when the model's article was last changed, in microseconds."""
-        edition = self._desk.live.state.edition
-        row = None if edition is None else edition.model.articles.ids.find(article_id)
-        return NO_MOMENT if edition is None or row is None else int(edition.model.articles.updated[row])
+        snapshot = self._context.follower.state.snapshot
+        row = None if snapshot is None else snapshot.model.articles.ids.find(article_id)
+        return NO_MOMENT if snapshot is None or row is None else int(snapshot.model.articles.updated[row])
 
 
 @dataclass(frozen=True)
@@ -199,7 +214,7 @@ def _read(values: Any, now: datetime) -> _Sent:
     if kind := not_public(values):
         name = "post_password" if kind == "password" else "status"
         raise RefusedError(f"{name}: not public", f"{kind}; allowed: {_PUBLIC}")
-    article, refused = Reading(UTC, now).article(values)
+    article, refused = RowReader(UTC, now).article(values)
     if refused:
         raise refused[0]
     return _Sent(replace(article, updated_at=article.updated_at or now), article.updated_at is not None)

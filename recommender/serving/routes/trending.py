@@ -13,21 +13,21 @@ from recommender.serving.http.parameters import (
     many_segments,
 )
 from recommender.serving.http.problems import Place
-from recommender.serving.http.responses import SCORE_DECIMALS, iso, item_answer
+from recommender.serving.http.responses import SCORE_DECIMALS, iso, item_json
 from recommender.serving.lists.page import trending_list
 from recommender.serving.lists.query import ListQuery, RelatedList
 from recommender.serving.lists.related import Related
 from recommender.serving.routes.api import Api, check_segment, known_categories, parameters
-from recommender.serving.trending.rankings import Boards
-from recommender.serving.worker.context import Desk
-from recommender.serving.worker.moment import Present
+from recommender.serving.trending.rankings import Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.context import Context
 
 
-class Trends:
+class TrendingRoutes:
     """The public calls of trending."""
 
-    def __init__(self, desk: Desk, api: Api) -> None:
-        self._desk, self._api = desk, api
+    def __init__(self, context: Context, api: Api) -> None:
+        self._context, self._api = context, api
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -41,25 +41,27 @@ class Trends:
 
     def trending(self) -> Response:
         """Answer what is read most, or, where nothing is known of that, what is newest."""
-        given, present = parameters(TrendingParameters), self._desk.present()
-        boards = self._desk.boards(present)
-        return self._api.cached(present, given, lambda: self._trending(given, present, boards), boards)
+        given, view = parameters(TrendingParameters), self._context.view()
+        leaderboards = self._context.leaderboards(view)
+        return self._api.cached(view, given, lambda: self._trending(given, view, leaderboards), leaderboards)
 
-    def _trending(self, given: TrendingParameters, present: Present, boards: Boards) -> dict[str, Any]:
-        related, board = present.related, boards.board(given.window)
-        mask = related.public(present.now).copy()
+    def _trending(
+        self, given: TrendingParameters, view: ConsistentView, leaderboards: Leaderboards
+    ) -> dict[str, Any]:
+        related, leaderboard = view.related, leaderboards.leaderboard(given.window)
+        mask = related.public(view.now).copy()
         if given.category:
             with known_categories("query", ListQuery(categories=given.category)):
-                mask &= related.in_sections(given.category)
+                mask &= related.in_categories(given.category)
         if given.published_after is not None:
             mask &= related.articles.published > microseconds(given.published_after)
-        found = trending_list(related, board, mask, given.limit, present.now)
+        found = trending_list(related, leaderboard, mask, given.limit, view.now)
         return {
-            "as_of": iso(boards.as_of),
+            "as_of": iso(leaderboards.as_of),
             "window": given.window,
             "basis": basis(found),
-            "degraded": degraded(present, boards),
-            "items": [item_answer(related, item, found, board.rank) for item in found.items],
+            "degraded": degraded(view, leaderboards),
+            "items": [item_json(related, item, found, leaderboard.rank) for item in found.items],
         }
 
     def rank(self) -> Response:
@@ -74,31 +76,31 @@ class Trends:
         Where another id ends like the path, both addresses are told, and neither is answered.
         """
         whole = article_id + TRENDING_SUFFIX
-        if self._desk.related.articles.find(whole) is not None:
+        if self._context.related.articles.find(whole) is not None:
             raise many_segments(whole, calls=True)
         check_segment(article_id)
         return self._of("path", "id", article_id, parameters(TrendParameters).window)
 
     def _of(self, place: Place, by: Literal["id", "url"], value: str, window: str) -> Response:
-        present = self._desk.present()
-        row, boards = self._api.public_row(place, by, value, present), self._desk.boards(present)
+        view = self._context.view()
+        row, leaderboards = self._api.public_row(place, by, value, view), self._context.leaderboards(view)
 
         def make() -> dict[str, Any]:
-            return _rank(present.related, boards, row, window)
+            return _rank(view.related, leaderboards, row, window)
 
-        return self._api.cached(present, ("rank", row, window), make, boards)
+        return self._api.cached(view, ("rank", row, window), make, leaderboards)
 
 
-def _rank(related: Related, boards: Boards, row: int, window: str) -> dict[str, Any]:
-    stands = boards.board(window).standing(row, int(related.articles.category.codes[row]))
+def _rank(related: Related, leaderboards: Leaderboards, row: int, window: str) -> dict[str, Any]:
+    stands = leaderboards.leaderboard(window).article_rank(row, int(related.articles.category.codes[row]))
     return {
         "article_id": related.articles.ids[row],
-        "as_of": iso(boards.as_of),
+        "as_of": iso(leaderboards.as_of),
         "window": window,
         "rank": stands.rank,
         "of": stands.of,
-        "category_rank": stands.section_rank,
-        "category_of": stands.section_of,
+        "category_rank": stands.category_rank,
+        "category_of": stands.category_of,
         "score": round(stands.score, SCORE_DECIMALS),
         "change": stands.change,
         "new": stands.new,
@@ -110,6 +112,6 @@ def basis(found: RelatedList) -> Literal["views", "recent"]:
     return "views" if any(item.source == "trending" for item in found.items) else "recent"
 
 
-def degraded(present: Present, boards: Boards) -> list[str]:
+def degraded(view: ConsistentView, leaderboards: Leaderboards) -> list[str]:
     """Return what is missing, of what the service knows and of the counts."""
-    return sorted({*present.standing.degraded, *(("store",) if boards.is_old else ())})
+    return sorted({*view.model_status.degraded, *(("store",) if leaderboards.is_old else ())})

@@ -18,15 +18,15 @@ class Rules:
 
     rules: tuple[Rule, ...] = ()
 
-    def active(self, now: datetime) -> "Active":
+    def active(self, now: datetime) -> "ActiveRules":
         """Return the rules that act now, and until when just these do."""
         moments = [moment for rule in self.rules for moment in (rule.begins, rule.until) if moment]
         boundary = min((moment for moment in moments if moment > now), default=None)
-        return Active(tuple(rule for rule in self.rules if rule.acts(now)), boundary)
+        return ActiveRules(tuple(rule for rule in self.rules if rule.acts(now)), boundary)
 
 
 @dataclass(frozen=True)
-class Active:
+class ActiveRules:
     """The rules that act at a moment. Equal ones, of one `version`, say the same of every list."""
 
     rules: tuple[Rule, ...] = ()
@@ -50,12 +50,12 @@ class Active:
             _EVERYWHERE, frozenset()
         )
 
-    def blocked(self, article_id: str | None, sections: Iterable[str] = ()) -> frozenset[str]:
+    def blocked(self, article_id: str | None, categories: Iterable[str] = ()) -> frozenset[str]:
         """Return the ids that are blocked in the list of an article in these sections, besides the hidden."""
-        found = (self._blocks.get(place) for place in _places(article_id, sections) if place != _EVERYWHERE)
+        found = (self._blocks.get(place) for place in _places(article_id, categories) if place != _EVERYWHERE)
         return frozenset().union(*(ids for ids in found if ids))
 
-    def pins(self, article_id: str | None, sections: Iterable[str] = ()) -> tuple[str, ...]:
+    def pins(self, article_id: str | None, categories: Iterable[str] = ()) -> tuple[str, ...]:
         """Return the ids pinned in the list of an article in these sections, in the order of the list.
 
         Pins for the article come before those for a section, these before those for everywhere; within one
@@ -63,12 +63,12 @@ class Active:
         """
         if not self._pins:
             return ()
-        sections = tuple(sections)
-        article, *others = _places(article_id, sections)
-        in_sections = {place for place in others if place != _EVERYWHERE}
-        ranks = ({article}, in_sections, {_EVERYWHERE})
+        categories = tuple(categories)
+        article, *others = _places(article_id, categories)
+        in_categories = {place for place in others if place != _EVERYWHERE}
+        ranks = ({article}, in_categories, {_EVERYWHERE})
         named = (each for places in ranks for place, pin in self._pins if place in places for each in pin)
-        out = self.hidden | self.blocked(article_id, sections) | {article_id}
+        out = self.hidden | self.blocked(article_id, categories) | {article_id}
         return tuple(each for each in dict.fromkeys(named) if each not in out)
 
     @cached_property
@@ -98,7 +98,7 @@ class Active:
         return [(place_of(rule), rule.articles) for rule in self.rules if isinstance(rule, Pin)]
 
 
-NO_RULES = Active()
+NO_RULES = ActiveRules()
 
 
 def place_of(rule: Pin | Block) -> str:
@@ -108,8 +108,8 @@ def place_of(rule: Pin | Block) -> str:
     return _EVERYWHERE if rule.for_section is None else f"section:{key(rule.for_section)}"
 
 
-def _places(article_id: str | None, sections: Iterable[str]) -> list[str]:
+def _places(article_id: str | None, categories: Iterable[str]) -> list[str]:
     """Return the places that the list of an article lies in, the article's own first."""
-    in_sections = sorted({f"section:{each}" for section in sections for each in keys(section)})
+    in_categories = sorted({f"section:{each}" for category in categories for each in keys(category)})
     own = "no article" if article_id is None else f"article:{article_id}"
-    return [own, *in_sections, _EVERYWHERE]
+    return [own, *in_categories, _EVERYWHERE]

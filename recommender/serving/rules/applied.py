@@ -7,26 +7,26 @@ from functools import cached_property
 import numpy as np
 
 from recommender.serving.index.categories import Categories, UnknownCategoryError, key
-from recommender.serving.index.snapshot import Edition
-from recommender.serving.rules.active import Active
+from recommender.serving.index.snapshot import Snapshot
+from recommender.serving.rules.active import ActiveRules
 from recommender.serving.rules.caps import Caps
 from recommender.serving.rules.schema import GREATEST_FACTOR, LEAST_FACTOR, Boost
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class ListRules:
     """What the rules say of one list, in rows."""
 
     pinned: Sequence[int] = ()  # in the order of the list
     blocked: Sequence[int] = ()
 
 
-class Ruled:
+class AppliedRules:
     """What the active rules come to in one edition. Articles that it does not hold are no matter."""
 
-    def __init__(self, edition: Edition, categories: Categories, active: Active) -> None:
+    def __init__(self, snapshot: Snapshot, categories: Categories, active: ActiveRules) -> None:
         self.active = active
-        self._articles = edition.articles
+        self._articles = snapshot.articles
         self._categories = categories
         self._row_of: dict[str, int | None] = {}  # of the ids that rules name
 
@@ -43,12 +43,12 @@ class Ruled:
         newest = self._articles.newest
         return newest[~self.hidden[newest]] if self.active.hidden else newest
 
-    def orders(self, article_id: str | None, sections: Sequence[str] = ()) -> Orders:
+    def list_rules(self, article_id: str | None, categories: Sequence[str] = ()) -> ListRules:
         """Return what is said of the list of an article in these sections."""
         if not self.active.rules:
-            return Orders()
-        pinned = self._rows(self.active.pins(article_id, sections))
-        return Orders(pinned, self._rows(self.active.blocked(article_id, sections)))
+            return ListRules()
+        pinned = self._rows(self.active.pins(article_id, categories))
+        return ListRules(pinned, self._rows(self.active.blocked(article_id, categories)))
 
     @cached_property
     def boosts(self) -> np.ndarray | None:
@@ -89,20 +89,22 @@ class Ruled:
             return []
 
     def _by_author(self, author: str) -> np.ndarray:
-        shelf, wanted = self._articles, key(author)
-        column = shelf.head.authors
+        documents, wanted = self._articles, key(author)
+        column = documents.head.authors
         codes = [code for code, name in enumerate(column.names) if key(name) == wanted]
-        live = [any(key(name) == wanted for name in each.authors) for each in shelf.tail[: shelf.size]]
+        live = [
+            any(key(name) == wanted for name in each.authors) for each in documents.tail[: documents.size]
+        ]
         return np.concatenate([column.rows_with(codes), np.array(live, dtype=bool)])
 
     def _first_authors(self) -> np.ndarray:
-        shelf = self._articles
-        column = shelf.head.authors
+        documents = self._articles
+        column = documents.head.authors
         signed = column.offsets[:-1] < column.offsets[1:]
-        codes = np.full(len(shelf), -1, dtype=np.int64)
-        codes[: len(shelf.head)][signed] = column.codes[column.offsets[:-1][signed]]
-        code_of = {name: code for code, name in enumerate(column.names)} if shelf.size else {}
-        for row, article in enumerate(shelf.tail[: shelf.size], start=len(shelf.head)):
+        codes = np.full(len(documents), -1, dtype=np.int64)
+        codes[: len(documents.head)][signed] = column.codes[column.offsets[:-1][signed]]
+        code_of = {name: code for code, name in enumerate(column.names)} if documents.size else {}
+        for row, article in enumerate(documents.tail[: documents.size], start=len(documents.head)):
             for first in article.authors[:1]:
                 codes[row] = code_of.setdefault(first, len(code_of))
         return codes

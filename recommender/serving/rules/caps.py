@@ -43,7 +43,7 @@ class Caps:
         return pair_of, keys // width, keys % width
 
 
-class Room:
+class CapCounter:
     """The articles that may still stand in a list, as a mask over the rows; it changes the mask."""
 
     def __init__(self, mask: np.ndarray, caps: Caps) -> None:
@@ -51,9 +51,9 @@ class Room:
         self._caps = caps
         self._taken: list[Counter[int]] = [Counter() for _ in caps.at_most]
 
-    def copy(self) -> "Room":
+    def copy(self) -> "CapCounter":
         """Return the same room, to try something in."""
-        room = Room(self.mask.copy(), self._caps)
+        room = CapCounter(self.mask.copy(), self._caps)
         room._taken = [Counter(taken) for taken in self._taken]
         return room
 
@@ -85,7 +85,7 @@ class Room:
 
 
 def fill(
-    first: Callable[[np.ndarray], tuple[int, Found] | None], room: Room, limit: int
+    first: Callable[[np.ndarray], tuple[int, Found] | None], room: CapCounter, limit: int
 ) -> list[tuple[int, Found]]:
     """Return the rows that take the places of a list, each with what it brings; `limit` is at most `most()`.
 
@@ -108,7 +108,7 @@ def fill(
 
 
 def _first_come(
-    first: Callable[[np.ndarray], tuple[int, Found] | None], room: Room, limit: int
+    first: Callable[[np.ndarray], tuple[int, Found] | None], room: CapCounter, limit: int
 ) -> list[tuple[int, Found]]:
     found: list[tuple[int, Found]] = []
     while len(found) < limit and (next_one := first(room.mask)):

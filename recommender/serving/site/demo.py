@@ -25,9 +25,9 @@ from recommender.serving.site.teasers import (
     teasers,
     trending_teaser,
 )
-from recommender.serving.trending.rankings import Board, Boards
-from recommender.serving.worker.context import Desk
-from recommender.serving.worker.moment import Present
+from recommender.serving.trending.rankings import Leaderboard, Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.context import Context
 from recommender.trending import DEFAULT_WINDOW
 
 RELATED = 9
@@ -54,11 +54,11 @@ class Trend:
     next_seconds: int  # until the next ranking
 
 
-class Demo:
+class DemoRoutes:
     """The pages below `/demo/`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def add_to(self, app: Flask) -> None:
         """Add the routes and the filters of their templates."""
@@ -73,29 +73,29 @@ class Demo:
 
     def home(self) -> Response:
         """Show the newest article in the language that most articles are in."""
-        present = self._desk.present()
-        related = present.related
+        view = self._context.view()
+        related = view.related
         codes = related.articles.langs.codes
         most = int(np.bincount(codes + 1).argmax())
-        rows = related.timeline.page(codes + 1 == most, 1, present.now)
+        rows = related.timeline.page(codes + 1 == most, 1, view.now)
         if not rows:
             raise Problem("unknown-article", "no article is published yet")
-        return self._article_page(rows[0], present)
+        return self._article_page(rows[0], view)
 
     def article(self) -> Response:
         """Show one article with the lists around it."""
-        article_id, present = request.args.get("id", ""), self._desk.present()
-        row = present.related.find(article_id, present.now)
+        article_id, view = request.args.get("id", ""), self._context.view()
+        row = view.related.find(article_id, view.now)
         if row is None:
             raise Problem("unknown-article", f"No article has the id {article_id[:100]!r}.")
-        return self._article_page(row, present)
+        return self._article_page(row, view)
 
     def section(self) -> Response:
         """Show the articles of a section, the newest first, beside what else is read."""
-        present, name = self._desk.present(), request.args.get("name", "")
-        related, now = present.related, present.now
+        view, name = self._context.view(), request.args.get("name", "")
+        related, now = view.related, view.now
         try:
-            mask = related.in_sections([name]) & related.public(now)
+            mask = related.in_categories([name]) & related.public(now)
         except UnknownCategoryError:
             raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
         exact = related.categories.named(name)[0]
@@ -107,18 +107,18 @@ class Demo:
             "section.html",
             section=exact,
             teasers=[teaser(articles, row) for row in shown],
-            trend=self._trend_beside(shown, present),
+            trend=self._trend_beside(shown, view),
             older=older,
             count=int(mask.sum()),
         )
 
     def search(self) -> Response:
         """Show the articles that hold the words of the reader."""
-        present, words = self._desk.present(), request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
+        view, words = self._context.view(), request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         if not words:
             return self._page("search.html", words=words, teasers=(), eligible=0)
-        found = present.related.search(words, PER_PAGE, present.now)
-        shown = teasers(present.related.articles, found.items)
+        found = view.related.search(words, PER_PAGE, view.now)
+        shown = teasers(view.related.articles, found.items)
         return self._page("search.html", words=words, teasers=shown, eligible=found.eligible)
 
     def problem_page(self, problem: Problem) -> Response:
@@ -128,46 +128,54 @@ class Demo:
         response.headers.extend(dict(problem.headers))
         return response
 
-    def _article_page(self, row: int, present: Present) -> Response:
-        related, now, boards = present.related, present.now, self._desk.boards(present)
-        articles, board = related.articles, boards.board(DEFAULT_WINDOW)
+    def _article_page(self, row: int, view: ConsistentView) -> Response:
+        related, now, leaderboards = view.related, view.now, self._context.leaderboards(view)
+        articles, leaderboard = related.articles, leaderboards.leaderboard(DEFAULT_WINDOW)
         query = ListQuery(limit=RELATED, explain=True)
-        page = Page.of(related, board, row, query, now, trending_limit=TRENDING)
-        topics = related.model.topics_of(related.edition.vectors.of(row).latent)
+        page = Page.of(related, leaderboard, row, query, now, trending_limit=TRENDING)
+        topics = related.model.topics_of(related.snapshot.vectors.of(row).latent)
         return self._page(
             "article.html",
             article=articles.article(row),
             teaser=teaser(articles, row),
             paragraphs=_BLANK_LINES.split(articles.bodies[row].strip()),
             related=teasers(articles, page.related.items),
-            trend=_trend(related, boards, board, page.trending, now),
+            trend=_trend(related, leaderboards, leaderboard, page.trending, now),
             older=None if page.older is None else teaser(articles, page.older),
             newer=None if page.newer is None else teaser(articles, page.newer),
             topics=[topic.name for topic, _ in topics],
             model_version=related.model.manifest.version,
         )
 
-    def _trend_beside(self, shown: Iterable[int], present: Present) -> Trend:
+    def _trend_beside(self, shown: Iterable[int], view: ConsistentView) -> Trend:
         """Return what is read most of what the page does not show."""
-        related, now, boards = present.related, present.now, self._desk.boards(present)
-        board = boards.board(DEFAULT_WINDOW)
+        related, now, leaderboards = view.related, view.now, self._context.leaderboards(view)
+        leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
         mask = related.public(now).copy()
-        mask[related.edition.copies.with_all(shown)] = False
-        return _trend(related, boards, board, trending_list(related, board, mask, TRENDING, now), now)
+        mask[related.snapshot.copies.with_all(shown)] = False
+        return _trend(
+            related, leaderboards, leaderboard, trending_list(related, leaderboard, mask, TRENDING, now), now
+        )
 
     def _page(self, template: str, **values: Any) -> Response:
-        settings, today = self._desk.settings, self._desk.clock()
-        sections = self._desk.related.categories.by_size[:MAX_SECTIONS] if self._desk.is_open else []
-        page = render_template(template, site=settings.site_name, sections=sections, today=today, **values)
+        settings, today = self._context.settings, self._context.clock()
+        category_counts = (
+            self._context.related.categories.by_size[:MAX_SECTIONS] if self._context.is_open else []
+        )
+        page = render_template(
+            template, site=settings.site_name, sections=category_counts, today=today, **values
+        )
         return Response(page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY})
 
 
-def _trend(related: Related, boards: Boards, board: Board, found: RelatedList, now: datetime) -> Trend:
+def _trend(
+    related: Related, leaderboards: Leaderboards, leaderboard: Leaderboard, found: RelatedList, now: datetime
+) -> Trend:
     left = _NO_MOMENT_SECONDS
-    if boards.as_of is not None:
-        left = max(1, int((boards.as_of + _TICK - now).total_seconds()) + 1)
-    listed = [trending_teaser(related.articles, item, board) for item in found.items]
-    return Trend(listed, basis(found), boards.as_of, left)
+    if leaderboards.as_of is not None:
+        left = max(1, int((leaderboards.as_of + _TICK - now).total_seconds()) + 1)
+    listed = [trending_teaser(related.articles, item, leaderboard) for item in found.items]
+    return Trend(listed, basis(found), leaderboards.as_of, left)
 
 
 def _cursor() -> tuple[int, str] | None:

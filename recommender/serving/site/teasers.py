@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recommender.model import from_microseconds
-from recommender.serving.index.documents import Shelf
-from recommender.serving.lists.explain import Why
+from recommender.serving.index.documents import Documents
+from recommender.serving.lists.explain import Explanation
 from recommender.serving.lists.query import Item
-from recommender.serving.trending.rankings import Board
+from recommender.serving.trending.rankings import Leaderboard
 
 _MAX_HEADLINE_CHARS = 90
 _MAX_EXCERPT_CHARS = 180
@@ -48,7 +48,7 @@ class Teaser:
 
     id: str
     headline: str
-    section: str | None
+    category: str | None
     published_at: datetime | None
     minutes: int
     lang: str | None
@@ -59,13 +59,13 @@ class Teaser:
     is_new: bool = False  # in trending
 
 
-def teaser(articles: Shelf, row: int, item: Item | None = None) -> Teaser:
+def teaser(articles: Documents, row: int, item: Item | None = None) -> Teaser:
     """Return the article of a row as it stands in a list, in the place of the item."""
     body = articles.bodies[row]
     return Teaser(
         id=articles.ids[row],
         headline=articles.titles[row].strip() or _cut(body, _MAX_HEADLINE_CHARS),
-        section=articles.category[row],
+        category=articles.category[row],
         published_at=from_microseconds(int(articles.published[row])),
         minutes=int(articles.minutes[row]),
         lang=articles.langs[row],
@@ -75,20 +75,20 @@ def teaser(articles: Shelf, row: int, item: Item | None = None) -> Teaser:
     )
 
 
-def teasers(articles: Shelf, items: Iterable[Item]) -> list[Teaser]:
+def teasers(articles: Documents, items: Iterable[Item]) -> list[Teaser]:
     """Return the items of a list as they stand on a page."""
     return [teaser(articles, item.row, item) for item in items]
 
 
-def trending_teaser(articles: Shelf, item: Item, board: Board) -> Teaser:
+def trending_teaser(articles: Documents, item: Item, leaderboard: Leaderboard) -> Teaser:
     """Return an item of trending as it stands on a page, with how far it came, or that it has no rank."""
-    stands = board.standing(item.row, int(articles.category.codes[item.row]))
+    stands = leaderboard.article_rank(item.row, int(articles.category.codes[item.row]))
     note = _NOTES["recent"] if item.source == "recent" else ""
     plain = teaser(articles, item.row)
     return replace(plain, note=note, climbed=stands.change or 0, is_new=stands.new)
 
 
-def reasons(why: Why) -> Reasons:
+def reasons(why: Explanation) -> Reasons:
     """Return what a reader may want to know of a score; words that count little tell nothing."""
     most = max((part for _, part in why.terms), default=0.0)
     words = [
@@ -129,7 +129,7 @@ def _told_once(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]
             yield term, part
 
 
-def _adjustments(why: Why) -> Iterator[str]:
+def _adjustments(why: Explanation) -> Iterator[str]:
     likeness = sum(part for _, part in (*why.terms, *why.topics)) + why.other_terms + why.other_topics
     least = _TOLD_FROM * max(likeness, 0.0)
     if why.feedback > least:

@@ -13,7 +13,7 @@ _HEADERS = {
 }
 
 
-class Widget:
+class WidgetRoutes:
     """The call that answers with the script."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from recommender.serving.store.rows import (
     Counts,
     Event,
     Outcome,
-    Placement,
+    PositionCount,
     RuleSet,
     StaleError,
     StoreDownError,
@@ -35,7 +35,7 @@ __all__ = [
     "Counts",
     "Event",
     "Outcome",
-    "Placement",
+    "PositionCount",
     "RuleSet",
     "StaleError",
     "Store",
@@ -186,10 +186,10 @@ class Store:
         """Return the buckets that changed after a number that an earlier answer gave as `newest`, or all."""
         return self._database.read(lambda connection: reading.counts_after(connection, after))
 
-    def placements(self, since: int = 0) -> list[Placement]:
+    def position_counts(self, since: int = 0) -> list[PositionCount]:
         """Return what readers did with articles in lists, from the hour of the moment `since` on."""
         return self._database.read(
-            lambda connection: reading.placements_since(connection, since // (60 * MINUTE))
+            lambda connection: reading.position_counts_since(connection, since // (60 * MINUTE))
         )
 
     def prune(self, now: int) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from recommender.serving.store.numbers import numbers
-from recommender.serving.store.rows import Counts, Placement
+from recommender.serving.store.rows import Counts, PositionCount
 from recommender.serving.store.schema import COUNTS, PLACEMENTS
 
 _CHUNK = 10_000
@@ -46,11 +46,11 @@ def counts_after(connection: Connection, after: int) -> Counts:
     )
 
 
-def placements_since(connection: Connection, hour: int) -> list[Placement]:
+def position_counts_since(connection: Connection, hour: int) -> list[PositionCount]:
     """Return the placements of an hour and later ones, in the order of their hours."""
     rows = connection.execute(select(PLACEMENTS).where(PLACEMENTS.c.hour >= hour).order_by(PLACEMENTS.c.hour))
     return [
-        Placement(
+        PositionCount(
             hour=row.hour,
             from_id=row.from_id or None,
             article_id=row.article_id,

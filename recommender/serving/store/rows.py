@@ -110,7 +110,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Placement:
+class PositionCount:
     """How often readers did something with an article in a place where it was shown, in an hour."""
 
     hour: int  # hours since 1970

@@ -9,7 +9,7 @@ from time import monotonic
 import numpy as np
 
 from recommender.model import from_microseconds, microseconds
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 from recommender.serving.lists.related import Related
 from recommender.serving.store import Store, StoreDownError
 from recommender.serving.trending.counts import Tally
@@ -17,10 +17,10 @@ from recommender.trending import (
     DEFAULT_WINDOW,
     EVENT_WEIGHTS,
     WINDOWS,
+    ArticleRank,
     Candidates,
     Counts,
     Ranking,
-    Standing,
     Window,
     ranking,
     tick_of,
@@ -33,23 +33,25 @@ _TOP = 50
 _SPARE_IDS = 100_000
 
 
-class Board:
+class Leaderboard:
     """The ranking in one window. Its articles are rows of the edition that it was made for."""
 
-    def __init__(self, found: Ranking, rows: np.ndarray, sections: np.ndarray) -> None:
-        self._found, self._sections = found, sections
+    def __init__(self, found: Ranking, rows: np.ndarray, categories: np.ndarray) -> None:
+        self._found, self._categories = found, categories
         self._candidate_of = {row: candidate for candidate, row in enumerate(rows.tolist())}
         ranked = found.order[found.ranks[found.order] > 0]
         self.rows: np.ndarray = rows[ranked]  # (ranked,) int64: what has a rank, best first
         self.top = tuple(self.rows[:_TOP].tolist())  # of them, for the lists of other articles
 
-    def standing(self, row: int, section: int) -> Standing:
+    def article_rank(self, row: int, category: int) -> ArticleRank:
         """Return where the article of a row stands, whose primary category has this code."""
         candidate = self._candidate_of.get(row)
         if candidate is not None:
-            return self._found.standing(candidate)
-        beside = self._sections[self._found.ranks > 0] == section if section >= 0 else ()
-        return Standing(None, self._found.ranked, None, int(np.count_nonzero(beside)), 0.0, None, new=False)
+            return self._found.article_rank(candidate)
+        beside = self._categories[self._found.ranks > 0] == category if category >= 0 else ()
+        return ArticleRank(
+            None, self._found.ranked, None, int(np.count_nonzero(beside)), 0.0, None, new=False
+        )
 
     def rank(self, row: int) -> int | None:
         """Return the rank of the article of a row, from 1; None without one."""
@@ -83,7 +85,7 @@ class _Counted:
     rows_of_ids: np.ndarray  # (ids,) int64, of each id of the tally, -1 for none
     rows: np.ndarray  # (a,) int64, ascending
     published: np.ndarray  # (a,) int64
-    sections: np.ndarray  # (a,) int32, codes of primary categories
+    categories: np.ndarray  # (a,) int32, codes of primary categories
     counts: Counts
 
     def is_like(self, other: "_Counted") -> bool:
@@ -92,11 +94,11 @@ class _Counted:
             self.tally is other.tally
             and np.array_equal(self.rows_of_ids, other.rows_of_ids)
             and np.array_equal(self.published, other.published)
-            and np.array_equal(self.sections, other.sections)
+            and np.array_equal(self.categories, other.categories)
         )
 
 
-class Boards:
+class Leaderboards:
     """The rankings of one tick in all windows, for one edition and the rules that act on it."""
 
     def __init__(
@@ -105,7 +107,7 @@ class Boards:
         self.related, self.tick = related, tick
         self.is_old = is_old  # the store does not tell what happened since
         self.counted, self._windows = counted, windows
-        self.made: dict[str, Board] = {}  # by window
+        self.made: dict[str, Leaderboard] = {}  # by window
 
     @property
     def age(self) -> tuple[int, bool]:
@@ -117,19 +119,19 @@ class Boards:
         """The moment of the tick."""
         return from_microseconds(self.tick * _MINUTE)
 
-    def board(self, window: str) -> Board:
+    def leaderboard(self, window: str) -> Leaderboard:
         """Return the ranking in a window. Raises KeyError for one that does not exist."""
         found = self.made.get(window)
         if found is None:
             counted, ids = self.counted, self.related.articles.ids
             named = [ids[row] for row in counted.rows.tolist()]
-            candidates = Candidates(named, counted.published, counted.sections)
+            candidates = Candidates(named, counted.published, counted.categories)
             ranks = ranking(counted.counts, candidates, self.tick, self._windows[window])
-            found = self.made[window] = Board(ranks, counted.rows, counted.sections)
+            found = self.made[window] = Leaderboard(ranks, counted.rows, counted.categories)
         return found
 
 
-class Popular:
+class RankTracker:
     """Follows the counts of the store, minute by minute, and ranks the articles of an edition by them.
 
     The ranks of a tick depend on no earlier ones, so that all workers come to the same.
@@ -151,14 +153,14 @@ class Popular:
         self._is_down = False
         self._next_try = 0.0
         self._rows = _Rows()
-        self._boards: Boards | None = None
+        self._leaderboards: Leaderboards | None = None
 
-    def boards(self, related: Related, now: datetime) -> Boards:
+    def leaderboards(self, related: Related, now: datetime) -> Leaderboards:
         """Return the rankings of the minute that has begun; while they are made, those of the one before.
 
         With the store down they stay those of the last minute that is known.
         """
-        tick, found = tick_of(microseconds(now)), self._boards
+        tick, found = tick_of(microseconds(now)), self._leaderboards
         if found is not None and found.related is related:
             if self._is_of(tick):
                 return found
@@ -169,20 +171,24 @@ class Popular:
         try:
             if not self._is_of(tick):
                 self._follow(tick)
-            found = self._boards
+            found = self._leaderboards
             if found is None or found.related is not related or found.age != (self._tick, self._is_down):
-                found = self._boards = self._ranked(related, now)
+                found = self._leaderboards = self._ranked(related, now)
             return found
         finally:
             self._lock.release()
 
-    def latest(self, related: Related) -> Board | None:
+    def latest(self, related: Related) -> Leaderboard | None:
         """Return the ranking in the default window that is there already, None where there is none.
 
         It never waits for the store.
         """
-        boards = self._boards
-        return boards.made.get(DEFAULT_WINDOW) if boards is not None and boards.related is related else None
+        leaderboards = self._leaderboards
+        return (
+            leaderboards.made.get(DEFAULT_WINDOW)
+            if leaderboards is not None and leaderboards.related is related
+            else None
+        )
 
     def _is_of(self, tick: int) -> bool:
         """Tell whether there is nothing to ask the store for."""
@@ -199,12 +205,12 @@ class Popular:
         self._tally = Tally.of(changed) if self._tally is None else self._tally.with_changes(changed)
         self._tick, self._is_down = tick, False
 
-    def _ranked(self, related: Related, now: datetime) -> Boards:
-        counted, former = _counted(self._tally, related, now, self._rows, self._weights), self._boards
-        boards = Boards(related, self._tick, self._windows, counted, is_old=self._is_down)
-        if former is not None and former.age == boards.age and counted.is_like(former.counted):
-            boards.made = former.made
-        return boards
+    def _ranked(self, related: Related, now: datetime) -> Leaderboards:
+        counted, former = _counted(self._tally, related, now, self._rows, self._weights), self._leaderboards
+        leaderboards = Leaderboards(related, self._tick, self._windows, counted, is_old=self._is_down)
+        if former is not None and former.age == leaderboards.age and counted.is_like(former.counted):
+            leaderboards.made = former.made
+        return leaderboards
 
 
 class _Rows:
@@ -214,18 +220,18 @@ class _Rows:
         self._head: object = None
         self._in_head: dict[str, int] = {}
 
-    def of(self, shelf: Shelf, article_ids: Sequence[str]) -> np.ndarray:
+    def of(self, documents: Documents, article_ids: Sequence[str]) -> np.ndarray:
         """Return the row of each id in its latest state, (n,) int64; -1 where it is unknown."""
-        if self._head is not shelf.head:
-            self._head, self._in_head = shelf.head, {}
+        if self._head is not documents.head:
+            self._head, self._in_head = documents.head, {}
         known = self._in_head
         if len(known) > len(article_ids) + _SPARE_IDS:  # most of them have no counts any longer
             known.clear()
         for article_id in article_ids:
             if article_id not in known:
-                row = shelf.head.ids.find(article_id)
+                row = documents.head.ids.find(article_id)
                 known[article_id] = _NO_ROW if row is None else row
-        live = shelf.row_of
+        live = documents.row_of
         return np.array([live.get(each, known[each]) for each in article_ids], dtype=np.int64)
 
 
@@ -254,6 +260,6 @@ def _counted(
         rows_of_ids=rows,
         rows=candidates,
         published=articles.published[candidates],
-        sections=articles.category.codes[candidates],
+        categories=articles.category.codes[candidates],
         counts=counts,
     )

@@ -5,18 +5,18 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from recommender.serving.cache.caching import Cache
-from recommender.serving.cache.purging import Purger, cache_at
-from recommender.serving.http.concurrency import Turn
+from recommender.serving.cache.caching import ResponseCache
+from recommender.serving.cache.purging import Purger, shared_cache_at
+from recommender.serving.http.concurrency import Slot
 from recommender.serving.http.problems import Problem
-from recommender.serving.http.responses import RankOf, Standing
+from recommender.serving.http.responses import ModelStatus, RankOf
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
-from recommender.serving.rules.active import Active, Rules
+from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
-from recommender.serving.trending.rankings import Boards, Popular
-from recommender.serving.worker.follower import Live, NothingOpenError
-from recommender.serving.worker.moment import Present
+from recommender.serving.trending.rankings import Leaderboards, RankTracker
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
 from recommender.trending import DEFAULT_WINDOW, EVENT_WEIGHTS, windows
 
@@ -28,17 +28,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Desk:
+class Context:
     """What the views of one app share: settings, clock, store, what is known of the newsroom, kept answers.
 
     The current model is opened at once. Where none can be, the app answers 503 and looks again, at most once
     in `model_retry_seconds`, when a request needs it.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now, turn: Turn = nullcontext) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now, slot: Slot = nullcontext) -> None:
         self.settings = settings
         self.clock = clock
-        self._turn = turn  # at scoring the whole corpus
+        self._slot = slot  # at scoring the whole corpus
         weights = {**EVENT_WEIGHTS, **settings.weight_of}
         self.store = Store(
             settings.database_url,
@@ -47,13 +47,13 @@ class Desk:
             source_cap=settings.source_cap,
             weights=weights,
         )
-        self.live = Live(settings, self.store)
-        self.popular = Popular(self.store, weights=weights, windows=windows(settings.half_life_of))
-        self.cache = Cache(settings.cache_bytes)
-        shared = settings.purge_url and cache_at(settings.purge_url, settings.purge_header)
-        self.purger = Purger(shared, lambda: self.live.state) if shared else None
+        self.follower = Follower(settings, self.store)
+        self.rank_tracker = RankTracker(self.store, weights=weights, windows=windows(settings.half_life_of))
+        self.cache = ResponseCache(settings.cache_bytes)
+        shared = settings.purge_url and shared_cache_at(settings.purge_url, settings.purge_header)
+        self.purger = Purger(shared, lambda: self.follower.state) if shared else None
         self._related: Related | None = None
-        self._ruled: tuple[Rules, datetime, Active] | None = None
+        self._ruled: tuple[Rules, datetime, ActiveRules] | None = None
 
     @property
     def related(self) -> Related:
@@ -63,62 +63,64 @@ class Desk:
         """
         return self._lists(self.clock())
 
-    def present(self) -> Present:
+    def view(self) -> ConsistentView:
         """Return what a request of this moment is answered from. Raises Problem as `related` does."""
         now = self.clock()
         related = self._lists(now)
-        return Present(now, related, self._standing(related, now), self.popular.latest(related))
+        return ConsistentView(
+            now, related, self._model_status(related, now), self.rank_tracker.latest(related)
+        )
 
     @property
     def degraded(self) -> tuple[str, ...]:
         """What is missing; "purge": a shared cache cannot be told what to forget."""
         cannot_purge = self.purger is not None and self.purger.is_failing
-        return (*self.live.degraded, "purge") if cannot_purge else self.live.degraded
+        return (*self.follower.degraded, "purge") if cannot_purge else self.follower.degraded
 
     @property
     def is_open(self) -> bool:
         """Whether there is something to answer from."""
-        return self.live.state.edition is not None and self.live.state.is_known
+        return self.follower.state.snapshot is not None and self.follower.state.is_known
 
-    def standing(self) -> Standing:
+    def model_status(self) -> ModelStatus:
         """Return which model answers, whether it is stale, and what is missing."""
         now = self.clock()
-        return self._standing(self._lists(now), now)
+        return self._model_status(self._lists(now), now)
 
-    def boards(self, present: Present) -> Boards:
+    def leaderboards(self, view: ConsistentView) -> Leaderboards:
         """Return the ranks of this minute; it may wait for the store."""
-        return self.popular.boards(present.related, present.now)
+        return self.rank_tracker.leaderboards(view.related, view.now)
 
     def in_trend(
-        self, query: ListQuery, present: Present, boards: Boards | None = None
+        self, query: ListQuery, view: ConsistentView, leaderboards: Leaderboards | None = None
     ) -> tuple[ListQuery, RankOf | None]:
         """Return the query of a list with what trends now, and the ranks that its items are to tell.
 
         Without `boards` it takes what is known to trend, and tells none.
         """
-        if boards is None:
-            return replace(query, trending=present.trending), None
-        board = boards.board(DEFAULT_WINDOW)
-        return replace(query, trending=board.top), board.rank
+        if leaderboards is None:
+            return replace(query, trending=view.trending), None
+        leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
+        return replace(query, trending=leaderboard.top), leaderboard.rank
 
     def _lists(self, now: datetime) -> Related:
         try:
-            edition = self.live.edition
-        except NothingOpenError as error:
+            snapshot = self.follower.snapshot
+        except NotReadyError as error:
             kind = "store-down" if error.is_store else "no-model"
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
         related, active = self._related, self._active(now)
-        if related is None or related.edition is not edition or related.rules.active is not active:
-            related = self._related = Related(edition, active, self._turn)
+        if related is None or related.snapshot is not snapshot or related.rules.active is not active:
+            related = self._related = Related(snapshot, active, self._slot)
         return related
 
-    def _standing(self, related: Related, now: datetime) -> Standing:
+    def _model_status(self, related: Related, now: datetime) -> ModelStatus:
         manifest = related.model.manifest
-        return Standing.of(manifest, now, self.settings.stale_after_hours, self.degraded)
+        return ModelStatus.of(manifest, now, self.settings.stale_after_hours, self.degraded)
 
-    def _active(self, now: datetime) -> Active:
+    def _active(self, now: datetime) -> ActiveRules:
         """Return the rules that act now; the same object for as long as just these do."""
-        rules, ruled = self.live.state.rules, self._ruled
+        rules, ruled = self.follower.state.rules, self._ruled
         if ruled is not None and ruled[0] is rules and ruled[1] <= now:
             boundary = ruled[2].boundary
             if boundary is None or now < boundary:

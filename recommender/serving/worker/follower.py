@@ -9,13 +9,13 @@ from time import monotonic
 from recommender.article import Article
 from recommender.artifact import ArtifactError, current_version, open_current
 from recommender.model import Model
-from recommender.serving.index.fold_in import Placement, place
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.fold_in import FoldedArticle, fold_in
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.rules.active import Rules
 from recommender.serving.rules.file import RulesFile
 from recommender.serving.rules.schema import Rule, read_stored
 from recommender.serving.store import ArticleRow, Changes, RuleSet, StaleError, Store, StoreDownError
-from recommender.serving.worker.state_file import LastSeen
+from recommender.serving.worker.state_file import SavedState
 from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _SILENT_SECONDS = 5.0  # without an answer of the store, after which it counts a
 _SPARE_ROWS = 200  # earlier states of live articles that an edition carries along, beside as many as it shows
 
 
-class NothingOpenError(LookupError):
+class NotReadyError(LookupError):
     """There is nothing to answer from; the message says why. `is_store` tells the store from the model."""
 
     def __init__(self, reason: str, *, is_store: bool) -> None:
@@ -33,10 +33,10 @@ class NothingOpenError(LookupError):
 
 
 @dataclass(frozen=True)
-class State:
+class WorkerState:
     """What a worker knows at one moment; a later moment is another state."""
 
-    edition: Edition | None = None  # None: no model could be opened
+    snapshot: Snapshot | None = None  # None: no model could be opened
     rules: Rules = field(default_factory=Rules)
     version: int = 0  # of the store
     withdrawn: Mapping[str, int] = field(default_factory=dict)  # ids, each with the moment in microseconds
@@ -44,7 +44,7 @@ class State:
     degraded: tuple[str, ...] = ()  # what is missing: "store", "state"; "rules": their file is wrong
 
 
-class Live:
+class Follower:
     """Follows the models folder, the file of rules and the store; `state` is what it knows.
 
     Withdrawals and rules are kept in a file, too. Where the store has lost some, because its database was
@@ -56,7 +56,7 @@ class Live:
         self._settings, self._store = settings, store
         self._lock, self._ended = Lock(), Event()
         self._live: dict[str, Article] = {}  # all that the store holds
-        self._placements: dict[str, Placement] = {}  # of those that the model does not know as they are
+        self._folded: dict[str, FoldedArticle] = {}  # of those that the model does not know as they are
         self._rules_file = RulesFile(settings.rules_file)
         self._read_rules: tuple[tuple[Rule, ...], tuple[tuple[str, str], ...]] = ((), ())
         self._has_looked = False  # into the store
@@ -65,25 +65,25 @@ class Live:
         self._opened = ""  # the version of the model
         self._reason = ""  # why there is none
         self._next_try = 0.0
-        self._kept = LastSeen.read(settings.state_file)
-        seen = self._kept or LastSeen()
+        self._kept = SavedState.read(settings.state_file)
+        seen = self._kept or SavedState()
         self._withdrawn, self._stored_rules = dict(seen.withdrawn), seen.rules
         is_known = self._kept is not None
-        self.state = State(is_known=is_known, version=seen.version, withdrawn=seen.withdrawn)
+        self.state = WorkerState(is_known=is_known, version=seen.version, withdrawn=seen.withdrawn)
         self.refresh()
 
     @property
-    def edition(self) -> Edition:
+    def snapshot(self) -> Snapshot:
         """The edition to answer from. Raises NothingOpenError where it must not, or cannot, be known."""
-        if self.state.edition is None:
+        if self.state.snapshot is None:
             self.refresh()
         state = self.state
-        if state.edition is None:
-            raise NothingOpenError(self._reason, is_store=False)
+        if state.snapshot is None:
+            raise NotReadyError(self._reason, is_store=False)
         if not state.is_known:
             told = "what was withdrawn is not known: no database answers, and nothing was kept of it"
-            raise NothingOpenError(told, is_store=True)
-        return state.edition
+            raise NotReadyError(told, is_store=True)
+        return state.snapshot
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -135,8 +135,8 @@ class Live:
             self._next_try = monotonic() + self._settings.model_retry_seconds
             _log.warning("no %s is open: %s", "newer model" if self._opened else "model", error)
             return
-        self._placements = {}
-        self.state = replace(self.state, edition=self._built(model))
+        self._folded = {}
+        self.state = replace(self.state, snapshot=self._built(model))
         self._opened = model.manifest.version
 
     def _follow_store(self) -> None:
@@ -148,14 +148,14 @@ class Live:
             self.state = replace(self.state, degraded=("store",))
             return
         if changes.complete:
-            self._live, self._withdrawn, self._placements = {}, {}, {}
-        edition = self._with(changes)
+            self._live, self._withdrawn, self._folded = {}, {}, {}
+        snapshot = self._with(changes)
         if changes.rules is not None:
             self._stored_rules = changes.rules.rules
         degraded = self._keep(changes.version)
-        withdrawn = edition.withdrawn if edition is not None else dict(self._withdrawn)
+        withdrawn = snapshot.withdrawn if snapshot is not None else dict(self._withdrawn)
         self.state = replace(
-            self.state, edition=edition, version=changes.version, withdrawn=withdrawn, is_known=True,
+            self.state, snapshot=snapshot, version=changes.version, withdrawn=withdrawn, is_known=True,
             degraded=degraded,
         )  # fmt: skip
 
@@ -201,44 +201,44 @@ class Live:
                 return True
         return bool(lost or missing)
 
-    def _with(self, changes: Changes) -> Edition | None:
+    def _with(self, changes: Changes) -> Snapshot | None:
         """Take up the changes, and return the edition with them."""
-        edition = self.state.edition
+        snapshot = self.state.snapshot
         for row in changes.articles:
-            self._placements.pop(row.id, None)
+            self._folded.pop(row.id, None)
             if row.withdrawn:
                 self._live.pop(row.id, None)
                 self._withdrawn[row.id] = row.updated
             elif (article := _article(row)) is not None:
                 self._withdrawn.pop(row.id, None)
                 self._live[row.id] = article
-                if edition is not None and _is_newer(edition.model, article):
-                    self._placements[row.id] = _placement(edition.model, article, row)
-        if edition is None or not (changes.articles or changes.complete):
-            return edition
+                if snapshot is not None and _is_newer(snapshot.model, article):
+                    self._folded[row.id] = _folded_article(snapshot.model, article, row)
+        if snapshot is None or not (changes.articles or changes.complete):
+            return snapshot
         changed = [row.id for row in changes.articles if row.id in self._live]
-        lifted = any(each in edition.withdrawn and each not in self._placements for each in changed)
-        if changes.complete or lifted or edition.live > 2 * len(self._live) + _SPARE_ROWS:
-            return self._built(edition.model)
-        edition = edition.less({row.id: row.updated for row in changes.articles if row.withdrawn})
-        return edition.more(self._placed(changed))
+        lifted = any(each in snapshot.withdrawn and each not in self._folded for each in changed)
+        if changes.complete or lifted or snapshot.live > 2 * len(self._live) + _SPARE_ROWS:
+            return self._built(snapshot.model)
+        snapshot = snapshot.less({row.id: row.updated for row in changes.articles if row.withdrawn})
+        return snapshot.more(self._placed(changed))
 
-    def _built(self, model: Model) -> Edition:
+    def _built(self, model: Model) -> Snapshot:
         """Return an edition of the model with all that is live."""
         for each, article in self._live.items():
-            if each not in self._placements and _is_newer(model, article):
-                self._placements[each] = place(model, article)
-        return Edition.of(model, self._withdrawn).more(self._placed(sorted(self._placements)))
+            if each not in self._folded and _is_newer(model, article):
+                self._folded[each] = fold_in(model, article)
+        return Snapshot.of(model, self._withdrawn).more(self._placed(sorted(self._folded)))
 
-    def _placed(self, ids: Iterable[str]) -> list[tuple[Article, Placement]]:
-        return [(self._live[each], self._placements[each]) for each in ids if each in self._placements]
+    def _placed(self, ids: Iterable[str]) -> list[tuple[Article, FoldedArticle]]:
+        return [(self._live[each], self._folded[each]) for each in ids if each in self._folded]
 
     def _keep(self, version: int) -> tuple[str, ...]:
         """Keep withdrawals and rules in the file where they have changed; returns what is degraded by it."""
         kept = self._kept
         if kept and (kept.withdrawn, kept.rules) == (self._withdrawn, self._stored_rules):
             return ()
-        seen = LastSeen(version, dict(self._withdrawn), self._stored_rules)
+        seen = SavedState(version, dict(self._withdrawn), self._stored_rules)
         try:
             seen.write(self._settings.state_file)
         except OSError as error:
@@ -263,10 +263,10 @@ def _is_newer(model: Model, article: Article) -> bool:
     return row is None or article.is_newer(model.articles.article(row))
 
 
-def _placement(model: Model, article: Article, row: ArticleRow) -> Placement:
+def _folded_article(model: Model, article: Article, row: ArticleRow) -> FoldedArticle:
     if row.embedding is not None and row.model_version == model.manifest.version:
         try:
-            return Placement.from_bytes(row.embedding, model.vectors.latent.shape[1])
+            return FoldedArticle.from_bytes(row.embedding, model.vectors.latent.shape[1])
         except ValueError:
             _log.warning("the placement of %r cannot be read, and is computed again", row.id)
-    return place(model, article)
+    return fold_in(model, article)

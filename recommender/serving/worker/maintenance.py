@@ -7,7 +7,7 @@ from threading import Event, Thread
 from recommender.model import microseconds
 from recommender.serving.http.problems import Problem
 from recommender.serving.store import StoreError
-from recommender.serving.worker.context import Desk
+from recommender.serving.worker.context import Context
 from recommender.trending import DEFAULT_WINDOW, tick_of
 
 _log = logging.getLogger(__name__)
@@ -15,11 +15,11 @@ _log = logging.getLogger(__name__)
 _SECONDS = 1.0
 
 
-class Upkeep:
+class Maintenance:
     """The second thread of a worker, beside the one that follows the newsroom."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._ended = Event()
         self._pruned = 0  # the tick
 
@@ -33,11 +33,11 @@ class Upkeep:
 
     def look(self) -> None:
         """Do what is due."""
-        now = self._desk.clock()
+        now = self._context.clock()
         with suppress(Problem):  # no model yet
-            related = self._desk.related
-            self._desk.popular.boards(related, now).board(DEFAULT_WINDOW)
-            related.edition.title_words()  # nobody who searches shall wait for them
+            related = self._context.related
+            self._context.rank_tracker.leaderboards(related, now).leaderboard(DEFAULT_WINDOW)
+            related.snapshot.title_words()  # nobody who searches shall wait for them
         tick = tick_of(microseconds(now))
         if tick != self._pruned:
             self._pruned = tick
@@ -45,7 +45,7 @@ class Upkeep:
 
     def _prune(self, now: int) -> None:
         try:
-            self._desk.store.prune(now)
+            self._context.store.prune(now)
         except StoreError as error:
             _log.info("nothing is forgotten for now: %s", error)
 

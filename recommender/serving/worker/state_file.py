@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LastSeen:
+class SavedState:
     """What must not be forgotten: it decides what is never shown."""
 
     version: int = 0  # of the store
@@ -18,7 +18,7 @@ class LastSeen:
     rules: tuple[tuple[str, str], ...] = ()  # ids and JSON, in order
 
     @classmethod
-    def read(cls, path: Path) -> "LastSeen | None":
+    def read(cls, path: Path) -> "SavedState | None":
         """Return what the file holds; None where there is none, or none that can be read."""
         try:
             found = json.loads(path.read_text(encoding="utf-8"))

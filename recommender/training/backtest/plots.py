@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from recommender.training.backtest.replay import BacktestError, Report, Row
+from recommender.training.backtest.replay import BacktestError, BacktestReport, DefinitionResult
 from recommender.training.evaluation.plots import SETTINGS
 
 _OURS, _OTHERS, _FUTURE = "#c2410c", "#64748b", "#0f766e"
@@ -14,7 +14,7 @@ _NEVER = 60  # minutes
 _SUFFIXES = (".png", ".svg")
 
 
-def race(report: Report) -> Any:
+def race(report: BacktestReport) -> Any:
     """Return a figure: what each definition foretells, how often it changes, how quick it is; best first."""
     import matplotlib as mpl  # noqa: PLC0415 only who draws needs it
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -55,7 +55,7 @@ def race(report: Report) -> Any:
     return figure
 
 
-def save_race(report: Report, path: str | Path) -> None:
+def save_race(report: BacktestReport, path: str | Path) -> None:
     """Draw the race into a file, .png or .svg. Raises BacktestError for others, and where that cannot be."""
     path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
@@ -69,7 +69,9 @@ def save_race(report: Report, path: str | Path) -> None:
             raise BacktestError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _bars(axes: Any, rows: Sequence[Row], values: Sequence[float], told: Callable[[float], str]) -> None:
+def _bars(
+    axes: Any, rows: Sequence[DefinitionResult], values: Sequence[float], told: Callable[[float], str]
+) -> None:
     colors = [_OURS if row.name.startswith("ours") else _OTHERS for row in rows]
     bars = axes.barh(range(len(rows)), values, 0.68, color=colors)
     for label in axes.bar_label(bars, [told(value) for value in values], padding=3, fontsize=9):

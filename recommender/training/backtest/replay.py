@@ -28,7 +28,7 @@ class BacktestError(ValueError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class BacktestSettings:
     """What is asked: the next `horizon`'s `top` articles, told every `refresh`; minutes."""
 
     horizon: int = _HOUR
@@ -43,7 +43,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Row(_Record):
+class DefinitionResult(_Record):
     """How one definition did."""
 
     name: str
@@ -57,7 +57,7 @@ class Row(_Record):
     capped_flood_rank: int | None  # counted as the service does
 
 
-class Report(_Record):
+class BacktestReport(_Record):
     """A backtest: what was replayed, the half-life that suits it, and the definitions, ours first."""
 
     events: float
@@ -72,9 +72,9 @@ class Report(_Record):
     bursts: int
     floods: int
     truth_churn: float  # of a list that knew the future
-    rows: list[Row]
+    rows: list[DefinitionResult]
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> DefinitionResult:
         """Return the row of a definition. Raises KeyError."""
         return {row.name: row for row in self.rows}[name]
 
@@ -85,7 +85,7 @@ class _Part:
 
     log: Log
     ticks: list[int]
-    plan: Plan
+    plan: BacktestSettings
 
     @cached_property
     def goals(self) -> np.ndarray:
@@ -117,14 +117,14 @@ class _Part:
 
 
 def backtest(
-    log: Log, plan: Plan | None = None, *, progress: Callable[[str], None] = lambda _: None
-) -> Report:
+    log: Log, plan: BacktestSettings | None = None, *, progress: Callable[[str], None] = lambda _: None
+) -> BacktestReport:
     """Replay a log against all definitions; the half-life is fitted on its first part.
 
     Each refresh is a multiple of `refresh` minutes since 1970, at least an hour after the log begins. Raises
     BacktestError for a log that is too short.
     """
-    plan = plan or Plan()
+    plan = plan or BacktestSettings()
     boundary = _boundary(log, plan)
     ticks = _ticks(log, log.begin + _HOUR, log.end - plan.horizon, plan)
     if not (told := [tick for tick in ticks if tick >= boundary]):
@@ -144,7 +144,7 @@ def backtest(
     for definition in definitions(DEFAULT_HALF_LIFE, plan.top, fitted=fitted):
         progress(definition.label)
         rows.append(_row(definition, part, planted, ticks, len(bursts)))
-    return Report(
+    return BacktestReport(
         events=log.events,
         articles=log.articles,
         begin=_moment(told[0]),
@@ -161,7 +161,7 @@ def backtest(
     )
 
 
-def fitted_half_life(log: Log, plan: Plan) -> float:
+def fitted_half_life(log: Log, plan: BacktestSettings) -> float:
     """Return the half-life in minutes that suits a log: overlap and nDCG count the same.
 
     Of those whose lists change at most .45 times as often as with the last 15 minutes, or, where there is
@@ -180,7 +180,9 @@ def fitted_half_life(log: Log, plan: Plan) -> float:
     return DEFAULT_HALF_LIFE if default is not None and value_of[best] < default + _CLEARLY else best
 
 
-def _row(definition: Definition, part: _Part, planted: Log, ticks: Sequence[int], bursts: int) -> Row:
+def _row(
+    definition: Definition, part: _Part, planted: Log, ticks: Sequence[int], bursts: int
+) -> DefinitionResult:
     """Measure one definition; what is planted is ranked beside the real articles, and moves none of them."""
     kept = []
     plants = _plants(planted)
@@ -198,7 +200,7 @@ def _row(definition: Definition, part: _Part, planted: Log, ticks: Sequence[int]
                         noticed[plant] = min(noticed[plant], tick - start)
     wait = float(np.median(noticed[:bursts])) if bursts else np.inf
     raw, capped = best[bursts::2], best[bursts + 1 :: 2]
-    return Row(
+    return DefinitionResult(
         name=definition.name,
         label=definition.label,
         **part.measured(iter(kept)),
@@ -216,7 +218,7 @@ def _plants(planted: Log) -> list[tuple[int, int, int]]:
     return [(number, int(each[0]), int(each[-1])) for number, each in enumerate(minutes)]
 
 
-def _bursts(log: Log, ticks: Sequence[int], plan: Plan) -> list[tuple[np.ndarray, np.ndarray]]:
+def _bursts(log: Log, ticks: Sequence[int], plan: BacktestSettings) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return articles that for an hour are read as the fifth most read one: minutes and counts."""
     found = []
     for number, start in enumerate(range(ticks[0], ticks[-1] - _HOUR, _BURSTS_EVERY)):
@@ -228,7 +230,7 @@ def _bursts(log: Log, ticks: Sequence[int], plan: Plan) -> list[tuple[np.ndarray
     return found
 
 
-def _floods(ticks: Sequence[int], plan: Plan) -> list[tuple[tuple[np.ndarray, np.ndarray], ...]]:
+def _floods(ticks: Sequence[int], plan: BacktestSettings) -> list[tuple[tuple[np.ndarray, np.ndarray], ...]]:
     """Return 20,000 views over 6 hours, one after the other: as they come, and what the service counts."""
     even = np.diff(np.floor(np.arange(_FLOOD_MINUTES + 1) * _FLOOD_VIEWS / _FLOOD_MINUTES))
     capped = np.arange(0, _FLOOD_MINUTES, plan.source_window)
@@ -263,7 +265,7 @@ def _gain(values: np.ndarray) -> float:
     return float((values / np.log2(np.arange(len(values)) + 2)).sum())
 
 
-def _boundary(log: Log, plan: Plan) -> int:
+def _boundary(log: Log, plan: BacktestSettings) -> int:
     """Return the minute where fitting ends and reporting begins."""
     minutes = log.end - log.begin
     if not plan.fit or minutes < 2 * (_HOUR + plan.horizon):
@@ -272,7 +274,7 @@ def _boundary(log: Log, plan: Plan) -> int:
     return round(boundary / _DAY) * _DAY if minutes >= 2 * _DAY else boundary
 
 
-def _ticks(log: Log, start: int, end: int, plan: Plan) -> list[int]:
+def _ticks(log: Log, start: int, end: int, plan: BacktestSettings) -> list[int]:
     begin = -(-max(start, log.begin) // plan.refresh) * plan.refresh
     return list(range(begin, end + 1, plan.refresh))
 

@@ -25,8 +25,8 @@ _CHUNK = 256  # articles whose scores against all are held at a time
 def baselines() -> list[System]:
     """Return what one would show instead, the simplest first."""
     return [
-        System("newest_in_section", "newest in section", newest_in_section, _ANY),
-        System("random_in_section", "random in section", random_in_section, _ANY),
+        System("newest_in_section", "newest in section", newest_in_category, _ANY),
+        System("random_in_section", "random in section", random_in_category, _ANY),
         System("shared_taxonomy", "shared taxonomy", shared_taxonomy, 50_000),
         System("sklearn_tfidf", "scikit-learn TF-IDF", sklearn_tfidf, _ANY),
         System("bm25", "BM25 (bm25s)", bm25, 5_000),
@@ -39,32 +39,34 @@ def ablations(manifest: Manifest) -> list[System]:
     """Return ours less one ingredient each, those that a model has by its recipe and its corpus."""
     return [
         System(f"without_{name}", f"ours without {label}", partial(rank, recipe=other), _ANY)
-        for name, (label, rank, section, choices) in _WITHOUT.items()
-        if (other := _chosen_otherwise(manifest, section, choices))
+        for name, (label, rank, category, choices) in _WITHOUT.items()
+        if (other := _chosen_otherwise(manifest, category, choices))
     ]
 
 
-def newest_in_section(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
+def newest_in_category(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
     """Rank the newest articles of the same section; those without a section are one."""
     articles = model.articles
-    sections = np.asarray(articles.category.codes)
-    by_age = sections[articles.newest]
+    categories = np.asarray(articles.category.codes)
+    by_age = categories[articles.newest]
     newest_of = {
-        section: np.asarray(articles.newest)[by_age == section][: k + 1]
-        for section in np.unique(sections).tolist()
+        category: np.asarray(articles.newest)[by_age == category][: k + 1]
+        for category in np.unique(categories).tolist()
     }
-    return _filled((newest_of[sections[row]] for row in rows), rows, k)
+    return _filled((newest_of[categories[row]] for row in rows), rows, k)
 
 
-def random_in_section(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
+def random_in_category(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
     """Rank articles of the same section by chance, by the recipe's seed."""
-    sections = np.asarray(model.articles.category.codes)
-    members_of = {section: np.flatnonzero(sections == section) for section in np.unique(sections).tolist()}
+    categories = np.asarray(model.articles.category.codes)
+    members_of = {
+        category: np.flatnonzero(categories == category) for category in np.unique(categories).tolist()
+    }
     draw = np.random.default_rng(model.manifest.recipe.seed)
 
     def lines() -> Iterator[np.ndarray]:
         for row in rows:
-            members = members_of[sections[row]]
+            members = members_of[categories[row]]
             yield draw.choice(members, min(k + 1, len(members)), replace=False)
 
     return _filled(lines(), rows, k)
@@ -147,13 +149,13 @@ _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] 
 }
 
 
-def _chosen_otherwise(manifest: Manifest, section: str, choices: dict[str, Any]) -> Recipe | None:
+def _chosen_otherwise(manifest: Manifest, category: str, choices: dict[str, Any]) -> Recipe | None:
     """Return the recipe with these choices, or None where they are what it came to in the corpus."""
-    before = getattr(manifest.recipe, section)
+    before = getattr(manifest.recipe, category)
     came_to = before.model_dump() | _came_to(manifest)
     if all(came_to[key] == value for key, value in choices.items()):
         return None
-    return manifest.recipe.model_copy(update={section: before.model_copy(update=choices)})
+    return manifest.recipe.model_copy(update={category: before.model_copy(update=choices)})
 
 
 def _came_to(manifest: Manifest) -> dict[str, Any]:

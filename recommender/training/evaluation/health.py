@@ -142,13 +142,13 @@ def occurrences(lists: np.ndarray) -> np.ndarray:
     return np.bincount(lists[lists != NO_ROW], minlength=len(lists))
 
 
-def section_agreement(lists: np.ndarray, sections: np.ndarray) -> float | None:
+def section_agreement(lists: np.ndarray, categories: np.ndarray) -> float | None:
     """Return the mean share of a list that is of the article's own section; None without any section.
 
     `lists` is (n, k), `sections` (n,) int, negative for none. Articles without a section, or with an empty
     list, are left out; items without a section do not agree.
     """
-    shares = agreement(lists, sections, sections)
+    shares = agreement(lists, categories, categories)
     return None if np.isnan(shares).all() else float(np.nanmean(shares))
 
 

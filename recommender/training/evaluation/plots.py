@@ -138,9 +138,9 @@ def _telling(systems: Sequence[SystemReport]) -> list[SystemReport]:
     """Return ours and the systems that tell most beside it; more than four curves cannot be told apart."""
     measured = [system for system in systems if system.health]
     wanted = ("sklearn_tfidf", "newest_in_section", "terms_only")
-    chosen = [system for name in wanted for system in measured if system.name == name]
-    others = [system for system in measured[1:] if system not in chosen]
-    return [*measured[:1], *chosen, *others][: 1 + len(_OTHERS)]
+    selection = [system for name in wanted for system in measured if system.name == name]
+    others = [system for system in measured[1:] if system not in selection]
+    return [*measured[:1], *selection, *others][: 1 + len(_OTHERS)]
 
 
 def _health_of(system: SystemReport) -> Health:

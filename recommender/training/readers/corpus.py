@@ -9,10 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from recommender.article import EARLIEST, Article
-from recommender.fields import COLUMNS, Reading, RefusedError, not_public
+from recommender.fields import COLUMNS, RefusedError, RowReader, not_public
 from recommender.training.readers import tables
 from recommender.training.readers.feeds import feed_file_rows
-from recommender.training.readers.files import CorpusError, Row, corpus_files, format_of
+from recommender.training.readers.files import CorpusError, RawRow, corpus_files, format_of
 from recommender.training.readers.wordpress import wordpress_rows
 
 __all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]
@@ -168,7 +168,7 @@ def collect(
 ) -> Collected:
     """Return the articles as `read_articles` does, however few or many are refused, in reading order."""
     columns = _checked_columns(columns or {})
-    reading = Reading(_zone(timezone), now or datetime.now(UTC), id_prefix)
+    reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix)
     files = corpus_files(paths)
     formats = [format_of(file) for file in files]
     total = _row_count(files, formats) if progress else 0
@@ -205,7 +205,7 @@ def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
     return sum(map(tables.parquet_row_count, files)) if set(formats) == {"parquet"} else 0
 
 
-def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[Row]:
+def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[RawRow]:
     match kind:
         case "jsonl":
             return tables.jsonl_rows(file, columns)
@@ -218,7 +218,7 @@ def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[Row]:
     return wordpress_rows(file)
 
 
-def _take(row: Row, source: str, reading: Reading, collected: Collected) -> None:
+def _take(row: RawRow, source: str, reading: RowReader, collected: Collected) -> None:
     """Turn a row into an article of the collection, or an entry of its report."""
     report = collected.report
     for name in row.unknown:

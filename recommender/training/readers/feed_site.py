@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from recommender.training.readers.feeds import feed_of
-from recommender.training.readers.files import Row
+from recommender.training.readers.files import RawRow
 from recommender.training.readers.remote import Remote
 
 
-def feed_site_rows(url: str, remote: Remote, max_pages: int) -> Iterator[Row]:
+def feed_site_rows(url: str, remote: Remote, max_pages: int) -> Iterator[RawRow]:
     """Yield the entries of a feed, and of the pages that it names as its next, each once.
 
     Raises CorpusError for what is no feed, or does not answer.

@@ -16,14 +16,14 @@ from urllib.parse import urljoin
 import feedparser
 
 from recommender.text import as_html
-from recommender.training.readers.files import CorpusError, Row, opened
+from recommender.training.readers.files import CorpusError, RawRow, opened
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
     """The entries of a feed as rows, numbered from 1, and the address of the page behind it."""
 
-    rows: list[Row]
+    rows: list[RawRow]
     following: str | None
 
 
@@ -41,11 +41,11 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
         raise CorpusError(f"{source} is no RSS or Atom feed{why}")
     links = feed.feed.get("links", ())
     following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-    rows = [Row(number, _values(entry, feed.feed, base)) for number, entry in enumerate(feed.entries, 1)]
+    rows = [RawRow(number, _values(entry, feed.feed, base)) for number, entry in enumerate(feed.entries, 1)]
     return Feed(rows, str(urljoin(base, following)) if following else None)
 
 
-def feed_file_rows(path: Path) -> list[Row]:
+def feed_file_rows(path: Path) -> list[RawRow]:
     """Return the entries of a feed in a file. Raises CorpusError for what is none, or cannot be read."""
     with opened(path) as stream:
         return feed_of(stream.read(), str(path)).rows

@@ -34,7 +34,7 @@ class CorpusError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RawRow:
     """One record of a corpus file: its values by our column names, or why it gives none."""
 
     number: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML

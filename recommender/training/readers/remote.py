@@ -35,7 +35,7 @@ class SiteError(CorpusError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SiteResponse:
     """What a site answered: all of it, after all redirections."""
 
     url: str
@@ -81,19 +81,19 @@ class Remote:
             wait_jitter=wait_seconds,
         ).on(_wait)
 
-    def get(self, url: str, parameters: Mapping[str, str] | None = None) -> Answer:
+    def get(self, url: str, parameters: Mapping[str, str] | None = None) -> SiteResponse:
         """Return what a GET answers. Raises SiteError, for every status from 400 on, too."""
         return self.send("GET", url, parameters)
 
     def send(
         self, method: str, url: str, parameters: Mapping[str, str] | None = None, body: Any = None
-    ) -> Answer:
+    ) -> SiteResponse:
         """Return what a request answers, its body sent as JSON. Raises SiteError."""
         return self._again(self.ask_once, method, url, parameters, body)
 
     def ask_once(
         self, method: str, url: str, parameters: Mapping[str, str] | None = None, body: Any = None
-    ) -> Answer:
+    ) -> SiteResponse:
         """Return what a request answers, without asking again. Raises SiteError."""
         asked = url
         try:
@@ -101,7 +101,7 @@ class Remote:
             address = httpx.URL(url).copy_merge_params(parameters or {})
             asked = str(address)
             with self._client.stream(method, address, json=body) as answer:
-                read = Answer(str(answer.url), answer.status_code, answer.headers, _all_of(answer))
+                read = SiteResponse(str(answer.url), answer.status_code, answer.headers, _all_of(answer))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise SiteError(f"{asked} cannot be asked: {error}", _BAD_ADDRESS) from error
         except httpx.HTTPError as error:
@@ -144,7 +144,7 @@ def _all_of(answer: httpx.Response) -> bytes:
     return bytes(read)
 
 
-def _refusal(asked: str, read: Answer) -> SiteError:
+def _refusal(asked: str, read: SiteResponse) -> SiteError:
     """Return the error that an answer of this status is, with what the site says of it."""
     try:
         answer = json.loads(read.body)

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.fields import COLUMNS, RefusedError
-from recommender.training.readers.files import DELIMITERS, CorpusError, Row, head_of, opened
+from recommender.training.readers.files import DELIMITERS, CorpusError, RawRow, head_of, opened
 
 PARQUET_BATCH_ROWS = 512
 MAX_FIELD_CHARS = 2**31 - 1  # csv's own limit, 131,072 characters, would refuse a long report
 
 
-def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """Yield the object of each line; blank lines are passed over, a line that holds no object is refused.
 
     `columns` maps our names to the file's; an object without the file's name is read by ours. Raises
@@ -40,7 +40,7 @@ def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
             try:
                 found = _json_object(line)
             except RefusedError as error:
-                yield Row(number, refused=error)
+                yield RawRow(number, refused=error)
             else:
                 unseen.difference_update(found)
                 yield _layout(tuple(found), renamed).row(number, list(found.values()))
@@ -48,7 +48,7 @@ def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
         raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
 
 
-def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """Yield the records of a CSV file (`.tsv`: tabs between fields) by the line that each begins on.
 
     Empty fields and NaN are missing. A record with too few or too many fields, with a stray quote or with
@@ -69,12 +69,12 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
         layout = _layout(names, tuple(columns.items()))
         for number, cells in records:
             if isinstance(cells, RefusedError):
-                yield Row(number, refused=cells)
+                yield RawRow(number, refused=cells)
             else:
                 yield layout.row(number, [None if cell in _MISSING else cell for cell in cells])
 
 
-def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """Yield the records of a Parquet file, a few hundred at a time in memory; unknown columns stay unread.
 
     Raises CorpusError for a file that is cut off or damaged, or without the columns we need.
@@ -91,7 +91,7 @@ def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
             for at in range(batch.num_rows):
                 number += 1
                 values = {ours: cells_of[names[place]][at] for ours, place in layout.places.items()}
-                yield Row(number, values, layout.unknown)
+                yield RawRow(number, values, layout.unknown)
 
 
 def parquet_row_count(path: Path) -> int:
@@ -111,8 +111,8 @@ class _Layout:
     places: Mapping[str, int]
     unknown: tuple[str, ...]
 
-    def row(self, number: int, cells: Sequence[Any]) -> Row:
-        return Row(number, {name: cells[place] for name, place in self.places.items()}, self.unknown)
+    def row(self, number: int, cells: Sequence[Any]) -> RawRow:
+        return RawRow(number, {name: cells[place] for name, place in self.places.items()}, self.unknown)
 
 
 @lru_cache(maxsize=256)

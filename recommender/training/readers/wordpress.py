@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from recommender.fields import RefusedError
-from recommender.training.readers.files import CorpusError, Row, head_of, opened
+from recommender.training.readers.files import CorpusError, RawRow, head_of, opened
 
 END_BYTES = 1024  # in which the closing tag of a whole export stands
 
 
-def wordpress_rows(path: Path) -> Iterator[Row]:
+def wordpress_rows(path: Path) -> Iterator[RawRow]:
     """Yield each item of an export: a published post by its values, any other as skipped, with its kind.
 
     Kinds are the type of what is no post, `password` for a post that asks for one, else the status: only
@@ -28,7 +28,7 @@ def wordpress_rows(path: Path) -> Iterator[Row]:
     site = _site(path)
     for number, item in enumerate(_elements(path, "item"), 1):
         kind = _kind(item)
-        yield Row(number, skipped=kind) if kind else _row(number, _values(item, site))
+        yield RawRow(number, skipped=kind) if kind else _row(number, _values(item, site))
 
 
 @dataclass(slots=True)
@@ -68,11 +68,13 @@ def _kind(item: Any) -> str:
     return "password" if _wp(item, "post_password") else ""
 
 
-def _row(number: int, values: dict[str, Any]) -> Row:
+def _row(number: int, values: dict[str, Any]) -> RawRow:
     texts = [text for value in values.values() for text in (value if isinstance(value, list) else [value])]
     if not any(_LOST in text for text in texts if text):
-        return Row(number, values)
-    return Row(number, refused=RefusedError("not UTF-8", f"post {values['id']} holds bytes that are no text"))
+        return RawRow(number, values)
+    return RawRow(
+        number, refused=RefusedError("not UTF-8", f"post {values['id']} holds bytes that are no text")
+    )
 
 
 def _values(item: Any, site: _Site) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser
 
 from recommender.fields import RefusedError
-from recommender.training.readers.files import Row
-from recommender.training.readers.remote import Answer, Remote, SiteError
+from recommender.training.readers.files import RawRow
+from recommender.training.readers.remote import Remote, SiteError, SiteResponse
 from recommender.training.readers.wordpress import date_of
 
 PER_PAGE = 100  # the most that WordPress gives
@@ -79,7 +79,7 @@ class WordPressSite:
                     seen.add(post.post_id)
                     yield post
 
-    def rows(self, post_ids: Sequence[int]) -> Iterator[Row]:
+    def rows(self, post_ids: Sequence[int]) -> Iterator[RawRow]:
         """Yield the posts of these ids, each as a row of our columns; those that are not public as skipped.
 
         Where the site fails it is asked for fewer at once; a post that fails alone is refused. Raises
@@ -97,7 +97,7 @@ class WordPressSite:
                 if len(chunk) > 1:
                     self._per_page = max(1, len(chunk) // 4)
                     continue
-                found = [Row(chunk[0], refused=RefusedError("unreadable post", str(error), str(chunk[0])))]
+                found = [RawRow(chunk[0], refused=RefusedError("unreadable post", str(error), str(chunk[0])))]
             else:
                 failed = 0
             yield from found
@@ -141,7 +141,7 @@ class WordPressSite:
             offset += len(page) - (size > 1)
             last = page[-1].post_id
 
-    def _posts(self, post_ids: Sequence[int]) -> list[Row]:
+    def _posts(self, post_ids: Sequence[int]) -> list[RawRow]:
         parameters = {
             "status": "publish", "include": ",".join(map(str, post_ids)), "per_page": str(len(post_ids)),
             "orderby": "id", "order": "asc", "_fields": _FIELDS, "_embed": "author,wp:featuredmedia,wp:term",
@@ -166,10 +166,10 @@ class WordPressSite:
             answer = self._remote.get(self._address(f"wp/v2/{taxonomy}"), parameters)
             names |= {term["id"]: term["name"] for term in _list_of(answer)}
 
-    def _row(self, post: Mapping[str, Any]) -> Row:
+    def _row(self, post: Mapping[str, Any]) -> RawRow:
         number = int(post["id"])
         if post["content"].get("protected"):
-            return Row(number, skipped="password")
+            return RawRow(number, skipped="password")
         embedded = post.get("_embedded") or {}
         categories = self._sorted("categories", post)
         values = {
@@ -187,7 +187,7 @@ class WordPressSite:
                 (each.get("source_url") for each in embedded.get("wp:featuredmedia") or ()), None
             ),
         }
-        return Row(number, values)
+        return RawRow(number, values)
 
     def _sorted(self, taxonomy: str, post: Mapping[str, Any]) -> list[str]:
         """Return the names of a post's terms in their order, as WordPress shows and exports them."""
@@ -195,7 +195,7 @@ class WordPressSite:
         found = (html.unescape(names[term]) for term in post.get(taxonomy) or () if term in names)
         return sorted(found, key=lambda name: (name.casefold(), name))
 
-    def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+    def _get(self, path: str, parameters: Mapping[str, str]) -> SiteResponse:
         return self._remote.get(self._address(f"wp/v2/{self._kind}/{path}".rstrip("/")), parameters)
 
     def _address(self, path: str) -> str:
@@ -212,7 +212,7 @@ _FIELDS = (
 _API = "https://api.w.org/"
 
 
-def _root_of(page: Answer) -> str | None:
+def _root_of(page: SiteResponse) -> str | None:
     """Return the address of the REST API that a page names in its headers or its head."""
     for part in page.headers.get("Link", "").split(","):
         address, _, parameters = part.partition(";")
@@ -223,7 +223,7 @@ def _root_of(page: Answer) -> str | None:
     return urljoin(page.url, address) if address else None
 
 
-def _list_of(answer: Answer) -> list[dict[str, Any]]:
+def _list_of(answer: SiteResponse) -> list[dict[str, Any]]:
     found = answer.json()
     if not isinstance(found, list) or not all(isinstance(each, dict) and "id" in each for each in found):
         raise SiteError(f"{answer.url} answers no list of posts", answer.status)

@@ -17,7 +17,7 @@ from recommender.training.evaluation.labels import LabelFile
 from recommender.training.evaluation.measures import intervals
 from recommender.training.evaluation.probes import misplaced, topic_fit
 from recommender.training.readers.corpus import ReadingReport
-from recommender.training.release.previous import Baseline, Facts, Pairs, SharedLists
+from recommender.training.release.previous import Baseline, CorpusSummary, Pairs, SharedLists
 
 MOST_CHANGED = 10  # articles that a report names
 _LEAST_ARTICLES = 150  # of fewer, intervals are so wide that an honest model would be refused;
@@ -199,8 +199,8 @@ def _checks(
         found = ours.health
         yield _least("coverage", "coverage", found.coverage, gate.min_coverage)
         yield _most("hub_skew", "hub skew", found.hub_skew, gate.max_hub_skew)
-        section = found.section_agreement
-        yield _least("section_agreement", "section agreement", section, gate.min_section_agreement)
+        category = found.section_agreement
+        yield _least("section_agreement", "section agreement", category, gate.min_section_agreement)
     if report.drawn:
         asked = [one for one in report.drawn.headlines_found if one is not None]
         yield _least(
@@ -256,7 +256,7 @@ def _in_place(model: Model, report: EvaluationReport) -> Guard:
 
 def _guards(model: Model, baseline: Baseline) -> Iterator[Guard]:
     corpus, before = model.manifest.corpus, baseline.facts
-    now = Facts(corpus.articles, newest_published_at(model), corpus.terms_kept)
+    now = CorpusSummary(corpus.articles, newest_published_at(model), corpus.terms_kept)
     detail = f"{before.articles:,} articles before, {now.articles:,} now"
     if shrunk := now.articles < (1 - _SHRUNK) * before.articles:
         detail = f"the corpus shrank by over {_SHRUNK:.0%}: {detail}"
@@ -284,7 +284,7 @@ def _comparisons(
     margin: float,
 ) -> Iterator[Comparison]:
     compared = partial(_compared, seed=report.seed, margin=margin)
-    yield from compared("sections", "section agreement", _sections(model, shared), _LEAST_ARTICLES)
+    yield from compared("sections", "section agreement", _categories(model, shared), _LEAST_ARTICLES)
     if shared.old_topics is not None:
         topics = _topics(shared, shared.old_topics)
         yield from compared("topics", "previous topics", topics, _LEAST_ARTICLES, margin=_PARTIAL * margin)
@@ -293,10 +293,10 @@ def _comparisons(
         yield from compared("ndcg", "nDCG at 9", ndcg, _LEAST_STORIES)
 
 
-def _sections(model: Model, shared: SharedLists) -> Pairs:
+def _categories(model: Model, shared: SharedLists) -> Pairs:
     """Return the share of each list in the article's own section, as the new model knows the sections."""
-    sections = np.asarray(model.articles.category.codes)
-    return _agreements(shared, sections)
+    categories = np.asarray(model.articles.category.codes)
+    return _agreements(shared, categories)
 
 
 def _topics(shared: SharedLists, topics: np.ndarray) -> Pairs:

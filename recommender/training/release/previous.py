@@ -25,7 +25,7 @@ class BaselineError(ValueError):
 
 
 @dataclass(frozen=True)
-class Facts:
+class CorpusSummary:
     """What the guards look at; None: not known."""
 
     articles: int
@@ -60,13 +60,13 @@ class Baseline:
     source: Model | EvaluationReport
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> CorpusSummary:
         """What the guards look at."""
         if isinstance(self.source, EvaluationReport):
             report = self.source
-            return Facts(report.articles, report.newest_published_at, report.terms)
+            return CorpusSummary(report.articles, report.newest_published_at, report.terms)
         corpus = self.source.manifest.corpus
-        return Facts(corpus.articles, newest_published_at(self.source), corpus.terms_kept)
+        return CorpusSummary(corpus.articles, newest_published_at(self.source), corpus.terms_kept)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -166,13 +166,13 @@ def _lists_of_model(old: Model, new: Model, new_of: np.ndarray) -> SharedLists:
     known = new_of >= 0
     old_rows = np.flatnonzero(known)
     places = drawn([old.articles.ids[row] for row in old_rows.tolist()], DRAWN)
-    chosen = old_rows[places]
+    selection = old_rows[places]
     among = np.zeros(len(new.articles), dtype=bool)
     among[new_of[known]] = True
     topics = np.full(len(new.articles), -1, dtype=np.int32)
     topics[new_of[known]] = np.asarray(old.topic_space.first)[known]
-    theirs = shown_among(old, chosen, known)
-    rows = new_of[chosen]
+    theirs = shown_among(old, selection, known)
+    rows = new_of[selection]
     return SharedLists(
         rows=rows,
         new=_nine(shown_among(new, rows, among)),

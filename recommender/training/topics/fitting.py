@@ -16,7 +16,7 @@ from recommender.article import Article
 from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
 from recommender.training.kernels import kernel, spread
-from recommender.training.topics.naming import NamingTerms, Reading, name_topics
+from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 
 _POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the lists' quality
 _WIDER = 1.3  # so many more clusters than topics, to choose from
@@ -59,14 +59,14 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics
     count = min(count, len(frequent) - 1)
     if count < 1:
         return LatentSpace(np.zeros(0, np.int32), np.zeros((0, 0), np.float32), None)
-    chosen = np.arange(n)
+    selection = np.arange(n)
     if n > recipe.max_fit_articles:
         drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
-        chosen = np.sort(drawn)
+        selection = np.sort(drawn)
     svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
     # One BLAS thread, for more would add up in an order of their own; identical articles have no variance.
     with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
-        svd.fit(rows[chosen][:, frequent])
+        svd.fit(rows[selection][:, frequent])
     components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
     return LatentSpace(frequent, components, svd)
 
@@ -151,7 +151,7 @@ def _sample(latent: np.ndarray, draws: np.ndarray, most: int) -> np.ndarray:
     return np.sort(draws[somewhere[draws]][:most])
 
 
-def _worth_reading(centroids: np.ndarray, readings: Sequence[Reading], count: int) -> np.ndarray:
+def _worth_reading(centroids: np.ndarray, readings: Sequence[TopicDescription], count: int) -> np.ndarray:
     """Return the centroids of at most `count` topics that are worth an editor's while."""
     sizes = np.array([reading.articles for reading in readings], dtype=np.float64)
     least = max(_LEAST_ARTICLES, _LEAST_SHARE * sizes.mean())
@@ -170,7 +170,7 @@ def _worth_reading(centroids: np.ndarray, readings: Sequence[Reading], count: in
 
 def _coherent(
     latent: np.ndarray, centroids: np.ndarray, naming: NamingTerms
-) -> tuple[np.ndarray, np.ndarray, list[Reading]]:
+) -> tuple[np.ndarray, np.ndarray, list[TopicDescription]]:
     """Return the topics without those whose terms avoid each other, the articles' own, and how they read.
 
     At most one in ten goes: its articles come to their next topic, and may tear that apart.

@@ -42,7 +42,7 @@ _BETWEEN = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class TopicDescription:
     """How a topic reads."""
 
     terms: list[int]  # up to 8 places among the naming terms, the most telling first
@@ -84,7 +84,7 @@ class NamingTerms:
         present = csr_array((ones, weights.indices, weights.indptr), shape=weights.shape)
         return cls(words, weights, present, sampled)
 
-    def read(self, first: np.ndarray, count: int) -> list[Reading]:
+    def read(self, first: np.ndarray, count: int) -> list[TopicDescription]:
         """Return how each of `count` topics reads; `first` is that of each article, (n,) int, -1 for none."""
         sizes, docs, telling = self._telling(first, count)
         candidates = [_best(telling[topic]) for topic in range(count)]
@@ -97,7 +97,7 @@ class NamingTerms:
             among = [column_of[place] for place in best[:_PASSAGE_CANDIDATES]]
             furniture = self._is_furniture(best[:_PASSAGE_CANDIDATES], together(by_term, among))
             both = together(by_term, [column_of[place] for place in terms])
-            readings.append(Reading(terms, size, npmi(both, len(first)), furniture))
+            readings.append(TopicDescription(terms, size, npmi(both, len(first)), furniture))
         return readings
 
     def _telling(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,17 +133,17 @@ class NamingTerms:
         """Return the first terms, no two of them twins; a pair of words stands for its halves."""
         common = min(_BIGRAM_ARTICLES, size)
         pairs = [place for place in places if " " in self.words[place] and docs[place] >= common]
-        chosen: list[int] = []
+        selection: list[int] = []
         used: list[str] = []
         for place in places:
             best = self._fuller(place, pairs, docs)
             parts = [] if best is None else self.words[best].split()
             if best is not None and not any(_are_twins(part, other) for part in parts for other in used):
-                chosen.append(best)
+                selection.append(best)
                 used += parts
-            if len(chosen) == TERMS:
+            if len(selection) == TERMS:
                 break
-        return chosen
+        return selection
 
     def _fuller(self, place: int, pairs: list[int], docs: np.ndarray) -> int | None:
         """Return the pair of words that most of a word's articles have, else the word; no pair of too few."""
@@ -155,7 +155,7 @@ class NamingTerms:
 
 
 def name_topics(
-    terms: NamingTerms, readings: Sequence[Reading], first: np.ndarray, text_of: Callable[[int], str]
+    terms: NamingTerms, readings: Sequence[TopicDescription], first: np.ndarray, text_of: Callable[[int], str]
 ) -> list[Topic]:
     """Name each topic by its first terms, no two alike, spelt as its own articles spell them.
 

@@ -13,13 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from recommender.serving.cache.caching import Cache, cache_control
+from recommender.serving.cache.caching import ResponseCache, cache_control
 from recommender.serving.http.auth import new_key
 from recommender.serving.lists.related import Related
 from tests.serving.routes.test_events import Newsroom
 from tests.serving.routes.test_trending import views
 from tests.serving.test_never_shown import ALL_ORDERS, IDS, JSON, TEXTS
-from tests.serving.test_never_shown import Newsroom as Orders
+from tests.serving.test_never_shown import Newsroom as ListRules
 from tests.support.newsroom import NOW
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -32,7 +32,7 @@ def room(models_dir: Path) -> Iterator[Newsroom]:
     room.close()
 
 
-class KeptOrders(Orders):
+class KeptOrders(ListRules):
     """Whatever happens in whatever order: an answer kept is the answer of that moment."""
 
     @rule(each=st.sampled_from(IDS), kind=st.sampled_from(["view", "share"]))
@@ -48,7 +48,7 @@ class KeptOrders(Orders):
 
     @rule(missing=st.sampled_from([(), ("store",), ("state",)]))
     def go_on_without(self, missing: tuple[str, ...]) -> None:
-        self.desk.live.state = replace(self.desk.live.state, degraded=missing)
+        self.context.follower.state = replace(self.context.follower.state, degraded=missing)
 
     @rule(minutes=st.integers(1, 4), text=st.sampled_from(TEXTS))
     def schedule(self, minutes: int, text: str) -> None:
@@ -66,9 +66,9 @@ class KeptOrders(Orders):
             return
         for target in _targets():
             kept = self.client.get(target, headers={"X-Request-ID": "one"})
-            cache, self.desk.cache = self.desk.cache, Cache(0)
+            cache, self.context.cache = self.context.cache, ResponseCache(0)
             fresh = self.client.get(target, headers={"X-Request-ID": "one"})
-            self.desk.cache = cache
+            self.context.cache = cache
 
             assert (kept.status_code, kept.data) == (fresh.status_code, fresh.data), target
             for name in ("ETag", "Cache-Control"):

@@ -16,9 +16,15 @@ import pytest
 
 from recommender.serving.app import create_app
 from recommender.serving.cache.caching import lasting_seconds
-from recommender.serving.cache.purging import Address, Folder, PurgeError, Purger, cache_at
+from recommender.serving.cache.purging import (
+    NginxCacheFolder,
+    PurgeEndpoint,
+    PurgeError,
+    Purger,
+    shared_cache_at,
+)
 from recommender.serving.http.auth import new_key
-from recommender.serving.worker.follower import State
+from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings, SettingsError
 from tests.support.newsroom import NOW
 from tests.support.servers import serving
@@ -41,7 +47,7 @@ class Told:
         self.keys.append(set(keys))
 
 
-class Room:
+class CapCounter:
     """A service that tells a cache, under clocks to turn."""
 
     def __init__(self, models_dir: Path) -> None:
@@ -50,9 +56,9 @@ class Room:
         )
         self.now, self.seconds = NOW + timedelta(minutes=5), 0.0
         app = create_app(settings, clock=lambda: self.now)
-        self.client, self.desk, self.told = app.test_client(), app.extensions["recommender"], Told()
-        self.purger = Purger(self.told, lambda: self.desk.live.state, lambda: self.seconds)
-        self.desk.purger = self.purger
+        self.client, self.context, self.told = app.test_client(), app.extensions["recommender"], Told()
+        self.purger = Purger(self.told, lambda: self.context.follower.state, lambda: self.seconds)
+        self.context.purger = self.purger
 
     def look(self, after: float = 0.0) -> list[set[str]]:
         """Return what the cache was told after so many seconds."""
@@ -72,11 +78,11 @@ class Room:
 
 
 @pytest.fixture
-def room(models_dir: Path) -> Room:
-    return Room(models_dir)
+def room(models_dir: Path) -> CapCounter:
+    return CapCounter(models_dir)
 
 
-def test_all_is_forgotten_at_the_start_and_thrice(room: Room) -> None:
+def test_all_is_forgotten_at_the_start_and_thrice(room: CapCounter) -> None:
     everything = [{"recommender"}]
 
     told = [list(room.look(after)) for after in (0, 0.5, 0.6, 2, 3, 10)]
@@ -84,7 +90,7 @@ def test_all_is_forgotten_at_the_start_and_thrice(room: Room) -> None:
     assert told == [everything, [], everything, [], everything, []]
 
 
-def test_a_change_is_told_at_once_and_again(room: Room) -> None:
+def test_a_change_is_told_at_once_and_again(room: CapCounter) -> None:
     room.settle()
     assert room.client.delete("/v1/article?id=9", headers=HEADERS).status_code == 204
 
@@ -96,7 +102,7 @@ def test_a_change_is_told_at_once_and_again(room: Room) -> None:
     assert second == first
 
 
-def test_what_cannot_be_told_is_told_later(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_told_is_told_later(room: CapCounter, caplog: pytest.LogCaptureFixture) -> None:
     room.settle()
     room.told.is_down = True
     room.client.delete("/v1/article?id=9", headers=HEADERS)
@@ -120,7 +126,7 @@ def test_what_cannot_be_told_is_told_later(room: Room, caplog: pytest.LogCapture
     ]
 
 
-def test_lists_are_kept_by_age_only_where_caches_are_told_all(room: Room) -> None:
+def test_lists_are_kept_by_age_only_where_caches_are_told_all(room: CapCounter) -> None:
     assert room.fresh() == "s-maxage=60"
 
     room.settle()
@@ -132,10 +138,10 @@ def test_lists_are_kept_by_age_only_where_caches_are_told_all(room: Room) -> Non
     for target in ("/v1/page/9", f"{AGAIN}&include=trending", "/v1/trending", "/v1/article?id=9"):
         assert room.fresh(target) == "s-maxage=60"
 
-    state = room.desk.live.state
-    room.desk.live.state = replace(state, degraded=("state",))
+    state = room.context.follower.state
+    room.context.follower.state = replace(state, degraded=("state",))
     assert room.fresh() == "s-maxage=60"
-    room.desk.live.state = state
+    room.context.follower.state = state
 
     room.client.delete("/v1/article?id=10", headers=HEADERS)
     assert room.fresh("/v1/related?id=8&limit=3") != "s-maxage=60"  # nobody has noted it yet
@@ -188,8 +194,8 @@ def listening(status: int = 200) -> Iterator[tuple[str, list[tuple[Any, Any]]]]:
 
 def test_keys_are_posted_in_a_header_and_in_json() -> None:
     with listening() as (url, got):
-        Address(url, "Fastly-Key: secret").forget({"b", "a"})
-        Address(url).forget(str(number) for number in range(450))
+        PurgeEndpoint(url, "Fastly-Key: secret").forget({"b", "a"})
+        PurgeEndpoint(url).forget(str(number) for number in range(450))
 
     headers, body = got[0]
     assert (headers["Surrogate-Key"], headers["Fastly-Key"]) == ("a b", "secret")
@@ -199,10 +205,10 @@ def test_keys_are_posted_in_a_header_and_in_json() -> None:
 
 def test_an_address_that_refuses_or_does_not_answer_is_an_error() -> None:
     with listening(503) as (url, _), pytest.raises(PurgeError, match="it answers 503"):
-        Address(url).forget({"a"})
+        PurgeEndpoint(url).forget({"a"})
 
     with pytest.raises(PurgeError, match="refused"):
-        Address(url).forget({"a"})
+        PurgeEndpoint(url).forget({"a"})
 
 
 def kept(folder: Path, name: str, keys: str) -> Path:
@@ -221,7 +227,7 @@ def test_of_a_folder_the_files_with_any_of_the_keys_go(tmp_path: Path) -> None:
     ]
     being_written = kept(tmp_path, "e" * 32 + ".0000000012", "a-9")
 
-    cache_at(f"file://{tmp_path}").forget({"a-9", "a-10"})
+    shared_cache_at(f"file://{tmp_path}").forget({"a-9", "a-10"})
 
     assert [path.exists() for path in (first, second, third, fourth, being_written)] == [
         False, True, False, True, True,
@@ -230,7 +236,7 @@ def test_of_a_folder_the_files_with_any_of_the_keys_go(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PurgeError, match="No such file"):
-        Folder(tmp_path / "nothing").forget({"a"})
+        NginxCacheFolder(tmp_path / "nothing").forget({"a"})
 
 
 def test_addresses_that_nobody_can_post_to_are_refused() -> None:
@@ -268,7 +274,7 @@ def test_every_worker_of_a_server_tells_of_every_change(models_dir: Path, tmp_pa
 
 def test_a_worker_without_a_model_has_nothing_to_tell_but_the_beginning() -> None:
     told = Told()
-    purger = Purger(told, State, lambda: 0.0)
+    purger = Purger(told, WorkerState, lambda: 0.0)
 
     purger.look()
     purger.look()

@@ -16,10 +16,10 @@ from recommender.serving.app import create_app
 from recommender.serving.cache.purging import Purger
 from recommender.serving.cache.surrogates import MAX_BYTES, MAX_CHANGED, keys_between, keys_of
 from recommender.serving.http.auth import new_key
-from recommender.serving.worker.follower import State
+from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings
 from tests.serving.test_never_shown import ALL_ORDERS, IDS, JSON, TEXTS
-from tests.serving.test_never_shown import Newsroom as Orders
+from tests.serving.test_never_shown import Newsroom as ListRules
 from tests.support.newsroom import NOW
 
 KEY, WORD = new_key("cms", ["articles", "rules"])
@@ -50,7 +50,7 @@ class Shared:
         return answer.json
 
 
-class SharedOrders(Orders):
+class SharedOrders(ListRules):
     """Whatever happens in whatever order: a list kept for long shows what it would show anew.
 
     How many articles are eligible may have changed meanwhile, and the hour.
@@ -59,8 +59,8 @@ class SharedOrders(Orders):
     def _start(self) -> None:
         super()._start()
         self.shared = Shared()
-        self.desk.purger = Purger(self.shared, lambda: self.desk.live.state, lambda: 0.0)
-        self.desk.purger.look()
+        self.context.purger = Purger(self.shared, lambda: self.context.follower.state, lambda: 0.0)
+        self.context.purger.look()
 
     @rule(minutes=st.sampled_from([1, 10, 200]))
     def pass_minutes(self, minutes: int) -> None:
@@ -77,10 +77,10 @@ class SharedOrders(Orders):
     @invariant()
     def nothing_forbidden_is_shown(self) -> None:
         """Every list, kept or not, is computed anew and compared."""
-        if not hasattr(self, "client") or self.desk.purger is None:
+        if not hasattr(self, "client") or self.context.purger is None:
             return
-        self.desk.purger.look()
-        assert self.desk.purger.is_trusted
+        self.context.purger.look()
+        assert self.context.purger.is_trusted
         for each in IDS:
             for limit in (1, 2, 5):
                 target = f"/v1/related?id={each}&limit={limit}&freshness=0"
@@ -153,17 +153,17 @@ def test_an_answer_of_very_many_articles_has_few_keys() -> None:
     assert keys_of({"results": [*items, {"id": "more"}]}) == ("recommender", "many", "newest")
 
 
-class Desk:
+class Context:
     """A newsroom whose changes are told as keys."""
 
     def __init__(self, models_dir: Path) -> None:
         settings = Settings(models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0)
         app = create_app(settings, clock=lambda: NOW)
-        self.client, self.live = app.test_client(), app.extensions["recommender"].live
-        self.seen = self.live.state
+        self.client, self.follower = app.test_client(), app.extensions["recommender"].follower
+        self.seen = self.follower.state
 
     def changed(self) -> frozenset[str]:
-        before, self.seen = self.seen, self.live.state
+        before, self.seen = self.seen, self.follower.state
         return keys_between(before, self.seen)
 
     def put(self, article_id: str, body: str) -> frozenset[str]:
@@ -184,14 +184,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk(models_dir: Path) -> Desk:
-    return Desk(models_dir)
+def context(models_dir: Path) -> Context:
+    return Context(models_dir)
 
 
-def test_what_is_put_concerns_the_lists_that_it_joins(desk: Desk) -> None:
-    first = desk.put("new", STORM)
-    second = desk.put("newer", STORM)
-    other = desk.put("oats", "Oats butter salt and a hot griddle.")
+def test_what_is_put_concerns_the_lists_that_it_joins(context: Context) -> None:
+    first = context.put("new", STORM)
+    second = context.put("newer", STORM)
+    other = context.put("oats", "Oats butter salt and a hot griddle.")
 
     assert {"a-new", "of-new", "of-9", "of-10", "of-11", "newest", "many"} <= first
     assert {"a-newer", "of-9", "of-new"} <= second
@@ -199,38 +199,38 @@ def test_what_is_put_concerns_the_lists_that_it_joins(desk: Desk) -> None:
     assert "of-12" in other
 
 
-def test_what_is_withdrawn_concerns_what_showed_it(desk: Desk) -> None:
-    assert {"a-9", "of-9"} <= desk.delete("/v1/article?id=9")
-    assert not desk.delete("/v1/article?id=9")
-    desk.put("new", STORM)
-    assert {"a-new", "of-new"} <= desk.delete("/v1/article?id=new")
+def test_what_is_withdrawn_concerns_what_showed_it(context: Context) -> None:
+    assert {"a-9", "of-9"} <= context.delete("/v1/article?id=9")
+    assert not context.delete("/v1/article?id=9")
+    context.put("new", STORM)
+    assert {"a-new", "of-new"} <= context.delete("/v1/article?id=new")
 
 
-def test_rules_concern_what_they_name(desk: Desk) -> None:
+def test_rules_concern_what_they_name(context: Context) -> None:
     everything = {"recommender"}
 
-    assert desk.rule("pin", articles=["10"], for_article="a") == {"of-a", "many"}
-    assert desk.rule("block", articles=["10"], for_article="9") == {"of-a", "of-9", "many"}
-    assert desk.delete("/v1/rules/one") == {"of-9", "many"}
-    assert desk.rule("block", articles=["10", "a"]) == {"a-10", "a-a", "many"}
-    assert desk.delete("/v1/rules/one") == everything
-    assert desk.rule("sensitive", articles=["9"]) == {"a-9", "many"}
-    assert desk.rule("pin", articles=["9"], for_section="Politics") == everything
-    assert desk.rule("cap", per="section", at_most=2) == everything
-    assert desk.rule("boost", articles=["9"], factor=2) == everything
+    assert context.rule("pin", articles=["10"], for_article="a") == {"of-a", "many"}
+    assert context.rule("block", articles=["10"], for_article="9") == {"of-a", "of-9", "many"}
+    assert context.delete("/v1/rules/one") == {"of-9", "many"}
+    assert context.rule("block", articles=["10", "a"]) == {"a-10", "a-a", "many"}
+    assert context.delete("/v1/rules/one") == everything
+    assert context.rule("sensitive", articles=["9"]) == {"a-9", "many"}
+    assert context.rule("pin", articles=["9"], for_section="Politics") == everything
+    assert context.rule("cap", per="section", at_most=2) == everything
+    assert context.rule("boost", articles=["9"], factor=2) == everything
 
 
-def test_many_changes_at_once_concern_everything(desk: Desk) -> None:
+def test_many_changes_at_once_concern_everything(context: Context) -> None:
     articles = [{"id": f"n{number}", "title": "Storm"} for number in range(MAX_CHANGED + 1)]
-    answer = desk.client.post("/v1/articles", json={"articles": articles}, headers=HEADERS)
+    answer = context.client.post("/v1/articles", json={"articles": articles}, headers=HEADERS)
 
     assert answer.status_code == 200
-    assert desk.changed() == {"recommender"}
+    assert context.changed() == {"recommender"}
 
 
-def test_a_new_model_concerns_everything(desk: Desk) -> None:
-    assert keys_between(State(), desk.live.state) == {"recommender"}
+def test_a_new_model_concerns_everything(context: Context) -> None:
+    assert keys_between(WorkerState(), context.follower.state) == {"recommender"}
 
 
 def test_nothing_is_forgotten_where_nothing_happened() -> None:
-    assert keys_between(State(), State()) == frozenset()
+    assert keys_between(WorkerState(), WorkerState()) == frozenset()

@@ -59,16 +59,16 @@ def test_who_has_kept_either_form_is_told_that_it_has_not_changed(client: FlaskC
 def test_rules_keep_the_etag_that_changing_them_needs(models_dir: Path) -> None:
     key, setting = new_key("desk", ["rules"])
     app = create_app(Settings.read(models_dir=models_dir, write_keys=setting), clock=lambda: NOW)
-    desk, headers = app.test_client(), GZIP | {"Authorization": f"Bearer {key}"}
+    context, headers = app.test_client(), GZIP | {"Authorization": f"Bearer {key}"}
     rule = {"kind": "block", "articles": ["a"], "author": "desk", "reason": "long " * 40}
     for number in range(9):
-        assert desk.put(f"/v1/rules/{number}", json=rule, headers=headers).status_code == 201
+        assert context.put(f"/v1/rules/{number}", json=rule, headers=headers).status_code == 201
 
-    read = desk.get("/v1/rules", headers=headers)
+    read = context.get("/v1/rules", headers=headers)
     assert len(read.data) >= MIN_BYTES
     match = headers | {"If-Match": read.headers["ETag"]}
 
-    assert desk.put("/v1/rules", json={"rules": []}, headers=match).status_code == 200
+    assert context.put("/v1/rules", json={"rules": []}, headers=match).status_code == 200
 
 
 def test_files_stay_compressed_whatever_else_is_asked_for(client: FlaskClient) -> None:

@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 import pytest
 
-from recommender.serving.http.concurrency import Turns
+from recommender.serving.http.concurrency import ConcurrencyLimit
 from recommender.serving.http.problems import Problem
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
@@ -14,13 +14,13 @@ from tests.support.newsroom import NOW, build_model, newsroom
 
 
 @contextmanager
-def held(turns: Turns, count: int) -> Iterator[list[str]]:
+def held(turns: ConcurrencyLimit, count: int) -> Iterator[list[str]]:
     """Let so many ask for a turn, each in its own thread, and hold it till the end; yield how they fared."""
     end, asked, fared = Event(), [Event() for _ in range(count)], list[str]()
 
     def hold(told: Event) -> None:
         try:
-            with turns.turn():
+            with turns.slot():
                 fared.append("turn")
                 told.set()
                 end.wait()
@@ -42,9 +42,9 @@ def held(turns: Turns, count: int) -> Iterator[list[str]]:
 
 
 def test_so_many_have_a_turn_at_once_and_the_next_waits_in_vain() -> None:
-    turns = Turns(2, 1, wait_seconds=0)
+    turns = ConcurrencyLimit(2, 1, wait_seconds=0)
 
-    with held(turns, 2) as fared, pytest.raises(Problem) as refused, turns.turn():
+    with held(turns, 2) as fared, pytest.raises(Problem) as refused, turns.slot():
         pass
 
     assert fared == ["turn", "turn"]
@@ -53,23 +53,23 @@ def test_so_many_have_a_turn_at_once_and_the_next_waits_in_vain() -> None:
 
 
 def test_who_would_be_one_too_many_in_the_queue_is_sent_away_at_once() -> None:
-    turns = Turns(1, 1, wait_seconds=60)
+    turns = ConcurrencyLimit(1, 1, wait_seconds=60)
     with held(turns, 1):
-        waits = Thread(target=lambda: turns.turn().__enter__())
+        waits = Thread(target=lambda: turns.slot().__enter__())
         waits.start()
         while turns._places._value:
             pass
 
-        with pytest.raises(Problem, match="too many ask"), turns.turn():
+        with pytest.raises(Problem, match="too many ask"), turns.slot():
             pass
     waits.join()
 
 
 def test_who_waits_gets_the_turn_that_another_gives_back() -> None:
-    turns, had = Turns(1, 1, wait_seconds=60), Event()
+    turns, had = ConcurrencyLimit(1, 1, wait_seconds=60), Event()
 
     def wait() -> None:
-        with turns.turn():
+        with turns.slot():
             had.set()
 
     with held(turns, 1):
@@ -82,12 +82,12 @@ def test_who_waits_gets_the_turn_that_another_gives_back() -> None:
 
 
 def test_a_turn_is_given_back_by_work_that_fails() -> None:
-    turns = Turns(1, 0, wait_seconds=0)
+    turns = ConcurrencyLimit(1, 0, wait_seconds=0)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), turns.turn():
+        with pytest.raises(ZeroDivisionError), turns.slot():
             raise ZeroDivisionError
 
-    with turns.turn():
+    with turns.slot():
         pass
 
 
@@ -95,11 +95,11 @@ def test_a_list_takes_a_turn_only_where_the_neighbours_do_not_settle_it() -> Non
     taken = list[str]()
 
     @contextmanager
-    def turn() -> Iterator[None]:
+    def slot() -> Iterator[None]:
         taken.append("turn")
         yield
 
-    related = Related(build_model(newsroom(), k=2), turn=turn)
+    related = Related(build_model(newsroom(), k=2), slot=slot)
 
     related.of("a", ListQuery(limit=1), NOW)
     assert taken == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.serving.http.event_schemas import MAX_EVENTS, Sent, read_sent
+from recommender.serving.http.event_schemas import MAX_EVENTS, EventBody, parse_events
 from recommender.serving.http.problems import Problem
 
 GOOD = {"article_id": "a", "type": "view"}
@@ -15,7 +15,7 @@ GOOD = {"article_id": "a", "type": "view"}
 
 def read(*events: Any) -> tuple[list[int], dict[int, str]]:
     """Return the places of the good events, and of the others what is wrong with them."""
-    batch = read_sent(json.dumps({"events": events}).encode())
+    batch = parse_events(json.dumps({"events": events}).encode())
     return [at for at, _ in batch.events], {note.index: note.reason for note in batch.rejected}
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_event_is_rejected_alone(wrong: Any) -> None:
 )
 def test_a_body_that_holds_no_events_is_refused(body: bytes) -> None:
     with pytest.raises(Problem) as refused:
-        read_sent(body)
+        parse_events(body)
 
     assert (refused.value.kind, refused.value.faults[0].name) == ("bad-body", "body")
 
@@ -108,7 +108,7 @@ def test_an_empty_batch_is_nothing() -> None:
 
 
 def test_infinity_is_no_moment() -> None:
-    batch = read_sent(b'{"events": [{"article_id": "a", "type": "view", "ts": 1e999}]}')
+    batch = parse_events(b'{"events": [{"article_id": "a", "type": "view", "ts": 1e999}]}')
 
     assert [note.index for note in batch.rejected] == [0]
 
@@ -116,8 +116,8 @@ def test_infinity_is_no_moment() -> None:
 def test_ids_may_be_numbers_and_any_text() -> None:
     body = json.dumps(GOOD | {"article_id": 4711, "visitor_id": 9, "event_id": "日本 🗞"}).encode()
 
-    assert read_sent(body).events == [
-        (0, Sent(article_id="4711", type="view", visitor_id="9", event_id="日本 🗞"))
+    assert parse_events(body).events == [
+        (0, EventBody(article_id="4711", type="view", visitor_id="9", event_id="日本 🗞"))
     ]
 
 
@@ -132,7 +132,7 @@ ANYTHING = st.recursive(
     ),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*Sent.model_fields, "other"])
+NAMES = st.sampled_from([*EventBody.model_fields, "other"])
 
 
 @given(st.lists(st.dictionaries(NAMES, ANYTHING) | ANYTHING, max_size=5))

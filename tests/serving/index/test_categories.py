@@ -5,7 +5,7 @@ import pytest
 from recommender.article import Article
 from recommender.model import Articles
 from recommender.serving.index.categories import Categories, UnknownCategoryError, slug
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 
 
 def _categories(*rows: tuple[str | None, tuple[str, ...]]) -> Categories:
@@ -13,7 +13,7 @@ def _categories(*rows: tuple[str | None, tuple[str, ...]]) -> Categories:
         Article(id=f"{number:02}", title="x", category=primary, categories=names)
         for number, (primary, names) in enumerate(rows)
     ]
-    return Categories(Shelf.of(Articles.of(articles)))
+    return Categories(Documents.of(Articles.of(articles)))
 
 
 @pytest.mark.parametrize("wanted", ["Science & Tech", "science & tech", "science-tech", "SCIENCE-TECH"])

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from recommender.serving.index.similarity import Nearness
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.similarity import SimilarityScorer
+from recommender.serving.index.snapshot import Snapshot
 from recommender.training.train import Trained
 
 
 def test_a_few_scores_equal_those_of_the_whole_corpus(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 7)
-    nearness = Nearness(Edition.of(model))
+    nearness = SimilarityScorer(Snapshot.of(model))
     for row in rows.tolist():
         whole = model.vectors.scores(model.vectors.of(row), model.latent_weight)
 
@@ -19,7 +19,7 @@ def test_a_few_scores_equal_those_of_the_whole_corpus(trained: Trained) -> None:
 
 def test_a_score_does_not_depend_on_its_company(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 3)
-    nearness, point = Nearness(Edition.of(model)), model.vectors.of(5)
+    nearness, point = SimilarityScorer(Snapshot.of(model)), model.vectors.of(5)
 
     together = nearness.of(point, rows)
 

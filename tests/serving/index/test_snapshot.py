@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.model import Model
-from recommender.serving.index.fold_in import Placement, place
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.fold_in import FoldedArticle, fold_in
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.query import ANY, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.train import Trained, train
@@ -22,8 +22,8 @@ from tests.support.newsroom import build_model, newsroom
 BLIND = ListQuery(limit=9, lang=ANY, freshness=0.0)
 
 
-def grown(model: Model, articles: Sequence[Article]) -> Edition:
-    return Edition.of(model).more([(article, place(model, article)) for article in articles])
+def grown(model: Model, articles: Sequence[Article]) -> Snapshot:
+    return Snapshot.of(model).more([(article, fold_in(model, article)) for article in articles])
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +72,10 @@ def test_older_articles_list_a_live_one_as_a_retraining_would(
 @pytest.mark.slow
 def test_one_at_a_time_or_all_at_once_is_the_same(earlier: Model, held_out: list[Article]) -> None:
     at_once = Related(grown(earlier, held_out))
-    edition = Edition.of(earlier)
+    snapshot = Snapshot.of(earlier)
     for article in held_out:
-        edition = edition.more([(article, place(earlier, article))])
-    one_by_one = Related(edition)
+        snapshot = snapshot.more([(article, fold_in(earlier, article))])
+    one_by_one = Related(snapshot)
 
     for each in (*earlier.articles.ids, *(article.id for article in held_out)):
         found, same = (related.of(each, ListQuery(explain=True), NOW) for related in (at_once, one_by_one))
@@ -95,7 +95,7 @@ def test_an_earlier_edition_does_not_see_what_came_later(earlier: Model, held_ou
     before = grown(earlier, held_out[:3])
     expected = {each: ids_of(Related(before), each) for each in earlier.articles.ids}
 
-    before.more([(article, place(earlier, article)) for article in held_out[3:]])
+    before.more([(article, fold_in(earlier, article)) for article in held_out[3:]])
 
     assert {each: ids_of(Related(before), each) for each in earlier.articles.ids} == expected
     assert before.articles.find(held_out[3].id) is None
@@ -105,7 +105,7 @@ def test_an_article_as_it_was_trained_on_changes_no_neighbours(trained: Trained)
     """Put again with nothing changed, it lies where it lay."""
     model = trained.model
     row = 17
-    placed = place(model, model.articles.article(row))
+    placed = fold_in(model, model.articles.article(row))
 
     near, scores = model.neighbors.of(row)
     assert placed.near.tolist() == near.tolist()
@@ -119,8 +119,8 @@ def test_a_corrected_text_stands_for_the_earlier_one(trained: Trained) -> None:
     old, other = model.articles.article(3), model.articles.article(120)
     corrected = replace(old, title=other.title, body=other.body, updated_at=NOW)
 
-    edition = grown(model, [corrected])
-    related = Related(edition)
+    snapshot = grown(model, [corrected])
+    related = Related(snapshot)
 
     row = related.find(old.id, NOW)
     assert row == len(model.articles)
@@ -145,8 +145,8 @@ def test_a_wire_copy_among_live_articles_is_folded(earlier: Model, held_out: lis
 def test_what_is_withdrawn_is_nowhere_and_comes_back_when_put_again(earlier: Model) -> None:
     article = earlier.articles.article(5)
 
-    without = Edition.of(earlier).less({article.id: 1, "never heard of": 1})
-    again = without.more([(article, place(earlier, article))])
+    without = Snapshot.of(earlier).less({article.id: 1, "never heard of": 1})
+    again = without.more([(article, fold_in(earlier, article))])
 
     assert Related(without).find(article.id, NOW) is None
     assert article.id in without.withdrawn
@@ -165,15 +165,15 @@ def test_a_live_article_under_embargo_waits(earlier: Model, held_out: list[Artic
 
 
 def test_a_placement_survives_the_store(earlier: Model, held_out: list[Article]) -> None:
-    placed = place(earlier, held_out[0])
+    placed = fold_in(earlier, held_out[0])
 
-    read = Placement.from_bytes(placed.to_bytes(), earlier.vectors.latent.shape[1])
+    read = FoldedArticle.from_bytes(placed.to_bytes(), earlier.vectors.latent.shape[1])
 
     assert read.to_bytes() == placed.to_bytes()
     assert read.unknown_share == placed.unknown_share > 0
     for cut in (0, 10, len(placed.to_bytes()) - 1):
         with pytest.raises(ValueError, match="placement"):
-            Placement.from_bytes(placed.to_bytes()[:cut], earlier.vectors.latent.shape[1])
+            FoldedArticle.from_bytes(placed.to_bytes()[:cut], earlier.vectors.latent.shape[1])
 
 
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 3), st.booleans()), max_size=12))
@@ -182,24 +182,24 @@ def test_newest_and_shown_are_what_a_slow_reading_says(changes: list[tuple[int, 
     start = datetime(2026, 1, 1, tzinfo=UTC)
     first = [Article(id=f"{n}", title=f"number {n} of a paper", published_at=start) for n in range(10)]
     model = build_model(first)
-    edition, known = Edition.of(model), {article.id: article for article in first}
+    snapshot, known = Snapshot.of(model), {article.id: article for article in first}
     for number, day, is_put in changes:
         each = f"{number}"
         if is_put:
             article = Article(id=each, title="Put", published_at=start + timedelta(days=day) if day else None)
             known[each] = article
-            edition = edition.more([(article, place(model, article))])
+            snapshot = snapshot.more([(article, fold_in(model, article))])
         else:
             known.pop(each, None)
-            edition = edition.less({each: 1})
+            snapshot = snapshot.less({each: 1})
 
     undated = datetime(1, 1, 1, tzinfo=UTC)
     expected = sorted(known.values(), key=lambda article: article.id.encode())
     expected.sort(key=lambda article: article.published_at or undated, reverse=True)
-    shelf = edition.articles
-    assert [shelf.ids[row] for row in shelf.newest] == [article.id for article in expected]
-    assert sorted(shelf.newest) == shelf.shown.nonzero()[0].tolist()
-    assert all(shelf.article(shelf.find(each) or 0) == article for each, article in known.items())
+    documents = snapshot.articles
+    assert [documents.ids[row] for row in documents.newest] == [article.id for article in expected]
+    assert sorted(documents.newest) == documents.shown.nonzero()[0].tolist()
+    assert all(documents.article(documents.find(each) or 0) == article for each, article in known.items())
 
 
 def test_categories_and_languages_of_live_articles_are_known() -> None:

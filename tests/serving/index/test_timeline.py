@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recommender.article import Article
 from recommender.model import Articles, microseconds
 from recommender.serving.http.parameters import cursor_behind, read_cursor
-from recommender.serving.index.documents import Shelf
+from recommender.serving.index.documents import Documents
 from recommender.serving.index.timeline import Timeline
 from tests.support.newsroom import NOW
 
@@ -39,7 +39,7 @@ def _newest(articles: list[Article]) -> list[int]:
 
 
 def _timeline(articles: list[Article]) -> Timeline:
-    return Timeline(Shelf.of(Articles.of(articles)))
+    return Timeline(Documents.of(Articles.of(articles)))
 
 
 @given(HOURS, st.integers(-6, 6))
@@ -64,7 +64,7 @@ def test_a_page_holds_the_public_articles_newest_first(hours: list[int | None]) 
 @given(HOURS, st.integers(1, 5))
 def test_pages_by_cursor_add_up_to_the_whole(hours: list[int | None], limit: int) -> None:
     columns = Articles.of(_articles(hours))
-    timeline, mask = Timeline(Shelf.of(columns)), np.ones(len(hours), dtype=bool)
+    timeline, mask = Timeline(Documents.of(columns)), np.ones(len(hours), dtype=bool)
     seen = timeline.page(mask, limit, NOW)
     while len(page := timeline.page(mask, limit, NOW, _behind(columns, seen[-1]) if seen else None)) and seen:
         seen += page

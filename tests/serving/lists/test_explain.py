@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recommender.serving.lists.explain import MAX_TERMS, MAX_TOPICS, Why
+from recommender.serving.lists.explain import MAX_TERMS, MAX_TOPICS, Explanation
 from recommender.serving.lists.query import Item, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.train import Trained
@@ -18,7 +18,7 @@ def related(trained: Trained) -> Related:
     return Related(trained.model)
 
 
-def _sum(why: Why) -> float:
+def _sum(why: Explanation) -> float:
     named = sum(part for _, part in (*why.terms, *why.topics))
     rest = why.other_terms + why.other_topics + why.feedback + why.hub + why.freshness + why.boost
     return named + rest

@@ -52,7 +52,7 @@ def room(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def desk(models_dir: Path, tmp_path: Path) -> Iterator[Newsroom]:
+def context(models_dir: Path, tmp_path: Path) -> Iterator[Newsroom]:
     """A newsroom whose articles and rules may be changed."""
     room = Newsroom(models_dir, database_url=f"sqlite:///{tmp_path / 'store.db'}", write_keys=SETTING)
     yield room
@@ -161,26 +161,26 @@ def test_the_related_list_of_a_page_is_the_article_s_own(room: Newsroom) -> None
     )
 
 
-def test_pins_come_first_and_trending_yields_to_them(desk: Newsroom) -> None:
-    read(desk, "12", "11")
+def test_pins_come_first_and_trending_yields_to_them(context: Newsroom) -> None:
+    read(context, "12", "11")
     rule = {"kind": "pin", "articles": ["12"], "reason": "the vote", "author": "A. Reyes"}
-    assert desk.client.put("/v1/rules/live", json=rule, headers=WITH_KEY).status_code == 201
+    assert context.client.put("/v1/rules/live", json=rule, headers=WITH_KEY).status_code == 201
 
-    answer = page(desk, "9")
+    answer = page(context, "9")
 
     assert ids(answer["related"])[0] == "12"
     assert "12" not in ids(answer["trending"])
 
 
-def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(desk: Newsroom) -> None:
-    read(desk, "10")
+def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(context: Newsroom) -> None:
+    read(context, "10")
     rule = {"kind": "block", "articles": ["10"], "for_article": "9", "reason": "wrong", "author": "A. Reyes"}
-    assert desk.client.put("/v1/rules/photo", json=rule, headers=WITH_KEY).status_code == 201
+    assert context.client.put("/v1/rules/photo", json=rule, headers=WITH_KEY).status_code == 201
 
-    answer = page(desk, "9", trending_limit=1, related_limit=1)
+    answer = page(context, "9", trending_limit=1, related_limit=1)
 
     assert "10" not in str(answer)
-    assert ids(page(desk, "8", trending_limit=1, related_limit=1)["trending"]) == ["10"]
+    assert ids(page(context, "8", trending_limit=1, related_limit=1)["trending"]) == ["10"]
 
 
 def test_a_page_is_found_by_path_and_by_url(room: Newsroom) -> None:
@@ -217,22 +217,22 @@ def test_a_wrong_page_is_refused_by_name(room: Newsroom, query: str, status: int
     assert [fault["name"] for fault in answer.get_json()["errors"]] == [name]
 
 
-def test_a_withdrawn_page_is_gone(desk: Newsroom) -> None:
-    assert desk.client.delete("/v1/articles/9", headers=WITH_KEY).status_code == 204
+def test_a_withdrawn_page_is_gone(context: Newsroom) -> None:
+    assert context.client.delete("/v1/articles/9", headers=WITH_KEY).status_code == 204
 
-    answer = desk.client.get("/v1/page/9")
+    answer = context.client.get("/v1/page/9")
 
     assert (answer.status_code, answer.headers["Cache-Control"]) == (410, "no-store")
-    assert '"id":"9"' not in desk.client.get("/v1/page/10").text
+    assert '"id":"9"' not in context.client.get("/v1/page/10").text
 
 
-def test_an_embargo_ends_on_pages_at_its_moment(desk: Newsroom) -> None:
-    before = page(desk, "14", related_limit=50)
-    desk.now += timedelta(seconds=15)
+def test_an_embargo_ends_on_pages_at_its_moment(context: Newsroom) -> None:
+    before = page(context, "14", related_limit=50)
+    context.now += timedelta(seconds=15)
 
     assert "15" not in ids(before["related"])
-    assert "15" in ids(page(desk, "14", related_limit=50)["related"])
-    assert page(desk, "14", related_limit=1, trending_limit=1)["next"] is None
+    assert "15" in ids(page(context, "14", related_limit=50)["related"])
+    assert page(context, "14", related_limit=1, trending_limit=1)["next"] is None
 
 
 def test_a_batch_answers_in_the_order_of_the_request(room: Newsroom) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from recommender.article import Article
 from recommender.model import NO_MOMENT, Model, microseconds
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.lists.ranking import Order, reference_date
+from recommender.serving.lists.ranking import Ranker, reference_date
 from recommender.serving.lists.related import Related
 from recommender.training.evaluation.health import shown
 from recommender.training.train import Trained
@@ -34,10 +34,10 @@ def _sisters(*ages: timedelta | None) -> list[Article]:
     ]
 
 
-def _order(model: Model, source: Article, **asked: Any) -> Order:
+def _order(model: Model, source: Article, **asked: Any) -> Ranker:
     published = microseconds(source.published_at)
-    edition = Edition.of(model)
-    return Order(edition, Timeline(edition.articles), ListQuery(**asked), published, NOW)
+    snapshot = Snapshot.of(model)
+    return Ranker(snapshot, Timeline(snapshot.articles), ListQuery(**asked), published, NOW)
 
 
 def test_a_score_halves_with_each_half_life_where_freshness_is_whole() -> None:
@@ -159,8 +159,8 @@ def test_few_neighbours_and_many_give_the_same_list(
     for row in range(0, len(model.articles), 10):
         expected, found = (each.of_row(row, query, now) for each in (whole, short))
 
-        chosen = [[i.row for i in each.items if i.source == "similar"] for each in (expected, found)]
-        assert chosen[0] == chosen[1]
+        selection = [[i.row for i in each.items if i.source == "similar"] for each in (expected, found)]
+        assert selection[0] == selection[1]
         assert _scores(found.items) == pytest.approx(_scores(expected.items), abs=1e-6)
 
 

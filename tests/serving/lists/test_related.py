@@ -60,9 +60,9 @@ shares = st.just(0.0) | st.sampled_from([0.1, 0.2, 0.5, 1.0])
 @st.composite
 def queries(draw: st.DrawFn) -> ListQuery:
     names = draw(st.lists(st.sampled_from(sorted(filters)), max_size=2, unique=True))
-    chosen: dict[str, Any] = {name: draw(filters[name]) for name in names}
+    selection: dict[str, Any] = {name: draw(filters[name]) for name in names}
     freshness, diversity = draw(shares), draw(shares)
-    return ListQuery(limit=draw(st.integers(1, 10)), freshness=freshness, diversity=diversity, **chosen)
+    return ListQuery(limit=draw(st.integers(1, 10)), freshness=freshness, diversity=diversity, **selection)
 
 
 @settings(max_examples=80, deadline=None)

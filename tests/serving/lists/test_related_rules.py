@@ -195,8 +195,8 @@ def _under_caps(
 
 
 def _groups(article: Article) -> Counter[tuple[str, str]]:
-    section = [("section", article.category)] if article.category else []
-    return Counter(section + [("author", name) for name in article.authors[:1]])
+    category = [("section", article.category)] if article.category else []
+    return Counter(category + [("author", name) for name in article.authors[:1]])
 
 
 def _names(article: Article) -> set[str]:

@@ -14,7 +14,7 @@ from recommender.model import Model
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ANY
 from recommender.serving.lists.related import Related
-from recommender.serving.rules.active import Active
+from recommender.serving.rules.active import ActiveRules
 from recommender.serving.rules.schema import Block, Boost
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
@@ -130,7 +130,7 @@ class Slow:
         ]
         groups: dict[int, list[int]] = {}
         for row in best:
-            groups.setdefault(int(self.related.edition.copies.first[row]), []).append(row)
+            groups.setdefault(int(self.related.snapshot.copies.first[row]), []).append(row)
         newest = [min(group, key=self.newest) for group in groups.values()]
         return {self.articles[row].id for row in newest}
 
@@ -148,8 +148,8 @@ def texts(draw: st.DrawFn, articles: Sequence[Article]) -> str:
     article = draw(st.sampled_from(articles))
     known = words(f"{article.title} {article.body}")
     others = st.sampled_from(["the", "who", "of", "qwertz", "storm", "universiti", "said", "u", "2"])
-    chosen = draw(st.lists(st.sampled_from(known) | others, min_size=1, max_size=4))
-    return " ".join(chosen)[: -draw(st.integers(0, 3)) or None]
+    selection = draw(st.lists(st.sampled_from(known) | others, min_size=1, max_size=4))
+    return " ".join(selection)[: -draw(st.integers(0, 3)) or None]
 
 
 @settings(max_examples=20, deadline=None)
@@ -189,7 +189,7 @@ def test_every_beginning_of_a_title_finds_its_article(
 
     found = {item.row for item in related.search(beginning, len(slow.articles), NOW).items}
 
-    assert {row, *related.edition.copies.of(row)} & found
+    assert {row, *related.snapshot.copies.of(row)} & found
 
 
 def test_nothing_is_lost_on_the_way_to_a_word(related: Related) -> None:
@@ -217,13 +217,13 @@ BLOCK = Block(id="b", kind="block", articles=("L1",), reason="r", author="a")
 
 
 def test_what_is_withdrawn_or_hidden_is_not_found(related: Related) -> None:
-    assert ids(Related(related.edition, Active((BLOCK,))), "zyxwer") == []
-    assert ids(Related(related.edition.less({"L1": 0})), "zyxwer") == []
+    assert ids(Related(related.snapshot, ActiveRules((BLOCK,))), "zyxwer") == []
+    assert ids(Related(related.snapshot.less({"L1": 0})), "zyxwer") == []
 
 
 def test_what_is_blocked_in_a_section_is_not_found_there(related: Related) -> None:
     in_section = BLOCK.model_copy(update={"for_section": "Sport"})
-    blocked = Related(related.edition, Active((in_section,)))
+    blocked = Related(related.snapshot, ActiveRules((in_section,)))
 
     assert ids(related, "zyxwer", categories=["sport"]) == ["L1"]
     assert ids(blocked, "zyxwer", categories=["sport"]) == []
@@ -237,7 +237,7 @@ def test_a_category_that_no_article_has_is_refused(related: Related) -> None:
 
 def test_an_earlier_state_of_an_edition_does_not_find_what_came_later(trained: Trained) -> None:
     before = grown(trained.model, LIVE[:1])
-    after = before.more([(LIVE[1], grown(trained.model, LIVE[1:2]).placements[0])])
+    after = before.more([(LIVE[1], grown(trained.model, LIVE[1:2]).folded[0])])
 
     assert ids(Related(after), "zizka") == ["L2"]
     assert ids(Related(before), "zizka") == []
@@ -352,9 +352,11 @@ def test_of_two_alike_the_newer_comes_first() -> None:
 
 def test_boosts_act_on_what_is_found(mixed: Related) -> None:
     second = ids(mixed, "war", lang="en")[1]
-    boosted = Active((Boost(id="b", kind="boost", articles=(second,), factor=1.5, reason="r", author="a"),))
+    boosted = ActiveRules(
+        (Boost(id="b", kind="boost", articles=(second,), factor=1.5, reason="r", author="a"),)
+    )
 
-    assert ids(Related(mixed.edition, boosted), "war", lang="en")[0] == second
+    assert ids(Related(mixed.snapshot, boosted), "war", lang="en")[0] == second
 
 
 def test_each_article_is_searched_in_its_own_language(mixed: Related) -> None:

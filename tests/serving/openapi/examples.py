@@ -19,8 +19,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from recommender.serving.app import create_app
+from recommender.serving.openapi.endpoints import CALLS
 from recommender.serving.openapi.examples import EXAMPLES, read_examples
-from recommender.serving.openapi.operations import CALLS
 from recommender.settings import Settings
 from tests.conftest import NOW
 
@@ -69,7 +69,7 @@ class Newsroom:
         app = self._apps.get(setup) or self._apps.setdefault(setup, self._open(setup))
         with ExitStack() as busy:
             if setup == "busy":
-                busy.enter_context(app.extensions["recommender"]._turn())
+                busy.enter_context(app.extensions["recommender"]._slot())
             if setup == "limited":
                 self._ask(app, example)
             response = self._ask(app, example)

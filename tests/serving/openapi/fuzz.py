@@ -26,7 +26,7 @@ from schemathesis.engine import Status, events, from_schema
 
 from recommender.article import Article
 from recommender.serving.app import create_app
-from recommender.serving.openapi.operations import CALLS
+from recommender.serving.openapi.endpoints import CALLS
 from recommender.settings import Settings
 from tests.conftest import NOW
 
@@ -130,7 +130,7 @@ def configured(
     """Return the configuration of a run: real ids among made-up ones, and all checks but a few."""
     ids = [article.id for article in articles] + AWKWARD
     urls = [article.url for article in articles if article.url]
-    sections = sorted({name for article in articles for name in article.categories})
+    categories = sorted({name for article in articles for name in article.categories})
     return SchemathesisConfig.from_dict(
         {
             "seed": seed,
@@ -148,7 +148,7 @@ def configured(
             "dictionaries": {
                 "ids": {"values": ids},
                 "urls": {"values": urls},
-                "sections": {"values": sections},
+                "sections": {"values": categories},
                 "gone": {"values": [f"gone-{number}" for number in range(20)]},
                 "rules": {"values": ["live-blog", "mixed", "our-own-work"]},
                 "slugs": {"values": ["islands-skerrow", "tarrow-hill-pit"]},
@@ -188,10 +188,10 @@ def fuzz(app: Flask, articles: list[Article], cases: int, seed: int, *, thorough
     _run(found, app, configured(articles, {name: {"enabled": True} for name in singly}, of_call, seed))
     chained = {"stateful": {"enabled": True, "max-steps": STEPS}}
     # Each answer depends on those before, so that no chain goes twice the same way, and a run may end early.
-    for turn in range(MAX_TURNS):
+    for slot in range(MAX_TURNS):
         if found.cases >= cases and found.by_phase["stateful"] >= CHAINED_SHARE * cases:
             break
-        _run(found, app, configured(articles, chained, of_call, seed + turn))
+        _run(found, app, configured(articles, chained, of_call, seed + slot))
     return found
 
 

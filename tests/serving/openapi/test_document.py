@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from openapi_pydantic.v3.v3_1 import OpenAPI
 
 from recommender.serving.http.problems import KINDS, status_of
-from recommender.serving.openapi.operations import CALLS
+from recommender.serving.openapi.endpoints import CALLS
 
 PAGES = ("/demo", "/docs/")  # for people, with what they are made of; no contract
 METHODS = {"GET", "POST", "PUT", "DELETE"}

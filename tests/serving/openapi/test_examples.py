@@ -10,8 +10,8 @@ import pytest
 
 from recommender.serving.http.problems import KINDS
 from recommender.serving.openapi.document import document
+from recommender.serving.openapi.endpoints import CALLS
 from recommender.serving.openapi.examples import read_examples
-from recommender.serving.openapi.operations import CALLS
 from tests.serving.openapi.examples import Newsroom, masked
 
 CLOSE = 1e-5  # scores differ by that between machines

@@ -195,8 +195,13 @@ def test_where_a_reader_met_an_article_is_kept(newsroom: Callable[..., Newsroom]
 
     room.send(VIEW | {"type": "click"} | where)
 
-    (placement,) = room.store.placements()
-    assert (placement.from_id, placement.position, placement.list, placement.model_version) == (
+    (folded_article,) = room.store.position_counts()
+    assert (
+        folded_article.from_id,
+        folded_article.position,
+        folded_article.list,
+        folded_article.model_version,
+    ) == (
         "9",
         2,
         "related",

@@ -133,26 +133,26 @@ def test_rules_of_the_file_act_beside_the_others(client: FlaskClient) -> None:
 def test_the_file_is_followed_and_a_broken_one_shows_in_what_is_degraded(
     app: Flask, client: FlaskClient, tmp_path: Path
 ) -> None:
-    desk, path = app.extensions["recommender"], tmp_path / "rules.toml"
+    context, path = app.extensions["recommender"], tmp_path / "rules.toml"
 
     def degraded() -> Any:
         answer = client.get("/v1/articles/9/related").json
         return None if answer is None else answer["degraded"]
 
     path.write_text(IN_FILE.replace('"12"', '"11", "10"'))
-    desk.live.refresh()
+    context.follower.refresh()
     assert "12" in listed(client)
     assert not {"10", "11"} & set(listed(client))
     assert degraded() == []
 
     path.write_text(IN_FILE + "[[rule]]")
-    desk.live.refresh()
-    desk.live.refresh()
+    context.follower.refresh()
+    context.follower.refresh()
     assert not {"10", "11"} & set(listed(client))
     assert degraded() == ["rules"]
 
     path.write_text("# no rules")
-    desk.live.refresh()
+    context.follower.refresh()
     assert "11" in listed(client)
     assert degraded() == []
 

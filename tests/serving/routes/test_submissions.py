@@ -360,7 +360,7 @@ def test_articles_are_placed_a_few_at_a_time(app: Flask, client: FlaskClient) ->
     placing = view.__self__._placing
     placing._wait_seconds = 0
 
-    with placing.turn(), placing.turn():
+    with placing.slot(), placing.slot():
         shed, at_hand = put(client), client.get("/v1/related?id=a")
 
     assert (shed.status_code, shed.get_json()["type"]) == (503, "overloaded")

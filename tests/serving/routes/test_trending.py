@@ -125,10 +125,10 @@ def test_where_an_article_stands_is_told(room: Newsroom) -> None:
     views(room, 70, _9=30, _a=50, _13=5)
     views(room, 2, _9=80, _11=20, _13=5)
 
-    standing = get(room, "/v1/trending/rank?id=9")
+    article_rank = get(room, "/v1/trending/rank?id=9")
 
-    assert standing.pop("score") > 0
-    assert standing == {
+    assert article_rank.pop("score") > 0
+    assert article_rank == {
         "article_id": "9",
         "as_of": "2026-03-01T12:00:00Z",
         "window": "1h",
@@ -147,15 +147,20 @@ def test_where_an_article_stands_is_told(room: Newsroom) -> None:
 def test_an_article_without_events_has_no_rank(room: Newsroom) -> None:
     views(room, _9=30, _13=5)
 
-    standing = get(room, "/v1/trending/rank?id=14&window=24h")
+    article_rank = get(room, "/v1/trending/rank?id=14&window=24h")
 
-    assert (standing["rank"], standing["of"], standing["category_rank"], standing["category_of"]) == (
+    assert (
+        article_rank["rank"],
+        article_rank["of"],
+        article_rank["category_rank"],
+        article_rank["category_of"],
+    ) == (
         None,
         2,
         None,
         2,
     )
-    assert (standing["score"], standing["change"], standing["new"], standing["window"]) == (
+    assert (article_rank["score"], article_rank["change"], article_rank["new"], article_rank["window"]) == (
         0,
         None,
         False,
@@ -254,7 +259,7 @@ def test_a_clock_that_jumps_back_gives_what_it_gave_before(room: Newsroom) -> No
 def test_while_the_database_is_down_the_last_ranks_are_shown(
     room: Newsroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room.app.extensions["recommender"].popular, "_retry_seconds", 0.0)
+    monkeypatch.setattr(room.app.extensions["recommender"].rank_tracker, "_retry_seconds", 0.0)
     views(room, _9=30)
     before = get(room, "/v1/trending")
 

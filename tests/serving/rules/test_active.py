@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recommender.serving.rules.active import Active, Rules
+from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.rules.schema import Rule, read_rule
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ def block(*articles: str, **fields: Any) -> Rule:
     return rule(f"block-{'-'.join(articles)}", "block", articles=list(articles), **fields)
 
 
-def acting(*rules: Rule) -> Active:
+def acting(*rules: Rule) -> ActiveRules:
     return Rules(rules).active(NOON)
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from recommender.article import Article
 from recommender.serving.index.categories import Categories
-from recommender.serving.index.fold_in import place
-from recommender.serving.index.snapshot import Edition
+from recommender.serving.index.fold_in import fold_in
+from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
-from recommender.serving.rules.active import Active, Rules
-from recommender.serving.rules.applied import Ruled
+from recommender.serving.rules.active import ActiveRules, Rules
+from recommender.serving.rules.applied import AppliedRules
 from recommender.serving.rules.schema import Rule, read_rule
 from tests.support.newsroom import NOW, build_model, newsroom
 
@@ -24,7 +24,7 @@ SIGNED = [
 ]
 
 
-def acting(**fields: Any) -> Active:
+def acting(**fields: Any) -> ActiveRules:
     return Rules((_rule(**fields),)).active(NOW)
 
 
@@ -32,10 +32,10 @@ def _rule(kind: str, **fields: Any) -> Rule:
     return read_rule({"id": "x", "kind": kind, "reason": "so", "author": "A. Reyes"} | fields, "")
 
 
-def with_live(*articles: Article) -> Edition:
+def with_live(*articles: Article) -> Snapshot:
     """Return the newsroom with articles that came after training."""
-    edition = Edition.of(build_model(SIGNED))
-    return edition.more([(each, place(edition.model, each)) for each in articles])
+    snapshot = Snapshot.of(build_model(SIGNED))
+    return snapshot.more([(each, fold_in(snapshot.model, each)) for each in articles])
 
 
 LIVE = Article(
@@ -43,9 +43,9 @@ LIVE = Article(
 )
 
 
-def ruled(active: Active, *live: Article) -> Ruled:
-    edition = with_live(*live)
-    return Ruled(edition, Categories(edition.articles), active)
+def ruled(active: ActiveRules, *live: Article) -> AppliedRules:
+    snapshot = with_live(*live)
+    return AppliedRules(snapshot, Categories(snapshot.articles), active)
 
 
 def ids_of(related: Related, article_id: str, **query: Any) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_boosted_article_beyond_the_neighbours_is_found(limit: int) -> None:
 def test_a_boost_orders_and_never_makes_an_article_similar() -> None:
     plain, boosted = (
         Related(build_model(SIGNED, similar_above=0.4), active)
-        for active in (Active(), acting(kind="boost", articles=["8"], factor=10))
+        for active in (ActiveRules(), acting(kind="boost", articles=["8"], factor=10))
     )
     query = ListQuery(limit=14)
 

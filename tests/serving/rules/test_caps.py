@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
-from recommender.serving.rules.caps import Caps, Room, fill
+from recommender.serving.rules.caps import CapCounter, Caps, fill
 
 Cap = tuple[np.ndarray, int]  # of each row its group, -1 for none; how many of one
 
@@ -49,7 +49,7 @@ def test_a_list_is_the_first_in_order_of_the_longest_that_caps_admit(
     most = max(size for size in range(len(rows) + 1) for some in combinations(rows, size) if fits(some, caps))
     first = next(some for some in combinations(rows, min(limit, most)) if fits(some, caps))
 
-    room = Room(np.array(admitted), caps_of(caps))
+    room = CapCounter(np.array(admitted), caps_of(caps))
 
     assert room.most() == most
     assert fill(first_of, room, min(limit, most)) == [(row, "found") for row in first]
@@ -61,7 +61,7 @@ def test_what_is_taken_in_spite_of_a_cap_counts(
 ) -> None:
     admitted, caps = given_room
     pins = data.draw(st.sets(st.integers(0, len(admitted) - 1)))
-    room = Room(np.array(admitted), caps_of(caps))
+    room = CapCounter(np.array(admitted), caps_of(caps))
 
     for pin in sorted(pins):
         room.take(pin)
@@ -86,21 +86,21 @@ groups = st.lists(st.integers(-1, 5), min_size=30, max_size=30).map(np.array)
 
 @given(groups, groups, st.integers(1, 3), st.integers(1, 3))
 def test_the_most_is_the_greatest_flow(
-    sections: np.ndarray, authors: np.ndarray, of_section: int, of_author: int
+    categories: np.ndarray, authors: np.ndarray, of_category: int, of_author: int
 ) -> None:
     capacities = np.zeros((16, 16), dtype=np.int32)  # source, 7 sections, 7 authors, sink
-    np.add.at(capacities, (sections + 2, authors + 9), 1)
-    capacities[0, 1:8] = [30, *[of_section] * 6]
+    np.add.at(capacities, (categories + 2, authors + 9), 1)
+    capacities[0, 1:8] = [30, *[of_category] * 6]
     capacities[8:15, 15] = [30, *[of_author] * 6]
 
-    room = Room(np.ones(30, dtype=bool), Caps([sections, authors], [of_section, of_author]))
+    room = CapCounter(np.ones(30, dtype=bool), Caps([categories, authors], [of_category, of_author]))
 
     assert room.most() == maximum_flow(csr_array(capacities), 0, 15).flow_value
 
 
 def test_the_order_gives_way_where_the_list_would_be_shorter() -> None:
-    sections, authors = np.array([0, 0, 1]), np.array([0, 1, 0])
+    categories, authors = np.array([0, 0, 1]), np.array([0, 1, 0])
 
-    room = Room(np.ones(3, dtype=bool), Caps([sections, authors], [1, 1]))
+    room = CapCounter(np.ones(3, dtype=bool), Caps([categories, authors], [1, 1]))
 
     assert fill(first_of, room, 2) == [(1, "found"), (2, "found")]

@@ -5,22 +5,22 @@ from typing import Any
 
 import pytest
 
-from recommender.serving.rules.explain import Ruling, Subject, rulings
+from recommender.serving.rules.explain import ExplainedArticle, RuleEffect, rule_effects
 from recommender.serving.rules.schema import Rule, read_rule
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SUBJECT = Subject("7", ("Economy & Business", "Politics"), ("Jane Doe", "John Roe"))
+SUBJECT = ExplainedArticle("7", ("Economy & Business", "Politics"), ("Jane Doe", "John Roe"))
 
 
 def rule(kind: str, **fields: Any) -> Rule:
     return read_rule({"id": kind, "kind": kind, "reason": "so", "author": "A. Reyes"} | fields, kind)
 
 
-def told(*rules: Rule, subject: Subject = SUBJECT) -> list[Ruling]:
-    return rulings([("file", each) for each in rules], subject, NOON)
+def told(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[RuleEffect]:
+    return rule_effects([("file", each) for each in rules], subject, NOON)
 
 
-def effects(*rules: Rule, subject: Subject = SUBJECT) -> list[tuple[str, str]]:
+def effects(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[tuple[str, str]]:
     return [(ruling.part, ruling.effect) for ruling in told(*rules, subject=subject)]
 
 
@@ -112,7 +112,7 @@ def test_what_acts_comes_before_what_will_and_what_did() -> None:
 
     found = told(over, later, now)
 
-    assert [(each.rule, each.standing) for each in found] == [
+    assert [(each.rule, each.state) for each in found] == [
         (now, "acts"),
         (later, "to come"),
         (over, "over"),
@@ -121,7 +121,7 @@ def test_what_acts_comes_before_what_will_and_what_did() -> None:
 
 def test_of_an_unknown_article_only_its_id_counts() -> None:
     found = effects(
-        rule("cap", per="section", at_most=2), rule("block", articles=["x"]), subject=Subject("x")
+        rule("cap", per="section", at_most=2), rule("block", articles=["x"]), subject=ExplainedArticle("x")
     )
 
     assert found == [

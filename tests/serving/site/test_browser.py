@@ -199,10 +199,10 @@ def test_an_editor_pins_in_a_section_what_a_search_found(paper: Paper, visit: Vi
     page.locator(".rules li", has_text="pin").wait_for()
     _until(lambda: _ids(page, "related")[0] == pinned)
 
-    section = page.locator(".story").get_attribute("data-section")
+    category = page.locator(".story").get_attribute("data-section")
     with paper.app.test_client() as client:
         rule = client.get("/v1/rules", headers={"Authorization": f"Bearer {KEY}"}).get_json()["rules"][0]
-    assert (rule["for_section"], rule["articles"], rule["kind"]) == (section, [pinned], "pin")
+    assert (rule["for_section"], rule["articles"], rule["kind"]) == (category, [pinned], "pin")
     assert page.locator(".overlay").is_hidden()
     assert visit.complaints == []
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from recommender.model import Topic
-from recommender.serving.lists.explain import Why
+from recommender.serving.lists.explain import Explanation
 from recommender.serving.site.teasers import Word, label, reasons
 
 PORT = Topic(slug="port", name="The port", terms=["quay"], articles=3, coherence=0.5)
-WHY = Why(
+WHY = Explanation(
     terms=(("harbour quay", 0.4), ("quay", 0.3), ("dredging", 0.2), ("lane", 0.05)),
     other_terms=0.01,
     topics=((PORT, 0.1),),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender.serving.store import Event, Placement, Store, Verdict
+from recommender.serving.store import Event, PositionCount, Store, Verdict
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -170,11 +170,11 @@ def test_events_in_lists_are_kept_by_place_and_model(store: Store) -> None:
     store.count([click, replace(click, at=NOW + MINUTE), shown, view()], NOW)
 
     hour = NOW // HOUR
-    assert sorted(store.placements(), key=lambda each: each.type) == [
-        Placement(hour, "a", "b", "related", 2, "m", "click", 2),
-        Placement(hour, None, "b", "related", None, None, "view", 1),
+    assert sorted(store.position_counts(), key=lambda each: each.type) == [
+        PositionCount(hour, "a", "b", "related", 2, "m", "click", 2),
+        PositionCount(hour, None, "b", "related", None, None, "view", 1),
     ]
-    assert store.placements(NOW + HOUR) == []
+    assert store.position_counts(NOW + HOUR) == []
 
 
 def test_the_longest_words_that_a_caller_may_send_are_kept(store: Store) -> None:
@@ -183,7 +183,7 @@ def test_the_longest_words_that_a_caller_may_send_are_kept(store: Store) -> None
 
     store.count([click, click], NOW)
 
-    (placement,) = store.placements()
+    (placement,) = store.position_counts()
     assert (placement.list, placement.model_version, placement.count) == (rare[2], rare[3], 2)
 
 

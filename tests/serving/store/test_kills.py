@@ -60,14 +60,14 @@ def killed(process: "subprocess.Popen[str]", least: int) -> int:
     return max(int(line) for line in lines if line.endswith("\n"))
 
 
-def calls_until_killed(store: Store, events: Sequence[Event], turn: int) -> int:
+def calls_until_killed(store: Store, events: Sequence[Event], slot: int) -> int:
     """Count the events, and kill this process at a call to the database; returns how many there were."""
     calls = 0
 
     def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
-        if calls == turn:
+        if calls == slot:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.version()
@@ -84,26 +84,26 @@ def calls_until_killed(store: Store, events: Sequence[Event], turn: int) -> int:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_process_killed_at_any_call_counts_all_of_its_events_or_none(database_url: str) -> None:
     with closing(Store(database_url, pause_seconds=0)) as store:
-        last = calls_until_killed(store, EVENTS, turn=0)
+        last = calls_until_killed(store, EVENTS, slot=0)
     assert last > 20
     expected = dict(COUNTED)
-    for turn in range(1, last + 1):
-        batch = [_renamed(event, turn) for event in EVENTS]
+    for slot in range(1, last + 1):
+        batch = [_renamed(event, slot) for event in EVENTS]
         child = os.fork()
         if child == 0:
             with suppress(BaseException):
-                calls_until_killed(Store(database_url), batch, turn)
+                calls_until_killed(Store(database_url), batch, slot)
             os._exit(1)
         _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), turn
+        assert os.WIFSIGNALED(status), slot
 
         with closing(Store(database_url, pause_seconds=0)) as store:
             half = totals(store)
             verdicts = store.count(batch, NOW)
             expected = {article: n + 3 for article, n in expected.items()}
-            assert len(set(verdicts)) == 1, turn
-            assert (half == expected) == (verdicts[0] == "duplicate"), turn
-            assert totals(store) == expected, turn
+            assert len(set(verdicts)) == 1, slot
+            assert (half == expected) == (verdicts[0] == "duplicate"), slot
+            assert totals(store) == expected, slot
 
 
 @pytest.mark.slow
@@ -231,6 +231,6 @@ def _batch(number: int) -> list[Event]:
     return [view(event_id=f"{number} {each}", visitor=b"%d %d" % (number, each)) for each in range(50)]
 
 
-def _renamed(event: Event, turn: int) -> Event:
-    name = f"{turn} {event.event_id}"
+def _renamed(event: Event, slot: int) -> Event:
+    name = f"{slot} {event.event_id}"
     return view(event.article_id, event_id=name, visitor=name.encode(), list="related")

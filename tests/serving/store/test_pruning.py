@@ -126,9 +126,9 @@ def test_placements_are_kept_for_90_days(store: Store) -> None:
     store.count([Event("a", "click", NOW, list="related")], NOW)
 
     store.prune(NOW + 90 * DAY)
-    assert len(store.placements()) == 1
+    assert len(store.position_counts()) == 1
     store.prune(NOW + 90 * DAY + HOUR)
-    assert store.placements() == []
+    assert store.position_counts() == []
 
 
 def test_one_of_many_workers_prunes_every_five_minutes(store: Store, other: Store) -> None:

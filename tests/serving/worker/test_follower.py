@@ -12,11 +12,11 @@ import pytest
 from recommender.article import Article
 from recommender.artifact import publish
 from recommender.model import Model, microseconds
-from recommender.serving.index.fold_in import place
+from recommender.serving.index.fold_in import fold_in
 from recommender.serving.lists.related import Related
 from recommender.serving.store import ArticleRow, Changes, Store
 from recommender.serving.worker import follower as live_module
-from recommender.serving.worker.follower import Live, NothingOpenError
+from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
 from tests.support.newsroom import NOW, build_model, newsroom
 
@@ -47,9 +47,9 @@ def row(article: Article, *, updated: int = UPDATED, embedding: bytes | None = N
     return ArticleRow(article.id, updated, withdrawn=False, payload=payload, embedding=embedding)
 
 
-def ids_of(live: Live) -> set[str]:
-    shelf = live.edition.articles
-    return {shelf.ids[at] for at in shelf.newest.tolist()}
+def ids_of(live: Follower) -> set[str]:
+    documents = live.snapshot.articles
+    return {documents.ids[at] for at in documents.newest.tolist()}
 
 
 def lose(settings: Settings) -> None:
@@ -61,7 +61,7 @@ ARTICLE = Article(id="new", title="Storm floods the harbour", published_at=NOW)
 
 
 def test_what_another_worker_stored_is_taken_up(settings: Settings, store: Store) -> None:
-    live = Live(settings, store)
+    live = Follower(settings, store)
     other = new_store(settings)
 
     other.put_articles([row(ARTICLE)])
@@ -70,37 +70,37 @@ def test_what_another_worker_stored_is_taken_up(settings: Settings, store: Store
 
     assert "new" in ids_of(live)
     assert "10" not in ids_of(live)
-    assert "10" in live.edition.withdrawn
+    assert "10" in live.snapshot.withdrawn
 
 
 def test_a_placement_out_of_the_store_is_what_would_be_computed(settings: Settings, store: Store) -> None:
-    live = Live(settings, store)
-    model = live.edition.model
-    placed = place(model, ARTICLE).to_bytes()
+    live = Follower(settings, store)
+    model = live.snapshot.model
+    placed = fold_in(model, ARTICLE).to_bytes()
     with_it = replace(row(ARTICLE, embedding=placed), model_version=model.manifest.version)
 
     store.put_articles([with_it])
     live.refresh()
 
-    assert live.edition.placements[0].to_bytes() == placed
+    assert live.snapshot.folded[0].to_bytes() == placed
 
 
 @pytest.mark.parametrize("embedding", [b"", b"not a placement" * 10])
 def test_a_placement_that_is_none_is_computed_again(
     settings: Settings, store: Store, embedding: bytes
 ) -> None:
-    live = Live(settings, store)
-    model = live.edition.model
+    live = Follower(settings, store)
+    model = live.snapshot.model
     spoilt = replace(row(ARTICLE, embedding=embedding), model_version=model.manifest.version)
 
     store.put_articles([spoilt])
     live.refresh()
 
-    assert live.edition.placements[0].to_bytes() == place(model, ARTICLE).to_bytes()
+    assert live.snapshot.folded[0].to_bytes() == fold_in(model, ARTICLE).to_bytes()
 
 
 def test_a_row_that_nobody_can_read_harms_no_other(settings: Settings, store: Store) -> None:
-    live = Live(settings, store)
+    live = Follower(settings, store)
     store.put_articles(
         [replace(row(ARTICLE), id="odd", payload=b'{"id": 7, "from": "the future"}'), row(ARTICLE)]
     )
@@ -112,21 +112,21 @@ def test_a_row_that_nobody_can_read_harms_no_other(settings: Settings, store: St
 
 
 def test_a_withdrawal_outlives_the_worker(settings: Settings, store: Store) -> None:
-    assert "10" in ids_of(Live(settings, store))
+    assert "10" in ids_of(Follower(settings, store))
 
     store.withdraw("10", UPDATED)
 
-    assert "10" not in ids_of(Live(settings, new_store(settings)))
+    assert "10" not in ids_of(Follower(settings, new_store(settings)))
 
 
 @pytest.mark.parametrize("running", [True, False])
 def test_a_withdrawal_outlives_the_database(settings: Settings, store: Store, running: bool) -> None:  # noqa: FBT001
     store.withdraw("10", UPDATED)
-    live = Live(settings, store)
+    live = Follower(settings, store)
 
     store.close()
     lose(settings)
-    live = live if running else Live(settings, new_store(settings))
+    live = live if running else Follower(settings, new_store(settings))
     live.refresh()
 
     assert "10" not in ids_of(live)
@@ -143,7 +143,7 @@ def test_a_withdrawal_outlives_a_backup_that_does_not_know_it(settings: Settings
     backup = file.with_name("backup")
     shutil.copy(file, backup)
     store.withdraw("10", UPDATED)
-    live = Live(settings, store)
+    live = Follower(settings, store)
 
     store.close()
     lose(settings)
@@ -155,18 +155,18 @@ def test_a_withdrawal_outlives_a_backup_that_does_not_know_it(settings: Settings
 
 def test_only_a_newer_article_lifts_a_withdrawal(settings: Settings, store: Store) -> None:
     store.withdraw("10", UPDATED)
-    live = Live(settings, store)
+    live = Follower(settings, store)
 
     for updated, is_shown in ((UPDATED, False), (UPDATED + 1, True)):
         store.put_articles([row(Article(id="10", title="Back again"), updated=updated)])
         live.refresh()
         assert ("10" in ids_of(live)) is is_shown
-    assert "10" in ids_of(Live(settings, new_store(settings)))
+    assert "10" in ids_of(Follower(settings, new_store(settings)))
 
 
 def test_blocks_outlive_the_database(settings: Settings, store: Store) -> None:
     store.put_rule("b", BLOCK)
-    live = Live(settings, store)
+    live = Follower(settings, store)
 
     store.close()
     lose(settings)
@@ -178,18 +178,18 @@ def test_blocks_outlive_the_database(settings: Settings, store: Store) -> None:
 
 def test_a_rule_that_was_deleted_stays_so_after_a_restart(settings: Settings, store: Store) -> None:
     store.put_rule("b", BLOCK)
-    Live(settings, store)
+    Follower(settings, store)
     store.delete_rule("b")
 
-    assert not Live(settings, new_store(settings)).state.rules.rules
+    assert not Follower(settings, new_store(settings)).state.rules.rules
 
 
 def test_without_the_database_the_last_state_holds(settings: Settings, store: Store) -> None:
     store.withdraw("10", UPDATED)
-    live = Live(settings, store)
+    live = Follower(settings, store)
     away = settings.model_copy(update={"database_url": "sqlite:////nowhere/at/all.db"})
 
-    restarted = Live(away, new_store(away))
+    restarted = Follower(away, new_store(away))
 
     assert "10" not in ids_of(restarted)
     assert restarted.state.degraded == ("store",)
@@ -198,10 +198,10 @@ def test_without_the_database_the_last_state_holds(settings: Settings, store: St
 
 def test_without_database_and_file_nothing_is_answered(settings: Settings) -> None:
     away = settings.model_copy(update={"database_url": "sqlite:////nowhere/at/all.db"})
-    live = Live(away, new_store(away))
+    live = Follower(away, new_store(away))
 
-    with pytest.raises(NothingOpenError, match="what was withdrawn is not known"):
-        _ = live.edition
+    with pytest.raises(NotReadyError, match="what was withdrawn is not known"):
+        _ = live.snapshot
 
 
 @pytest.mark.parametrize(
@@ -211,15 +211,15 @@ def test_a_spoilt_file_is_as_none(settings: Settings, spoilt: str) -> None:
     settings.state_file.write_text(spoilt)
     away = settings.model_copy(update={"database_url": "sqlite:////nowhere/at/all.db"})
 
-    with pytest.raises(NothingOpenError):
-        _ = Live(away, new_store(away)).edition
+    with pytest.raises(NotReadyError):
+        _ = Follower(away, new_store(away)).snapshot
 
 
 def test_a_file_that_cannot_be_written_is_told(settings: Settings, store: Store, tmp_path: Path) -> None:
     nowhere = settings.model_copy(update={"state_file": tmp_path / "no folder" / "state.json"})
     store.withdraw("10", UPDATED)
 
-    live = Live(nowhere, store)
+    live = Follower(nowhere, store)
 
     assert live.state.degraded == ("state",)
     assert "10" not in ids_of(live)
@@ -232,26 +232,26 @@ def retrained(articles: list[Article]) -> Model:
 def test_a_newer_model_is_taken_up_with_all_that_is_live(settings: Settings, store: Store) -> None:
     store.put_articles([row(ARTICLE)])
     store.withdraw("10", UPDATED)
-    live = Live(settings, store)
-    first = live.edition.model
+    live = Follower(settings, store)
+    first = live.snapshot.model
 
     publish(retrained(newsroom()[:-2]), settings.models_dir, now=NOW + timedelta(hours=1))
     live.refresh()
 
-    assert live.edition.model is not first
+    assert live.snapshot.model is not first
     assert "new" in ids_of(live)
     assert "10" not in ids_of(live)
 
 
 def test_what_the_model_has_come_to_know_is_live_no_longer(settings: Settings, store: Store) -> None:
     store.put_articles([row(ARTICLE)])
-    live = Live(settings, store)
-    assert live.edition.live_shown == 1
+    live = Follower(settings, store)
+    assert live.snapshot.live_shown == 1
 
     publish(retrained([*newsroom(), replace(ARTICLE, updated_at=NOW)]), settings.models_dir, now=NOW)
     live.refresh()
 
-    assert live.edition.live_shown == 0
+    assert live.snapshot.live_shown == 0
     assert "new" in ids_of(live)
 
 
@@ -259,20 +259,20 @@ def test_a_correction_newer_than_the_model_wins(settings: Settings, store: Store
     store.put_articles([row(replace(ARTICLE, title="As corrected"), updated=UPDATED + 1)])
 
     publish(retrained([*newsroom(), replace(ARTICLE, updated_at=NOW)]), settings.models_dir, now=NOW)
-    shelf = Live(settings, store).edition.articles
+    documents = Follower(settings, store).snapshot.articles
 
-    assert shelf.titles[shelf.find("new") or 0] == "As corrected"
+    assert documents.titles[documents.find("new") or 0] == "As corrected"
 
 
 def test_many_corrections_do_not_pile_up(settings: Settings, store: Store) -> None:
-    live = Live(settings, store)
+    live = Follower(settings, store)
 
     for number in range(300):
         store.put_articles([row(replace(ARTICLE, title=f"State {number}"), updated=UPDATED + number)])
         live.refresh()
 
-    assert live.edition.live < 250
-    related = Related(live.edition)
+    assert live.snapshot.live < 250
+    related = Related(live.snapshot)
     assert related.articles.titles[related.find("new", NOW) or 0] == "State 299"
 
 
@@ -294,7 +294,7 @@ class _Hung(Store):
 def test_a_store_that_never_answers_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "_SILENT_SECONDS", 0.0)
     hung = _Hung(settings.database_url)
-    live = Live(settings.model_copy(update={"live_poll_seconds": 0.01}), hung)
+    live = Follower(settings.model_copy(update={"live_poll_seconds": 0.01}), hung)
     before = live.degraded
 
     live.start()

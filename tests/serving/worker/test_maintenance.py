@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from recommender.serving.index.title_index import Block
+from recommender.serving.index.title_index import TitleBlock
 from recommender.serving.store import Store, StoreDownError
-from recommender.serving.worker.maintenance import Upkeep
+from recommender.serving.worker.maintenance import Maintenance
 from tests.serving.routes.test_events import VIEW, Newsroom
 from tests.serving.routes.test_trending import get, ids
 
@@ -16,7 +16,7 @@ def test_ranks_are_made_before_they_are_asked_for(models_dir: Path, monkeypatch:
     room = Newsroom(models_dir)
     room.send(VIEW)
     room.now += timedelta(minutes=1)
-    Upkeep(room.app.extensions["recommender"]).look()
+    Maintenance(room.app.extensions["recommender"]).look()
 
     def fail(*_: object) -> None:
         raise AssertionError("the counts were read for the request")
@@ -27,12 +27,12 @@ def test_ranks_are_made_before_they_are_asked_for(models_dir: Path, monkeypatch:
 
 def test_titles_are_read_before_somebody_searches(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = Newsroom(models_dir)
-    Upkeep(room.app.extensions["recommender"]).look()
+    Maintenance(room.app.extensions["recommender"]).look()
 
     def fail(*_: object) -> None:
         raise AssertionError("the titles were read for the request")
 
-    monkeypatch.setattr(Block, "of", fail)
+    monkeypatch.setattr(TitleBlock, "of", fail)
     assert ids(get(room, "/v1/search?q=harbour"))
 
 
@@ -41,7 +41,7 @@ def test_what_is_past_is_forgotten(models_dir: Path) -> None:
     room.send(VIEW)
     room.now += timedelta(days=9)
 
-    Upkeep(room.app.extensions["recommender"]).look()
+    Maintenance(room.app.extensions["recommender"]).look()
 
     assert room.counts() == {}
 
@@ -57,4 +57,4 @@ def test_neither_a_database_nor_a_model_is_needed(
         monkeypatch.setattr(Store, name, fail)
 
     for room in rooms:
-        Upkeep(room.app.extensions["recommender"]).look()
+        Maintenance(room.app.extensions["recommender"]).look()

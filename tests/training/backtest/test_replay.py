@@ -9,9 +9,9 @@ import pytest
 from recommender.training.backtest.click_log import Log, log_of, read_log
 from recommender.training.backtest.replay import (
     BacktestError,
-    Plan,
-    Report,
-    Row,
+    BacktestReport,
+    BacktestSettings,
+    DefinitionResult,
     backtest,
     fitted_half_life,
 )
@@ -22,11 +22,11 @@ MINUTE = 60_000_000
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    return backtest(portal(16 * 60, 60), Plan(top=8))
+def report() -> BacktestReport:
+    return backtest(portal(16 * 60, 60), BacktestSettings(top=8))
 
 
-def test_ours_foretells_more_than_a_day_of_views_and_is_calm(report: Report) -> None:
+def test_ours_foretells_more_than_a_day_of_views_and_is_calm(report: BacktestReport) -> None:
     ours, day, quarter = (report.row(name) for name in ("ours", "last_1440", "last_15"))
 
     assert ours.overlap > day.overlap + 0.1
@@ -34,7 +34,7 @@ def test_ours_foretells_more_than_a_day_of_views_and_is_calm(report: Report) -> 
     assert ours.churn < 0.6 * quarter.churn
 
 
-def test_a_burst_is_noticed_by_short_memories_alone(report: Report) -> None:
+def test_a_burst_is_noticed_by_short_memories_alone(report: BacktestReport) -> None:
     waits = {row.name: row.burst_minutes for row in report.rows}
 
     assert report.bursts > 0
@@ -42,20 +42,20 @@ def test_a_burst_is_noticed_by_short_memories_alone(report: Report) -> None:
     assert waits["last_1440"] is None
 
 
-def test_a_flood_that_is_counted_view_by_view_comes_to_the_top_everywhere(report: Report) -> None:
+def test_a_flood_that_is_counted_view_by_view_comes_to_the_top_everywhere(report: BacktestReport) -> None:
     assert report.floods > 0
     assert {row.flood_rank for row in report.rows} == {1}
     assert (report.row("ours").capped_flood_rank or 0) > 8
 
 
-def test_what_is_reported_on_lies_behind_what_was_fitted_on(report: Report) -> None:
+def test_what_is_reported_on_lies_behind_what_was_fitted_on(report: BacktestReport) -> None:
     assert report.fitted_on is not None
     assert report.fitted_on[1] <= report.begin < report.end
     assert (report.end - report.fitted_on[0]).total_seconds() == 16 * 3600
 
 
 def test_with_nothing_fitted_all_but_the_first_hour_is_reported_on() -> None:
-    found = backtest(portal(8 * 60, 30), Plan(fit=0))
+    found = backtest(portal(8 * 60, 30), BacktestSettings(fit=0))
 
     assert found.fitted_on is None
     assert found.half_life_minutes == WINDOWS["1h"].half_life
@@ -64,7 +64,9 @@ def test_with_nothing_fitted_all_but_the_first_hour_is_reported_on() -> None:
 
 def test_two_days_are_parted_at_a_midnight() -> None:
     minutes = BEGIN + 200 + np.arange(0, 2 * 1440 + 100, 7)
-    found = backtest(log_of(["a"] * len(minutes), minutes, np.ones(len(minutes))), Plan(refresh=480))
+    found = backtest(
+        log_of(["a"] * len(minutes), minutes, np.ones(len(minutes))), BacktestSettings(refresh=480)
+    )
 
     assert found.fitted_on is not None
     assert found.fitted_on[1].timestamp() // 60 == BEGIN + 1440
@@ -84,7 +86,7 @@ def by_hand() -> Log:
 
 
 def test_overlap_gain_and_churn_are_those_reckoned_by_hand() -> None:
-    row = backtest(by_hand(), Plan(top=2, fit=0, refresh=60)).row("last_60")
+    row = backtest(by_hand(), BacktestSettings(top=2, fit=0, refresh=60)).row("last_60")
 
     # The list is always the article before last and the last one; next come the last one and a new one.
     gain = (5 / np.log2(2)) / (10 / np.log2(2) + 5 / np.log2(3))
@@ -96,7 +98,7 @@ def test_overlap_gain_and_churn_are_those_reckoned_by_hand() -> None:
 def test_a_list_is_filled_up_with_the_newest_that_are_there() -> None:
     quiet = log_of([f"{at:03}" for at in range(0, 600, 50)], BEGIN + np.arange(0, 600, 50), np.ones(12))
 
-    found = backtest(quiet, Plan(top=3, fit=0))
+    found = backtest(quiet, BacktestSettings(top=3, fit=0))
 
     assert found.row("last_15").full == 0
     assert found.row("ours").full > found.row("last_60").full
@@ -109,9 +111,9 @@ def test_a_half_life_is_fitted_where_it_is_clearly_better() -> None:
         np.random.default_rng(6).permutation(np.repeat([1, 2, 9], 300)),
     )
 
-    assert fitted_half_life(portal(4 * 60, 200), Plan(top=8)) <= 20
-    assert fitted_half_life(slow, Plan(top=8)) >= 20
-    assert fitted_half_life(portal(60, 5), Plan()) == WINDOWS["1h"].half_life
+    assert fitted_half_life(portal(4 * 60, 200), BacktestSettings(top=8)) <= 20
+    assert fitted_half_life(slow, BacktestSettings(top=8)) >= 20
+    assert fitted_half_life(portal(60, 5), BacktestSettings()) == WINDOWS["1h"].half_life
 
 
 def planted(log: Log, minutes: np.ndarray, counts: np.ndarray, tick: int) -> tuple[Ranking, Ranking]:
@@ -158,9 +160,9 @@ DATA = os.environ.get("RECOMMENDER_TEST_DATA")
 real = pytest.mark.skipif(not DATA, reason="RECOMMENDER_TEST_DATA names no folder with clicks.parquet")
 
 
-def row_of(sample: float, top: int, *names: str) -> list[Row]:
+def row_of(sample: float, top: int, *names: str) -> list[DefinitionResult]:
     path = Path(DATA or "") / "clicks.parquet"
-    found = backtest(read_log(path, sample=sample), Plan(top=top))
+    found = backtest(read_log(path, sample=sample), BacktestSettings(top=top))
     return [found.row(name) for name in names]
 
 

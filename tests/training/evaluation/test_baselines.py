@@ -20,8 +20,8 @@ from recommender.training.evaluation.baselines import (
     baselines,
     bm25,
     latent_only,
-    newest_in_section,
-    random_in_section,
+    newest_in_category,
+    random_in_category,
     shared_taxonomy,
     sklearn_tfidf,
     terms_only,
@@ -66,14 +66,14 @@ def filled(*lines: list[int]) -> list[list[int]]:
 
 
 def test_the_newest_of_the_section_come_first(small: Model) -> None:
-    assert newest_in_section(small, EVERY, 4, 1).tolist() == filled([2, 1], [2, 0], [1, 0], [], [])
+    assert newest_in_category(small, EVERY, 4, 1).tolist() == filled([2, 1], [2, 0], [1, 0], [], [])
 
 
 def test_chance_stays_in_the_section_and_is_repeatable(small: Model) -> None:
-    ranked = random_in_section(small, EVERY, 4, 1)
+    ranked = random_in_category(small, EVERY, 4, 1)
 
     assert [set(line) - {NO_ROW} for line in ranked.tolist()] == [{1, 2}, {0, 2}, {0, 1}, set(), set()]
-    assert (ranked == random_in_section(small, EVERY, 4, 1)).all()
+    assert (ranked == random_in_category(small, EVERY, 4, 1)).all()
 
 
 def test_shared_tags_count_and_newer_articles_win_ties(small: Model) -> None:

@@ -30,10 +30,10 @@ def model(trained: Trained) -> Model:
             Article(
                 id=one,
                 title=one,
-                category=section,
+                category=category,
                 published_at=None if day is None else DAY_0 + timedelta(days=day),
             )
-            for one, section, day in zip("abcde", SECTIONS, DAYS, strict=True)
+            for one, category, day in zip("abcde", SECTIONS, DAYS, strict=True)
         ]
     )
     entries = [(row, column, value) for row, line in enumerate(ROWS) for column, value in line]

@@ -22,7 +22,7 @@ from recommender.training.topics.fitting import (
     fit_topics,
     topic_count,
 )
-from recommender.training.topics.naming import Reading
+from recommender.training.topics.naming import TopicDescription
 from recommender.training.train import Trained, train
 
 NO_ARTICLES = np.zeros(0, dtype=np.int32)
@@ -268,12 +268,12 @@ def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Ar
 
 def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -> None:
     readings = [
-        Reading([1, 2, 3, 4], 10, 0.9, is_furniture=True),
-        Reading([5, 6, 7, 8], 2, 0.9, is_furniture=False),
-        Reading([9, 10, 11, 12, 13], 10, 0.4, is_furniture=False),
-        Reading([9, 10, 11, 12, 14], 30, 0.3, is_furniture=False),
-        Reading([15, 16, 17, 18], 10, 0.1, is_furniture=False),
-        Reading([19, 20, 21, 12], 10, 0.2, is_furniture=False),
+        TopicDescription([1, 2, 3, 4], 10, 0.9, is_furniture=True),
+        TopicDescription([5, 6, 7, 8], 2, 0.9, is_furniture=False),
+        TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_furniture=False),
+        TopicDescription([9, 10, 11, 12, 14], 30, 0.3, is_furniture=False),
+        TopicDescription([15, 16, 17, 18], 10, 0.1, is_furniture=False),
+        TopicDescription([19, 20, 21, 12], 10, 0.2, is_furniture=False),
     ]
 
     kept = _worth_reading(np.eye(6, dtype=np.float32), readings, count=2)
@@ -283,6 +283,9 @@ def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -
 
 
 def test_where_nothing_is_worth_reading_all_is_kept() -> None:
-    readings = [Reading([1], 10, 0.9, is_furniture=True), Reading([2], 10, 0.1, is_furniture=True)]
+    readings = [
+        TopicDescription([1], 10, 0.9, is_furniture=True),
+        TopicDescription([2], 10, 0.1, is_furniture=True),
+    ]
 
     assert len(_worth_reading(np.eye(2, dtype=np.float32), readings, count=2)) == 2

@@ -8,12 +8,12 @@ from scipy.sparse import csr_array
 
 from recommender.columns import Strings
 from recommender.model import Topic
-from recommender.training.topics.naming import NamingTerms, Reading, name_topics, spelling
+from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics, spelling
 
 
 def read(
     inside: list[list[float]], words: list[str], first: list[int] | None = None
-) -> tuple[NamingTerms, list[Reading]]:
+) -> tuple[NamingTerms, list[TopicDescription]]:
     """Read the topics of articles by the words with their weights; without `first`, one for each article."""
     rows = csr_array(np.array(inside, dtype=np.float32).reshape(len(inside), len(words)))
     topics = np.arange(len(inside)) if first is None else np.array(first)

@@ -4,11 +4,11 @@ from typing import Any
 
 from recommender.serving.http.article_schemas import SentArticle
 from recommender.serving.http.parameters import (
-    Address,
     AddressedAroundParameters,
     AddressedRelatedParameters,
     AddressedTrendParameters,
     AroundParameters,
+    ArticleAddress,
     BatchParameters,
     NewestParameters,
     PageParameters,
@@ -21,13 +21,13 @@ from recommender.serving.http.parameters import (
 )
 from recommender.serving.openapi import request_bodies as bodies
 from recommender.serving.openapi import response_schemas as shapes
-from recommender.serving.openapi.operation import (
+from recommender.serving.openapi.endpoint import (
     OF_ARTICLE,
     OF_BODY,
     OF_PATH,
     OF_READING,
-    Answer,
-    Call,
+    Endpoint,
+    ResponseSpec,
     reading,
     writing,
 )
@@ -35,8 +35,11 @@ from recommender.serving.openapi.operation import (
 _FIRST = {"id": "$response.body#/items/0/id"}
 _OF_LIST = {"getArticle": _FIRST, "getRelated": _FIRST, "getPage": _FIRST}
 _THE_ID = {"id": "$response.body#/id"}
-_PUT = {201: Answer(told="It is new.", body=shapes.Put), 200: Answer(told="It was known.", body=shapes.Put)}
-_GONE = {204: Answer(told="It is withdrawn; it answers 410 from now on.")}
+_PUT = {
+    201: ResponseSpec(told="It is new.", body=shapes.Put),
+    200: ResponseSpec(told="It was known.", body=shapes.Put),
+}
+_GONE = {204: ResponseSpec(told="It is withdrawn; it answers 410 from now on.")}
 
 _LISTS = (
     reading(
@@ -70,14 +73,14 @@ _LISTS = (
         BatchParameters,
         told="Results stand in the order of the ids; `list` is null where an article is not there.",
     ),
-    Call(
+    Endpoint(
         name="postSimilar",
         method="post",
         path="/v1/similar",
         tag="lists",
         summary="The list of a text that is no article",
         body=Text,
-        answers={200: Answer(told="The list", body=shapes.ArticleList)},
+        answers={200: ResponseSpec(told="The list", body=shapes.ArticleList)},
         problems=(*OF_READING, *OF_BODY),
         key="optional",
     ),
@@ -130,7 +133,7 @@ _ARTICLES = (
         "articles",
         "An article, its topics, and what stands beside it in time",
         shapes.Article,
-        Address,
+        ArticleAddress,
         *OF_ARTICLE,
     ),
     reading(
@@ -149,7 +152,7 @@ _ARTICLES = (
         "/v1/article",
         "articles",
         "Put or correct an article",
-        parameters=Address,
+        parameters=ArticleAddress,
         body=SentArticle,
         answers=_PUT,
         problems=(*OF_BODY, "unknown-article", "no-model"),
@@ -175,7 +178,7 @@ _ARTICLES = (
         "/v1/article",
         "articles",
         "Withdraw an article, known or not",
-        parameters=Address,
+        parameters=ArticleAddress,
         answers=_GONE,
         problems=("unknown-article", "no-model"),
         told="A block for good: only an article with a later `updated_at` lifts it.",
@@ -196,7 +199,7 @@ _ARTICLES = (
         "articles",
         "Put up to 500 articles at once; each is taken or rejected by itself",
         body=bodies.ArticleBatch,
-        answers={200: Answer(told="What became of them", body=shapes.PutMany)},
+        answers={200: ResponseSpec(told="What became of them", body=shapes.PutMany)},
         problems=OF_BODY,
         told="One transaction. What is no article is told by its index, and takes no other with it.",
     ),
@@ -223,7 +226,7 @@ _TOPICS = (
     ),
 )
 _TRENDING = (
-    Call(
+    Endpoint(
         name="postEvents",
         method="post",
         path="/v1/events",
@@ -234,7 +237,7 @@ _TRENDING = (
         parameters=None,
         body=bodies.Events,
         body_told="JSON also in the guise of `text/plain`, as `sendBeacon` sends it",
-        answers={200: Answer(told="What became of them, after the commit", body=shapes.Counted)},
+        answers={200: ResponseSpec(told="What became of them, after the commit", body=shapes.Counted)},
         problems=(
             *OF_BODY,
             *("key-not-allowed", "origin-not-allowed", "rate-limited", "store-down"),
@@ -280,7 +283,7 @@ _RULES = (
         "/v1/rules",
         "rules",
         "All rules, and the ETag that replacing them takes",
-        answers={200: Answer(told="All rules", body=shapes.AllRules)},
+        answers={200: ResponseSpec(told="All rules", body=shapes.AllRules)},
         cached=True,
     ),
     writing(
@@ -290,7 +293,7 @@ _RULES = (
         "rules",
         "Replace all rules of the database",
         body=bodies.RuleBatch,
-        answers={200: Answer(told="All rules, as they are now", body=shapes.AllRules)},
+        answers={200: ResponseSpec(told="All rules, as they are now", body=shapes.AllRules)},
         problems=(*OF_BODY, "rule-of-file", "changed-meanwhile", "match-missing"),
         matching="required",
         told="Needs `If-Match` with the ETag of what was read, so that nobody erases what another wrote.",
@@ -301,7 +304,7 @@ _RULES = (
         "/v1/rules/{rule_id}",
         "rules",
         "One rule",
-        answers={200: Answer(told="The rule", body=bodies.AnyRule)},
+        answers={200: ResponseSpec(told="The rule", body=bodies.AnyRule)},
         problems=("unknown-rule", "not-found"),
         cached=True,
     ),
@@ -313,8 +316,8 @@ _RULES = (
         "Put one rule",
         body=bodies.RuleBody,
         answers={
-            201: Answer(told="It is new.", body=bodies.AnyRule),
-            200: Answer(told="It was there.", body=bodies.AnyRule),
+            201: ResponseSpec(told="It is new.", body=bodies.AnyRule),
+            200: ResponseSpec(told="It was there.", body=bodies.AnyRule),
         },
         problems=(*OF_BODY, "rule-of-file", "changed-meanwhile", "not-found"),
         matching="optional",
@@ -326,62 +329,62 @@ _RULES = (
         "/v1/rules/{rule_id}",
         "rules",
         "Delete one rule of the database, if it is there",
-        answers={204: Answer(told="It is not there any more.")},
+        answers={204: ResponseSpec(told="It is not there any more.")},
         problems=("rule-of-file", "changed-meanwhile", "not-found"),
         matching="optional",
     ),
 )
 _OPERATIONS = (
-    Call(
+    Endpoint(
         name="getHealth",
         path="/healthz",
         tag="operations",
         summary="Whether the process answers",
         parameters=None,
-        answers={200: Answer(told="It does.", body=shapes.Health)},
+        answers={200: ResponseSpec(told="It does.", body=shapes.Health)},
     ),
-    Call(
+    Endpoint(
         name="getReadiness",
         path="/readyz",
         tag="operations",
         summary="Whether there is a model to answer from",
         parameters=None,
-        answers={200: Answer(told="There is.", body=shapes.Readiness)},
+        answers={200: ResponseSpec(told="There is.", body=shapes.Readiness)},
         problems=("no-model", "store-down"),
     ),
-    Call(
+    Endpoint(
         name="getMetrics",
         path="/metrics",
         tag="operations",
         summary="What a worker counts and knows of itself, as Prometheus reads it",
         parameters=None,
-        answers={200: Answer(told="Prometheus' text format", body=str, media_type="text/plain")},
+        answers={200: ResponseSpec(told="Prometheus' text format", body=str, media_type="text/plain")},
     ),
-    Call(
+    Endpoint(
         name="getDocument",
         path="/openapi.json",
         tag="operations",
         summary="This document",
         parameters=None,
-        answers={200: Answer(told="OpenAPI 3.1", body=dict[str, Any])},
+        answers={200: ResponseSpec(told="OpenAPI 3.1", body=dict[str, Any])},
         cached=True,
     ),
-    Call(
+    Endpoint(
         name="getDocs",
         path="/docs",
         tag="operations",
         summary="A page that shows this document, and tries calls",
         parameters=None,
-        answers={200: Answer(told="HTML", body=str, media_type="text/html")},
+        answers={200: ResponseSpec(told="HTML", body=str, media_type="text/html")},
         cached=True,
     ),
-    Call(
+    Endpoint(
         name="getWidget",
         path="/widget.js",
         tag="operations",
         summary="The script that shows lists on a page",
         parameters=None,
-        answers={200: Answer(told="JavaScript", body=str, media_type="text/javascript")},
+        answers={200: ResponseSpec(told="JavaScript", body=str, media_type="text/javascript")},
         cached=True,
     ),
 )

@@ -27,7 +27,7 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ResponseSpec:
     """What a call answers if it is not refused: what it means, and the type of its body."""
 
     told: str
@@ -36,7 +36,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Endpoint:
     """A call: a method of an address. `name` is what clients call it."""
 
     name: str
@@ -48,7 +48,7 @@ class Call:
     parameters: type[Parameters] | None = Parameters  # of the query; None: it looks at none
     body: Any = None  # what pydantic knows a schema of
     body_told: str | None = None
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, ResponseSpec]
     problems: tuple[str, ...] = ()
     key: Literal["none", "optional", "required"] = "none"
     cached: bool = False  # it has an ETag, and may be asked for conditionally
@@ -65,15 +65,15 @@ def reading(
     parameters: type[Parameters],
     *problems: str,
     **more: Any,
-) -> Call:
+) -> Endpoint:
     """Return a call that reads, and whose answer may be kept."""
-    return Call(
+    return Endpoint(
         name=name,
         path=path,
         tag=tag,
         summary=summary,
         parameters=parameters,
-        answers={200: Answer(told=str(body.__doc__), body=body)},
+        answers={200: ResponseSpec(told=str(body.__doc__), body=body)},
         problems=(*OF_READING, "overloaded", *problems),
         key="optional",
         cached=True,
@@ -81,10 +81,10 @@ def reading(
     )
 
 
-def writing(name: str, method: Method, path: str, tag: str, summary: str, **more: Any) -> Call:
+def writing(name: str, method: Method, path: str, tag: str, summary: str, **more: Any) -> Endpoint:
     """Return a call that needs a key."""
     problems = (*OF_WRITING, *more.pop("problems", ()))
-    return Call(
+    return Endpoint(
         name=name,
         method=method,
         path=path,

@@ -6,26 +6,26 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from recommender.model import microseconds
-from recommender.serving.http.responses import Standing
+from recommender.serving.http.responses import ModelStatus
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Board
+from recommender.serving.trending.rankings import Leaderboard
 
 _HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class ConsistentView:
     """A moment, the lists of that moment, and what else an answer may tell of it."""
 
     now: datetime
     related: Related
-    standing: Standing
-    board: Board | None  # what trends, as far as it is known without waiting for the store
+    model_status: ModelStatus
+    leaderboard: Leaderboard | None  # what trends, as far as it is known without waiting for the store
 
     @property
     def trending(self) -> tuple[int, ...]:
         """The rows that trend, best first, for the ladder of a list."""
-        return () if self.board is None else self.board.top
+        return () if self.leaderboard is None else self.leaderboard.top
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Span:
     ends: int  # the first moment after it
 
     @classmethod
-    def around(cls, present: Present) -> "Span":
+    def around(cls, view: ConsistentView) -> "Span":
         """Return the span that the moment lies in. Articles that are not shown end it, too."""
-        hour = present.now.replace(minute=0, second=0, microsecond=0)
-        published, now = present.related.articles.published, microseconds(present.now)
+        hour = view.now.replace(minute=0, second=0, microsecond=0)
+        published, now = view.related.articles.published, microseconds(view.now)
         past = published <= now
         begins = int(np.max(published, where=past, initial=microseconds(hour)))
         ends = int(np.min(published, where=~past, initial=microseconds(hour + _HOUR)))
