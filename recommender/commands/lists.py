@@ -40,11 +40,11 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
 @list_options
 def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that are similar to a text."""
-    from recommender.serving.http.parameters import Text, read_body
+    from recommender.serving.http.parameters import Text, validate_body
 
     text = sys.stdin.read() if body == "-" else body
     fields = {name: value for name, value in given.items() if value}
-    parameters = read_body(Text, json.dumps({"title": title, "body": text, **fields}).encode())
+    parameters = validate_body(Text, {"title": title, "body": text, **fields})
     article, query = parameters.article(), parameters.query()
     _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.like(article, asked, now))
 
@@ -59,7 +59,6 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
 def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Print the articles that hold the WORDS; the last may be the beginning of one."""
     from recommender.serving.http.parameters import SearchParameters, read_query
-    from recommender.serving.http.responses import list_json
     from recommender.terminal import list_table
 
     asked = " ".join(words)
@@ -70,7 +69,7 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any
         found = view.related.search(
             asked, parameters.limit, view.now, categories=parameters.category, lang=parameters.lang
         )
-        answer = list_json(view.related, found, view.model_status)
+        answer = view.builder().whole_list(found)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
@@ -101,7 +100,6 @@ def _print_list(
     query: Any,
     ask: Callable[[Any, Any, Any], Any],
 ) -> None:
-    from recommender.serving.http.responses import list_json
     from recommender.terminal import list_table
 
     with _context(models_dir) as context:
@@ -109,7 +107,7 @@ def _print_list(
         lists, now = view.related, view.now
         asked, _ = context.in_trend(query, view, context.leaderboards(view))  # as a worker has them ready
         found = ask(lists, asked, now)
-        answer = list_json(lists, found, view.model_status)
+        answer = view.builder().whole_list(found)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
             return

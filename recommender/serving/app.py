@@ -1,4 +1,4 @@
-"""The Flask application: its routes, and what holds for every answer."""
+"""The Flask application: its routes, and what applies to every response."""
 
 import logging
 import re
@@ -10,6 +10,8 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from recommender.serving.cache.caching import ResponseCache
+from recommender.serving.cache.purging import Purger, shared_cache_at
 from recommender.serving.compat.drop_in import DropInRoutes
 from recommender.serving.http import compression
 from recommender.serving.http.auth import Access
@@ -19,14 +21,16 @@ from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.http.uploads import Uploads
 from recommender.serving.openapi.docs import DocsRoutes
-from recommender.serving.routes.api import Api
+from recommender.serving.routes.articles import ArticleRoutes
 from recommender.serving.routes.events import EventRoutes
 from recommender.serving.routes.health import HealthRoutes
 from recommender.serving.routes.metrics import MetricsRoutes
 from recommender.serving.routes.page import PageRoutes
+from recommender.serving.routes.related import RelatedRoutes
 from recommender.serving.routes.rules import RuleRoutes
 from recommender.serving.routes.search import SearchRoutes
 from recommender.serving.routes.submissions import SubmissionRoutes
+from recommender.serving.routes.topics import TopicRoutes
 from recommender.serving.routes.trending import TrendingRoutes
 from recommender.serving.site.demo import DemoRoutes
 from recommender.serving.site.widget import WidgetRoutes
@@ -53,17 +57,31 @@ _KIND_OF_STATUS = {
 
 
 class _Tail(BaseConverter):
-    """The rest of a path as it is, slashes, ends of lines and all."""
+    """The rest of a path unchanged, including slashes and line breaks."""
 
     regex = "(?s:.*)"
     part_isolating = False
-    weight = 300  # tried after the rules that name more
+    weight = 300  # is tried after more specific rules
 
 
-def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> Flask:
-    """Return the service as a WSGI application; without settings it reads them from the environment.
+def purger_of(context: Context) -> Purger | None:
+    """Return the purger of the shared cache in the settings, None if there is no such cache."""
+    settings = context.settings
+    if not settings.purge_url:
+        return None
+    shared_cache = shared_cache_at(settings.purge_url, settings.purge_header)
+    return Purger(shared_cache, lambda: context.follower.state)
 
-    Every path is taken as it comes: no redirects, no merged slashes. Raises SettingsError.
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Clock = utc_now,
+    make_purger: Callable[[Context], Purger | None] = purger_of,
+) -> Flask:
+    """Return the service as a WSGI application; without `settings`, they are read from the environment.
+
+    Paths are matched unchanged, without redirects or merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
     static_folder = "site/static" if settings.has_demo else None
@@ -73,7 +91,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         static_folder=static_folder,
         template_folder="site/templates",
     )
-    # One byte above the limit, for werkzeug cuts a body of unstated length where it should refuse it.
+    # One byte above the limit: werkzeug truncates a body of unknown length instead of refusing it.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 300
     app.url_map.merge_slashes = False
@@ -82,89 +100,94 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     access = Access(settings)
     scoring = ScoringLimit(access, settings.scoring_at_once, settings.scoring_queue)
     context = Context(settings, clock, scoring.slot)
-    api, demo = Api(context), DemoRoutes(context)
-    writing = SubmissionRoutes(context, access), EventRoutes(context, access), RuleRoutes(context, access)
-    reading = (
-        api,
-        PageRoutes(context, api),
-        SearchRoutes(context, api),
-        TrendingRoutes(context, api),
-        DropInRoutes(context, api),
-    )
-    for part in (
-        *reading,
+    purger = make_purger(context)
+    if purger is not None:
+        context.report_degraded("purge", lambda: purger.is_failing)
+    cache = ResponseCache(settings.cache_bytes, purger)
+    related = RelatedRoutes(context, cache)
+    demo = DemoRoutes(context)
+    for routes in (
+        related,
+        ArticleRoutes(context, cache, related),
+        TopicRoutes(context, cache),
+        PageRoutes(context, cache),
+        SearchRoutes(context, cache),
+        TrendingRoutes(context, cache),
+        DropInRoutes(context, cache),
         WidgetRoutes(),
         HealthRoutes(context),
         MetricsRoutes(context),
         DocsRoutes(),
-        *writing,
+        SubmissionRoutes(context, access),
+        EventRoutes(context, access),
+        RuleRoutes(context, access),
     ):
-        part.add_to(app)
+        routes.add_to(app)
     if settings.has_demo:
         demo.add_to(app)
     app.extensions["recommender"] = context
     if settings.live_poll_seconds:
         context.follower.start()
         Maintenance(context).start()
-        if context.purger is not None:
-            context.purger.start()
+        if purger is not None:
+            purger.start()
     app.before_request(_check_path)
     app.after_request(_finish)
     ReadPolicy(access, settings.cors_origins).add_to(app)
     Uploads().add_to(app)
     compression.add_to(app)
-    _answer_errors(app, demo.problem_page)
+    _handle_errors(app, demo.problem_page)
     return app
 
 
 def _check_path() -> None:
-    """Give the request its id, and refuse a path that routing would mend."""
+    """Set the id of the request, and refuse a path that routing would change."""
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
     raw = request.environ.get("PATH_INFO", "")
     utf8(raw, "path", "path")
     if raw.startswith("//"):
-        raise Problem("not-found", f"there is nothing at {request.path[:100]}")
+        raise Problem("not-found", f"no route matches {request.path[:100]}")
 
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     for name, value in _SAFE_HEADERS.items():
         response.headers.setdefault(name, value)
-    if response.status_code >= 400 or request.method == "POST":  # noqa: PLR2004 the first status of an error
+    if response.status_code >= 400 or request.method == "POST":  # noqa: PLR2004 the first error status
         response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _answer_errors(app: Flask, page: Callable[[Problem], Response]) -> None:
-    """Answer every refusal and failure in one form; below `/demo` as a page."""
+def _handle_errors(app: Flask, page: Callable[[Problem], Response]) -> None:
+    """Respond to every problem and failure as problem+json, below `/demo` as a page."""
 
-    def answer(problem: Problem) -> Response:
+    def respond(problem: Problem) -> Response:
         if (request.endpoint or "").startswith("demo"):
             return page(problem)
         body = to_bytes(problem.as_json(g.request_id))
         headers: dict[str, Any] = dict(problem.headers)
         return Response(body, problem.status, headers, content_type="application/problem+json")
 
-    def answer_http(error: HTTPException) -> Response:
-        return answer(_as_problem(error))
+    def respond_to_http_error(error: HTTPException) -> Response:
+        return respond(_as_problem(error))
 
-    app.register_error_handler(Problem, answer)
-    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(Problem, respond)
+    app.register_error_handler(HTTPException, respond_to_http_error)
 
 
 def _as_problem(error: HTTPException) -> Problem:
-    """Return what werkzeug or Flask raised as one of our problems."""
+    """Return an error that werkzeug or Flask raised as a Problem."""
     code = error.code or 500
     kind = _KIND_OF_STATUS.get(code, "internal-error" if code >= 500 else "bad-request")  # noqa: PLR2004
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     path = request.path[:100]
     detail = {
-        "not-found": f"there is nothing at {path}",
-        "method-not-allowed": f"{path} takes {allowed}, not {request.method[:20]}",
+        "not-found": f"no route matches {path}",
+        "method-not-allowed": f"{path} allows {allowed}, not {request.method[:20]}",
         "too-large": f"the body is larger than {(request.max_content_length or 1) - 1} bytes",
         "bad-request": "the request is incomplete or not valid HTTP",
-        "internal-error": "the service failed; its log tells more under the request_id",
+        "internal-error": "the service failed; look for the request_id in its log",
     }.get(kind, error.description or "")
     if kind == "internal-error":
         _log.error("request %s failed", g.request_id, exc_info=getattr(error, "original_exception", None))

@@ -1,11 +1,11 @@
-"""Answers kept: in this process, as bytes, for as long as the same request would get the same; and elsewhere.
+"""Responses cached in this process as bytes, and the headers that tell other caches how long to store them.
 
-A kept answer equals the one that would be computed at that moment. So it is kept for one set of lists, that
-is one edition under the rules that act, and for a span of time in which nothing is published and no hour
-begins.
+A cached response is byte for byte the one that would be built at that moment. It therefore belongs to one
+`Related` (a snapshot under the rules that are active) and to a span of time in which nothing is published and
+no hour begins; when either changes, all cached responses are dropped.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -15,155 +15,181 @@ from weakref import ReferenceType, ref
 from cachetools import LRUCache
 from flask import Response, request
 
-from recommender.serving.cache.purging import HEADER
+from recommender.model import from_microseconds
+from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
-from recommender.serving.http.responses import etag_of, to_bytes
+from recommender.serving.http.responses import ResponseBuilder, etag_of, to_bytes
 from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView, Span
 
-SHARED_SECONDS = 60  # that a shared cache keeps an answer
-_REVALIDATING_SECONDS = 30  # and goes on with it while it asks anew
+SHARED_SECONDS = 60  # a shared cache may store a response for so long
+_REVALIDATING_SECONDS = 30  # may serve it while it fetches a new one
 _FAILING_SECONDS = 300  # and while the service fails
 _DAY = timedelta(days=1)
-# How long lists may be kept by the age of their articles, where caches are told what to forget.
-_LASTING = (
+# How long a shared cache that is purged may store a list, by the age of the list's article.
+_SECONDS_BY_AGE = (
     (_DAY, timedelta(minutes=15)),
     (7 * _DAY, timedelta(hours=1)),
     (30 * _DAY, timedelta(hours=12)),
 )
 _LONGEST = 7 * _DAY
-_ENTRY_BYTES = 500  # of a kept answer, beside its body
-_FROM_TRENDS = {"trending", "recent"}  # what trends decides which of the two an item is
+_ENTRY_BYTES = 500  # of a cached response besides its body
+
+Build = Callable[[ResponseBuilder], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class CachedResponse:
-    """An answer, and on what it depends besides the lists and the span."""
+    """A response, and what it depends on besides the lists and the span of time."""
 
     body: bytes
     etag: str
-    keys: str  # by which shared caches forget it
-    trending: tuple[int, ...] | None  # the rows that trended, where the answer rests on them
-    leaderboards: "ReferenceType[Leaderboards] | None"  # the ranks that it shows
+    keys: str  # surrogate keys, separated by spaces
+    trending: tuple[int, ...] | None  # the rows that trended, if the response depends on them
+    leaderboards: "ReferenceType[Leaderboards] | None"  # the ranks in the response
 
-    def holds(self, view: ConsistentView, leaderboards: Leaderboards | None) -> bool:
-        """Tell whether it is what would be computed now."""
+    @classmethod
+    def of(cls, build: Build, view: ConsistentView, leaderboards: Leaderboards | None) -> "CachedResponse":
+        """Return the response that `build` returns."""
+        builder = view.builder()
+        body = to_bytes(build(builder))
+        depends_on = builder.dependencies
+        return cls(
+            body=body,
+            etag=etag_of(body),
+            keys=" ".join(keys_of(depends_on)),
+            trending=view.trending if depends_on.on_trends else None,
+            leaderboards=None if leaderboards is None else ref(leaderboards),
+        )
+
+    def is_current(self, view: ConsistentView, leaderboards: Leaderboards | None) -> bool:
+        """Return whether building the response now would give the same bytes."""
         if self.trending is not None and self.trending != view.trending:
             return False
-        return (
-            self.leaderboards is None
-            if leaderboards is None
-            else self.leaderboards is not None and self.leaderboards() is leaderboards
-        )
+        return (None if self.leaderboards is None else self.leaderboards()) is leaderboards
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawer:
-    """The answers of one set of lists, in one span."""
+class _Generation:
+    """The responses for one `Related`, in one span of time."""
 
     related: Related
     span: Span
-    answers: "LRUCache[Hashable, CachedResponse]"
+    responses: "LRUCache[Hashable, CachedResponse]"
     lock: Lock
 
 
 class ResponseCache:
-    """The answers that this process keeps, up to so many bytes: those asked for longest ago go first."""
+    """The responses that this process caches, up to `max_bytes`; the least recently used are dropped first.
 
-    def __init__(self, max_bytes: int) -> None:
+    With a `purger`, shared caches may store lists for longer, because they are purged of what changes.
+    """
+
+    def __init__(self, max_bytes: int, purger: Purger | None = None) -> None:
         self._max_bytes = max_bytes
-        self._drawer: _Drawer | None = None
+        self._purger = purger
+        self._generation: _Generation | None = None
 
-    def kept(
+    def get(
+        self, view: ConsistentView, key: Hashable, build: Build, leaderboards: Leaderboards | None = None
+    ) -> CachedResponse:
+        """Return the response cached under a key; if there is none, build and cache it.
+
+        The key has everything in the request that the response depends on. `leaderboards` has the ranks that
+        the response contains.
+        """
+        generation = self._current_generation(view)
+        key = view.model_status.stale, view.model_status.degraded, key
+        with generation.lock:
+            cached = generation.responses.get(key)
+        if cached is None or not cached.is_current(view, leaderboards):
+            cached = CachedResponse.of(build, view, leaderboards)
+            if _size(cached) <= self._max_bytes:
+                with generation.lock:
+                    generation.responses[key] = cached
+        return cached
+
+    def respond(
+        self, view: ConsistentView, key: Hashable, build: Build, leaderboards: Leaderboards | None = None
+    ) -> Response:
+        """Return the HTTP response cached under a key, built first if necessary; see `get`."""
+        return to_response(self.get(view, key, build, leaderboards), view)
+
+    def respond_with_list(
         self,
         view: ConsistentView,
         key: Hashable,
-        make: Callable[[], Any],
+        build: Build,
         leaderboards: Leaderboards | None = None,
-    ) -> CachedResponse:
-        """Return the answer kept under a key, or what `make` returns, kept from now on.
+        *,
+        row: int,
+    ) -> Response:
+        """Return the list of the article of a row, as `respond` does.
 
-        The key says all of the request that the answer depends on; `boards` are the ranks that it shows.
+        A shared cache that is purged may store it for longer, by the article's age, unless it depends on what
+        trends or a part of the service is degraded.
         """
-        drawer = self._open(view)
-        key = view.model_status.stale, view.model_status.degraded, key
-        with drawer.lock:
-            kept = drawer.answers.get(key)
-        if kept is None or not kept.holds(view, leaderboards):
-            kept = _as_kept(make(), view, leaderboards)
-            if _size(kept) <= self._max_bytes:
-                with drawer.lock:
-                    drawer.answers[key] = kept
-        return kept
+        cached = self.get(view, key, build, leaderboards)
+        purger = self._purger
+        is_purged = purger is not None and purger.is_trusted and not view.model_status.degraded
+        if not is_purged or leaderboards is not None or cached.trending is not None:
+            return to_response(cached, view)
+        published_at = from_microseconds(int(view.related.articles.published[row]))
+        return to_response(cached, view, seconds_by_age(published_at, view.now))
 
-    def _open(self, view: ConsistentView) -> _Drawer:
-        drawer = self._drawer
-        if drawer is None or drawer.related is not view.related or view.now not in drawer.span:
-            answers: LRUCache[Hashable, CachedResponse] = LRUCache(self._max_bytes, _size)
-            # Whoever still computes an answer of the former one puts it there, where nobody looks.
-            drawer = self._drawer = _Drawer(view.related, Span.around(view), answers, Lock())
-        return drawer
+    def _current_generation(self, view: ConsistentView) -> _Generation:
+        generation = self._generation
+        if generation is None or generation.related is not view.related or view.now not in generation.span:
+            responses: LRUCache[Hashable, CachedResponse] = LRUCache(self._max_bytes, _size)
+            # A thread that is still building a response of the previous generation caches it there, unseen.
+            generation = self._generation = _Generation(view.related, Span.around(view), responses, Lock())
+        return generation
 
 
-def respond(kept: CachedResponse, view: ConsistentView, seconds: int = SHARED_SECONDS) -> Response:
-    """Return an answer with its ETag, or 304 to whoever has it; shared caches may keep it for so long."""
-    response = Response(kept.body, content_type="application/json")
-    response.set_etag(kept.etag)
+def to_response(cached: CachedResponse, view: ConsistentView, seconds: int = SHARED_SECONDS) -> Response:
+    """Return a cached response over HTTP, 304 if the client has it; shared caches may store it `seconds`."""
+    response = Response(cached.body, content_type="application/json")
+    response.set_etag(cached.etag)
     change = view.related.next_change(view.now)
     response.headers["Cache-Control"] = cache_control(view.now, change, seconds)
-    response.headers[HEADER] = kept.keys
+    response.headers[HEADER] = cached.keys
     response.make_conditional(request.environ)
     return response
 
 
-def lasting_seconds(published: datetime | None, now: datetime) -> int:
-    """Return how long the list of an article may be kept where a change makes caches forget it."""
-    ages = [] if published is None else [longer for age, longer in _LASTING if now - published < age]
-    return int((ages[0] if ages else _LONGEST).total_seconds())
+def no_store(response: Response) -> Response:
+    """Forbid every cache to store a response about an article that may exist a moment later."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def seconds_by_age(published_at: datetime | None, now: datetime) -> int:
+    """Return how long a shared cache that is purged may store the list of an article."""
+    for age, lifetime in _SECONDS_BY_AGE:
+        if published_at is not None and now - published_at < age:
+            return int(lifetime.total_seconds())
+    return int(_LONGEST.total_seconds())
 
 
 def cache_control(now: datetime, change: datetime | None, seconds: int = SHARED_SECONDS) -> str:
-    """Return how long caches may keep an answer: shared ones for so long, others not without asking.
+    """Return the `Cache-Control` of a response that shared caches may store for `seconds`.
 
-    None shows it at or after the next change, not even while the service fails.
+    Other caches must revalidate it. No cache serves it at or after `change`, the next publication or rule
+    boundary, not even while the service fails.
     """
-    left = None if change is None else int((change - now).total_seconds())
-    fresh = seconds if left is None else min(seconds, left)
-    parts = ["public", "max-age=0", f"s-maxage={fresh}"]
-    for name, longer in (
+    seconds_left = None if change is None else int((change - now).total_seconds())
+    fresh = seconds if seconds_left is None else min(seconds, seconds_left)
+    directives = ["public", "max-age=0", f"s-maxage={fresh}"]
+    for name, longest in (
         ("stale-while-revalidate", _REVALIDATING_SECONDS),
         ("stale-if-error", _FAILING_SECONDS),
     ):
-        stale = longer if left is None else min(longer, left - fresh)
+        stale = longest if seconds_left is None else min(longest, seconds_left - fresh)
         if stale:
-            parts.append(f"{name}={stale}")
-    return ", ".join(parts)
+            directives.append(f"{name}={stale}")
+    return ", ".join(directives)
 
 
-def _as_kept(answer: Any, view: ConsistentView, leaderboards: Leaderboards | None) -> CachedResponse:
-    body = to_bytes(answer)
-    rests_on_trends = not _FROM_TRENDS.isdisjoint(_sources(answer))
-    return CachedResponse(
-        body,
-        etag_of(body),
-        " ".join(keys_of(answer)),
-        view.trending if rests_on_trends else None,
-        None if leaderboards is None else ref(leaderboards),
-    )
-
-
-def _sources(answer: Any) -> Iterator[str]:
-    """Yield the source of every item anywhere in an answer."""
-    if isinstance(answer, dict):
-        if isinstance(source := answer.get("source"), str):
-            yield source
-        for value in answer.values():
-            yield from _sources(value)
-    elif isinstance(answer, list):
-        for value in answer:
-            yield from _sources(value)
-
-
-def _size(kept: CachedResponse) -> int:
-    return len(kept.body) + _ENTRY_BYTES
+def _size(cached: CachedResponse) -> int:
+    return len(cached.body) + _ENTRY_BYTES

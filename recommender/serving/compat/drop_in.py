@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from pydantic_core import from_json
 
 from recommender.article import InvalidArticleError, check_id
-from recommender.serving.cache.caching import respond
+from recommender.serving.cache.caching import ResponseCache, to_response
 from recommender.serving.compat.formats import (
     GorseParameters,
     HitsParameters,
@@ -26,14 +26,14 @@ from recommender.serving.compat.formats import (
     parsely_answer,
     yarpp_post,
 )
-from recommender.serving.http.bodies import json_object
 from recommender.serving.http.parameters import AnyParameters, read_query
 from recommender.serving.http.problems import Problem
-from recommender.serving.http.responses import etag_of, list_json, to_bytes
+from recommender.serving.http.requests import json_object
+from recommender.serving.http.responses import ResponseBuilder, etag_of, to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.index.documents import Documents
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.routes.api import Api
+from recommender.serving.routes.lookup import find_row
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
 
@@ -46,8 +46,8 @@ Shape = Callable[[Found, Documents], Any]
 class DropInRoutes:
     """The calls of other services that a setting names."""
 
-    def __init__(self, context: Context, api: Api) -> None:
-        self._context, self._api = context, api
+    def __init__(self, context: Context, cache: ResponseCache) -> None:
+        self._context, self._cache = context, cache
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -156,16 +156,16 @@ class DropInRoutes:
         query, _ = self._context.in_trend(query, view)
         related, now = view.related, view.now
 
-        def make() -> Found:
-            found = related.recent(query, now) if row is None else related.of_row(row, query, now)
-            return list_json(related, found, view.model_status)
+        def build(builder: ResponseBuilder) -> Found:
+            related_list = related.recent(query, now) if row is None else related.of_row(row, query, now)
+            return builder.whole_list(related_list)
 
         try:
-            kept = self._context.cache.kept(view, ("drop-in", row, query.canonical), make)
+            cached = self._cache.get(view, ("drop-in", row, query.canonical), build)
         except UnknownCategoryError:
             return None
-        body = to_bytes(shape(from_json(kept.body), related.articles))
-        return respond(replace(kept, body=body, etag=etag_of(body)), view)
+        body = to_bytes(shape(from_json(cached.body), related.articles))
+        return to_response(replace(cached, body=body, etag=etag_of(body)), view)
 
     def _size(self) -> Any:
         """Return the `size` that the body asks for, a form or JSON; None: it says none."""
@@ -175,7 +175,7 @@ class DropInRoutes:
 
     def _row(self, by: Literal["id", "url"], value: str, view: ConsistentView) -> int | None:
         try:
-            return self._api.row(by, check_id(value) if by == "id" else value, view)
+            return find_row(by, check_id(value) if by == "id" else value, view)
         except (InvalidArticleError, Problem):
             return None
 

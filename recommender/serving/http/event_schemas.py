@@ -15,16 +15,16 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import from_json
 
 from recommender.article import check_id, moment
 from recommender.model import microseconds
-from recommender.serving.http.parameters import ANY_TIME, BODY_ID_SCHEMA, ID_ALLOWED
+from recommender.serving.http.parameters import ANY_TIME, BODY_ID_SCHEMA, ID_ALLOWED, parse_object
 from recommender.serving.http.problems import MAX_SHOWN_CHARS, Fault, Problem
 
 MAX_EVENTS = 1_000  # of a batch
 MAX_COUNT = 1_000_000_000
 MAX_POSITION = 1_000
+_ALLOWED = "an event, or a list of `events`"
 MAX_CHARS = 256  # of an event's id, a visitor's, a list's name
 EventType = Literal["view", "click", "share", "comment", "like"]
 
@@ -122,12 +122,7 @@ class ParsedEvents:
 
 def parse_events(body: bytes) -> ParsedEvents:
     """Read an event, or `{"events": […]}`. Raises Problem where the body is neither."""
-    try:
-        given = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise _not_events(body, f"the body is not JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise _not_events(body, "the body is not a JSON object")
+    given = parse_object(body, _ALLOWED)
     if "events" not in given:
         return _read([given], is_single=True)
     events = given["events"]
@@ -172,4 +167,4 @@ def _reason(error: Any) -> str:
 
 def _not_events(body: bytes, detail: str) -> Problem:
     shown = body[:MAX_SHOWN_CHARS].decode(errors="replace")
-    return Problem("bad-body", detail, (Fault("body", "body", shown, "an event, or a list of `events`"),))
+    return Problem("bad-body", detail, (Fault("body", "body", shown, _ALLOWED),))

@@ -304,16 +304,22 @@ def read_query(schema: type[AnyParameters], query_string: str) -> AnyParameters:
         raise bad_parameter(_faults(schema, error, "query")) from None
 
 
-def read_body(schema: type[AnyParameters], body: bytes) -> AnyParameters:
-    """Read a JSON object. Raises Problem for what is malformed, unknown or out of range."""
+def parse_object(body: bytes, allowed: str = "a JSON object") -> dict[str, Any]:
+    """Return the JSON object in a body. Raises Problem for anything else; `allowed` says what is expected."""
+    fault = Fault("body", "body", body[:200].decode(errors="replace"), allowed)
     try:
-        given = from_json(body, allow_inf_nan=False)
+        values = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Problem("bad-body", f"the body is not JSON: {error}", (_body_fault(body),)) from None
-    if not isinstance(given, dict):
-        raise Problem("bad-body", "the body is not a JSON object", (_body_fault(body),))
+        raise Problem("bad-body", f"the body is not JSON: {error}", (fault,)) from None
+    if not isinstance(values, dict):
+        raise Problem("bad-body", "the body is not a JSON object", (fault,))
+    return values
+
+
+def validate_body(schema: type[AnyParameters], values: dict[str, Any]) -> AnyParameters:
+    """Return the values of a JSON object, checked. Raises Problem for a wrong or unknown field."""
     try:
-        return schema.model_validate(given)
+        return schema.model_validate(values)
     except ValidationError as error:
         raise bad_body(_faults(schema, error, "body")) from None
 
@@ -349,10 +355,6 @@ def _faults(schema: type[Parameters], error: ValidationError, place: Place) -> l
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _body_fault(body: bytes) -> Fault:
-    return Fault("body", "body", body[:200].decode(errors="replace"), "a JSON object")
 
 
 def many_segments(tail: str, call: str = "/v1/article", *, calls: bool = False) -> Problem:

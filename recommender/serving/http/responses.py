@@ -1,8 +1,8 @@
-"""Answers as JSON: articles, lists and the model as every call and the command line show them."""
+"""Build responses as JSON, and record what each of them depends on."""
 
 import json
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -12,15 +12,17 @@ from recommender.serving.lists.explain import Explanation
 from recommender.serving.lists.query import Item, RelatedList
 from recommender.serving.lists.related import Related
 
-RankOf = Callable[[int], int | None]  # from 1, of the article of a row; None: it has none
+RankOf = Callable[[int], int | None]  # the trending rank of a row, from 1; None: it has no rank
 
 SCORE_DECIMALS = 7  # of a score; more would be noise
-PART_DECIMALS = 9  # of a part of it: some twenty roundings must not show in their sum
+PART_DECIMALS = 9  # of a part of a score: twenty rounding errors must not show in the sum
+_SOURCES_BY_TREND = frozenset({"trending", "recent"})  # what trends decides which of them
+_SOURCES_BY_CONTENT = frozenset({"similar", "pin"})
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """Which model answers, whether it is older than the settings want it, and what is missing beside it."""
+    """The model behind the responses, whether it is stale, and which parts of the service are degraded."""
 
     manifest: Manifest
     stale: bool = False
@@ -30,23 +32,33 @@ class ModelStatus:
     def of(
         cls, manifest: Manifest, now: datetime, stale_after_hours: float, degraded: tuple[str, ...] = ()
     ) -> "ModelStatus":
-        """Return the standing of a model at a moment."""
+        """Return the status of a model at `now`; it is stale once it is older than `stale_after_hours`."""
         stale = (now - manifest.trained_at).total_seconds() > 3600 * stale_after_hours
         return cls(manifest, stale, degraded)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the `model` of an answer."""
+        """Return the `model` of a response."""
         trained_at = iso(self.manifest.trained_at)
         return {"version": self.manifest.version, "trained_at": trained_at, "stale": self.stale}
 
 
-def to_bytes(answer: Any) -> bytes:
-    """Return the answer as compact UTF-8."""
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+@dataclass(slots=True)
+class Dependencies:
+    """What a response depends on, recorded while it is built."""
+
+    shown_ids: set[str] = field(default_factory=set)  # articles in the response, and their near-duplicates
+    subject_ids: set[str] = field(default_factory=set)  # articles whose list, page or facts it contains
+    on_trends: bool = False  # the source of an item depends on which articles trend
+    on_new_articles: bool = True  # any newly published article may change it
+
+
+def to_bytes(response: Any) -> bytes:
+    """Return JSON as compact UTF-8."""
+    return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def etag_of(body: bytes) -> str:
-    """Return the strong ETag of an answer: a hash of its bytes."""
+    """Return the strong ETag of a response: a hash of its bytes."""
     return blake2b(body, digest_size=16).hexdigest()
 
 
@@ -55,107 +67,132 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def list_json(
-    related: Related, found: RelatedList, model_status: ModelStatus, rank_of: RankOf | None = None
-) -> dict[str, Any]:
-    """Return a list as the contract has it, with ranks in trending where there is something to tell them."""
-    return {
-        "article_id": found.article_id,
-        "as_of": iso(found.as_of),
-        "model": model_status.as_json(),
-        "degraded": list(model_status.degraded),
-        "requested": found.requested,
-        "eligible": found.eligible,
-        "returned": len(found.items),
-        "items": [item_json(related, item, found, rank_of) for item in found.items],
-    }
+class ResponseBuilder:
+    """Builds the JSON of one response from one consistent view of the data.
 
-
-def item_json(
-    related: Related, item: Item, found: RelatedList, rank_of: RankOf | None = None
-) -> dict[str, Any]:
-    """Return an article as it stands in a list."""
-    score = None if item.score is None else round(item.score, SCORE_DECIMALS)
-    shown = card(related, item.row, found.as_of, without=found.blocked)
-    rank = None if rank_of is None else rank_of(item.row)
-    answer = shown | {"score": score, "source": item.source, "trending_rank": rank}
-    return answer | {"why": _why_answer(item.why)} if found.explained else answer
-
-
-def card(related: Related, row: int, now: datetime, *, without: Container[int] = ()) -> dict[str, Any]:
-    """Return an article as it stands where nothing is scored: every key is there, absent is null.
-
-    The rows `without` are not told as its copies.
+    `dependencies` records the articles that the response shows and what else may change it.
     """
-    articles = related.articles
-    copies = [articles.ids[copy] for copy in related.copies(row, now) if copy not in without]
-    return {
-        "id": articles.ids[row],
-        "title": articles.titles[row],
-        "url": articles.urls[row] or None,
-        "category": articles.category[row],
-        "categories": articles.categories[row],
-        "published_at": iso(from_microseconds(int(articles.published[row]))),
-        "image_url": articles.image_urls[row] or None,
-        "reading_minutes": int(articles.minutes[row]),
-        "lang": articles.langs[row],
-        "score": None,
-        "source": None,
-        "trending_rank": None,
-        "also_published_as": copies or None,
-    }
+
+    def __init__(self, related: Related, now: datetime, model_status: ModelStatus) -> None:
+        self._related, self._now, self._model_status = related, now, model_status
+        self.dependencies = Dependencies()
+
+    def nested_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
+        """Return a list that is a part of the response; with `rank_of`, each item has its trending rank."""
+        status = self._model_status
+        return {
+            "article_id": self.subject(related_list.article_id),
+            "as_of": iso(related_list.as_of),
+            "model": status.as_json(),
+            "degraded": list(status.degraded),
+            "requested": related_list.requested,
+            "eligible": related_list.eligible,
+            "returned": len(related_list.items),
+            "items": [self.item(item, related_list, rank_of) for item in related_list.items],
+        }
+
+    def whole_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
+        """Return a list that is the whole response.
+
+        If it is full of similar and pinned articles, a new article changes it only by being similar, too.
+        """
+        sources = {item.source for item in related_list.items}
+        is_full = len(related_list.items) == related_list.requested
+        self.dependencies.on_new_articles = not (is_full and sources <= _SOURCES_BY_CONTENT)
+        return self.nested_list(related_list, rank_of)
+
+    def item(self, item: Item, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
+        """Return one item of a list."""
+        if item.source in _SOURCES_BY_TREND:
+            self.dependencies.on_trends = True
+        response = self._card(item.row, related_list.as_of, without=related_list.blocked) | {
+            "score": None if item.score is None else round(item.score, SCORE_DECIMALS),
+            "source": item.source,
+            "trending_rank": None if rank_of is None else rank_of(item.row),
+        }
+        return response | {"why": _explanation_json(item.why)} if related_list.explained else response
+
+    def card(self, row: int) -> dict[str, Any]:
+        """Return an article as an item without score, source and rank."""
+        return self._card(row, self._now)
+
+    def cards(self, rows: Iterable[int]) -> list[dict[str, Any]]:
+        """Return several articles as `card` does."""
+        return [self.card(row) for row in rows]
+
+    def facts(self, row: int) -> dict[str, Any]:
+        """Return all fields of an article except its body."""
+        articles = self._related.articles
+        self.subject(articles.ids[row])
+        return self.card(row) | {
+            "tags": articles.tags[row],
+            "authors": articles.authors[row],
+            "type": articles.types[row],
+            "updated_at": iso(from_microseconds(int(articles.updated[row]))),
+        }
+
+    def article(self, row: int) -> dict[str, Any]:
+        """Return the fields of an article, its topics, and the articles published before and after it."""
+        older, newer = self._related.timeline.beside(row, self._now)
+        self.dependencies.on_new_articles = False
+        return self.facts(row) | {
+            "topics": self.topic_shares(row),
+            "previous": None if older is None else self.card(older),
+            "next": None if newer is None else self.card(newer),
+        }
+
+    def topic_shares(self, row: int) -> list[dict[str, Any]]:
+        """Return the topics of an article, largest share first."""
+        shares = self._related.model.topics_of(self._related.snapshot.vectors.of(row).latent)
+        return [{"slug": topic.slug, "name": topic.name, "share": round(share, 4)} for topic, share in shares]
+
+    def subject(self, article_id: str | None) -> str | None:
+        """Record that the response contains the list, page, rank or facts of this article; returns the id."""
+        if article_id is not None:
+            self.dependencies.subject_ids.add(article_id)
+        return article_id
+
+    def _card(self, row: int, now: datetime, *, without: Container[int] = ()) -> dict[str, Any]:
+        """Return an article with every key; absent values are null. `without`: rows not to name as copies."""
+        articles = self._related.articles
+        copies = [articles.ids[copy] for copy in self._related.copies(row, now) if copy not in without]
+        article_id = articles.ids[row]
+        self.dependencies.shown_ids.update([article_id, *copies])
+        return {
+            "id": article_id,
+            "title": articles.titles[row],
+            "url": articles.urls[row] or None,
+            "category": articles.category[row],
+            "categories": articles.categories[row],
+            "published_at": iso(from_microseconds(int(articles.published[row]))),
+            "image_url": articles.image_urls[row] or None,
+            "reading_minutes": int(articles.minutes[row]),
+            "lang": articles.langs[row],
+            "score": None,
+            "source": None,
+            "trending_rank": None,
+            "also_published_as": copies or None,
+        }
 
 
-def cards(related: Related, rows: Iterable[int], now: datetime) -> list[dict[str, Any]]:
-    """Return several articles as they stand in a list where nothing is scored."""
-    return [card(related, row, now) for row in rows]
-
-
-def article_facts(related: Related, row: int, now: datetime) -> dict[str, Any]:
-    """Return what the CMS said of one article, but for its body."""
-    articles = related.articles
-    return card(related, row, now) | {
-        "tags": articles.tags[row],
-        "authors": articles.authors[row],
-        "type": articles.types[row],
-        "updated_at": iso(from_microseconds(int(articles.updated[row]))),
-    }
-
-
-def article_json(related: Related, row: int, now: datetime) -> dict[str, Any]:
-    """Return the facts of one article, its topics, and what stands beside it in time."""
-    older, newer = related.timeline.beside(row, now)
-    return article_facts(related, row, now) | {
-        "topics": topic_shares(related, row),
-        "previous": None if older is None else card(related, older, now),
-        "next": None if newer is None else card(related, newer, now),
-    }
-
-
-def _why_answer(why: Explanation | None) -> dict[str, Any] | None:
-    """Return the parts of a score; as printed they add up to the score as printed within 1e-6."""
-    if why is None:
+def _explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:
+    """Return the parts of a score; the rounded parts add up to the rounded score within 1e-6."""
+    if explanation is None:
         return None
     return {
-        "terms": [{"term": term, "contribution": _part(part)} for term, part in why.terms],
-        "other_terms": _part(why.other_terms),
+        "terms": [{"term": term, "contribution": _part(part)} for term, part in explanation.terms],
+        "other_terms": _part(explanation.other_terms),
         "topics": [
             {"slug": topic.slug, "name": topic.name, "contribution": _part(part)}
-            for topic, part in why.topics
+            for topic, part in explanation.topics
         ],
-        "other_topics": _part(why.other_topics),
-        "feedback": _part(why.feedback),
-        "hub": _part(why.hub),
-        "freshness": _part(why.freshness),
-        "boost": _part(why.boost),
+        "other_topics": _part(explanation.other_topics),
+        "feedback": _part(explanation.feedback),
+        "hub": _part(explanation.hub),
+        "freshness": _part(explanation.freshness),
+        "boost": _part(explanation.boost),
     }
 
 
 def _part(value: float) -> float:
     return round(value, PART_DECIMALS) + 0.0  # no -0.0
-
-
-def topic_shares(related: Related, row: int) -> list[dict[str, Any]]:
-    """Return the topics of an article, the largest share first."""
-    shares = related.model.topics_of(related.snapshot.vectors.of(row).latent)
-    return [{"slug": topic.slug, "name": topic.name, "share": round(share, 4)} for topic, share in shares]

@@ -1,7 +1,7 @@
-"""What readers do: `POST /v1/events`, and what of it is kept.
+"""Events of readers: `POST /v1/events`.
 
-Readers are told apart by keyed hashes alone, whose key the store forgets after a day. Those who ask not to be
-followed (`DNT`, `Sec-GPC`) are not told apart, and share the cap of the network that the request comes from.
+Readers are distinguished only by keyed hashes; the store deletes the key after a day. Readers who ask not to
+be tracked (`DNT`, `Sec-GPC`) are not distinguished: they share the cap of the network that they come from.
 """
 
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from ipaddress import ip_network
 
 from flask import Flask, Response, after_this_request, request
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from recommender.model import microseconds
 from recommender.serving.http.auth import Access, Caller
 from recommender.serving.http.event_schemas import EventBody, ParsedEvents, RejectedEvent, parse_events
 from recommender.serving.http.problems import Fault, Problem, store_down
+from recommender.serving.http.requests import read_body
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.store import Event, StoreDownError, Verdict
 from recommender.serving.worker.context import Context
 
 RETENTION_DAYS = 8  # of counts
 _DAY = 86_400_000_000  # microseconds
-_TOLD_FROM = 1_000_000  # a clock less ahead than this is right, as clocks go
-_TYPES = frozenset({"application/json", "text/plain", ""})  # sendBeacon sends plain text without asking first
+_SECOND = 1_000_000  # microseconds; clocks that are less than a second ahead are not reported
+_MEDIA_TYPES = ("application/json", "text/plain", "")  # sendBeacon sends plain text, without a preflight
 _KINDS = (b"visitor", b"browser", b"source")
 _NETWORK_BITS = {4: 24, 6: 48}
 
 
 class EventRoutes:
-    """The call that takes events."""
+    """The route of events."""
 
     def __init__(self, context: Context, access: Access) -> None:
         self._context, self._access, self._store = context, access, context.store
@@ -41,17 +41,17 @@ class EventRoutes:
             ("POST", "events", self.take),
             ("OPTIONS", "preflight", self.preflight),
         ):
-            app.add_url_rule("/v1/events", endpoint, view, False, methods=[method])  # noqa: FBT003 no OPTIONS of Flask's
+            app.add_url_rule("/v1/events", endpoint, view, False, methods=[method])  # noqa: FBT003 Flask adds no OPTIONS
 
     def take(self) -> Response:
-        """Count the events of the body; answer, after the commit, how many were, and why others were not."""
-        after_this_request(self._shared)
+        """Count the events in the body; respond after the commit with their number and the rejected events."""
+        after_this_request(self._allow_origin)
         caller = self._access.admit("events")
         self._check_origin(caller)
-        batch = parse_events(self._body())
+        batch = parse_events(read_body("events", self._context.settings.max_body_bytes, _MEDIA_TYPES))
         self._access.spend(caller, len(batch))
         now = microseconds(self._context.clock())
-        dated = _Dated.of(batch, now, believed=caller.key is not None)
+        dated = _Dated.of(batch, now, is_trusted=caller.key is not None)
         rejected = sorted([*batch.rejected, *dated.late])
         if batch.is_single and rejected:
             raise Problem("bad-body", rejected[0].reason)
@@ -59,24 +59,24 @@ class EventRoutes:
         answer = {
             "accepted": len(dated.events) - duplicates,
             "duplicates": duplicates,
-            "rejected": [note.as_json() for note in rejected],
+            "rejected": [rejection.as_json() for rejection in rejected],
         }
         if dated.clamped:
-            answer["clamped"] = [note.as_json() for note in dated.clamped]
+            answer["clamped"] = [clamped.as_json() for clamped in dated.clamped]
         return Response(to_bytes(answer), content_type="application/json")
 
     def preflight(self) -> Response:
-        """Answer a browser that asks whether a page of another origin may send JSON."""
+        """Respond to the preflight of a page of another origin that sends JSON."""
         headers = {
             "Allow": "OPTIONS, POST",
             "Access-Control-Allow-Methods": "POST",
             "Access-Control-Allow-Headers": "Content-Type",
             "Access-Control-Max-Age": "86400",
         }
-        return self._shared(Response(status=204, headers=headers))
+        return self._allow_origin(Response(status=204, headers=headers))
 
-    def _shared(self, response: Response) -> Response:
-        """Let pages of the origins allowed read the answer."""
+    def _allow_origin(self, response: Response) -> Response:
+        """Let pages of the allowed origins read the response."""
         origins, origin = self._context.settings.event_origins, request.headers.get("Origin")
         if not origins:
             response.headers["Access-Control-Allow-Origin"] = "*"
@@ -90,24 +90,15 @@ class EventRoutes:
         origins, origin = self._context.settings.event_origins, request.headers.get("Origin")
         if origins and origin is not None and origin not in origins and caller.key is None:
             fault = Fault("header", "Origin", origin, ", ".join(origins))
-            raise Problem("origin-not-allowed", "events of this origin are not counted", (fault,))
-
-    def _body(self) -> bytes:
-        if request.mimetype not in _TYPES:
-            fault = Fault("header", "Content-Type", request.mimetype, "application/json or text/plain")
-            raise Problem("unsupported-type", "send events as application/json or text/plain", (fault,))
-        body = request.get_data(cache=False)
-        if len(body) > self._context.settings.max_body_bytes:
-            raise RequestEntityTooLarge
-        return body
+            raise Problem("origin-not-allowed", "events from this origin are not accepted", (fault,))
 
     def _count(self, dated: "_Dated", caller: Caller, now: int) -> list[Verdict]:
         daily = self._context.settings.daily_visitor_hash
         try:
             readers = _Readers(self._salt_of(now), caller, request.headers, daily=daily)
-            return self._store.count([readers.event(*each) for each in dated.events], now)
+            return self._store.count([readers.event(event, at) for event, at in dated.events], now)
         except StoreDownError:
-            raise store_down("nothing was counted; send it again") from None
+            raise store_down("no event was counted; send them again") from None
 
     def _salt_of(self, now: int) -> bytes:
         day = now // _DAY
@@ -118,74 +109,74 @@ class EventRoutes:
 
 @dataclass(frozen=True, slots=True)
 class _Dated:
-    """The events of a batch that count, each with its moment, and what is to be said of others."""
+    """The events of a batch with their times, and notes on those that are too old or in the future."""
 
     events: list[tuple[EventBody, int]]
-    late: list[RejectedEvent]  # so old that counts of then are forgotten
-    clamped: list[RejectedEvent]  # from clocks that are ahead
+    late: list[RejectedEvent]  # older than the retention of counts
+    clamped: list[RejectedEvent]  # in the future; counted as now
 
     @classmethod
-    def of(cls, batch: ParsedEvents, now: int, *, believed: bool) -> "_Dated":
-        """Date the events: now, or, of callers who are believed, as they say, but neither late nor ahead."""
-        if not believed:
-            return cls([(sent, now) for _, sent in batch.events], [], [])
+    def of(cls, batch: ParsedEvents, now: int, *, is_trusted: bool) -> "_Dated":
+        """Date the events: by their `ts` if the caller is trusted, otherwise now."""
+        if not is_trusted:
+            return cls([(event, now) for _, event in batch.events], [], [])
         dated = cls([], [], [])
-        for index, sent in batch.events:
-            ts = now if sent.ts is None else sent.ts
+        for index, event in batch.events:
+            ts = now if event.ts is None else event.ts
             if ts <= now - RETENTION_DAYS * _DAY:
-                dated.late.append(RejectedEvent(index, f"ts is over {RETENTION_DAYS} days ago"))
+                dated.late.append(RejectedEvent(index, f"ts is more than {RETENTION_DAYS} days ago"))
                 continue
-            if ts - now >= _TOLD_FROM:
+            if ts - now >= _SECOND:
                 dated.clamped.append(
-                    RejectedEvent(index, f"ts is {(ts - now) // _TOLD_FROM} s ahead; taken as now")
+                    RejectedEvent(index, f"ts is {(ts - now) // _SECOND} s in the future; counted as now")
                 )
-            dated.events.append((sent, min(ts, now)))
+            dated.events.append((event, min(ts, now)))
         return dated
 
 
 class _Readers:
-    """What a request tells of its readers, in hashes keyed with the salt of the day."""
+    """The identity of a request's readers, as hashes keyed with the salt of the day."""
 
     def __init__(self, salt: bytes, caller: Caller, headers: Headers, *, daily: bool) -> None:
         self._key = caller.key
-        # Hashes of different kinds cannot be matched, nor those of different days.
+        # Hashes of different kinds or different days cannot be matched with each other.
         self._hashes = {kind: blake2b(digest_size=16, key=salt, person=kind) for kind in _KINDS}
-        self._follows = "1" not in {headers.get("DNT"), headers.get("Sec-GPC")}
+        self._may_track = "1" not in {headers.get("DNT"), headers.get("Sec-GPC")}
         self._source = self._browser = None
         if caller.key is None and not caller.is_local:
-            origin = caller.address if self._follows else _network(caller.address)
+            origin = caller.address if self._may_track else _network(caller.address)
             self._source = self._hash(b"source", origin)
             if daily:
                 self._browser = self._hash(b"browser", f"{caller.address} {headers.get('User-Agent')}")
 
-    def event(self, sent: EventBody, at: int) -> Event:
-        """Return the event as it is counted."""
+    def event(self, body: EventBody, at: int) -> Event:
+        """Return the event as the store counts it."""
         with_key = self._key is not None
         return Event(
-            article_id=sent.article_id,
-            type=sent.type,
+            article_id=body.article_id,
+            type=body.type,
             at=at,
-            count=sent.count or 1 if with_key else 1,
-            event_id=f"{self._key}\0{sent.event_id}" if with_key and sent.event_id else sent.event_id,
-            visitor=self._visitor(sent.visitor_id) if self._follows else None,
+            count=body.count or 1 if with_key else 1,
+            event_id=f"{self._key}\0{body.event_id}" if with_key and body.event_id else body.event_id,
+            visitor=self._visitor(body.visitor_id) if self._may_track else None,
             source=self._source,
-            from_id=sent.from_id,
-            position=sent.position,
-            list=sent.list,
-            model_version=sent.model_version,
+            from_id=body.from_id,
+            position=body.position,
+            list=body.list,
+            model_version=body.model_version,
         )
 
     def _visitor(self, visitor_id: str | None) -> bytes | None:
         return self._browser if visitor_id is None else self._hash(b"visitor", visitor_id)
 
     def _hash(self, kind: bytes, text: str) -> bytes:
-        started = self._hashes[kind].copy()
-        started.update(text.encode())
-        return started.digest()
+        digest = self._hashes[kind].copy()
+        digest.update(text.encode())
+        return digest.digest()
 
 
 def _network(address: str) -> str:
-    """Return the network of many readers that an address lies in."""
+    """Return the network of an address, which many readers share."""
     if not address:
         return ""
     network = ip_network(address)

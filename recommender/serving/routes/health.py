@@ -1,4 +1,4 @@
-"""For operators: whether the process answers, and whether it has a model to answer from."""
+"""Health checks: whether the process runs, and whether it has a model to respond from."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from recommender.serving.worker.context import Context
 
 
 class HealthRoutes:
-    """The calls of load balancers and monitors."""
+    """The routes of load balancers and monitors."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -20,16 +20,16 @@ class HealthRoutes:
         app.add_url_rule("/readyz", endpoint="readyz", view_func=self.readiness)
 
     def health(self) -> Response:
-        """Answer 200: the process runs. `live` is null where no model is open."""
-        return _answer({"status": "ok", "live": self._live()})
+        """Respond with 200, because the process runs. `live` is null if no model is open."""
+        return _response({"status": "ok", "live": self._live()})
 
     def readiness(self) -> Response:
-        """Answer 200 with something to answer from, and a problem with the reason otherwise."""
+        """Respond with 200 if a model is open, otherwise with the reason as a problem."""
         model, degraded = self._context.model_status().as_json(), list(self._context.degraded)
-        return _answer({"status": "ready", "model": model, "degraded": degraded, "live": self._live()})
+        return _response({"status": "ready", "model": model, "degraded": degraded, "live": self._live()})
 
     def _live(self) -> dict[str, Any] | None:
-        """Return what came after the model, and the mean share of its terms that the model does not know."""
+        """Return what has changed since the training; `unknown_terms` is the mean share of unknown terms."""
         state = self._context.follower.state
         if state.snapshot is None:
             return None
@@ -41,6 +41,6 @@ class HealthRoutes:
         }
 
 
-def _answer(body: dict[str, object]) -> Response:
+def _response(body: dict[str, Any]) -> Response:
     headers = {"Cache-Control": "no-store"}
     return Response(to_bytes(body), headers=headers, content_type="application/json")

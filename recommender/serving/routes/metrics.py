@@ -1,4 +1,4 @@
-"""What a worker knows and counts of itself, as Prometheus reads it."""
+"""Metrics of one worker in the format of Prometheus."""
 
 import os
 from collections import Counter
@@ -12,39 +12,41 @@ from prometheus_client.registry import Collector
 
 from recommender.serving.worker.context import Context
 
-PARTS = ("store", "state", "rules", "purge")  # what may be missing, as `degraded` tells it
+PARTS = ("store", "state", "rules", "purge")  # the parts that `degraded` may list
 
 
 class MetricsRoutes(Collector):
-    """The call of monitors, and what it counts: the answers of this worker, by call and status."""
+    """The route of metrics, and the counter of this worker's responses by endpoint and status."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._answered: Counter[tuple[str, str]] = Counter()
+        self._responses: Counter[tuple[str, str]] = Counter()
         self._lock = Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def add_to(self, app: Flask) -> None:
-        """Add the route, and count whatever the application answers."""
-        app.add_url_rule("/metrics", endpoint="metrics", view_func=self.answer)
+        """Add the route, and count every response of the app."""
+        app.add_url_rule("/metrics", endpoint="metrics", view_func=self.respond)
         app.after_request(self._count)
 
-    def answer(self) -> Response:
-        """Answer all that is measured; without a model, too."""
+    def respond(self) -> Response:
+        """Respond with all metrics, even if no model is open."""
         body = generate_latest(self._registry)
         return Response(body, headers={"Cache-Control": "no-store"}, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known now, and what was counted."""
+        """Yield the current state, then the counters."""
         context, state = self._context, self._context.follower.state
-        ready = GaugeMetricFamily("recommender_ready", "1 where there is something to answer from")
+        ready = GaugeMetricFamily("recommender_ready", "1 if a model is open")
         ready.add_metric([], context.is_open)
         yield ready
-        degraded = GaugeMetricFamily("recommender_degraded", "1 while this part is missing", labels=["part"])
-        missing = context.degraded
+        degraded = GaugeMetricFamily(
+            "recommender_degraded", "1 while this part does not work", labels=["part"]
+        )
+        degraded_parts = context.degraded
         for part in PARTS:
-            degraded.add_metric([part], part in missing)
+            degraded.add_metric([part], part in degraded_parts)
         yield degraded
         if state.snapshot is not None:
             manifest = state.snapshot.manifest
@@ -56,22 +58,22 @@ class MetricsRoutes(Collector):
             trained.add_metric([manifest.version], manifest.trained_at.timestamp())
             yield trained
             yield GaugeMetricFamily(
-                "recommender_live_articles", "Articles put since the training", state.snapshot.live_shown
+                "recommender_live_articles",
+                "Articles added or changed since the training",
+                state.snapshot.live_shown,
             )
-        yield GaugeMetricFamily(
-            "recommender_withdrawn_articles", "Articles that were withdrawn", len(state.withdrawn)
-        )
-        answers = CounterMetricFamily(
-            "recommender_answers", "Answers of one worker", labels=["worker", "call", "status"]
+        yield GaugeMetricFamily("recommender_withdrawn_articles", "Withdrawn articles", len(state.withdrawn))
+        responses = CounterMetricFamily(
+            "recommender_answers", "Responses of one worker", labels=["worker", "call", "status"]
         )
         with self._lock:
-            answered = sorted(self._answered.items())
-        for labels, count in answered:
-            answers.add_metric([str(os.getpid()), *labels], count)
-        yield answers
+            counts = sorted(self._responses.items())
+        for labels, count in counts:
+            responses.add_metric([str(os.getpid()), *labels], count)
+        yield responses
 
     def _count(self, response: Response) -> Response:
         labels = request.endpoint or "none", str(response.status_code)
         with self._lock:
-            self._answered[labels] += 1
+            self._responses[labels] += 1
         return response

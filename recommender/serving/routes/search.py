@@ -1,34 +1,38 @@
-"""The call for search: what holds the words that a reader types."""
+"""Search: the articles that match a reader's words."""
 
 from typing import Any
 
 from flask import Flask, Response
 
+from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.http.parameters import SearchParameters
-from recommender.serving.http.responses import list_json
+from recommender.serving.http.requests import read_parameters
+from recommender.serving.http.responses import ResponseBuilder
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.routes.api import Api, known_categories, parameters
+from recommender.serving.routes.lookup import known_categories
 from recommender.serving.worker.context import Context
 
 
 class SearchRoutes:
-    """The call for search."""
+    """The route of search."""
 
-    def __init__(self, context: Context, api: Api) -> None:
-        self._context, self._api = context, api
+    def __init__(self, context: Context, cache: ResponseCache) -> None:
+        self._context, self._cache = context, cache
 
     def add_to(self, app: Flask) -> None:
         """Add the route."""
         app.add_url_rule("/v1/search", endpoint="search", view_func=self.search)
 
     def search(self) -> Response:
-        """Answer the articles that hold the words, the likeliest first."""
-        given, view = parameters(SearchParameters), self._context.view()
-        related, categories = view.related, tuple(sorted(set(given.category)))
+        """Respond with the articles that match the words, best match first."""
+        parameters, view = read_parameters(SearchParameters), self._context.view()
+        categories, lang = tuple(sorted(set(parameters.category))), parameters.lang
 
-        def make() -> dict[str, Any]:
+        def build(builder: ResponseBuilder) -> dict[str, Any]:
             with known_categories("query", ListQuery(categories=categories)):
-                found = related.search(given.q, given.limit, view.now, categories=categories, lang=given.lang)
-            return list_json(related, found, view.model_status)
+                matches = view.related.search(
+                    parameters.q, parameters.limit, view.now, categories=categories, lang=lang
+                )
+            return builder.whole_list(matches)
 
-        return self._api.cached(view, ("search", given.q, given.limit, categories, given.lang), make)
+        return self._cache.respond(view, ("search", parameters.q, parameters.limit, categories, lang), build)

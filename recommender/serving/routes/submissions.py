@@ -1,4 +1,4 @@
-"""Articles as the CMS sends them: put, corrected and withdrawn while the service runs."""
+"""Articles that the CMS sends while the service runs: new, corrected and withdrawn."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -6,37 +6,36 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from recommender.article import Article, InvalidArticleError, check_id
+from recommender.article import Article
 from recommender.fields import COLUMNS, RefusedError, RowReader, not_public
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
-from recommender.serving.http.bodies import json_object
 from recommender.serving.http.concurrency import ConcurrencyLimit
-from recommender.serving.http.parameters import (
-    ID_ALLOWED,
-    ArticleAddress,
-    Parameters,
-    many_segments,
-    read_query,
+from recommender.serving.http.parameters import ArticleAddress, many_segments
+from recommender.serving.http.problems import Fault, Problem, bad_body, store_down
+from recommender.serving.http.requests import (
+    check_path_id,
+    json_object,
+    read_parameters,
+    refuse_parameters,
 )
-from recommender.serving.http.problems import Fault, Problem, bad_body, bad_parameter, store_down
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.index.fold_in import fold_in
 from recommender.serving.store import ArticleRow, Outcome, StoreDownError
 from recommender.serving.worker.context import Context
 
 MAX_ARTICLES = 500  # of a batch
-_PLACING = 2, 16, 30.0  # at once, others who wait, and how long: each scores the whole corpus
-_PUBLIC = "'publish', or 'future' with a published_at; what is no longer public is withdrawn with DELETE"
+_FOLD_IN_LIMIT = 2, 16, 30.0  # at once, waiting, and seconds: each fold-in scores the whole corpus
+_PUBLIC = "'publish', or 'future' with a published_at; to remove an article, use DELETE"
 
 
 class SubmissionRoutes:
-    """The calls that change articles; all need a key with the scope `articles`."""
+    """The routes that change articles; all need a key with the scope `articles`."""
 
     def __init__(self, context: Context, access: Access) -> None:
         self._context, self._access = context, access
-        self._placing = ConcurrencyLimit(*_PLACING)
+        self._fold_in_limit = ConcurrencyLimit(*_FOLD_IN_LIMIT)
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -48,73 +47,70 @@ class SubmissionRoutes:
         app.add_url_rule("/v1/articles", endpoint="put_many", view_func=self.put_many, methods=["POST"])
 
     def put(self, tail: str | None = None) -> Response:
-        """Put one article, unless what is known of it is newer."""
+        """Add or replace one article, unless the known version is newer."""
         self._access.require("articles")
         article_id = self._id(tail)
         values = json_object("articles", self._context.settings.max_body_bytes)
         if str(values.setdefault("id", article_id)) != article_id:
-            fault = Fault("body", "id", str(values["id"]), "the id of the address, or none")
+            fault = Fault("body", "id", str(values["id"]), "the id in the URL, or no id")
             raise bad_body([fault])
         if "url" in request.args:
-            values.setdefault("url", self._url(article_id))  # else the same address would not find it again
+            values.setdefault("url", self._url(article_id))  # so that the same address finds it again
         try:
-            sent = _read(values | {"id": article_id}, self._context.clock())
+            submission = _read(values | {"id": article_id}, self._context.clock())
         except RefusedError as error:
             raise bad_body([_fault(error, values)]) from None
         known = (
             self._context.related.articles.find(article_id) is not None if self._context.is_open else False
         )
-        outcomes, version = self._store([sent])
+        outcomes, version = self._store([submission])
         applied = outcomes[0] != "older"
         status = 201 if outcomes[0] == "created" and not known else 200
         return _json({"id": article_id, "live_version": version, "applied": applied}, status)
 
     def put_many(self) -> Response:
-        """Put up to 500 articles in one transaction; those that are none are rejected, each by itself."""
+        """Add or replace up to 500 articles in one transaction; invalid articles are rejected one by one."""
         self._access.require("articles")
-        read_query(Parameters, request.environ.get("QUERY_STRING", ""))
-        listed = _listed(json_object("articles", self._context.settings.max_batch_bytes))
-        sent: dict[int, _Sent] = {}
+        refuse_parameters()
+        entries = _entries(json_object("articles", self._context.settings.max_batch_bytes))
+        submissions: dict[int, _Submission] = {}
         rejected: list[dict[str, Any]] = []
-        for index, values in enumerate(listed):
+        for index, values in enumerate(entries):
             try:
-                sent[index] = _read(values, self._context.clock())
+                submissions[index] = _read(values, self._context.clock())
             except RefusedError as error:
                 article_id = values.get("id") if isinstance(values, dict) else None
-                told = str(article_id)[:100] if isinstance(article_id, str | int) else None
-                rejected.append({"index": index, "id": told, "reason": str(error)})
-        outcomes, _ = self._store(list(sent.values()))
-        for (index, each), outcome in zip(sent.items(), outcomes, strict=True):
+                shown_id = str(article_id)[:100] if isinstance(article_id, str | int) else None
+                rejected.append({"index": index, "id": shown_id, "reason": str(error)})
+        outcomes, _ = self._store(list(submissions.values()))
+        for (index, submission), outcome in zip(submissions.items(), outcomes, strict=True):
             if outcome == "older":
-                reason = "older: a later updated_at is known, or a withdrawal"
-                rejected.append({"index": index, "id": each.article.id, "reason": reason})
-        rejected.sort(key=lambda each: each["index"])
+                reason = "older: a version with a later updated_at, or a withdrawal, is known"
+                rejected.append({"index": index, "id": submission.article.id, "reason": reason})
+        rejected.sort(key=lambda rejection: rejection["index"])
         accepted = sum(outcome in {"created", "updated"} for outcome in outcomes)
         unchanged = outcomes.count("unchanged")
         return _json({"accepted": accepted, "unchanged": unchanged, "rejected": rejected})
 
     def withdraw(self, tail: str | None = None) -> Response:
-        """Withdraw an article, known or not: from now on it is nowhere."""
+        """Withdraw an article, known or not, so that no response contains it."""
         self._access.require("articles")
         article_id = self._id(tail)
-        moment = max(microseconds(self._context.clock()), self._known_moment(article_id))
+        withdrawn_at = max(microseconds(self._context.clock()), self._known_update(article_id))
         try:
-            self._context.store.withdraw(article_id, moment)
+            self._context.store.withdraw(article_id, withdrawn_at)
         except StoreDownError as error:
             raise store_down(str(error)) from None
         self._context.follower.refresh()
         return Response(status=204)
 
     def _id(self, tail: str | None) -> str:
-        """Return the id in the path, or the one that the query names, or that has the URL."""
+        """Return the article id in the path or query, or that of the article with the URL in the query."""
         if tail is not None:
             if "/" in tail:
                 raise many_segments(tail)
-            try:
-                return check_id(tail)
-            except InvalidArticleError:
-                raise bad_parameter([Fault("path", "id", tail, ID_ALLOWED)]) from None
-        by, value = read_query(ArticleAddress, request.environ.get("QUERY_STRING", "")).only()
+            return check_path_id(tail)
+        by, value = read_parameters(ArticleAddress).only()
         if by == "id":
             return value
         articles = self._context.related.articles
@@ -133,35 +129,35 @@ class SubmissionRoutes:
         row = articles.find(article_id)
         return None if row is None else articles.urls[row] or None
 
-    def _store(self, sent: list["_Sent"]) -> tuple[list[Outcome], int]:
-        """Write what is newer than the model; returns the outcome of each, and the version then."""
+    def _store(self, submissions: list["_Submission"]) -> tuple[list[Outcome], int]:
+        """Write what is newer than the known versions; return each outcome, and the version of the store."""
         try:
-            rows = [self._row(each) for each in sent]
+            rows = [self._row(submission) for submission in submissions]
             outcomes, version = self._context.store.put_articles([row for row in rows if row is not None])
         except StoreDownError as error:
             raise store_down(str(error)) from None
         self._context.follower.refresh()
-        left = iter(outcomes)
-        return ["older" if row is None else next(left) for row in rows], version
+        remaining = iter(outcomes)
+        return ["older" if row is None else next(remaining) for row in rows], version
 
-    def _row(self, sent: "_Sent") -> ArticleRow | None:
-        """Return what the store is to hold of an article, None where it is older than what is known.
+    def _row(self, submission: "_Submission") -> ArticleRow | None:
+        """Return the row to store, None if the known version is newer.
 
-        One without a date of change is of now, and newer than what is known, unless that is a withdrawal:
-        whether it was sent before or after that nobody can tell. One of the very moment that the model's
-        article is of, but not equal to it, is a correction that the date does not tell of, hence newer.
+        An article without `updated_at` gets the current time. It replaces any known version except a
+        withdrawal, because nobody can tell whether it was sent before or after that. An article with the
+        `updated_at` of the model's version but other content is a correction that kept the date; it counts as
+        newer.
         """
-        article = sent.article
-        updated, known = microseconds(article.updated_at), self._known_moment(article.id)
-        if not sent.is_dated:
+        article = submission.article
+        updated, known = microseconds(article.updated_at), self._known_update(article.id)
+        if not submission.is_dated:
             stored = self._context.store.article(article.id)
-            if article.id in self._context.follower.state.withdrawn or (
-                stored is not None and stored.withdrawn
-            ):
+            is_withdrawn = article.id in self._context.follower.state.withdrawn
+            if is_withdrawn or (stored is not None and stored.withdrawn):
                 return None
             latest = max(known, NO_MOMENT if stored is None else stored.updated)
-            same = stored is not None and stored.payload == _payload(article, stored.updated)
-            updated = latest if same else max(updated, latest + 1)
+            is_unchanged = stored is not None and stored.payload == _payload(article, stored.updated)
+            updated = latest if is_unchanged else max(updated, latest + 1)
         elif updated < known:
             return None
         elif updated == known and self._differs(article):
@@ -170,20 +166,19 @@ class SubmissionRoutes:
         snapshot = self._context.follower.state.snapshot
         if snapshot is None:
             return ArticleRow(article.id, updated, withdrawn=False, payload=payload)
-        with self._placing.slot():
-            folded_article = fold_in(snapshot.model, article).to_bytes()
-        version = snapshot.manifest.version
+        with self._fold_in_limit.slot():
+            embedding = fold_in(snapshot.model, article).to_bytes()
         return ArticleRow(
             article.id,
             updated,
             withdrawn=False,
             payload=payload,
-            model_version=version,
-            embedding=folded_article,
+            model_version=snapshot.manifest.version,
+            embedding=embedding,
         )
 
     def _differs(self, article: Article) -> bool:
-        """Tell whether the article of the model says something else, and was not withdrawn."""
+        """Return whether the model's version of the article is different and was not withdrawn."""
         state = self._context.follower.state
         if state.snapshot is None or article.id in state.withdrawn:
             return False
@@ -191,23 +186,23 @@ class SubmissionRoutes:
         row = articles.ids.find(article.id)
         return row is not None and article != articles.article(row)
 
-    def _known_moment(self, article_id: str) -> int:
-        """Return when the model's article was last changed, in microseconds."""
+    def _known_update(self, article_id: str) -> int:
+        """Return the `updated_at` of the model's version in microseconds."""
         snapshot = self._context.follower.state.snapshot
         row = None if snapshot is None else snapshot.model.articles.ids.find(article_id)
         return NO_MOMENT if snapshot is None or row is None else int(snapshot.model.articles.updated[row])
 
 
 @dataclass(frozen=True)
-class _Sent:
-    """An article as it was sent, and whether it said itself when it was changed."""
+class _Submission:
+    """An article from the CMS, and whether it came with an `updated_at`."""
 
     article: Article
     is_dated: bool
 
 
-def _read(values: Any, now: datetime) -> _Sent:
-    """Return the article in an object. Raises RefusedError for any value that is wrong, and for a draft."""
+def _read(values: Any, now: datetime) -> _Submission:
+    """Return the article in a JSON object. Raises RefusedError for a wrong value and for a draft."""
     if not isinstance(values, dict):
         raise RefusedError("wrong type", "an article is a JSON object")
     check_types(values)
@@ -217,18 +212,18 @@ def _read(values: Any, now: datetime) -> _Sent:
     article, refused = RowReader(UTC, now).article(values)
     if refused:
         raise refused[0]
-    return _Sent(replace(article, updated_at=article.updated_at or now), article.updated_at is not None)
+    return _Submission(replace(article, updated_at=article.updated_at or now), article.updated_at is not None)
 
 
-def _listed(values: dict[str, Any]) -> list[Any]:
-    """Return the list in the body of a batch. Raises Problem for any other, and for what stands beside it."""
-    listed = values.get("articles")
-    if not isinstance(listed, list) or len(listed) > MAX_ARTICLES:
-        shown = f"a list of {len(listed)}" if isinstance(listed, list) else _shown(listed)
+def _entries(values: dict[str, Any]) -> list[Any]:
+    """Return the list of articles in a batch. Raises Problem for any other body."""
+    entries = values.get("articles")
+    if not isinstance(entries, list) or len(entries) > MAX_ARTICLES:
+        shown = f"a list of {len(entries)}" if isinstance(entries, list) else _shown(entries)
         raise bad_body([Fault("body", "articles", shown, f"a list of up to {MAX_ARTICLES} articles")])
-    if beside := [name for name in values if name != "articles"]:
-        raise bad_body([Fault("body", name, _shown(values[name]), "articles alone") for name in beside[:10]])
-    return listed
+    if extra := [name for name in values if name != "articles"]:
+        raise bad_body([Fault("body", name, _shown(values[name]), "only `articles`") for name in extra[:10]])
+    return entries
 
 
 def _shown(value: object) -> str | None:
@@ -245,5 +240,5 @@ def _payload(article: Article, updated: int) -> bytes:
     return replace(article, updated_at=from_microseconds(updated)).to_json().encode()
 
 
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
-    return Response(to_bytes(answer), status, {"Cache-Control": "no-store"}, content_type="application/json")
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    return Response(to_bytes(content), status, {"Cache-Control": "no-store"}, content_type="application/json")

@@ -1,10 +1,11 @@
-"""The calls of trending: the list of what is read most, and where one article stands in it."""
+"""Trending: the articles that are read most now, and the rank of one article."""
 
 from typing import Any, Literal
 
 from flask import Flask, Response
 
 from recommender.model import microseconds
+from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.http.parameters import (
     TRENDING_SUFFIX,
     AddressedTrendParameters,
@@ -13,21 +14,22 @@ from recommender.serving.http.parameters import (
     many_segments,
 )
 from recommender.serving.http.problems import Place
-from recommender.serving.http.responses import SCORE_DECIMALS, iso, item_json
+from recommender.serving.http.requests import check_path_id, read_parameters
+from recommender.serving.http.responses import SCORE_DECIMALS, ResponseBuilder, iso
 from recommender.serving.lists.page import trending_list
 from recommender.serving.lists.query import ListQuery, RelatedList
 from recommender.serving.lists.related import Related
-from recommender.serving.routes.api import Api, check_segment, known_categories, parameters
+from recommender.serving.routes.lookup import IdOrUrl, known_categories, row_of
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
 
 
 class TrendingRoutes:
-    """The public calls of trending."""
+    """The routes of trending."""
 
-    def __init__(self, context: Context, api: Api) -> None:
-        self._context, self._api = context, api
+    def __init__(self, context: Context, cache: ResponseCache) -> None:
+        self._context, self._cache = context, cache
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -40,78 +42,84 @@ class TrendingRoutes:
         )
 
     def trending(self) -> Response:
-        """Answer what is read most, or, where nothing is known of that, what is newest."""
-        given, view = parameters(TrendingParameters), self._context.view()
+        """Respond with what is read most; without events, with the newest articles."""
+        parameters, view = read_parameters(TrendingParameters), self._context.view()
         leaderboards = self._context.leaderboards(view)
-        return self._api.cached(view, given, lambda: self._trending(given, view, leaderboards), leaderboards)
 
-    def _trending(
-        self, given: TrendingParameters, view: ConsistentView, leaderboards: Leaderboards
-    ) -> dict[str, Any]:
-        related, leaderboard = view.related, leaderboards.leaderboard(given.window)
-        mask = related.public(view.now).copy()
-        if given.category:
-            with known_categories("query", ListQuery(categories=given.category)):
-                mask &= related.in_categories(given.category)
-        if given.published_after is not None:
-            mask &= related.articles.published > microseconds(given.published_after)
-        found = trending_list(related, leaderboard, mask, given.limit, view.now)
-        return {
-            "as_of": iso(leaderboards.as_of),
-            "window": given.window,
-            "basis": basis(found),
-            "degraded": degraded(view, leaderboards),
-            "items": [item_json(related, item, found, leaderboard.rank) for item in found.items],
-        }
+        def build(builder: ResponseBuilder) -> dict[str, Any]:
+            return _trending_json(parameters, view, leaderboards, builder)
+
+        return self._cache.respond(view, parameters, build, leaderboards)
 
     def rank(self) -> Response:
-        """Answer where the article with this id or URL stands."""
-        given = parameters(AddressedTrendParameters)
-        by, value = given.only()
-        return self._of("query", by, value, given.window)
+        """Respond with the rank of the article with this id or URL."""
+        parameters = read_parameters(AddressedTrendParameters)
+        by, value = parameters.only()
+        return self._respond_with_rank("query", by, value, parameters.window)
 
     def rank_by_path(self, article_id: str) -> Response:
-        """Answer where the article stands whose id is one segment of the path.
+        """Respond with the rank of the article whose id is in the path.
 
-        Where another id ends like the path, both addresses are told, and neither is answered.
+        If an id ends in `/trending` itself, the problem names both addresses.
         """
-        whole = article_id + TRENDING_SUFFIX
-        if self._context.related.articles.find(whole) is not None:
-            raise many_segments(whole, calls=True)
-        check_segment(article_id)
-        return self._of("path", "id", article_id, parameters(TrendParameters).window)
+        whole_id = article_id + TRENDING_SUFFIX
+        if self._context.related.articles.find(whole_id) is not None:
+            raise many_segments(whole_id, calls=True)
+        check_path_id(article_id)
+        return self._respond_with_rank("path", "id", article_id, read_parameters(TrendParameters).window)
 
-    def _of(self, place: Place, by: Literal["id", "url"], value: str, window: str) -> Response:
+    def _respond_with_rank(self, place: Place, by: IdOrUrl, value: str, window: str) -> Response:
         view = self._context.view()
-        row, leaderboards = self._api.public_row(place, by, value, view), self._context.leaderboards(view)
+        row, leaderboards = row_of(place, by, value, view), self._context.leaderboards(view)
 
-        def make() -> dict[str, Any]:
-            return _rank(view.related, leaderboards, row, window)
+        def build(builder: ResponseBuilder) -> dict[str, Any]:
+            builder.subject(view.related.articles.ids[row])
+            return _rank_json(view.related, leaderboards, row, window)
 
-        return self._api.cached(view, ("rank", row, window), make, leaderboards)
+        return self._cache.respond(view, ("rank", row, window), build, leaderboards)
 
 
-def _rank(related: Related, leaderboards: Leaderboards, row: int, window: str) -> dict[str, Any]:
-    stands = leaderboards.leaderboard(window).article_rank(row, int(related.articles.category.codes[row]))
+def _trending_json(
+    parameters: TrendingParameters, view: ConsistentView, leaderboards: Leaderboards, builder: ResponseBuilder
+) -> dict[str, Any]:
+    related, leaderboard = view.related, leaderboards.leaderboard(parameters.window)
+    mask = related.public(view.now).copy()
+    if parameters.category:
+        with known_categories("query", ListQuery(categories=parameters.category)):
+            mask &= related.in_categories(parameters.category)
+    if parameters.published_after is not None:
+        mask &= related.articles.published > microseconds(parameters.published_after)
+    trending = trending_list(related, leaderboard, mask, parameters.limit, view.now)
+    return {
+        "as_of": iso(leaderboards.as_of),
+        "window": parameters.window,
+        "basis": basis(trending),
+        "degraded": degraded(view, leaderboards),
+        "items": [builder.item(item, trending, leaderboard.rank) for item in trending.items],
+    }
+
+
+def _rank_json(related: Related, leaderboards: Leaderboards, row: int, window: str) -> dict[str, Any]:
+    rank = leaderboards.leaderboard(window).article_rank(row, int(related.articles.category.codes[row]))
     return {
         "article_id": related.articles.ids[row],
         "as_of": iso(leaderboards.as_of),
         "window": window,
-        "rank": stands.rank,
-        "of": stands.of,
-        "category_rank": stands.category_rank,
-        "category_of": stands.category_of,
-        "score": round(stands.score, SCORE_DECIMALS),
-        "change": stands.change,
-        "new": stands.new,
+        "rank": rank.rank,
+        "of": rank.of,
+        "category_rank": rank.category_rank,
+        "category_of": rank.category_of,
+        "score": round(rank.score, SCORE_DECIMALS),
+        "change": rank.change,
+        "new": rank.new,
     }
 
 
-def basis(found: RelatedList) -> Literal["views", "recent"]:
-    """Return what a list of trending rests on: counts, or dates alone."""
-    return "views" if any(item.source == "trending" for item in found.items) else "recent"
+def basis(trending: RelatedList) -> Literal["views", "recent"]:
+    """Return what a trending list is based on: events, or publication dates alone."""
+    return "views" if any(item.source == "trending" for item in trending.items) else "recent"
 
 
 def degraded(view: ConsistentView, leaderboards: Leaderboards) -> list[str]:
-    """Return what is missing, of what the service knows and of the counts."""
+    """Return the degraded parts, "store" included if the counts are not up to date."""
     return sorted({*view.model_status.degraded, *(("store",) if leaderboards.is_old else ())})

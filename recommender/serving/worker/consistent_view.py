@@ -1,4 +1,4 @@
-"""The present: what one request is answered from, taken once, so that no change comes between its parts."""
+"""A consistent view of the data for one request: what changes meanwhile is seen by the next request."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from recommender.model import microseconds
-from recommender.serving.http.responses import ModelStatus
+from recommender.serving.http.responses import ModelStatus, ResponseBuilder
 from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboard
 
@@ -15,36 +15,40 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ConsistentView:
-    """A moment, the lists of that moment, and what else an answer may tell of it."""
+    """The time of a request, the lists at that time, and the status of the model behind them."""
 
     now: datetime
     related: Related
     model_status: ModelStatus
-    leaderboard: Leaderboard | None  # what trends, as far as it is known without waiting for the store
+    leaderboard: Leaderboard | None  # of the default window, if it is available without waiting for the store
 
     @property
     def trending(self) -> tuple[int, ...]:
-        """The rows that trend, best first, for the ladder of a list."""
+        """The rows that trend, best first, with which lists are filled up."""
         return () if self.leaderboard is None else self.leaderboard.top
+
+    def builder(self) -> ResponseBuilder:
+        """Return a builder of one response from this view."""
+        return ResponseBuilder(self.related, self.now, self.model_status)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time in which nothing is published and no hour begins: the same lists give the same answers."""
+    """A span of time in which nothing is published and no hour begins, so that lists stay the same."""
 
-    begins: int  # microseconds
-    ends: int  # the first moment after it
+    begins: int  # microseconds since 1970
+    ends: int  # microseconds since 1970, exclusive
 
     @classmethod
     def around(cls, view: ConsistentView) -> "Span":
-        """Return the span that the moment lies in. Articles that are not shown end it, too."""
+        """Return the span that contains the view's time. Hidden and withdrawn articles end a span, too."""
         hour = view.now.replace(minute=0, second=0, microsecond=0)
         published, now = view.related.articles.published, microseconds(view.now)
-        past = published <= now
-        begins = int(np.max(published, where=past, initial=microseconds(hour)))
-        ends = int(np.min(published, where=~past, initial=microseconds(hour + _HOUR)))
+        is_past = published <= now
+        begins = int(np.max(published, where=is_past, initial=microseconds(hour)))
+        ends = int(np.min(published, where=~is_past, initial=microseconds(hour + _HOUR)))
         return cls(begins, ends)
 
     def __contains__(self, moment: datetime) -> bool:
-        """Tell whether a moment lies in it."""
+        """Return whether a moment is in the span."""
         return self.begins <= microseconds(moment) < self.ends

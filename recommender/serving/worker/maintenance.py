@@ -1,4 +1,4 @@
-"""What a worker does of itself: make ready what will be asked for, and forget what is past."""
+"""Background work of a worker: prepare trending ranks and title search, and delete old counts."""
 
 import logging
 from contextlib import suppress
@@ -12,46 +12,46 @@ from recommender.trending import DEFAULT_WINDOW, tick_of
 
 _log = logging.getLogger(__name__)
 
-_SECONDS = 1.0
+_INTERVAL_SECONDS = 1.0
 
 
 class Maintenance:
-    """The second thread of a worker, beside the one that follows the newsroom."""
+    """The maintenance thread of a worker."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._ended = Event()
-        self._pruned = 0  # the tick
+        self._stopped = Event()
+        self._pruned_tick = 0
 
     def start(self) -> None:
-        """Look once a second, in a thread, until `stop`."""
-        Thread(target=self._run, name="upkeep", daemon=True).start()
+        """Call `run_once` every second, in a thread, until `stop`."""
+        Thread(target=self._run, name="maintenance", daemon=True).start()
 
     def stop(self) -> None:
-        """End the thread of `start`."""
-        self._ended.set()
+        """End the thread."""
+        self._stopped.set()
 
-    def look(self) -> None:
-        """Do what is due."""
+    def run_once(self) -> None:
+        """Do everything that is due."""
         now = self._context.clock()
-        with suppress(Problem):  # no model yet
+        with suppress(Problem):  # there is no model yet
             related = self._context.related
             self._context.rank_tracker.leaderboards(related, now).leaderboard(DEFAULT_WINDOW)
-            related.snapshot.title_words()  # nobody who searches shall wait for them
+            related.snapshot.title_words()  # so that no search has to build the index
         tick = tick_of(microseconds(now))
-        if tick != self._pruned:
-            self._pruned = tick
+        if tick != self._pruned_tick:
+            self._pruned_tick = tick
             self._prune(microseconds(now))
 
     def _prune(self, now: int) -> None:
         try:
             self._context.store.prune(now)
         except StoreError as error:
-            _log.info("nothing is forgotten for now: %s", error)
+            _log.info("old counts were not deleted and will be later: %s", error)
 
     def _run(self) -> None:
-        while not self._ended.wait(_SECONDS):
+        while not self._stopped.wait(_INTERVAL_SECONDS):
             try:
-                self.look()
+                self.run_once()
             except Exception:  # noqa: BLE001 - the outermost loop of a thread, which must go on
-                _log.exception("the upkeep failed")
+                _log.exception("maintenance failed")

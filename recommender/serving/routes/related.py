@@ -1,0 +1,138 @@
+"""Lists of related articles: for one article, for several, and for a text."""
+
+from typing import Any
+
+from flask import Flask, Response
+
+from recommender.serving.cache.caching import ResponseCache, no_store
+from recommender.serving.http.parameters import (
+    AddressedRelatedParameters,
+    BatchParameters,
+    RelatedParameters,
+    Text,
+    validate_body,
+)
+from recommender.serving.http.problems import Place, Problem
+from recommender.serving.http.requests import json_object, read_parameters, refuse_parameters
+from recommender.serving.http.responses import ResponseBuilder, to_bytes
+from recommender.serving.lists.query import ListQuery, RelatedList
+from recommender.serving.routes.lookup import IdOrUrl, find_row, known_categories, missing_article
+from recommender.serving.trending.rankings import Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView
+from recommender.serving.worker.context import Context
+
+
+class RelatedRoutes:
+    """The routes of related articles."""
+
+    def __init__(self, context: Context, cache: ResponseCache) -> None:
+        self._context, self._cache = context, cache
+
+    def add_to(self, app: Flask) -> None:
+        """Add the routes."""
+        app.add_url_rule("/v1/related", endpoint="related", view_func=self.related)
+        app.add_url_rule("/v1/related/batch", endpoint="batch", view_func=self.batch)
+        app.add_url_rule("/v1/similar", endpoint="similar", view_func=self.similar, methods=["POST"])
+
+    def related(self) -> Response:
+        """Respond with the list of the article with this id or URL."""
+        parameters = read_parameters(AddressedRelatedParameters)
+        return self._respond("query", *parameters.only(), parameters.query(parameters.unknown))
+
+    def by_path(self, article_id: str) -> Response:
+        """Respond with the list of the article whose id is in the path."""
+        parameters = read_parameters(RelatedParameters)
+        return self._respond("path", "id", article_id, parameters.query(parameters.unknown))
+
+    def batch(self) -> Response:
+        """Respond with the lists of several articles in the order of the request; null if one is missing."""
+        parameters, view = read_parameters(BatchParameters), self._context.view()
+        query = parameters.query(parameters.unknown)
+        leaderboards = self._leaderboards(query, view)
+
+        def build(builder: ResponseBuilder) -> dict[str, Any]:
+            results = [
+                self._batch_result(article_id, query, view, builder, leaderboards)
+                for article_id in parameters.id
+            ]
+            return {"results": results}
+
+        response = self._cache.respond(view, ("batch", parameters.id, query.canonical), build, leaderboards)
+        is_complete = all(find_row("id", article_id, view) is not None for article_id in parameters.id)
+        return response if is_complete else no_store(response)
+
+    def similar(self) -> Response:
+        """Respond with the list of the text in the body."""
+        refuse_parameters()
+        text = validate_body(Text, json_object("the text", self._context.settings.max_body_bytes))
+        article, query, view = text.article(), text.query(), self._context.view()
+        query, rank_of = self._context.in_trend(query, view, self._leaderboards(query, view))
+        with known_categories("body", query):
+            related_list = view.related.like(article, query, view.now)
+        return Response(
+            to_bytes(view.builder().whole_list(related_list, rank_of)), content_type="application/json"
+        )
+
+    def _respond(self, place: Place, by: IdOrUrl, value: str, query: ListQuery) -> Response:
+        view = self._context.view()
+        row = find_row(by, value, view)
+        self._check_known(row, place, by, value, query, view)
+        article_id = None if row is not None or by == "url" else value
+        leaderboards = self._leaderboards(query, view)
+        key = "list", row, article_id, query.canonical
+
+        def build(builder: ResponseBuilder) -> dict[str, Any]:
+            related_list, rank_of = self._list(row, article_id, query, view, leaderboards)
+            return builder.whole_list(related_list, rank_of)
+
+        if row is None:
+            return no_store(self._cache.respond(view, key, build, leaderboards))
+        return self._cache.respond_with_list(view, key, build, leaderboards, row=row)
+
+    def _batch_result(
+        self,
+        article_id: str,
+        query: ListQuery,
+        view: ConsistentView,
+        builder: ResponseBuilder,
+        leaderboards: Leaderboards | None,
+    ) -> dict[str, Any]:
+        """Return the list of one article of several, or the status that says why there is none."""
+        row, status, answer = find_row("id", article_id, view), 200, None
+        try:
+            self._check_known(row, "query", "id", article_id, query, view)
+        except Problem as problem:
+            status = problem.status
+        else:
+            answer = builder.nested_list(*self._list(row, article_id, query, view, leaderboards))
+        return {"article_id": builder.subject(article_id), "status": status, "list": answer}
+
+    def _check_known(
+        self, row: int | None, place: Place, by: IdOrUrl, value: str, query: ListQuery, view: ConsistentView
+    ) -> None:
+        """Raise Problem for a missing article, unless the query allows another list in its place."""
+        if row is not None:
+            return
+        is_withdrawn = by == "id" and value in view.related.snapshot.withdrawn
+        if query.unknown == "404" or is_withdrawn:
+            raise missing_article(place, by, value, view)
+
+    def _list(
+        self,
+        row: int | None,
+        article_id: str | None,
+        query: ListQuery,
+        view: ConsistentView,
+        leaderboards: Leaderboards | None,
+    ) -> tuple[RelatedList, Any]:
+        """Return the list of the article of a row (without a row the newest articles), and the ranks to show."""
+        related, now = view.related, view.now
+        query, rank_of = self._context.in_trend(query, view, leaderboards)
+        with known_categories("query", query):
+            if row is None:
+                return related.recent(query, now, article_id), rank_of
+            return related.of_row(row, query, now), rank_of
+
+    def _leaderboards(self, query: ListQuery, view: ConsistentView) -> Leaderboards | None:
+        """Return the leaderboards if the list shows trending ranks."""
+        return self._context.leaderboards(view) if query.include_trending else None
