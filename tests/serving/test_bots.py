@@ -15,9 +15,8 @@ import pytest
 from recommender.article import Article
 from recommender.artifact import publish
 from recommender.training.train import train
-from tests.serving.routes.test_events import WITH_KEY, Newsroom
-from tests.serving.routes.test_trending import get, ids
 from tests.support.portal import BEGIN, portal
+from tests.support.service import WITH_KEY, ServiceUnderTest, get_json, item_ids
 
 BEFORE, HOURS = 2, 6  # of clicks alone, and of floods beside them
 FLOOD = 20_000
@@ -46,7 +45,7 @@ def clicks(start: str) -> Iterator[tuple[datetime, Minute]]:
     yield from of_minute.items()
 
 
-def flood(room: Newsroom, minute: int) -> None:
+def flood(room: ServiceUnderTest, minute: int) -> None:
     """Send the share of a minute of both floods, as the proxy hands them on."""
     each = -(-FLOOD // (HOURS * 60))
     for visitor in range(5):
@@ -77,7 +76,7 @@ def test_no_flood_enters_the_first_ten_and_honest_ranks_stay(
     ]
     publish(train(texts, now=begins).model, tmp_path / "models", now=begins)
     clean, flooded = (
-        Newsroom(
+        ServiceUnderTest(
             tmp_path / "models",
             database_url=f"sqlite:///{tmp_path / name}.db",
             state_file=tmp_path / f"{name}.json",
@@ -96,7 +95,7 @@ def test_no_flood_enters_the_first_ten_and_honest_ranks_stay(
             flood(flooded, number)
         if number >= BEFORE * 60 and number % 10 == 9:
             clean.now = flooded.now = minute + MINUTE
-            assert not {FEW, ONE} & set(ids(get(flooded, "/v1/trending?limit=10"))), (start, number)
+            assert not {FEW, ONE} & set(item_ids(get_json(flooded, "/v1/trending?limit=10"))), (start, number)
             moves.append(_moved(clean, flooded))
 
     assert len(moves) == HOURS * 6
@@ -107,9 +106,11 @@ def test_no_flood_enters_the_first_ten_and_honest_ranks_stay(
     assert honest == clean.counts()
 
 
-def _moved(clean: Newsroom, flooded: Newsroom) -> float:
+def _moved(clean: ServiceUnderTest, flooded: ServiceUnderTest) -> float:
     """Return by how many places the first fifty articles have moved, on average."""
-    ranks = {item["id"]: item["trending_rank"] for item in get(flooded, "/v1/trending?limit=50")["items"]}
-    items = get(clean, "/v1/trending?limit=50")["items"]
+    ranks = {
+        item["id"]: item["trending_rank"] for item in get_json(flooded, "/v1/trending?limit=50")["items"]
+    }
+    items = get_json(clean, "/v1/trending?limit=50")["items"]
     read = [item for item in items if item["source"] == "trending"]
     return float(np.mean([abs(ranks.get(item["id"], 51) - item["trending_rank"]) for item in read] or [0]))

@@ -21,7 +21,7 @@ HIDDEN = "10"
 TEXT = "The storm surge flooded the marsh and the sea wall failed near the lighthouse."
 
 
-class Newsroom:
+class ServiceWithRules:
     """A service with a clock to turn."""
 
     def __init__(self, models_dir: Path) -> None:
@@ -58,8 +58,8 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def newsroom_of(models_dir: Path) -> Newsroom:
-    return Newsroom(models_dir)
+def newsroom_of(models_dir: Path) -> ServiceWithRules:
+    return ServiceWithRules(models_dir)
 
 
 def ids_in(answer: Any) -> Iterator[str]:
@@ -100,7 +100,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("kind", ["block", "sensitive"])
-def test_what_is_hidden_is_in_no_answer_but_its_own(newsroom_of: Newsroom, kind: str) -> None:
+def test_what_is_hidden_is_in_no_answer_but_its_own(newsroom_of: ServiceWithRules, kind: str) -> None:
     asked = newsroom_of.client.post("/v1/similar", json={"title": "Sea wall", "body": TEXT, "limit": 50})
     before = [newsroom_of.get(path) for path in CALLS]
     assert all(HIDDEN in ids_in(answer) for answer in (*before, asked.json))
@@ -120,7 +120,7 @@ def test_what_is_hidden_is_in_no_answer_but_its_own(newsroom_of: Newsroom, kind:
     assert newsroom_of.get("/v1/topics")["topics"][0]["articles"] == topics - 1
 
 
-def test_what_is_hidden_keeps_its_own_facts_and_list(newsroom_of: Newsroom) -> None:
+def test_what_is_hidden_keeps_its_own_facts_and_list(newsroom_of: ServiceWithRules) -> None:
     newsroom_of.rule("block", articles=[HIDDEN])
 
     facts, found = (
@@ -134,7 +134,7 @@ def test_what_is_hidden_keeps_its_own_facts_and_list(newsroom_of: Newsroom) -> N
     assert newsroom_of.client.get(f"/demo/article?id={HIDDEN}").status_code == 200
 
 
-def test_a_copy_stands_for_what_is_hidden(newsroom_of: Newsroom) -> None:
+def test_a_copy_stands_for_what_is_hidden(newsroom_of: ServiceWithRules) -> None:
     assert "copy" not in newsroom_of.listed()
 
     newsroom_of.rule("block", articles=[HIDDEN])
@@ -144,7 +144,7 @@ def test_a_copy_stands_for_what_is_hidden(newsroom_of: Newsroom) -> None:
 
 @pytest.mark.parametrize("place", [{"for_article": "9"}, {"for_section": "environment"}])
 def test_a_block_in_some_lists_keeps_it_out_of_these_alone(
-    newsroom_of: Newsroom, place: dict[str, str]
+    newsroom_of: ServiceWithRules, place: dict[str, str]
 ) -> None:
     newsroom_of.rule("block", articles=[HIDDEN], **place)
 
@@ -159,7 +159,7 @@ def test_a_block_in_some_lists_keeps_it_out_of_these_alone(
 
 @pytest.mark.parametrize("place", [{}, {"for_article": "9"}, {"for_section": "Environment"}])
 @pytest.mark.parametrize("kind", ["block", "sensitive"])
-def test_a_block_wins_over_a_pin(newsroom_of: Newsroom, kind: str, place: dict[str, str]) -> None:
+def test_a_block_wins_over_a_pin(newsroom_of: ServiceWithRules, kind: str, place: dict[str, str]) -> None:
     newsroom_of.rule(kind, articles=[HIDDEN])
     newsroom_of.rule("pin", articles=[HIDDEN, "8"], **place)
 
@@ -167,7 +167,7 @@ def test_a_block_wins_over_a_pin(newsroom_of: Newsroom, kind: str, place: dict[s
     assert HIDDEN not in newsroom_of.listed()
 
 
-def test_what_is_withdrawn_or_not_yet_published_is_no_pin(newsroom_of: Newsroom) -> None:
+def test_what_is_withdrawn_or_not_yet_published_is_no_pin(newsroom_of: ServiceWithRules) -> None:
     newsroom_of.rule("pin", articles=[HIDDEN, "15", "16", "8"])
     assert newsroom_of.client.delete(f"/v1/articles/{HIDDEN}", headers=HEADERS).status_code == 204
 
@@ -176,7 +176,7 @@ def test_what_is_withdrawn_or_not_yet_published_is_no_pin(newsroom_of: Newsroom)
     assert newsroom_of.listed()[:2] == ["15", "8"]
 
 
-def test_pins_pass_the_filters_that_are_asked_for(newsroom_of: Newsroom) -> None:
+def test_pins_pass_the_filters_that_are_asked_for(newsroom_of: ServiceWithRules) -> None:
     newsroom_of.rule("pin", articles=["13", "8", "12"])
 
     assert newsroom_of.listed()[:3] == ["13", "8", "12"]
@@ -186,7 +186,7 @@ def test_pins_pass_the_filters_that_are_asked_for(newsroom_of: Newsroom) -> None
     assert "13" not in newsroom_of.listed(lang="en")
 
 
-def test_pins_are_counted(newsroom_of: Newsroom) -> None:
+def test_pins_are_counted(newsroom_of: ServiceWithRules) -> None:
     eligible = newsroom_of.get("/v1/articles/9/related")["eligible"]
     newsroom_of.rule("pin", articles=["13", "8", HIDDEN])
 
@@ -196,7 +196,9 @@ def test_pins_are_counted(newsroom_of: Newsroom) -> None:
     assert found["eligible"] == eligible + 1  # the German one, which its language keeps out otherwise
 
 
-def test_a_rule_begins_and_ends_at_its_moments_without_being_told_again(newsroom_of: Newsroom) -> None:
+def test_a_rule_begins_and_ends_at_its_moments_without_being_told_again(
+    newsroom_of: ServiceWithRules,
+) -> None:
     begins, until = NOW + timedelta(minutes=2), NOW + timedelta(minutes=5)
     newsroom_of.rule("block", articles=[HIDDEN], **{"from": begins.isoformat(), "until": until.isoformat()})
     seen = []
@@ -209,7 +211,7 @@ def test_a_rule_begins_and_ends_at_its_moments_without_being_told_again(newsroom
 
 
 @pytest.mark.parametrize("path", ["/v1/articles/9/related", "/v1/articles/9", "/v1/articles", "/v1/topics"])
-def test_no_answer_outlives_the_next_moment_of_a_rule(newsroom_of: Newsroom, path: str) -> None:
+def test_no_answer_outlives_the_next_moment_of_a_rule(newsroom_of: ServiceWithRules, path: str) -> None:
     newsroom_of.now = NOW + timedelta(minutes=1)  # past the embargo of this minute
     plain = newsroom_of.client.get(path).headers["Cache-Control"]
     assert "s-maxage=60" in plain
@@ -219,7 +221,7 @@ def test_no_answer_outlives_the_next_moment_of_a_rule(newsroom_of: Newsroom, pat
     assert newsroom_of.client.get(path).headers["Cache-Control"] == "public, max-age=0, s-maxage=20"
 
 
-def test_a_cached_answer_is_another_once_a_rule_acts(newsroom_of: Newsroom) -> None:
+def test_a_cached_answer_is_another_once_a_rule_acts(newsroom_of: ServiceWithRules) -> None:
     tag = newsroom_of.client.get("/v1/articles/9/related").headers["ETag"]
 
     newsroom_of.rule("block", articles=[HIDDEN])

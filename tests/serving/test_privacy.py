@@ -10,8 +10,8 @@ import pytest
 
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store
-from tests.serving.routes.test_events import VIEW, WITH_KEY, Newsroom
 from tests.support.servers import serving
+from tests.support.service import VIEW, WITH_KEY, ServiceUnderTest
 
 VISITOR, EVENT, ADDRESS, BROWSER = (
     "visitor-of-the-test",
@@ -89,7 +89,7 @@ def test_no_file_of_a_server_tells_who_reads(tmp_path: Path, models_dir: Path) -
 def test_an_error_of_ours_tells_nobody(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    room = Newsroom(models_dir, trusted_proxies="127.0.0.1")
+    room = ServiceUnderTest(models_dir, trusted_proxies="127.0.0.1")
 
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake")

@@ -16,26 +16,30 @@ from hypothesis.stateful import invariant, rule
 from recommender.serving.cache.caching import ResponseCache, cache_control
 from recommender.serving.http.auth import new_key
 from recommender.serving.lists.related import Related
-from tests.serving.routes.test_events import Newsroom
-from tests.serving.routes.test_trending import views
-from tests.serving.test_never_shown import ALL_ORDERS, IDS, JSON, TEXTS
-from tests.serving.test_never_shown import Newsroom as ListRules
 from tests.support.newsroom import NOW
+from tests.support.service import ServiceUnderTest, send_views
+from tests.support.state_machine import (
+    ARTICLE_IDS,
+    MACHINE_SETTINGS,
+    SIGNED_JSON,
+    TITLES,
+    ServiceStateMachine,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def room(models_dir: Path) -> Iterator[Newsroom]:
-    room = Newsroom(models_dir)
+def room(models_dir: Path) -> Iterator[ServiceUnderTest]:
+    room = ServiceUnderTest(models_dir)
     yield room
     room.close()
 
 
-class KeptOrders(ListRules):
+class KeptOrders(ServiceStateMachine):
     """Whatever happens in whatever order: an answer kept is the answer of that moment."""
 
-    @rule(each=st.sampled_from(IDS), kind=st.sampled_from(["view", "share"]))
+    @rule(each=st.sampled_from(ARTICLE_IDS), kind=st.sampled_from(["view", "share"]))
     def read(self, each: str, kind: str) -> None:
         """Let an article be read, and the minute end in which it was."""
         answer = self.client.post("/v1/events", json={"article_id": each, "type": kind})
@@ -50,14 +54,14 @@ class KeptOrders(ListRules):
     def go_on_without(self, missing: tuple[str, ...]) -> None:
         self.context.follower.state = replace(self.context.follower.state, degraded=missing)
 
-    @rule(minutes=st.integers(1, 4), text=st.sampled_from(TEXTS))
+    @rule(minutes=st.integers(1, 4), text=st.sampled_from(TITLES))
     def schedule(self, minutes: int, text: str) -> None:
         """Put an article that is to appear soon."""
-        article = self._article(IDS[0], self.now + timedelta(minutes=minutes), self.now, text)
-        answer = self.client.put(f"/v1/articles/{IDS[0]}", data=article.to_json(), **JSON)
+        article = self._article(ARTICLE_IDS[0], self.now + timedelta(minutes=minutes), self.now, text)
+        answer = self.client.put(f"/v1/articles/{ARTICLE_IDS[0]}", data=article.to_json(), **SIGNED_JSON)
         if answer.json is not None and answer.json["applied"]:
-            self.withdrawn.pop(IDS[0], None)
-            self.known[IDS[0]] = article
+            self.withdrawn.pop(ARTICLE_IDS[0], None)
+            self.known[ARTICLE_IDS[0]] = article
 
     @invariant()
     def nothing_forbidden_is_shown(self) -> None:
@@ -76,7 +80,7 @@ class KeptOrders(ListRules):
 
 
 def _targets() -> Iterator[str]:
-    for each in IDS[:3]:
+    for each in ARTICLE_IDS[:3]:
         yield f"/v1/articles/{each}"
         yield f"/v1/articles/{each}/trending"
         yield f"/v1/page/{each}"
@@ -84,12 +88,12 @@ def _targets() -> Iterator[str]:
         yield f"/v1/related?id={each}&limit=50&unknown=fallback"
         yield f"/v1/related?id={each}&include=trending"
         yield f"/v1/related?id={each}&max_age_days=0.02"
-    yield f"/v1/related/batch?id={'&id='.join(IDS)}"
+    yield f"/v1/related/batch?id={'&id='.join(ARTICLE_IDS)}"
     yield from ("/v1/search?q=storm", "/v1/search?q=flo&limit=2&lang=any&category=News")
     yield from ("/v1/articles?limit=50", "/v1/topics", "/v1/topics/all?limit=50", "/v1/trending?limit=50")
 
 
-_FEW = settings(ALL_ORDERS, max_examples=2, stateful_step_count=6)
+_FEW = settings(MACHINE_SETTINGS, max_examples=2, stateful_step_count=6)
 
 TestKeptOrders = KeptOrders.TestCase
 TestKeptOrders.settings = _FEW
@@ -118,7 +122,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counting:
     return Counting(monkeypatch)
 
 
-def test_the_same_list_is_computed_once_however_it_is_asked_for(room: Newsroom, computed: Counting) -> None:
+def test_the_same_list_is_computed_once_however_it_is_asked_for(
+    room: ServiceUnderTest, computed: Counting
+) -> None:
     targets = (
         "/v1/related?id=9&limit=5&category=Politics&category=Environment",
         "/v1/related?category=Environment&category=Politics&id=9&limit=5",
@@ -132,7 +138,7 @@ def test_the_same_list_is_computed_once_however_it_is_asked_for(room: Newsroom, 
     assert computed.lists == 1
 
 
-def test_who_has_an_answer_is_told_so_without_any_scoring(room: Newsroom, computed: Counting) -> None:
+def test_who_has_an_answer_is_told_so_without_any_scoring(room: ServiceUnderTest, computed: Counting) -> None:
     for target in ("/v1/related?id=9", "/v1/page/9", "/v1/related/batch?id=9&id=a"):
         etag = room.client.get(target).headers["ETag"]
         before = computed.lists
@@ -142,7 +148,7 @@ def test_who_has_an_answer_is_told_so_without_any_scoring(room: Newsroom, comput
         assert (again.status_code, again.data, computed.lists) == (304, b"", before)
 
 
-def test_every_parameter_asks_for_an_answer_of_its_own(room: Newsroom, computed: Counting) -> None:
+def test_every_parameter_asks_for_an_answer_of_its_own(room: ServiceUnderTest, computed: Counting) -> None:
     plain = "/v1/related?id=9"
     others = [
         *("limit=3", "category=Environment", "exclude_category=Environment", "exclude=10", "lang=any"),
@@ -157,7 +163,7 @@ def test_every_parameter_asks_for_an_answer_of_its_own(room: Newsroom, computed:
     assert computed.lists == 1 + len(others)
 
 
-def test_lists_that_no_trend_touches_outlive_the_minute(room: Newsroom, computed: Counting) -> None:
+def test_lists_that_no_trend_touches_outlive_the_minute(room: ServiceUnderTest, computed: Counting) -> None:
     targets = ["/v1/related?id=9&limit=2", "/v1/related?id=9&limit=2&include=trending", "/v1/page/9"]
     for minute in range(3):
         room.now = NOW + timedelta(minutes=2 + minute)
@@ -167,10 +173,10 @@ def test_lists_that_no_trend_touches_outlive_the_minute(room: Newsroom, computed
     assert computed.lists == 1 + 3 + 3
 
 
-def test_a_list_that_trends_fill_follows_them(room: Newsroom) -> None:
+def test_a_list_that_trends_fill_follows_them(room: ServiceUnderTest) -> None:
     target = "/v1/related?id=10&min_similarity=1"
     before = room.client.get(target).json
-    views(room, **{"_/abs": 50})
+    send_views(room, **{"_/abs": 50})
     room.now += timedelta(minutes=1)
     room.client.get("/v1/trending")  # as upkeep does
 
@@ -182,7 +188,7 @@ def test_a_list_that_trends_fill_follows_them(room: Newsroom) -> None:
     assert "trending" in {item["source"] for item in after["items"]}
 
 
-def test_answers_of_one_hour_are_not_those_of_the_next(room: Newsroom, computed: Counting) -> None:
+def test_answers_of_one_hour_are_not_those_of_the_next(room: ServiceUnderTest, computed: Counting) -> None:
     for now in (NOW, NOW + timedelta(seconds=10), NOW + timedelta(hours=1), NOW):
         room.now = now
         room.client.get("/v1/related?id=9&limit=2")
@@ -191,7 +197,7 @@ def test_answers_of_one_hour_are_not_those_of_the_next(room: Newsroom, computed:
 
 
 def test_a_worker_keeps_no_more_than_it_may(models_dir: Path, computed: Counting) -> None:
-    room = Newsroom(models_dir, cache_bytes=8000)
+    room = ServiceUnderTest(models_dir, cache_bytes=8000)
     for limit in (1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 1):
         room.client.get(f"/v1/related?id=9&limit={limit}")
     room.close()
@@ -200,7 +206,7 @@ def test_a_worker_keeps_no_more_than_it_may(models_dir: Path, computed: Counting
 
 
 def test_a_worker_may_be_told_to_keep_nothing(models_dir: Path, computed: Counting) -> None:
-    room = Newsroom(models_dir, cache_bytes=0)
+    room = ServiceUnderTest(models_dir, cache_bytes=0)
     for _ in range(3):
         room.client.get("/v1/related?id=9")
     room.close()
@@ -208,7 +214,7 @@ def test_a_worker_may_be_told_to_keep_nothing(models_dir: Path, computed: Counti
     assert computed.lists == 3
 
 
-def test_refusals_are_not_kept(room: Newsroom) -> None:
+def test_refusals_are_not_kept(room: ServiceUnderTest) -> None:
     for target in ("/v1/related?id=nobody", "/v1/topics/nothing", "/v1/related?id=9&category=Nothing"):
         first, second = room.client.get(target), room.client.get(target)
 
@@ -221,7 +227,7 @@ def test_refusals_are_not_kept(room: Newsroom) -> None:
 @pytest.mark.slow
 def test_no_request_gets_what_was_withdrawn_before_it_began(models_dir: Path) -> None:
     key, word = new_key("desk", ["articles"])
-    room = Newsroom(models_dir, write_keys=word)
+    room = ServiceUnderTest(models_dir, write_keys=word)
     headers = {"Authorization": f"Bearer {key}"}
     gone: set[str] = set()  # grows only
     wrong: list[str] = []

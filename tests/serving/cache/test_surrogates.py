@@ -18,9 +18,14 @@ from recommender.serving.cache.surrogates import MAX_BYTES, MAX_CHANGED, keys_be
 from recommender.serving.http.auth import new_key
 from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings
-from tests.serving.test_never_shown import ALL_ORDERS, IDS, JSON, TEXTS
-from tests.serving.test_never_shown import Newsroom as ListRules
 from tests.support.newsroom import NOW
+from tests.support.state_machine import (
+    ARTICLE_IDS,
+    MACHINE_SETTINGS,
+    SIGNED_JSON,
+    TITLES,
+    ServiceStateMachine,
+)
 
 KEY, WORD = new_key("cms", ["articles", "rules"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -50,7 +55,7 @@ class Shared:
         return answer.json
 
 
-class SharedOrders(ListRules):
+class SharedOrders(ServiceStateMachine):
     """Whatever happens in whatever order: a list kept for long shows what it would show anew.
 
     How many articles are eligible may have changed meanwhile, and the hour.
@@ -66,10 +71,10 @@ class SharedOrders(ListRules):
     def pass_minutes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
-    @rule(each=st.sampled_from(IDS), text=st.sampled_from(TEXTS), days=st.integers(0, 40))
+    @rule(each=st.sampled_from(ARTICLE_IDS), text=st.sampled_from(TITLES), days=st.integers(0, 40))
     def publish_at_once(self, each: str, text: str, days: int) -> None:
         article = self._article(each, self.now - timedelta(days=days), self.now, text)
-        answer = self.client.put(f"/v1/articles/{each}", data=article.to_json(), **JSON)
+        answer = self.client.put(f"/v1/articles/{each}", data=article.to_json(), **SIGNED_JSON)
         if answer.json is not None and answer.json["applied"]:
             self.withdrawn.pop(each, None)
             self.known[each] = article
@@ -81,7 +86,7 @@ class SharedOrders(ListRules):
             return
         self.context.purger.look()
         assert self.context.purger.is_trusted
-        for each in IDS:
+        for each in ARTICLE_IDS:
             for limit in (1, 2, 5):
                 target = f"/v1/related?id={each}&limit={limit}&freshness=0"
                 kept = self.shared.get(target, self.client, self.now)
@@ -90,7 +95,7 @@ class SharedOrders(ListRules):
                 assert kept.get("items") == fresh.get("items"), target
 
 
-_FEW = settings(ALL_ORDERS, max_examples=2, stateful_step_count=6)
+_FEW = settings(MACHINE_SETTINGS, max_examples=2, stateful_step_count=6)
 
 TestSharedOrders = SharedOrders.TestCase
 TestSharedOrders.settings = _FEW

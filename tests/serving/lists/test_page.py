@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from recommender.artifact import publish
 from recommender.serving.http.auth import new_key
-from tests.serving.routes.test_events import Newsroom
-from tests.serving.routes.test_trending import get, ids, views
 from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.service import ServiceUnderTest, get_json, item_ids, send_views
 
 KEY, SETTING = new_key("cms", ["articles", "rules", "events"])
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
@@ -42,29 +41,29 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def room(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newsroom]:
+def room(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
     """A newsroom in which three articles are read."""
     database = tmp_path_factory.mktemp("page") / "store.db"
-    room = Newsroom(models_dir, database_url=f"sqlite:///{database}")
-    views(room, _9=30, _a=50, _12=20)
+    room = ServiceUnderTest(models_dir, database_url=f"sqlite:///{database}")
+    send_views(room, _9=30, _a=50, _12=20)
     yield room
     room.close()
 
 
 @pytest.fixture
-def context(models_dir: Path, tmp_path: Path) -> Iterator[Newsroom]:
+def context(models_dir: Path, tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A newsroom whose articles and rules may be changed."""
-    room = Newsroom(models_dir, database_url=f"sqlite:///{tmp_path / 'store.db'}", write_keys=SETTING)
+    room = ServiceUnderTest(models_dir, database_url=f"sqlite:///{tmp_path / 'store.db'}", write_keys=SETTING)
     yield room
     room.close()
 
 
-def page(room: Newsroom, article_id: str, **given: Any) -> dict[str, Any]:
+def page(room: ServiceUnderTest, article_id: str, **given: Any) -> dict[str, Any]:
     more = "".join(f"&{name}={value}" for name, value in given.items())
-    return get(room, f"/v1/page?id={quote(article_id, safe='')}{more}")
+    return get_json(room, f"/v1/page?id={quote(article_id, safe='')}{more}")
 
 
-def read(room: Newsroom, *article_ids: str) -> None:
+def read(room: ServiceUnderTest, *article_ids: str) -> None:
     """Count views of the articles, of the first the most, a minute ago."""
     ts = (room.now - timedelta(minutes=1)).isoformat()
     events = [
@@ -82,7 +81,7 @@ def beside(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [answer[name] for name in ("previous", "next") if answer[name] is not None]
 
 
-def test_a_page_has_the_keys_of_the_contract(room: Newsroom) -> None:
+def test_a_page_has_the_keys_of_the_contract(room: ServiceUnderTest) -> None:
     answer = page(room, "9", related_limit=3)
 
     assert list(answer) == ["article", "related", "trending", "previous", "next", "sections", "topics"]
@@ -107,7 +106,7 @@ def test_a_page_has_the_keys_of_the_contract(room: Newsroom) -> None:
     st.sampled_from(["all", "lists", "none", None]),
 )
 def test_nothing_stands_twice_and_lists_are_full(
-    room: Newsroom, article_id: str, wide: int, long: int, dedupe: str | None
+    room: ServiceUnderTest, article_id: str, wide: int, long: int, dedupe: str | None
 ) -> None:
     more = {} if dedupe is None else {"dedupe": dedupe}
     answer = page(room, article_id, related_limit=wide, trending_limit=long, **more)
@@ -132,7 +131,7 @@ def test_nothing_stands_twice_and_lists_are_full(
     assert article_id not in {item["id"] for item in beside(answer)}
 
 
-def test_previous_and_next_are_the_nearest_that_the_page_does_not_show(room: Newsroom) -> None:
+def test_previous_and_next_are_the_nearest_that_the_page_does_not_show(room: ServiceUnderTest) -> None:
     dated = ["copy", "a", "a/related", "a,b", "https://x/y//z", "/abs", "日本 🗞", "8", "%2F", "9", "10", "11"]
     at = dated.index("/abs")
 
@@ -146,33 +145,35 @@ def test_previous_and_next_are_the_nearest_that_the_page_does_not_show(room: New
         assert answer["next"]["id"] == newer[0]
 
 
-def test_without_dedupe_previous_and_next_are_those_of_the_article(room: Newsroom) -> None:
-    facts = get(room, "/v1/article?id=10")
+def test_without_dedupe_previous_and_next_are_those_of_the_article(room: ServiceUnderTest) -> None:
+    facts = get_json(room, "/v1/article?id=10")
 
     for dedupe in ("lists", "none"):
         answer = page(room, "10", dedupe=dedupe)
         assert (answer["previous"], answer["next"]) == (facts["previous"], facts["next"])
 
 
-def test_the_related_list_of_a_page_is_the_article_s_own(room: Newsroom) -> None:
-    assert page(room, "9")["related"] == get(room, "/v1/related?id=9")
-    assert page(room, "9", related_limit=3, explain=1)["related"] == get(
+def test_the_related_list_of_a_page_is_the_article_s_own(room: ServiceUnderTest) -> None:
+    assert page(room, "9")["related"] == get_json(room, "/v1/related?id=9")
+    assert page(room, "9", related_limit=3, explain=1)["related"] == get_json(
         room, "/v1/related?id=9&limit=3&explain=1"
     )
 
 
-def test_pins_come_first_and_trending_yields_to_them(context: Newsroom) -> None:
+def test_pins_come_first_and_trending_yields_to_them(context: ServiceUnderTest) -> None:
     read(context, "12", "11")
     rule = {"kind": "pin", "articles": ["12"], "reason": "the vote", "author": "A. Reyes"}
     assert context.client.put("/v1/rules/live", json=rule, headers=WITH_KEY).status_code == 201
 
     answer = page(context, "9")
 
-    assert ids(answer["related"])[0] == "12"
-    assert "12" not in ids(answer["trending"])
+    assert item_ids(answer["related"])[0] == "12"
+    assert "12" not in item_ids(answer["trending"])
 
 
-def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(context: Newsroom) -> None:
+def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(
+    context: ServiceUnderTest,
+) -> None:
     read(context, "10")
     rule = {"kind": "block", "articles": ["10"], "for_article": "9", "reason": "wrong", "author": "A. Reyes"}
     assert context.client.put("/v1/rules/photo", json=rule, headers=WITH_KEY).status_code == 201
@@ -180,18 +181,18 @@ def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(
     answer = page(context, "9", trending_limit=1, related_limit=1)
 
     assert "10" not in str(answer)
-    assert ids(page(context, "8", trending_limit=1, related_limit=1)["trending"]) == ["10"]
+    assert item_ids(page(context, "8", trending_limit=1, related_limit=1)["trending"]) == ["10"]
 
 
-def test_a_page_is_found_by_path_and_by_url(room: Newsroom) -> None:
-    by_id = get(room, "/v1/page?id=9&related_limit=3")
+def test_a_page_is_found_by_path_and_by_url(room: ServiceUnderTest) -> None:
+    by_id = get_json(room, "/v1/page?id=9&related_limit=3")
 
-    assert get(room, "/v1/page/9?related_limit=3") == by_id
-    assert get(room, "/v1/page?url=https%3A%2F%2Fcourier.example%2F9&related_limit=3") == by_id
-    assert get(room, f"/v1/page/{quote('日本 🗞')}")["article"]["id"] == "日本 🗞"
+    assert get_json(room, "/v1/page/9?related_limit=3") == by_id
+    assert get_json(room, "/v1/page?url=https%3A%2F%2Fcourier.example%2F9&related_limit=3") == by_id
+    assert get_json(room, f"/v1/page/{quote('日本 🗞')}")["article"]["id"] == "日本 🗞"
 
 
-def test_an_id_with_a_slash_in_the_path_is_told_its_address(room: Newsroom) -> None:
+def test_an_id_with_a_slash_in_the_path_is_told_its_address(room: ServiceUnderTest) -> None:
     answer = room.client.get("/v1/page/a/related")
 
     assert answer.status_code == 404
@@ -210,14 +211,14 @@ def test_an_id_with_a_slash_in_the_path_is_told_its_address(room: Newsroom) -> N
         ("", 400, "id"),
     ],
 )
-def test_a_wrong_page_is_refused_by_name(room: Newsroom, query: str, status: int, name: str) -> None:
+def test_a_wrong_page_is_refused_by_name(room: ServiceUnderTest, query: str, status: int, name: str) -> None:
     answer = room.client.get(f"/v1/page?{query}")
 
     assert answer.status_code == status
     assert [fault["name"] for fault in answer.get_json()["errors"]] == [name]
 
 
-def test_a_withdrawn_page_is_gone(context: Newsroom) -> None:
+def test_a_withdrawn_page_is_gone(context: ServiceUnderTest) -> None:
     assert context.client.delete("/v1/articles/9", headers=WITH_KEY).status_code == 204
 
     answer = context.client.get("/v1/page/9")
@@ -226,17 +227,17 @@ def test_a_withdrawn_page_is_gone(context: Newsroom) -> None:
     assert '"id":"9"' not in context.client.get("/v1/page/10").text
 
 
-def test_an_embargo_ends_on_pages_at_its_moment(context: Newsroom) -> None:
+def test_an_embargo_ends_on_pages_at_its_moment(context: ServiceUnderTest) -> None:
     before = page(context, "14", related_limit=50)
     context.now += timedelta(seconds=15)
 
-    assert "15" not in ids(before["related"])
-    assert "15" in ids(page(context, "14", related_limit=50)["related"])
+    assert "15" not in item_ids(before["related"])
+    assert "15" in item_ids(page(context, "14", related_limit=50)["related"])
     assert page(context, "14", related_limit=1, trending_limit=1)["next"] is None
 
 
-def test_a_batch_answers_in_the_order_of_the_request(room: Newsroom) -> None:
-    answer = get(room, "/v1/related/batch?id=9&id=nobody&id=a%2Frelated&id=9&limit=3")
+def test_a_batch_answers_in_the_order_of_the_request(room: ServiceUnderTest) -> None:
+    answer = get_json(room, "/v1/related/batch?id=9&id=nobody&id=a%2Frelated&id=9&limit=3")
 
     assert [(each["article_id"], each["status"]) for each in answer["results"]] == [
         ("9", 200),
@@ -245,14 +246,14 @@ def test_a_batch_answers_in_the_order_of_the_request(room: Newsroom) -> None:
         ("9", 200),
     ]
     assert [each["list"] for each in answer["results"]] == [
-        get(room, "/v1/related?id=9&limit=3"),
+        get_json(room, "/v1/related?id=9&limit=3"),
         None,
-        get(room, "/v1/related?id=a%2Frelated&limit=3"),
-        get(room, "/v1/related?id=9&limit=3"),
+        get_json(room, "/v1/related?id=a%2Frelated&limit=3"),
+        get_json(room, "/v1/related?id=9&limit=3"),
     ]
 
 
-def test_no_cache_keeps_an_answer_on_what_may_be_there_next(room: Newsroom) -> None:
+def test_no_cache_keeps_an_answer_on_what_may_be_there_next(room: ServiceUnderTest) -> None:
     kept, *unkept = (
         room.client.get(f"/v1/related{call}").headers["Cache-Control"]
         for call in ("/batch?id=9&id=8", "/batch?id=9&id=nobody", "?id=nobody&unknown=fallback")
@@ -262,12 +263,12 @@ def test_no_cache_keeps_an_answer_on_what_may_be_there_next(room: Newsroom) -> N
     assert unkept == ["no-store", "no-store"]
 
 
-def test_a_batch_falls_back_where_it_is_asked_to(room: Newsroom) -> None:
-    [one] = get(room, "/v1/related/batch?id=nobody&unknown=fallback&limit=2")["results"]
+def test_a_batch_falls_back_where_it_is_asked_to(room: ServiceUnderTest) -> None:
+    [one] = get_json(room, "/v1/related/batch?id=nobody&unknown=fallback&limit=2")["results"]
 
     assert (one["status"], one["list"]["article_id"], one["list"]["returned"]) == (200, "nobody", 2)
 
 
 @pytest.mark.parametrize("query", ["", "id=..", "&".join(f"id={n}" for n in range(101)), "id=9&category=no"])
-def test_a_wrong_batch_is_refused(room: Newsroom, query: str) -> None:
+def test_a_wrong_batch_is_refused(room: ServiceUnderTest, query: str) -> None:
     assert room.client.get(f"/v1/related/batch?{query}").status_code == 400

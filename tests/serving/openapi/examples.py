@@ -22,7 +22,7 @@ from recommender.serving.app import create_app
 from recommender.serving.openapi.endpoints import CALLS
 from recommender.serving.openapi.examples import EXAMPLES, read_examples
 from recommender.settings import Settings
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 KEY = "key-of-the-examples"
 FILE_RULE = """[[rule]]
@@ -53,7 +53,7 @@ _CALL_OF = {call.name: call for call in CALLS}
 _FOLDER = re.compile(r"/\S+/empty")
 
 
-class Newsroom:
+class ExampleService:
     """Apps over one models folder, one for each setup, that answer examples in their order."""
 
     def __init__(self, models: Path, folder: Path) -> None:
@@ -122,7 +122,7 @@ def masked(value: Any) -> Any:
 
 def recorded(models: Path, folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the examples with what is answered now."""
-    newsroom = Newsroom(models, folder)
+    newsroom = ExampleService(models, folder)
     for example in read_examples():
         response = newsroom.answer(example)
         fresh = {name: value for name, value in example.items() if name != "answer"}

@@ -12,7 +12,7 @@ from recommender.serving.http.problems import KINDS
 from recommender.serving.openapi.document import document
 from recommender.serving.openapi.endpoints import CALLS
 from recommender.serving.openapi.examples import read_examples
-from tests.serving.openapi.examples import Newsroom, masked
+from tests.serving.openapi.examples import ExampleService, masked
 
 CLOSE = 1e-5  # scores differ by that between machines
 NOBODYS = {"bad-request", "internal-error", "method-not-allowed"}  # of no call that is told
@@ -45,7 +45,7 @@ def schemas(told: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_example_is_what_is_answered(published: Path, tmp_path: Path) -> None:
-    newsroom = Newsroom(published, tmp_path)
+    newsroom = ExampleService(published, tmp_path)
 
     for example in read_examples():
         answer = newsroom.answer(example)

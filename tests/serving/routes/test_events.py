@@ -1,71 +1,25 @@
 """Events are counted once each, whoever sends them, and what cannot be counted is told one by one."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from recommender.model import microseconds
-from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store, StoreDownError
-from recommender.settings import Settings
 from tests.support.newsroom import NOW
-
-KEY, SETTING = new_key("cms", ["events"])
-WITH_KEY = {"Authorization": f"Bearer {KEY}"}
-VIEW = {"article_id": "a", "type": "view"}
-
-
-class Newsroom:
-    """An app, a clock to set, and a look into its database."""
-
-    def __init__(self, models_dir: Path, **given: Any) -> None:
-        plain = {"models_dir": models_dir, "write_keys": SETTING, "verify": False, "live_poll_seconds": 0}
-        settings = Settings.read(**plain | given)
-        self.now: datetime = NOW
-        self.app: Flask = create_app(settings, clock=lambda: self.now)
-        self.client: FlaskClient = self.app.test_client()
-        self.store = Store(settings.database_url)
-
-    def post(self, body: Any, headers: dict[str, str] | None = None, **given: Any) -> TestResponse:
-        return self.client.post("/v1/events", json=body, headers=headers, **given)
-
-    def send(self, *events: Any, **headers: str) -> dict[str, Any]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.post({"events": events}, named)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.get_json())
-
-    def close(self) -> None:
-        self.store.close()
-        self.app.extensions["recommender"].store.close()
-
-    def counts(self) -> Counter[tuple[str, str]]:
-        """Return how many events of each article and type are counted."""
-        found, total = self.store.counts(), Counter[tuple[str, str]]()
-        for article, kind, count in zip(found.articles, found.kinds, found.counts.tolist(), strict=True):
-            total[found.article_ids[article], found.types[kind]] += count
-        return total
-
-    def minutes(self) -> set[int]:
-        """Return how many minutes before the clock there are counts."""
-        return set((microseconds(self.now) // 60_000_000 - self.store.counts().minutes).tolist())
+from tests.support.service import KEY_SETTING, VIEW, WITH_KEY, ServiceUnderTest
 
 
 @pytest.fixture
-def newsroom(models_dir: Path) -> Iterator[Callable[..., Newsroom]]:
-    rooms: list[Newsroom] = []
+def newsroom(models_dir: Path) -> Iterator[Callable[..., ServiceUnderTest]]:
+    rooms: list[ServiceUnderTest] = []
 
-    def open_room(**given: Any) -> Newsroom:
-        rooms.append(Newsroom(models_dir, **given))
+    def open_room(**given: Any) -> ServiceUnderTest:
+        rooms.append(ServiceUnderTest(models_dir, **given))
         return rooms[-1]
 
     yield open_room
@@ -73,7 +27,7 @@ def newsroom(models_dir: Path) -> Iterator[Callable[..., Newsroom]]:
         room.close()
 
 
-def test_an_event_may_come_alone_or_in_a_batch(newsroom: Callable[..., Newsroom]) -> None:
+def test_an_event_may_come_alone_or_in_a_batch(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
 
     alone = room.post(VIEW)
@@ -86,7 +40,7 @@ def test_an_event_may_come_alone_or_in_a_batch(newsroom: Callable[..., Newsroom]
 
 
 @pytest.mark.parametrize("content_type", ["text/plain;charset=UTF-8", "application/json", None])
-def test_a_beacon_is_taken(newsroom: Callable[..., Newsroom], content_type: str | None) -> None:
+def test_a_beacon_is_taken(newsroom: Callable[..., ServiceUnderTest], content_type: str | None) -> None:
     room = newsroom()
 
     answer = room.client.post("/v1/events", data=json.dumps(VIEW), content_type=content_type)
@@ -94,7 +48,7 @@ def test_a_beacon_is_taken(newsroom: Callable[..., Newsroom], content_type: str 
     assert (answer.status_code, room.counts()) == (200, {("a", "view"): 1})
 
 
-def test_a_retry_is_harmless(newsroom: Callable[..., Newsroom]) -> None:
+def test_a_retry_is_harmless(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
     event = VIEW | {"event_id": "4711"}
 
@@ -105,7 +59,7 @@ def test_a_retry_is_harmless(newsroom: Callable[..., Newsroom]) -> None:
 
 
 def test_a_visitor_counts_once_for_an_article_and_type_in_the_window(
-    newsroom: Callable[..., Newsroom],
+    newsroom: Callable[..., ServiceUnderTest],
 ) -> None:
     room = newsroom(visitor_window_minutes=10)
     event = VIEW | {"visitor_id": "reader-1"}
@@ -116,7 +70,7 @@ def test_a_visitor_counts_once_for_an_article_and_type_in_the_window(
     assert room.send(event)["duplicates"] == 0
 
 
-def test_one_address_counts_up_to_its_cap_and_is_not_told(newsroom: Callable[..., Newsroom]) -> None:
+def test_one_address_counts_up_to_its_cap_and_is_not_told(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom(source_cap=5, trusted_proxies="127.0.0.1")
     for number in range(20):
         event = VIEW | {"visitor_id": f"fresh-{number}"}
@@ -127,7 +81,7 @@ def test_one_address_counts_up_to_its_cap_and_is_not_told(newsroom: Callable[...
 
 
 def test_readers_behind_a_proxy_that_is_not_declared_are_not_taken_for_one(
-    newsroom: Callable[..., Newsroom],
+    newsroom: Callable[..., ServiceUnderTest],
 ) -> None:
     room = newsroom(source_cap=5, daily_visitor_hash=True)
 
@@ -137,7 +91,7 @@ def test_readers_behind_a_proxy_that_is_not_declared_are_not_taken_for_one(
     assert room.counts() == {("a", "view"): 20}
 
 
-def test_a_cms_that_relays_with_its_key_is_under_no_cap(newsroom: Callable[..., Newsroom]) -> None:
+def test_a_cms_that_relays_with_its_key_is_under_no_cap(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom(source_cap=5)
 
     room.send(*[VIEW | {"visitor_id": f"reader-{number}"} for number in range(20)], **WITH_KEY)
@@ -145,7 +99,7 @@ def test_a_cms_that_relays_with_its_key_is_under_no_cap(newsroom: Callable[..., 
     assert room.counts() == {("a", "view"): 20}
 
 
-def test_without_a_key_ts_and_count_are_ignored(newsroom: Callable[..., Newsroom]) -> None:
+def test_without_a_key_ts_and_count_are_ignored(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
     year_ago = (NOW - timedelta(days=365)).isoformat()
 
@@ -159,7 +113,7 @@ def test_without_a_key_ts_and_count_are_ignored(newsroom: Callable[..., Newsroom
     "form", [lambda at: at.isoformat(), datetime.timestamp, lambda at: at.timestamp() * 1000]
 )
 def test_with_a_key_they_are_taken(
-    newsroom: Callable[..., Newsroom], form: Callable[[datetime], Any]
+    newsroom: Callable[..., ServiceUnderTest], form: Callable[[datetime], Any]
 ) -> None:
     room = newsroom()
 
@@ -168,7 +122,7 @@ def test_with_a_key_they_are_taken(
     assert (room.counts(), room.minutes()) == ({("a", "view"): 300}, {90})
 
 
-def test_a_clock_that_is_ahead_is_set_right_and_told(newsroom: Callable[..., Newsroom]) -> None:
+def test_a_clock_that_is_ahead_is_set_right_and_told(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
     ahead, nearly = ((NOW + timedelta(seconds=seconds)).isoformat() for seconds in (90, 0.5))
 
@@ -178,7 +132,7 @@ def test_a_clock_that_is_ahead_is_set_right_and_told(newsroom: Callable[..., New
     assert (answer["accepted"], room.minutes()) == (3, {0})
 
 
-def test_what_is_older_than_counts_are_kept_is_rejected(newsroom: Callable[..., Newsroom]) -> None:
+def test_what_is_older_than_counts_are_kept_is_rejected(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
     old = VIEW | {"ts": (NOW - timedelta(days=8)).isoformat()}
 
@@ -189,7 +143,7 @@ def test_what_is_older_than_counts_are_kept_is_rejected(newsroom: Callable[..., 
     assert room.post(old, WITH_KEY).status_code == 400
 
 
-def test_where_a_reader_met_an_article_is_kept(newsroom: Callable[..., Newsroom]) -> None:
+def test_where_a_reader_met_an_article_is_kept(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
     where = {"from_id": "9", "position": 2, "list": "related", "model_version": "v1"}
 
@@ -209,7 +163,7 @@ def test_where_a_reader_met_an_article_is_kept(newsroom: Callable[..., Newsroom]
     )
 
 
-def test_an_article_that_is_not_known_yet_is_counted(newsroom: Callable[..., Newsroom]) -> None:
+def test_an_article_that_is_not_known_yet_is_counted(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom()
 
     assert room.send({"article_id": "not published yet", "type": "view"})["accepted"] == 1
@@ -217,7 +171,7 @@ def test_an_article_that_is_not_known_yet_is_counted(newsroom: Callable[..., New
 
 @pytest.mark.parametrize("header", ["DNT", "Sec-GPC"])
 def test_a_reader_who_is_not_to_be_followed_is_not_told_apart(
-    newsroom: Callable[..., Newsroom], header: str
+    newsroom: Callable[..., ServiceUnderTest], header: str
 ) -> None:
     room = newsroom(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
     event = VIEW | {"visitor_id": "reader-1"}
@@ -227,7 +181,7 @@ def test_a_reader_who_is_not_to_be_followed_is_not_told_apart(
 
 
 def test_readers_who_are_not_followed_share_the_cap_of_their_network(
-    newsroom: Callable[..., Newsroom],
+    newsroom: Callable[..., ServiceUnderTest],
 ) -> None:
     room = newsroom(source_cap=5, trusted_proxies="127.0.0.1")
     for number in range(20):
@@ -238,7 +192,7 @@ def test_readers_who_are_not_followed_share_the_cap_of_their_network(
 
 
 def test_readers_without_an_id_are_told_apart_only_where_the_setting_says_so(
-    newsroom: Callable[..., Newsroom],
+    newsroom: Callable[..., ServiceUnderTest],
 ) -> None:
     apart = newsroom(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
 
@@ -247,7 +201,7 @@ def test_readers_without_an_id_are_told_apart_only_where_the_setting_says_so(
 
 
 def test_pages_of_other_origins_may_send_where_the_setting_names_them(
-    newsroom: Callable[..., Newsroom],
+    newsroom: Callable[..., ServiceUnderTest],
 ) -> None:
     room = newsroom(event_origins="https://www.courier.example https://m.courier.example")
     ours, theirs = ({"Origin": f"https://{host}.example"} for host in ("m.courier", "spam"))
@@ -262,7 +216,7 @@ def test_pages_of_other_origins_may_send_where_the_setting_names_them(
     assert room.counts() == {("a", "view"): 3}
 
 
-def test_a_browser_that_asks_first_is_told_what_it_may(newsroom: Callable[..., Newsroom]) -> None:
+def test_a_browser_that_asks_first_is_told_what_it_may(newsroom: Callable[..., ServiceUnderTest]) -> None:
     asking = {"Origin": "https://any.example", "Access-Control-Request-Method": "POST"}
 
     answer = newsroom().client.options("/v1/events", headers=asking)
@@ -273,7 +227,7 @@ def test_a_browser_that_asks_first_is_told_what_it_may(newsroom: Callable[..., N
     assert newsroom().post({"x": 1}, asking).headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_an_address_that_sends_too_many_is_told_to_wait(newsroom: Callable[..., Newsroom]) -> None:
+def test_an_address_that_sends_too_many_is_told_to_wait(newsroom: Callable[..., ServiceUnderTest]) -> None:
     room = newsroom(address_event_limit="10/hour")
     batch = {"events": [VIEW] * 10}
 
@@ -286,7 +240,7 @@ def test_an_address_that_sends_too_many_is_told_to_wait(newsroom: Callable[..., 
 
 
 def test_a_database_that_is_down_is_told_and_a_retry_counts(
-    newsroom: Callable[..., Newsroom], monkeypatch: pytest.MonkeyPatch
+    newsroom: Callable[..., ServiceUnderTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = newsroom()
 
@@ -303,9 +257,9 @@ def test_a_database_that_is_down_is_told_and_a_retry_counts(
     assert room.send(VIEW)["accepted"] == 1
 
 
-def test_a_key_without_the_scope_sends_nothing(newsroom: Callable[..., Newsroom]) -> None:
+def test_a_key_without_the_scope_sends_nothing(newsroom: Callable[..., ServiceUnderTest]) -> None:
     other, setting = new_key("other", ["rules"])
-    room = newsroom(write_keys=f"{SETTING} {setting}")
+    room = newsroom(write_keys=f"{KEY_SETTING} {setting}")
 
     answer = room.post(VIEW, {"Authorization": f"Bearer {other}"})
 
