@@ -17,7 +17,7 @@ from rich.table import Table
 
 from recommender.artifact import open_current
 from recommender.model import NO_MOMENT, Model, from_microseconds
-from recommender.serving.cache.caching import SHARED_SECONDS, lasting_seconds
+from recommender.serving.cache.caching import SHARED_SECONDS, seconds_by_age
 from tests.benchmarks.processes import RECOMMENDER
 from tests.nginx.proxy import proxied
 
@@ -96,8 +96,8 @@ def _zipf(model: Model, rate: float, seconds: float) -> Trace:
     published = np.sort(model.articles.published[model.articles.published != NO_MOMENT])[::-1]
     now = from_microseconds(int(published[0]))
     assert now is not None
-    ages = [lasting_seconds(from_microseconds(int(each)), now) for each in published.tolist()]
-    ages += [lasting_seconds(None, now)] * (n - len(ages))
+    ages = [seconds_by_age(from_microseconds(int(each)), now) for each in published.tolist()]
+    ages += [seconds_by_age(None, now)] * (n - len(ages))
     lasting = np.array(ages, dtype=np.float64)[ranks]
     return Trace(np.sort(draw.random(size)) * seconds, ranks, lasting)
 

@@ -16,7 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from recommender.article import Article
 from recommender.artifact import current_version, publish, roll_back, versions
 from recommender.serving.app import create_app
+from recommender.serving.cache.purging import Purger
 from recommender.serving.http.auth import new_key
+from recommender.serving.worker.context import Context
 from recommender.settings import Settings
 from tests.support.newsroom import build_model
 
@@ -193,9 +195,14 @@ class ServiceStateMachine(RuleBasedStateMachine):
                 drop_in=("gorse", "parsely"),
             ),
             clock=lambda: self.now,
+            make_purger=self._make_purger,
         )
         self.client: FlaskClient = app.test_client()
         self.context = app.extensions["recommender"]
+
+    def _make_purger(self, _: Context) -> Purger | None:
+        """Return the purger of the service; there is none unless a subclass makes one."""
+        return None
 
 
 _BATCH = "&".join(f"id={each}" for each in ARTICLE_IDS)

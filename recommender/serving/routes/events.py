@@ -44,7 +44,7 @@ class EventRoutes:
             app.add_url_rule("/v1/events", endpoint, view, False, methods=[method])  # noqa: FBT003 Flask adds no OPTIONS
 
     def take(self) -> Response:
-        """Count the events in the body; respond after the commit with their number and the rejected events."""
+        """Count the events in the body; respond after the commit, and report the rejected events."""
         after_this_request(self._allow_origin)
         caller = self._access.admit("events")
         self._check_origin(caller)

@@ -125,7 +125,7 @@ class RelatedRoutes:
         view: ConsistentView,
         leaderboards: Leaderboards | None,
     ) -> tuple[RelatedList, Any]:
-        """Return the list of the article of a row (without a row the newest articles), and the ranks to show."""
+        """Return the list for a row (the newest articles if it is None), and the ranks to show."""
         related, now = view.related, view.now
         query, rank_of = self._context.in_trend(query, view, leaderboards)
         with known_categories("query", query):

@@ -1,4 +1,4 @@
-"""Kept answers: what is kept equals what would be computed now, and is not computed again."""
+"""Cached responses: a cached response equals the one that would be built now, and is not built again."""
 
 import json
 from collections.abc import Iterator
@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from recommender.serving.cache.caching import ResponseCache, cache_control
+from recommender.serving.cache.caching import Build, CachedResponse, ResponseCache, cache_control
 from recommender.serving.http.auth import new_key
 from recommender.serving.lists.related import Related
+from recommender.serving.trending.rankings import Leaderboards
+from recommender.serving.worker.consistent_view import ConsistentView
 from tests.support.newsroom import NOW
 from tests.support.service import ServiceUnderTest, send_views
 from tests.support.state_machine import (
@@ -30,19 +33,19 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def room(models_dir: Path) -> Iterator[ServiceUnderTest]:
-    room = ServiceUnderTest(models_dir)
-    yield room
-    room.close()
+def service(models_dir: Path) -> Iterator[ServiceUnderTest]:
+    service = ServiceUnderTest(models_dir)
+    yield service
+    service.close()
 
 
-class KeptOrders(ServiceStateMachine):
-    """Whatever happens in whatever order: an answer kept is the answer of that moment."""
+class CacheMachine(ServiceStateMachine):
+    """Whatever happens in whatever order, a cached response is the response of that moment."""
 
-    @rule(each=st.sampled_from(ARTICLE_IDS), kind=st.sampled_from(["view", "share"]))
-    def read(self, each: str, kind: str) -> None:
-        """Let an article be read, and the minute end in which it was."""
-        answer = self.client.post("/v1/events", json={"article_id": each, "type": kind})
+    @rule(article_id=st.sampled_from(ARTICLE_IDS), kind=st.sampled_from(["view", "share"]))
+    def read(self, article_id: str, kind: str) -> None:
+        """Count an event, and let its minute end."""
+        answer = self.client.post("/v1/events", json={"article_id": article_id, "type": kind})
         assert answer.status_code == 200
         self.now += timedelta(minutes=1)
 
@@ -50,13 +53,13 @@ class KeptOrders(ServiceStateMachine):
     def pass_minutes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
-    @rule(missing=st.sampled_from([(), ("store",), ("state",)]))
-    def go_on_without(self, missing: tuple[str, ...]) -> None:
-        self.context.follower.state = replace(self.context.follower.state, degraded=missing)
+    @rule(parts=st.sampled_from([(), ("store",), ("state",)]))
+    def degrade(self, parts: tuple[str, ...]) -> None:
+        self.context.follower.state = replace(self.context.follower.state, degraded=parts)
 
     @rule(minutes=st.integers(1, 4), text=st.sampled_from(TITLES))
     def schedule(self, minutes: int, text: str) -> None:
-        """Put an article that is to appear soon."""
+        """Put an article that is published soon."""
         article = self._article(ARTICLE_IDS[0], self.now + timedelta(minutes=minutes), self.now, text)
         answer = self.client.put(f"/v1/articles/{ARTICLE_IDS[0]}", data=article.to_json(), **SIGNED_JSON)
         if answer.json is not None and answer.json["applied"]:
@@ -65,29 +68,35 @@ class KeptOrders(ServiceStateMachine):
 
     @invariant()
     def nothing_forbidden_is_shown(self) -> None:
-        """Every answer, kept or not, is computed anew and compared."""
+        """Build every response again without the cache, and compare."""
         if not hasattr(self, "client"):
             return
         for target in _targets():
-            kept = self.client.get(target, headers={"X-Request-ID": "one"})
-            cache, self.context.cache = self.context.cache, ResponseCache(0)
-            fresh = self.client.get(target, headers={"X-Request-ID": "one"})
-            self.context.cache = cache
+            cached = self.client.get(target, headers={"X-Request-ID": "same"})
+            with patch.object(ResponseCache, "get", _build):
+                fresh = self.client.get(target, headers={"X-Request-ID": "same"})
 
-            assert (kept.status_code, kept.data) == (fresh.status_code, fresh.data), target
-            for name in ("ETag", "Cache-Control"):
-                assert kept.headers.get(name) == fresh.headers.get(name), target
+            assert (cached.status_code, cached.data) == (fresh.status_code, fresh.data), target
+            for name in ("ETag", "Cache-Control", "Surrogate-Key"):
+                assert cached.headers.get(name) == fresh.headers.get(name), target
+
+
+def _build(
+    _: ResponseCache, view: ConsistentView, __: Any, build: Build, leaderboards: Leaderboards | None = None
+) -> CachedResponse:
+    """Do what `ResponseCache.get` does, without a cache."""
+    return CachedResponse.of(build, view, leaderboards)
 
 
 def _targets() -> Iterator[str]:
-    for each in ARTICLE_IDS[:3]:
-        yield f"/v1/articles/{each}"
-        yield f"/v1/articles/{each}/trending"
-        yield f"/v1/page/{each}"
-        yield f"/v1/related?id={each}&limit=2"
-        yield f"/v1/related?id={each}&limit=50&unknown=fallback"
-        yield f"/v1/related?id={each}&include=trending"
-        yield f"/v1/related?id={each}&max_age_days=0.02"
+    for article_id in ARTICLE_IDS[:3]:
+        yield f"/v1/articles/{article_id}"
+        yield f"/v1/articles/{article_id}/trending"
+        yield f"/v1/page/{article_id}"
+        yield f"/v1/related?id={article_id}&limit=2"
+        yield f"/v1/related?id={article_id}&limit=50&unknown=fallback"
+        yield f"/v1/related?id={article_id}&include=trending"
+        yield f"/v1/related?id={article_id}&max_age_days=0.02"
     yield f"/v1/related/batch?id={'&id='.join(ARTICLE_IDS)}"
     yield from ("/v1/search?q=storm", "/v1/search?q=flo&limit=2&lang=any&category=News")
     yield from ("/v1/articles?limit=50", "/v1/topics", "/v1/topics/all?limit=50", "/v1/trending?limit=50")
@@ -95,35 +104,35 @@ def _targets() -> Iterator[str]:
 
 _FEW = settings(MACHINE_SETTINGS, max_examples=2, stateful_step_count=6)
 
-TestKeptOrders = KeptOrders.TestCase
-TestKeptOrders.settings = _FEW
+TestCache = CacheMachine.TestCase
+TestCache.settings = _FEW
 
 
 @pytest.mark.slow
-class TestMoreKeptOrders(KeptOrders.TestCase):  # type: ignore[misc, valid-type]
+class TestCacheLonger(CacheMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(_FEW, max_examples=5, stateful_step_count=20)
 
 
-class Counting:
+class ListCounter:
     """Counts how many lists are computed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lists, of_row = 0, Related.of_row
 
-        def counted(*given: Any) -> Any:
+        def counting_of_row(*arguments: Any, **options: Any) -> Any:
             self.lists += 1
-            return of_row(*given)
+            return of_row(*arguments, **options)
 
-        monkeypatch.setattr(Related, "of_row", counted)
+        monkeypatch.setattr(Related, "of_row", counting_of_row)
 
 
 @pytest.fixture
-def computed(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    return Counting(monkeypatch)
+def counter(monkeypatch: pytest.MonkeyPatch) -> ListCounter:
+    return ListCounter(monkeypatch)
 
 
-def test_the_same_list_is_computed_once_however_it_is_asked_for(
-    room: ServiceUnderTest, computed: Counting
+def test_the_same_list_is_computed_once_for_all_spellings_of_its_parameters(
+    service: ServiceUnderTest, counter: ListCounter
 ) -> None:
     targets = (
         "/v1/related?id=9&limit=5&category=Politics&category=Environment",
@@ -132,23 +141,23 @@ def test_the_same_list_is_computed_once_however_it_is_asked_for(
         "/v1/articles/9/related?limit=5&category=Politics&category=Environment&diversity=0.00&mode=related",
     )
 
-    answers = [room.client.get(target) for target in targets]
+    answers = [service.client.get(target) for target in targets]
 
     assert len({(answer.data, answer.headers["ETag"]) for answer in answers}) == 1
-    assert computed.lists == 1
+    assert counter.lists == 1
 
 
-def test_who_has_an_answer_is_told_so_without_any_scoring(room: ServiceUnderTest, computed: Counting) -> None:
+def test_a_matching_etag_gets_304_without_scoring(service: ServiceUnderTest, counter: ListCounter) -> None:
     for target in ("/v1/related?id=9", "/v1/page/9", "/v1/related/batch?id=9&id=a"):
-        etag = room.client.get(target).headers["ETag"]
-        before = computed.lists
+        etag = service.client.get(target).headers["ETag"]
+        before = counter.lists
 
-        again = room.client.get(target, headers={"If-None-Match": etag})
+        again = service.client.get(target, headers={"If-None-Match": etag})
 
-        assert (again.status_code, again.data, computed.lists) == (304, b"", before)
+        assert (again.status_code, again.data, counter.lists) == (304, b"", before)
 
 
-def test_every_parameter_asks_for_an_answer_of_its_own(room: ServiceUnderTest, computed: Counting) -> None:
+def test_every_parameter_is_part_of_the_cache_key(service: ServiceUnderTest, counter: ListCounter) -> None:
     plain = "/v1/related?id=9"
     others = [
         *("limit=3", "category=Environment", "exclude_category=Environment", "exclude=10", "lang=any"),
@@ -158,29 +167,31 @@ def test_every_parameter_asks_for_an_answer_of_its_own(room: ServiceUnderTest, c
     ]
 
     for target in (plain, *(f"{plain}&{other}" for other in others)):
-        room.client.get(target)
+        service.client.get(target)
 
-    assert computed.lists == 1 + len(others)
+    assert counter.lists == 1 + len(others)
 
 
-def test_lists_that_no_trend_touches_outlive_the_minute(room: ServiceUnderTest, computed: Counting) -> None:
+def test_a_list_without_trends_is_cached_beyond_the_minute(
+    service: ServiceUnderTest, counter: ListCounter
+) -> None:
     targets = ["/v1/related?id=9&limit=2", "/v1/related?id=9&limit=2&include=trending", "/v1/page/9"]
     for minute in range(3):
-        room.now = NOW + timedelta(minutes=2 + minute)
+        service.now = NOW + timedelta(minutes=2 + minute)
         for target in targets:
-            room.client.get(target)
+            service.client.get(target)
 
-    assert computed.lists == 1 + 3 + 3
+    assert counter.lists == 1 + 3 + 3
 
 
-def test_a_list_that_trends_fill_follows_them(room: ServiceUnderTest) -> None:
+def test_a_list_filled_up_with_trending_articles_follows_the_ranks(service: ServiceUnderTest) -> None:
     target = "/v1/related?id=10&min_similarity=1"
-    before = room.client.get(target).json
-    send_views(room, **{"_/abs": 50})
-    room.now += timedelta(minutes=1)
-    room.client.get("/v1/trending")  # as upkeep does
+    before = service.client.get(target).json
+    send_views(service, **{"_/abs": 50})
+    service.now += timedelta(minutes=1)
+    service.client.get("/v1/trending")  # as the maintenance thread does
 
-    after = room.client.get(target).json
+    after = service.client.get(target).json
 
     assert before is not None
     assert after is not None
@@ -188,35 +199,35 @@ def test_a_list_that_trends_fill_follows_them(room: ServiceUnderTest) -> None:
     assert "trending" in {item["source"] for item in after["items"]}
 
 
-def test_answers_of_one_hour_are_not_those_of_the_next(room: ServiceUnderTest, computed: Counting) -> None:
+def test_a_list_is_computed_again_each_hour(service: ServiceUnderTest, counter: ListCounter) -> None:
     for now in (NOW, NOW + timedelta(seconds=10), NOW + timedelta(hours=1), NOW):
-        room.now = now
-        room.client.get("/v1/related?id=9&limit=2")
+        service.now = now
+        service.client.get("/v1/related?id=9&limit=2")
 
-    assert computed.lists == 3
+    assert counter.lists == 3
 
 
-def test_a_worker_keeps_no_more_than_it_may(models_dir: Path, computed: Counting) -> None:
-    room = ServiceUnderTest(models_dir, cache_bytes=8000)
+def test_a_full_cache_drops_the_least_recently_used(models_dir: Path, counter: ListCounter) -> None:
+    service = ServiceUnderTest(models_dir, cache_bytes=8000)
     for limit in (1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 1):
-        room.client.get(f"/v1/related?id=9&limit={limit}")
-    room.close()
+        service.client.get(f"/v1/related?id=9&limit={limit}")
+    service.close()
 
-    assert computed.lists == 10
+    assert counter.lists == 10
 
 
-def test_a_worker_may_be_told_to_keep_nothing(models_dir: Path, computed: Counting) -> None:
-    room = ServiceUnderTest(models_dir, cache_bytes=0)
+def test_a_cache_of_zero_bytes_caches_nothing(models_dir: Path, counter: ListCounter) -> None:
+    service = ServiceUnderTest(models_dir, cache_bytes=0)
     for _ in range(3):
-        room.client.get("/v1/related?id=9")
-    room.close()
+        service.client.get("/v1/related?id=9")
+    service.close()
 
-    assert computed.lists == 3
+    assert counter.lists == 3
 
 
-def test_refusals_are_not_kept(room: ServiceUnderTest) -> None:
+def test_problems_are_not_cached(service: ServiceUnderTest) -> None:
     for target in ("/v1/related?id=nobody", "/v1/topics/nothing", "/v1/related?id=9&category=Nothing"):
-        first, second = room.client.get(target), room.client.get(target)
+        first, second = service.client.get(target), service.client.get(target)
 
         assert first.headers["Cache-Control"] == second.headers["Cache-Control"] == "no-store"
         assert "ETag" not in first.headers
@@ -225,39 +236,41 @@ def test_refusals_are_not_kept(room: ServiceUnderTest) -> None:
 
 
 @pytest.mark.slow
-def test_no_request_gets_what_was_withdrawn_before_it_began(models_dir: Path) -> None:
-    key, word = new_key("desk", ["articles"])
-    room = ServiceUnderTest(models_dir, write_keys=word)
+def test_no_response_contains_an_article_withdrawn_before_the_request(models_dir: Path) -> None:
+    key, word = new_key("cms", ["articles"])
+    service = ServiceUnderTest(models_dir, write_keys=word)
     headers = {"Authorization": f"Bearer {key}"}
-    gone: set[str] = set()  # grows only
-    wrong: list[str] = []
-    ended = Event()
+    withdrawn: set[str] = set()  # only grows
+    violations: list[str] = []
+    finished = Event()
 
-    def ask() -> None:
-        client = room.app.test_client()
-        while not ended.is_set():
-            before = set(gone)
+    def read_lists() -> None:
+        client = service.app.test_client()
+        while not finished.is_set():
+            before = set(withdrawn)
             for target in ("/v1/related?id=9&limit=50", "/v1/page/9", "/v1/articles?limit=50"):
                 text = client.get(target).text
-                wrong.extend(f"{target} shows {each}" for each in before if f'"id":"{each}"' in text)
+                violations.extend(
+                    f"{target} shows {article_id}" for article_id in before if f'"id":"{article_id}"' in text
+                )
 
-    threads = [Thread(target=ask) for _ in range(6)]
+    threads = [Thread(target=read_lists) for _ in range(6)]
     for thread in threads:
         thread.start()
-    for each in ("10", "11", "14", "a", "8"):
-        assert room.client.delete(f"/v1/articles/{each}", headers=headers).status_code == 204
-        gone.add(each)
-        ended.wait(0.2)
-    ended.set()
+    for article_id in ("10", "11", "14", "a", "8"):
+        assert service.client.delete(f"/v1/articles/{article_id}", headers=headers).status_code == 204
+        withdrawn.add(article_id)
+        finished.wait(0.2)
+    finished.set()
     for thread in threads:
         thread.join()
-    room.close()
+    service.close()
 
-    assert wrong == []
+    assert violations == []
 
 
 @pytest.mark.parametrize(
-    ("left", "told"),
+    ("seconds_left", "directives"),
     [
         (None, "s-maxage=60, stale-while-revalidate=30, stale-if-error=300"),
         (400, "s-maxage=60, stale-while-revalidate=30, stale-if-error=300"),
@@ -268,7 +281,9 @@ def test_no_request_gets_what_was_withdrawn_before_it_began(models_dir: Path) ->
         (0.5, "s-maxage=0"),
     ],
 )
-def test_no_cache_shows_an_answer_after_the_next_change(left: float | None, told: str) -> None:
-    change = None if left is None else NOON + timedelta(seconds=left)
+def test_no_cache_serves_a_response_after_the_next_change(
+    seconds_left: float | None, directives: str
+) -> None:
+    change = None if seconds_left is None else NOON + timedelta(seconds=seconds_left)
 
-    assert cache_control(NOON, change) == f"public, max-age=0, {told}"
+    assert cache_control(NOON, change) == f"public, max-age=0, {directives}"

@@ -1,4 +1,4 @@
-"""Keys of answers and of changes: what is kept for long is forgotten when it would be another."""
+"""Surrogate keys: a shared cache that is purged by key never serves an outdated list."""
 
 import re
 from collections.abc import Iterable
@@ -14,8 +14,16 @@ from hypothesis.stateful import invariant, rule
 
 from recommender.serving.app import create_app
 from recommender.serving.cache.purging import Purger
-from recommender.serving.cache.surrogates import MAX_BYTES, MAX_CHANGED, keys_between, keys_of
+from recommender.serving.cache.surrogates import (
+    MAX_BYTES,
+    MAX_CHANGED,
+    keys_between,
+    keys_of,
+    shown_key,
+)
 from recommender.serving.http.auth import new_key
+from recommender.serving.http.responses import Dependencies
+from recommender.serving.worker.context import Context
 from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings
 from tests.support.newsroom import NOW
@@ -32,91 +40,94 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 STORM = "The storm surge flooded the marsh and the sea wall failed near the lighthouse."
 
 
-class Shared:
-    """A shared cache that keeps answers for as long as they say, and forgets by keys."""
+class FakeSharedCache:
+    """A shared cache that stores responses for as long as they allow, and can be purged by key."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, tuple[Any, frozenset[str], datetime, datetime]] = {}
+        self.stored: dict[str, tuple[Any, frozenset[str], datetime, datetime]] = {}
 
-    def forget(self, keys: Iterable[str]) -> None:
-        self.kept = {target: each for target, each in self.kept.items() if each[1].isdisjoint(keys)}
+    def purge(self, keys: Iterable[str]) -> None:
+        self.stored = {target: entry for target, entry in self.stored.items() if entry[1].isdisjoint(keys)}
 
     def get(self, target: str, client: FlaskClient, now: datetime) -> Any:
-        known = self.kept.get(target)
-        if known is not None and known[2] <= now < known[3]:
-            return known[0]
-        answer = client.get(target)
-        self.kept.pop(target, None)
-        if answer.status_code == 200:
-            keys = frozenset(answer.headers["Surrogate-Key"].split())
-            seconds = re.search(r"s-maxage=(\d+)", answer.headers["Cache-Control"])
+        entry = self.stored.get(target)
+        if entry is not None and entry[2] <= now < entry[3]:
+            return entry[0]
+        response = client.get(target)
+        self.stored.pop(target, None)
+        if response.status_code == 200:
+            keys = frozenset(response.headers["Surrogate-Key"].split())
+            seconds = re.search(r"s-maxage=(\d+)", response.headers["Cache-Control"])
             assert seconds is not None
-            self.kept[target] = answer.json, keys, now, now + timedelta(seconds=int(seconds[1]))
-        return answer.json
+            self.stored[target] = response.json, keys, now, now + timedelta(seconds=int(seconds[1]))
+        return response.json
 
 
-class SharedOrders(ServiceStateMachine):
-    """Whatever happens in whatever order: a list kept for long shows what it would show anew.
+class SharedCacheMachine(ServiceStateMachine):
+    """Whatever happens in whatever order, a list in a shared cache has the items of a new one.
 
-    How many articles are eligible may have changed meanwhile, and the hour.
+    The number of eligible articles and the hour may be older.
     """
 
     def _start(self) -> None:
+        self.shared_cache = FakeSharedCache()
         super()._start()
-        self.shared = Shared()
-        self.context.purger = Purger(self.shared, lambda: self.context.follower.state, lambda: 0.0)
-        self.context.purger.look()
+        self.purger.run_once()
+
+    def _make_purger(self, context: Context) -> Purger:
+        self.purger = Purger(self.shared_cache, lambda: context.follower.state, lambda: 0.0)
+        return self.purger
 
     @rule(minutes=st.sampled_from([1, 10, 200]))
     def pass_minutes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
-    @rule(each=st.sampled_from(ARTICLE_IDS), text=st.sampled_from(TITLES), days=st.integers(0, 40))
-    def publish_at_once(self, each: str, text: str, days: int) -> None:
-        article = self._article(each, self.now - timedelta(days=days), self.now, text)
-        answer = self.client.put(f"/v1/articles/{each}", data=article.to_json(), **SIGNED_JSON)
-        if answer.json is not None and answer.json["applied"]:
-            self.withdrawn.pop(each, None)
-            self.known[each] = article
+    @rule(article_id=st.sampled_from(ARTICLE_IDS), text=st.sampled_from(TITLES), days=st.integers(0, 40))
+    def publish_at_once(self, article_id: str, text: str, days: int) -> None:
+        article = self._article(article_id, self.now - timedelta(days=days), self.now, text)
+        response = self.client.put(f"/v1/articles/{article_id}", data=article.to_json(), **SIGNED_JSON)
+        if response.json is not None and response.json["applied"]:
+            self.withdrawn.pop(article_id, None)
+            self.known[article_id] = article
 
     @invariant()
     def nothing_forbidden_is_shown(self) -> None:
-        """Every list, kept or not, is computed anew and compared."""
-        if not hasattr(self, "client") or self.context.purger is None:
+        """Compare every list from the shared cache with a new one."""
+        if not hasattr(self, "client"):
             return
-        self.context.purger.look()
-        assert self.context.purger.is_trusted
-        for each in ARTICLE_IDS:
+        self.purger.run_once()
+        assert self.purger.is_trusted
+        for article_id in ARTICLE_IDS:
             for limit in (1, 2, 5):
-                target = f"/v1/related?id={each}&limit={limit}&freshness=0"
-                kept = self.shared.get(target, self.client, self.now)
+                target = f"/v1/related?id={article_id}&limit={limit}&freshness=0"
+                cached = self.shared_cache.get(target, self.client, self.now)
                 fresh = self.client.get(target).json
                 assert fresh is not None
-                assert kept.get("items") == fresh.get("items"), target
+                assert cached.get("items") == fresh.get("items"), target
 
 
 _FEW = settings(MACHINE_SETTINGS, max_examples=2, stateful_step_count=6)
 
-TestSharedOrders = SharedOrders.TestCase
-TestSharedOrders.settings = _FEW
+TestSharedCache = SharedCacheMachine.TestCase
+TestSharedCache.settings = _FEW
 
 
 @pytest.mark.slow
-class TestMoreSharedOrders(SharedOrders.TestCase):  # type: ignore[misc, valid-type]
+class TestSharedCacheLonger(SharedCacheMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(_FEW, max_examples=8, stateful_step_count=15)
 
 
 def keys(client: FlaskClient, target: str) -> set[str]:
-    answer = client.get(target)
-    assert answer.status_code == 200, answer.text
-    return set(answer.headers["Surrogate-Key"].split())
+    response = client.get(target)
+    assert response.status_code == 200, response.text
+    return set(response.headers["Surrogate-Key"].split())
 
 
-def test_an_answer_has_the_keys_of_all_that_it_shows(client: FlaskClient) -> None:
-    listed = client.get("/v1/related?id=9&limit=2").json
+def test_a_response_has_the_keys_of_all_articles_in_it(client: FlaskClient) -> None:
+    related_list = client.get("/v1/related?id=9&limit=2").json
 
-    assert listed is not None
-    assert [item["id"] for item in listed["items"]] == ["14", "11"]
+    assert related_list is not None
+    assert [item["id"] for item in related_list["items"]] == ["14", "11"]
     assert keys(client, "/v1/related?id=9&limit=2") == {"recommender", "of-9", "a-14", "a-11"}
     assert {"recommender", "of-9", "a-9"} <= keys(client, "/v1/article?id=9")
     assert {"of-9", "a-9", "newest"} <= keys(client, "/v1/page/9")
@@ -126,40 +137,42 @@ def test_an_answer_has_the_keys_of_all_that_it_shows(client: FlaskClient) -> Non
     assert "newest" in keys(client, "/v1/topics")
 
 
-def test_a_list_that_a_new_article_may_join_says_so(client: FlaskClient) -> None:
+def test_a_list_that_any_new_article_may_join_has_the_key_newest(client: FlaskClient) -> None:
     assert "newest" not in keys(client, "/v1/related?id=9&limit=3")
     assert "newest" in keys(client, "/v1/related?id=9&limit=20")
     assert "newest" in keys(client, "/v1/related?id=nobody&unknown=fallback")
 
 
-def test_copies_are_shown_too() -> None:
-    answer = {"id": "a", "items": [{"id": "b", "also_published_as": ["c", "d"]}]}
+def test_near_duplicates_in_a_response_have_keys(client: FlaskClient) -> None:
+    response = client.get("/v1/related?id=/abs&limit=3").json
+    assert response is not None
+    [copies] = [item["also_published_as"] for item in response["items"] if item["also_published_as"]]
 
-    assert {"a-a", "a-b", "a-c", "a-d"} <= set(keys_of(answer))
+    assert {f"a-{copy}" for copy in copies if copy.isalnum() and copy.isascii()} <= keys(
+        client, "/v1/related?id=/abs&limit=3"
+    )
 
 
 @pytest.mark.parametrize("article_id", ["a b", "日本 🗞", "x" * 512, "a\tb", "%2F", "a-b", "~x"])
-def test_keys_are_short_whatever_the_id(article_id: str) -> None:
-    [key] = [key for key in keys_of({"id": article_id, "title": "x"}) if key.startswith("a-")]
-
-    assert re.fullmatch(r"a-[A-Za-z0-9_.~-]{1,16}", key)
+def test_keys_are_short_for_any_id(article_id: str) -> None:
+    assert re.fullmatch(r"a-[A-Za-z0-9_.~-]{1,16}", shown_key(article_id))
 
 
 def test_ids_have_different_keys() -> None:
     ids = ["a", "A", "a-", "~a", "of-a", "日", "本", "a" * 17, "a" * 18]
 
-    assert len({keys_of({"id": each, "title": "x"}) for each in ids}) == len(ids)
+    assert len({shown_key(article_id) for article_id in ids}) == len(ids)
 
 
-def test_an_answer_of_very_many_articles_has_few_keys() -> None:
-    items = [{"id": str(1000 + number)} for number in range(MAX_BYTES // 7 - 1)]
+def test_a_response_with_very_many_articles_has_few_keys() -> None:
+    ids = {str(1000 + number) for number in range(MAX_BYTES // 7 - 1)}
 
-    assert len(keys_of({"results": items})) == 2 + len(items)
-    assert keys_of({"results": [*items, {"id": "more"}]}) == ("recommender", "many", "newest")
+    assert len(keys_of(Dependencies(shown_ids=ids))) == 2 + len(ids)
+    assert keys_of(Dependencies(shown_ids={*ids, "more"})) == ("recommender", "many", "newest")
 
 
-class Context:
-    """A newsroom whose changes are told as keys."""
+class ChangingService:
+    """A service that returns the surrogate keys of each change."""
 
     def __init__(self, models_dir: Path) -> None:
         settings = Settings(models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0)
@@ -173,14 +186,14 @@ class Context:
 
     def put(self, article_id: str, body: str) -> frozenset[str]:
         article = {"title": "Storm", "body": body, "category": "Environment", "lang": "en"}
-        answer = self.client.put(f"/v1/article?id={article_id}", json=article, headers=HEADERS)
-        assert answer.status_code in {200, 201}, answer.text
+        response = self.client.put(f"/v1/article?id={article_id}", json=article, headers=HEADERS)
+        assert response.status_code in {200, 201}, response.text
         return self.changed()
 
     def rule(self, kind: str, **fields: Any) -> frozenset[str]:
         body = {"kind": kind, "reason": "x", "author": "x"} | fields
-        answer = self.client.put("/v1/rules/one", json=body, headers=HEADERS)
-        assert answer.status_code in {200, 201}, answer.text
+        response = self.client.put("/v1/rules/one", json=body, headers=HEADERS)
+        assert response.status_code in {200, 201}, response.text
         return self.changed()
 
     def delete(self, target: str) -> frozenset[str]:
@@ -189,53 +202,53 @@ class Context:
 
 
 @pytest.fixture
-def context(models_dir: Path) -> Context:
-    return Context(models_dir)
+def service(models_dir: Path) -> ChangingService:
+    return ChangingService(models_dir)
 
 
-def test_what_is_put_concerns_the_lists_that_it_joins(context: Context) -> None:
-    first = context.put("new", STORM)
-    second = context.put("newer", STORM)
-    other = context.put("oats", "Oats butter salt and a hot griddle.")
+def test_a_put_purges_the_lists_that_the_article_joins(service: ChangingService) -> None:
+    first = service.put("new", STORM)
+    second = service.put("newer", STORM)
+    other = service.put("oats", "Oats butter salt and a hot griddle.")
 
     assert {"a-new", "of-new", "of-9", "of-10", "of-11", "newest", "many"} <= first
     assert {"a-newer", "of-9", "of-new"} <= second
-    assert "a-new" in second  # it is a copy now
+    assert "a-new" in second  # it is a near-duplicate now
     assert "of-12" in other
 
 
-def test_what_is_withdrawn_concerns_what_showed_it(context: Context) -> None:
-    assert {"a-9", "of-9"} <= context.delete("/v1/article?id=9")
-    assert not context.delete("/v1/article?id=9")
-    context.put("new", STORM)
-    assert {"a-new", "of-new"} <= context.delete("/v1/article?id=new")
+def test_a_withdrawal_purges_the_responses_with_the_article(service: ChangingService) -> None:
+    assert {"a-9", "of-9"} <= service.delete("/v1/article?id=9")
+    assert not service.delete("/v1/article?id=9")
+    service.put("new", STORM)
+    assert {"a-new", "of-new"} <= service.delete("/v1/article?id=new")
 
 
-def test_rules_concern_what_they_name(context: Context) -> None:
+def test_a_rule_purges_the_responses_that_it_may_change(service: ChangingService) -> None:
     everything = {"recommender"}
 
-    assert context.rule("pin", articles=["10"], for_article="a") == {"of-a", "many"}
-    assert context.rule("block", articles=["10"], for_article="9") == {"of-a", "of-9", "many"}
-    assert context.delete("/v1/rules/one") == {"of-9", "many"}
-    assert context.rule("block", articles=["10", "a"]) == {"a-10", "a-a", "many"}
-    assert context.delete("/v1/rules/one") == everything
-    assert context.rule("sensitive", articles=["9"]) == {"a-9", "many"}
-    assert context.rule("pin", articles=["9"], for_section="Politics") == everything
-    assert context.rule("cap", per="section", at_most=2) == everything
-    assert context.rule("boost", articles=["9"], factor=2) == everything
+    assert service.rule("pin", articles=["10"], for_article="a") == {"of-a", "many"}
+    assert service.rule("block", articles=["10"], for_article="9") == {"of-a", "of-9", "many"}
+    assert service.delete("/v1/rules/one") == {"of-9", "many"}
+    assert service.rule("block", articles=["10", "a"]) == {"a-10", "a-a", "many"}
+    assert service.delete("/v1/rules/one") == everything
+    assert service.rule("sensitive", articles=["9"]) == {"a-9", "many"}
+    assert service.rule("pin", articles=["9"], for_section="Politics") == everything
+    assert service.rule("cap", per="section", at_most=2) == everything
+    assert service.rule("boost", articles=["9"], factor=2) == everything
 
 
-def test_many_changes_at_once_concern_everything(context: Context) -> None:
+def test_many_changes_at_once_purge_everything(service: ChangingService) -> None:
     articles = [{"id": f"n{number}", "title": "Storm"} for number in range(MAX_CHANGED + 1)]
-    answer = context.client.post("/v1/articles", json={"articles": articles}, headers=HEADERS)
+    response = service.client.post("/v1/articles", json={"articles": articles}, headers=HEADERS)
 
-    assert answer.status_code == 200
-    assert context.changed() == {"recommender"}
-
-
-def test_a_new_model_concerns_everything(context: Context) -> None:
-    assert keys_between(WorkerState(), context.follower.state) == {"recommender"}
+    assert response.status_code == 200
+    assert service.changed() == {"recommender"}
 
 
-def test_nothing_is_forgotten_where_nothing_happened() -> None:
+def test_a_new_model_purges_everything(service: ChangingService) -> None:
+    assert keys_between(WorkerState(), service.follower.state) == {"recommender"}
+
+
+def test_without_a_change_nothing_is_purged() -> None:
     assert keys_between(WorkerState(), WorkerState()) == frozenset()

@@ -128,7 +128,7 @@ def test_a_clock_that_is_ahead_is_set_right_and_told(newsroom: Callable[..., Ser
 
     answer = room.send(VIEW, VIEW | {"ts": ahead}, VIEW | {"ts": nearly}, **WITH_KEY)
 
-    assert answer["clamped"] == [{"index": 1, "reason": "ts is 90 s ahead; taken as now"}]
+    assert answer["clamped"] == [{"index": 1, "reason": "ts is 90 s in the future; counted as now"}]
     assert (answer["accepted"], room.minutes()) == (3, {0})
 
 
@@ -138,7 +138,7 @@ def test_what_is_older_than_counts_are_kept_is_rejected(newsroom: Callable[..., 
 
     answer = room.send(VIEW, old, **WITH_KEY)
 
-    assert answer["rejected"] == [{"index": 1, "reason": "ts is over 8 days ago"}]
+    assert answer["rejected"] == [{"index": 1, "reason": "ts is more than 8 days ago"}]
     assert room.counts() == {("a", "view"): 1}
     assert room.post(old, WITH_KEY).status_code == 400
 

@@ -357,7 +357,7 @@ def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
 
 def test_articles_are_placed_a_few_at_a_time(app: Flask, client: FlaskClient) -> None:
     view: Any = app.view_functions["put_article"]
-    placing = view.__self__._placing
+    placing = view.__self__._fold_in_limit
     placing._wait_seconds = 0
 
     with placing.slot(), placing.slot():

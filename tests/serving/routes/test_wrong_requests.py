@@ -70,7 +70,7 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
         ("id=a%00b", "id", "a\0b", "no NUL"),
         ("id=%ff", "id", "\\xff", "UTF-8"),
         ("id=" + "x" * 513, "id", "x" * 100, "1-512 bytes"),
-        ("url=http://[", "url", "http://[", "the address of an article"),
+        ("url=http://[", "url", "http://[", "the URL of an article"),
         ("url=", "url", "", "the article's address"),
     ],
 )

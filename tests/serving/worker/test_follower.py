@@ -200,7 +200,7 @@ def test_without_database_and_file_nothing_is_answered(settings: Settings) -> No
     away = settings.model_copy(update={"database_url": "sqlite:////nowhere/at/all.db"})
     live = Follower(away, new_store(away))
 
-    with pytest.raises(NotReadyError, match="what was withdrawn is not known"):
+    with pytest.raises(NotReadyError, match="withdrawals are unknown"):
         _ = live.snapshot
 
 

@@ -1,4 +1,4 @@
-"""A worker keeps its ranks fresh and its database small, whether or not somebody asks."""
+"""Maintenance prepares ranks and title search before a request needs them, and deletes old counts."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,49 +11,53 @@ from recommender.serving.worker.maintenance import Maintenance
 from tests.support.service import VIEW, ServiceUnderTest, get_json, item_ids
 
 
-def test_ranks_are_made_before_they_are_asked_for(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = ServiceUnderTest(models_dir)
-    room.send(VIEW)
-    room.now += timedelta(minutes=1)
-    Maintenance(room.app.extensions["recommender"]).look()
+def test_ranks_are_computed_before_a_request_needs_them(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = ServiceUnderTest(models_dir)
+    service.send(VIEW)
+    service.now += timedelta(minutes=1)
+    Maintenance(service.app.extensions["recommender"]).run_once()
 
     def fail(*_: object) -> None:
         raise AssertionError("the counts were read for the request")
 
     monkeypatch.setattr(Store, "counts", fail)
-    assert item_ids(get_json(room, "/v1/trending"))[0] == "a"
+    assert item_ids(get_json(service, "/v1/trending"))[0] == "a"
 
 
-def test_titles_are_read_before_somebody_searches(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = ServiceUnderTest(models_dir)
-    Maintenance(room.app.extensions["recommender"]).look()
+def test_titles_are_indexed_before_a_search_needs_them(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = ServiceUnderTest(models_dir)
+    Maintenance(service.app.extensions["recommender"]).run_once()
 
     def fail(*_: object) -> None:
         raise AssertionError("the titles were read for the request")
 
     monkeypatch.setattr(TitleBlock, "of", fail)
-    assert item_ids(get_json(room, "/v1/search?q=harbour"))
+    assert item_ids(get_json(service, "/v1/search?q=harbour"))
 
 
-def test_what_is_past_is_forgotten(models_dir: Path) -> None:
-    room = ServiceUnderTest(models_dir)
-    room.send(VIEW)
-    room.now += timedelta(days=9)
+def test_old_counts_are_deleted(models_dir: Path) -> None:
+    service = ServiceUnderTest(models_dir)
+    service.send(VIEW)
+    service.now += timedelta(days=9)
 
-    Maintenance(room.app.extensions["recommender"]).look()
+    Maintenance(service.app.extensions["recommender"]).run_once()
 
-    assert room.counts() == {}
+    assert service.counts() == {}
 
 
-def test_neither_a_database_nor_a_model_is_needed(
+def test_maintenance_needs_neither_a_database_nor_a_model(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise StoreDownError("gone")
 
-    rooms = [ServiceUnderTest(models_dir), ServiceUnderTest(tmp_path)]
+    services = [ServiceUnderTest(models_dir), ServiceUnderTest(tmp_path)]
     for name in ("counts", "prune"):
         monkeypatch.setattr(Store, name, fail)
 
-    for room in rooms:
-        Maintenance(room.app.extensions["recommender"]).look()
+    for service in services:
+        Maintenance(service.app.extensions["recommender"]).run_once()
