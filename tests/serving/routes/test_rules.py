@@ -286,7 +286,7 @@ def test_deleting_what_is_not_there_is_done_already(client: FlaskClient) -> None
     [
         ("x", PIN | {"articles": []}, ("body", "articles", "[]", "a list of 1 to 1000 ids of articles")),
         ("x", {"kind": "pin"}, ("body", "reason", None, "1 to 1000 characters")),
-        ("x", PIN | {"id": "y"}, ("body", "id", "y", "the id of the address, or none")),
+        ("x", PIN | {"id": "y"}, ("body", "id", "y", "the id in the URL, or no id")),
         (
             "a%20b",
             PIN,
