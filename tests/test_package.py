@@ -52,6 +52,32 @@ COMPANY = {  # of each part, the parts that it may import
     "serving": {"serving", "shared"},
     "commands": {"commands", "training", "serving", "shared"},
 }
+MAX_PACKAGE_MODULES = 12
+# Of each package, or module beside the packages, those beside it that it may import.
+PACKAGES = {
+    "serving/store": "",
+    "serving/index": "store",
+    "serving/rules": "store index",
+    "serving/lists": "store index rules",
+    "serving/http": "store index rules lists",
+    "serving/trending": "store index rules lists",
+    "serving/worker": "store index rules lists http trending",
+    "serving/cache": "store index rules lists http trending worker",
+    "serving/routes": "store index rules lists http trending worker cache",
+    "serving/site": "store index rules lists http trending worker cache routes",
+    "serving/compat": "store index rules lists http trending worker cache routes site",
+    "serving/openapi": "store index rules lists http trending worker cache routes site compat",
+    "serving/app": "store index rules lists http trending worker cache routes site compat openapi",
+    "training/kernels": "",
+    "training/readers": "",
+    "training/terms": "kernels",
+    "training/topics": "kernels terms",
+    "training/neighbors": "kernels",
+    "training/train": "kernels terms topics neighbors",
+    "training/evaluation": "kernels neighbors train",
+    "training/release": "readers train evaluation",
+    "training/backtest": "readers evaluation",
+}
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
     ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"
 )
@@ -108,6 +134,13 @@ class Module:
         if "/" in self.path:
             return self.path.split("/")[0]
         return PART_OF.get(self.path, "shared")
+
+    @property
+    def package(self) -> str:
+        """The package or module directly below `serving/` or `training/`, "" elsewhere."""
+        top, _, rest = self.path.partition("/")
+        below = rest.split("/")[0].removesuffix(".py")
+        return f"{top}/{below}" if top in {"serving", "training"} and below != "__init__" else ""
 
     @cached_property
     def imports(self) -> list[tuple[int, str]]:
@@ -204,6 +237,37 @@ def parts_keep_their_company(package: Package) -> Iterator[str]:
                 yield f"{module.path}:{line} is {module.part} and imports {target.name} of {target.part}"
 
 
+def packages_import_only_what_they_may(package: Package) -> Iterator[str]:
+    """Each package of serving and training imports only the packages that its row in PACKAGES lists."""
+    for module in package.values():
+        if not module.package:
+            continue
+        top, own_name = module.package.split("/")
+        allowed = {own_name, *PACKAGES.get(module.package, "").split()}
+        for line, imported in module.imports:
+            target = own(package, imported)
+            if target and target.package.startswith(f"{top}/"):
+                name = target.package.split("/")[1]
+                if name not in allowed:
+                    yield f"{module.path}:{line} is in {module.package} and imports {target.name}"
+
+
+def packages_are_small_and_have_one_purpose(package: Package) -> Iterator[str]:
+    """A package has at most 12 modules, and a first line that says in one sentence what it is for."""
+    modules_of: dict[str, list[Module]] = {}
+    for module in package.values():
+        if module.package and module.path.count("/") > 1:
+            modules_of.setdefault(module.package, []).append(module)
+    for name, modules in modules_of.items():
+        init = [module for module in modules if module.path == f"{name}/__init__.py"]
+        if name not in PACKAGES:
+            yield f"{name} has no row in PACKAGES"
+        if not init or not (ast.get_docstring(init[0].tree) or "").split("\n")[0].endswith("."):
+            yield f"{name} does not say in one sentence what it is for"
+        if len(modules) - len(init) > MAX_PACKAGE_MODULES:
+            yield f"{name} has {len(modules) - len(init)} modules"
+
+
 @of_each_module
 def parts_keep_to_their_libraries(module: Module) -> Iterator[str]:
     """Each part imports the standard library and what it is allowed."""
@@ -288,6 +352,8 @@ def public_names_are_explained(module: Module) -> Iterator[str]:
 
 RULES: list[Rule] = [
     parts_keep_their_company,
+    packages_import_only_what_they_may,
+    packages_are_small_and_have_one_purpose,
     parts_keep_to_their_libraries,
     imports_are_in_plain_sight,
     duties_have_one_holder,
@@ -385,6 +451,30 @@ COMPANY_PLANTS = [
     ("text.py", "from recommender.cli import main", "recommender.cli"),
     ("__init__.py", "from recommender.model import Model", "recommender.model"),
 ]
+# One forbidden import for each row of PACKAGES that has one: the last package, or else the application.
+PACKAGE_PLANTS = [
+    ("serving/store/schema.py", "from recommender.serving.index import timeline"),
+    ("serving/index/timeline.py", "from recommender.serving.rules.schema import Rule"),
+    ("serving/rules/file.py", "from recommender.serving.lists.query import ListQuery"),
+    ("serving/lists/ranking.py", "from recommender.serving.http.problems import Problem"),
+    ("serving/http/problems.py", "from recommender.serving.trending.rankings import Leaderboard"),
+    ("serving/trending/counts.py", "from recommender.serving.http.problems import Problem"),
+    ("serving/worker/state_file.py", "from recommender.serving.cache.purging import Purger"),
+    ("serving/cache/surrogates.py", "def _f():\n    from recommender.serving.routes import health"),
+    ("serving/routes/health.py", "from recommender.serving.site import widget"),
+    ("serving/site/widget.py", "from recommender.serving.compat import formats"),
+    ("serving/compat/formats.py", "from recommender.serving.openapi import docs"),
+    ("serving/openapi/docs.py", "from recommender.serving.app import create_app"),
+    ("training/kernels.py", "from recommender.training.readers.files import RawRow"),
+    ("training/readers/files.py", "from recommender.training import kernels"),
+    ("training/terms/adapt.py", "from recommender.training.topics import naming"),
+    ("training/topics/slugs.py", "from recommender.training.neighbors import tiles"),
+    ("training/neighbors/tiles.py", "from recommender.training.terms.lexicon import Lexicon"),
+    ("training/train.py", "from recommender.training.evaluation import labels"),
+    ("training/evaluation/labels.py", "from recommender.training.release import gate"),
+    ("training/release/gate.py", "from recommender.training.backtest import definitions"),
+    ("training/backtest/definitions.py", "from recommender.training.release import gate"),
+]
 LIBRARY_PLANTS = [
     ("__init__.py", "import numpy", "is package and imports numpy"),
     ("text.py", "import sklearn.cluster", "is shared and imports sklearn"),
@@ -460,6 +550,34 @@ def test_a_broken_rule_is_reported_with_its_place(
 
     assert any(told in breach for breach in found), found
     assert all(path in breach or "import cycle" in breach for breach in found), found
+
+
+@pytest.mark.parametrize(("path", "code"), PACKAGE_PLANTS)
+def test_a_forbidden_import_between_packages_is_reported(package: Package, path: str, code: str) -> None:
+    before = set(packages_import_only_what_they_may(package))
+
+    [breach] = set(packages_import_only_what_they_may(planted(package, path, code))) - before
+
+    assert breach.startswith(f"{path}:")
+
+
+def test_every_package_has_a_forbidden_import_in_the_tests() -> None:
+    tried = {Module(path, "").package for path, _ in PACKAGE_PLANTS}
+
+    assert tried == set(PACKAGES) - {"serving/app"}  # it may import everything
+
+
+def test_a_package_that_grows_too_large_or_has_no_purpose_is_reported(package: Package) -> None:
+    modules = {f"recommender.serving.cache.m{n}": Module(f"serving/cache/m{n}.py", "") for n in range(12)}
+    unnamed = {"recommender.serving.new.a": Module("serving/new/a.py", "")}
+
+    breaches_found = set(packages_are_small_and_have_one_purpose(package | modules | unnamed))
+
+    assert breaches_found == {
+        "serving/cache has 15 modules",
+        "serving/new has no row in PACKAGES",
+        "serving/new does not say in one sentence what it is for",
+    }
 
 
 def test_a_kernel_may_be_long_where_a_noqa_says_why(package: Package, present: set[str]) -> None:
