@@ -2,12 +2,29 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
 from recommender.serving.lists.query import Dedupe, Item, ListQuery, RelatedList
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Leaderboard
+
+
+class TrendingOrder(Protocol):
+    """The articles with a trending rank, in rows of the snapshot of the lists."""
+
+    @property
+    def top(self) -> tuple[int, ...]:
+        """The rows that may fill the lists of other articles, best first."""
+
+    def rank(self, row: int) -> int | None:
+        """Return the rank of the article of a row, from 1; None if it has no rank."""
+
+    def first(self, related: Related, mask: np.ndarray, limit: int, now: datetime) -> list[int]:
+        """Return up to `limit` rows that the mask (n,) bool admits: by rank, then the newest without a rank.
+
+        Of near-duplicates only the first is returned.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,7 @@ class Page:
     def of(
         cls,
         related: Related,
-        leaderboard: Leaderboard,
+        leaderboard: TrendingOrder,
         row: int,
         query: ListQuery,
         now: datetime,
@@ -66,7 +83,7 @@ class Page:
 
 
 def trending_list(
-    related: Related, leaderboard: Leaderboard, mask: np.ndarray, limit: int, now: datetime
+    related: Related, leaderboard: TrendingOrder, mask: np.ndarray, limit: int, now: datetime
 ) -> RelatedList:
     """Return the first of those that the mask (n,) bool admits: what has a rank, then the newest.
 

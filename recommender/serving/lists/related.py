@@ -1,7 +1,7 @@
 """Related articles: which articles of a model stand beside one article or text, and in what order."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +10,6 @@ import numpy as np
 from recommender.article import Article, unique
 from recommender.model import Model, Query, microseconds
 from recommender.neighbors import top_k
-from recommender.serving.http.concurrency import Slot
 from recommender.serving.index.categories import Categories
 from recommender.serving.index.similarity import SimilarityScorer
 from recommender.serving.index.snapshot import Snapshot
@@ -27,6 +26,9 @@ from recommender.serving.rules.caps import CapCounter, fill
 MAX_RIVALS = 400  # scored one by one; where there are more, the whole corpus is
 # Scores of training and of serving may differ by float32 rounding, on another CPU by 1e-5.
 TOLERANCE = 1e-5
+
+# Returns a context for scoring the whole corpus; entering it may wait, or raise if the server is busy.
+ScoringLimit = Callable[[], AbstractContextManager[None]]
 
 
 class UnknownArticleError(LookupError):
@@ -58,7 +60,10 @@ class Related:
     """
 
     def __init__(
-        self, source: Model | Snapshot, active: ActiveRules = NO_RULES, slot: Slot = nullcontext
+        self,
+        source: Model | Snapshot,
+        active: ActiveRules = NO_RULES,
+        scoring_limit: ScoringLimit = nullcontext,
     ) -> None:
         self.snapshot = source if isinstance(source, Snapshot) else Snapshot.of(source)
         self.model = self.snapshot.model
@@ -67,7 +72,7 @@ class Related:
         self.rules = AppliedRules(self.snapshot, self.categories, active)
         self.timeline = Timeline(self.articles, self.rules.newest)
         self._eligible = EligibilityFilter(self.snapshot, self.timeline, self.categories)
-        self._slot = slot  # at scoring the whole corpus
+        self._scoring_limit = scoring_limit
 
     def find(self, article_id: str, now: datetime) -> int | None:
         """Return the row of a public article, None where the id is unknown, withdrawn or under embargo."""
@@ -105,7 +110,7 @@ class Related:
         asked = self.snapshot.query_of(row)
         ranked = self._precomputed(row, query, field.mask, order)
         if ranked is None:
-            with self._slot():
+            with self._scoring_limit():
                 scores = self._scores(row, asked)
             ranked = self._scored(scores, self._near(row), query, field.mask, order)
         found = self._fill(field, ranked, query, now, article_id=own_id, category=category)
@@ -121,7 +126,7 @@ class Related:
         date = microseconds(article.published_at or now)
         excluded = self._eligible.rows(query.exclude)
         hidden = self.snapshot.copies.with_all(excluded)
-        with self._slot():
+        with self._scoring_limit():
             asked = self.snapshot.query(article, hidden)
             scores = self.snapshot.scores(asked)
         others = np.ones(len(scores), dtype=bool)
@@ -140,7 +145,7 @@ class Related:
         self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
     ) -> RelatedList:
         """Return the public articles that hold what a reader types. Raises UnknownCategoryError."""
-        with self._slot():
+        with self._scoring_limit():
             search = Search(self.snapshot, self.timeline, self.categories, self.rules, self._eligible)
             return search.of(text, limit, now, categories=categories, lang=lang)
 

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 
 from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.cache.purging import Purger, shared_cache_at
-from recommender.serving.http.concurrency import Slot
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import ModelStatus, RankOf
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.lists.related import Related
+from recommender.serving.lists.related import Related, ScoringLimit
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
 from recommender.serving.trending.rankings import Leaderboards, RankTracker
@@ -35,7 +34,7 @@ class Context:
     in `model_retry_seconds`, when a request needs it.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now, slot: Slot = nullcontext) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now, slot: ScoringLimit = nullcontext) -> None:
         self.settings = settings
         self.clock = clock
         self._slot = slot  # at scoring the whole corpus
