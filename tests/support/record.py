@@ -124,8 +124,8 @@ class Record:
     ) -> list[str]:
         """Return the ids of the whole list of an article without caps, in its order."""
         rules = Rules(tuple(rule for rule in self.rules if not isinstance(rule, Cap)))
-        query = replace(Filters(**given).query(), limit=MAX_ARTICLES, trending=tuple(trending))
-        listed = Related(snapshot, rules.active(now)).of(source.id, query, now)
+        query = replace(Filters(**given).query(), limit=MAX_ARTICLES)
+        listed = Related(snapshot, rules.active(now)).of(source.id, query, now, trending=trending)
         assert listed.eligible <= MAX_ARTICLES
         return [snapshot.articles.ids[item.row] for item in listed.items]
 

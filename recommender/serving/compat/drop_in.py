@@ -153,11 +153,14 @@ class DropInRoutes:
         row = self._row(by, value, view)
         if row is None and (unknown == "404" or self._is_withdrawn(value, view)):
             return None
-        query, _ = self._context.in_trend(query, view)
+        trending, _ = self._context.in_trend(view)
         related, now = view.related, view.now
 
         def make() -> Found:
-            found = related.recent(query, now) if row is None else related.of_row(row, query, now)
+            if row is None:
+                found = related.recent(query, now, trending=trending)
+            else:
+                found = related.of_row(row, query, now, trending=trending)
             return list_json(related, found, view.model_status)
 
         try:

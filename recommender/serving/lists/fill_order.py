@@ -1,6 +1,6 @@
 """The order in which a list is filled: pins, similar articles, the same category, what trends, the newest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -30,7 +30,9 @@ class FillOrder:
         ranked: RankedCandidates,
         query: ListQuery,
         now: datetime,
+        *,
         category: str | None,
+        trending: Sequence[int],
     ) -> tuple[tuple[Item, ...], int]:
         """Return up to `query.limit` items, and how many there would be without a limit."""
         pins = [Item(row, "pin") for row in eligible.pins[: query.limit]]
@@ -38,7 +40,7 @@ class FillOrder:
         caps = self._rules.caps
         # A cap may skip any row, so that under caps every step is needed whole.
         limit = len(eligible.mask) if caps else left
-        steps = list(self._steps(eligible.mask, ranked, query, limit, now, category))
+        steps = list(self._steps(eligible.mask, ranked, query, limit, now, category, trending))
         rows = np.concatenate([rows for _, rows in steps])
         if caps:
             admitted = np.flatnonzero(caps.admitted(rows, eligible.pins))
@@ -66,6 +68,7 @@ class FillOrder:
         limit: int,
         now: datetime,
         category: str | None,
+        trending: Sequence[int],
     ) -> Iterator[Step]:
         """Yield up to `limit` rows in all, none twice."""
         similar = ranked.top.rows[:limit]
@@ -78,10 +81,10 @@ class FillOrder:
         same = self._same_category(mask, ranked.nearest, limit, now, category)
         yield "same_category", same
         mask[same] = False
-        trending = np.array([row for row in query.trending if mask[row]], dtype=np.int64)[: limit - len(same)]
-        yield "trending", trending
-        mask[trending] = False
-        newest = self._timeline.page(mask, limit - len(same) - len(trending), now)
+        ranked_rows = np.array([row for row in trending if mask[row]], dtype=np.int64)[: limit - len(same)]
+        yield "trending", ranked_rows
+        mask[ranked_rows] = False
+        newest = self._timeline.page(mask, limit - len(same) - len(ranked_rows), now)
         yield "recent", np.array(newest, dtype=np.int64)
 
     def _same_category(

@@ -1,6 +1,6 @@
 """What stands around an article on its page: two lists, the story before and the one after, nothing twice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -64,7 +64,7 @@ class Page:
         places. What rules keep out of the article's list is nowhere on its page.
         """
         found, copies = (
-            related.of_row(row, replace(query, trending=leaderboard.top), now),
+            related.of_row(row, query, now, trending=leaderboard.top),
             related.snapshot.copies,
         )
         taken = {*copies.with_all([row]), *found.blocked}

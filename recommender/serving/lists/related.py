@@ -48,8 +48,8 @@ class Related:
 
     A list is filled in this order: the articles that editors pinned to it; `similar` articles, ordered by
     freshness, boosts and diversity; articles of the same primary category, first the k nearest neighbours (k
-    as trained), then the newest; articles that trend; all others, newest first. Whether an article is
-    `similar` depends on the model's score alone, not on its age.
+    as trained), then the newest; the rows of `trending`, best first; all others, newest first. Whether an
+    article is `similar` depends on the model's score alone, not on its age.
 
     A list never contains an article under embargo, the article itself or a near-duplicate of it. Of other
     near-duplicates it contains the newest that passes the filters. Articles that rules hide appear only where
@@ -82,7 +82,9 @@ class Related:
         """Return the row of the public article with this URL. Raises ValueError if it is not a URL."""
         return self._if_public(self.articles.find_url(url), now)
 
-    def of(self, article_id: str, query: ListQuery, now: datetime) -> RelatedList:
+    def of(
+        self, article_id: str, query: ListQuery, now: datetime, *, trending: Sequence[int] = ()
+    ) -> RelatedList:
         """Return the list of an article.
 
         For an unknown id, return the newest articles if the query has `unknown="fallback"`; otherwise raise
@@ -95,10 +97,12 @@ class Related:
         if row is None:
             if query.unknown == "404":
                 raise UnknownArticleError(article_id)
-            return self.recent(query, now, article_id)
-        return self.of_row(row, query, now)
+            return self.recent(query, now, article_id, trending=trending)
+        return self.of_row(row, query, now, trending=trending)
 
-    def of_row(self, row: int, query: ListQuery, now: datetime) -> RelatedList:
+    def of_row(
+        self, row: int, query: ListQuery, now: datetime, *, trending: Sequence[int] = ()
+    ) -> RelatedList:
         """Return the list of the public article of a row. Raises UnknownCategoryError as `of` does."""
         articles = self.articles
         own_id, category, date = articles.ids[row], articles.category[row], int(articles.published[row])
@@ -114,10 +118,14 @@ class Related:
                 scores = self._candidates.scores(row, article_query)
             nearest = self._candidates.nearest(row)
             ranked = self._candidates.from_scores(scores, nearest, query, eligible.mask, ranker)
-        related = self._list(eligible, ranked, query, now, article_id=own_id, category=category)
+        related = self._list(
+            eligible, ranked, query, now, article_id=own_id, category=category, trending=trending
+        )
         return self._explained(related, ranked.top, article_query, query)
 
-    def like(self, article: Article, query: ListQuery, now: datetime) -> RelatedList:
+    def like(
+        self, article: Article, query: ListQuery, now: datetime, *, trending: Sequence[int] = ()
+    ) -> RelatedList:
         """Return the list of a text that need not be in the model; its id excludes nothing.
 
         Without a category it gets that of the article most similar to it, excluded or not. So the text of an
@@ -140,7 +148,7 @@ class Related:
         )
         ranker = self._ranker(query, date, now)
         ranked = self._candidates.from_scores(scores, nearest, query, eligible.mask, ranker)
-        related = self._list(eligible, ranked, query, now, category=category)
+        related = self._list(eligible, ranked, query, now, category=category, trending=trending)
         return self._explained(related, ranked.top, text_query, query)
 
     def search(
@@ -151,13 +159,22 @@ class Related:
             search = Search(self.snapshot, self.timeline, self.categories, self.rules, self._filter)
             return search.of(text, limit, now, categories=categories, lang=lang)
 
-    def recent(self, query: ListQuery, now: datetime, article_id: str | None = None) -> RelatedList:
+    def recent(
+        self,
+        query: ListQuery,
+        now: datetime,
+        article_id: str | None = None,
+        *,
+        trending: Sequence[int] = (),
+    ) -> RelatedList:
         """Return the pins and the newest articles that pass the filters; only pins with `fallback="none"`.
 
         Without an article there is no date to compare with, so any `mode` but "related" admits no article.
         """
         eligible = self._filter.passing(query, now, list_rules=self.rules.list_rules(article_id))
-        newest = self._list(eligible, RankedCandidates.none(), query, now, article_id=article_id)
+        newest = self._list(
+            eligible, RankedCandidates.none(), query, now, article_id=article_id, trending=trending
+        )
         return replace(newest, explained=query.explain)
 
     def copies(self, row: int, now: datetime) -> list[int]:
@@ -211,8 +228,11 @@ class Related:
         *,
         article_id: str | None = None,
         category: str | None = None,
+        trending: Sequence[int] = (),
     ) -> RelatedList:
-        items, count = self._fill_order.fill(eligible, ranked, query, now, category)
+        items, count = self._fill_order.fill(
+            eligible, ranked, query, now, category=category, trending=trending
+        )
         return RelatedList(
             article_id=article_id,
             as_of=self.timeline.as_of(now),

@@ -144,10 +144,10 @@ class Api:
             fault = Fault("header", "Content-Type", request.headers.get("Content-Type"), "application/json")
             raise Problem("unsupported-type", "send the text as application/json", (fault,))
         text = read_body(Text, self._body())
-        article, asked, view = text.article(), text.query(), self._context.view()
-        query, rank_of = self._context.in_trend(asked, view, self._leaderboards(asked, view))
+        article, query, view = text.article(), text.query(), self._context.view()
+        trending, rank_of = self._context.in_trend(view, self._leaderboards(query, view))
         with known_categories("body", query):
-            found = view.related.like(article, query, view.now)
+            found = view.related.like(article, query, view.now, trending=trending)
         answer = list_json(view.related, found, view.model_status, rank_of)
         return Response(to_bytes(answer), content_type="application/json")
 
@@ -219,9 +219,12 @@ class Api:
     ) -> dict[str, Any]:
         """Return the list of the article of a row, or for want of one the newest articles."""
         related, now = view.related, view.now
-        query, rank_of = self._context.in_trend(query, view, leaderboards)
+        trending, rank_of = self._context.in_trend(view, leaderboards)
         with known_categories("query", query):
-            found = related.recent(query, now, article_id) if row is None else related.of_row(row, query, now)
+            if row is None:
+                found = related.recent(query, now, article_id, trending=trending)
+            else:
+                found = related.of_row(row, query, now, trending=trending)
         return list_json(related, found, view.model_status, rank_of)
 
     def _leaderboards(self, query: ListQuery, view: ConsistentView) -> Leaderboards | None:

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.cache.purging import Purger, shared_cache_at
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import ModelStatus, RankOf
-from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related, ScoringLimit
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
@@ -91,16 +89,16 @@ class Context:
         return self.rank_tracker.leaderboards(view.related, view.now)
 
     def in_trend(
-        self, query: ListQuery, view: ConsistentView, leaderboards: Leaderboards | None = None
-    ) -> tuple[ListQuery, RankOf | None]:
-        """Return the query of a list with what trends now, and the ranks that its items are to tell.
+        self, view: ConsistentView, leaderboards: Leaderboards | None = None
+    ) -> tuple[tuple[int, ...], RankOf | None]:
+        """Return the rows that trend now for a list, and the ranks that its items are to tell.
 
         Without `boards` it takes what is known to trend, and tells none.
         """
         if leaderboards is None:
-            return replace(query, trending=view.trending), None
+            return view.trending, None
         leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
-        return replace(query, trending=leaderboard.top), leaderboard.rank
+        return leaderboard.top, leaderboard.rank
 
     def _lists(self, now: datetime) -> Related:
         try:

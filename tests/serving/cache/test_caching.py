@@ -106,9 +106,9 @@ class Counting:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lists, of_row = 0, Related.of_row
 
-        def counted(*given: Any) -> Any:
+        def counted(*given: Any, **named: Any) -> Any:
             self.lists += 1
-            return of_row(*given)
+            return of_row(*given, **named)
 
         monkeypatch.setattr(Related, "of_row", counted)
 
