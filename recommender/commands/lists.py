@@ -30,7 +30,11 @@ def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> N
         AddressedRelatedParameters, urlencode(pairs, doseq=True, errors="surrogateescape")
     )
     query = parameters.query(parameters.unknown)
-    _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.of(article_id, asked, now))
+    _print_list(
+        models_dir,
+        as_json,
+        lambda lists, now, trending: lists.of(article_id, query, now, trending=trending),
+    )
 
 
 @click.command()
@@ -46,7 +50,11 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any
     fields = {name: value for name, value in given.items() if value}
     parameters = validate_body(Text, {"title": title, "body": text, **fields})
     article, query = parameters.article(), parameters.query()
-    _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.like(article, asked, now))
+    _print_list(
+        models_dir,
+        as_json,
+        lambda lists, now, trending: lists.like(article, query, now, trending=trending),
+    )
 
 
 @click.command()
@@ -97,7 +105,6 @@ def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
 def _print_list(
     models_dir: Path,
     as_json: bool,  # noqa: FBT001
-    query: Any,
     ask: Callable[[Any, Any, Any], Any],
 ) -> None:
     from recommender.terminal import list_table
@@ -105,8 +112,8 @@ def _print_list(
     with _context(models_dir) as context:
         view = context.view()
         lists, now = view.related, view.now
-        asked, _ = context.in_trend(query, view, context.leaderboards(view))  # as a worker has them ready
-        found = ask(lists, asked, now)
+        trending, _ = view.trends(context.leaderboards(view))  # a worker has them ready
+        found = ask(lists, now, trending)
         answer = view.builder().whole_list(found)
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))

@@ -136,9 +136,10 @@ def check(service: Service, data: st.DataObject) -> None:
     record, now, snapshot = service.record, service.now, service.snapshot
     for source in record.public(now)[:4]:
         given = data.draw(asked(*filters))
+        trending = service.context.view().trending
         found = service.get("related", {"id": source.id} | given)
         as_of = datetime.fromisoformat(found["as_of"]).astimezone(UTC)
-        assert_exact(found, given["limit"], record.related(snapshot, source, given, now, as_of))
+        assert_exact(found, given["limit"], record.related(snapshot, source, given, now, as_of, trending))
         [batched] = service.get("related/batch", {"id": source.id} | given)["results"]
         assert batched["list"] == found
         dedupe = data.draw(st.sampled_from(["all", "lists", "none"]))
@@ -146,12 +147,15 @@ def check(service: Service, data: st.DataObject) -> None:
             "page",
             {"id": source.id, "related_limit": given["limit"], "trending_limit": 4, "dedupe": dedupe},
         )
-        assert_exact(page["related"], given["limit"], record.related(snapshot, source, {}, now, as_of))
+        on_page = service.context.view().trending
+        assert_exact(
+            page["related"], given["limit"], record.related(snapshot, source, {}, now, as_of, on_page)
+        )
         listed = [] if dedupe == "none" else [item["id"] for item in page["related"]["items"]]
         assert_exact(page["trending"], 4, record.around(snapshot, source, listed, now))
     given = data.draw(asked("category"))
-    trending = service.get("trending", given)
-    assert len(trending["items"]) == min(given["limit"], record.trending(snapshot, given, now))
+    found = service.get("trending", given)
+    assert len(found["items"]) == min(given["limit"], record.trending(snapshot, given, now))
     given = data.draw(asked("category", "lang")) | {
         "q": data.draw(some_words)[: data.draw(st.integers(1, 30))].strip()
     }

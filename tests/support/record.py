@@ -1,15 +1,18 @@
 """What a newsroom holds, and slowly counted, how many articles each answer may show."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from recommender.article import Article
+from recommender.serving.http.parameters import Filters
 from recommender.serving.index.snapshot import Snapshot
+from recommender.serving.lists.related import Related
+from recommender.serving.rules.active import Rules
 from recommender.serving.rules.schema import Block, Cap, Pin, Rule, Sensitive
 
+MAX_ARTICLES = 50  # of a newsroom, and of a list
 Given = Mapping[str, Any]  # the parameters of a call
 
 
@@ -22,9 +25,15 @@ class Record:
     rules: list[Rule] = field(default_factory=list)
 
     def related(
-        self, snapshot: Snapshot, source: Article, given: Given, now: datetime, as_of: datetime
+        self,
+        snapshot: Snapshot,
+        source: Article,
+        given: Given,
+        now: datetime,
+        as_of: datetime,
+        trending: Sequence[int],
     ) -> int:
-        """Count what may stand in the list of an article."""
+        """Count what may stand in the list of an article; under caps this depends on its order."""
         group = Groups(snapshot)
         gone = {group[each] for each in (source.id, *given.get("exclude", ())) if each in group}
         free = [each for each in self._free(source, now) if group[each.id] not in gone]
@@ -39,7 +48,13 @@ class Record:
             near = similar(snapshot, source.id)
             least = given.get("min_similarity", 0)
             others = [each for each in others if near.get(each.id, -1) >= least]
-        return len(pinned) + self._most([*pinned.values()], others)
+        if not any(isinstance(rule, Cap) for rule in self.rules):
+            return len(pinned) + len(others)
+        in_order = self._in_order(snapshot, source, given, now, trending)
+        pins = [*pinned.values()]
+        assert sorted(in_order) == sorted(each.id for each in (*pins, *others))
+        others.sort(key=lambda each: in_order.index(each.id))
+        return len(pins) + len(under_caps(pins, others, self.rules))
 
     def trending(self, snapshot: Snapshot, given: Given, now: datetime, without: Iterable[str] = ()) -> int:
         """Count what may stand in the list of what trends, less some articles and their copies."""
@@ -104,25 +119,15 @@ class Record:
         pins.sort(key=lambda pin: (not pin.for_article, not pin.for_section))
         return [each for pin in pins for each in pin.articles if each != source.id]
 
-    def _most(self, pinned: Sequence[Article], others: Sequence[Article]) -> int:
-        """Return how many of the others caps admit beside the pins, by trying each with and without."""
-        caps: dict[str, int] = {}
-        for rule in self.rules:
-            if isinstance(rule, Cap):
-                caps[rule.per] = min(rule.at_most, caps.get(rule.per, rule.at_most))
-        places = [capped(each, caps) for each in others]
-        taken = sorted(each for pin in pinned for each in capped(pin, caps))
-
-        @cache
-        def most(at: int, taken: tuple[tuple[str, str], ...]) -> int:
-            if at == len(places):
-                return 0
-            without = most(at + 1, taken)
-            if any(taken.count(each) >= caps[each[0]] for each in places[at]):
-                return without
-            return max(without, 1 + most(at + 1, tuple(sorted((*taken, *places[at])))))
-
-        return most(0, tuple(taken)) if caps else len(others)
+    def _in_order(
+        self, snapshot: Snapshot, source: Article, given: Given, now: datetime, trending: Sequence[int]
+    ) -> list[str]:
+        """Return the ids of the whole list of an article without caps, in its order."""
+        rules = Rules(tuple(rule for rule in self.rules if not isinstance(rule, Cap)))
+        query = replace(Filters(**given).query(), limit=MAX_ARTICLES)
+        listed = Related(snapshot, rules.active(now)).of(source.id, query, now, trending=trending)
+        assert listed.eligible <= MAX_ARTICLES
+        return [snapshot.articles.ids[item.row] for item in listed.items]
 
 
 class Groups:
@@ -159,10 +164,23 @@ def similar(snapshot: Snapshot, article_id: str) -> dict[str, float]:
     return {snapshot.articles.ids[each]: score for each, score in near.items() if shown[each]}
 
 
-def capped(article: Article, caps: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Return the groups of an article that a cap is on."""
-    groups = [("section", article.category), ("author", (article.authors or (None,))[0])]
-    return [(per, name) for per, name in groups if per in caps and name]
+def under_caps(pins: Sequence[Article], articles: Sequence[Article], rules: Iterable[Rule]) -> list[Article]:
+    """Return the articles that a list contains after its pins, which are counted again for every article."""
+    caps = [rule for rule in rules if isinstance(rule, Cap)]
+    listed = list(pins)
+    for article in articles:
+        if all(
+            name is None or [capped_name(cap, other) for other in listed].count(name) < cap.at_most
+            for cap in caps
+            for name in [capped_name(cap, article)]
+        ):
+            listed.append(article)
+    return listed[len(pins) :]
+
+
+def capped_name(cap: Cap, article: Article) -> str | None:
+    """Return the name by which a cap counts an article; None: it does not count it."""
+    return article.category if cap.per == "section" else next(iter(article.authors), None)
 
 
 def is_for(rule: Pin | Block, source: Article) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from recommender.neighbors import NO_ROW
 from recommender.serving.http.responses import Dependencies
 from recommender.serving.index.snapshot import Snapshot
-from recommender.serving.lists.related import TOLERANCE
+from recommender.serving.lists.candidates import TOLERANCE
 from recommender.serving.rules.schema import Block, Pin, Rule, Sensitive
 from recommender.serving.worker.follower import WorkerState
 

@@ -153,11 +153,13 @@ class DropInRoutes:
         row = self._row(by, value, view)
         if row is None and (unknown == "404" or self._is_withdrawn(value, view)):
             return None
-        query, _ = self._context.in_trend(query, view)
         related, now = view.related, view.now
 
         def build(builder: ResponseBuilder) -> Found:
-            related_list = related.recent(query, now) if row is None else related.of_row(row, query, now)
+            if row is None:
+                related_list = related.recent(query, now, trending=view.trending)
+            else:
+                related_list = related.of_row(row, query, now, trending=view.trending)
             return builder.whole_list(related_list)
 
         try:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -16,9 +15,10 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from recommender.article import check_id, moment
+from recommender.article import moment
+from recommender.article_id import BodyArticleId
 from recommender.model import microseconds
-from recommender.serving.http.parameters import ANY_TIME, BODY_ID_SCHEMA, ID_ALLOWED, parse_object
+from recommender.serving.http.parameters import ANY_TIME, ID_ALLOWED, parse_object
 from recommender.serving.http.problems import MAX_SHOWN_CHARS, Fault, Problem
 
 MAX_EVENTS = 1_000  # of a batch
@@ -32,17 +32,6 @@ _MILLISECONDS_FROM = 1e11  # a larger number is no date in seconds: it would lie
 _LATEST = 1 << 62
 _STRING = f"a string of 1 to {MAX_CHARS} characters without NUL"
 _MOMENT = "a moment in ISO 8601, or in seconds or milliseconds since 1970"
-
-
-# The same few articles are in most events.
-_known_id = lru_cache(maxsize=10_000)(check_id)
-
-
-def _id(value: object) -> object:
-    """Take a number for its digits, as ids are often numbers."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return _known_id(value) if isinstance(value, str) else value
 
 
 def _moment(value: object) -> object:
@@ -62,7 +51,6 @@ _Label = Annotated[
         {"anyOf": [{"type": "string", "minLength": 1, "maxLength": MAX_CHARS}, {"type": "number"}]}
     ),
 ]
-_Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(BODY_ID_SCHEMA)]
 _Moment = Annotated[
     int,
     BeforeValidator(_moment),
@@ -80,13 +68,13 @@ class EventBody(BaseModel):
         extra="forbid", frozen=True, strict=True, coerce_numbers_to_str=True, protected_namespaces=()
     )
 
-    article_id: Annotated[_Id, Field(description=ID_ALLOWED)]
+    article_id: Annotated[BodyArticleId, Field(description=ID_ALLOWED)]
     type: Annotated[EventType, Field(description=f"one of {', '.join(get_args(EventType))}")]
     event_id: Annotated[_Label | None, Field(description=_STRING)] = None
     visitor_id: Annotated[_Label | None, Field(description=_STRING)] = None
     ts: Annotated[_Moment | None, Field(description=_MOMENT)] = None
     count: Annotated[_Count | None, Field(description=f"a whole number from 1 to {MAX_COUNT}")] = None
-    from_id: Annotated[_Id | None, Field(description=ID_ALLOWED)] = None
+    from_id: Annotated[BodyArticleId | None, Field(description=ID_ALLOWED)] = None
     position: Annotated[_Place | None, Field(description=f"a whole number from 0 to {MAX_POSITION}")] = None
     list: Annotated[_Label | None, Field(description=_STRING)] = None
     model_version: Annotated[_Label | None, Field(description=_STRING)] = None

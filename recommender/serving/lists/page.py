@@ -1,13 +1,30 @@
 """What stands around an article on its page: two lists, the story before and the one after, nothing twice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
 from recommender.serving.lists.query import Dedupe, Item, ListQuery, RelatedList
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Leaderboard
+
+
+class TrendingOrder(Protocol):
+    """The articles with a trending rank, in rows of the snapshot of the lists."""
+
+    @property
+    def top(self) -> tuple[int, ...]:
+        """The rows that may fill the lists of other articles, best first."""
+
+    def rank(self, row: int) -> int | None:
+        """Return the rank of the article of a row, from 1; None if it has no rank."""
+
+    def first(self, related: Related, mask: np.ndarray, limit: int, now: datetime) -> list[int]:
+        """Return up to `limit` rows that the mask (n,) bool admits: by rank, then the newest without a rank.
+
+        Of near-duplicates only the first is returned.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,7 @@ class Page:
     def of(
         cls,
         related: Related,
-        leaderboard: Leaderboard,
+        leaderboard: TrendingOrder,
         row: int,
         query: ListQuery,
         now: datetime,
@@ -47,7 +64,7 @@ class Page:
         places. What rules keep out of the article's list is nowhere on its page.
         """
         found, copies = (
-            related.of_row(row, replace(query, trending=leaderboard.top), now),
+            related.of_row(row, query, now, trending=leaderboard.top),
             related.snapshot.copies,
         )
         taken = {*copies.with_all([row]), *found.blocked}
@@ -66,7 +83,7 @@ class Page:
 
 
 def trending_list(
-    related: Related, leaderboard: Leaderboard, mask: np.ndarray, limit: int, now: datetime
+    related: Related, leaderboard: TrendingOrder, mask: np.ndarray, limit: int, now: datetime
 ) -> RelatedList:
     """Return the first of those that the mask (n,) bool admits: what has a rank, then the newest.
 

@@ -38,7 +38,6 @@ class ListQuery:
     explain: bool = False  # whether items say why
     unknown: Literal["404", "fallback"] = "404"
     include_trending: bool = False  # whether items say their rank in trending
-    trending: tuple[int, ...] = ()  # rows that trend, best first; no caller's to say
 
     @property
     def canonical(self) -> "ListQuery":

@@ -12,7 +12,7 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.filters import EligibilityFilter
 from recommender.serving.lists.query import ANY, Item, ListQuery, RelatedList
-from recommender.serving.lists.ranking import Ranker
+from recommender.serving.lists.ranking import CandidateRanker
 from recommender.serving.rules.applied import AppliedRules
 from recommender.text import typed_words
 
@@ -92,10 +92,10 @@ class Search:
         mask[list(blocked)] = False
         self._eligible.keep_one_copy(mask)
         rows = np.flatnonzero(mask)
-        order = Ranker(
+        ranker = CandidateRanker(
             self._snapshot, self._timeline, ListQuery(limit=limit), NO_MOMENT, now, boosts=self._rules.boosts
         )
-        selection = order.choose(rows, found.scores[rows])
+        selection = ranker.top(rows, found.scores[rows])
         pairs = zip(selection.rows.tolist(), selection.scores.tolist(), strict=True)
         return RelatedList(
             article_id=None,

@@ -26,7 +26,8 @@ from openapi_pydantic.v3.v3_1 import (
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from recommender.serving.http.parameters import ID_ALLOWED, ID_SCHEMA
+from recommender.article_id import ID_SCHEMA
+from recommender.serving.http.parameters import ID_ALLOWED
 from recommender.serving.http.problems import status_of
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.openapi.endpoint import JSON, Endpoint, ResponseSpec

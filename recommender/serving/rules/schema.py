@@ -18,14 +18,12 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    WithJsonSchema,
     field_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from recommender.article import check_id
-from recommender.serving.http.parameters import BODY_ID_SCHEMA
+from recommender.article_id import BodyArticleId
 
 LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also of all boosts of one article together
 MAX_SHOWN_CHARS = 100
@@ -57,12 +55,6 @@ class RulesError(ValueError):
         self.faults = tuple(faults)
 
 
-def _id(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return check_id(value) if isinstance(value, str) else value
-
-
 def _moment(value: object) -> object:
     """Read an aware moment, of TOML or as ISO 8601; one without an offset might mean any zone."""
     read = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -75,9 +67,10 @@ def _text(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-_Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(BODY_ID_SCHEMA)]
 _IDS = "a list of 1 to 1000 ids of articles"
-_Ids = Annotated[tuple[_Id, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)]
+_Ids = Annotated[
+    tuple[BodyArticleId, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)
+]
 _MOMENT = "a moment with its offset, such as 2026-11-03T18:00:00Z"
 _Moment = Annotated[datetime, BeforeValidator(_moment)]
 _Name = Annotated[
@@ -135,7 +128,7 @@ class _Rule(BaseModel):
 class _Placed(_Rule):
     """A rule that acts in the lists of one article, of one section, or everywhere."""
 
-    for_article: Annotated[_Id | None, Field(description="the id of an article")] = None
+    for_article: Annotated[BodyArticleId | None, Field(description="the id of an article")] = None
     for_section: Annotated[_Section | None, Field(description=_SECTION)] = None
 
     @model_validator(mode="after")

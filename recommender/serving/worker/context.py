@@ -2,21 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from recommender.serving.http.concurrency import Slot
 from recommender.serving.http.problems import Problem
-from recommender.serving.http.responses import ModelStatus, RankOf
-from recommender.serving.lists.query import ListQuery
-from recommender.serving.lists.related import Related
+from recommender.serving.http.responses import ModelStatus
+from recommender.serving.lists.related import Related, ScoringLimit
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
 from recommender.serving.trending.rankings import Leaderboards, RankTracker
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
-from recommender.trending import DEFAULT_WINDOW, EVENT_WEIGHTS, windows
+from recommender.trending import EVENT_WEIGHTS, windows
 
 Clock = Callable[[], datetime]
 
@@ -33,10 +30,12 @@ class Context:
     request needs the model, at most once in `model_retry_seconds`.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now, scoring_slot: Slot = nullcontext) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock = utc_now, scoring_limit: ScoringLimit = nullcontext
+    ) -> None:
         self.settings = settings
         self.clock = clock
-        self._scoring_slot = scoring_slot  # is held while a request scores the whole corpus
+        self._scoring_limit = scoring_limit  # is held while a request scores the whole corpus
         weights = {**EVENT_WEIGHTS, **settings.weight_of}
         self.store = Store(
             settings.database_url,
@@ -88,18 +87,6 @@ class Context:
         """Return the leaderboards of this minute; this may wait for the store."""
         return self.rank_tracker.leaderboards(view.related, view.now)
 
-    def in_trend(
-        self, query: ListQuery, view: ConsistentView, leaderboards: Leaderboards | None = None
-    ) -> tuple[ListQuery, RankOf | None]:
-        """Return the query of a list with what trends now, and the ranks that its items are to tell.
-
-        Without `leaderboards` it takes what is known to trend, and tells none.
-        """
-        if leaderboards is None:
-            return replace(query, trending=view.trending), None
-        leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
-        return replace(query, trending=leaderboard.top), leaderboard.rank
-
     def _related_at(self, now: datetime) -> Related:
         try:
             snapshot = self.follower.snapshot
@@ -108,7 +95,7 @@ class Context:
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
         related, active = self._related, self._active_at(now)
         if related is None or related.snapshot is not snapshot or related.rules.active is not active:
-            related = self._related = Related(snapshot, active, self._scoring_slot)
+            related = self._related = Related(snapshot, active, self._scoring_limit)
         return related
 
     def _status_of(self, related: Related, now: datetime) -> ModelStatus:

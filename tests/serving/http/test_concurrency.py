@@ -99,7 +99,7 @@ def test_a_list_takes_a_turn_only_where_the_neighbours_do_not_settle_it() -> Non
         taken.append("turn")
         yield
 
-    related = Related(build_model(newsroom(), k=2), slot=slot)
+    related = Related(build_model(newsroom(), k=2), scoring_limit=slot)
 
     related.of("a", ListQuery(limit=1), NOW)
     assert taken == []

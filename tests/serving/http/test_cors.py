@@ -153,7 +153,7 @@ def test_what_scores_the_corpus_is_shed_first(made: Made) -> None:
     busy = made(scoring_at_once=1, scoring_queue=0)
     related = busy.application.extensions["recommender"].related
 
-    with related._slot():
+    with related._scoring_limit():
         shed, at_hand = busy.post("/v1/similar", json=TEXT), busy.get(LIST)
 
     assert (shed.status_code, shed.get_json()["type"]) == (503, "overloaded")

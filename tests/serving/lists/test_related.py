@@ -280,6 +280,22 @@ def test_the_text_of_an_article_gets_the_list_of_the_article(related: Related) -
     )
 
 
+def test_rows_that_trend_come_between_the_category_and_the_newest(related: Related) -> None:
+    a, eight = (related.find(article_id, NOW) for article_id in ("a", "8"))
+    assert a is not None
+    assert eight is not None
+    text, query = Article(id="-", title="qwertz"), ListQuery(limit=3)
+
+    lists = (
+        related.like(text, query, NOW, trending=(a, eight)),
+        related.of("no such id", ListQuery(limit=3, unknown="fallback"), NOW, trending=(a, eight)),
+    )
+
+    for trending in lists:
+        assert [item.source for item in trending.items] == ["trending", "trending", "recent"]
+        assert [item.row for item in trending.items[:2]] == [a, eight]
+
+
 def test_a_text_of_unknown_words_gets_the_newest(related: Related) -> None:
     found = related.like(Article(id="-", title="qwertz"), ListQuery(limit=2), NOW)
 

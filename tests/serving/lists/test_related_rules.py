@@ -1,6 +1,5 @@
 """Editorial rules in lists: as slow and obvious code would have it, whatever the filters."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -28,6 +27,7 @@ from tests.serving.lists.test_related import (
     queries,
 )
 from tests.support.newsroom import NOW, build_model
+from tests.support.record import under_caps
 
 AUTHORS = ["Jane Doe", "John Roe", "Ann Poe"]
 SECTIONS = ["politics", "Science & Tech", "science-tech", "SPORT", "Gardening"]
@@ -167,36 +167,11 @@ def slow(
 def _under_caps(
     pins: list[Article], ladder: list[tuple[Article, str]], limit: int, written: Sequence[Rule]
 ) -> tuple[Expected, int]:
-    caps = [(one.per, one.at_most) for one in written if isinstance(one, Cap)]
-    taken = sum((_groups(pin) for pin in pins), Counter())
-
-    def room(each: Article, taken: Counter[tuple[str, str]]) -> bool:
-        return all(
-            taken[group] < at_most for per, at_most in caps for group in _groups(each) if group[0] == per
-        )
-
-    def longest(rest: list[tuple[Article, str]], taken: Counter[tuple[str, str]]) -> int:
-        rest = [each for each in rest if room(each[0], taken)]
-        if not caps or not rest:
-            return len(rest)
-        with_first = 1 + longest(rest[1:], taken + _groups(rest[0][0]))
-        return with_first if with_first == len(rest) else max(with_first, longest(rest[1:], taken))
-
-    most = longest(ladder, taken)
-    found: Expected = [(pin.id, "pin") for pin in pins][:limit]
-    size = min(limit, len(found) + most)
-    for at, (each, rung) in enumerate(ladder):
-        if len(found) < size and room(each, taken):
-            after = taken + _groups(each)
-            if len(found) + 1 + longest(ladder[at + 1 :], after) >= size:
-                found.append((each.id, rung))
-                taken = after
-    return found, len(pins) + most
-
-
-def _groups(article: Article) -> Counter[tuple[str, str]]:
-    category = [("section", article.category)] if article.category else []
-    return Counter(category + [("author", name) for name in article.authors[:1]])
+    placed: Expected = [(pin.id, "pin") for pin in pins]
+    source_of = {article.id: source for article, source in ladder}
+    admitted = under_caps(pins, [article for article, _ in ladder], written)
+    placed += [(article.id, source_of[article.id]) for article in admitted]
+    return placed[:limit], len(placed)
 
 
 def _names(article: Article) -> set[str]:
