@@ -8,12 +8,12 @@ from threadpoolctl import threadpool_limits
 
 from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, Adapted, Vectors
-from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.kernels import spread
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import list_scores, pair_scores
-from recommender.training.neighbors.near_duplicates import find_copies
+from recommender.training.neighbors.near_duplicates import find_near_duplicates
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
 _LONELY = 1  # percentile of nearness up to which an article is not set back
@@ -28,7 +28,7 @@ class Lists:
     """The neighbours of all articles, and how their scores came about."""
 
     neighbors: Neighbors
-    copies: Copies
+    copies: NearDuplicates
     corrections: Corrections
     similar_above: float  # the score that random pairs of articles hardly ever reach
     hub_floor: float  # nearness up to which an article is not set back
@@ -51,7 +51,7 @@ def find_lists(
     plan = Plan.of(vectors, weight)
     hubs, floor = find_hubs(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
-    copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
+    copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity)
     corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
     return Lists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
@@ -97,7 +97,7 @@ def find_hubs(
 
 
 def find_feedback(
-    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: Copies, feedback: float
+    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: NearDuplicates, feedback: float
 ) -> Corrections:
     """Return towards which neighbour each article is moved as a query, and how far.
 
@@ -123,7 +123,7 @@ def find_feedback(
 
 
 def find_similar_above(
-    vectors: Vectors, weight: float, copies: Copies, corrections: Corrections, recipe: Recipe
+    vectors: Vectors, weight: float, copies: NearDuplicates, corrections: Corrections, recipe: Recipe
 ) -> float:
     """Return the score that random pairs of articles, no copies, exceed as seldom as the recipe says.
 

@@ -5,14 +5,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from recommender.model import Vectors
-from recommender.neighbors import NO_ROW, Copies
+from recommender.neighbors import NO_ROW, NearDuplicates
 from recommender.training.neighbors.exact import pair_scores
 from recommender.training.neighbors.tiles import Best
 
 _MARGIN = 1e-4  # more than single precision can err in a score
 
 
-def find_copies(vectors: Vectors, best: Best, hubs: np.ndarray, weight: float, similarity: float) -> Copies:
+def find_near_duplicates(
+    vectors: Vectors, best: Best, hubs: np.ndarray, weight: float, similarity: float
+) -> NearDuplicates:
     """Return the articles whose terms have at least this cosine, and what is connected by such pairs.
 
     Only the candidates are looked at, from whose scores the hubs are off: of more copies than an article has
@@ -28,4 +30,4 @@ def find_copies(vectors: Vectors, best: Best, hubs: np.ndarray, weight: float, s
     _, group = connected_components(coo_array(pairs, shape=(n, n)), directed=False)
     lowest = np.full(n, n, dtype=np.int32)
     np.minimum.at(lowest, group, np.arange(n, dtype=np.int32))
-    return Copies(lowest[group])
+    return NearDuplicates(lowest[group])

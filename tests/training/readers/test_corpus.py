@@ -1,6 +1,5 @@
 """What a corpus takes, what it refuses, and what it says about it."""
 
-import json
 import math
 import shutil
 from datetime import UTC, datetime
@@ -11,14 +10,10 @@ import pytest
 
 from recommender.article import Article
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
+from tests.support.corpora import jsonl
 
 NEWSROOM = Path(__file__).parents[2] / "data"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
-
-
-def jsonl(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def read(*paths: str | Path, max_bad: float = 1, **options: Any) -> Corpus:
@@ -141,7 +136,7 @@ def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> 
     (refusal,) = corpus_of({}, {name: {"rendered": "x"}}).report.refused
 
     assert refusal.reason == f"{name}: wrong type"
-    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); text is wanted"
+    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); it must be text"
 
 
 @pytest.mark.parametrize(
