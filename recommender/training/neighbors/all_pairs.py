@@ -87,27 +87,29 @@ def exact_neighbors(
             own = np.arange(first, min(first + _STRIPE, end))
             nearest = corrections.nearest[own]
             nearest = np.where(nearest == NO_ROW, own, nearest)
-            found = _distinct(np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]]), own)
-            values = list_scores(vectors, weight, corrections, own, found)
-            order = np.lexsort((found, -values))[:, :k]
-            rows[own], scores[own] = (np.take_along_axis(each, order, axis=1) for each in (found, values))
+            row_candidates = _distinct(np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]]), own)
+            row_scores_of = list_scores(vectors, weight, corrections, own, row_candidates)
+            order = np.lexsort((row_candidates, -row_scores_of))[:, :k]
+            rows[own], scores[own] = (
+                np.take_along_axis(array, order, axis=1) for array in (row_candidates, row_scores_of)
+            )
             if keep == n - 1:
                 continue
             share = corrections.feedback[own]
-            beyond = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share)
-            for row in own[scores[own, -1] < beyond + _MARGIN].tolist():
-                everyone = row_scores(vectors, weight, corrections, row)
-                rows[row] = top_k(everyone, k, np.delete(np.arange(n), row))
-                scores[row] = everyone[rows[row]]
+            upper_bound = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share)
+            for row in own[scores[own, -1] < upper_bound + _MARGIN].tolist():
+                all_scores = row_scores(vectors, weight, corrections, row)
+                rows[row] = top_k(all_scores, k, np.delete(np.arange(n), row))
+                scores[row] = all_scores[rows[row]]
 
     if k:
-        list(spread(stripe, n, threads, pieces_each=16))
+        list(spread(stripe, n, threads, ranges_per_thread=16))
     return Neighbors(rows, scores)
 
 
-def _distinct(found: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _distinct(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Return the candidates of each row, NO_ROW in place of what stands there twice and of itself."""
-    found = np.sort(found, axis=1)
-    found[:, 1:][found[:, 1:] == found[:, :-1]] = NO_ROW
-    found[found == own[:, None]] = NO_ROW
-    return found
+    rows = np.sort(rows, axis=1)
+    rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = NO_ROW
+    rows[rows == own[:, None]] = NO_ROW
+    return rows

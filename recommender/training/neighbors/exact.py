@@ -156,8 +156,8 @@ def _score_lists(
             space = 0.0
             for component in range(latent.shape[1]):
                 space += np.float64(direction[component]) * np.float64(latent[candidate, component])
-            likeness = (1.0 - weight) * total + weight * space
-            scores[at, place] = np.float32(likeness - np.float64(hubs[candidate]))
+            similarity = (1.0 - weight) * total + weight * space
+            scores[at, place] = np.float32(similarity - np.float64(hubs[candidate]))
         for i in range(len(terms)):
             line[terms[i]] = 0.0
             marks[terms[i] >> 3] = 0

@@ -16,7 +16,7 @@ from recommender.training.neighbors.exact import list_scores, pair_scores
 from recommender.training.neighbors.near_duplicates import find_near_duplicates
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
-_LONELY = 1  # percentile of nearness up to which an article is not set back
+_FLOOR_PERCENTILE = 1  # percentile of nearness up to which an article is not set back
 _SPARE = 4  # candidates kept beyond these
 _RANDOM_PAIRS = 200_000
 _SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
@@ -24,7 +24,7 @@ _NEAR_TIE = 2e-5  # more than single precision can err in a score
 
 
 @dataclass(frozen=True)
-class Lists:
+class RelatedLists:
     """The neighbours of all articles, and how their scores came about."""
 
     neighbors: Neighbors
@@ -34,14 +34,14 @@ class Lists:
     hub_floor: float  # nearness up to which an article is not set back
 
 
-def find_lists(
+def build_related_lists(
     vectors: Vectors,
     adapted: Adapted,
     recipe: Recipe,
     threads: int,
     tile: int = TILE,
     progress: Callable[[float], None] = lambda _: None,
-) -> Lists:
+) -> RelatedLists:
     """Return the lists of all articles.
 
     A score is the likeness to the query, moved towards its nearest neighbour, less the hub of the article
@@ -49,20 +49,20 @@ def find_lists(
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
-    hubs, floor = find_hubs(plan, vectors, adapted, recipe, threads, tile)
+    hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
     copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity)
-    corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
-    return Lists(
+    corrections = feedback_corrections(vectors, weight, best, hubs, copies, lists.feedback)
+    return RelatedLists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
         copies,
         corrections,
-        find_similar_above(vectors, weight, copies, corrections, recipe),
+        similarity_threshold(vectors, weight, copies, corrections, recipe),
         floor,
     )
 
 
-def find_hubs(
+def hubness_penalties(
     plan: Plan,
     vectors: Vectors,
     adapted: Adapted,
@@ -81,22 +81,22 @@ def find_hubs(
         return np.zeros(n, dtype=np.float32), 0.0
     sample = HubSample.of(n, recipe.seed)
     best = Best.empty(n, min(sample.count + _SPARE, len(sample.rows)))
-    nothing = np.zeros(n, dtype=np.float32)
+    zeros = np.zeros(n, dtype=np.float32)
     with threadpool_limits(1, user_api="blas"):
         for columns in plan.tiles(tile):
             inside = np.arange(columns.start, columns.end)
             for start in range(0, len(sample.rows), tile):
                 rows = sample.rows[start : start + tile]
                 scores = plan.scores(rows, columns, threads)
-                best.offer(scores.T, inside, rows, nothing, threads, below=recipe.neighbors.copy_similarity)
-    likeness = _exact(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
-    there = np.isfinite(likeness)
-    nearness = np.where(there, likeness, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    floor = float(np.percentile(nearness, _LONELY))
-    return np.asarray(correction * np.maximum(nearness - floor, 0), dtype=np.float32), floor
+                best.offer(scores.T, inside, rows, zeros, threads, below=recipe.neighbors.copy_similarity)
+    similarity = _exact_similarities(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
+    exists = np.isfinite(similarity)
+    hubness = np.where(exists, similarity, 0).sum(axis=1) / np.maximum(exists.sum(axis=1), 1)
+    floor = float(np.percentile(hubness, _FLOOR_PERCENTILE))
+    return np.asarray(correction * np.maximum(hubness - floor, 0), dtype=np.float32), floor
 
 
-def find_feedback(
+def feedback_corrections(
     vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: NearDuplicates, feedback: float
 ) -> Corrections:
     """Return towards which neighbour each article is moved as a query, and how far.
@@ -110,19 +110,19 @@ def find_feedback(
     approximate = np.where(usable, best.scores, -np.inf)
     highest = approximate.max(axis=1, initial=-np.inf)
     close = usable & (approximate >= highest[:, None] - _NEAR_TIE)
-    rows, found = np.nonzero(close)[0], best.rows[close]
-    likeness = pair_scores(vectors, weight, rows, found)
-    scores = (likeness - hubs[found]).astype(np.float32)
-    order = np.lexsort((found, -scores, rows))
+    rows, candidate_rows = np.nonzero(close)[0], best.rows[close]
+    similarity = pair_scores(vectors, weight, rows, candidate_rows)
+    scores = (similarity - hubs[candidate_rows]).astype(np.float32)
+    order = np.lexsort((candidate_rows, -scores, rows))
     nearest = np.full(n, NO_ROW, dtype=np.int32)
     share = np.zeros(n, dtype=np.float32)
     queries, firsts = np.unique(rows[order], return_index=True)
-    nearest[queries] = found[order][firsts]
-    share[queries] = feedback * np.maximum(likeness[order][firsts], 0)
+    nearest[queries] = candidate_rows[order][firsts]
+    share[queries] = feedback * np.maximum(similarity[order][firsts], 0)
     return Corrections(np.where(share > 0, nearest, NO_ROW).astype(np.int32), share, hubs)
 
 
-def find_similar_above(
+def similarity_threshold(
     vectors: Vectors, weight: float, copies: NearDuplicates, corrections: Corrections, recipe: Recipe
 ) -> float:
     """Return the score that random pairs of articles, no copies, exceed as seldom as the recipe says.
@@ -151,7 +151,7 @@ def find_similar_above(
     return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
 
 
-def _exact(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
+def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
     """Return the likeness of each candidate, best first, (n, keep) float32; minus infinity where none is."""
     plain = Corrections.none(len(best.rows))
 
@@ -159,5 +159,5 @@ def _exact(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndar
         rows = np.arange(start, end)
         return list_scores(vectors, weight, plain, rows, best.rows[start:end])
 
-    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, pieces_each=8)))
+    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, ranges_per_thread=8)))
     return -np.sort(-scores, axis=1)

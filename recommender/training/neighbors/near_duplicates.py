@@ -22,11 +22,11 @@ def find_near_duplicates(
     """
     n, keep = best.rows.shape
     # A cosine in the latent space is at least -1, so no pair below this bound can be one.
-    likeness = best.scores + hubs[best.rows]
-    near = (best.rows != NO_ROW) & (likeness >= (1 - weight) * similarity - weight - _MARGIN)
-    left, right = np.repeat(np.arange(n), keep)[near.ravel()], best.rows[near]
-    alike = pair_scores(vectors, 0.0, left, right) >= similarity
-    pairs = (np.ones(int(alike.sum()), dtype=bool), (left[alike], right[alike]))
+    similarities = best.scores + hubs[best.rows]
+    possible = (best.rows != NO_ROW) & (similarities >= (1 - weight) * similarity - weight - _MARGIN)
+    left, right = np.repeat(np.arange(n), keep)[possible.ravel()], best.rows[possible]
+    duplicates = pair_scores(vectors, 0.0, left, right) >= similarity
+    pairs = (np.ones(int(duplicates.sum()), dtype=bool), (left[duplicates], right[duplicates]))
     _, group = connected_components(coo_array(pairs, shape=(n, n)), directed=False)
     lowest = np.full(n, n, dtype=np.int32)
     np.minimum.at(lowest, group, np.arange(n, dtype=np.int32))

@@ -86,7 +86,7 @@ class Plan:
                 tile.firsts, tile.beyonds, self.term_rows, self.term_values,
             )  # fmt: skip
 
-        list(spread(stripe, len(scores), threads, pieces_each=8))
+        list(spread(stripe, len(scores), threads, ranges_per_thread=8))
         return scores
 
 
@@ -120,7 +120,7 @@ class Best:
             block = np.ascontiguousarray(scores[start:end])
             _offer(block, rows[start:end], candidates, off, below, self.rows, self.scores)
 
-        list(spread(stripe, len(scores), threads, pieces_each=16))
+        list(spread(stripe, len(scores), threads, ranges_per_thread=16))
 
 
 @kernel

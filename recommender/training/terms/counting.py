@@ -48,11 +48,11 @@ def count_terms(
     lexicon = Lexicon()
     ids, ends = _read(articles, rules, lexicon, progress)
     langs, names = _languages(articles, rules)
-    _drop_stop_words(ids, ends, langs, _stop_table(names, rules, lexicon))
+    _drop_stop_words(ids, ends, langs, _stop_word_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
     stems = stem_corpus(ids, ends, langs, names, rules.unstemmed, lexicon) if rules.stems else None
     df = _df(ids, ends, len(lexicon))
-    rank_of, sorted_words, split = _ranked(lexicon, df, rules)
+    rank_of, sorted_words, pieces_of = _sorted_words_and_pieces(lexicon, df, rules)
     ids = rank_of.astype(np.int32)[ids]
     rare = np.zeros(len(sorted_words), dtype=bool)
     rare[rank_of] = df < min_df
@@ -68,21 +68,21 @@ def count_terms(
             rules.lead_words,
             rules.ngrams,
             rare,
-            *split,
+            *pieces_of,
         )
 
     parts = list(spread(count, len(articles), threads))
-    keys, key_df, distinct = _kept(np.concatenate([part[0] for part in parts]), min_df, max_df)
+    keys, key_df, distinct = _prune(np.concatenate([part[0] for part in parts]), min_df, max_df)
     slots, slot_columns = _hash_keys(keys)
-    found = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
+    columns_and_counts = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
     offsets = np.zeros(len(articles) + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([part[2] for part in found]), out=offsets[1:])
+    np.cumsum(np.concatenate([part[2] for part in columns_and_counts]), out=offsets[1:])
     return TermCounts(
         terms=_term_strings(keys, sorted_words),
         df=key_df,
         offsets=offsets,
-        columns=np.concatenate([part[0] for part in found]),
-        counts=np.concatenate([part[1] for part in found]),
+        columns=np.concatenate([part[0] for part in columns_and_counts]),
+        counts=np.concatenate([part[1] for part in columns_and_counts]),
         kinds=_kinds_of(keys, sorted_words),
         distinct=distinct + int(np.count_nonzero((df > 0) & (df < min_df))),
         forms=stems.forms(lexicon, df >= min_df) if stems else {},
@@ -127,7 +127,7 @@ def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarra
     return np.array(numbers, dtype=np.int32), names
 
 
-def _stop_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:
+def _stop_word_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:
     """Return what stops in each language, (languages, words) bool."""
     stop_ids = [lexicon.number(sorted(rules.stop_words.get(lang, ()))) for lang in names]
     table = np.zeros((len(names), len(lexicon)), dtype=bool)
@@ -136,7 +136,7 @@ def _stop_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndar
     return table
 
 
-def _ranked(
+def _sorted_words_and_pieces(
     lexicon: Lexicon, df: np.ndarray, rules: TermRules
 ) -> tuple[np.ndarray, list[str], tuple[np.ndarray, np.ndarray]]:
     """Return each word's place in the order of bytes, words and pieces in that order, and what has which.
@@ -146,16 +146,20 @@ def _ranked(
     rank_of, words = lexicon.ranked()
     if not rules.pieces:
         return rank_of, words, (np.zeros(len(words) + 1, dtype=np.int64), np.zeros(0, dtype=np.int32))
-    met = np.zeros(len(words), dtype=bool)
-    met[rank_of] = df > 0
-    split = [pieces(word) if there else [] for word, there in zip(words, met.tolist(), strict=True)]
-    every = sorted({*words, *(piece for each in split for piece in each)})
-    place_of = {one: place for place, one in enumerate(every)}
+    present = np.zeros(len(words), dtype=bool)
+    present[rank_of] = df > 0
+    pieces_by_word = [
+        pieces(word) if is_present else [] for word, is_present in zip(words, present.tolist(), strict=True)
+    ]
+    sorted_terms = sorted({*words, *(piece for word_pieces in pieces_by_word for piece in word_pieces)})
+    place_of = {term: place for place, term in enumerate(sorted_terms)}
     places = np.array([place_of[word] for word in words], dtype=np.int64)
-    offsets = np.zeros(len(every) + 1, dtype=np.int64)
-    offsets[places + 1] = [len(each) for each in split]
-    inside = np.array([place_of[piece] for each in split for piece in each], dtype=np.int32)
-    return places[rank_of], every, (np.cumsum(offsets), inside)
+    offsets = np.zeros(len(sorted_terms) + 1, dtype=np.int64)
+    offsets[places + 1] = [len(word_pieces) for word_pieces in pieces_by_word]
+    piece_places = np.array(
+        [place_of[piece] for word_pieces in pieces_by_word for piece in word_pieces], dtype=np.int32
+    )
+    return places[rank_of], sorted_terms, (np.cumsum(offsets), piece_places)
 
 
 def _kinds_of(keys: np.ndarray, sorted_words: list[str]) -> np.ndarray:
@@ -164,13 +168,13 @@ def _kinds_of(keys: np.ndarray, sorted_words: list[str]) -> np.ndarray:
     return np.where(keys & _SECOND, PAIR, kinds).astype(np.uint8)
 
 
-def _kept(keys: np.ndarray, min_df: int, max_df: int) -> tuple[np.ndarray, np.ndarray, int]:
+def _prune(keys: np.ndarray, min_df: int, max_df: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the distinct keys within the bounds, ascending, their df, and how many were distinct at all."""
     keys.sort()
     firsts = np.flatnonzero(np.diff(keys, prepend=-1))
     df = np.diff(firsts, append=len(keys))
-    kept = (df >= min_df) & (df <= max_df)
-    return keys[firsts[kept]], df[kept], len(firsts)
+    inside = (df >= min_df) & (df <= max_df)
+    return keys[firsts[inside]], df[inside], len(firsts)
 
 
 def _hash_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -309,8 +313,8 @@ def _look_up(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns and counts of the keys that were kept, and how many each article has."""
     columns = np.empty(len(keys), dtype=np.int32)
-    kept_counts = np.empty(len(keys), dtype=np.int32)
-    kept_lengths = np.zeros(len(lengths), dtype=np.int64)
+    out_counts = np.empty(len(keys), dtype=np.int32)
+    out_lengths = np.zeros(len(lengths), dtype=np.int64)
     start, out = 0, 0
     for article in range(len(lengths)):
         before = out
@@ -319,11 +323,11 @@ def _look_up(
             while slots[slot] >= 0 and slots[slot] != keys[at]:
                 slot = (slot + 1) & (len(slots) - 1)
             if slots[slot] >= 0:
-                columns[out], kept_counts[out] = slot_columns[slot], counts[at]
+                columns[out], out_counts[out] = slot_columns[slot], counts[at]
                 out += 1
         start += lengths[article]
-        kept_lengths[article] = out - before
-    return columns[:out].copy(), kept_counts[:out].copy(), kept_lengths
+        out_lengths[article] = out - before
+    return columns[:out].copy(), out_counts[:out].copy(), out_lengths
 
 
 @kernel

@@ -19,7 +19,7 @@ class Lexicon:
     """
 
     def __init__(self) -> None:
-        self._allot(words=1 << 17, chars=1 << 21)
+        self._allocate(words=1 << 17, chars=1 << 21)
         self._kinds = _kinds()
         self._size = np.zeros(2, dtype=np.int64)  # words, characters
 
@@ -48,8 +48,8 @@ class Lexicon:
 
     def number(self, words: Sequence[str]) -> np.ndarray:
         """Return the numbers of these words, new ones of those not met before, (m,) int32."""
-        listed = "\n".join(words)
-        ids, _ = self.scan(listed, np.array([0, len(listed)], dtype=np.int64))
+        joined = "\n".join(words)
+        ids, _ = self.scan(joined, np.array([0, len(joined)], dtype=np.int64))
         return ids
 
     def words(self, numbers: np.ndarray) -> list[str]:
@@ -68,7 +68,7 @@ class Lexicon:
         rank_of[order] = np.arange(len(words))
         return rank_of, [words[number] for number in order]
 
-    def _allot(self, words: int, chars: int) -> None:
+    def _allocate(self, words: int, chars: int) -> None:
         self._slots = np.full(1 << (4 * words - 1).bit_length(), -1, dtype=np.int32)  # a power of two
         self._hashes = np.zeros(words, dtype=np.uint64)
         self._starts = np.zeros(words + 1, dtype=np.int64)
@@ -79,23 +79,23 @@ class Lexicon:
         old = self._hashes, self._starts, self._letters
         words, chars = int(self._size[0]), int(self._size[1])
         # A piece of m characters holds at most m words, and these at most 2 m characters.
-        self._allot(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
+        self._allocate(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
         self._hashes[:words] = old[0][:words]
         self._starts[: words + 1] = old[1][: words + 1]
         self._letters[:chars] = old[2][:chars]
-        _refill(self._slots, self._hashes, words)
+        _rehash(self._slots, self._hashes, words)
 
 
 @cache
 def _kinds() -> np.ndarray:
     """Return the kind of each code point as `text.words` sees it in folded text, (code points,) uint8."""
-    every = "".join(map(chr, range(0x110000)))
-    kinds = np.full(len(every), _SEPARATOR, dtype=np.uint8)
-    for run in word_runs().finditer(every.replace("_", " ")):
+    characters = "".join(map(chr, range(0x110000)))
+    kinds = np.full(len(characters), _SEPARATOR, dtype=np.uint8)
+    for run in word_runs().finditer(characters.replace("_", " ")):
         kinds[run.start() : run.end()] = _WORD
-    for run in unspaced_runs().finditer(every):
-        inside = kinds[run.start() : run.end()]
-        inside[inside == _WORD] = _UNSPACED
+    for run in unspaced_runs().finditer(characters):
+        kinds_of_run = kinds[run.start() : run.end()]
+        kinds_of_run[kinds_of_run == _WORD] = _UNSPACED
     return kinds
 
 
@@ -119,8 +119,8 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
     word = np.empty(longest, dtype=np.uint32)
     out = ends[done - 1] if done > 0 else 0
     for piece in range(done, len(ends)):
-        room = bounds[piece + 1] - bounds[piece]
-        if size[0] + room > len(hashes) or size[1] + 2 * room > len(letters):
+        chars = bounds[piece + 1] - bounds[piece]
+        if size[0] + chars > len(hashes) or size[1] + 2 * chars > len(letters):
             return piece
         length = 0  # of the spaced word that is being read; beyond the longest only counted
         run = 0  # characters of the unspaced run that is being read
@@ -194,7 +194,7 @@ def _number(
 
 
 @kernel
-def _refill(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
+def _rehash(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
     """Put the known words into an empty table."""
     mask = np.uint64(len(slots) - 1)
     for number in range(words):

@@ -25,8 +25,8 @@ class StemmedWords:
         order = np.lexsort((self.words, -self.times, self.stems))
         stems, firsts = np.unique(self.stems[order], return_index=True)
         words = self.words[order][firsts]
-        kept = wanted[stems] & (words != stems)
-        return dict(zip(lexicon.words(stems[kept]), lexicon.words(words[kept]), strict=True))
+        changed = wanted[stems] & (words != stems)
+        return dict(zip(lexicon.words(stems[changed]), lexicon.words(words[changed]), strict=True))
 
 
 def stem_corpus(
@@ -41,7 +41,7 @@ def stem_corpus(
 
     The words of article i are ids[ends[2 i]:ends[2 i + 2]]. Those of unstemmed languages stay.
     """
-    found = []
+    parts = []
     for number, lang in enumerate(names):
         times = _times(ids, ends, langs, number, len(lexicon))
         words = np.flatnonzero(times)
@@ -49,8 +49,8 @@ def stem_corpus(
         stem_of = np.arange(len(lexicon), dtype=np.int32)
         stem_of[words] = stems
         _replace(ids, ends, langs, number, stem_of)
-        found.append((words, stems.astype(np.int64), times[words]))
-    return StemmedWords(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        parts.append((words, stems.astype(np.int64), times[words]))
+    return StemmedWords(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 @kernel

@@ -53,7 +53,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # root may read every file
-    with pytest.raises(CorpusError, match=r"secret\.jsonl may not be read by this user"):
+    with pytest.raises(CorpusError, match=r"secret\.jsonl is not readable by this user"):
         read(path)
 
 
@@ -84,7 +84,7 @@ def test_a_folder_stands_for_its_corpus_files_in_order(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_corpus_files_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"holds no corpus file \(\.jsonl"):
+    with pytest.raises(CorpusError, match=r"contains no corpus file \(\.jsonl"):
         read(tmp_path)
 
 
@@ -299,7 +299,7 @@ def test_the_row_kept_is_named_with_its_file(tmp_path: Path) -> None:
     (refusal,) = read(first, second).report.refused
 
     assert (refusal.source, refusal.row) == (str(second), 2)
-    assert refusal.detail == f"row 1 of {first} is kept as 'a'"
+    assert refusal.detail == f"row 1 of {first} is used for 'a'"
 
 
 def test_a_bad_row_among_many_is_counted_and_kills_nothing(corpus_of: Any) -> None:
