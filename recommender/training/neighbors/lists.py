@@ -1,4 +1,4 @@
-"""The lists of all articles: hubs set back, copies found, queries moved to their nearest neighbours."""
+"""The related lists of all articles: hubness correction, near-duplicates and pseudo-relevance feedback."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from recommender.training.neighbors.exact import list_scores, pair_scores
 from recommender.training.neighbors.near_duplicates import find_near_duplicates
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
-_FLOOR_PERCENTILE = 1  # percentile of nearness up to which an article is not set back
-_SPARE = 4  # candidates kept beyond these
+_FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
+_SPARE = 4  # candidates beyond those that count, because single precision may misorder near ties
 _RANDOM_PAIRS = 200_000
-_SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
-_NEAR_TIE = 2e-5  # more than single precision can err in a score
+_SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
+_NEAR_TIE = 2e-5  # more than the error of a score in single precision
 
 
 @dataclass(frozen=True)
 class RelatedLists:
-    """The neighbours of all articles, and how their scores came about."""
+    """The neighbour lists of all articles, and what their scores depend on."""
 
     neighbors: Neighbors
     copies: NearDuplicates
     corrections: Corrections
     similar_above: float  # the score that random pairs of articles hardly ever reach
-    hub_floor: float  # nearness up to which an article is not set back
+    hub_floor: float  # the hubness up to which an article has no penalty
 
 
 def build_related_lists(
@@ -44,8 +44,8 @@ def build_related_lists(
 ) -> RelatedLists:
     """Return the lists of all articles.
 
-    A score is the likeness to the query, moved towards its nearest neighbour, less the hub of the article
-    that is scored. `progress` is told the share of all pairs that has just been scored.
+    A score is the similarity to the query after pseudo-relevance feedback, minus the hubness penalty of the
+    scored article. `progress` is called with the share of all pairs that has just been scored.
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
@@ -70,14 +70,15 @@ def hubness_penalties(
     threads: int,
     tile: int = TILE,
 ) -> tuple[np.ndarray, float]:
-    """Return by how much each article is set back for being near to many others, and the floor of nearness.
+    """Return the hubness penalty of each article, (n,) float32, and the hubness floor.
 
-    The first are (n,) float32, at least 0: `hub_correction` times the nearness of `HubSample`, above what
-    the loneliest hundredth has, so that a score is never more than the likeness. That is the floor.
+    The penalty is `hub_correction` times the part of the article's hubness (see `HubSample`) above the floor.
+    The floor is the first percentile of hubness; it keeps penalties at 0 or more, so that no score exceeds
+    the similarity.
     """
     n = len(plan)
     correction = adapted.hub_correction
-    if not correction or n < 2:  # noqa: PLR2004 one article is near to none
+    if not correction or n < 2:  # noqa: PLR2004 a single article has no neighbours
         return np.zeros(n, dtype=np.float32), 0.0
     sample = HubSample.of(n, recipe.seed)
     best = Best.empty(n, min(sample.count + _SPARE, len(sample.rows)))
@@ -99,10 +100,10 @@ def hubness_penalties(
 def feedback_corrections(
     vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: NearDuplicates, feedback: float
 ) -> Corrections:
-    """Return towards which neighbour each article is moved as a query, and how far.
+    """Return the corrections, with the neighbour that each article moves towards as a query, and its weight.
 
-    It is the candidate of the highest likeness less its hub that is no copy of the article; it weighs
-    `feedback` times its likeness.
+    The neighbour is the candidate with the highest similarity minus hubness penalty that is not a
+    near-duplicate of the article. Its weight is `feedback` times its similarity.
     """
     n = len(hubs)
     first = np.asarray(copies.first)
@@ -125,11 +126,12 @@ def feedback_corrections(
 def similarity_threshold(
     vectors: Vectors, weight: float, copies: NearDuplicates, corrections: Corrections, recipe: Recipe
 ) -> float:
-    """Return the score that random pairs of articles, no copies, exceed as seldom as the recipe says.
+    """Return the `similar_percentile` of the scores of random pairs of articles, without near-duplicates.
 
-    In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
-    with nine others: there, related pairs are a larger share of all. It lies midway between two scores, for
-    the service finds the score of a pair by another way than training, and rounding must not decide.
+    In a corpus of fewer than about 9,000 articles the percentile is lower, so that an average article exceeds
+    the threshold with nine others: there, related pairs are a larger share of all pairs. The threshold is
+    midway between two scores, because serving computes a score in a different order than training, and
+    rounding must not decide.
     """
     n = len(vectors.offsets) - 1
     if n == 1:
@@ -152,7 +154,7 @@ def similarity_threshold(
 
 
 def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
-    """Return the likeness of each candidate, best first, (n, keep) float32; minus infinity where none is."""
+    """Return the similarity of each candidate, best first, (n, keep) float32; minus infinity for NO_ROW."""
     plain = Corrections.none(len(best.rows))
 
     def stripe(start: int, end: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The latent space of a corpus (LSA), and topics in it that people can read."""
+"""The latent space of a corpus (LSA), and the topics: clusters in it that have readable names."""
 
 import hashlib
 import math
@@ -18,13 +18,13 @@ from recommender.recipe import Topics
 from recommender.training.kernels import kernel, spread
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 
-_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the lists' quality
-_OVERPRODUCTION = 1.3  # so many more clusters than topics, to choose from
-_WARD_ARTICLES = 3000  # on which k-means finds its start: Ward's method takes memory by the square
-_LEAST_ARTICLES = 3  # of a topic, and
-_LEAST_SHARE = 0.1  # of the mean of all
-_INCOHERENT_PART = 10  # of so many topics one may go for its terms avoid each other
-_ALIKE_TERMS = 4  # of 8 in common: two topics that read alike
+_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
+_OVERPRODUCTION = 1.3  # clusters per topic, to select from
+_WARD_ARTICLES = 3000  # used to initialize k-means: Ward's method needs quadratic memory
+_LEAST_ARTICLES = 3  # a topic has at least this many, and
+_LEAST_SHARE = 0.1  # this share of the mean size
+_INCOHERENT_PART = 10  # at most one topic in 10 is removed because its terms rarely occur together
+_COMMON_TERMS = 4  # two topics with 4 of 8 terms in common are merged
 _BLOCK = 16_384
 
 
@@ -34,10 +34,10 @@ class LatentSpace:
 
     terms: np.ndarray  # (n_latent_terms,) int32, ascending columns of the TF-IDF rows
     components: np.ndarray  # (n_latent_terms, n_components) float32
-    estimator: TruncatedSVD | None  # None where the corpus is too small for one
+    estimator: TruncatedSVD | None  # None if the corpus is too small
 
     def project(self, rows: csr_array, threads: int) -> np.ndarray:
-        """Return the rows in the latent space, (n, n_components) float32, of unit length or zero."""
+        """Project the rows into the latent space, (n, n_components) float32, of unit length or zero."""
         latent = np.zeros((rows.shape[0], self.components.shape[1]), dtype=np.float32)
         place = np.full(rows.shape[1], -1, dtype=np.int32)
         place[self.terms] = np.arange(len(self.terms))
@@ -50,9 +50,9 @@ class LatentSpace:
 
 
 def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics, seed: int) -> LatentSpace:
-    """Fit the latent space on the terms of highest df, and on a sample where articles are many.
+    """Fit the latent space on the terms of highest df, and on a sample of the articles if there are many.
 
-    It has `count` components, or one fewer than terms.
+    It has `count` components, but fewer than there are terms.
     """
     n = rows.shape[0]
     frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
@@ -64,7 +64,7 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics
         drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
         selection = np.sort(drawn)
     svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
-    # One BLAS thread, for more would add up in an order of their own; identical articles have no variance.
+    # One BLAS thread, because several add up in a different order. Identical articles have no variance.
     with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
         svd.fit(rows[selection][:, frequent])
     components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
@@ -72,7 +72,7 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics
 
 
 def topic_count(n: int, recipe: Topics) -> int:
-    """Return how many topics a corpus of n articles gets: the recipe's, or 1.2 n^0.4 between 20 and 150."""
+    """Return the number of topics for n articles: the recipe's, or 1.2 n^0.4 between 20 and 150."""
     wanted = recipe.count or int(np.clip(1.2 * n**0.4, 20, 150))
     return min(wanted, n // 5, recipe.max_fit_articles)
 
@@ -83,24 +83,24 @@ class TopicModel:
 
     space: TopicSpace
     topics: list[Topic]
-    estimator: KMeans | None  # predicts each article's first topic; None where there are no topics
+    estimator: KMeans | None  # predicts each article's first topic; None if there are no topics
 
 
 def fit_topics(
     latent: np.ndarray, naming: NamingTerms, articles: Sequence[Article], recipe: Topics, seed: int
 ) -> TopicModel:
-    """Find the topics of the articles and name them; none where the articles are too few or too alike.
+    """Find and name the topics of the articles; there are none if the articles are too few or too similar.
 
-    There are at most as many as `topic_count` says. A third more are looked for: those that hold next to
-    nothing, that only repeat a passage, and that read the least coherent go, and two that read alike are one.
+    There are at most `topic_count` topics. 1.3 times as many clusters are computed; then the smallest, those
+    of boilerplate and the least coherent are removed, and clusters with similar terms are merged.
     """
     count = topic_count(len(articles), recipe)
     order = _sampling_order(articles, seed)
     drawn = _sample(latent, order, recipe.max_fit_articles)
     wide = cluster_articles(latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
     if count < 1 or wide is None or len(wide.cluster_centers_) < count:
-        nowhere = np.full(len(articles), -1, dtype=np.int32)
-        return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), nowhere), [], None)
+        no_topics = np.full(len(articles), -1, dtype=np.int32)
+        return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), no_topics), [], None)
     centroids = _normalized(wide.cluster_centers_)
     descriptions = naming.restricted_to(drawn).describe(
         assign_topics(latent[drawn], centroids), len(centroids)
@@ -112,17 +112,17 @@ def fit_topics(
 
 
 def cluster_articles(latent: np.ndarray, clusters: int, recipe: Topics, order: np.ndarray) -> KMeans | None:
-    """Cluster the articles by direction in the latent space; None where none lies there.
+    """Cluster the articles by direction in the latent space; None if all their vectors are zero.
 
-    `draws` are all rows in the order in which a sample takes them. k-means starts from Ward's clusters of the
-    first of them, which depend little on single articles, so that a corpus a little larger has topics alike.
-    Where fewer than `count` articles differ, there are fewer clusters.
+    `order` has all rows in sampling order. k-means is initialized with Ward clusters of the first rows, which
+    depend little on single articles, so that a slightly larger corpus has similar topics. There are fewer
+    clusters if fewer than `clusters` articles differ.
     """
     start_rows = latent[_sample(latent, order, min(_WARD_ARTICLES, recipe.max_fit_articles))]
     clusters = min(clusters, len(np.unique(start_rows, axis=0)))
     if clusters < 1:
         return None
-    with threadpool_limits(1):  # threads would add up the centroids in an order of their own
+    with threadpool_limits(1):  # several threads add up the centroids in a different order
         labels = (
             AgglomerativeClustering(clusters).fit_predict(start_rows)
             if clusters > 1
@@ -134,9 +134,9 @@ def cluster_articles(latent: np.ndarray, clusters: int, recipe: Topics, order: n
 
 
 def assign_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Return the nearest centroid of each row, (n,) int32; -1 for a row that lies nowhere."""
+    """Return the nearest centroid of each row, (n,) int32; -1 for a row of zeros."""
     first = np.full(len(latent), -1, dtype=np.int32)
-    with threadpool_limits(1):  # the same sums, whatever the threads
+    with threadpool_limits(1):  # the same sums for any number of threads
         for start in range(0, len(latent), _BLOCK):
             block = latent[start : start + _BLOCK]
             nearest = np.argmax(block @ centroids.T, axis=1)
@@ -145,20 +145,23 @@ def assign_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 
 def _sampling_order(articles: Sequence[Article], seed: int) -> np.ndarray:
-    """Return all rows in an order drawn by their ids, so that new articles leave the old in their order."""
+    """Return all rows ordered by a hash of their ids: new articles do not change the order of the others."""
     key = seed.to_bytes(4, "little")
     digests = [hashlib.blake2b(a.id.encode(), digest_size=8, key=key).digest() for a in articles]
     return np.argsort(np.frombuffer(b"".join(digests), dtype="<u8"), kind="stable")
 
 
 def _sample(latent: np.ndarray, order: np.ndarray, most: int) -> np.ndarray:
-    """Return the first of the drawn rows that lie somewhere, ascending."""
-    somewhere = np.asarray(latent.any(axis=1))
-    return np.sort(order[somewhere[order]][:most])
+    """Return the first `most` rows in sampling order that are not zero, ascending."""
+    nonzero = np.asarray(latent.any(axis=1))
+    return np.sort(order[nonzero[order]][:most])
 
 
 def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescription], count: int) -> np.ndarray:
-    """Return the centroids of at most `count` topics that are worth an editor's while."""
+    """Return the centroids of the `count` most coherent topics, without small and boilerplate topics.
+
+    Topics with similar terms are merged.
+    """
     sizes = np.array([description.articles for description in descriptions], dtype=np.float64)
     least = max(_LEAST_ARTICLES, _LEAST_SHARE * sizes.mean())
     selected = [
@@ -168,7 +171,7 @@ def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescriptio
     ] or list(range(len(descriptions)))
     centroids = centroids.copy()
     for larger, smaller in combinations(sorted(selected, key=lambda topic: (-sizes[topic], topic)), 2):
-        similar = len({*descriptions[larger].terms} & {*descriptions[smaller].terms}) >= _ALIKE_TERMS
+        similar = len({*descriptions[larger].terms} & {*descriptions[smaller].terms}) >= _COMMON_TERMS
         if similar and larger in selected and smaller in selected:
             centroids[larger] = sizes[larger] * centroids[larger] + sizes[smaller] * centroids[smaller]
             selected.remove(smaller)
@@ -179,9 +182,10 @@ def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescriptio
 def _without_incoherent(
     latent: np.ndarray, centroids: np.ndarray, naming: NamingTerms
 ) -> tuple[np.ndarray, np.ndarray, list[TopicDescription]]:
-    """Return the topics without those whose terms avoid each other, the articles' own, and how they read.
+    """Return the centroids without those of negative coherence, the articles' topics, and the descriptions.
 
-    At most one in ten goes: its articles come to their next topic, and may tear that apart.
+    At most one topic in ten is removed, because its articles move to their next topic and may make that
+    incoherent.
     """
     fewest = len(centroids) - len(centroids) // _INCOHERENT_PART
     while True:
@@ -194,7 +198,7 @@ def _without_incoherent(
 
 
 def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMeans:
-    """Return the estimator with the topics for its clusters, of which it finds the nearest for unit rows."""
+    """Return the estimator with the topics as its clusters; it predicts the nearest topic of unit rows."""
     fitted.set_params(n_clusters=len(centroids), init="k-means++")
     fitted.cluster_centers_ = centroids
     fitted.labels_ = fitted.predict(rows)
@@ -222,7 +226,7 @@ def _project(
     end: int,
     latent: np.ndarray,
 ) -> None:
-    """Fill in the unit latent rows start..end, added up in double precision."""
+    """Compute the unit latent rows start..end, adding up in double precision."""
     width = components.shape[1]
     total = np.empty(width, dtype=np.float64)
     for row in range(start, end):

@@ -1,4 +1,4 @@
-"""What people call a topic: the terms that tell it from the others, and how newspapers spell them."""
+"""Topic names: the terms that distinguish a topic from the others, as the articles spell them."""
 
 import re
 from collections import Counter
@@ -14,27 +14,34 @@ from recommender.stems import ELLIPSIS
 from recommender.text import unspaced_runs
 from recommender.training.topics.coherence import co_occurrences, npmi
 
-TERMS = 8  # that a topic is told by
-_MOST_TERMS = 50_000  # of the highest df; the others name nothing
+TERMS = 8  # of a topic
+_MOST_TERMS = 50_000  # only the terms of highest df can name a topic
 _CANDIDATES = 80  # for the terms of one topic
-_LEAST_SHARE = 0.1  # of a topic's articles, for a term of it
+_LEAST_SHARE = 0.1  # of a topic's articles must have a term of the topic
 _NAME_TERMS = 3
-_SLACK = 0.05  # so that a topic alone, which nothing tells apart, is named by its weightiest terms
+_SLACK = (
+    0.05  # so that the only topic of a corpus, which has no lift, is named by its terms of highest weight
+)
 
-# The terms of a passage that many articles repeat (a notice, an advertisement) stand in the same articles.
-_PASSAGE_CANDIDATES = 30  # of a topic's best terms; where so many of them are
-_PASSAGE_TERMS = 5  # of a passage, the topic is about nothing else: furniture.
-_PASSAGE_OTHERS = 3  # with so many others, no word in common, each is found
-_PASSAGE_LIKENESS = 0.6  # in the same articles, by the Jaccard coefficient,
-_PASSAGE_ARTICLES = 20  # and in so many of the corpus: in few, they may well be one story,
-_PASSAGE_LEAST = 5  # and in so many of a sample
+# The terms of a passage that many articles repeat (a notice, an advertisement) occur in the same articles. A
+# topic is boilerplate if at least _PASSAGE_TERMS of its _PASSAGE_CANDIDATES best terms each occur with at
+# least _PASSAGE_OTHERS others, without a common word, in the same articles: by the Jaccard coefficient, and
+# in enough articles of the corpus (in few, they may be about one story) and of the sample.
+_PASSAGE_CANDIDATES = 30
+_PASSAGE_TERMS = 5
+_PASSAGE_OTHERS = 3
+_PASSAGE_JACCARD = 0.6
+_PASSAGE_ARTICLES = 20
+_PASSAGE_LEAST = 5
 
 _VARIANT_LETTERS = 4
 _VARIANT_SHARE = 0.57  # ferry and ferries, Russia and Russian, immigrant and immigration
-_BIGRAM_SHARE = 0.5  # of a word's articles in a topic; above it, the word is spoken of as that pair
+_BIGRAM_SHARE = (
+    0.5  # of a word's articles in a topic that have the pair; from here on the pair replaces the word
+)
 _BIGRAM_ARTICLES = 3
 
-_SPELLING_ARTICLES = 12  # read to learn how a term is spelt
+_SPELLING_ARTICLES = 12  # read to find the spelling of a term
 _SPELLING_CHARS = 8_000
 _BETWEEN = (
     r"[ \u00a0'\u2019-]+(?:\w+[ \u00a0'\u2019-]+){0,2}?"  # the stop words that a pair of words leaves out
@@ -43,30 +50,30 @@ _BETWEEN = (
 
 @dataclass(frozen=True)
 class TopicDescription:
-    """How a topic reads."""
+    """The terms of a topic and their quality."""
 
-    terms: list[int]  # up to 8 places among the naming terms, the most telling first
+    terms: list[int]  # up to 8 places in the naming terms, the most distinctive first
     articles: int
     coherence: float  # NPMI of the terms
-    is_boilerplate: bool  # whether it holds what repeats one passage, whatever that is about
+    is_boilerplate: bool  # whether its articles only have a repeated passage in common
 
 
 @dataclass(frozen=True)
 class NamingTerms:
-    """The terms that may name a topic, and the articles that they stand in."""
+    """The terms that may name a topic, and the articles in which they occur."""
 
     words: list[str]
     weights: csr_array  # (n, m) float32, TF-IDF
-    present: csr_array  # (n, m) float32, 1 where a term stands
-    sampled: float = 1.0  # the share of the corpus that the n articles are
+    present: csr_array  # (n, m) float32, 1 if an article has the term
+    sampled: float = 1.0  # the n articles as a share of the corpus
 
     @classmethod
     def of(
         cls, rows: csr_array, df: np.ndarray, terms: Strings, spelt: Callable[[str], str] = str
     ) -> "NamingTerms":
-        """Choose among the terms of the TF-IDF rows: the highest df, no piece, none led by a number.
+        """Select from the terms of the TF-IDF rows: highest df, no pieces, no terms that start with a number.
 
-        `spelt` returns a term in whole words.
+        `spelt` converts the stems of a term to words.
         """
         whole = np.array([ELLIPSIS not in term for term in terms], dtype=bool)
         frequent = np.sort(np.argsort(np.where(whole, -df, 0), kind="stable")[:_MOST_TERMS])
@@ -74,7 +81,7 @@ class NamingTerms:
         return cls._of_matrix([spelt(terms[column]) for column in columns], rows[:, columns])
 
     def restricted_to(self, rows: np.ndarray) -> "NamingTerms":
-        """Return the same terms in these rows only."""
+        """Return the same terms for these rows only."""
         sampled = len(rows) / max(self.weights.shape[0], 1)
         return self._of_matrix(self.words, self.weights[rows], sampled)
 
@@ -85,7 +92,7 @@ class NamingTerms:
         return cls(words, weights, present, sampled)
 
     def describe(self, first: np.ndarray, count: int) -> list[TopicDescription]:
-        """Return how each of `count` topics reads; `first` is that of each article, (n,) int, -1 for none."""
+        """Describe each of `count` topics; `first` is the topic of each article, (n,) int, -1 for none."""
         sizes, dfs, distinctiveness = self._distinctiveness(first, count)
         candidates = [_most_distinctive(distinctiveness[topic]) for topic in range(count)]
         places = sorted({place for best in candidates for place in best})
@@ -103,10 +110,11 @@ class NamingTerms:
         return descriptions
 
     def _distinctiveness(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the topics' sizes, the df of each term in each, and how well it tells the topic apart.
+        """Return the topics' sizes, and the df and distinctiveness of each term in each topic.
 
-        That is the geometric mean of its weight and of its share of the articles, times the logarithm of how
-        much larger that share is than elsewhere; 0 for a term of too few.
+        The distinctiveness is the geometric mean of the term's mean weight in the topic and its share of the
+        topic's articles, times the log of its lift: that share relative to its share of all articles. It is 0
+        if too few articles have the term.
         """
         members = np.flatnonzero(first >= 0)
         sizes = np.bincount(first[members], minlength=count)
@@ -122,17 +130,17 @@ class NamingTerms:
         return sizes, docs, distinctiveness
 
     def _is_boilerplate(self, places: list[int], both: np.ndarray) -> bool:
-        """Tell whether many of the terms are of one passage that articles repeat; `both` as of `together`."""
+        """Return whether many terms are from one repeated passage; `both` is from `co_occurrences`."""
         df = np.diag(both)
         jaccard = both / np.maximum(df[:, None] + df - both, 1)
         words = [set(self.words[place].split()) for place in places]
         apart = np.array([[left.isdisjoint(right) for right in words] for left in words], dtype=bool)
         least = max(_PASSAGE_LEAST, _PASSAGE_ARTICLES * self.sampled)
-        similar = (jaccard >= _PASSAGE_LIKENESS) & (both >= least) & apart.reshape(both.shape)
+        similar = (jaccard >= _PASSAGE_JACCARD) & (both >= least) & apart.reshape(both.shape)
         return int(np.count_nonzero(similar.sum(axis=1) >= _PASSAGE_OTHERS)) >= _PASSAGE_TERMS
 
     def _select_terms(self, places: list[int], docs: np.ndarray, size: int) -> list[int]:
-        """Return the first terms, no two of them twins; a pair of words stands for its halves."""
+        """Return the first terms without variants of each other; a pair of words replaces its words."""
         common = min(_BIGRAM_ARTICLES, size)
         pairs = [place for place in places if " " in self.words[place] and docs[place] >= common]
         selection: list[int] = []
@@ -148,7 +156,7 @@ class NamingTerms:
         return selection
 
     def _prefer_pair(self, place: int, pairs: list[int], docs: np.ndarray) -> int | None:
-        """Return the pair of words that most of a word's articles have, else the word; no pair of too few."""
+        """Return the pair that most of a word's articles have, or the word; None for a rare pair."""
         if " " in self.words[place]:
             return place if place in pairs else None
         containing = [pair for pair in pairs if self.words[place] in self.words[pair].split()]
@@ -162,7 +170,7 @@ def name_topics(
     first: np.ndarray,
     text_of: Callable[[int], str],
 ) -> list[Topic]:
-    """Name each topic by its first terms, no two alike, spelt as its own articles spell them.
+    """Name each topic by its first terms, with unique names, spelt as in its own articles.
 
     `text_of` returns the text of a row.
     """
@@ -188,10 +196,10 @@ def name_topics(
 
 
 def spelling(term: str, texts: Iterable[str]) -> str:
-    """Return how the texts spell a term most often, with the small words that it leaves out.
+    """Return the most frequent spelling of a term in the texts, including the stop words inside it.
 
-    `bureau investigation` may come back as `Bureau of Investigation`, `sex marriage` as `same-sex marriage`.
-    Where none has it, the term itself; the overlapping pairs of a script without spaces are joined.
+    `bureau investigation` may become `Bureau of Investigation`, and `sex marriage` `same-sex marriage`. If no
+    text has the term, it is returned unchanged; overlapping pairs in a script without spaces are joined.
     """
     words = term.split()
     if len(words) > 1 and unspaced_runs().fullmatch(words[0]):
@@ -199,13 +207,13 @@ def spelling(term: str, texts: Iterable[str]) -> str:
         return joined if words[0][-1:] == words[1][:1] else term
     pattern = re.compile(rf"(?:\b\w+-)?\b{_BETWEEN.join(map(re.escape, words))}\b(?:-\w+\b)?", re.IGNORECASE)
     forms = Counter(" ".join(form.split()) for text in texts for form in pattern.findall(text))
-    # Of two forms that are as frequent, the one in small letters: capitals may be those of a headline.
+    # If two forms are equally frequent, prefer lower case: the capitals may be from a headline.
     return max(forms, key=lambda form: (forms[form], form), default=term)
 
 
 @dataclass(frozen=True)
 class _Spelling:
-    """How a term is spelt, looked up when it is needed."""
+    """The spelling of a term, computed on demand."""
 
     term: str
     rows: list[int]
@@ -218,7 +226,7 @@ class _Spelling:
 def _name_and_slug(
     terms: Sequence[str], spelt: Sequence[_Spelling], used_names: set[str], number: int
 ) -> tuple[str, str]:
-    """Return a name and a slug that no earlier topic has."""
+    """Return a name and a slug that are not used by an earlier topic."""
     for length in range(min(_NAME_TERMS, len(terms)), len(terms) + 1):
         name = ", ".join(map(str, spelt[:length]))
         name = name[:1].upper() + name[1:]
@@ -236,14 +244,14 @@ def _may_name(term: str) -> bool:
 
 
 def _most_distinctive(distinctiveness: np.ndarray) -> list[int]:
-    """Return the places of the most telling terms, best first."""
+    """Return the places of the most distinctive terms, best first."""
     best = np.argsort(-distinctiveness, kind="stable")[:_CANDIDATES]
     places: list[int] = best[distinctiveness[best] > 0].tolist()
     return places
 
 
 def _are_variants(left: str, right: str) -> bool:
-    """Tell whether two words are the same or begin alike, as forms of one word do."""
+    """Return whether two words are equal or share a long prefix, like forms of one word."""
     if left == right:
         return True
     prefix = next((at for at, pair in enumerate(zip(left, right, strict=False)) if len(set(pair)) > 1), None)

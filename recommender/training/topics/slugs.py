@@ -1,4 +1,4 @@
-"""Slugs that last: a topic that was there before keeps the name under which others link to it."""
+"""Stable slugs: a topic that the previous model also has keeps its slug, so that links to it stay valid."""
 
 from collections.abc import Collection, Sequence
 from itertools import chain, count
@@ -7,7 +7,7 @@ import numpy as np
 
 from recommender.model import Topic, TopicSpace
 
-_SAME_TOPIC = 0.5  # of the Jaccard coefficient
+_SAME_TOPIC = 0.5  # least Jaccard coefficient
 
 
 def keep_slugs(
@@ -16,11 +16,11 @@ def keep_slugs(
     previous: Sequence[Topic],
     previous_members: Sequence[Collection[str]],
 ) -> list[Topic]:
-    """Return the topics, those that were there before under their previous slugs.
+    """Return the topics; a topic that matches a previous topic gets the previous slug.
 
-    Two topics are one when the Jaccard coefficient of their members' ids, counted among the articles of both
-    times, or that of their terms is at least 0.5; the likest first, each once. A new topic never takes over a
-    slug that another one keeps.
+    Two topics match if the Jaccard coefficient of their members' ids, among the articles of both models, or
+    of their terms is at least 0.5. The most similar topics are matched first, and each at most once. A new
+    topic never gets a slug that a matched topic has.
     """
     member_similarity = _member_similarity(members, previous_members)
     term_similarity = [[_jaccard(set(topic.terms), set(old.terms)) for old in previous] for topic in topics]
@@ -41,7 +41,7 @@ def keep_slugs(
 
 
 def members_of(space: TopicSpace, ids: Sequence[str]) -> list[list[str]]:
-    """Return the ids of the articles that have each topic first."""
+    """Return, for each topic, the ids of the articles whose first topic it is."""
     members: list[list[str]] = [[] for _ in space.centroids]
     for article_id, topic in zip(ids, space.first.tolist(), strict=True):
         if topic >= 0:
@@ -50,7 +50,7 @@ def members_of(space: TopicSpace, ids: Sequence[str]) -> list[list[str]]:
 
 
 def _member_similarity(members: Sequence[Collection[str]], previous: Sequence[Collection[str]]) -> np.ndarray:
-    """Return the Jaccard coefficients of the members that both sides know, (topics, previous)."""
+    """Return the Jaccard coefficients of the members, among articles of both models, (topics, previous)."""
     topic_of = {article_id: old for old, ids in enumerate(previous) for article_id in ids}
     common = np.zeros((len(members), len(previous)))
     for topic, ids in enumerate(members):
