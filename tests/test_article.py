@@ -73,7 +73,7 @@ def test_an_article_needs_a_title_or_a_body(title: str, body: str) -> None:
 def test_a_lone_surrogate_is_refused_in_every_text(field: str) -> None:
     texts = {"title": "A title", field: "https://news.example/a\ud800b"}
 
-    with pytest.raises(InvalidArticleError, match="article '7' holds a lone surrogate"):
+    with pytest.raises(InvalidArticleError, match="article '7' contains a lone surrogate"):
         Article(id="7", **texts)  # type: ignore[arg-type]  # the fields named are all texts
 
 
@@ -81,7 +81,7 @@ def test_a_lone_surrogate_is_refused_in_every_text(field: str) -> None:
 def test_a_lone_surrogate_is_refused_in_every_list(field: str) -> None:
     lists = {field: ("Politics", "La\udfffw")}
 
-    with pytest.raises(InvalidArticleError, match="article '7' holds a lone surrogate"):
+    with pytest.raises(InvalidArticleError, match="article '7' contains a lone surrogate"):
         Article(id="7", title="A title", **lists)  # type: ignore[arg-type]  # the fields named are all lists
 
 

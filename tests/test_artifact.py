@@ -272,7 +272,7 @@ def test_without_verify_an_altered_array_opens_but_an_altered_manifest_does_not(
     open_current(published_copy, verify=False)
     flip(folder / "manifest.json")
 
-    assert "is not the file that CURRENT names" in refusal(published_copy, verify=False)
+    assert "manifest.json does not match its sha256 in CURRENT" in refusal(published_copy, verify=False)
 
 
 def test_an_empty_models_folder_says_what_to_run(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_current_that_is_no_pointer_is_refused_with_what_it_holds(
 
     message = refusal(published_copy)
 
-    assert f"{published_copy / 'CURRENT'} names no version that is there" in message
+    assert f"{published_copy / 'CURRENT'} does not name an existing version" in message
     assert "run `recommender train`" in message
 
 
@@ -312,14 +312,14 @@ def test_a_current_without_its_last_byte_or_with_one_more_is_refused(published_c
 
     for content in (whole[:-1], whole + "\n", whole * 2):
         path.write_text(content)
-        assert "names no version that is there" in refusal(published_copy)
+        assert "does not name an existing version" in refusal(published_copy)
 
 
 def test_a_current_that_names_a_version_that_is_gone_is_refused(published_copy: Path) -> None:
     folder = version_folder(published_copy)
     folder.rename(folder.with_name("elsewhere"))
 
-    assert f"names no version that is there: '{folder.name} " in refusal(published_copy)
+    assert f"does not name an existing version: '{folder.name} " in refusal(published_copy)
 
 
 def test_a_current_that_cannot_be_read_is_refused(published_copy: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_version_under_another_name_is_refused(published_copy: Path) -> None:
     pointer = published_copy / "CURRENT"
     pointer.write_text(pointer.read_text().replace(folder.name, other))
 
-    assert f"is of version {folder.name}: restore" in refusal(published_copy)
+    assert f"belongs to version {folder.name}: restore" in refusal(published_copy)
 
 
 def test_a_manifest_of_another_format_is_refused(published_copy: Path) -> None:
@@ -351,6 +351,16 @@ def test_a_manifest_of_another_format_may_have_other_fields(published_copy: Path
     assert f"has format {FORMAT + 1}, this program reads {FORMAT}: run `recommender train`" in refusal(
         published_copy
     )
+
+
+def test_a_manifest_from_an_earlier_release_with_the_old_gate_key_opens(published_copy: Path) -> None:
+    path = version_folder(published_copy) / "manifest.json"
+    recipe = json.loads(path.read_text())["recipe"]
+    recipe["gate"]["min_section_agreement"] = 0.36
+    del recipe["gate"]["min_category_agreement"]
+    sign(published_copy, recipe=recipe)
+
+    assert open_current(published_copy).manifest.recipe.gate.min_category_agreement == 0.36
 
 
 def test_a_manifest_with_an_unknown_field_is_refused_by_the_fields_name(published_copy: Path) -> None:
@@ -419,7 +429,7 @@ def test_an_altered_manifest_of_the_current_version_is_refused_by_name_too(publi
     path = version_folder(published_copy) / "manifest.json"
     path.write_text(path.read_text().replace('"articles": 259', '"articles": 260'))
 
-    with pytest.raises(ArtifactError, match="is not the file that CURRENT names"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json does not match its sha256 in CURRENT"):
         open_version(published_copy, path.parent.name)
 
 
@@ -466,7 +476,7 @@ def test_an_altered_manifest_of_an_older_version_is_refused(published_copy: Path
     path = older / name
     path.write_bytes(path.read_bytes().replace(b"3", b"4", 1))
 
-    with pytest.raises(ArtifactError, match=r"manifest\.json and .*manifest\.sha256 do not agree: restore"):
+    with pytest.raises(ArtifactError, match=r"json does not match .* in .*manifest\.sha256: restore"):
         open_version(published_copy, older.name)
 
 
@@ -487,7 +497,7 @@ def test_reports_of_refused_models_lie_beside_the_versions_and_are_none(
 def test_a_report_that_cannot_be_kept_is_told(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(ArtifactError, match="cannot keep the report in "):
+    with pytest.raises(ArtifactError, match="cannot write the report to "):
         keep_refused("{}", trained.model, tmp_path / "file")
 
 

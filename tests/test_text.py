@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.text import (
+    LANGUAGE_ALIASES,
     TermRules,
+    canonical_language,
     detect_language,
     fold,
     plain_text,
@@ -430,7 +432,16 @@ def test_a_page_nested_beyond_all_measure_is_read_in_linear_time() -> None:
     assert plain_text("<div>" * 200_000 + "deep") == "deep"
 
 
-def test_a_language_without_a_code_of_two_letters_is_not_told() -> None:
+def test_no_alias_of_a_language_leads_to_another_alias() -> None:
+    for code in LANGUAGE_ALIASES.values():
+        assert canonical_language(code) == code
+
+
+def test_detection_returns_the_current_code_of_hebrew() -> None:
+    assert detect_language("הממשלה הודיעה היום על חוק חדש בנושא מיסים, והאופוזיציה מתנגדת לו.") == "he"
+
+
+def test_a_language_without_a_two_letter_code_is_not_detected() -> None:
     hawaiian = "Ua hele mai ke kanaka i ka hale a ua noho ia ma laila me kana wahine a me na keiki. " * 4
 
     assert detect_language(hawaiian) is None

@@ -130,7 +130,7 @@ def test_what_a_feed_forgets_stays_and_what_it_corrects_is_replaced(path: Path) 
 def test_what_is_no_feed_is_refused(path: Path, text: str) -> None:
     done = imported({"/feed": text}, "-o", path)
 
-    assert "is no RSS or Atom feed" in str(done.exception)
+    assert "is not an RSS or Atom feed" in str(done.exception)
     assert not path.exists()
 
 

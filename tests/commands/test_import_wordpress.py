@@ -237,7 +237,7 @@ def test_a_page_that_is_no_wordpress_is_refused(site: FakeWordPress, path: Path)
 
     done = imported(site, "-o", path)
 
-    assert "names no WordPress REST API" in str(done.exception)
+    assert "has no link to a WordPress REST API" in str(done.exception)
 
 
 @pytest.mark.parametrize("page", [Response("<html></html>", content_type="text/html"), Response(status=403)])

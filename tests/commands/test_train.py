@@ -61,7 +61,7 @@ def test_columns_are_mapped(run: Run, tmp_path: Path) -> None:
     [
         ("id", 2, "'id' is not NAME=THEIRS"),
         ("=nid", 2, "'=nid' is not NAME=THEIRS"),
-        ("identity=nid", 1, "error: there is no column 'identity' to fill; ours are id title body"),
+        ("identity=nid", 1, "error: there is no column 'identity' to map; the columns are id title body"),
     ],
 )
 def test_a_wrong_mapping_is_named(run: Run, corpus: Path, mapped: str, status: int, told: str) -> None:

@@ -13,13 +13,13 @@ from recommender.training.kernels import kernel, run_all, spread
 
 @given(st.integers(0, 200), st.integers(1, 4), st.integers(1, 20))
 @settings(deadline=None)
-def test_ranges_cover_everything_once_and_in_order(n: int, threads: int, pieces_each: int) -> None:
-    ranges = list(spread(lambda start, end: (start, end), n, threads, pieces_each))
+def test_ranges_cover_everything_once_and_in_order(n: int, threads: int, ranges_per_thread: int) -> None:
+    ranges = list(spread(lambda start, end: (start, end), n, threads, ranges_per_thread))
 
     assert ranges[0][0] == 0
     assert ranges[-1][1] == n
     assert all(before[1] == after[0] for before, after in pairwise(ranges))
-    assert len(ranges) == max(1, min(n, threads * pieces_each))
+    assert len(ranges) == max(1, min(n, threads * ranges_per_thread))
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -82,7 +82,7 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     What the model knows under the article's own id, an earlier state of it, counts for nothing.
     """
     counts = Counter(model.rules.terms(article.title, article.body, article.lang))
-    own = model.vocabulary.weighed(counts)
+    own = model.vocabulary.embed_counts(counts)
     unknown = 1 - len(own.columns) / len(counts) if counts else 0.0
     row = model.articles.ids.find(article.id)
     former = [] if row is None else [row]
@@ -122,8 +122,8 @@ def _hub(model: Model, likeness: np.ndarray) -> float:
         return 0.0
     sample = _sample(len(likeness), manifest.recipe.seed)
     known = np.where(np.isfinite(likeness), likeness, np.inf)  # the former state counts as a copy
-    nearness = sample.nearness(known, manifest.recipe.neighbors.copy_similarity)
-    return manifest.adapted.hub_correction * max(nearness - manifest.hub_floor, 0.0)
+    hubness = sample.hubness(known, manifest.recipe.neighbors.copy_similarity)
+    return manifest.adapted.hub_correction * max(hubness - manifest.hub_floor, 0.0)
 
 
 def _reached(model: Model, likeness: np.ndarray, hub: float) -> tuple[np.ndarray, np.ndarray]:

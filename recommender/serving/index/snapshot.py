@@ -9,7 +9,7 @@ import numpy as np
 from recommender.article import Article
 from recommender.embedding import Embedding, Vocabulary
 from recommender.model import Manifest, Model, Query, TopicSpace
-from recommender.neighbors import NO_ROW, Copies
+from recommender.neighbors import NO_ROW, NearDuplicates
 from recommender.serving.index.documents import Documents
 from recommender.serving.index.fold_in import FoldedArticle
 from recommender.serving.index.postings import LiveVectors, Postings
@@ -38,7 +38,7 @@ class Snapshot:
     reached: dict[int, list[tuple[int, float]]]  # live rows similar to each row of the model; shared, too
     known_similar: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared
     headlines: TitleIndex  # shared
-    copies: Copies
+    copies: NearDuplicates
     hubs: np.ndarray  # (n + m,) float32
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
     withdrawn: Mapping[str, int]  # ids, each with the moment in microseconds
@@ -208,7 +208,7 @@ class Snapshot:
         shares = self.topic_space.shares(embedding.latent)
         return int(np.argmax(shares)) if shares.any() else -1
 
-    def _copies_with(self, folded: Sequence[FoldedArticle]) -> Copies:
+    def _copies_with(self, folded: Sequence[FoldedArticle]) -> NearDuplicates:
         """Return the copies, with those of further articles: of the model's, and of live ones before them."""
         first, n = len(self), len(self.model.articles)
         group = np.concatenate([self.copies.first, np.arange(first, first + len(folded), dtype=np.int32)])
@@ -218,7 +218,7 @@ class Snapshot:
             groups = {int(group[each]) for each in (row, *copies)}
             if len(groups) > 1:
                 group[np.isin(group, list(groups))] = min(groups)
-        return Copies(group)
+        return NearDuplicates(group)
 
     def _live_copies(self, folded: Sequence[FoldedArticle]) -> list[list[int]]:
         """Return for each of these the positions of the live articles before it that are its copies."""

@@ -15,7 +15,7 @@ from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
 from recommender.training.evaluation.evaluate import System
 from recommender.training.neighbors.all_pairs import all_neighbors
-from recommender.training.neighbors.lists import find_lists
+from recommender.training.neighbors.lists import build_related_lists
 from recommender.training.train import train
 
 _ANY = 2**31  # articles: quick enough for every corpus
@@ -130,7 +130,7 @@ def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Re
     adapted = model.manifest.adapted
     correction = min(adapted.hub_correction, recipe.neighbors.hub_correction)
     adapted = adapted.model_copy(update={"hub_correction": correction})
-    found = find_lists(model.vectors, adapted, recipe, threads)
+    found = build_related_lists(model.vectors, adapted, recipe, threads)
     return np.asarray(found.neighbors.rows[rows][:, :k])
 
 

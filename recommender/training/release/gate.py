@@ -200,7 +200,7 @@ def _checks(
         yield _least("coverage", "coverage", found.coverage, gate.min_coverage)
         yield _most("hub_skew", "hub skew", found.hub_skew, gate.max_hub_skew)
         category = found.section_agreement
-        yield _least("section_agreement", "section agreement", category, gate.min_section_agreement)
+        yield _least("section_agreement", "section agreement", category, gate.min_category_agreement)
     if report.drawn:
         asked = [one for one in report.drawn.headlines_found if one is not None]
         yield _least(

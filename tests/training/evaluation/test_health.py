@@ -8,7 +8,7 @@ import pytest
 
 from recommender.article import Article
 from recommender.model import Articles, Model, Vectors
-from recommender.neighbors import NO_ROW, Copies, Neighbors
+from recommender.neighbors import NO_ROW, NearDuplicates, Neighbors
 from recommender.training.evaluation.health import health, occurrences, section_agreement, shown
 from recommender.training.train import Trained
 
@@ -127,7 +127,7 @@ def test_the_newest_of_copies_is_shown_and_none_of_the_article_itself(model: Mod
     copied = replace(
         model,
         neighbors=Neighbors(rows, scores),
-        copies=Copies(np.array([0, 0, 2, 2, 4], dtype=np.int32)),
+        copies=NearDuplicates(np.array([0, 0, 2, 2, 4], dtype=np.int32)),
     )
 
     seen = shown(copied)

@@ -15,7 +15,7 @@ from recommender.training.evaluation.health import occurrences
 from recommender.training.neighbors import all_pairs as allpairs
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import row_scores
-from recommender.training.neighbors.lists import Lists, find_lists
+from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.neighbors.tiles import Plan
 from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained
@@ -33,10 +33,10 @@ VECTORS = vectors_of(TERMS, LATENT)
 LIKENESS = np.where(np.eye(ROWS, dtype=bool), -np.inf, slow_scores(VECTORS, WEIGHT))
 
 
-def found(recipe: Recipe = RECIPE, **how: Any) -> Lists:
+def found(recipe: Recipe = RECIPE, **how: Any) -> RelatedLists:
     hub_correction = recipe.neighbors.hub_correction
     adapted = trained_on(1).model_copy(update={"latent_weight": WEIGHT, "hub_correction": hub_correction})
-    return find_lists(VECTORS, adapted, recipe, **{"threads": 2, **how})
+    return build_related_lists(VECTORS, adapted, recipe, **{"threads": 2, **how})
 
 
 def trained_on(n: int) -> Adapted:
@@ -44,7 +44,7 @@ def trained_on(n: int) -> Adapted:
 
 
 @pytest.fixture(scope="module")
-def usual() -> Lists:
+def usual() -> RelatedLists:
     return found()
 
 
@@ -55,7 +55,7 @@ def slow_hubs() -> np.ndarray:
     return np.asarray(hubs)
 
 
-def slow_corrected(of: Lists) -> np.ndarray:
+def slow_corrected(of: RelatedLists) -> np.ndarray:
     """Return the corrected score of every pair, the query by row."""
     likeness = LIKENESS.copy()
     np.fill_diagonal(likeness, (TERMS**2).sum(axis=1) * 0.8 + (LATENT**2).sum(axis=1) * 0.2)
@@ -65,12 +65,12 @@ def slow_corrected(of: Lists) -> np.ndarray:
     return np.asarray(scores)
 
 
-def test_a_hub_is_what_is_near_to_its_fifty_nearest(usual: Lists) -> None:
+def test_a_hub_is_what_is_near_to_its_fifty_nearest(usual: RelatedLists) -> None:
     np.testing.assert_allclose(usual.corrections.hubs, slow_hubs(), atol=1e-5)
     assert usual.corrections.hubs.min() == 0 < usual.corrections.hubs.max()
 
 
-def test_a_query_moves_towards_its_nearest_that_is_no_copy(usual: Lists) -> None:
+def test_a_query_moves_towards_its_nearest_that_is_no_copy(usual: RelatedLists) -> None:
     first = usual.copies.first
     usable = np.where(first[:, None] == first, -np.inf, LIKENESS)
     nearest = np.argmax((usable - usual.corrections.hubs).astype(np.float32), axis=1)
@@ -86,7 +86,7 @@ def test_a_query_moves_towards_its_nearest_that_is_no_copy(usual: Lists) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"tile": 77}, {"tile": 100, "threads": 1}])
-def test_the_lists_are_the_best_of_all_corrected_scores(usual: Lists, how: dict[str, Any]) -> None:
+def test_the_lists_are_the_best_of_all_corrected_scores(usual: RelatedLists, how: dict[str, Any]) -> None:
     same = found(**how)
 
     check_against(slow_corrected(same), best_of(slow_corrected(same), K), same.neighbors)
@@ -95,7 +95,7 @@ def test_the_lists_are_the_best_of_all_corrected_scores(usual: Lists, how: dict[
 
 
 def test_lists_that_their_candidates_do_not_settle_are_scored_in_full(
-    usual: Lists, monkeypatch: pytest.MonkeyPatch
+    usual: RelatedLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
@@ -121,7 +121,7 @@ def test_without_feedback_and_hubs_a_score_is_the_likeness() -> None:
     assert not plain.corrections.hubs.any()
 
 
-def test_a_sample_tells_much_the_same_hubs(usual: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_tells_much_the_same_hubs(usual: RelatedLists, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "_SAMPLE", 300)
 
     sampled = found()
@@ -134,7 +134,7 @@ def test_a_sample_tells_much_the_same_hubs(usual: Lists, monkeypatch: pytest.Mon
 def test_with_hubs_set_back_none_stands_in_so_many_lists(trained: Trained) -> None:
     model = trained.model
     lists_of = {
-        hub_correction: find_lists(
+        hub_correction: build_related_lists(
             model.vectors,
             model.manifest.adapted.model_copy(update={"hub_correction": hub_correction}),
             model.manifest.recipe,

@@ -1,6 +1,5 @@
 """What a corpus takes, what it refuses, and what it says about it."""
 
-import json
 import math
 import shutil
 from datetime import UTC, datetime
@@ -11,14 +10,10 @@ import pytest
 
 from recommender.article import Article
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
+from tests.support.corpora import jsonl
 
 NEWSROOM = Path(__file__).parents[2] / "data"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
-
-
-def jsonl(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def read(*paths: str | Path, max_bad: float = 1, **options: Any) -> Corpus:
@@ -58,7 +53,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # root may read every file
-    with pytest.raises(CorpusError, match=r"secret\.jsonl may not be read by this user"):
+    with pytest.raises(CorpusError, match=r"secret\.jsonl is not readable by this user"):
         read(path)
 
 
@@ -89,7 +84,7 @@ def test_a_folder_stands_for_its_corpus_files_in_order(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_corpus_files_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"holds no corpus file \(\.jsonl"):
+    with pytest.raises(CorpusError, match=r"contains no corpus file \(\.jsonl"):
         read(tmp_path)
 
 
@@ -141,7 +136,7 @@ def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> 
     (refusal,) = corpus_of({}, {name: {"rendered": "x"}}).report.refused
 
     assert refusal.reason == f"{name}: wrong type"
-    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); text is wanted"
+    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); it must be text"
 
 
 @pytest.mark.parametrize(
@@ -304,7 +299,7 @@ def test_the_row_kept_is_named_with_its_file(tmp_path: Path) -> None:
     (refusal,) = read(first, second).report.refused
 
     assert (refusal.source, refusal.row) == (str(second), 2)
-    assert refusal.detail == f"row 1 of {first} is kept as 'a'"
+    assert refusal.detail == f"row 1 of {first} is used for 'a'"
 
 
 def test_a_bad_row_among_many_is_counted_and_kills_nothing(corpus_of: Any) -> None:

@@ -50,5 +50,5 @@ def test_an_entry_without_an_id_goes_by_its_address_also_packed(tmp_path: Path) 
 def test_what_is_no_feed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "feed.rss").write_text("<html></html>")
 
-    with pytest.raises(CorpusError, match=r"feed\.rss is no RSS or Atom feed"):
+    with pytest.raises(CorpusError, match=r"feed\.rss is not an RSS or Atom feed"):
         read_articles(tmp_path)

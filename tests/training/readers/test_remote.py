@@ -90,7 +90,7 @@ def test_an_endless_answer_is_left(
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "no address", "http://[::1"])
 def test_what_is_no_web_address_is_refused(remote: Remote, waits: list[float], url: str) -> None:
-    with pytest.raises(SiteError, match="cannot be asked"):
+    with pytest.raises(SiteError, match="cannot be requested"):
         remote.get(url)
 
     assert waits == []

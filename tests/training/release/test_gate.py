@@ -124,7 +124,7 @@ def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) 
     [
         ("min_articles", 10_000, "articles", "articles"),
         ("min_coverage", 0.9999, "coverage", "coverage"),
-        ("min_section_agreement", 0.9, "section_agreement", "section agreement"),
+        ("min_category_agreement", 0.9, "section_agreement", "section agreement"),
         ("min_headlines_found", 1.0, "headlines_found", "headlines found"),
         ("min_topic_fit", 0.99, "topic_fit", "topic fit"),
         ("min_ndcg", 0.99, "ndcg", "nDCG at 9"),

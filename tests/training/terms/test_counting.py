@@ -89,13 +89,13 @@ def rows_of(fast: TermCounts) -> Iterator[list[tuple[int, int]]]:
 @pytest.fixture
 def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the lexicon start with room for one word, and blocks end after a few characters."""
-    roomy = Lexicon._allot
+    roomy = Lexicon._allocate
 
     def allot(self: Lexicon, words: int, chars: int) -> None:
         first = not hasattr(self, "_slots")
         roomy(self, 1 if first else words, 2 if first else chars)
 
-    monkeypatch.setattr(Lexicon, "_allot", allot)
+    monkeypatch.setattr(Lexicon, "_allocate", allot)
     monkeypatch.setattr(terms, "_BLOCK_CHARS", 10)
 
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csc_array
 
-from recommender.training.topics.coherence import npmi, together
+from recommender.training.topics.coherence import co_occurrences, npmi
 
 
 def measured(standing: list[list[int]]) -> float:
     """Return the coherence of all terms; `standing` has a row for each article."""
     by_term = csc_array(np.array(standing, dtype=np.float32))
-    return npmi(together(by_term, range(by_term.shape[1])), len(standing))
+    return npmi(co_occurrences(by_term, range(by_term.shape[1])), len(standing))
 
 
 def test_terms_that_only_stand_together_cohere_fully() -> None:
@@ -39,7 +39,7 @@ def test_a_single_term_and_none_are_worth_nothing() -> None:
 def test_articles_are_counted_by_pair() -> None:
     by_term = csc_array(np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1]], dtype=np.float32))
 
-    assert together(by_term, [2, 0]).tolist() == [[1, 1], [1, 3]]
+    assert co_occurrences(by_term, [2, 0]).tolist() == [[1, 1], [1, 3]]
 
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=3), min_size=1, max_size=12))

@@ -16,10 +16,10 @@ from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
 from recommender.training.topics.fitting import (
     LatentSpace,
-    _worth_reading,
-    first_topics,
+    _select_topics,
+    assign_topics,
+    cluster_articles,
     fit_latent_space,
-    fit_topics,
     topic_count,
 )
 from recommender.training.topics.naming import TopicDescription
@@ -115,7 +115,7 @@ def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
 
     one, other = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
     latents = [space.project(rows, threads) for space, threads in ((one, 1), (other, 2), (other, 3))]
-    clusters = [fit_topics(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
+    clusters = [cluster_articles(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
 
     assert one.components.tobytes() == other.components.tobytes()
     assert len({latent.tobytes() for latent in latents}) == 1
@@ -151,7 +151,7 @@ def test_a_space_fitted_on_a_sample_places_every_article(trained: Trained, chang
     recipe = Topics(**changed)
 
     latent = fit_latent_space(rows, df, recipe.components, recipe, seed=0).project(rows, threads=1)
-    clusters = fit_topics(latent, 10, recipe, np.arange(len(latent)))
+    clusters = cluster_articles(latent, 10, recipe, np.arange(len(latent)))
 
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
     assert clusters is not None
@@ -179,12 +179,12 @@ def test_articles_without_terms_lie_nowhere() -> None:
 def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
     latent = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
-    found = fit_topics(latent, 3, Topics(), np.arange(4))
+    found = cluster_articles(latent, 3, Topics(), np.arange(4))
 
     assert found is not None
     assert sorted(found.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
-    assert fit_topics(latent, 0, Topics(), np.arange(4)) is None
-    assert fit_topics(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
+    assert cluster_articles(latent, 0, Topics(), np.arange(4)) is None
+    assert cluster_articles(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
 
 
 @pytest.mark.slow
@@ -212,7 +212,7 @@ def test_the_first_topic_of_an_article_is_stored_with_the_model(trained: Trained
 
     assert space.first.dtype == np.int32
     assert space.first.tolist() == [int(np.argmax(space.shares(row))) for row in latent]
-    assert first_topics(np.zeros((2, latent.shape[1]), np.float32), space.centroids).tolist() == [-1, -1]
+    assert assign_topics(np.zeros((2, latent.shape[1]), np.float32), space.centroids).tolist() == [-1, -1]
 
 
 def test_the_estimator_finds_the_first_topics(trained: Trained) -> None:
@@ -268,15 +268,15 @@ def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Ar
 
 def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -> None:
     readings = [
-        TopicDescription([1, 2, 3, 4], 10, 0.9, is_furniture=True),
-        TopicDescription([5, 6, 7, 8], 2, 0.9, is_furniture=False),
-        TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_furniture=False),
-        TopicDescription([9, 10, 11, 12, 14], 30, 0.3, is_furniture=False),
-        TopicDescription([15, 16, 17, 18], 10, 0.1, is_furniture=False),
-        TopicDescription([19, 20, 21, 12], 10, 0.2, is_furniture=False),
+        TopicDescription([1, 2, 3, 4], 10, 0.9, is_boilerplate=True),
+        TopicDescription([5, 6, 7, 8], 2, 0.9, is_boilerplate=False),
+        TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_boilerplate=False),
+        TopicDescription([9, 10, 11, 12, 14], 30, 0.3, is_boilerplate=False),
+        TopicDescription([15, 16, 17, 18], 10, 0.1, is_boilerplate=False),
+        TopicDescription([19, 20, 21, 12], 10, 0.2, is_boilerplate=False),
     ]
 
-    kept = _worth_reading(np.eye(6, dtype=np.float32), readings, count=2)
+    kept = _select_topics(np.eye(6, dtype=np.float32), readings, count=2)
 
     merged = np.array([0, 0, 1, 3, 0, 0]) / np.sqrt(10)
     np.testing.assert_allclose(kept, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
@@ -284,8 +284,8 @@ def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -
 
 def test_where_nothing_is_worth_reading_all_is_kept() -> None:
     readings = [
-        TopicDescription([1], 10, 0.9, is_furniture=True),
-        TopicDescription([2], 10, 0.1, is_furniture=True),
+        TopicDescription([1], 10, 0.9, is_boilerplate=True),
+        TopicDescription([2], 10, 0.1, is_boilerplate=True),
     ]
 
-    assert len(_worth_reading(np.eye(2, dtype=np.float32), readings, count=2)) == 2
+    assert len(_select_topics(np.eye(2, dtype=np.float32), readings, count=2)) == 2

@@ -18,7 +18,7 @@ def read(
     rows = csr_array(np.array(inside, dtype=np.float32).reshape(len(inside), len(words)))
     topics = np.arange(len(inside)) if first is None else np.array(first)
     terms = NamingTerms.of(rows, np.ones(len(words)), Strings.of(words))
-    return terms, terms.read(topics, int(topics.max()) + 1)
+    return terms, terms.describe(topics, int(topics.max()) + 1)
 
 
 def terms_of(inside: list[list[float]], words: list[str], first: list[int] | None = None) -> list[list[str]]:
@@ -90,7 +90,7 @@ def test_a_topic_of_passages_is_furniture_and_one_of_a_few_articles_is_a_story()
     _, (large, small, _) = read([[1.0] * 8] * 20 + [[0.0] * 8] * 30, words, [0] * 20 + [2] * 29 + [1])
     _, (story, _) = read([[1.0] * 8] * 10 + [[0.0] * 8] * 30, words, [0] * 10 + [1] * 30)
 
-    assert [large.is_furniture, small.is_furniture, story.is_furniture] == [True, False, False]
+    assert [large.is_boilerplate, small.is_boilerplate, story.is_boilerplate] == [True, False, False]
     assert large.coherence == pytest.approx(1)
     assert (large.articles, small.terms, small.coherence) == (20, [], 0)
 
