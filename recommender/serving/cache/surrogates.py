@@ -131,13 +131,13 @@ def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
         return
     for copy in snapshot.copies.of(row):
         yield shown(ids[copy])
-    for other in (*snapshot.folded[row - n].reached.tolist(), *_reached_live(snapshot, row)):
+    for other in (*snapshot.folded[row - n].reverse_neighbors.tolist(), *_reached_live(snapshot, row)):
         yield around(ids[other])
 
 
 def _reached_live(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar; its own, too."""
-    n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.live]
+    n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.n_live]
     likeness = snapshot.vectors.scores(folded[row - n].embedding, snapshot.latent_weight)
     share = np.array([each.feedback if each.nearest != NO_ROW else 0.0 for each in folded])
     moved = likeness[n:] + share * likeness[[max(each.nearest, 0) for each in folded]]

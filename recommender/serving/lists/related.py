@@ -257,7 +257,7 @@ class Related:
 
     def _is_complete(self, row: int, scores: np.ndarray, query: ListQuery) -> bool:
         """Tell whether no article of the model is similar but those whose scores are given, best first."""
-        if len(scores) >= self.snapshot.others(row):
+        if len(scores) >= self.snapshot.count_others(row):
             return True
         return not self._is_similar(scores[-1:] + TOLERANCE, query)[0]
 

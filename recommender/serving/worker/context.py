@@ -18,7 +18,7 @@ from recommender.serving.trending.rankings import Leaderboards, RankTracker
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
-from recommender.trending import DEFAULT_WINDOW, EVENT_WEIGHTS, windows
+from recommender.trending import DEFAULT_WINDOW, event_weights, windows
 
 Clock = Callable[[], datetime]
 
@@ -39,16 +39,11 @@ class Context:
         self.settings = settings
         self.clock = clock
         self._slot = slot  # at scoring the whole corpus
-        weights = {**EVENT_WEIGHTS, **settings.weight_of}
-        self.store = Store(
-            settings.database_url,
-            visitor_window_minutes=settings.visitor_window_minutes,
-            source_window_minutes=settings.source_window_minutes,
-            source_cap=settings.source_cap,
-            weights=weights,
-        )
+        self.store = Store.of(settings)
         self.follower = Follower(settings, self.store)
-        self.rank_tracker = RankTracker(self.store, weights=weights, windows=windows(settings.half_life_of))
+        self.rank_tracker = RankTracker(
+            self.store, weights=event_weights(settings.weight_of), windows=windows(settings.half_life_of)
+        )
         self.cache = ResponseCache(settings.cache_bytes)
         shared = settings.purge_url and shared_cache_at(settings.purge_url, settings.purge_header)
         self.purger = Purger(shared, lambda: self.follower.state) if shared else None

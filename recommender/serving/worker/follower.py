@@ -218,17 +218,19 @@ class Follower:
             return snapshot
         changed = [row.id for row in changes.articles if row.id in self._live]
         lifted = any(each in snapshot.withdrawn and each not in self._folded for each in changed)
-        if changes.complete or lifted or snapshot.live > 2 * len(self._live) + _SPARE_ROWS:
+        if changes.complete or lifted or snapshot.n_live > 2 * len(self._live) + _SPARE_ROWS:
             return self._built(snapshot.model)
-        snapshot = snapshot.less({row.id: row.updated for row in changes.articles if row.withdrawn})
-        return snapshot.more(self._placed(changed))
+        snapshot = snapshot.without_withdrawn(
+            {row.id: row.updated for row in changes.articles if row.withdrawn}
+        )
+        return snapshot.with_articles(self._placed(changed))
 
     def _built(self, model: Model) -> Snapshot:
         """Return an edition of the model with all that is live."""
         for each, article in self._live.items():
             if each not in self._folded and _is_newer(model, article):
                 self._folded[each] = fold_in(model, article)
-        return Snapshot.of(model, self._withdrawn).more(self._placed(sorted(self._folded)))
+        return Snapshot.of(model, self._withdrawn).with_articles(self._placed(sorted(self._folded)))
 
     def _placed(self, ids: Iterable[str]) -> list[tuple[Article, FoldedArticle]]:
         return [(self._live[each], self._folded[each]) for each in ids if each in self._folded]

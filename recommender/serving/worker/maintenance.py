@@ -37,7 +37,7 @@ class Maintenance:
         with suppress(Problem):  # no model yet
             related = self._context.related
             self._context.rank_tracker.leaderboards(related, now).leaderboard(DEFAULT_WINDOW)
-            related.snapshot.title_words()  # nobody who searches shall wait for them
+            related.snapshot.title_segments()  # nobody who searches shall wait for them
         tick = tick_of(microseconds(now))
         if tick != self._pruned:
             self._pruned = tick

@@ -51,7 +51,9 @@ class Newsroom:
     def counts(self) -> Counter[tuple[str, str]]:
         """Return how many events of each article and type are counted."""
         found, total = self.store.counts(), Counter[tuple[str, str]]()
-        for article, kind, count in zip(found.articles, found.kinds, found.counts.tolist(), strict=True):
+        for article, kind, count in zip(
+            found.article_codes, found.type_codes, found.counts.tolist(), strict=True
+        ):
             total[found.article_ids[article], found.types[kind]] += count
         return total
 

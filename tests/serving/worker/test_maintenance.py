@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.serving.index.title_index import TitleBlock
+from recommender.serving.index.title_index import TitleSegment
 from recommender.serving.store import Store, StoreDownError
 from recommender.serving.worker.maintenance import Maintenance
 from tests.serving.routes.test_events import VIEW, Newsroom
@@ -32,7 +32,7 @@ def test_titles_are_read_before_somebody_searches(models_dir: Path, monkeypatch:
     def fail(*_: object) -> None:
         raise AssertionError("the titles were read for the request")
 
-    monkeypatch.setattr(TitleBlock, "of", fail)
+    monkeypatch.setattr(TitleSegment, "of", fail)
     assert ids(get(room, "/v1/search?q=harbour"))
 
 
