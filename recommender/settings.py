@@ -18,6 +18,12 @@ from pydantic_settings import (
 PREFIX = "RECOMMENDER_"
 FILE_VARIABLE = f"{PREFIX}SETTINGS"
 
+# Defaults for counting events; the store has the same. A visitor counts once per article in a visitor window;
+# 98 % of a portal's visitors make one request in four days.
+VISITOR_WINDOW_MINUTES = 360
+SOURCE_WINDOW_MINUTES = 30
+SOURCE_CAP = 3
+
 
 def _words(value: object) -> object:
     """Split a list as the environment holds it, at spaces and commas."""
@@ -92,12 +98,14 @@ class Settings(BaseSettings):
     rules_file: Annotated[Path | None, Field(description="a file in TOML")] = None
     visitor_window_minutes: Annotated[
         int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
-    ] = 360  # a visitor counts once per article in it: of a portal's visitors 98 % ask once in four days
+    ] = VISITOR_WINDOW_MINUTES
     source_window_minutes: Annotated[
         int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
-    ] = 30
+    ] = SOURCE_WINDOW_MINUTES
     # How many readers of one article an address stands for in that window, at most, by type of event.
-    source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 3
+    source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = (
+        SOURCE_CAP
+    )
 
     event_weights: Annotated[
         tuple[_Weight, ...],

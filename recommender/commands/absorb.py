@@ -96,7 +96,7 @@ def forget(
         model = open_version(models_dir, name, verify=False)
         left = [row for row in left if _holds(model, row)]
     with closing(Store.of(settings)) as store:
-        return store.forget_articles([(row.id, row.version) for row in left])
+        return store.delete_articles([(row.id, row.version) for row in left])
 
 
 def as_line(article: Article) -> str:

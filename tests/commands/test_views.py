@@ -47,7 +47,9 @@ def imported(*arguments: object) -> Result:
 def counted() -> Counter[tuple[str, str]]:
     store, total = Store(Settings.read().database_url), Counter[tuple[str, str]]()
     found = store.counts()
-    for article, kind, count in zip(found.articles, found.kinds, found.counts.tolist(), strict=True):
+    for article, kind, count in zip(
+        found.article_codes, found.type_codes, found.counts.tolist(), strict=True
+    ):
         total[found.article_ids[article], found.types[kind]] += count
     store.close()
     return total

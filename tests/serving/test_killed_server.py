@@ -97,6 +97,6 @@ def test_every_event_is_counted_once_whenever_the_server_is_killed(models_dir: P
     with closing(Store(url)) as store:
         counts = store.counts()
     stored: Counter[str] = Counter()
-    for article, n in zip(counts.articles, counts.counts, strict=True):
+    for article, n in zip(counts.article_codes, counts.counts, strict=True):
         stored[counts.article_ids[article]] += int(n)
     assert stored == sent

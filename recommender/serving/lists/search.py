@@ -187,7 +187,11 @@ class Search:
         They are those of titles, for there are hardly others.
         """
         word = asked.words[at]
-        kin = {each for block in self._snapshot.title_words() for each in block.kin_of(asked.roots[at])}
+        kin = {
+            each
+            for block in self._snapshot.title_segments()
+            for each in block.words_with_stem(asked.roots[at])
+        }
         kin = {each for each in kin if not each.startswith(word)} if asked.is_begun(at) else kin - {word}
         return [self._term(each) for each in sorted(kin)]
 
@@ -242,12 +246,12 @@ class Search:
         """Return how much a word counts that is in a title, (n,) float64; where it is not, nothing."""
         n, word = len(self._snapshot), asked.words[at]
         counts, of_root = np.zeros(n), _KIN if asked.loose else _FORM
-        for block in self._snapshot.title_words():
+        for block in self._snapshot.title_segments():
             spans = [(block.words.beginning_with(word), _BEGUN)] if asked.is_begun(at) else []
             for form, count in ((asked.roots[at], of_root), (word, 1.0)):
                 row = block.words.find(form)
                 spans += [] if row is None else [(range(row, row + 1), count)]
             for span, count in spans:
-                rows = block.holding(span)
-                counts[rows if block.titles.stop <= n else rows[rows < n]] = count
+                rows = block.rows_with(span)
+                counts[rows if block.row_range.stop <= n else rows[rows < n]] = count
         return counts

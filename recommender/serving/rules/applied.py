@@ -90,21 +90,21 @@ class AppliedRules:
 
     def _by_author(self, author: str) -> np.ndarray:
         documents, wanted = self._articles, key(author)
-        column = documents.head.authors
+        column = documents.trained.authors
         codes = [code for code, name in enumerate(column.names) if key(name) == wanted]
         live = [
-            any(key(name) == wanted for name in each.authors) for each in documents.tail[: documents.size]
+            any(key(name) == wanted for name in each.authors) for each in documents.live[: documents.n_live]
         ]
         return np.concatenate([column.rows_with(codes), np.array(live, dtype=bool)])
 
     def _first_authors(self) -> np.ndarray:
         documents = self._articles
-        column = documents.head.authors
+        column = documents.trained.authors
         signed = column.offsets[:-1] < column.offsets[1:]
         codes = np.full(len(documents), -1, dtype=np.int64)
-        codes[: len(documents.head)][signed] = column.codes[column.offsets[:-1][signed]]
-        code_of = {name: code for code, name in enumerate(column.names)} if documents.size else {}
-        for row, article in enumerate(documents.tail[: documents.size], start=len(documents.head)):
+        codes[: len(documents.trained)][signed] = column.codes[column.offsets[:-1][signed]]
+        code_of = {name: code for code, name in enumerate(column.names)} if documents.n_live else {}
+        for row, article in enumerate(documents.live[: documents.n_live], start=len(documents.trained)):
             for first in article.authors[:1]:
                 codes[row] = code_of.setdefault(first, len(code_of))
         return codes

@@ -13,7 +13,7 @@ from recommender.serving.trending.rankings import Leaderboards, RankTracker
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
-from recommender.trending import EVENT_WEIGHTS, windows
+from recommender.trending import event_weights, windows
 
 Clock = Callable[[], datetime]
 
@@ -36,16 +36,11 @@ class Context:
         self.settings = settings
         self.clock = clock
         self._scoring_limit = scoring_limit  # is held while a request scores the whole corpus
-        weights = {**EVENT_WEIGHTS, **settings.weight_of}
-        self.store = Store(
-            settings.database_url,
-            visitor_window_minutes=settings.visitor_window_minutes,
-            source_window_minutes=settings.source_window_minutes,
-            source_cap=settings.source_cap,
-            weights=weights,
-        )
+        self.store = Store.of(settings)
         self.follower = Follower(settings, self.store)
-        self.rank_tracker = RankTracker(self.store, weights=weights, windows=windows(settings.half_life_of))
+        self.rank_tracker = RankTracker(
+            self.store, weights=event_weights(settings.weight_of), windows=windows(settings.half_life_of)
+        )
         self._checks: list[tuple[str, Callable[[], bool]]] = []
         self._related: Related | None = None
         self._active_rules: tuple[Rules, datetime, ActiveRules] | None = None

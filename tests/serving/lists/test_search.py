@@ -18,9 +18,9 @@ from recommender.serving.rules.active import ActiveRules
 from recommender.serving.rules.schema import Block, Boost
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
-from tests.serving.index.test_snapshot import grown
 from tests.support.newsroom import build_model
 from tests.support.sample import NOW
+from tests.support.snapshots import snapshot_with
 
 LATER = NOW + timedelta(days=1)
 
@@ -44,7 +44,7 @@ LIVE[2] = replace(LIVE[2], published_at=LATER)
 
 @pytest.fixture(scope="module")
 def related(trained: Trained) -> Related:
-    return Related(grown(trained.model, LIVE))
+    return Related(snapshot_with(trained.model, LIVE))
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ BLOCK = Block(id="b", kind="block", articles=("L1",), reason="r", author="a")
 
 def test_what_is_withdrawn_or_hidden_is_not_found(related: Related) -> None:
     assert ids(Related(related.snapshot, ActiveRules((BLOCK,))), "zyxwer") == []
-    assert ids(Related(related.snapshot.less({"L1": 0})), "zyxwer") == []
+    assert ids(Related(related.snapshot.without_withdrawn({"L1": 0})), "zyxwer") == []
 
 
 def test_what_is_blocked_in_a_section_is_not_found_there(related: Related) -> None:
@@ -236,8 +236,8 @@ def test_a_category_that_no_article_has_is_refused(related: Related) -> None:
 
 
 def test_an_earlier_state_of_an_edition_does_not_find_what_came_later(trained: Trained) -> None:
-    before = grown(trained.model, LIVE[:1])
-    after = before.more([(LIVE[1], grown(trained.model, LIVE[1:2]).folded[0])])
+    before = snapshot_with(trained.model, LIVE[:1])
+    after = before.with_articles([(LIVE[1], snapshot_with(trained.model, LIVE[1:2]).folded[0])])
 
     assert ids(Related(after), "zizka") == ["L2"]
     assert ids(Related(before), "zizka") == []

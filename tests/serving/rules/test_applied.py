@@ -35,7 +35,7 @@ def _rule(kind: str, **fields: Any) -> Rule:
 def with_live(*articles: Article) -> Snapshot:
     """Return the newsroom with articles that came after training."""
     snapshot = Snapshot.of(build_model(SIGNED))
-    return snapshot.more([(each, fold_in(snapshot.model, each)) for each in articles])
+    return snapshot.with_articles([(each, fold_in(snapshot.model, each)) for each in articles])
 
 
 LIVE = Article(

@@ -271,7 +271,7 @@ def test_many_corrections_do_not_pile_up(settings: Settings, store: Store) -> No
         store.put_articles([row(replace(ARTICLE, title=f"State {number}"), updated=UPDATED + number)])
         live.refresh()
 
-    assert live.snapshot.live < 250
+    assert live.snapshot.n_live < 250
     related = Related(live.snapshot)
     assert related.articles.titles[related.find("new", NOW) or 0] == "State 299"
 
