@@ -158,20 +158,20 @@ def test_yarpp_returns_only_the_requested_fields_and_embeds(client: FlaskClient)
 
 
 def test_yarpp_returns_404_for_an_unknown_post(client: FlaskClient) -> None:
-    answer = client.get("/wp-json/yarpp/v1/related/4711")
+    response = client.get("/wp-json/yarpp/v1/related/4711")
 
-    assert answer.status_code == 404
-    assert answer.get_json()["code"] == "rest_post_invalid_id"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert response.status_code == 404
+    assert response.get_json()["code"] == "rest_post_invalid_id"
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_jetpack_responds_at_the_url_of_the_post(client: FlaskClient) -> None:
-    answer = client.get("/storm-8/?relatedposts=1", headers={"Host": "www.courier.example"}).get_json()
+    response = client.get("/storm-8/?relatedposts=1", headers={"Host": "www.courier.example"}).get_json()
 
-    assert shape(answer) == JETPACK
-    assert [shape(item) for item in answer["items"]] == [JETPACK_ITEM] * 3
-    assert [str(item["id"]) for item in answer["items"]] == [item["id"] for item in ours(client)[:3]]
-    first = answer["items"][0]
+    assert shape(response) == JETPACK
+    assert [shape(item) for item in response["items"]] == [JETPACK_ITEM] * 3
+    assert [str(item["id"]) for item in response["items"]] == [item["id"] for item in ours(client)[:3]]
+    first = response["items"][0]
     assert first["url_meta"] == {"origin": 108, "position": 0}
     assert first["date"] == "March 1, 2026"
     assert first["context"] == 'In "Environment"'
@@ -181,18 +181,18 @@ def test_jetpack_responds_at_the_url_of_the_post(client: FlaskClient) -> None:
 def test_jetpack_excludes_posts_that_the_page_shows_already(client: FlaskClient) -> None:
     target = f"/?relatedposts=1&url={quote(STORY)}&relatedposts_exclude=113,109"
 
-    answer = client.get(target).get_json()
+    response = client.get(target).get_json()
 
     expected = ours(client, "id=108&limit=3&exclude=113&exclude=109")
-    assert [str(item["id"]) for item in answer["items"]] == [item["id"] for item in expected]
+    assert [str(item["id"]) for item in response["items"]] == [item["id"] for item in expected]
 
 
 @pytest.mark.parametrize("path", ["/storm-8/", "/v1/nothing", "/feed/"])
 def test_jetpack_requires_the_parameter_relatedposts(client: FlaskClient, path: str) -> None:
-    answer = client.get(path)
+    response = client.get(path)
 
-    assert answer.status_code == 404
-    assert answer.get_json()["type"] == "not-found"
+    assert response.status_code == 404
+    assert response.get_json()["type"] == "not-found"
 
 
 @pytest.mark.parametrize("version", ["v1", "v1.1"])
@@ -202,16 +202,16 @@ def test_jetpack_gets_ids_and_scores_at_the_path_of_wordpress_com(
 ) -> None:
     address = f"/rest/{version}/sites/82974409/posts/108/related"
 
-    answer = client.post(address, **body).get_json()
+    response = client.post(address, **body).get_json()
 
     scores = [item["score"] or 0.0 for item in ours(client)[:4]]
-    assert shape(answer) == {"total": int, "max_score": float, "hits": list}
-    assert answer["max_score"] == max(scores)
-    assert answer["hits"] == [
+    assert shape(response) == {"total": int, "max_score": float, "hits": list}
+    assert response["max_score"] == max(scores)
+    assert response["hits"] == [
         {"_score": score, "fields": {"post_id": int(item["id"]), "blog_id": 82974409}}
         for score, item in zip(scores, ours(client)[:4], strict=True)
     ]
-    assert client.post(f"{address}/", **body).get_json() == answer
+    assert client.post(f"{address}/", **body).get_json() == response
 
 
 def test_endpoints_of_other_services_require_a_key_if_reading_does(models: Path) -> None:
@@ -236,22 +236,22 @@ def test_jetpack_gets_no_hits_for_an_unknown_post_and_an_error_for_an_invalid_si
 
 
 def test_jetpack_returns_an_empty_list_for_an_unknown_post(client: FlaskClient) -> None:
-    answer = client.get("/?relatedposts=1&url=https://www.courier.example/lost/")
+    response = client.get("/?relatedposts=1&url=https://www.courier.example/lost/")
 
-    assert (answer.status_code, answer.get_json()["items"]) == (200, [])
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert (response.status_code, response.get_json()["items"]) == (200, [])
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/v2/related", "/related"])
 def test_parsely_returns_posts_in_its_envelope(client: FlaskClient, path: str) -> None:
     target = f"{path}?apikey=courier.example&limit=4&boost=views&url=https://www.courier.example/storm-8/"
 
-    answer = client.get(target).get_json()
+    response = client.get(target).get_json()
 
-    assert shape(answer) == PARSELY | {"meta": dict, "links": dict}
-    assert [shape(post) for post in answer["data"]] == [PARSELY_POST] * 4
-    assert [post["url"] for post in answer["data"]] == [item["url"] for item in ours(client)[:4]]
-    first = answer["data"][0]
+    assert shape(response) == PARSELY | {"meta": dict, "links": dict}
+    assert [shape(post) for post in response["data"]] == [PARSELY_POST] * 4
+    assert [post["url"] for post in response["data"]] == [item["url"] for item in ours(client)[:4]]
+    first = response["data"][0]
     assert (first["author"], first["authors"]) == ("Ana Reyes, B. Oduya", ["Ana Reyes", "B. Oduya"])
     assert first["pub_date"] == "2026-03-01T12:00:20"
 
@@ -306,10 +306,10 @@ def test_gorse_supports_an_offset_and_a_category(client: FlaskClient) -> None:
 def test_gorse_returns_no_neighbors_of_an_unknown_item(client: FlaskClient, item: str) -> None:
     path = f"/api/item/{item}" if "/" in item else f"/api/item/{item}/neighbors"
 
-    answer = client.get(path)
+    response = client.get(path)
 
-    assert (answer.status_code, answer.get_json()) == (200, [])
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert (response.status_code, response.get_json()) == (200, [])
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -323,10 +323,10 @@ def test_gorse_returns_no_neighbors_of_an_unknown_item(client: FlaskClient, item
     ],
 )
 def test_an_invalid_number_or_date_is_rejected(client: FlaskClient, address: str) -> None:
-    answer = client.get(address)
+    response = client.get(address)
 
-    assert answer.status_code == 400
-    assert answer.get_json()["type"] == "bad-parameter"
+    assert response.status_code == 400
+    assert response.get_json()["type"] == "bad-parameter"
 
 
 @pytest.mark.parametrize("address", PATHS.values())
@@ -355,7 +355,7 @@ def test_a_response_is_cached_like_a_related_list(client: FlaskClient, address: 
 )
 def test_unusual_requests_get_a_json_response(client: FlaskClient, address: str) -> None:
     for host in ("www.courier.example", "[::1", "a b", ""):
-        answer = client.get(address, headers={"Host": host})
+        response = client.get(address, headers={"Host": host})
 
-        assert answer.status_code in {200, 400, 404}, (host, answer.text)
-        assert answer.is_json
+        assert response.status_code in {200, 400, 404}, (host, response.text)
+        assert response.is_json

@@ -12,20 +12,20 @@ from tests.support.sites import template
 
 
 def test_the_script_has_at_most_five_kilobytes_gzipped(client: FlaskClient) -> None:
-    answer = client.get("/widget.js", headers={"Accept-Encoding": "gzip"})
+    response = client.get("/widget.js", headers={"Accept-Encoding": "gzip"})
 
-    assert answer.headers["Content-Encoding"] == "gzip"
-    assert len(answer.data) <= 5_000
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(response.data) <= 5_000
 
 
 def test_every_site_may_load_the_script_and_cache_it_for_an_hour(client: FlaskClient) -> None:
-    answer = client.get("/widget.js")
+    response = client.get("/widget.js")
 
-    assert answer.mimetype == "text/javascript"
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert "max-age=3600" in answer.headers["Cache-Control"]
-    assert client.get("/widget.js", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert response.mimetype == "text/javascript"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "max-age=3600" in response.headers["Cache-Control"]
+    assert client.get("/widget.js", headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
 
 
 def test_the_script_writes_no_html_and_stores_nothing(client: FlaskClient) -> None:
