@@ -9,18 +9,17 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from tests.support.sample import NOW
+
 if TYPE_CHECKING:
     from recommender.article import Article
     from recommender.training.train import Trained
-
-NOW = datetime(2027, 1, 1, 12, tzinfo=UTC)  # after the newest article of the sample
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 the folder made there is pytest's own
 _ROOM_BYTES = 1 << 30

@@ -29,7 +29,7 @@ from recommender.artifact import (
 )
 from recommender.model import Manifest, Model
 from recommender.training.train import ESTIMATORS, Trained, train
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 
 def array_files(record: Any, prefix: str = "") -> Iterator[str]:

@@ -15,7 +15,7 @@ from recommender.article import Article
 from recommender.artifact import ArtifactError, current_version, open_current, open_version, publish, versions
 from recommender.recipe import Recipe
 from recommender.training.train import Trained, train
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 LATER = datetime(2027, 1, 2, tzinfo=UTC)
 PAGE = 4096

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import current_version
-from tests.commands.conftest import ROWS, STORIES, Run
+from tests.support.cli import ROWS, STORIES, Run
 
 
 def test_evaluate_measures_the_current_model_by_labels(run: Run, published: Path) -> None:

@@ -11,8 +11,8 @@ from recommender.article import Article
 from recommender.artifact import publish
 from recommender.serving.http.auth import new_key
 from recommender.training.train import train
-from tests.conftest import NOW
 from tests.support import postgresql
+from tests.support.sample import NOW
 from tests.support.servers import Server, serving
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from recommender.model import Model
 from recommender.recipe import NeighborLists, Recipe
 from recommender.training.readers.corpus import read_articles
 from recommender.training.train import Progress, Trained, TrainingError, train
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 FERRIES = [
     "Harbour ferry stops sailing in winter",

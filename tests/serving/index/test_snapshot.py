@@ -16,8 +16,8 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.query import ANY, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.train import Trained, train
-from tests.conftest import NOW
 from tests.support.newsroom import build_model, newsroom
+from tests.support.sample import NOW
 
 BLIND = ListQuery(limit=9, lang=ANY, freshness=0.0)
 

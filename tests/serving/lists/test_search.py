@@ -18,9 +18,9 @@ from recommender.serving.rules.active import ActiveRules
 from recommender.serving.rules.schema import Block, Boost
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
-from tests.conftest import NOW
 from tests.serving.index.test_snapshot import grown
 from tests.support.newsroom import build_model
+from tests.support.sample import NOW
 
 LATER = NOW + timedelta(days=1)
 

@@ -22,7 +22,7 @@ from recommender.serving.app import create_app
 from recommender.serving.openapi.endpoints import CALLS
 from recommender.serving.openapi.examples import EXAMPLES, read_examples
 from recommender.settings import Settings
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 KEY = "key-of-the-examples"
 FILE_RULE = """[[rule]]

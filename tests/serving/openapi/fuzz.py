@@ -28,7 +28,7 @@ from recommender.article import Article
 from recommender.serving.app import create_app
 from recommender.serving.openapi.endpoints import CALLS
 from recommender.settings import Settings
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 KEY = "key-of-the-fuzz"
 UNLIMITED = "9999999/second"

@@ -15,8 +15,8 @@ from recommender.serving.app import create_app
 from recommender.serving.lists.related import Related
 from recommender.serving.lists.topics import headline
 from recommender.settings import Settings
-from tests.conftest import NOW as NOW_OF_SAMPLE
 from tests.support.newsroom import NOW
+from tests.support.sample import NOW as NOW_OF_SAMPLE
 
 PORT, SAVINGS, STORM, SECRET = range(4)
 

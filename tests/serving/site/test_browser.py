@@ -16,9 +16,9 @@ from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store
 from recommender.settings import Settings
-from tests.conftest import NOW
 from tests.support.browsers import Visit, visiting
 from tests.support.newsroom import build_model, newsroom
+from tests.support.sample import NOW
 from tests.support.servers import serving
 from tests.support.sites import listening
 

@@ -28,7 +28,7 @@ from recommender.training.evaluation.baselines import (
 )
 from recommender.training.evaluation.evaluate import System
 from recommender.training.train import Trained, train
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 TAGS = {"a": ("ferry", "storm"), "b": ("ferry",), "c": ("storm", "ferry"), "d": ("theft",), "e": ()}
 SECTIONS = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}

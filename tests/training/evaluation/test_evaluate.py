@@ -14,7 +14,7 @@ from recommender.model import Model
 from recommender.training.evaluation.evaluate import EvaluationReport, System, evaluate
 from recommender.training.evaluation.labels import LabelFile
 from recommender.training.train import Trained, train
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from recommender.training.evaluation.evaluate import (
 )
 from recommender.training.evaluation.labels import LabelFile
 from recommender.training.train import Trained
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from recommender.training.evaluation.evaluate import EvaluationReport, evaluate
 from recommender.training.evaluation.labels import LabelFile
 from recommender.training.evaluation.report import html_report
 from recommender.training.train import Trained
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from recommender.training.release.gate import Check, Comparison, Guard, Verdict,
 from recommender.training.release.previous import Baseline, SharedLists
 from recommender.training.topics.fitting import LatentSpace
 from recommender.training.train import Trained, train
-from tests.conftest import NOW
+from tests.support.sample import NOW
 
 
 def sample_recipe() -> Recipe:
