@@ -62,7 +62,7 @@ class Adapted(_Record):
     hub_correction: float
 
 
-class GatePassage(_Record):
+class GateSummary(_Record):
     """How a model came past the quality gate."""
 
     outcome: Literal["passed", "overridden"]
@@ -88,7 +88,7 @@ class Manifest(_Record):
     libraries: dict[str, str]  # versions of what computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, less single articles
-    gate: GatePassage | None = None  # None where the gate was not asked
+    gate: GateSummary | None = None  # None where the gate was not asked
 
 
 @dataclass(frozen=True)
