@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import click
 
 from recommender.commands.backtest import backtest
+from recommender.commands.export_live import export_live
 from recommender.commands.importing import importing
 from recommender.commands.keys import key
 from recommender.commands.lists import related, search, similar, topics
-from recommender.commands.live import export_live
 from recommender.commands.models import models
 from recommender.commands.rules import rules
 from recommender.commands.serve import serve

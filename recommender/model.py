@@ -62,7 +62,7 @@ class Adapted(_Record):
     hub_correction: float
 
 
-class GatePassage(_Record):
+class GateSummary(_Record):
     """The result of the quality gate for a published model."""
 
     outcome: Literal["passed", "overridden"]
@@ -88,7 +88,7 @@ class Manifest(_Record):
     libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles
-    gate: GatePassage | None = None  # None if the quality gate was not run
+    gate: GateSummary | None = None  # None if the quality gate was not run
 
 
 @dataclass(frozen=True)

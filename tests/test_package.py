@@ -92,7 +92,7 @@ SOLE_USERS = {
         *("fcntl", "os.link", "os.symlink", "shutil.move"),
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
-    "artifact.py serving/worker/state_file.py commands/mirrors.py": {
+    "artifact.py serving/worker/state_file.py commands/destinations.py": {
         "os.replace",
         "os.rename",
         "os.fsync",
@@ -498,12 +498,12 @@ DUTY_PLANTS = [
     (
         "training/train.py",
         "X = os.replace('a', 'b')",
-        "os.replace, as only artifact.py serving/worker/state_file.py commands/mirrors.py may",
+        "os.replace, as only artifact.py serving/worker/state_file.py commands/destinations.py may",
     ),
     (
         "serving/worker/context.py",
         "X = Path('a').replace('b')",
-        ".rename, as only artifact.py serving/worker/state_file.py commands/mirrors.py may",
+        ".rename, as only artifact.py serving/worker/state_file.py commands/destinations.py may",
     ),
     ("cli.py", "import fcntl", "fcntl, as only artifact.py may"),
     ("artifact.py", "X = os.environ['HOME']", "os.environ, as only settings.py may"),

@@ -156,18 +156,18 @@ def _mirror(
     given: dict[str, Any], reading: RowReader, since: datetime | None, is_gone: Callable[[str], bool]
 ) -> Any:
     """Return what keeps the articles: the file or the service that was named."""
-    from recommender.commands.mirrors import FileMirror, ServiceMirror
+    from recommender.commands.destinations import FileDestination, ServiceDestination
 
     output, address, key_file = given["output"], given["address"], given["key_file"]
     if output is not None:
-        return FileMirror(output)
+        return FileDestination(output)
     prefix = reading.id_prefix
 
     def owns(article_id: str) -> bool:
         number = article_id.removeprefix(prefix)
         return article_id.startswith(prefix) and number.isascii() and number.isdecimal()
 
-    return ServiceMirror(
+    return ServiceDestination(
         _remote(headers={"Authorization": f"Bearer {secret_in(key_file)}"}),
         address,
         since=since or reading.now - _OVERLAP,

@@ -11,8 +11,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from recommender.commands.export_live import read_live, settle
 from recommender.commands.files import write
-from recommender.commands.live import read_live, settle
 from recommender.options import corpus_options, json_option, models_dir_option, reading
 
 REFUSED = 3  # the exit status

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.settings import Settings
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 from tests.support.portal import portal
 
 

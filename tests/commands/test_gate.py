@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recommender.artifact import current_version, open_current
-from tests.commands.conftest import SAMPLE, STORIES, Run
+from tests.support.cli import SAMPLE, STORIES, Run
 
 SABOTAGE = "[terms]\ntitle_weight = 0\n"
 

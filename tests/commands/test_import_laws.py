@@ -87,7 +87,7 @@ def test_in_the_end_the_file_holds_what_the_site_shows(
         stamina.set_testing(True, attempts=1),
     ):
         patch.setattr("recommender.commands.sites._CHUNK", 4)
-        patch.setattr("recommender.commands.mirrors._MANY", 100)
+        patch.setattr("recommender.commands.destinations._MANY", 100)
         site.add(99)
         for changes, cut_off_at in steps:
             for post_id, what in changes:

@@ -13,7 +13,7 @@ from recommender.serving.app import create_app
 from recommender.serving.http.parameters import RelatedParameters, Text
 from recommender.serving.lists.query import DIVERSITY, FRESHNESS
 from recommender.settings import Settings
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 
 def test_related_prints_the_list_as_json_and_nothing_else(run: Run, published: Path) -> None:

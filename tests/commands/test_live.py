@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.artifact import current_version, open_current, open_version, versions
-from recommender.commands.absorb import as_line
+from recommender.commands.live_articles import as_line
 from recommender.fields import RowReader
 from recommender.model import microseconds
 from recommender.serving.app import create_app
 from recommender.serving.store import ArticleRow, Store
 from recommender.settings import Settings
 from recommender.training.readers.corpus import read_articles
-from tests.commands.conftest import ROWS, Run
+from tests.support.cli import ROWS, Run
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 BLOCK = '{"id":"b","kind":"block","articles":["a"],"reason":"a lawsuit","author":"desk"}'

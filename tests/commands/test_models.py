@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recommender.artifact import current_version, versions
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 
 def test_versions_are_listed_and_verified(run: Run, published: Path) -> None:

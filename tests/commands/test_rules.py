@@ -11,7 +11,7 @@ from recommender.article import Article
 from recommender.model import microseconds
 from recommender.serving.rules.schema import read_rule, to_json
 from recommender.serving.store import ArticleRow, Store
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 MANY = """
 [[rule]]

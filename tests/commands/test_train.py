@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import FORMAT, current_version, open_current
-from tests.commands.conftest import ROWS, STORIES, Run
+from tests.support.cli import ROWS, STORIES, Run
 
 
 def test_train_prints_a_summary_of_one_screen(run: Run, corpus: Path) -> None:

@@ -17,8 +17,8 @@ import pytest
 from recommender.serving.http.auth import new_key
 from recommender.training.readers.corpus import read_articles
 from recommender.training.readers.wordpress import wordpress_rows
-from tests.commands.conftest import in_a_process
 from tests.support.browsers import running_browser, visiting
+from tests.support.cli import in_a_process
 from tests.support.servers import ROOT, serving
 from tests.support.sites import EXAMPLE, template
 from tests.wordpress.site import Site, wordpress

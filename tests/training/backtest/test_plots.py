@@ -59,7 +59,7 @@ def test_the_same_report_gives_the_same_picture(report: BacktestReport, tmp_path
 
 
 def test_a_picture_that_cannot_be_made_is_refused(report: BacktestReport, tmp_path: Path) -> None:
-    with pytest.raises(BacktestError, match=r"race\.bmp: a plot is \.png or \.svg"):
+    with pytest.raises(BacktestError, match=r"race\.bmp: the name of a plot must end in \.png or \.svg"):
         save_race(report, tmp_path / "race.bmp")
     with pytest.raises(BacktestError, match="cannot write"):
         save_race(report, tmp_path / "nowhere" / "race.png")

@@ -40,7 +40,7 @@ def test_what_is_right_is_either_ticked_or_wanted(trained: Trained, labels: Labe
         rows = [articles.ids.find(other) for other in story_of[query] - {query}]
         ticked = [title for title, right in miss.listed if right]
 
-        assert sorted([*ticked, *miss.wanted]) == sorted(
+        assert sorted([*ticked, *miss.missing]) == sorted(
             articles.titles[row] for row in rows if row is not None
         )
         assert len(miss.listed) == 9

@@ -115,7 +115,7 @@ def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) 
 
     assert verdict.reasons == []
     assert {check.name for check in verdict.checks if check.value is not None} >= {
-        *("articles", "coverage", "hub_skew", "section_agreement", "headlines_found", "topic_fit", "ndcg")
+        *("articles", "coverage", "hub_skew", "category_agreement", "headlines_found", "topic_fit", "ndcg")
     }
 
 
@@ -124,7 +124,7 @@ def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) 
     [
         ("min_articles", 10_000, "articles", "articles"),
         ("min_coverage", 0.9999, "coverage", "coverage"),
-        ("min_category_agreement", 0.9, "section_agreement", "section agreement"),
+        ("min_category_agreement", 0.9, "category_agreement", "category agreement"),
         ("min_headlines_found", 1.0, "headlines_found", "headlines found"),
         ("min_topic_fit", 0.99, "topic_fit", "topic fit"),
         ("min_ndcg", 0.99, "ndcg", "nDCG at 9"),
@@ -237,7 +237,7 @@ def test_swapped_bodies_are_refused(
 
 
 def test_swapped_bodies_do_not_reach_the_floors_of_the_sample(swapped: Model) -> None:
-    assert "section_agreement" in failed(judged(asking(swapped, **sample_recipe().gate.model_dump())))
+    assert "category_agreement" in failed(judged(asking(swapped, **sample_recipe().gate.model_dump())))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -288,7 +288,7 @@ def test_articles_that_one_side_lacks_stand_in_neither_list(
     earlier = without(sample_articles, 0.05, 0)
     gone = {article.id for article in sample_articles} - {article.id for article in earlier}
 
-    shared = Baseline("before", train(earlier, now=NOW).model).lists(trained.model)
+    shared = Baseline("before", train(earlier, now=NOW).model).shared_lists(trained.model)
 
     ids = trained.model.articles.ids
     listed = {ids[row] for row in np.unique([shared.new, shared.old]).tolist() if row != NO_ROW}
@@ -374,7 +374,7 @@ def test_with_nothing_in_common_nothing_is_compared_nor_guarded(previous: Baseli
     assert ([guard.name for guard in verdict.guards], verdict.comparisons) == (["in_place"], [])
     assert (verdict.compared_with, verdict.list_overlap, verdict.most_changed) == (None, None, [])
     assert verdict.not_compared == "nothing in common with before: not compared"
-    assert verdict.passage.not_compared == verdict.not_compared
+    assert verdict.summary.not_compared == verdict.not_compared
 
 
 @pytest.mark.parametrize("kept", ["title", "url", "body"])
@@ -384,10 +384,10 @@ def test_articles_are_the_same_by_title_url_or_body(
     article = sample_articles[0]
     other = Article(id=article.id, title="Other", body="Another text", url="https://other.example/")
 
-    assert previous.knows(replace(other, **{kept: getattr(article, kept)}))
-    assert not previous.knows(other)
-    assert not previous.knows(replace(article, id="other"))
-    assert not Baseline("x", train([replace(article, url=None)], now=NOW).model).knows(
+    assert previous.contains(replace(other, **{kept: getattr(article, kept)}))
+    assert not previous.contains(other)
+    assert not previous.contains(replace(article, id="other"))
+    assert not Baseline("x", train([replace(article, url=None)], now=NOW).model).contains(
         replace(other, url=None)
     )
 
@@ -421,7 +421,7 @@ def test_of_few_articles_only_a_clear_loss_refuses(sample_articles: list[Article
 def test_an_end_of_the_interval_decides(*, low: float, high: float, enough: bool, passed: bool) -> None:
     found = Comparison(
         name="sections",
-        label="section agreement",
+        label="category agreement",
         count=9,
         new=0.4,
         old=0.5,
@@ -441,8 +441,8 @@ def test_reports_survive_json(trained: Trained, previous: Baseline) -> None:
 
 
 def test_what_passed_is_told_for_the_manifest(trained: Trained, previous: Baseline) -> None:
-    passed = judged(trained.model, previous).passage
-    overridden = judged(asking(trained.model, min_articles=1000)).passage
+    passed = judged(trained.model, previous).summary
+    overridden = judged(asking(trained.model, min_articles=1000)).summary
 
     assert (passed.outcome, passed.reasons, passed.compared_with) == ("passed", [], "before")
     assert (overridden.outcome, overridden.compared_with) == ("overridden", None)

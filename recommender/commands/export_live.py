@@ -12,7 +12,7 @@ from recommender.commands.files import write
 @click.option("-o", "--output", metavar="FILE", help="instead of standard output")
 def export_live(output: str | None) -> None:
     """Print the live articles of the database as JSONL that `train` reads; withdrawn ones are left out."""
-    from recommender.commands.absorb import as_line
+    from recommender.commands.live_articles import as_line
 
     live = read_live()
     lines = "".join(f"{as_line(article)}\n" for article in live.articles.values())
@@ -25,7 +25,7 @@ def export_live(output: str | None) -> None:
 
 def read_live() -> Any:
     """Return what the database holds, and tell what of it this program cannot read."""
-    from recommender.commands.absorb import LiveArticles
+    from recommender.commands.live_articles import LiveArticles
     from recommender.settings import Settings
 
     live = LiveArticles.read(Settings.read())
@@ -38,7 +38,7 @@ def read_live() -> Any:
 def settle(models_dir: Path, live: Any, merge: Any, *, published: bool) -> str:
     """Let the database forget what nobody needs there any more; returns what became of live articles."""
     from recommender.artifact import ArtifactError
-    from recommender.commands.absorb import forget
+    from recommender.commands.live_articles import forget
     from recommender.serving.store import StoreError
     from recommender.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from recommender.article import Article
-from recommender.commands.absorb import as_line
+from recommender.commands.live_articles import as_line
 
 _MANY = 10  # articles: to lose so many, and half of all, is more likely a mistake
 _BATCH = 100  # articles put at once
@@ -29,7 +29,7 @@ class _Held(NamedTuple):
     digest: bytes  # of its line
 
 
-class FileMirror:
+class FileDestination:
     """A file of JSON lines brought up to date; what came lies beside it, as FILE.partial, until all has.
 
     So an import that was cut off goes on where it was, and the file itself is whole at all times. Raises
@@ -106,7 +106,7 @@ class FileMirror:
                 yield line
 
 
-class ServiceMirror:
+class ServiceDestination:
     """A running service brought up to date: articles are put, and withdrawn once the site shows them no more.
 
     `owns` tells which ids are the site's; what was changed `since` is put again, for the service does not
