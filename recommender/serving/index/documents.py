@@ -34,7 +34,7 @@ class JoinedColumn(Sequence[T]):
         """Return the number of rows."""
         return len(self._trained) + self._n_live
 
-    def __getitem__(self, row: int) -> T:  # type: ignore[override]  # no slices: nobody needs them
+    def __getitem__(self, row: int) -> T:  # type: ignore[override]  # slices are not needed
         """Return the value of a row."""
         n = len(self._trained)
         return self._trained[row] if row < n else self._value(self._live[row - n])

@@ -129,7 +129,7 @@ def _seen_before(
 
     The window counts in both directions, so a clock that is set back by less than a window does no harm.
     """
-    seen = {key: moment for key, moment in table.find(connection, keys)}  # noqa: C416 rows are no pairs to mypy
+    seen = {key: moment for key, moment in table.find(connection, keys)}  # noqa: C416 mypy does not accept rows as pairs
     new = {}
     for position, key, moment in zip(positions, keys, moments, strict=True):
         last = seen.get(key)

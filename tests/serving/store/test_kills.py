@@ -66,14 +66,14 @@ def killed(process: "subprocess.Popen[str]", least: int) -> int:
     return max(int(line) for line in lines if line.endswith("\n"))
 
 
-def calls_until_killed(store: Store, events: Sequence[Event], slot: int) -> int:
-    """Count the events, but kill this process at database call `slot`; return the number of calls."""
+def calls_until_killed(store: Store, events: Sequence[Event], kill_at: int) -> int:
+    """Count the events, but kill this process at database call `kill_at`; return the number of calls."""
     calls = 0
 
     def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
-        if calls == slot:
+        if calls == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.version()
@@ -90,26 +90,26 @@ def calls_until_killed(store: Store, events: Sequence[Event], slot: int) -> int:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_process_killed_at_any_call_counts_all_of_its_events_or_none(database_url: str) -> None:
     with closing(Store(database_url, pause_seconds=0)) as store:
-        last = calls_until_killed(store, EVENTS, slot=0)
+        last = calls_until_killed(store, EVENTS, kill_at=0)
     assert last > 20
     expected = dict(COUNTED)
-    for slot in range(1, last + 1):
-        batch = [_renamed(event, slot) for event in EVENTS]
+    for kill_at in range(1, last + 1):
+        batch = [_renamed(event, kill_at) for event in EVENTS]
         child = os.fork()
         if child == 0:
             with suppress(BaseException):
-                calls_until_killed(Store(database_url), batch, slot)
+                calls_until_killed(Store(database_url), batch, kill_at)
             os._exit(1)
         _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), slot
+        assert os.WIFSIGNALED(status), kill_at
 
         with closing(Store(database_url, pause_seconds=0)) as store:
             counts_after_kill = totals(store)
             verdicts = store.count(batch, NOW)
             expected = {article: n + 3 for article, n in expected.items()}
-            assert len(set(verdicts)) == 1, slot
-            assert (counts_after_kill == expected) == (verdicts[0] == "duplicate"), slot
-            assert totals(store) == expected, slot
+            assert len(set(verdicts)) == 1, kill_at
+            assert (counts_after_kill == expected) == (verdicts[0] == "duplicate"), kill_at
+            assert totals(store) == expected, kill_at
 
 
 @pytest.mark.slow
@@ -121,8 +121,8 @@ def test_writers_killed_again_and_again_count_every_event_once(database_url: str
         for process in writers.values():
             start(process)
         done = {name: killed(process, least=30) for name, process in writers.items()}
-    rest = [writer(database_url, name, first, last) for name, first in done.items()]
-    for process in rest:
+    writers_left = [writer(database_url, name, first, last) for name, first in done.items()]
+    for process in writers_left:
         process.communicate("\n")
 
     with closing(Store(database_url)) as store:
@@ -237,6 +237,6 @@ def _batch(number: int) -> list[Event]:
     return [view(event_id=f"{number} {n}", visitor=b"%d %d" % (number, n)) for n in range(50)]
 
 
-def _renamed(event: Event, slot: int) -> Event:
-    name = f"{slot} {event.event_id}"
+def _renamed(event: Event, kill_at: int) -> Event:
+    name = f"{kill_at} {event.event_id}"
     return view(event.article_id, event_id=name, visitor=name.encode(), list="related")
