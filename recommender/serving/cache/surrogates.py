@@ -162,4 +162,4 @@ def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
 
 def _hides(rule: Rule) -> TypeGuard[Block | Sensitive]:
     """Tell whether a rule takes its articles out of all lists: what does not show them stays as it is."""
-    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_section is None)
+    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_category is None)

@@ -57,19 +57,19 @@ class BlockBody(Block):
 
 
 class SensitiveBody(Sensitive):
-    """These articles are in no list."""
+    """These articles do not appear in any list."""
 
     id: _IdOfAddress
 
 
 class BoostBody(Boost):
-    """The scores of these articles, or of those in a section or by an author, are multiplied."""
+    """The scores of these articles, or of those in a category or by an author, are multiplied."""
 
     id: _IdOfAddress
 
 
 class CapBody(Cap):
-    """A list holds at most so many articles of one section, or of one author."""
+    """A list contains at most this many articles of one category, or by one author."""
 
     id: _IdOfAddress
 
