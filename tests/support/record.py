@@ -116,7 +116,7 @@ class Record:
 
     def _pinned(self, source: Article) -> list[str]:
         pins = [rule for rule in self.rules if isinstance(rule, Pin) and is_for(rule, source)]
-        pins.sort(key=lambda pin: (not pin.for_article, not pin.for_section))
+        pins.sort(key=lambda pin: (not pin.for_article, not pin.for_category))
         return [each for pin in pins for each in pin.articles if each != source.id]
 
     def _in_order(
@@ -180,13 +180,13 @@ def under_caps(pins: Sequence[Article], articles: Sequence[Article], rules: Iter
 
 def capped_name(cap: Cap, article: Article) -> str | None:
     """Return the name by which a cap counts an article; None: it does not count it."""
-    return article.category if cap.per == "section" else next(iter(article.authors), None)
+    return article.category if cap.per == "category" else next(iter(article.authors), None)
 
 
 def is_for(rule: Pin | Block, source: Article) -> bool:
     """Tell whether a rule acts in the list of an article."""
-    if rule.for_article or rule.for_section:
-        return rule.for_article == source.id or slug(rule.for_section or "") in names(source)
+    if rule.for_article or rule.for_category:
+        return rule.for_article == source.id or slug(rule.for_category or "") in names(source)
     return True
 
 

@@ -138,4 +138,4 @@ def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
 
 def _hides(rule: Rule) -> TypeGuard[Block | Sensitive]:
     """Return whether a rule removes its articles from all lists; other responses do not change."""
-    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_section is None)
+    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_category is None)

@@ -41,11 +41,11 @@ ids = st.lists(
     st.sampled_from([f"{n:02}" for n in range(9)] + ["no such id"]), min_size=1, max_size=3, unique=True
 )
 places: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries({}) | st.sampled_from(
-    [{"for_article": f"{n:02}"} for n in range(4)] + [{"for_section": each} for each in SECTIONS]
+    [{"for_article": f"{n:02}"} for n in range(4)] + [{"for_category": each} for each in SECTIONS]
 )
 targets = (
     st.builds(lambda each: {"articles": each}, ids)
-    | st.builds(lambda each: {"in_section": each}, st.sampled_from(SECTIONS))
+    | st.builds(lambda each: {"in_category": each}, st.sampled_from(SECTIONS))
     | st.builds(lambda each: {"by_author": each}, st.sampled_from(["jane doe", "John Roe"]))
 )
 pins = st.builds(lambda each, place: rule("pin", articles=each, **place), ids, places)
@@ -55,7 +55,9 @@ boosts = st.builds(
     lambda to, n: rule("boost", factor=n, **to), targets, st.sampled_from([0.1, 0.5, 2.0, 10.0])
 )
 caps = st.builds(
-    lambda per, n: rule("cap", per=per, at_most=n), st.sampled_from(["section", "author"]), st.integers(1, 2)
+    lambda per, n: rule("cap", per=per, at_most=n),
+    st.sampled_from(["category", "section", "author"]),
+    st.integers(1, 2),
 )
 
 
@@ -180,8 +182,8 @@ def _names(article: Article) -> set[str]:
 
 
 def _is_for(one: Pin | Block, source: Article) -> bool:
-    if one.for_article or one.for_section:
-        return one.for_article == source.id or (one.for_section or "").lower() in _names(source)
+    if one.for_article or one.for_category:
+        return one.for_article == source.id or (one.for_category or "").lower() in _names(source)
     return True
 
 
@@ -200,7 +202,7 @@ def _articles(one: Rule) -> tuple[str, ...]:
 
 def _pinned(written: Sequence[Rule], source: Article) -> list[str]:
     pins = [one for one in written if isinstance(one, Pin) and _is_for(one, source)]
-    pins.sort(key=lambda one: (not one.for_article, not one.for_section))
+    pins.sort(key=lambda one: (not one.for_article, not one.for_category))
     return [each for one in pins for each in one.articles]
 
 
@@ -212,4 +214,4 @@ def _boost(article: Article, written: Sequence[Rule]) -> float:
 def _is_boosted(article: Article, one: Boost) -> bool:
     if one.by_author:
         return one.by_author.lower() in {name.lower() for name in article.authors}
-    return article.id in (one.articles or ()) or (one.in_section or "").lower() in _names(article)
+    return article.id in (one.articles or ()) or (one.in_category or "").lower() in _names(article)

@@ -15,7 +15,7 @@ from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ANY
 from recommender.serving.lists.related import Related
 from recommender.serving.rules.active import ActiveRules
-from recommender.serving.rules.schema import Block, Boost
+from recommender.serving.rules.schema import Block, Boost, read_rule
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
 from tests.support.newsroom import build_model
@@ -222,8 +222,8 @@ def test_what_is_withdrawn_or_hidden_is_not_found(related: Related) -> None:
 
 
 def test_what_is_blocked_in_a_section_is_not_found_there(related: Related) -> None:
-    in_section = BLOCK.model_copy(update={"for_section": "Sport"})
-    blocked = Related(related.snapshot, ActiveRules((in_section,)))
+    in_category = read_rule(BLOCK.as_json() | {"for_category": "Sport"}, "b")
+    blocked = Related(related.snapshot, ActiveRules((in_category,)))
 
     assert ids(related, "zyxwer", categories=["sport"]) == ["L1"]
     assert ids(blocked, "zyxwer", categories=["sport"]) == []

@@ -133,7 +133,7 @@ def test_under_caps_and_diversity_the_whole_order_goes_on_beyond_the_pool() -> N
         category="B",
         lang="en",
     )
-    related = Related(build_model([*many, rare]), acting(kind="cap", per="section", at_most=1))
+    related = Related(build_model([*many, rare]), acting(kind="cap", per="category", at_most=1))
 
     found = related.of("000", ListQuery(limit=5, diversity=0.1, fallback="none"), NOW)
 
@@ -157,7 +157,9 @@ def test_a_pin_of_an_article_to_come_waits_for_its_moment() -> None:
 
 
 def test_a_text_gets_the_pins_of_the_section_that_it_is_nearest_to() -> None:
-    related = Related(build_model(newsroom()), acting(kind="pin", articles=["13"], for_section="Environment"))
+    related = Related(
+        build_model(newsroom()), acting(kind="pin", articles=["13"], for_category="Environment")
+    )
     storm = Article(id="-", title="Storm", body="The storm surge flooded the marsh.", lang="en")
 
     found = related.like(storm, ListQuery(limit=3), NOW)

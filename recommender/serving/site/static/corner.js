@@ -142,7 +142,8 @@ class Corner {
   appliesHere(rule) {
     const isExpired = rule.until && Date.parse(rule.until) <= Date.now();
     const { story, section } = this.story.dataset;
-    const isHere = rule.for_article ? rule.for_article === story : !rule.for_section || rule.for_section === section;
+    const category = rule.for_category ?? rule.for_section; // for_section is its former name
+    const isHere = rule.for_article ? rule.for_article === story : !category || category === section;
     return isHere && !isExpired && Array.isArray(rule.articles);
   }
 
