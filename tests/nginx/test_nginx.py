@@ -15,6 +15,7 @@ from recommender.artifact import publish
 from recommender.serving.http.auth import new_key
 from tests.nginx.proxy import Proxy, proxied
 from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.nginx,
@@ -79,16 +80,6 @@ def put(proxy: Proxy, article_id: str, published: datetime, body: str = STORM) -
 
 def withdraw(proxy: Proxy, article_id: str) -> None:
     assert proxy.service.ask("DELETE", f"/v1/article?id={article_id}", headers=HEADERS).status == 204
-
-
-def until(holds: Callable[[], bool], seconds: float, every: float = 0.05) -> float:
-    """Wait for something; returns how long it took."""
-    began = time.monotonic()
-    while not holds():
-        if time.monotonic() - began > seconds:
-            pytest.fail(f"nothing has changed in {seconds} s")
-        time.sleep(every)
-    return time.monotonic() - began
 
 
 def shows(proxy: Proxy, target: str, article_id: str) -> bool:
@@ -175,7 +166,9 @@ def test_with_purging_a_withdrawn_article_is_gone_within_a_second(purged: Proxy)
 
     withdraw(purged, "story")
 
-    took = until(lambda: not any(shows(purged, target, "story") for target in (OLD, PAGE, "/v1/articles")), 1)
+    took = eventually(
+        lambda: not any(shows(purged, target, "story") for target in (OLD, PAGE, "/v1/articles")), 1
+    )
     assert took < 1
     assert purged.get("/v1/page/story").status == 410
     assert purged.state(kept) == "HIT"
@@ -184,11 +177,11 @@ def test_with_purging_a_withdrawn_article_is_gone_within_a_second(purged: Proxy)
 def test_with_purging_lists_take_up_what_is_put_and_what_editors_say(purged: Proxy) -> None:
     purged.get(OLD)
     put(purged, "latest", datetime.now(UTC), SHIPS)
-    until(lambda: shows(purged, OLD, "latest"), 2)
+    eventually(lambda: shows(purged, OLD, "latest"), 2)
 
     body = {"kind": "pin", "articles": ["a"], "for_article": "old", "reason": "x", "author": "x"}
     assert purged.service.ask("PUT", "/v1/rules/one", body, HEADERS).status == 201
-    until(lambda: purged.get(OLD).body["items"][0]["id"] == "a", 2)
+    eventually(lambda: purged.get(OLD).body["items"][0]["id"] == "a", 2)
 
 
 def test_lists_of_a_stopped_service_go_on_until_what_was_withdrawn_must_be_gone(

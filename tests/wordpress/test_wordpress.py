@@ -21,6 +21,7 @@ from tests.commands.conftest import in_a_process
 from tests.support.browsers import running_browser, visiting
 from tests.support.servers import ROOT, serving
 from tests.support.sites import EXAMPLE, template
+from tests.support.waiting import eventually
 from tests.wordpress.site import Site, wordpress
 
 pytestmark = [
@@ -138,12 +139,9 @@ def recommender(*arguments: object) -> str:
     return done.stdout
 
 
-def soon(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < end, "it did not become so"
-        time.sleep(0.05)
+def soon(condition: Callable[[], bool]) -> None:
+    """Wait until the condition is true."""
+    eventually(condition, SECONDS)
 
 
 def test_the_archive_holds_what_everybody_may_read(site: Site, archive: Path) -> None:

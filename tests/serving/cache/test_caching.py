@@ -25,6 +25,7 @@ from tests.support.state_machine import (
     TITLES,
     ServiceStateMachine,
 )
+from tests.support.waiting import eventually
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -231,23 +232,26 @@ def test_no_request_gets_what_was_withdrawn_before_it_began(models_dir: Path) ->
     headers = {"Authorization": f"Bearer {key}"}
     gone: set[str] = set()  # grows only
     wrong: list[str] = []
+    rounds = [0] * 6  # done by each thread
     ended = Event()
 
-    def ask() -> None:
+    def ask(number: int) -> None:
         client = room.app.test_client()
         while not ended.is_set():
             before = set(gone)
             for target in ("/v1/related?id=9&limit=50", "/v1/page/9", "/v1/articles?limit=50"):
                 text = client.get(target).text
                 wrong.extend(f"{target} shows {each}" for each in before if f'"id":"{each}"' in text)
+            rounds[number] += 1
 
-    threads = [Thread(target=ask) for _ in range(6)]
+    threads = [Thread(target=ask, args=(number,)) for number in range(6)]
     for thread in threads:
         thread.start()
     for each in ("10", "11", "14", "a", "8"):
         assert room.client.delete(f"/v1/articles/{each}", headers=headers).status_code == 204
         gone.add(each)
-        ended.wait(0.2)
+        goal = [done + 2 for done in rounds]  # so that each thread began at least one round since
+        eventually(lambda goal=goal: all(done >= least for done, least in zip(rounds, goal, strict=True)))  # type: ignore[misc]
     ended.set()
     for thread in threads:
         thread.join()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings, SettingsError
 from tests.support.newsroom import NOW
 from tests.support.servers import serving
+from tests.support.waiting import eventually
 
 KEY, WORD = new_key("cms", ["articles"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -256,12 +256,11 @@ def test_every_worker_of_a_server_tells_of_every_change(models_dir: Path, tmp_pa
     with listening() as (told, got), serving(tmp_path / "log", 2, purge_url=told, **given) as server:
 
         def wait_for(key: str, times: int) -> None:
-            end = time.monotonic() + 20
-            while time.monotonic() < end:
-                if sum(key in body["surrogate_keys"] for _, body in got) >= times:
-                    return
-                time.sleep(0.02)
-            pytest.fail(f"{key} was not told {times} times: {got}")
+            eventually(
+                lambda: sum(key in body["surrogate_keys"] for _, body in got) >= times,
+                20,
+                lambda: f"{key} {times} times: {got}",
+            )
 
         wait_for("recommender", 2 * 2)
         server.ask("PUT", "/v1/articles/new", article, HEADERS)

@@ -1,7 +1,6 @@
 """The demo in a real browser: what a reader sees and does, an editor too, and a silent console."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from tests.support.newsroom import build_model, newsroom
 from tests.support.sample import NOW
 from tests.support.servers import serving
 from tests.support.sites import listening
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -72,7 +72,7 @@ def test_trending_moves_as_a_reader_clicks_through_three_stories(paper: Paper, v
         page.locator(link).first.click()
         page.wait_for_function("id => document.querySelector('.story').dataset.story !== id", arg=read[-1])
         read.append(_story(page))
-        _until(lambda at=at: paper.events() == 2 * at + 1)  # type: ignore[misc]
+        eventually(lambda at=at: paper.events() == 2 * at + 1)  # type: ignore[misc]
         _check_titles(page)
     paper.now += timedelta(minutes=1)
     page.clock.run_for(62_000)
@@ -93,7 +93,7 @@ def test_a_list_waits_while_a_reader_moves_in_it_and_keeps_the_focus(paper: Pape
     page.clock.pause_at(NOW + timedelta(seconds=30))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/demo/") else None)
-    _until(lambda: paper.events() == 1)
+    eventually(lambda: paper.events() == 1)
     with paper.app.test_client() as client:
         client.post("/v1/events", json={"article_id": _ids(page, "trending")[-1], "type": "view"})
     paper.now += timedelta(minutes=1)
@@ -163,7 +163,7 @@ def test_the_search_overlay_closes_and_leaves_the_page_as_it_was(paper: Paper, v
     page.keyboard.press("Escape")
 
     page.locator(".overlay").wait_for(state="hidden")
-    _until(lambda: page.locator("#q").input_value() == "zzyzx")
+    eventually(lambda: page.locator("#q").input_value() == "zzyzx")
 
 
 def test_an_editor_pins_and_blocks_with_a_key_and_takes_it_back(paper: Paper, visit: Visit) -> None:
@@ -172,7 +172,7 @@ def test_an_editor_pins_and_blocks_with_a_key_and_takes_it_back(paper: Paper, vi
     before = _ids(page, "related")
     _enter(page, KEY)
     page.locator(".related [data-id] button", has_text="Pin").nth(4).click()
-    _until(lambda: _ids(page, "related")[0] == before[4])
+    eventually(lambda: _ids(page, "related")[0] == before[4])
     page.locator(".trending [data-id] button", has_text="Block").first.click()
     page.locator(".rules li", has_text="block").wait_for()
 
@@ -181,8 +181,8 @@ def test_an_editor_pins_and_blocks_with_a_key_and_takes_it_back(paper: Paper, vi
     page.locator(".rules li").nth(1).wait_for()
     for left in (1, 0):
         page.locator(".rules button").first.click()
-        _until(lambda left=left: page.locator(".rules button").count() == left)  # type: ignore[misc]
-    _until(lambda: _ids(page, "related") == before)
+        eventually(lambda left=left: page.locator(".rules button").count() == left)  # type: ignore[misc]
+    eventually(lambda: _ids(page, "related") == before)
     assert visit.complaints == []
 
 
@@ -197,7 +197,7 @@ def test_an_editor_pins_in_a_section_what_a_search_found(paper: Paper, visit: Vi
     pinned = found.get_attribute("data-id") or ""
     found.locator("button", has_text="Pin").click()
     page.locator(".rules li", has_text="pin").wait_for()
-    _until(lambda: _ids(page, "related")[0] == pinned)
+    eventually(lambda: _ids(page, "related")[0] == pinned)
 
     category = page.locator(".story").get_attribute("data-section")
     with paper.app.test_client() as client:
@@ -319,10 +319,3 @@ def _enter(page: "Page", key: str) -> None:
     page.locator("#key").fill(key)
     page.keyboard.press("Enter")
     page.wait_for_load_state("networkidle")
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)

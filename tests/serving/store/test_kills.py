@@ -13,11 +13,13 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy import event as hooks
 
 from recommender.serving.store import ArticleRow, Event, Store, StoreDownError
 from tests.serving.store.test_counting import NOW, totals, view
 from tests.support import postgresql
+from tests.support.waiting import eventually
 
 EVENTS = [view(f"{each % 3}", event_id=str(each), visitor=b"%d" % each, list="related") for each in range(9)]
 COUNTED = {"0": 3, "1": 3, "2": 3}
@@ -71,12 +73,11 @@ def calls_until_killed(store: Store, events: Sequence[Event], slot: int) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.version()
-    engine = store._database._engine
     for moment in MOMENTS:
-        hooks.listen(engine, moment, count)
+        hooks.listen(Engine, moment, count)
     store.count(events, NOW)
     for moment in MOMENTS:
-        hooks.remove(engine, moment, count)
+        hooks.remove(Engine, moment, count)
     return calls
 
 
@@ -174,11 +175,7 @@ def kill_all(server: Any) -> None:
 def wait_for(items: Sequence[Any], more: int) -> None:
     """Return once there are so many more of them, within a minute."""
     target = len(items) + more
-    for _ in range(6000):
-        if len(items) >= target:
-            return
-        Flag().wait(0.01)
-    raise AssertionError(f"{len(items)} of {target}")
+    eventually(lambda: len(items) >= target, 60, lambda: f"{len(items)} of {target}")
 
 
 @pytest.mark.slow
