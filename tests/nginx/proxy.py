@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.servers import ROOT, Answer, Server, serving
+from tests.support.waiting import eventually
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 CACHE_FOLDER = "/var/cache/nginx/recommender"  # in the configuration of the README
@@ -97,13 +97,13 @@ def run_nginx(folder: Path, http_block: str) -> "subprocess.Popen[bytes]":
 
 
 def wait_until_open(port: int) -> None:
-    """Wait until a server listens on a port."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
+    """Wait until something listens on a port."""
+
+    def is_open() -> bool:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail("nginx did not start")
+            return False
+        return True
+
+    eventually(is_open, 10, lambda: "nginx did not start")

@@ -15,6 +15,7 @@ from recommender.artifact import publish
 from recommender.serving.http.auth import new_key
 from tests.nginx.proxy import Proxy, proxied
 from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.nginx,
@@ -79,16 +80,6 @@ def put(proxy: Proxy, article_id: str, published: datetime, body: str = STORM) -
 
 def withdraw(proxy: Proxy, article_id: str) -> None:
     assert proxy.service.ask("DELETE", f"/v1/article?id={article_id}", headers=HEADERS).status == 204
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> float:
-    """Wait until a condition is met; returns the seconds it took."""
-    started_at = time.monotonic()
-    while not condition():
-        if time.monotonic() - started_at > seconds:
-            pytest.fail(f"the condition was not met within {seconds} s")
-        time.sleep(interval)
-    return time.monotonic() - started_at
 
 
 def shows(proxy: Proxy, target: str, article_id: str) -> bool:
@@ -175,7 +166,7 @@ def test_with_purging_a_withdrawn_article_disappears_within_a_second(purged: Pro
 
     withdraw(purged, "story")
 
-    took = wait_until(
+    took = eventually(
         lambda: not any(shows(purged, target, "story") for target in (OLD, PAGE, "/v1/articles")), 1
     )
     assert took < 1
@@ -186,11 +177,11 @@ def test_with_purging_a_withdrawn_article_disappears_within_a_second(purged: Pro
 def test_with_purging_lists_include_new_articles_and_rules(purged: Proxy) -> None:
     purged.get(OLD)
     put(purged, "latest", datetime.now(UTC), SHIPS)
-    wait_until(lambda: shows(purged, OLD, "latest"), 2)
+    eventually(lambda: shows(purged, OLD, "latest"), 2)
 
     body = {"kind": "pin", "articles": ["a"], "for_article": "old", "reason": "x", "author": "x"}
     assert purged.service.ask("PUT", "/v1/rules/one", body, HEADERS).status == 201
-    wait_until(lambda: purged.get(OLD).body["items"][0]["id"] == "a", 2)
+    eventually(lambda: purged.get(OLD).body["items"][0]["id"] == "a", 2)
 
 
 def test_lists_of_a_stopped_service_are_served_until_withdrawals_must_take_effect(

@@ -21,6 +21,7 @@ from tests.support.browsers import running_browser, visiting
 from tests.support.cli import in_a_process
 from tests.support.servers import ROOT, serving
 from tests.support.sites import EXAMPLE, template
+from tests.support.waiting import eventually
 from tests.wordpress.site import Site, wordpress
 
 pytestmark = [
@@ -139,11 +140,8 @@ def recommender(*arguments: object) -> str:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition is met."""
-    end = time.monotonic() + MAX_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "the condition was not met in time"
-        time.sleep(0.05)
+    """Wait until the condition is true."""
+    eventually(condition, MAX_SECONDS)
 
 
 def test_the_import_contains_exactly_the_public_posts(site: Site, archive: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Queue
 from threading import Event, Thread
 
 import pytest
@@ -52,33 +53,26 @@ def test_so_many_have_a_turn_at_once_and_the_next_waits_in_vain() -> None:
     assert refused.value.headers == {"Retry-After": "1"}
 
 
-def test_who_would_be_one_too_many_in_the_queue_is_sent_away_at_once() -> None:
-    turns = ConcurrencyLimit(1, 1, wait_seconds=60)
-    with held(turns, 1):
-        waits = Thread(target=lambda: turns.slot().__enter__())
-        waits.start()
-        while turns._places._value:
-            pass
+def test_of_two_requests_for_one_place_in_the_queue_one_is_rejected_at_once_and_one_gets_the_slot() -> None:
+    limit, outcomes = ConcurrencyLimit(1, 1, wait_seconds=60), Queue[str]()
 
-        with pytest.raises(Problem, match="too many ask"), turns.slot():
-            pass
-    waits.join()
+    def ask() -> None:
+        try:
+            with limit.slot():
+                outcomes.put("slot")
+        except Problem as problem:
+            outcomes.put(str(problem))
 
+    threads = [Thread(target=ask) for _ in range(2)]
+    with limit.slot():
+        for thread in threads:
+            thread.start()
+        assert "too many ask" in outcomes.get(timeout=30)  # whichever thread came second
+        outcomes.put("slot given back")
+    for thread in threads:
+        thread.join()
 
-def test_who_waits_gets_the_turn_that_another_gives_back() -> None:
-    turns, had = ConcurrencyLimit(1, 1, wait_seconds=60), Event()
-
-    def wait() -> None:
-        with turns.slot():
-            had.set()
-
-    with held(turns, 1):
-        waits = Thread(target=wait)
-        waits.start()
-        assert not had.is_set()
-    waits.join()
-
-    assert had.is_set()
+    assert [outcomes.get(timeout=30) for _ in range(2)] == ["slot given back", "slot"]
 
 
 def test_a_turn_is_given_back_by_work_that_fails() -> None:

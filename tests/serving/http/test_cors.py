@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from recommender.serving.app import create_app
+from recommender.serving.http import cors
 from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
+from tests.support.limits import captured_limits
 from tests.support.newsroom import NOW
 
 KEY, SETTING = new_key("desk", ["read"])
@@ -150,10 +152,11 @@ def test_what_scores_the_corpus_has_a_limit_of_its_own_for_keys_too(made: Made) 
 
 
 def test_what_scores_the_corpus_is_shed_first(made: Made) -> None:
-    busy = made(scoring_at_once=1, scoring_queue=0)
-    related = busy.application.extensions["recommender"].related
+    with captured_limits(cors) as limits:
+        busy = made(scoring_at_once=1, scoring_queue=0)
+    [scoring] = limits
 
-    with related._scoring_limit():
+    with scoring.slot():
         shed, at_hand = busy.post("/v1/similar", json=TEXT), busy.get(LIST)
 
     assert (shed.status_code, shed.get_json()["type"]) == (503, "overloaded")

@@ -1,8 +1,10 @@
 """Bodies that never end take some places, and no more."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
+from weakref import ref
 
 import pytest
 from flask import Flask, g
@@ -61,7 +63,23 @@ def test_one_address_has_not_all_the_places() -> None:
         assert not has_place(places, Caller("192.0.2.1"))
         assert has_place(places, Caller("192.0.2.2"))
     assert has_place(places, Caller("192.0.2.1"))
-    assert not places._of_address
+
+
+def test_an_address_without_a_body_is_forgotten() -> None:
+    class Address(str):
+        """A string to which a weak reference is possible."""
+
+        __slots__ = ("__weakref__",)
+
+    places, address = Uploads(), Address("192.0.2.1")
+    reference = ref(address)
+    with held(places, Caller(address), 1):
+        pass
+
+    del address
+    gc.collect()
+
+    assert reference() is None
 
 
 def test_a_body_has_a_place_from_its_first_byte_to_its_end() -> None:

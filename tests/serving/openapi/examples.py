@@ -19,9 +19,11 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from recommender.serving.app import create_app
+from recommender.serving.http import cors
 from recommender.serving.openapi.endpoints import ENDPOINTS
 from recommender.serving.openapi.examples import EXAMPLES, read_examples
 from recommender.settings import Settings
+from tests.support.limits import captured_limits
 from tests.support.sample import NOW
 
 KEY = "key-of-the-examples"
@@ -69,7 +71,7 @@ class ExampleService:
         app = self._apps.get(setup) or self._apps.setdefault(setup, self._open(setup))
         with ExitStack() as busy:
             if setup == "busy":
-                busy.enter_context(app.extensions["recommender"]._slot())
+                busy.enter_context(self._scoring_slot())
             if setup == "limited":
                 self._send(app, example)
             response = self._send(app, example)
@@ -89,7 +91,12 @@ class ExampleService:
             "live_poll_seconds": 0,
             "rules_file": rules if setup == "file" else None,
         }
-        return create_app(Settings.read(**(settings | SETUPS[setup])), clock=lambda: self._now)
+        with captured_limits(cors) as limits:
+            app = create_app(Settings.read(**(settings | SETUPS[setup])), clock=lambda: self._now)
+        if setup == "busy":
+            [limit] = limits
+            self._scoring_slot = limit.slot
+        return app
 
     def _send(self, app: Flask, example: dict[str, Any]) -> TestResponse:
         endpoint = _ENDPOINT_OF[example["endpoint"]]

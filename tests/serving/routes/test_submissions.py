@@ -14,7 +14,9 @@ from werkzeug.test import TestResponse
 from recommender.artifact import publish
 from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
+from recommender.serving.routes import submissions
 from recommender.settings import Settings
+from tests.support.limits import captured_limits
 from tests.support.newsroom import NOW, build_model, newsroom
 
 KEY, WORD = new_key("cms", ["articles"])
@@ -355,10 +357,11 @@ def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
     assert "body" not in facts
 
 
-def test_articles_are_placed_a_few_at_a_time(app: Flask, client: FlaskClient) -> None:
-    view: Any = app.view_functions["put_article"]
-    placing = view.__self__._fold_in_limit
-    placing._wait_seconds = 0
+def test_articles_are_placed_a_few_at_a_time(models_dir: Path) -> None:
+    settings = Settings(models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0)
+    with captured_limits(submissions) as limits:
+        client = create_app(settings, clock=lambda: NOW).test_client()
+    [placing] = limits
 
     with placing.slot(), placing.slot():
         shed, at_hand = put(client), client.get("/v1/related?id=a")

@@ -1,7 +1,6 @@
 """The demo in a real browser, used by readers and editors, without console errors."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from tests.support.newsroom import build_model, newsroom
 from tests.support.sample import NOW
 from tests.support.servers import serving
 from tests.support.sites import listening
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -72,7 +72,7 @@ def test_trending_changes_after_a_reader_opens_three_stories(paper: Paper, visit
         page.locator(link).first.click()
         page.wait_for_function("id => document.querySelector('.story').dataset.story !== id", arg=read[-1])
         read.append(_story(page))
-        _until(lambda clicks=clicks: paper.events() == 2 * clicks + 1)  # type: ignore[misc]
+        eventually(lambda clicks=clicks: paper.events() == 2 * clicks + 1)  # type: ignore[misc]
         _check_titles(page)
     paper.now += timedelta(minutes=1)
     page.clock.run_for(62_000)
@@ -95,7 +95,9 @@ def test_a_list_is_not_replaced_while_in_use_and_keeps_the_focus(paper: Paper, v
     page.on(
         "request", lambda request: reloads.append(request.url) if request.url.endswith("/demo/") else None
     )
-    _until(lambda: paper.events() == 1)
+        "request", lambda request: reloads.append(request.url) if request.url.endswith("/demo/") else None
+    )
+    eventually(lambda: paper.events() == 1)
     with paper.app.test_client() as client:
         client.post("/v1/events", json={"article_id": _ids(page, "trending")[-1], "type": "view"})
     paper.now += timedelta(minutes=1)
@@ -163,7 +165,7 @@ def test_the_search_overlay_closes_and_keeps_the_words(paper: Paper, visit: Visi
     page.keyboard.press("Escape")
 
     page.locator(".overlay").wait_for(state="hidden")
-    _until(lambda: page.locator("#q").input_value() == "zzyzx")
+    eventually(lambda: page.locator("#q").input_value() == "zzyzx")
 
 
 def test_an_editor_pins_and_blocks_with_a_key_and_undoes_it(paper: Paper, visit: Visit) -> None:
@@ -172,7 +174,7 @@ def test_an_editor_pins_and_blocks_with_a_key_and_undoes_it(paper: Paper, visit:
     before = _ids(page, "related")
     _enter(page, KEY)
     page.locator(".related [data-id] button", has_text="Pin").nth(4).click()
-    _until(lambda: _ids(page, "related")[0] == before[4])
+    eventually(lambda: _ids(page, "related")[0] == before[4])
     page.locator(".trending [data-id] button", has_text="Block").first.click()
     page.locator(".rules li", has_text="block").wait_for()
 
@@ -181,8 +183,8 @@ def test_an_editor_pins_and_blocks_with_a_key_and_undoes_it(paper: Paper, visit:
     page.locator(".rules li").nth(1).wait_for()
     for remaining in (1, 0):
         page.locator(".rules button").first.click()
-        _until(lambda remaining=remaining: page.locator(".rules button").count() == remaining)  # type: ignore[misc]
-    _until(lambda: _ids(page, "related") == before)
+        eventually(lambda remaining=remaining: page.locator(".rules button").count() == remaining)  # type: ignore[misc]
+    eventually(lambda: _ids(page, "related") == before)
     assert visit.complaints == []
 
 
@@ -197,7 +199,7 @@ def test_an_editor_pins_a_search_result_in_a_section(paper: Paper, visit: Visit)
     pinned = result.get_attribute("data-id") or ""
     result.locator("button", has_text="Pin").click()
     page.locator(".rules li", has_text="pin").wait_for()
-    _until(lambda: _ids(page, "related")[0] == pinned)
+    eventually(lambda: _ids(page, "related")[0] == pinned)
 
     category = page.locator(".story").get_attribute("data-section")
     with paper.app.test_client() as client:
@@ -327,10 +329,3 @@ def _enter(page: "Page", key: str) -> None:
     page.locator("#key").fill(key)
     page.keyboard.press("Enter")
     page.wait_for_load_state("networkidle")
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "the condition was not met in time"
-        time.sleep(0.02)

@@ -4,19 +4,21 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Event
-from time import monotonic
-from typing import TypeVar
+from threading import Event, Semaphore
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from recommender.serving.store import ArticleRow, Store, StoreDownError, StoreError
+from recommender.serving.store import database as database_module
 from recommender.serving.store.database import Database
 from recommender.serving.store.engine import _ONE_WRITER
+from recommender.serving.store.writer import Job
 from tests.support.counts import NOW, totals, view
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
@@ -46,22 +48,35 @@ class Slow:
         return [item.upper() for item in items]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once the condition is true, within half a minute."""
-    deadline = monotonic() + 30
-    while not condition():
-        assert monotonic() < deadline
-        Event().wait(0.001)
-
-
 def once_available(call: Callable[[], T]) -> T:
-    """Return what the call returns once the database is not down, within half a minute."""
-    deadline = monotonic() + 30
-    while True:
-        try:
-            return call()
-        except StoreDownError:
-            assert monotonic() < deadline
+    """Return the result of the first call that finds the database up, within half a minute."""
+    results: list[T] = []
+
+    def succeeds() -> bool:
+        with suppress(StoreDownError):
+            results.append(call())
+        return bool(results)
+
+    eventually(succeeds)
+    return results[0]
+
+
+@contextmanager
+def queued_jobs() -> Iterator[Semaphore]:
+    """Yield a semaphore that is released by each caller who has queued a job and begins to wait for it."""
+    queued = Semaphore(0)
+
+    class Settled(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            queued.release()
+            return super().wait(timeout)
+
+    def create(work: Callable[..., list[Any]], item: object, durable: bool) -> Job:  # noqa: FBT001
+        return Job(work, item, durable, settled=Settled())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "Job", create)
+        yield queued
 
 
 @contextmanager
@@ -70,8 +85,9 @@ def others_waiting(database: Database, work: Slow, items: list[str]) -> Iterator
     with ThreadPoolExecutor(len(items) + 1) as threads:
         first = threads.submit(database.write, work, "first")
         assert work.started.wait(timeout=30)
-        results = [threads.submit(database.write, work, item).result for item in items]
-        wait_until(lambda: len(database._writer._waiting) == len(items))
+        with queued_jobs() as queued:
+            results = [threads.submit(database.write, work, item).result for item in items]
+            assert all(queued.acquire(timeout=30) for _ in items)
         work.go_on.set()
         yield results
         assert first.result() == "FIRST"

@@ -13,11 +13,13 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy import event as hooks
 
 from recommender.serving.store import ArticleRow, Event, Store, StoreDownError
 from tests.support import postgresql
 from tests.support.counts import NOW, totals, view
+from tests.support.waiting import eventually
 
 EVENTS = [view(f"{n % 3}", event_id=str(n), visitor=b"%d" % n, list="related") for n in range(9)]
 COUNTED = {"0": 3, "1": 3, "2": 3}
@@ -77,12 +79,11 @@ def calls_until_killed(store: Store, events: Sequence[Event], kill_at: int) -> i
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.version()
-    engine = store._database._engine
     for moment in MOMENTS:
-        hooks.listen(engine, moment, count)
+        hooks.listen(Engine, moment, count)
     store.count(events, NOW)
     for moment in MOMENTS:
-        hooks.remove(engine, moment, count)
+        hooks.remove(Engine, moment, count)
     return calls
 
 
@@ -180,11 +181,7 @@ def kill_all(server: Any) -> None:
 def wait_for(items: Sequence[Any], more: int) -> None:
     """Return once there are `more` new items, within a minute."""
     target = len(items) + more
-    for _ in range(6000):
-        if len(items) >= target:
-            return
-        Flag().wait(0.01)
-    raise AssertionError(f"{len(items)} of {target}")
+    eventually(lambda: len(items) >= target, 60, lambda: f"{len(items)} of {target}")
 
 
 @pytest.mark.slow
