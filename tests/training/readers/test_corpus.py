@@ -37,7 +37,7 @@ def article_of(corpus: Corpus) -> Article:
 
 
 def test_no_path_is_refused_with_what_could_be_named() -> None:
-    with pytest.raises(CorpusError, match=r"no corpus given; name a \.jsonl"):
+    with pytest.raises(CorpusError, match=r"no corpus given; pass a \.jsonl"):
         read_articles()
 
 
@@ -260,12 +260,12 @@ def test_naive_dates_are_in_the_timezone_given(corpus_of: Any) -> None:
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "/etc/passwd", "Europe"])
 def test_an_unknown_timezone_is_named(corpus_of: Any, name: str) -> None:
-    with pytest.raises(CorpusError, match=f"no timezone '{name}'"):
+    with pytest.raises(CorpusError, match=f"unknown timezone '{name}'"):
         corpus_of({}, timezone=name)
 
 
 def test_an_unknown_column_of_ours_is_named(corpus_of: Any) -> None:
-    with pytest.raises(CorpusError, match="no column 'text' to fill; ours are id title body"):
+    with pytest.raises(CorpusError, match="no column 'text' to map; the columns are id title body"):
         corpus_of({}, columns={"text": "body"})
 
 

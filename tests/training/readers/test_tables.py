@@ -98,7 +98,7 @@ def test_a_packed_file_that_is_cut_off_is_named(tmp_path: Path, suffix: str) -> 
     packed = gzip.compress(lines) if suffix == "gz" else zstandard.compress(lines)
     path = write(tmp_path / f"cut.jsonl.{suffix}", packed[: len(packed) // 2])
 
-    with pytest.raises(CorpusError, match=rf"cut\.jsonl\.{suffix} .*cut off"):
+    with pytest.raises(CorpusError, match=rf"cut\.jsonl\.{suffix} .*truncated"):
         read(path)
 
 
@@ -199,7 +199,7 @@ def test_a_stray_quote_refuses_its_row_and_spares_the_next(tmp_path: Path) -> No
 
 
 def test_a_quote_that_never_closes_is_named_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"a\.csv: the quote opened in line 3"):
+    with pytest.raises(CorpusError, match=r"a\.csv: a quote opened in line 3"):
         read(write(tmp_path / "a.csv", 'id,title\n1,One\n2,"Two\n3,Three\n4,Four\n'))
 
 
@@ -209,7 +209,7 @@ def test_a_quote_that_never_closes_is_named_with_its_line(tmp_path: Path) -> Non
         ("id;title;body", "'id;title;body'; its fields seem to be separated by semicolons"),
         ("title\tid", r"separated by tabs"),
         ("title|id|body", "separated by bars"),
-        ("id:title", "'id:title'; it has one column only: separate its fields by commas"),
+        ("id:title", "'id:title'; it has only one column: separate its fields by commas"),
         ("ID,Title,body", "columns: 'ID', 'Title', 'body'; map one, such as id=ID"),
         ("id,text", "neither a column 'title' nor 'body'; its columns: 'id', 'text'"),
     ],
