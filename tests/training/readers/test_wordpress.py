@@ -161,7 +161,7 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"Dear editor, here is our export.", "not a WordPress export: it begins with b'Dear editor"),
         (b"", "not a WordPress export: it begins with b''"),
@@ -170,11 +170,13 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
         (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
     ],
 )
-def test_what_is_no_export_is_refused_with_how_it_begins(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_export_is_refused_with_how_it_begins(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "export.xml"
     path.write_bytes(content)
 
-    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(told)}"):
+    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(message)}"):
         read(path)
 
 
