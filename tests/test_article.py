@@ -46,14 +46,14 @@ def test_an_impossible_id_is_refused_with_the_reason(article_id: str, reason: st
 def test_an_id_is_taken_exactly_when_urls_and_utf8_can_carry_it(article_id: str) -> None:
     size = len(article_id.encode(errors="surrogatepass"))
     surrogate = any(0xD800 <= ord(char) <= 0xDFFF for char in article_id)
-    fine = 1 <= size <= 512 and not surrogate and "\0" not in article_id and article_id not in {".", ".."}
+    is_valid = 1 <= size <= 512 and not surrogate and "\0" not in article_id and article_id not in {".", ".."}
 
     try:
-        taken = check_id(article_id) == article_id
+        is_accepted = check_id(article_id) == article_id
     except InvalidArticleError:
-        taken = False
+        is_accepted = False
 
-    assert taken is fine
+    assert is_accepted is is_valid
 
 
 def test_the_message_about_a_long_id_is_short() -> None:
@@ -263,7 +263,7 @@ def test_a_path_is_the_same_with_and_without_escapes(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("https://news.example/a", "https://news.example/A"),
         ("https://news.example/a%2Fb", "https://news.example/a/b"),
@@ -277,8 +277,8 @@ def test_a_path_is_the_same_with_and_without_escapes(path: str) -> None:
         ("https://news.example/?a=%26b", "https://news.example/?a=&b"),
     ],
 )
-def test_addresses_that_differ_stay_apart(one: str, other: str) -> None:
-    assert canonical_url(one) != canonical_url(other)
+def test_addresses_that_differ_stay_apart(left: str, right: str) -> None:
+    assert canonical_url(left) != canonical_url(right)
 
 
 _PATHS = st.text(alphabet="abcXYZ019-._~%/é日", max_size=20)

@@ -51,10 +51,10 @@ def version_folder(models_dir: Path) -> Path:
 
 def arrays_of(model: Model) -> Iterator[np.ndarray]:
     for file in ARRAYS:
-        found: Any = model
+        value: Any = model
         for name in file.removesuffix(".npy").split("."):
-            found = getattr(found, name)
-        yield found
+            value = getattr(value, name)
+        yield value
 
 
 def flip(path: Path, bit: int = 1) -> None:
@@ -104,9 +104,9 @@ def test_arrays_are_mapped_and_cannot_be_written(published: Path) -> None:
 
 
 def test_a_version_holds_its_arrays_its_manifest_and_nothing_else(published: Path) -> None:
-    found = sorted(path.name for path in version_folder(published).iterdir())
+    names = sorted(path.name for path in version_folder(published).iterdir())
 
-    assert found == sorted([*FILES, "manifest.json", "manifest.sha256"])
+    assert names == sorted([*FILES, "manifest.json", "manifest.sha256"])
 
 
 def test_the_manifest_states_what_was_published(trained: Trained, published: Path) -> None:
@@ -239,10 +239,10 @@ def test_an_extra_file_is_refused_by_name(published_copy: Path) -> None:
     assert f"{path} does not belong to the version: restore" in refusal(published_copy)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 40, 1000])
-def test_a_truncated_array_is_refused(published_copy: Path, kept: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, 40, 1000])
+def test_a_truncated_array_is_refused(published_copy: Path, size: int) -> None:
     path = version_folder(published_copy) / "vectors.values.npy"
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:size])
 
     assert f"{path} was altered after publishing" in refusal(published_copy)
     assert f"cannot map {path}" in refusal(published_copy, verify=False)

@@ -32,9 +32,9 @@ def test_a_string_is_found_where_a_linear_search_finds_it(texts: set[str], wante
 def test_strings_that_begin_alike_lie_side_by_side(texts: set[str], start: str) -> None:
     column = Strings.of(sorted(texts, key=str.encode))
 
-    found = {column[row] for row in column.beginning_with(start)}
+    matches = {column[row] for row in column.beginning_with(start)}
 
-    assert found == {text for text in texts if text.startswith(start)}
+    assert matches == {text for text in texts if text.startswith(start)}
 
 
 def test_strings_are_kept_as_utf8_end_to_end() -> None:

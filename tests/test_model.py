@@ -105,13 +105,13 @@ def test_a_query_without_known_terms_is_like_nothing(model: Model) -> None:
 def test_a_query_is_moved_towards_its_nearest_neighbour_and_hubs_are_set_back(model: Model) -> None:
     row, weight = 7, model.latent_weight
     nearest, share = int(model.corrections.nearest[row]), float(model.corrections.feedback[row])
-    likeness = [model.vectors.scores(model.vectors.of(each), weight) for each in (row, nearest)]
+    similarities = [model.vectors.scores(model.vectors.of(other), weight) for other in (row, nearest)]
 
     scores = model.scores(model.query_of(row))
 
-    slow = (likeness[0] + share * likeness[1]) / (1 + share) - model.corrections.hubs
+    slow = (similarities[0] + share * similarities[1]) / (1 + share) - model.corrections.hubs
     np.testing.assert_allclose(scores, slow, atol=1e-6)
-    assert share == pytest.approx(likeness[0][nearest], abs=1e-6)
+    assert share == pytest.approx(similarities[0][nearest], abs=1e-6)
     assert model.corrections.hubs.any()
 
 
@@ -149,10 +149,10 @@ def test_an_article_is_embedded_where_training_put_it(sample_articles: list[Arti
 def test_similar_lists_others_best_first_as_the_neighbours_do(model: Model) -> None:
     rows, scores = model.neighbors.of(3)
 
-    found = model.similar(model.articles.ids[3], k=9)
+    ranked = model.similar(model.articles.ids[3], k=9)
 
-    assert [article_id for article_id, _ in found] == [model.articles.ids[row] for row in rows[:9]]
-    np.testing.assert_allclose([score for _, score in found], scores[:9], atol=1e-6)
+    assert [article_id for article_id, _ in ranked] == [model.articles.ids[row] for row in rows[:9]]
+    np.testing.assert_allclose([score for _, score in ranked], scores[:9], atol=1e-6)
 
 
 def test_similar_takes_an_article_and_leaves_out_its_own_id(
@@ -174,9 +174,9 @@ def test_equally_similar_articles_come_in_id_order(model: Model) -> None:
 
 
 def test_similar_gives_all_others_when_fewer_than_asked_for(model: Model) -> None:
-    found = model.similar(model.articles.ids[0], k=10_000)
+    ranked = model.similar(model.articles.ids[0], k=10_000)
 
-    assert len(found) == len(model.articles) - 1
+    assert len(ranked) == len(model.articles) - 1
 
 
 def test_similar_names_an_id_that_it_does_not_know(model: Model) -> None:

@@ -35,9 +35,9 @@ def test_top_k_among_some_rows_equals_a_full_stable_sort_of_them(
 ) -> None:
     among = sorted(data.draw(st.sets(st.integers(0, max(len(scores) - 1, 0)), max_size=len(scores))))
 
-    found = top_k(scores, k, np.array(among, dtype=np.int64))
+    best = top_k(scores, k, np.array(among, dtype=np.int64))
 
-    assert found.tolist() == full_sort(scores, among)[:k]
+    assert best.tolist() == full_sort(scores, among)[:k]
 
 
 def test_neighbors_of_a_row_come_without_the_filling() -> None:
@@ -46,9 +46,9 @@ def test_neighbors_of_a_row_come_without_the_filling() -> None:
         scores=np.array([[0.5, 0.25, 0], [0, 0, 0], [0.5, 0, 0]], dtype=np.float32),
     )
 
-    found = [[list(map(float, part)) for part in neighbors.of(row)] for row in range(3)]
+    lists = [[list(map(float, part)) for part in neighbors.of(row)] for row in range(3)]
 
-    assert found == [[[2, 1], [0.5, 0.25]], [[], []], [[0, 1, 3], [0.5, 0, 0]]]
+    assert lists == [[[2, 1], [0.5, 0.25]], [[], []], [[0, 1, 3], [0.5, 0, 0]]]
 
 
 @pytest.fixture(scope="module")

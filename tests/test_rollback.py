@@ -69,17 +69,17 @@ def test_the_oldest_has_none_before_it(models: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         ("20200101T000000Z-00000000", "no version '20200101T000000Z-00000000' in "),
         ("../models", "no version '../models' in "),
         ("", "is the current version of "),
     ],
 )
-def test_a_version_that_cannot_be_is_told(models: Path, wanted: str, told: str) -> None:
+def test_a_version_that_cannot_be_is_told(models: Path, wanted: str, message: str) -> None:
     current = current_version(models)
 
-    with pytest.raises(ArtifactError, match=told):
+    with pytest.raises(ArtifactError, match=message):
         roll_back(models, wanted or current)
     assert current_version(models) == current
 

@@ -28,7 +28,7 @@ texts = st.one_of(st.text(alphabet=TRICKY, max_size=40), st.text(max_size=30))
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("Café", "CAFE\u0301"),  # composed and decomposed
         ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),  # the final sigma
@@ -42,12 +42,12 @@ texts = st.one_of(st.text(alphabet=TRICKY, max_size=40), st.text(max_size=30))
         ("❤\ufe0f", "❤"),
     ],
 )
-def test_spellings_of_one_word_fold_together(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
+def test_spellings_of_one_word_fold_together(left: str, right: str) -> None:
+    assert fold(left) == fold(right)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("\u0399\u0308\u0301", "\u0390"),  # iota with dialytika and tonos has no composed capital
         ("\u03a5\u0308\u0301", "\u03b0"),
@@ -55,13 +55,13 @@ def test_spellings_of_one_word_fold_together(one: str, other: str) -> None:
         ("e\u200d\u0301", "é"),
     ],
 )
-def test_a_letter_and_its_accent_are_composed_however_they_are_written(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
+def test_a_letter_and_its_accent_are_composed_however_they_are_written(left: str, right: str) -> None:
+    assert fold(left) == fold(right)
 
 
-@pytest.mark.parametrize(("one", "other"), [("café", "cafe"), ("ıslak", "islak"), ("straße", "strasse")])
-def test_letters_that_tell_words_apart_stay(one: str, other: str) -> None:
-    assert fold(one) != fold(other)
+@pytest.mark.parametrize(("left", "right"), [("café", "cafe"), ("ıslak", "islak"), ("straße", "strasse")])
+def test_letters_that_tell_words_apart_stay(left: str, right: str) -> None:
+    assert fold(left) != fold(right)
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_folding_twice_is_folding_once(text: str) -> None:
 @given(texts)
 @settings(deadline=None)
 def test_the_words_of_words_are_themselves(text: str) -> None:
-    found = words(text)
+    read_words = words(text)
 
-    assert words(" ".join(found)) == found
+    assert words(" ".join(read_words)) == read_words
 
 
 @given(texts)

@@ -72,11 +72,11 @@ def test_neighbours_are_the_best_of_all_pairs(model: Model) -> None:
     scores = pair_scores(model)
     np.fill_diagonal(scores, -1)
 
-    found = model.neighbors
+    neighbors = model.neighbors
 
-    best = np.sort(scores, axis=1)[:, ::-1][:, : found.rows.shape[1]]
-    np.testing.assert_allclose(found.scores, best, atol=1e-6)
-    np.testing.assert_allclose(np.take_along_axis(scores, found.rows, axis=1), best, atol=1e-6)
+    best = np.sort(scores, axis=1)[:, ::-1][:, : neighbors.rows.shape[1]]
+    np.testing.assert_allclose(neighbors.scores, best, atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(scores, neighbors.rows, axis=1), best, atol=1e-6)
 
 
 def test_no_article_is_its_own_neighbour_and_none_comes_twice(model: Model) -> None:
@@ -202,25 +202,25 @@ def test_related_stories_find_each_other() -> None:
 
 
 def test_progress_is_told_of_every_step_to_its_end() -> None:
-    class Told(Progress):
+    class RecordedProgress(Progress):
         def __init__(self) -> None:
-            self.left: dict[str, float] = {}
+            self.remaining: dict[str, float] = {}
 
         @contextmanager
         def step(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
             assert unit
-            self.left[name] = total
+            self.remaining[name] = total
 
             def advance(done: float) -> None:
-                self.left[name] -= done
+                self.remaining[name] -= done
 
             yield advance
 
-    told = Told()
-    trained = train(stories(*FERRIES, *COURTS), progress=told)
+    recorded = RecordedProgress()
+    trained = train(stories(*FERRIES, *COURTS), progress=recorded)
 
-    assert list(told.left) == list(trained.seconds)
-    assert told.left == pytest.approx(dict.fromkeys(trained.seconds, 0))
+    assert list(recorded.remaining) == list(trained.seconds)
+    assert recorded.remaining == pytest.approx(dict.fromkeys(trained.seconds, 0))
 
 
 def test_a_corpus_without_articles_is_refused() -> None:

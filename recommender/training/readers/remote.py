@@ -105,10 +105,10 @@ class Remote:
                     str(stream.url), stream.status_code, stream.headers, _read_body(stream)
                 )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
-            raise SiteError(f"{parsed} cannot be requested: {error}", _BAD_ADDRESS) from error
+            raise SiteError(f"{address} cannot be requested: {error}", _BAD_ADDRESS) from error
         except httpx.HTTPError as error:
             cause = str(error) or type(error).__name__
-            raise SiteError(f"{parsed} does not answer: {cause}") from error
+            raise SiteError(f"{address} does not answer: {cause}") from error
         if response.status >= _REFUSED:
             raise _refusal(address, response)
         return response

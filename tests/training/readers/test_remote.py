@@ -18,9 +18,9 @@ from tests.support.sites import listening
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited, in no time."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", found.append)
-    return found
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_endless_answer_is_left(
 ) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100)
 
-    with listening(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="more than"):
+    with listening(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="larger than"):
         remote.get(url)
 
     assert waits == []

@@ -61,9 +61,9 @@ def test_jsonl_and_csv_and_parquet_give_the_same_articles(tmp_path: Path) -> Non
 
 
 def test_every_field_of_a_row_arrives() -> None:
-    found = {article.id: article for article in read(NEWSROOM / "newsroom.jsonl").articles}["101"]
+    articles = {article.id: article for article in read(NEWSROOM / "newsroom.jsonl").articles}["101"]
 
-    assert found == Article(
+    assert articles == Article(
         id="101",
         title="Harbour wall to be raised before the autumn storms",
         body="The town council voted on Monday to raise the harbour wall by sixty centimetres.\n\n"
@@ -98,7 +98,7 @@ def test_a_packed_file_that_is_cut_off_is_named(tmp_path: Path, suffix: str) -> 
     packed = gzip.compress(lines) if suffix == "gz" else zstandard.compress(lines)
     path = write(tmp_path / f"cut.jsonl.{suffix}", packed[: len(packed) // 2])
 
-    with pytest.raises(CorpusError, match=rf"cut\.jsonl\.{suffix} .*cut off"):
+    with pytest.raises(CorpusError, match=rf"cut\.jsonl\.{suffix} .*truncated"):
         read(path)
 
 
@@ -199,25 +199,25 @@ def test_a_stray_quote_refuses_its_row_and_spares_the_next(tmp_path: Path) -> No
 
 
 def test_a_quote_that_never_closes_is_named_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"a\.csv: the quote opened in line 3"):
+    with pytest.raises(CorpusError, match=r"a\.csv: a quote opened in line 3"):
         read(write(tmp_path / "a.csv", 'id,title\n1,One\n2,"Two\n3,Three\n4,Four\n'))
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         ("id;title;body", "'id;title;body'; its fields seem to be separated by semicolons"),
         ("title\tid", r"separated by tabs"),
         ("title|id|body", "separated by bars"),
-        ("id:title", "'id:title'; it has one column only: separate its fields by commas"),
+        ("id:title", "'id:title'; it has only one column: separate its fields by commas"),
         ("ID,Title,body", "columns: 'ID', 'Title', 'body'; map one, such as id=ID"),
         ("id,text", "neither a column 'title' nor 'body'; its columns: 'id', 'text'"),
     ],
 )
 def test_a_csv_without_our_columns_is_refused_with_what_it_has(
-    tmp_path: Path, header: str, told: str
+    tmp_path: Path, header: str, message: str
 ) -> None:
-    with pytest.raises(CorpusError, match=told.replace("|", r"\|")):
+    with pytest.raises(CorpusError, match=message.replace("|", r"\|")):
         read(write(tmp_path / "a.csv", f"{header}\n1,2,3\n"))
 
 
@@ -344,11 +344,11 @@ def test_an_article_written_as_json_comes_back_as_it_was(
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row, default=datetime.isoformat) + "\n" for row in rows), "utf-8")
 
-    found = read(path).articles
+    articles = read(path).articles
 
-    assert [article.id.encode() for article in found] == sorted(article.id.encode() for article in written)
+    assert [article.id.encode() for article in articles] == sorted(article.id.encode() for article in written)
     for article in written:
-        again = next(other for other in found if other.id == article.id)
+        again = next(other for other in articles if other.id == article.id)
         for name in ("title", "body", "url", "tags", "authors", "published_at", "updated_at", "lang"):
             assert getattr(again, name) == getattr(article, name)
         assert (again.categories, again.category) == (categories, categories[0] if categories else None)

@@ -161,20 +161,22 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (b"Dear editor, here is our export.", "no WordPress export: it begins with b'Dear editor"),
-        (b"", "no WordPress export: it begins with b''"),
+        (b"Dear editor, here is our export.", "not a WordPress export: it begins with b'Dear editor"),
+        (b"", "not a WordPress export: it begins with b''"),
         (b"<html><body>502 Bad Gateway</body></html>", "it begins with b'<html>"),
         (b'<!-- x --><!DOCTYPE rss [<!ENTITY a "b">]><rss ' + WP + b"/>", "declares a document type"),
         (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
     ],
 )
-def test_what_is_no_export_is_refused_with_how_it_begins(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_export_is_refused_with_how_it_begins(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "export.xml"
     path.write_bytes(content)
 
-    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(told)}"):
+    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(message)}"):
         read(path)
 
 
@@ -184,7 +186,7 @@ def test_an_export_that_is_cut_off_is_named(tmp_path: Path) -> None:
     for size in (len(content) - 30, len(content) // 2, len(content) // 3):
         path.write_bytes(content[:size])
 
-        with pytest.raises(CorpusError, match=r"cut\.xml .*cut off, .*export it again"):
+        with pytest.raises(CorpusError, match=r"cut\.xml is truncated: .*export it again"):
             read(path)
 
 

@@ -69,13 +69,13 @@ def check_against_the_simple_path(
 ) -> None:
     counted = by_article(articles, rules)
     df = Counter(term for counts in counted for term in counts)
-    kept = sorted((term for term in df if min_df <= df[term] <= max_df), key=str.encode)
-    column_of = {term: column for column, term in enumerate(kept)}
+    terms_within = sorted((term for term in df if min_df <= df[term] <= max_df), key=str.encode)
+    column_of = {term: column for column, term in enumerate(terms_within)}
 
     fast = count_terms(articles, rules, min_df, max_df, threads)
 
-    assert list(fast.terms) == kept
-    assert fast.df.tolist() == [df[term] for term in kept]
+    assert list(fast.terms) == terms_within
+    assert fast.df.tolist() == [df[term] for term in terms_within]
     assert list(rows_of(fast)) == [
         sorted((column_of[term], n) for term, n in counts.items() if term in column_of) for counts in counted
     ]
@@ -146,12 +146,12 @@ def test_progress_adds_up_to_the_articles_whatever_the_blocks(
     sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terms, "_BLOCK_CHARS", 10_000)
-    told: list[int] = []
+    batches: list[int] = []
 
-    count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=told.append)
+    count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=batches.append)
 
-    assert len(told) > 10
-    assert sum(told) == len(sample_articles)
+    assert len(batches) > 10
+    assert sum(batches) == len(sample_articles)
 
 
 @pytest.mark.parametrize("texts", [[], ["."], ["a b c", "x", "7"], ["the", "the of"]])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,8 @@ def test_the_shares_of_every_article_of_the_sample_add_up_to_1(trained: Trained)
 
 def test_topics_of_an_article_come_largest_first(trained: Trained) -> None:
     for latent in trained.model.vectors.latent[:20]:
-        found = trained.model.topics_of(latent, least=0.05)
-        shares = [share for _, share in found]
+        topics = trained.model.topics_of(latent, least=0.05)
+        shares = [share for _, share in topics]
         assert shares == sorted(shares, reverse=True)
         assert all(share >= 0.05 for share in shares)
 
@@ -113,13 +114,13 @@ def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
     rows, df = rows_of(trained)
     recipe = Topics(components=30)
 
-    one, other = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
-    latents = [space.project(rows, threads) for space, threads in ((one, 1), (other, 2), (other, 3))]
+    first, second = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
+    latents = [space.project(rows, threads) for space, threads in ((first, 1), (second, 2), (second, 3))]
     clusters = [cluster_articles(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
 
-    assert one.components.tobytes() == other.components.tobytes()
+    assert first.components.tobytes() == second.components.tobytes()
     assert len({latent.tobytes() for latent in latents}) == 1
-    assert len({found.cluster_centers_.tobytes() for found in clusters if found is not None}) == 1
+    assert len({fitted.cluster_centers_.tobytes() for fitted in clusters if fitted is not None}) == 1
 
 
 def test_the_projection_equals_scikit_learns(trained: Trained) -> None:
@@ -179,10 +180,10 @@ def test_articles_without_terms_lie_nowhere() -> None:
 def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
     latent = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
-    found = cluster_articles(latent, 3, Topics(), np.arange(4))
+    fitted = cluster_articles(latent, 3, Topics(), np.arange(4))
 
-    assert found is not None
-    assert sorted(found.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
+    assert fitted is not None
+    assert sorted(fitted.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
     assert cluster_articles(latent, 0, Topics(), np.arange(4)) is None
     assert cluster_articles(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
 
@@ -246,7 +247,7 @@ def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Train
 def test_no_two_topics_of_the_sample_share_half_their_terms(trained: Trained) -> None:
     terms = [set(topic.terms) for topic in trained.model.manifest.topics]
 
-    assert max(len(one & other) for one in terms for other in terms if one is not other) < 4
+    assert max(len(left & right) for left, right in combinations(terms, 2)) < 4
 
 
 @pytest.mark.slow
@@ -267,7 +268,7 @@ def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Ar
 
 
 def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -> None:
-    readings = [
+    descriptions = [
         TopicDescription([1, 2, 3, 4], 10, 0.9, is_boilerplate=True),
         TopicDescription([5, 6, 7, 8], 2, 0.9, is_boilerplate=False),
         TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_boilerplate=False),
@@ -276,16 +277,16 @@ def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -
         TopicDescription([19, 20, 21, 12], 10, 0.2, is_boilerplate=False),
     ]
 
-    kept = _select_topics(np.eye(6, dtype=np.float32), readings, count=2)
+    selected = _select_topics(np.eye(6, dtype=np.float32), descriptions, count=2)
 
     merged = np.array([0, 0, 1, 3, 0, 0]) / np.sqrt(10)
-    np.testing.assert_allclose(kept, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(selected, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
 
 
 def test_where_nothing_is_worth_reading_all_is_kept() -> None:
-    readings = [
+    descriptions = [
         TopicDescription([1], 10, 0.9, is_boilerplate=True),
         TopicDescription([2], 10, 0.1, is_boilerplate=True),
     ]
 
-    assert len(_select_topics(np.eye(2, dtype=np.float32), readings, count=2)) == 2
+    assert len(_select_topics(np.eye(2, dtype=np.float32), descriptions, count=2)) == 2
