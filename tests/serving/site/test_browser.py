@@ -95,8 +95,6 @@ def test_a_list_is_not_replaced_while_in_use_and_keeps_the_focus(paper: Paper, v
     page.on(
         "request", lambda request: reloads.append(request.url) if request.url.endswith("/demo/") else None
     )
-        "request", lambda request: reloads.append(request.url) if request.url.endswith("/demo/") else None
-    )
     eventually(lambda: paper.events() == 1)
     with paper.app.test_client() as client:
         client.post("/v1/events", json={"article_id": _ids(page, "trending")[-1], "type": "view"})
