@@ -22,8 +22,9 @@ PAGE = 4096
 LAST_CALLS = 12  # from the last array's fsync to the fsync that makes CURRENT last
 MOMENTS = 28
 
-# Publishes one folder's current model into another once a line on stdin lets it go, and prints the calls that
-# change the disk. Before the one whose turn it is (0: none) it is killed, a write being half done.
+# After reading a line from stdin, publishes one folder's current model to another and prints the calls that
+# change the disk. It kills itself before call number `turn` (0: never), or in the middle of it if that is a
+# write.
 PUBLISHER = r"""
 import io, json, os, signal, sys
 from datetime import UTC, datetime

@@ -49,13 +49,13 @@ def terms_of(model: Model, article_id: str) -> set[str]:
 
 def pair_scores(model: Model) -> np.ndarray:
     """The score of every pair, (n, n) float64, row: the query, by dense matrix products."""
-    likeness, corrections = pair_likeness(model), model.corrections
-    moved = likeness + corrections.feedback[:, None] * likeness[corrections.nearest]
+    similarity, corrections = pair_similarity(model), model.corrections
+    moved = similarity + corrections.feedback[:, None] * similarity[corrections.nearest]
     return np.asarray(moved / (1 + corrections.feedback[:, None]) - corrections.hubs)
 
 
-def pair_likeness(model: Model) -> np.ndarray:
-    """The likeness of every pair, (n, n) float64, by two dense matrix products."""
+def pair_similarity(model: Model) -> np.ndarray:
+    """The similarity of every pair, (n, n) float64, by two dense matrix products."""
     vectors, weight = model.vectors, model.latent_weight
     tfidf = np.zeros((len(model.articles), len(model.vocabulary.terms)))
     tfidf[np.repeat(np.arange(len(tfidf)), np.diff(vectors.offsets)), vectors.columns] = vectors.values

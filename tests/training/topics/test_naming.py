@@ -11,7 +11,7 @@ from recommender.model import Topic
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics, spelling
 
 
-def read(
+def describe(
     inside: list[list[float]], words: list[str], first: list[int] | None = None
 ) -> tuple[NamingTerms, list[TopicDescription]]:
     """Describe topics from weights of words in articles; without `first`, each article is a topic."""
@@ -22,14 +22,14 @@ def read(
 
 
 def terms_of(inside: list[list[float]], words: list[str], first: list[int] | None = None) -> list[list[str]]:
-    terms, readings = read(inside, words, first)
-    return [[terms.words[place] for place in reading.terms] for reading in readings]
+    terms, descriptions = describe(inside, words, first)
+    return [[terms.words[place] for place in description.terms] for description in descriptions]
 
 
 def named(inside: list[list[float]], words: list[str], text: str = "") -> list[Topic]:
     """Name one topic for each article; all articles have the same text."""
-    terms, readings = read(inside, words)
-    return name_topics(terms, readings, np.arange(len(inside)), lambda _: text)
+    terms, descriptions = describe(inside, words)
+    return name_topics(terms, descriptions, np.arange(len(inside)), lambda _: text)
 
 
 def test_a_topic_is_named_by_its_distinctive_terms() -> None:
@@ -87,8 +87,8 @@ def test_a_term_that_few_articles_of_a_topic_have_does_not_name_it() -> None:
 def test_a_topic_of_repeated_passages_is_boilerplate_unless_it_is_small() -> None:
     words = [chr(ord("a") + at) * 3 for at in range(8)]
 
-    _, (large, small, _) = read([[1.0] * 8] * 20 + [[0.0] * 8] * 30, words, [0] * 20 + [2] * 29 + [1])
-    _, (story, _) = read([[1.0] * 8] * 10 + [[0.0] * 8] * 30, words, [0] * 10 + [1] * 30)
+    _, (large, small, _) = describe([[1.0] * 8] * 20 + [[0.0] * 8] * 30, words, [0] * 20 + [2] * 29 + [1])
+    _, (story, _) = describe([[1.0] * 8] * 10 + [[0.0] * 8] * 30, words, [0] * 10 + [1] * 30)
 
     assert [large.is_boilerplate, small.is_boilerplate, story.is_boilerplate] == [True, False, False]
     assert large.coherence == pytest.approx(1)
