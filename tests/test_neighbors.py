@@ -1,4 +1,4 @@
-"""The best rows out of scores: equal to a full stable sort; and scores equal to the dense computation."""
+"""Top-k selection equals a full stable sort, and scores equal a dense computation."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_top_k_among_some_rows_equals_a_full_stable_sort_of_them(
     assert best.tolist() == full_sort(scores, among)[:k]
 
 
-def test_neighbors_of_a_row_come_without_the_filling() -> None:
+def test_neighbors_of_a_row_are_returned_without_padding() -> None:
     neighbors = Neighbors(
         rows=np.array([[2, 1, NO_ROW], [NO_ROW] * 3, [0, 1, 3]], dtype=np.int32),
         scores=np.array([[0.5, 0.25, 0], [0, 0, 0], [0.5, 0, 0]], dtype=np.float32),
@@ -53,7 +53,7 @@ def test_neighbors_of_a_row_come_without_the_filling() -> None:
 
 @pytest.fixture(scope="module")
 def cosines(trained: Trained) -> tuple[np.ndarray, np.ndarray]:
-    """The cosines of all pairs of the sample, by terms and in the latent space, the slow and obvious way."""
+    """The cosines of all pairs of the sample, by terms and in the latent space, computed slowly."""
     vectors = trained.model.vectors
     terms = np.zeros((len(vectors.offsets) - 1, len(trained.model.vocabulary.terms)))
     for row, dense in enumerate(terms):
@@ -86,7 +86,7 @@ def test_pair_scores_equal_the_scores_of_a_row(trained: Trained, weight: float) 
         np.testing.assert_allclose(pairs, vectors.scores(vectors.of(row), weight), atol=1e-6)
 
 
-def test_a_query_without_terms_is_like_nothing(trained: Trained) -> None:
+def test_a_query_without_terms_is_similar_to_nothing(trained: Trained) -> None:
     query = trained.model.query(Article(id="1", title="Zzyzx"))
 
     assert not trained.model.vectors.scores(query.moved, 0.2).any()

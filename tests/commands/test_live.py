@@ -178,7 +178,7 @@ def test_without_any_article_nothing_is_trained(run: Run, store: Store) -> None:
 
     ended = run("train", "--with-live")
 
-    assert (ended.status, ended.err.splitlines()[-1]) == (1, "error: the corpus holds no article")
+    assert (ended.status, ended.err.splitlines()[-1]) == (1, "error: the corpus has no articles")
 
 
 def test_a_withdrawal_survives_training_from_a_corpus_that_holds_the_article(

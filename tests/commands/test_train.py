@@ -130,7 +130,7 @@ def test_too_little_text_is_refused(run: Run, tmp_path: Path) -> None:
     ended = run("train", tmp_path / "thin.jsonl")
 
     assert ended.status == 1
-    assert "error: no term stands in 1 to 20 of the 1 articles" in ended.err
+    assert "error: no term occurs in 1 to 20 of the 1 articles" in ended.err
 
 
 def test_a_models_folder_that_cannot_be_written_is_named(run: Run, corpus: Path) -> None:

@@ -1,4 +1,4 @@
-"""Work spread over threads covers its range once, in order, and lets errors through."""
+"""Work spread over threads covers its range once and in order, and errors reach the caller."""
 
 from itertools import pairwise
 from threading import get_ident
@@ -29,7 +29,7 @@ def test_results_come_in_the_order_of_the_calls(threads: int) -> None:
     assert list(run_all(calls, threads)) == [number**2 for number in range(50)]
 
 
-def test_one_thread_is_the_callers_own() -> None:
+def test_a_single_thread_is_the_calling_thread() -> None:
     assert set(run_all([(get_ident,)] * 5, threads=1)) == {get_ident()}
     assert get_ident() not in set(run_all([(get_ident,)] * 5, threads=2))
 
@@ -44,7 +44,7 @@ def test_no_calls_give_no_results() -> None:
     assert list(run_all([], threads=1)) == list(run_all([], threads=2)) == []
 
 
-def test_a_kernel_is_compiled_and_computes_what_its_source_says() -> None:
+def test_a_kernel_is_compiled_and_equals_its_source() -> None:
     @kernel
     def total(values: np.ndarray) -> float:
         added = 0.0

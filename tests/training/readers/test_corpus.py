@@ -1,4 +1,4 @@
-"""What a corpus takes, what it refuses, and what it says about it."""
+"""Which rows of a corpus are read, which are refused, and what is reported."""
 
 import math
 import shutil
@@ -22,7 +22,7 @@ def read(*paths: str | Path, max_bad: float = 1, **options: Any) -> Corpus:
 
 @pytest.fixture
 def corpus_of(tmp_path: Path) -> Any:
-    """Return a function that reads rows, each completed by an id and a title."""
+    """Return a function that reads rows, after adding a missing id and title."""
 
     def corpus(*rows: dict[str, Any], **options: Any) -> Corpus:
         complete = ({"id": str(n), "title": "A title", "lang": "en"} | row for n, row in enumerate(rows, 1))
@@ -36,7 +36,7 @@ def article_of(corpus: Corpus) -> Article:
     return article
 
 
-def test_no_path_is_refused_with_what_could_be_named() -> None:
+def test_missing_paths_are_refused_with_the_possible_formats() -> None:
     with pytest.raises(CorpusError, match=r"no corpus given; pass a \.jsonl"):
         read_articles()
 
@@ -65,14 +65,14 @@ def test_an_empty_corpus_is_named(tmp_path: Path, name: str) -> None:
         read(tmp_path / name)
 
 
-def test_an_empty_file_beside_another_does_no_harm(tmp_path: Path) -> None:
+def test_an_empty_file_beside_another_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
     jsonl(tmp_path / "b.jsonl", {"id": 1, "title": "One"})
 
     assert list(read(tmp_path).report.files.values()) == [0, 1]
 
 
-def test_a_folder_stands_for_its_corpus_files_in_order(tmp_path: Path) -> None:
+def test_a_folder_means_its_corpus_files_in_order(tmp_path: Path) -> None:
     jsonl(tmp_path / "b.jsonl", {"id": "b", "title": "One"})
     (tmp_path / "a.csv").write_text("id,title\na,Two\n")
     for name in ("README.md", ".hidden.jsonl", "notes.txt"):
@@ -159,7 +159,7 @@ def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> 
         ("updated_at", "2124-05-01", "impossible date"),
     ],
 )
-def test_another_field_that_cannot_be_taken_costs_only_the_field(
+def test_another_invalid_field_is_refused_without_its_row(
     corpus_of: Any, field: str, value: object, reason: str
 ) -> None:
     corpus = corpus_of({field: value})
@@ -176,7 +176,7 @@ def test_another_field_that_cannot_be_taken_costs_only_the_field(
 @pytest.mark.parametrize(
     "url", ["https://example.org/a", "HTTP://example.org", "//cdn.example.org/i.png", "/2024/x"]
 )
-def test_web_addresses_are_kept_as_they_are(corpus_of: Any, url: str) -> None:
+def test_web_addresses_are_unchanged(corpus_of: Any, url: str) -> None:
     assert article_of(corpus_of({"url": f" {url} "})).url == url
 
 
@@ -224,7 +224,7 @@ def test_names_in_a_text_are_separated_by_bars_and_semicolons_but_not_commas(cor
         ({"category": " ", "categories": []}, ()),
     ],
 )
-def test_categories_hold_the_primary_one_first(corpus_of: Any, row: Any, categories: tuple[str, ...]) -> None:
+def test_the_primary_category_comes_first(corpus_of: Any, row: Any, categories: tuple[str, ...]) -> None:
     article = article_of(corpus_of(row))
 
     assert article.categories == categories
@@ -239,13 +239,13 @@ def test_languages_are_two_lower_case_letters(corpus_of: Any, given: str, lang: 
 
 
 @pytest.mark.parametrize("given", [None, "", "und", "German"])
-def test_a_language_that_is_not_told_is_detected(corpus_of: Any, given: str | None) -> None:
+def test_a_missing_language_is_detected(corpus_of: Any, given: str | None) -> None:
     body = "Der Stadtrat hat am Montag beschlossen, die Mauer am Hafen zu erhöhen."
 
     assert article_of(corpus_of({"lang": given, "title": "", "body": body})).lang == "de"
 
 
-def test_too_little_text_leaves_the_language_open(corpus_of: Any) -> None:
+def test_the_language_of_too_little_text_is_unknown(corpus_of: Any) -> None:
     assert article_of(corpus_of({"lang": None, "title": "42"})).lang is None
 
 
@@ -264,16 +264,16 @@ def test_an_unknown_timezone_is_named(corpus_of: Any, name: str) -> None:
         corpus_of({}, timezone=name)
 
 
-def test_an_unknown_column_of_ours_is_named(corpus_of: Any) -> None:
+def test_an_unknown_column_in_the_mapping_is_named(corpus_of: Any) -> None:
     with pytest.raises(CorpusError, match="no column 'text' to map; the columns are id title body"):
         corpus_of({}, columns={"text": "body"})
 
 
-def test_the_prefix_goes_before_every_id(corpus_of: Any) -> None:
+def test_the_prefix_is_prepended_to_every_id(corpus_of: Any) -> None:
     assert article_of(corpus_of({"id": 7}, id_prefix="site-")).id == "site-7"
 
 
-def test_of_rows_with_one_id_the_newest_update_stays(corpus_of: Any) -> None:
+def test_of_rows_with_one_id_the_newest_is_used(corpus_of: Any) -> None:
     rows = [
         {"id": "a", "title": "old", "updated_at": "2024-01-01"},
         {"id": "a", "title": "newest", "updated_at": "2024-03-01"},
@@ -288,11 +288,11 @@ def test_of_rows_with_one_id_the_newest_update_stays(corpus_of: Any) -> None:
     assert corpus.report.refused_by_reason == {"duplicate id": 2}
 
 
-def test_of_rows_with_one_id_and_no_update_the_first_stays(corpus_of: Any) -> None:
+def test_of_rows_with_one_id_and_no_update_the_first_is_used(corpus_of: Any) -> None:
     assert article_of(corpus_of({"id": "a", "title": "one"}, {"id": "a", "title": "two"})).title == "one"
 
 
-def test_the_row_kept_is_named_with_its_file(tmp_path: Path) -> None:
+def test_the_used_row_is_named_with_its_file(tmp_path: Path) -> None:
     first = jsonl(tmp_path / "first.jsonl", {"id": "a", "title": "One"})
     second = jsonl(tmp_path / "second.jsonl", {"id": "b", "title": "Two"}, {"id": "a", "title": "Three"})
 
@@ -302,13 +302,13 @@ def test_the_row_kept_is_named_with_its_file(tmp_path: Path) -> None:
     assert refusal.detail == f"row 1 of {first} is used for 'a'"
 
 
-def test_a_bad_row_among_many_is_counted_and_kills_nothing(corpus_of: Any) -> None:
+def test_one_bad_row_among_many_is_only_counted(corpus_of: Any) -> None:
     corpus = corpus_of(*({} for _ in range(19)), {"id": None}, max_bad=0.05)
 
     assert (len(corpus.articles), corpus.report.rows_read) == (19, 20)
 
 
-def test_too_many_bad_rows_are_refused_with_the_commonest_reasons_and_their_rows(corpus_of: Any) -> None:
+def test_too_many_bad_rows_are_refused_with_the_most_common_reasons_and_rows(corpus_of: Any) -> None:
     bad = [{"id": None}, {"id": None}, {"title": 5}, {"id": ".."}, {"title": ""}, {"id": None}]
 
     with pytest.raises(CorpusError) as caught:
@@ -324,25 +324,25 @@ def test_too_many_bad_rows_are_refused_with_the_commonest_reasons_and_their_rows
 
 
 @pytest.mark.parametrize("share", [-0.1, 5, math.nan])
-def test_a_share_of_bad_rows_beyond_0_to_1_is_named(corpus_of: Any, share: float) -> None:
+def test_a_share_of_bad_rows_outside_0_to_1_is_refused(corpus_of: Any, share: float) -> None:
     with pytest.raises(CorpusError, match=f"max_bad is {share}"):
         corpus_of({}, max_bad=share)
 
 
-def test_only_the_first_examples_of_a_reason_are_kept_and_all_are_counted(corpus_of: Any) -> None:
+def test_all_refusals_are_counted_and_only_the_first_examples_stored(corpus_of: Any) -> None:
     report = corpus_of({}, *({"id": None, "mood": n} for n in range(50))).report
 
     assert (len(report.refused), report.refused_by_reason["missing id"]) == (20, 50)
     assert report.refused_rows + 1 == report.rows_read == 51
 
 
-def test_strange_columns_without_end_do_not_fill_the_memory(corpus_of: Any) -> None:
+def test_the_number_of_stored_unknown_columns_is_limited(corpus_of: Any) -> None:
     report = corpus_of(*({f"column {n}": 1} for n in range(1200))).report
 
     assert len(report.unknown_columns) == 1000
 
 
-def test_progress_tells_the_rows_done_and_the_rows_there_are(tmp_path: Path) -> None:
+def test_progress_reports_the_rows_read_and_the_total(tmp_path: Path) -> None:
     rows = [{"id": n, "title": "A title", "lang": "en"} for n in range(1200)]
     calls: list[tuple[int, int]] = []
 

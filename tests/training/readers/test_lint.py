@@ -1,4 +1,4 @@
-"""Lint finds what is wrong, says where, and stops at nothing that can be read."""
+"""Lint finds problems, reports where they are, and reads every readable file."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ BODY = " ".join(f"word{n}" for n in range(40))
 
 @pytest.fixture
 def lint_of(tmp_path: Path) -> Any:
-    """Return a function that lints rows, each completed to an article without fault."""
+    """Return a function that lints rows, after completing each to a valid article."""
 
     def report(*rows: Any) -> LintReport:
         whole = [
@@ -53,13 +53,13 @@ def places(finding: Finding) -> list[int | None]:
     return [example.row for example in finding.examples]
 
 
-def test_a_corpus_without_fault_has_no_findings(lint_of: Any) -> None:
+def test_a_valid_corpus_has_no_findings(lint_of: Any) -> None:
     report = lint_of({}, {}, {})
 
     assert (report.rows_read, report.articles, report.findings) == (3, 3, ())
 
 
-def test_refused_rows_are_findings_and_no_errors(lint_of: Any) -> None:
+def test_refused_rows_are_findings_and_not_errors(lint_of: Any) -> None:
     report = lint_of({}, "not json", {"id": None}, {"id": 1}, {"id": True})
 
     kinds = {finding.kind: places(finding) for finding in report.findings}
@@ -106,7 +106,7 @@ def test_bodies_that_differ_in_case_and_space_only_are_duplicates(lint_of: Any) 
     assert finding.examples[0].value == "3: Title 3 (as 1)"
 
 
-def test_empty_bodies_are_no_duplicates_of_each_other(lint_of: Any) -> None:
+def test_empty_bodies_are_not_duplicates_of_each_other(lint_of: Any) -> None:
     assert [finding.kind for finding in lint_of({"body": ""}, {"body": ""}).findings] == ["empty body"]
 
 
@@ -117,14 +117,14 @@ def test_undated_and_uncategorized_articles_are_found(lint_of: Any) -> None:
     assert places(finding_of(report, "missing category")) == [2]
 
 
-def test_a_mix_of_languages_is_found_with_the_rarer_ones(lint_of: Any) -> None:
+def test_a_mix_of_languages_is_found_with_examples_of_the_rarer_languages(lint_of: Any) -> None:
     report = lint_of({}, {}, {"lang": "de"}, {"lang": None, "title": "42", "body": "7"})
 
     assert [example.value for example in finding_of(report, "language mix").examples] == ["3: Title 3 (de)"]
     assert places(finding_of(report, "language not known")) == [4]
 
 
-def test_unknown_columns_are_found_with_how_many_rows_have_them(lint_of: Any) -> None:
+def test_unknown_columns_are_found_with_their_number_of_rows(lint_of: Any) -> None:
     finding = finding_of(lint_of({"mood": 1}, {"mood": 2, "vector": [1]}), "unknown columns")
 
     assert [example.value for example in finding.examples] == ["mood (2 rows)", "vector (1 rows)"]
@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_read_at_all_is_an_error(tmp_path: Path) -> None:
 @given(
     st.lists(st.lists(st.sampled_from(["a", " a", "b", "c ", ""]), max_size=6), max_size=8), st.integers(1, 4)
 )
-def test_recurring_lines_are_those_that_a_plain_count_finds(bodies: list[list[str]], at_least: int) -> None:
+def test_recurring_lines_equal_a_simple_count(bodies: list[list[str]], at_least: int) -> None:
     counts = Counter(line for body in bodies for line in {line.strip() for line in body} if line)
     plain = sorted((pair for pair in counts.items() if pair[1] >= at_least), key=lambda at: (-at[1], at[0]))
 

@@ -1,4 +1,4 @@
-"""Counting a corpus in bulk comes to what counting each article's terms one by one comes to."""
+"""Counting a corpus in bulk equals counting the terms of each article."""
 
 import unicodedata
 from collections import Counter
@@ -60,7 +60,7 @@ rules = st.builds(
 
 
 def by_article(articles: Sequence[Article], rules: TermRules) -> list[Counter[str]]:
-    """Return the terms of each article, counted the slow and obvious way."""
+    """Return the terms of each article, counted in a slow and obvious way."""
     return [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]
 
 
@@ -88,7 +88,7 @@ def rows_of(fast: TermCounts) -> Iterator[list[tuple[int, int]]]:
 
 @pytest.fixture
 def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the lexicon start with room for one word, and blocks end after a few characters."""
+    """Start the lexicon with space for one word, and end blocks after a few characters."""
     roomy = Lexicon._allocate
 
     def allot(self: Lexicon, words: int, chars: int) -> None:
@@ -120,7 +120,7 @@ def test_bulk_counts_do_not_depend_on_blocks_and_table_sizes(
 
 
 @pytest.mark.usefixtures("cramped")
-def test_a_table_of_one_word_grows_to_hold_the_sample(sample_articles: list[Article]) -> None:
+def test_a_table_of_one_word_grows_to_fit_the_sample(sample_articles: list[Article]) -> None:
     rules = TermRules(ngrams=1)
 
     counts = count_terms(sample_articles, rules, 1, len(sample_articles), 1)
@@ -130,7 +130,7 @@ def test_a_table_of_one_word_grows_to_hold_the_sample(sample_articles: list[Arti
 
 @given(corpora, rules, st.integers(1, 3))
 @settings(deadline=None)
-def test_distinct_terms_are_words_and_pairs_of_kept_words(
+def test_distinct_terms_are_words_and_pairs_of_frequent_words(
     articles: list[Article], rules: TermRules, min_df: int
 ) -> None:
     rules = replace(rules, title_weight=max(rules.title_weight, 1))
@@ -142,7 +142,7 @@ def test_distinct_terms_are_words_and_pairs_of_kept_words(
     assert counted.distinct == sum(" " not in term or set(term.split()) <= frequent for term in df)
 
 
-def test_progress_adds_up_to_the_articles_whatever_the_blocks(
+def test_progress_adds_up_to_the_articles_for_any_block_size(
     sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terms, "_BLOCK_CHARS", 10_000)
@@ -176,7 +176,7 @@ def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
         ({"lead_weight": 9, "lead_words": 3}, 2, 129, 2),
     ],
 )
-def test_the_sample_is_counted_as_the_simple_path_counts_it(
+def test_counts_of_the_sample_equal_simple_counts(
     sample_articles: list[Article], changed: dict[str, Any], min_df: int, max_df: int, threads: int
 ) -> None:
     stop_words = {"en": frozenset(words("the of a to in and was that it is"))}
@@ -186,7 +186,7 @@ def test_the_sample_is_counted_as_the_simple_path_counts_it(
     )
 
 
-def test_every_character_counts_as_the_simple_path_reads_it() -> None:
+def test_every_character_is_counted_like_in_a_simple_count() -> None:
     # From the ideographs on, thousands are alike.
     known = [chr(code) for code in (*range(0x3400), *range(0x3400, 0x110000, 37))]
     beside = "".join(f"{char}a{char}{char} " for char in known if unicodedata.category(char)[0] != "C")

@@ -1,4 +1,4 @@
-"""Slugs: topics keep them from one training to the next, and no two have one."""
+"""Slugs: topics keep them from one training to the next, and all are unique."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def topic(slug: str, *terms: str) -> Topic:
     return Topic(slug=slug, name=slug, terms=list(terms), articles=1, coherence=0.0)
 
 
-def test_a_topic_keeps_the_slug_under_which_its_articles_were_known() -> None:
+def test_a_topic_with_the_same_articles_keeps_its_slug() -> None:
     topics = [topic("harbour-quay", "harbour", "quay"), topic("ward-nurse", "ward", "nurse")]
     previous = [topic("hospital", "doctor"), topic("port", "ship")]
 
@@ -31,7 +31,7 @@ def test_a_topic_keeps_the_slug_under_which_its_articles_were_known() -> None:
     assert [entry.name for entry in renamed] == ["harbour-quay", "ward-nurse"]
 
 
-def test_a_topic_keeps_the_slug_under_which_its_terms_were_known() -> None:
+def test_a_topic_with_the_same_terms_keeps_its_slug() -> None:
     topics = [topic("a", "harbour", "quay", "ferry")]
 
     renamed = keep_slugs(topics, [["1"]], [topic("port", "harbour", "quay", "ship")], [["2"]])
@@ -39,7 +39,7 @@ def test_a_topic_keeps_the_slug_under_which_its_terms_were_known() -> None:
     assert renamed[0].slug == "port"
 
 
-def test_a_topic_less_than_half_like_any_old_one_is_new() -> None:
+def test_a_topic_that_matches_no_previous_topic_gets_a_new_slug() -> None:
     topics = [topic("a", "p"), topic("c", "q")]
     previous = [topic("b", "x"), topic("d", "y"), topic("e", "z")]
 
@@ -48,7 +48,7 @@ def test_a_topic_less_than_half_like_any_old_one_is_new() -> None:
     assert [entry.slug for entry in renamed] == ["a", "b"]
 
 
-def test_the_likest_topic_gets_the_slug_and_no_slug_is_given_twice() -> None:
+def test_the_most_similar_topic_gets_the_slug_and_slugs_are_unique() -> None:
     topics = [topic("port", "a"), topic("b", "b"), topic("port", "c")]
     ids = [list("abc"), list("defgh"), list("xyz")]
     previous = [topic("port", "p"), topic("dock", "q")]
@@ -63,7 +63,7 @@ def test_the_likest_topic_gets_the_slug_and_no_slug_is_given_twice() -> None:
     st.lists(st.sets(st.sampled_from("abcdefgh")), max_size=5),
 )
 @settings(deadline=None)
-def test_slugs_stay_unique_whatever_was_before(now: list[set[str]], before: list[set[str]]) -> None:
+def test_slugs_are_unique_for_any_previous_topics(now: list[set[str]], before: list[set[str]]) -> None:
     topics = [topic(f"t{at}", *sorted(terms)) for at, terms in enumerate(now)]
     previous = [topic(f"t{at + 1}", *sorted(terms)) for at, terms in enumerate(before)]
 
