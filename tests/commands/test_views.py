@@ -197,7 +197,7 @@ def test_a_service_that_has_no_time_is_asked_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(time, "sleep", waits.append)
     answers = iter([(503, 2.0, None), (429, 7.0, None), (200, 0.0, {"id": "a"})])
 
-    assert views._insist(lambda *_: next(answers), "GET", "/v1/article?url=a")[0] == 200
+    assert views._send_with_retry(lambda *_: next(answers), "GET", "/v1/article?url=a")[0] == 200
     assert waits == [2.0, 7.0]
     with pytest.raises(click.ClickException, match="run this again"):
-        views._insist(lambda *_: (503, 0.0, "away"), "GET", "/")
+        views._send_with_retry(lambda *_: (503, 0.0, "away"), "GET", "/")
