@@ -117,7 +117,7 @@ class Settings(BaseSettings):
             repr=False,  # it may contain a password
             description="a URL such as https://cache.example/purge, or file:///var/cache/nginx/recommender",
         ),
-    ] = None  # of the shared cache; receives the surrogate keys of every change
+    ] = None  # of the shared cache; purged on every change
     purge_header: Annotated[
         str | None,
         Field(pattern=r"^[A-Za-z0-9-]+: ?[!-~][ -~]*$", repr=False, description="such as Fastly-Key: secret"),

@@ -268,8 +268,8 @@ def evaluation_table(report: Any) -> RenderableType:
     note = (
         "Coverage: articles in at least one list · Hub skew: skewness of the number of lists per article · "
         "Top 1 %: list positions of the 1 % most listed articles · Category: items in the article's own "
-        "category · Dupes: lists with near-duplicates · Alike: mean cosine in a list · Days: median age gap · "
-        "No similar: articles without a `similar` item"
+        "category · Dupes: lists with near-duplicates · Alike: mean cosine in a list · Days: median age gap"
+        " · No similar: articles without a `similar` item"
     )
     return Group(*parts, table, Text(note, style="dim"))
 

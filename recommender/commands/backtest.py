@@ -132,7 +132,7 @@ def _table(report: Any) -> RenderableType:
         f"Flood: best rank reached by 20,000 views from one reader, of {report.floods} floods; "
         "capped: counted as the service does"
     )
-title = Text(f"{report.events:,.0f} events · {days} · {fitted}", style="bold")
+    title = Text(f"{report.events:,.0f} events · {days} · {fitted}", style="bold")
     return Group(title, table, Text(note, style="dim"))
 
 
