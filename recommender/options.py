@@ -15,7 +15,7 @@ models_dir_option = click.option(
     default="models",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Folder of the published versions.",
+    help="Folder of published versions.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 

@@ -14,9 +14,10 @@ import click
     help="Permissions of the key, joined by +: articles, rules, events, read.",
 )
 def key(name: str, scopes: str) -> None:
-    """Generate an API key called NAME, and print it with its setting.
+    """Generate an API key and print it with its setting.
 
-    The key is shown only once; the service stores its SHA-256 digest.
+    NAME identifies the key in logs. The key is shown only once; the setting contains its SHA-256
+    digest.
     """
     from recommender.serving.http.auth import SCOPES, new_key
 

@@ -87,7 +87,7 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **options: A
 @models_dir_option
 @json_option
 def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
-    """Print the topics, largest first, with their terms and a typical headline."""
+    """Print the topics with their terms and a typical headline."""
     from recommender.serving.lists.topics import all_topics, headline
     from recommender.terminal import topics_table
 

@@ -38,9 +38,9 @@ def check(path: Path) -> None:
 )
 @models_dir_option
 def explain(article_id: str, path: Path | None, models_dir: Path) -> None:
-    """Show the rules that apply to the article ID, with author and reason.
+    """Show which rules apply to the article ID, and why.
 
-    Rules of the file and of the database are shown, including future and expired rules.
+    Rules of the file and of the database are shown with their authors, including future and expired rules.
     """
     from datetime import UTC, datetime
 

@@ -23,7 +23,7 @@ _HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
 @click.option(
     "--models-dir",
     type=click.Path(path_type=Path),
-    help="Folder of the published versions.  [default: models]",
+    help="Folder of published versions.  [default: models]",
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")

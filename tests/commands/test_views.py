@@ -67,7 +67,7 @@ def test_each_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
 
     done = imported(path)
 
-    assert done.output == "2 rows: 2 counted, 0 counted before, 0 refused\n"
+    assert done.output == "2 rows: 2 counted, 0 counted before, 0 rejected\n"
     assert counted() == {("1048", "view"): 212, ("7", "view"): 3}
 
 
@@ -77,7 +77,7 @@ def test_an_import_run_again_counts_nothing_twice_and_equal_rows_count_each(tmp_
 
     done = imported(table(tmp_path / "export.csv", rows))
 
-    assert done.output == "3 rows: 1 counted, 2 counted before, 0 refused\n"
+    assert done.output == "3 rows: 1 counted, 2 counted before, 0 rejected\n"
     assert counted() == {("7", "view"): 6}
 
 
@@ -91,7 +91,7 @@ def test_an_article_is_found_by_its_url(tmp_path: Path) -> None:
 
     assert counted() == {("1022", "view"): 4}
     assert "row 2: no article has the url 'https://courier.example/'" in done.output
-    assert "2 rows: 1 counted, 0 counted before, 1 refused" in done.output
+    assert "2 rows: 1 counted, 0 counted before, 1 rejected" in done.output
 
 
 def test_columns_are_mapped_and_dates_take_a_time_zone(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_running_service_is_given_the_counts(service: tuple[str, str], tmp_pat
 
     done = imported(export, "--to", address, "--key-file", tmp_path / "key.txt")
 
-    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 refused\n"
+    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 rejected\n"
     assert sum(counted().values()) == 2400
 
 
