@@ -1,4 +1,4 @@
-"""Where articles of a site are kept: a file of JSON lines, or a running service."""
+"""Destinations of imported articles: a file of JSON lines, or a running service."""
 
 import json
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -14,106 +14,107 @@ import click
 from recommender.article import Article
 from recommender.commands.live_articles import as_line
 
-_MANY = 10  # articles: to lose so many, and half of all, is more likely a mistake
-_BATCH = 100  # articles put at once
-_PAGE = 50  # ids asked for at once
+_MANY = 10  # removing more than this, and more than half of all articles, is likely a mistake
+_BATCH = 100  # articles per request
+_PAGE = 50  # ids per request
 
-Moment = datetime | None
-IsThere = Callable[[str], bool]  # whether the site shows an article
+Time = datetime | None
+IsListed = Callable[[str], bool]  # whether the site still lists an article
 
 
-class _Held(NamedTuple):
-    """What a file holds of an article."""
+class _LineState(NamedTuple):
+    """The version of an article in a file."""
 
-    updated_at: Moment
+    updated_at: Time
     digest: bytes  # of its line
 
 
 class FileDestination:
-    """A file of JSON lines brought up to date; what came lies beside it, as FILE.partial, until all has.
+    """A file of JSON lines. New articles are written to FILE.partial until the import is complete.
 
-    So an import that was cut off goes on where it was, and the file itself is whole at all times. Raises
-    ClickException for a file that cannot be read or written, or holds something else.
+    An interrupted import continues where it stopped, and the file itself is complete at all times. Raises
+    ClickException if a file cannot be read or written, or contains anything but imported articles.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._partial = path, path.with_name(f"{path.name}.partial")
-        self._old: dict[str, _Held] = {}
-        self._new: dict[str, _Held] = {}
+        self._old: dict[str, _LineState] = {}
+        self._new: dict[str, _LineState] = {}
         try:
-            self._old = dict(map(_known, _lines(path)))
+            self._old = dict(map(_parse, _lines(path)))
             if self._partial.exists():
                 _drop_torn_line(self._partial)
-                self._new = dict(map(_known, _lines(self._partial)))
+                self._new = dict(map(_parse, _lines(self._partial)))
             self._output = self._partial.open("a", encoding="utf-8")
         except OSError as error:
-            raise _cannot(path, error) from error
-        self.begun = len(self._new)  # articles that an import before this one left beside the file
+            raise _write_error(path, error) from error
+        self.resumed = len(self._new)  # articles in FILE.partial that an interrupted import wrote
 
-    def holds(self, article_id: str, updated_at: Moment) -> bool:
-        """Tell whether this state of an article need not come again."""
-        held = self._new.get(article_id) or self._old.get(article_id)
-        return held is not None and updated_at is not None and held.updated_at == updated_at
+    def is_current(self, article_id: str, updated_at: Time) -> bool:
+        """Return whether the destination already has this version of an article."""
+        state = self._new.get(article_id) or self._old.get(article_id)
+        return state is not None and updated_at is not None and state.updated_at == updated_at
 
-    def take(self, articles: Sequence[Article]) -> None:
-        """Keep articles that differ from those of the same ids, in their place."""
+    def add(self, articles: Sequence[Article]) -> None:
+        """Write the articles that are new or changed."""
         try:
             for line in (as_line(article) + "\n" for article in articles):
-                article_id, held = _known(line)
-                if held != (self._new.get(article_id) or self._old.get(article_id)):
+                article_id, state = _parse(line)
+                if state != (self._new.get(article_id) or self._old.get(article_id)):
                     self._output.write(line)
-                    self._new[article_id] = held
+                    self._new[article_id] = state
             self._output.flush()
         except OSError as error:
-            raise _cannot(self._partial, error) from error
+            raise _write_error(self._partial, error) from error
 
     def close(self) -> None:
-        """Let the file go; what came lies beside it."""
+        """Close FILE.partial; its articles stay there until the import is finished."""
         self._output.close()
 
-    def finish(self, is_there: IsThere | None) -> str:
-        """Put the file in place, without what the site shows no more; returns what became of it.
+    def finish(self, is_listed: IsListed | None) -> str:
+        """Replace the file, without articles that the site no longer lists; return a summary.
 
-        Raises ClickException where half of a file would go.
+        Raises ClickException if more than half of the file would be removed.
         """
-        gone = {each for each in self._old | self._new if is_there is not None and not is_there(each)}
-        of_file = len(gone & self._old.keys())
-        _refuse_many(of_file, len(self._old), f"of {self._path} are", f"delete {self._path}")
-        came = self._new.keys() - gone
-        new = len(came - self._old.keys())
+        removed = {name for name in self._old | self._new if is_listed is not None and not is_listed(name)}
+        removed_count = len(removed & self._old.keys())
+        _check_removed(removed_count, len(self._old), f"in {self._path} are", f"delete {self._path}")
+        written = self._new.keys() - removed
+        new = len(written - self._old.keys())
         whole = self._path.with_name(f"{self._path.name}.whole")
         try:
             self._output.close()
-            if self._new or gone or not self._path.exists():
+            if self._new or removed or not self._path.exists():
                 with whole.open("w", encoding="utf-8") as output:
-                    output.writelines(self._lines_left(gone))
+                    output.writelines(self._final_lines(removed))
                 whole.replace(self._path)
             self._partial.unlink(missing_ok=True)
         except OSError as error:
-            raise _cannot(self._path, error) from error
-        return f"{new:,} new, {len(came) - new:,} changed, {of_file:,} gone, in {self._path}"
+            raise _write_error(self._path, error) from error
+        return f"{new:,} new, {len(written) - new:,} changed, {removed_count:,} removed, in {self._path}"
 
-    def _lines_left(self, gone: Container[str]) -> Iterator[str]:
-        """Yield what is left of the file, then what came; of several lines of one article the last."""
+    def _final_lines(self, removed: Container[str]) -> Iterator[str]:
+        """Yield the unchanged lines of the file, then the last new line of each article."""
         for line in _lines(self._path):
-            article_id, _ = _known(line)
-            if article_id not in gone and article_id not in self._new:
+            article_id, _ = _parse(line)
+            if article_id not in removed and article_id not in self._new:
                 yield line
-        last = {_known(line)[0]: number for number, line in enumerate(_lines(self._partial))}
+        last = {_parse(line)[0]: number for number, line in enumerate(_lines(self._partial))}
         for number, line in enumerate(_lines(self._partial)):
-            article_id, _ = _known(line)
-            if last[article_id] == number and article_id not in gone:
+            article_id, _ = _parse(line)
+            if last[article_id] == number and article_id not in removed:
                 yield line
 
 
 class ServiceDestination:
-    """A running service brought up to date: articles are put, and withdrawn once the site shows them no more.
+    """A running service. Articles are sent to it, and withdrawn when the site no longer lists them.
 
-    `owns` tells which ids are the site's; what was changed `since` is put again, for the service does not
-    tell of which state it knows. `is_gone` is asked before an article is withdrawn.
+    `owns` decides which ids belong to the site. Articles changed `since` are sent again, because the service
+    does not report which version it has. `is_gone` confirms that an article was removed before it is
+    withdrawn.
     """
 
-    begun = 0
+    resumed = 0
 
     def __init__(
         self,
@@ -129,48 +130,48 @@ class ServiceDestination:
         self._accepted = self._unchanged = 0
         self._rejected: list[str] = []
 
-    def holds(self, article_id: str, updated_at: Moment) -> bool:
-        """Tell whether this state of an article need not be put."""
+    def is_current(self, article_id: str, updated_at: Time) -> bool:
+        """Return whether this version of an article need not be sent."""
         return article_id in self._known and updated_at is not None and updated_at <= self._since
 
-    def take(self, articles: Sequence[Article]) -> None:
-        """Put articles."""
+    def add(self, articles: Sequence[Article]) -> None:
+        """Send articles."""
         for start in range(0, len(articles), _BATCH):
-            self._put([json.loads(as_line(article)) for article in articles[start : start + _BATCH]])
+            self._send([json.loads(as_line(article)) for article in articles[start : start + _BATCH]])
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._remote.close()
 
-    def finish(self, is_there: IsThere | None) -> str:
-        """Withdraw what the site shows no more; returns what became of all."""
-        known = [] if is_there is None else sorted(self._known)
-        missing = [each for each in known if is_there is not None and not is_there(each)]
-        _refuse_many(len(missing), len(known), "that the service knows are", "withdraw them by DELETE")
+    def finish(self, is_listed: IsListed | None) -> str:
+        """Withdraw the articles that the site no longer lists; return a summary."""
+        known = [] if is_listed is None else sorted(self._known)
+        missing = [name for name in known if is_listed is not None and not is_listed(name)]
+        _check_removed(len(missing), len(known), "in the service are", "withdraw them with DELETE")
         gone = [article_id for article_id in missing if self._is_gone(article_id)]
         for article_id in gone:
             self._remote.send("DELETE", f"{self._address}/v1/article", {"id": article_id})
-        for told in self._rejected:
-            click.echo(told, err=True)
+        for message in self._rejected:
+            click.echo(message, err=True)
         return (
-            f"{self._accepted:,} put, {self._unchanged:,} known already, {len(self._rejected):,} rejected, "
+            f"{self._accepted:,} sent, {self._unchanged:,} unchanged, {len(self._rejected):,} rejected, "
             f"{len(gone):,} withdrawn"
         )
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        """The ids of the site's articles that the service shows."""
+        """The ids of the site's articles in the service."""
         return frozenset(self._ids())
 
     def _ids(self) -> Iterator[str]:
-        """Yield the ids of the site's articles that the service shows; none before it has a model."""
+        """Yield the ids of the site's articles in the service; none if the service has no model."""
         from recommender.training.readers.remote import SiteError
 
         listing, cursor = f"{self._address}/v1/articles", dict[str, str]()
         try:
             self._remote.ask_once("GET", listing)
         except SiteError as error:
-            if _says(error, "no-model"):
+            if _has_type(error, "no-model"):
                 return
         while True:
             page = self._remote.get(listing, {"limit": str(_PAGE), **cursor}).json()
@@ -179,61 +180,63 @@ class ServiceDestination:
                 return
             cursor = {"cursor": page["next_cursor"]}
 
-    def _put(self, articles: list[dict[str, Any]]) -> None:
+    def _send(self, articles: list[dict[str, Any]]) -> None:
         from recommender.training.readers.remote import SiteError
 
         try:
-            answer = self._remote.send(
+            response = self._remote.send(
                 "POST", f"{self._address}/v1/articles", body={"articles": articles}
             ).json()
         except SiteError as error:
-            if not _says(error, "too-large") or len(articles) == 1:
+            if not _has_type(error, "too-large") or len(articles) == 1:
                 raise
             middle = len(articles) // 2
-            self._put(articles[:middle])
-            self._put(articles[middle:])
+            self._send(articles[:middle])
+            self._send(articles[middle:])
             return
-        self._accepted += answer["accepted"]
-        self._unchanged += answer["unchanged"]
-        self._rejected += [f"{note['id']}: {note['reason']}" for note in answer["rejected"]]
+        self._accepted += response["accepted"]
+        self._unchanged += response["unchanged"]
+        self._rejected += [f"{note['id']}: {note['reason']}" for note in response["rejected"]]
 
 
-def _says(error: Any, kind: str) -> bool:
-    """Tell whether a service refused for a reason of this kind."""
-    return isinstance(error.answer, dict) and str(error.answer.get("type", "")).endswith(kind)
+def _has_type(error: Any, problem_type: str) -> bool:
+    """Return whether the service responded with a problem of this type."""
+    return isinstance(error.answer, dict) and str(error.answer.get("type", "")).endswith(problem_type)
 
 
-def _refuse_many(gone: int, known: int, told: str, cure: str) -> None:
-    if gone > _MANY and gone * 2 > known:
+def _check_removed(removed: int, known: int, place: str, cure: str) -> None:
+    """Raise ClickException if so many articles would be removed that a mistake is likely."""
+    if removed > _MANY and removed * 2 > known:
         raise click.ClickException(
-            f"{gone:,} of the {known:,} articles {told} no longer on the site; if that is right, {cure}"
+            f"{removed:,} of the {known:,} articles {place} no longer on the site; if this is correct, {cure}"
         )
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file, none where there is no file."""
+    """Yield the lines of a file; none if there is no file."""
     with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
         yield from (line for line in file if not line.isspace())
 
 
-def _known(line: str) -> tuple[str, _Held]:
-    """Return the id in a line, and what is held of its article."""
+def _parse(line: str) -> tuple[str, _LineState]:
+    """Return the id and the version of the article in a line."""
     try:
         fields = json.loads(line)
         text = fields.get("updated_at")
         updated_at = datetime.fromisoformat(text).astimezone(UTC) if text else None
-        return fields["id"], _Held(updated_at, blake2b(line.strip().encode(), digest_size=8).digest())
+        return fields["id"], _LineState(updated_at, blake2b(line.strip().encode(), digest_size=8).digest())
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        told = "the file holds something else than imported articles"
-        raise click.ClickException(f"{told}: {line[:100]!r}; name another") from error
+        raise click.ClickException(
+            f"the file contains a line that is not an imported article: {line[:100]!r}; use another file"
+        ) from error
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off what was being written when an import was killed."""
+    """Remove an incomplete last line, left by an import that was killed."""
     with path.open("rb+") as file:
         content = file.read()
         file.truncate(content.rfind(b"\n") + 1)
 
 
-def _cannot(path: Path, error: OSError) -> click.ClickException:
+def _write_error(path: Path, error: OSError) -> click.ClickException:
     return click.ClickException(f"cannot write {path}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""Live articles: what the database holds of them, written out, and told of in training."""
+"""The command `export-live`, and the messages about live articles that training prints."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from recommender.commands.files import write
 
 
 @click.command("export-live")
-@click.option("-o", "--output", metavar="FILE", help="instead of standard output")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 def export_live(output: str | None) -> None:
-    """Print the live articles of the database as JSONL that `train` reads; withdrawn ones are left out."""
+    """Export the live articles of the database as JSONL for train.
+
+    Withdrawn articles are left out.
+    """
     from recommender.commands.live_articles import as_line
 
     live = read_live()
@@ -24,29 +27,31 @@ def export_live(output: str | None) -> None:
 
 
 def read_live() -> Any:
-    """Return what the database holds, and tell what of it this program cannot read."""
+    """Return the live articles of the database, and print a note for each article that cannot be read."""
     from recommender.commands.live_articles import LiveArticles
     from recommender.settings import Settings
 
     live = LiveArticles.read(Settings.read())
-    for article_id in live.unread:
-        told = "of the database is of another version of the program, and is left out"
-        click.echo(f"note: article {article_id!r} {told}", err=True)
+    for article_id in live.unreadable:
+        reason = "it was written by another version of the program"
+        click.echo(f"note: article {article_id!r} of the database is left out: {reason}", err=True)
     return live
 
 
-def settle(models_dir: Path, live: Any, merge: Any, *, published: bool) -> str:
-    """Let the database forget what nobody needs there any more; returns what became of live articles."""
+def clean_up(models_dir: Path, live: Any, merged: Any, *, published: bool) -> str:
+    """Delete live articles that the published versions contain; return a summary of all live articles."""
     from recommender.artifact import ArtifactError
-    from recommender.commands.live_articles import forget
+    from recommender.commands.live_articles import delete_redundant
     from recommender.serving.store import StoreError
     from recommender.settings import Settings
 
-    forgotten = 0
+    deleted = 0
     if published:
         try:
-            forgotten = forget(Settings.read(), models_dir, live, merge.settled)
+            deleted = delete_redundant(Settings.read(), models_dir, live, merged.redundant)
         except (ArtifactError, StoreError) as error:
-            click.echo(f"note: the database keeps its live articles: {error}", err=True)
-    told = f"{merge.new:,} new, {merge.newer:,} newer than in CORPUS, {len(merge.settled):,} no newer"
-    return f"{told}, {forgotten:,} of these forgotten; {merge.taken_out:,} withdrawn ones taken out"
+            click.echo(f"note: no live articles are deleted from the database: {error}", err=True)
+    return (
+        f"{merged.new:,} new, {merged.newer:,} newer than in CORPUS, {len(merged.redundant):,} not newer "
+        f"({deleted:,} of them deleted from the database); {merged.removed:,} withdrawn articles removed"
+    )

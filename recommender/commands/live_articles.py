@@ -1,4 +1,4 @@
-"""What training takes over from the database, and what the database may then forget."""
+"""Merge the live articles of the database into a corpus, and delete those that all versions contain."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,55 +15,57 @@ from recommender.text import as_html
 
 
 @dataclass(frozen=True)
-class Merged:
-    """A corpus with what is live."""
+class MergedCorpus:
+    """A corpus merged with the live articles."""
 
     articles: list[Article]  # in the order of their ids' UTF-8 bytes
-    new: int
-    newer: int  # than in the corpus
-    taken_out: int  # of the corpus, for they were withdrawn
-    settled: list[ArticleRow]  # that say nothing which the corpus does not
+    new: int  # live articles that are not in the corpus
+    newer: int  # live articles that are newer than in the corpus
+    removed: int  # articles of the corpus that were withdrawn
+    redundant: list[ArticleRow]  # live articles that are not newer than in the corpus
 
 
 @dataclass(frozen=True)
 class LiveArticles:
-    """What the database holds: live articles with the rows that they come from, and ids withdrawn."""
+    """The content of the database: live articles with their rows, and the ids of withdrawn articles."""
 
     articles: dict[str, Article] = field(default_factory=dict)
     rows: dict[str, ArticleRow] = field(default_factory=dict)  # without payload and embedding
     withdrawn: set[str] = field(default_factory=set)
-    unread: list[str] = field(default_factory=list)  # ids of what another version of the program wrote
+    unreadable: list[str] = field(default_factory=list)  # ids written by another version of the program
 
     @classmethod
     def read(cls, settings: Settings) -> "LiveArticles":
-        """Return what the database of the settings holds. Raises StoreError, also where there is none yet."""
+        """Return the content of the database. Raises StoreError, also if there is no database yet."""
         live = cls()
         with closing(Store.of(settings)) as store:
             if not store.is_there:
-                told = "there is no database yet; `recommender serve` makes it"
-                raise StoreError(f"RECOMMENDER_DATABASE_URL is {settings.database_url}: {told}")
+                raise StoreError(
+                    f"RECOMMENDER_DATABASE_URL is {settings.database_url}: there is no database yet; "
+                    "`recommender serve` creates it"
+                )
             try:
                 for row in store.articles():
                     live._add(row)
             except StoreDownError as error:
-                raise StoreDownError(f"the database does not answer: {error}") from None
+                raise StoreDownError(f"the database does not respond: {error}") from None
         return live
 
-    def merged(self, corpus: Sequence[Article]) -> Merged:
-        """Return the corpus, newer live articles in place of its own, and nothing that was withdrawn."""
+    def merge(self, corpus: Sequence[Article]) -> MergedCorpus:
+        """Return the corpus with newer live articles instead of its own, and without withdrawn articles."""
         article_of = {article.id: article for article in corpus if article.id not in self.withdrawn}
-        taken_out, new, settled = len(corpus) - len(article_of), 0, []
+        removed, new, redundant = len(corpus) - len(article_of), 0, []
         for article in self.articles.values():
-            known = article_of.get(article.id)
-            new += known is None
-            if known is None or article.is_newer(known):
+            existing = article_of.get(article.id)
+            new += existing is None
+            if existing is None or article.is_newer(existing):
                 article_of[article.id] = article
             else:
-                settled.append(self.rows[article.id])
-        newer = len(self.articles) - new - len(settled)
-        # Code points sort as their UTF-8 bytes do.
+                redundant.append(self.rows[article.id])
+        newer = len(self.articles) - new - len(redundant)
+        # Code points sort in the same order as their UTF-8 bytes.
         articles = sorted(article_of.values(), key=lambda article: article.id)
-        return Merged(articles, new, newer, taken_out, settled)
+        return MergedCorpus(articles, new, newer, removed, redundant)
 
     def _add(self, row: ArticleRow) -> None:
         if row.withdrawn:
@@ -72,41 +74,41 @@ class LiveArticles:
         try:
             self.articles[row.id] = Article.from_json(row.payload or b"null")
         except (ValueError, TypeError):
-            self.unread.append(row.id)
+            self.unreadable.append(row.id)
         else:
             self.rows[row.id] = replace(row, payload=None, embedding=None)
 
 
-def forget(
-    settings: Settings, models_dir: str | Path, live: LiveArticles, settled: Sequence[ArticleRow]
+def delete_redundant(
+    settings: Settings, models_dir: str | Path, live: LiveArticles, redundant: Sequence[ArticleRow]
 ) -> int:
-    """Let the database forget those of the settled rows that no version needs; returns how many.
+    """Delete redundant rows from the database that every version contains; return the number deleted.
 
-    Every version holds them, dated, and no older: neither a rollback nor the next training misses them. A
-    row that has changed meanwhile stays. All do while the article that came last was placed by the model of
-    another folder, for then that one is served. Raises StoreError, and ArtifactError where a version cannot
-    be opened.
+    Every version must contain the article with a date and at least as new, so that neither a rollback nor the
+    next training loses it. A row that changed in the meantime stays. Nothing is deleted if the last embedded
+    article was embedded by a model of another folder, because then that folder is being served. Raises
+    StoreError, and ArtifactError if a version cannot be opened.
     """
-    placed = [row for row in live.rows.values() if row.model_version is not None]
+    embedded = [row for row in live.rows.values() if row.model_version is not None]
     names = versions(models_dir)
-    if not placed or max(placed, key=lambda row: row.version).model_version not in names:
+    if not embedded or max(embedded, key=lambda row: row.version).model_version not in names:
         return 0
-    left = list(settled)
-    for name in names if left else ():
+    deletable = list(redundant)
+    for name in names if deletable else ():
         model = open_version(models_dir, name, verify=False)
-        left = [row for row in left if _holds(model, row)]
+        deletable = [row for row in deletable if _contains(model, row)]
     with closing(Store.of(settings)) as store:
-        return store.delete_articles([(row.id, row.version) for row in left])
+        return store.delete_articles([(row.id, row.version) for row in deletable])
 
 
 def as_line(article: Article) -> str:
-    """Return an article as a line of JSON that every reader takes back unchanged."""
+    """Return an article as a line of JSON that `train` and `lint` read back unchanged."""
     texts = {name: as_html(getattr(article, name) or "") for name in ("title", "body", "category", "type")}
     names = {name: tuple(map(as_html, getattr(article, name))) for name in ("categories", "tags", "authors")}
     escaped: dict[str, Any] = texts | names
     return replace(article, **escaped).to_json()
 
 
-def _holds(model: Model, row: ArticleRow) -> bool:
-    at = model.articles.ids.find(row.id)
-    return at is not None and int(model.articles.updated[at]) >= row.updated
+def _contains(model: Model, row: ArticleRow) -> bool:
+    model_row = model.articles.ids.find(row.id)
+    return model_row is not None and int(model.articles.updated[model_row]) >= row.updated

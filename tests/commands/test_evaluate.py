@@ -59,14 +59,14 @@ def test_evaluate_says_what_is_wrong_with_labels(run: Run, published: Path, tmp_
     done = run("evaluate", "--models-dir", published, "--labels", "labels.csv")
 
     assert (done.status, done.out) == (1, "")
-    assert done.err.endswith("labels.csv has the columns id, topic; labels have id,story_id or a,b,grade\n")
+    assert done.err.endswith("labels.csv has the columns id, topic; labels need id,story_id or a,b,grade\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--recipe", "r.toml"], "--recipe is for a model trained on CORPUS"),
-        (["rows.jsonl", "--version", "v"], "--version names a published model"),
+        (["--recipe", "r.toml"], "--recipe requires CORPUS; a published version has its own recipe"),
+        (["rows.jsonl", "--version", "v"], "--version and CORPUS cannot be combined"),
     ],
 )
 def test_evaluate_refuses_options_that_have_no_meaning(run: Run, arguments: list[str], told: str) -> None:

@@ -122,5 +122,5 @@ def test_an_import_that_was_killed_goes_on(tmp_path: Path) -> None:
         done = imported(site, path)
 
     assert (process.returncode, was_there) == (-signal.SIGKILL, False)
-    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 removed, in {path}\n"
     assert held(path) == shown(site)

@@ -174,7 +174,7 @@ def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
 
     assert done.status == 0
     told = " ".join(done.err.split())
-    assert "note: nothing is compared with the previous model, and topics keep no slugs of it: " in told
+    assert "note: the model is not compared with the previous one, and topics get new slugs: " in told
     assert f"{spoilt} was altered" in told
     assert len(open_current(published_copy).articles) == len(ROWS)
 

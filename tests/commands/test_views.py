@@ -69,7 +69,7 @@ def test_each_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
 
     done = imported(path)
 
-    assert done.output == "2 rows: 2 counted, 0 counted before, 0 refused\n"
+    assert done.output == "2 rows: 2 counted, 0 counted before, 0 rejected\n"
     assert counted() == {("1048", "view"): 212, ("7", "view"): 3}
 
 
@@ -79,7 +79,7 @@ def test_an_import_run_again_counts_nothing_twice_and_equal_rows_count_each(tmp_
 
     done = imported(table(tmp_path / "export.csv", rows))
 
-    assert done.output == "3 rows: 1 counted, 2 counted before, 0 refused\n"
+    assert done.output == "3 rows: 1 counted, 2 counted before, 0 rejected\n"
     assert counted() == {("7", "view"): 6}
 
 
@@ -93,7 +93,7 @@ def test_an_article_is_found_by_its_url(tmp_path: Path) -> None:
 
     assert counted() == {("1022", "view"): 4}
     assert "row 2: no article has the url 'https://courier.example/'" in done.output
-    assert "2 rows: 1 counted, 0 counted before, 1 refused" in done.output
+    assert "2 rows: 1 counted, 0 counted before, 1 rejected" in done.output
 
 
 def test_columns_are_mapped_and_dates_take_a_time_zone(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_running_service_is_given_the_counts(service: tuple[str, str], tmp_pat
 
     done = imported(export, "--to", address, "--key-file", tmp_path / "key.txt")
 
-    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 refused\n"
+    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 rejected\n"
     assert sum(counted().values()) == 2400
 
 
@@ -199,7 +199,7 @@ def test_a_service_that_has_no_time_is_asked_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(time, "sleep", waits.append)
     answers = iter([(503, 2.0, None), (429, 7.0, None), (200, 0.0, {"id": "a"})])
 
-    assert views._insist(lambda *_: next(answers), "GET", "/v1/article?url=a")[0] == 200
+    assert views._send_with_retry(lambda *_: next(answers), "GET", "/v1/article?url=a")[0] == 200
     assert waits == [2.0, 7.0]
     with pytest.raises(click.ClickException, match="run this again"):
-        views._insist(lambda *_: (503, 0.0, "away"), "GET", "/")
+        views._send_with_retry(lambda *_: (503, 0.0, "away"), "GET", "/")

@@ -244,9 +244,9 @@ def test_a_missing_cache_folder_is_an_error(tmp_path: Path) -> None:
 
 def test_invalid_purge_urls_are_rejected() -> None:
     for url in ("ftp://x/", "cache.example", "http://"):
-        with pytest.raises(SettingsError, match=r"RECOMMENDER_PURGE_URL is wrong; allowed: an address"):
+        with pytest.raises(SettingsError, match=r"RECOMMENDER_PURGE_URL is invalid; allowed: a URL"):
             Settings.read(purge_url=url)
-    with pytest.raises(SettingsError, match="RECOMMENDER_PURGE_HEADER is wrong"):
+    with pytest.raises(SettingsError, match="RECOMMENDER_PURGE_HEADER is invalid"):
         Settings.read(purge_header="a: b\r\nc: d")
 
 

@@ -27,12 +27,12 @@ def test_definitions_stand_from_the_best_to_the_poorest(report: BacktestReport) 
 def test_titles_say_what_is_asked_and_which_way_is_better(report: BacktestReport) -> None:
     figure = race(report)
 
-    assert "Who foretells the 5 articles most read in the next hour?" in figure.get_suptitle()
+    assert "Which definition predicts the 5 most read articles of the next hour?" in figure.get_suptitle()
     assert "a new list every 20 minutes" in figure.get_suptitle()
     assert [axes.get_title(loc="left").split("(")[1] for axes in figure.axes] == [
-        "more is better)",
-        "less is calmer)",
-        "less is quicker)",
+        "higher is better)",
+        "lower is more stable)",
+        "lower is faster)",
     ]
 
 

@@ -73,7 +73,7 @@ def test_two_days_are_parted_at_a_midnight() -> None:
 
 
 def test_a_log_of_little_is_refused_with_its_length() -> None:
-    with pytest.raises(BacktestError, match="the log has 100 minutes; 125 are needed"):
+    with pytest.raises(BacktestError, match="the log covers 100 minutes; 125 are needed"):
         backtest(portal(100, 30))
 
 

@@ -66,4 +66,4 @@ def test_a_table_ticks_what_is_right_and_names_what_lacks() -> None:
     assert ">0.25</td>" in table
     assert "<ol><li>Wrong</li><li><b>Right ✓</b></li></ol></td>" in table
     assert "<ul><li>Lacking</li></ul>" in table
-    assert "nothing: all are listed, but too low" in table
+    assert "none: all are listed, but too low" in table

@@ -28,7 +28,7 @@ def page(report: EvaluationReport) -> str:
 def test_a_page_holds_tables_and_plots_and_fetches_nothing(page: str) -> None:
     assert page.count("<table>") == 2
     assert page.count("<svg") == 4
-    assert "newest in section" in page
+    assert "newest in category" in page
     assert "&lt;labels&gt;" in page
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!["']?#)|@import|<script""", page)
 
