@@ -4,20 +4,20 @@ from typing import Any
 
 from recommender.serving.http.article_schemas import SentArticle
 from recommender.serving.http.parameters import (
-    AddressedAroundParameters,
+    AddressedArticlePageParameters,
+    AddressedRankParameters,
     AddressedRelatedParameters,
-    AddressedTrendParameters,
-    AroundParameters,
     ArticleAddress,
+    ArticlePageParameters,
     BatchParameters,
     NewestParameters,
-    PageParameters,
+    PaginationParameters,
     Parameters,
+    RankParameters,
     RelatedParameters,
     SearchParameters,
     Text,
     TrendingParameters,
-    TrendParameters,
 )
 from recommender.serving.openapi import request_bodies as bodies
 from recommender.serving.openapi import response_schemas as shapes
@@ -100,7 +100,7 @@ _LISTS = (
         "lists",
         "All that stands around an article, in one call",
         shapes.Page,
-        AddressedAroundParameters,
+        AddressedArticlePageParameters,
         *OF_ARTICLE,
         told="With `dedupe=all` nothing stands twice on the page; with `lists` nothing stands in both lists; "
         "with `none` the lists do not heed each other.",
@@ -111,7 +111,7 @@ _LISTS = (
         "lists",
         "The same, by a path",
         shapes.Page,
-        AroundParameters,
+        ArticlePageParameters,
         *OF_ARTICLE,
         *OF_PATH,
     ),
@@ -220,7 +220,7 @@ _TOPICS = (
         "topics",
         "The newest articles of a topic, page by page",
         shapes.TopicArticles,
-        PageParameters,
+        PaginationParameters,
         "unknown-topic",
         "not-found",
     ),
@@ -261,7 +261,7 @@ _TRENDING = (
         "trending",
         "Where an article stands",
         shapes.Standing,
-        AddressedTrendParameters,
+        AddressedRankParameters,
         *OF_ARTICLE,
     ),
     reading(
@@ -270,7 +270,7 @@ _TRENDING = (
         "trending",
         "The same, by a path",
         shapes.Standing,
-        TrendParameters,
+        RankParameters,
         *OF_ARTICLE,
         *OF_PATH,
     ),

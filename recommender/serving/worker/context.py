@@ -36,7 +36,7 @@ class Context:
     def __init__(self, settings: Settings, clock: Clock = utc_now, scoring_slot: Slot = nullcontext) -> None:
         self.settings = settings
         self.clock = clock
-        self._scoring_slot = scoring_slot  # is held while a request scores the whole corpus
+        self._scoring_slot = scoring_slot  # held while a request scores the whole corpus
         weights = {**EVENT_WEIGHTS, **settings.weight_of}
         self.store = Store(
             settings.database_url,
@@ -91,9 +91,9 @@ class Context:
     def in_trend(
         self, query: ListQuery, view: ConsistentView, leaderboards: Leaderboards | None = None
     ) -> tuple[ListQuery, RankOf | None]:
-        """Return the query of a list with what trends now, and the ranks that its items are to tell.
+        """Return the query with the rows that trend now, and the ranks to show.
 
-        Without `leaderboards` it takes what is known to trend, and tells none.
+        Without `leaderboards`, the rows come from the view, and no ranks are shown.
         """
         if leaderboards is None:
             return replace(query, trending=view.trending), None
@@ -119,8 +119,8 @@ class Context:
         """Return the rules that are active; the same object until a rule changes, begins or ends."""
         rules, latest = self.follower.state.rules, self._active_rules
         if latest is not None:
-            former_rules, since, active = latest
-            if former_rules is rules and since <= now and (active.boundary is None or now < active.boundary):
+            rules_then, since, active = latest
+            if rules_then is rules and since <= now and (active.boundary is None or now < active.boundary):
                 return active
         active = rules.active(now)
         self._active_rules = rules, now, active

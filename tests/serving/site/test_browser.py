@@ -211,7 +211,7 @@ def test_a_key_that_may_not_is_told_and_not_kept(paper: Paper, visit: Visit) -> 
     visit.page.goto(f"{paper.origin}/demo/")
     _enter(visit.page, "wrong")
 
-    visit.page.locator(".told", has_text="does not know the key").wait_for()
+    visit.page.locator(".told", has_text="the API key is not valid").wait_for()
     assert visit.page.evaluate("sessionStorage.length") == 0
     assert visit.page.locator(".edit").count() == 0
 
