@@ -1,1 +1,1 @@
-"""The online half: answers from a published model over HTTP. Never imports `recommender.training`."""
+"""The HTTP service that responds from a published model. It never imports `recommender.training`."""

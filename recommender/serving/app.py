@@ -19,7 +19,7 @@ from recommender.serving.http.cors import ReadPolicy, ScoringLimit
 from recommender.serving.http.parameters import utf8
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import to_bytes
-from recommender.serving.http.uploads import Uploads
+from recommender.serving.http.uploads import UploadLimit
 from recommender.serving.openapi.docs import DocsRoutes
 from recommender.serving.routes.articles import ArticleRoutes
 from recommender.serving.routes.events import EventRoutes
@@ -104,7 +104,7 @@ def create_app(
     app.before_request(_check_path)
     app.after_request(_finish)
     ReadPolicy(access, settings.cors_origins).add_to(app)
-    Uploads().add_to(app)
+    UploadLimit().add_to(app)
     compression.add_to(app)
     _handle_errors(app, demo.problem_page)
     return app

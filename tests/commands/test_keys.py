@@ -27,7 +27,7 @@ def test_a_key_that_may_only_read_goes_to_the_read_keys() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["a:b"], "'a:b' is no name of a key"),
+        (["a:b"], "'a:b' is not a valid key name"),
         (["cms", "--scopes", "events+all"], "'all' is not one of articles, rules, events, read"),
     ],
 )

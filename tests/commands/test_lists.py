@@ -188,8 +188,8 @@ def test_similar_reads_a_body_from_stdin(run: Run, published: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "title is ''; allowed: a title or a body that holds text"),
-        (["--title", "<b></b>"], "title is '<b></b>'; allowed: a title or a body that holds text"),
+        ([], "title is ''; allowed: a title or a body that contains text"),
+        (["--title", "<b></b>"], "title is '<b></b>'; allowed: a title or a body that contains text"),
         (["--title", "x", "--limit", "51"], "limit is '51'; allowed: a whole number from 1 to 50"),
         (["--title", "x", "--limit", "many"], "limit is 'many'; allowed: a whole number from 1 to 50"),
     ],

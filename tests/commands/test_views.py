@@ -185,7 +185,7 @@ def test_a_service_that_does_not_know_the_key_is_told(service: tuple[str, str], 
 
     done = imported(export, "--to", service[0], "--key-file", tmp_path / "key.txt")
 
-    assert (done.exit_code, "this service does not know the key" in done.output) == (1, True)
+    assert (done.exit_code, "the API key is not valid for this service" in done.output) == (1, True)
 
 
 def test_a_service_without_its_key_is_wrong_use(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who asks: keys and their scopes, addresses behind trusted proxies, and how often each may ask."""
+"""Identify callers by API key or address, check scopes, and limit rates."""
 
 import logging
 import re
@@ -26,22 +26,22 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PORT = re.compile(r"\[(.*)\](?::\d*)?|([\d.]+):\d*")
 _LOCAL = tuple(
-    ip_network(each)
-    for each in (
+    ip_network(network)
+    for network in (
         *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
         *("::1/128", "fc00::/7", "fe80::/10"),
     )
 )
-_SUBSCRIBER_BITS = 64  # of an IPv6 address: one subscriber has all that follow
+_SUBSCRIBER_BITS = 64  # a subscriber has all IPv6 addresses with the same first 64 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: the name of a key, if one was given, and an address.
+    """The sender of a request: its address, and the name of its API key if it has one.
 
-    Of an IPv6 address it is the network of 64 bits that one subscriber has. Never log or store it. It
-    `is_local` where it is of this machine or its network, and no proxy is declared: then one may stand there,
-    and all readers behind it.
+    An IPv6 address is shortened to the subscriber's network of 64 bits. Never log or store an address.
+    `is_local`: the address is in a private network and no proxy is declared, so it may belong to a proxy that
+    all readers share.
     """
 
     address: str
@@ -57,153 +57,157 @@ class _Key:
 
 
 class Access:
-    """Tells who sends the request at hand. Each method raises Problem for those who may not.
+    """Identifies the caller of the current request, and checks what the caller may do.
 
-    Whoever may is the `caller` of the request's context from then on.
+    Each method raises Problem if the caller may not. Otherwise the caller is stored as `g.caller`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
-        self._trusted = settings.trusted_proxies
-        self._has_told = False  # of a proxy that is not believed
-        self._per_key = RateLimiter(Rate.read(settings.key_limit))
-        self._per_address = RateLimiter(Rate.read(settings.address_limit))
-        self._guesses = RateLimiter(Rate.read(settings.address_limit))
+        self._trusted_proxies = settings.trusted_proxies
+        self._has_warned = False  # about a proxy that is not declared
+        self._requests_per_key = RateLimiter(Rate.read(settings.key_limit))
+        self._requests_per_address = RateLimiter(Rate.read(settings.address_limit))
+        self._invalid_keys_per_address = RateLimiter(Rate.read(settings.address_limit))
         self._events_per_address = RateLimiter(Rate.read(settings.address_event_limit))
         self._reads_per_address = RateLimiter(Rate.read(settings.address_read_limit))
-        self._scoring = RateLimiter(Rate.read(settings.scoring_limit))
-        self.is_closed = bool(settings.read_keys)
+        self._scoring_per_caller = RateLimiter(Rate.read(settings.scoring_limit))
+        self.needs_read_key = bool(settings.read_keys)
 
-    def require(self, *scopes: Scope) -> Caller:
-        """Return the caller, whose key has one of these scopes; what it sends counts against its limit."""
+    def require_key(self, *scopes: Scope) -> Caller:
+        """Return the caller, whose key must have one of these scopes; count the request."""
+        required = " or ".join(scopes)
         if not any(key.scopes.intersection(scopes) for key in self._keys):
             command = f"recommender key NAME --scopes {scopes[0]}"
-            raise Problem("key-not-allowed", f"no key is set for this; `{command}` makes one, and says where")
-        given = _bearer()
-        if given is None:
+            detail = f"no API key with the scope {required} is configured; to create one, run `{command}`"
+            raise Problem("key-not-allowed", detail)
+        token = _bearer_token()
+        if token is None:
             raise Problem(
                 "key-missing",
-                f"this needs a key with the scope {' or '.join(scopes)}",
-                (Fault("header", "Authorization", None, "Bearer and a key"),),
+                f"this request needs an API key with the scope {required}; send `Authorization: Bearer KEY`",
+                (Fault("header", "Authorization", None, "Bearer KEY"),),
                 {"WWW-Authenticate": "Bearer"},
             )
-        return self._of_key(given, scopes)
+        return self._caller_with_key(token, scopes)
 
-    def admit(self, scope: Scope) -> Caller:
-        """Return the caller, with or without a key; one that is given must have the scope."""
-        given = _bearer()
-        if given is not None:
-            return self._of_key(given, (scope,))
+    def allow_anonymous(self, scope: Scope) -> Caller:
+        """Return the caller, with or without a key; a key must have the scope; count the request."""
+        token = _bearer_token()
+        if token is not None:
+            return self._caller_with_key(token, (scope,))
         caller: Caller = self._caller()
-        self._count(self._per_address, "requests of this address", caller.address)
+        self._spend(self._requests_per_address, "requests from this address", caller.address)
         g.caller = caller
         return caller
 
-    def read(self) -> None:
-        """Let the caller read, with a key where reading needs one; what it reads counts against a limit."""
-        if self.is_closed:
-            self.require("read")
+    def authorize_read(self) -> None:
+        """Check the caller's key if reading needs one, and count the request."""
+        if self.needs_read_key:
+            self.require_key("read")
         else:
-            self.visit()
+            self.limit_reads()
 
-    def visit(self) -> None:
-        """Count what a reader who needs no key asks for; a known key counts in place of the address."""
-        given = _bearer()
-        key = None if given is None else self._find(given)
+    def limit_reads(self) -> None:
+        """Count a read that needs no key: for the key if it is valid, otherwise for the address."""
+        token = _bearer_token()
+        key = None if token is None else self._find_key(token)
         caller = g.caller = self._caller() if key is None else replace(self._caller(), key=key.name)
         if key is not None:
-            self._count(self._per_key, "requests with this key", key.name)
+            self._spend(self._requests_per_key, "requests with this key", key.name)
         elif not caller.is_local:
-            self._count(self._reads_per_address, "requests of this address", caller.address)
+            self._spend(self._reads_per_address, "requests from this address", caller.address)
 
-    def spend_scoring(self) -> None:
-        """Count a list for which the whole corpus is scored against what its reader may ask for."""
+    def count_scoring(self) -> None:
+        """Count a request that scores the whole corpus, if it comes through HTTP."""
         if not has_request_context():
             return
         caller: Caller = g.get("caller") or self._caller()
+        limiter = self._scoring_per_caller
         if caller.key is not None:
-            self._count(self._scoring, "lists with this key that are not at hand", f"key {caller.key}")
+            self._spend(limiter, "requests with this key that score all articles", f"key {caller.key}")
         elif not caller.is_local:
-            self._count(self._scoring, "lists of this address that are not at hand", caller.address)
+            self._spend(limiter, "requests from this address that score all articles", caller.address)
 
-    def _of_key(self, given: str, scopes: Sequence[Scope]) -> Caller:
-        """Return the caller of a key. The problems do not show what was given, for it may be a key."""
-        caller, key = self._caller(), self._find(given)
+    def count_events(self, caller: Caller, events: int) -> None:
+        """Count the events of a caller without a key."""
+        if caller.key is None:
+            self._spend(self._events_per_address, "events from this address", caller.address, events)
+
+    def _caller_with_key(self, token: str, scopes: Sequence[Scope]) -> Caller:
+        """Return the caller with this key. The problems do not show the token, because it may be a key."""
+        caller, key = self._caller(), self._find_key(token)
         if key is None:
-            self._count(self._guesses, "keys of this address that are none", caller.address)
-            fault = Fault("header", "Authorization", "not shown", "Bearer and a key of this service")
-            raise Problem("key-not-allowed", "this service does not know the key", (fault,))
-        self._count(self._per_key, "requests with this key", key.name)
+            self._spend(self._invalid_keys_per_address, "invalid API keys from this address", caller.address)
+            fault = Fault("header", "Authorization", "not shown", "Bearer KEY, with a key of this service")
+            raise Problem("key-not-allowed", "the API key is not valid for this service", (fault,))
+        self._spend(self._requests_per_key, "requests with this key", key.name)
         if not key.scopes.intersection(scopes):
-            told = f"the key {key.name} has not the scope {' or '.join(scopes)}"
-            raise Problem("key-not-allowed", told)
+            detail = f"the API key {key.name} does not have the scope {' or '.join(scopes)}"
+            raise Problem("key-not-allowed", detail)
         g.caller = caller = replace(caller, key=key.name)
         return caller
 
-    def _find(self, given: str) -> _Key | None:
-        digest = sha256(given.encode(errors="replace")).digest()
-        found = None
-        for key in self._keys:  # all of them, so that time tells nothing
+    def _find_key(self, token: str) -> _Key | None:
+        digest = sha256(token.encode(errors="replace")).digest()
+        match = None
+        for key in self._keys:  # compare all, so that the time reveals nothing
             if compare_digest(key.digest, digest):
-                found = key
-        return found
+                match = key
+        return match
 
-    def spend(self, caller: Caller, events: int) -> None:
-        """Count the events of a caller without a key against what its address may send."""
-        if caller.key is None:
-            self._count(self._events_per_address, "events of this address", caller.address, events)
-
-    def _count(self, allowances: RateLimiter, what: str, name: str, cost: int = 1) -> None:
-        wait = allowances.wait(name, cost)
-        if wait:
-            rate = allowances.rate
-            told = f"{what}: {rate.amount} in {rate.seconds} s are allowed; wait {wait} s"
-            raise Problem("rate-limited", told, headers={"Retry-After": str(wait)})
+    def _spend(self, limiter: RateLimiter, what: str, name: str, cost: int = 1) -> None:
+        """Count `cost` against a rate limit. Raises Problem if it is exceeded; `what` is counted."""
+        seconds = limiter.spend(name, cost)
+        if seconds:
+            rate = limiter.rate
+            detail = f"too many {what}: at most {rate.amount} in {rate.seconds} s; try again in {seconds} s"
+            raise Problem("rate-limited", detail, headers={"Retry-After": str(seconds)})
 
     def _caller(self) -> Caller:
         peer, forwarded = request.environ.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
-        address = client_address(peer, forwarded, self._trusted)
-        is_local = not self._trusted and _is_local(peer)
-        if is_local and forwarded and not self._has_told:
-            self._has_told = True
+        address = client_address(peer, forwarded, self._trusted_proxies)
+        is_local = not self._trusted_proxies and _is_local(peer)
+        if is_local and forwarded and not self._has_warned:
+            self._has_warned = True
             _log.warning(
-                "a proxy in this network tells of its clients, and is not believed: name it in "
-                "RECOMMENDER_TRUSTED_PROXIES, or all readers have one address"
+                "ignoring X-Forwarded-For from a proxy in a private network, so all its readers share one "
+                "address: set RECOMMENDER_TRUSTED_PROXIES to the proxy's address"
             )
         return Caller(address, is_local=is_local)
 
 
-def _bearer() -> str | None:
-    """Return what the request gives for a key; other ways of authorization are not ours."""
+def _bearer_token() -> str | None:
+    """Return the bearer token of the request; other authorization schemes are ignored."""
     bearer = _BEARER.fullmatch(request.headers.get("Authorization", ""))
     return bearer[1] if bearer else None
 
 
-def client_address(peer: str, forwarded: str, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
-    """Return the address of the client: the peer, or what trusted proxies say of it in X-Forwarded-For.
+def client_address(peer: str, forwarded: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the address of the client: the peer, or the address that trusted proxies report for it.
 
-    The header is read from the right, where each proxy adds the address that it heard from, for as long as
-    that one is trusted, too: whatever a client writes there itself stands further to the left.
+    Each proxy appends the address that it received the request from to X-Forwarded-For. So the header is read
+    from the right, up to the first address that is not trusted. Entries that a client forges are left of it.
     """
     address = _read_address(peer)
     hops = forwarded.split(",") if forwarded else []
-    while hops and address is not None and any(address in network for network in trusted):
-        heard = _read_address(hops.pop().strip())
-        if heard is None:
+    while hops and address is not None and any(address in network for network in trusted_proxies):
+        hop = _read_address(hops.pop().strip())
+        if hop is None:
             break
-        address = heard
+        address = hop
     if isinstance(address, IPv6Address):
         return str(IPv6Network((address, _SUBSCRIBER_BITS), strict=False))
     return "" if address is None else str(address)
 
 
 def new_key(name: str, scopes: Sequence[Scope]) -> tuple[str, str]:
-    """Return a new key, and what a service that knows it holds in its settings: `name:sha256:scopes`.
+    """Return a new key, and the entry for the settings of the service: `name:sha256:scopes`.
 
-    Raises ValueError for a name of other than 1 to 64 letters, digits, dots, dashes and underscores.
+    Raises ValueError unless the name is 1 to 64 letters, digits, dots, dashes and underscores.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a key; allowed: 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise ValueError(f"{name!r} is not a valid key name; allowed: 1 to 64 of A-Z a-z 0-9 . _ -")
     key = secrets.token_urlsafe(32)
     return key, f"{name}:{sha256(key.encode()).hexdigest()}:{'+'.join(scopes)}"
 
@@ -220,7 +224,7 @@ def _is_local(peer: str) -> bool:
 
 
 def _read_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address, which may carry a port and brackets; None for anything else."""
+    """Return an address, with or without a port and brackets; None for anything else."""
     port = _PORT.fullmatch(text)
     try:
         address = ip_address((port[1] or port[2]) if port else text)

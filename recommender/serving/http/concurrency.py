@@ -1,4 +1,4 @@
-"""Turns at costly work: a few at once, some who wait, and nobody beyond."""
+"""A concurrency limit: a few callers at once, a short queue, and an error for all others."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,27 +10,27 @@ Slot = Callable[[], AbstractContextManager[None]]
 
 
 class ConcurrencyLimit:
-    """So many at once, and so many more who wait for at most some seconds; the others are sent away.
+    """Admits `at_once` callers at the same time; up to `waiting` more wait for up to `wait_seconds`.
 
-    So what is costly takes its share of a worker and of its threads, and no more, however much is asked.
+    This bounds how many threads of a worker are busy with costly work, however many requests arrive.
     """
 
     def __init__(self, at_once: int, waiting: int, wait_seconds: float) -> None:
-        self._places = BoundedSemaphore(at_once + waiting)
+        self._capacity = BoundedSemaphore(at_once + waiting)
         self._slots = BoundedSemaphore(at_once)
         self._wait_seconds = wait_seconds
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for a turn, and hold it. Raises Problem where too many wait, or it does not come in time."""
-        if not self._places.acquire(blocking=False):
-            raise overloaded("too many ask for this at once")
+        """Wait for a slot, and hold it. Raises Problem if the queue is full or the wait times out."""
+        if not self._capacity.acquire(blocking=False):
+            raise overloaded("the queue is full")
         try:
             if not self._slots.acquire(timeout=self._wait_seconds):
-                raise overloaded(f"others took over {self._wait_seconds:g} s")
+                raise overloaded(f"timed out after {self._wait_seconds:g} s in the queue")
             try:
                 yield
             finally:
                 self._slots.release()
         finally:
-            self._places.release()
+            self._capacity.release()

@@ -1,6 +1,6 @@
-"""What a request may say: parameters and bodies, each defined once and checked before anything else happens.
+"""Schemas of query parameters and request bodies.
 
-A field's description says what it allows; it is what a refusal tells the caller.
+The description of a field says which values are allowed; errors and the OpenAPI document show it.
 """
 
 import json
@@ -24,34 +24,34 @@ MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
 MAX_QUERY_CHARS = 200
 RELATED_SUFFIX, TRENDING_SUFFIX = "/related", "/trending"  # of the path of an article
-_CALL_OF_SUFFIX = {RELATED_SUFFIX: "/v1/related", TRENDING_SUFFIX: "/v1/trending/rank"}
-ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may name any date, however far ahead
+_ENDPOINT_OF_SUFFIX = {RELATED_SUFFIX: "/v1/related", TRENDING_SUFFIX: "/v1/trending/rank"}
+ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may be any date in the future
 _INT64 = np.iinfo(np.int64)
-_TEXT_ID = "-"  # an Article needs an id, and a text has none
+_TEXT_ID = "-"  # an Article needs an id, but a text has none
 
 _SHARE_ALLOWED = "a number from 0 to 1 with at most two decimals"
-_LIMIT = "a whole number from 1 to 50"
-_NAMES = "the name or slug of a category; may be repeated"
-_DATE = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
-_QUERY = "1 to 200 characters; the last word may be the beginning of one"
+_LIMIT_ALLOWED = "a whole number from 1 to 50"
+_NAMES_ALLOWED = "the name or slug of a category; may be repeated"
+_DATE_ALLOWED = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
+_QUERY_ALLOWED = "1 to 200 characters; the last word may be incomplete"
 ID_ALLOWED = "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'"
 
 
-def cursor_behind(date: int, article_id: str) -> str:
-    """Return the opaque cursor of the page that follows an article published at `date`, in microseconds."""
+def cursor_after(date: int, article_id: str) -> str:
+    """Return the opaque cursor of the page after an article that was published at `date`, in microseconds."""
     return urlsafe_b64encode(f"{date} {article_id}".encode()).decode()
 
 
 def read_cursor(cursor: str) -> tuple[int, str]:
-    """Return the date and the id that `cursor_behind` wrote. Raises ValueError for anything else."""
+    """Return the date and the article id in a cursor. Raises ValueError for any other string."""
     date, _, article_id = urlsafe_b64decode(cursor.encode("ascii")).decode().partition(" ")
-    if cursor_behind(int(date), check_id(article_id)) != cursor or not _INT64.min <= int(date) <= _INT64.max:
+    if cursor_after(int(date), check_id(article_id)) != cursor or not _INT64.min <= int(date) <= _INT64.max:
         raise ValueError(cursor)
     return int(date), article_id
 
 
 def _number(value: object) -> object:
-    """Read the digits of a query string; numbers of a JSON body pass as they are."""
+    """Parse a number from a query string; numbers from a JSON body stay unchanged."""
     if not isinstance(value, str):
         return value
     if _WHOLE.fullmatch(value):
@@ -60,7 +60,7 @@ def _number(value: object) -> object:
 
 
 def _share(value: object) -> object:
-    """Read a share from a query string; refuse more than two decimals, as there are no more steps."""
+    """Parse a share from a query string. Raises ValueError for more than two decimals."""
     if isinstance(value, str):
         value = float(value) if _TWO_DECIMALS.fullmatch(value) else value
     if isinstance(value, float) and value != round(value, 2):
@@ -69,11 +69,11 @@ def _share(value: object) -> object:
 
 
 def _flag(value: object) -> object:
-    """Read the 0 or 1 of a JSON body as a query string spells it."""
+    """Return the 0 or 1 of a JSON body as the string that a query would have."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _one_or_many(value: object) -> object:
+def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
@@ -87,13 +87,15 @@ def _lower(value: object) -> object:
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _TWO_DECIMALS = re.compile(r"[01](\.[0-9]{1,2})?")
-_DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-[0-9]{1,2}")  # as programs print it
+_DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-[0-9]{1,2}")  # such as 1e-05
 
-# What reads a string stands last, for it comes first: so the document tells what is checked behind it.
-_Limit = Annotated[int, Field(strict=True, ge=1, le=50, description=_LIMIT), BeforeValidator(_number)]
-_Names = Annotated[tuple[str, ...], Field(max_length=200, description=_NAMES), BeforeValidator(_one_or_many)]
+# BeforeValidators come last but run first, so that the JSON schema describes the checks after them.
+_Limit = Annotated[int, Field(strict=True, ge=1, le=50, description=_LIMIT_ALLOWED), BeforeValidator(_number)]
+_Categories = Annotated[
+    tuple[str, ...], Field(max_length=200, description=_NAMES_ALLOWED), BeforeValidator(_as_list)
+]
 Date = Annotated[datetime, Field(strict=True), BeforeValidator(_date)]
-_Place = Annotated[tuple[int, str], WithJsonSchema({"type": "string"}), BeforeValidator(read_cursor)]
+_Cursor = Annotated[tuple[int, str], WithJsonSchema({"type": "string"}), BeforeValidator(read_cursor)]
 _Days = Annotated[float, Field(strict=True, ge=0, le=36525), BeforeValidator(_number)]
 _Score = Annotated[float, Field(strict=True, ge=0, le=1), BeforeValidator(_number)]
 _Share = Annotated[
@@ -112,22 +114,22 @@ _Lang = Annotated[
 
 
 class Parameters(BaseModel):
-    """The parameters of one call; those that it does not list are refused."""
+    """The parameters of an endpoint; other parameters are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class ArticleAddress(Parameters):
-    """One article, by `id` or by `url`."""
+    """Names an article by `id` or by `url`."""
 
     id: Annotated[ArticleId | None, Field(description=ID_ALLOWED)] = None
     url: Annotated[
         str | None,
-        Field(min_length=1, max_length=MAX_URL_CHARS, description="the article's address on the site"),
+        Field(min_length=1, max_length=MAX_URL_CHARS, description="the article's URL"),
     ] = None
 
-    def only(self) -> tuple[Literal["id", "url"], str]:
-        """Return which of the two was given, and its value. Raises Problem when none or both were."""
+    def id_or_url(self) -> tuple[Literal["id", "url"], str]:
+        """Return the parameter that was sent, and its value. Raises Problem unless exactly one was."""
         if self.id is not None and self.url is None:
             return "id", self.id
         if self.url is not None and self.id is None:
@@ -136,20 +138,20 @@ class ArticleAddress(Parameters):
 
 
 class Filters(Parameters):
-    """The parameters that every list takes."""
+    """The parameters of every article list."""
 
     limit: _Limit = 9
-    category: _Names = ()
-    exclude_category: _Names = ()
+    category: _Categories = ()
+    exclude_category: _Categories = ()
     exclude: Annotated[
         tuple[ArticleId, ...],
-        Field(max_length=200, description="up to 200 ids of articles; may be repeated"),
-        BeforeValidator(_one_or_many),
+        Field(max_length=200, description="up to 200 article ids; may be repeated"),
+        BeforeValidator(_as_list),
     ] = ()
     lang: Annotated[_Lang | None, Field(description="'any' or a language code such as 'en'")] = None
     max_age_days: Annotated[_Days | None, Field(description="a number from 0 to 36525")] = None
-    published_before: Annotated[Date | None, Field(description=_DATE)] = None
-    published_after: Annotated[Date | None, Field(description=_DATE)] = None
+    published_before: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
+    published_after: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
     mode: _Mode = "related"
     freshness: _Share = FRESHNESS
     diversity: _Share = DIVERSITY
@@ -181,7 +183,7 @@ class Filters(Parameters):
 
 
 class RelatedParameters(Filters):
-    """The parameters of the list of an article whose id stands in the path."""
+    """The parameters of the list of an article whose id is in the path."""
 
     unknown: Annotated[Literal["404", "fallback"], Field(description="'404' or 'fallback'")] = "404"
 
@@ -195,13 +197,13 @@ class BatchParameters(RelatedParameters):
 
     id: Annotated[
         tuple[ArticleId, ...],
-        Field(min_length=1, max_length=100, description="1 to 100 ids of articles; is repeated"),
-        BeforeValidator(_one_or_many),
+        Field(min_length=1, max_length=100, description="1 to 100 article ids; repeat the parameter"),
+        BeforeValidator(_as_list),
     ]
 
 
-class AroundParameters(Parameters):
-    """The parameters of what stands around an article on its page."""
+class ArticlePageParameters(Parameters):
+    """The parameters of the page of an article whose id is in the path."""
 
     related_limit: _Limit = 9
     trending_limit: _Limit = 8
@@ -209,66 +211,67 @@ class AroundParameters(Parameters):
     explain: _Flag = "0"
 
 
-class AddressedAroundParameters(AroundParameters, ArticleAddress):
+class AddressedArticlePageParameters(ArticlePageParameters, ArticleAddress):
     """The parameters of the page of an article named in the query."""
 
 
-class PageParameters(Parameters):
+class PaginationParameters(Parameters):
     """The parameters of a page of articles, newest first."""
 
     limit: _Limit = 9
-    cursor: Annotated[_Place | None, Field(description="the next_cursor of an answer")] = None
+    cursor: Annotated[_Cursor | None, Field(description="the next_cursor of a response")] = None
 
 
-class NewestParameters(PageParameters):
+class NewestParameters(PaginationParameters):
     """The parameters of the newest articles."""
 
-    category: _Names = ()
-    updated_after: Annotated[Date | None, Field(description=_DATE)] = None
+    category: _Categories = ()
+    updated_after: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
 
 
-class TrendParameters(Parameters):
-    """The parameters of where one article stands."""
+class RankParameters(Parameters):
+    """The parameters of the trending rank of an article whose id is in the path."""
 
     window: _Window = "1h"
 
 
-class AddressedTrendParameters(TrendParameters, ArticleAddress):
-    """The parameters of where an article named in the query stands."""
+class AddressedRankParameters(RankParameters, ArticleAddress):
+    """The parameters of the trending rank of an article named in the query."""
 
 
-class TrendingParameters(TrendParameters):
-    """The parameters of the list of what is read most."""
+class TrendingParameters(Parameters):
+    """The parameters of the list of trending articles."""
 
+    window: _Window = "1h"
     limit: _Limit = 8
-    category: _Names = ()
-    published_after: Annotated[Date | None, Field(description=_DATE)] = None
+    category: _Categories = ()
+    published_after: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
 
 
 class SearchParameters(Parameters):
     """The parameters of a search."""
 
-    q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS, description=_QUERY)]
+    q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS, description=_QUERY_ALLOWED)]
     limit: _Limit = 9
-    category: _Names = ()
+    category: _Categories = ()
     lang: Annotated[_Lang, Field(description="'any' or a language code such as 'en'")] = ANY
 
 
 class Text(Filters):
-    """The body of a request for what is similar to a text."""
+    """The body of a request for articles that are similar to a text."""
 
-    title: Annotated[str, Field(strict=True, description="a string; title or body must hold text")] = ""
+    title: Annotated[str, Field(strict=True, description="a string; title or body must contain text")] = ""
     body: Annotated[str, Field(strict=True, description="a string, plain or HTML")] = ""
-    published_at: Annotated[Date | None, Field(description=_DATE)] = None
+    published_at: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
 
     def article(self) -> Article:
-        """Return the text as an article, HTML removed, its language found where it is not named.
+        """Return the text as an article, without HTML; the language is detected if `lang` is not set.
 
-        Raises Problem when nothing is left of it.
+        Raises Problem if title and body contain no text.
         """
         title, body = plain_text(self.title), plain_text(self.body)
         if not title and not body:
-            raise bad_body([Fault("body", "title", self.title, "a title or a body that holds text")])
+            raise bad_body([Fault("body", "title", self.title, "a title or a body that contains text")])
         lang = detect_language(f"{title}\n{body}") if self.lang in {None, ANY} else self.lang
         return Article(id=_TEXT_ID, title=title, body=body, lang=lang, published_at=self.published_at)
 
@@ -277,9 +280,9 @@ AnyParameters = TypeVar("AnyParameters", bound=Parameters)
 
 
 def read_query(schema: type[AnyParameters], query_string: str) -> AnyParameters:
-    """Read the raw query string, as WSGI hands it over: bytes in the guise of Latin-1.
+    """Return the parameters in a raw query string of WSGI, which is bytes decoded as Latin-1.
 
-    Raises Problem for what is unknown, repeated, out of range or no UTF-8.
+    Raises Problem for a parameter that is unknown, repeated, out of range or not UTF-8.
     """
     given: dict[str, Any] = {}
     for name, value in _pairs(query_string):
@@ -287,7 +290,7 @@ def read_query(schema: type[AnyParameters], query_string: str) -> AnyParameters:
         if field is not None and get_origin(field.annotation) is tuple:
             given.setdefault(name, []).append(value)
         elif name in given:
-            raise bad_parameter([Fault("query", name, value, "one value only")])
+            raise bad_parameter([Fault("query", name, value, "a single value")])
         else:
             given[name] = value
     try:
@@ -297,7 +300,7 @@ def read_query(schema: type[AnyParameters], query_string: str) -> AnyParameters:
 
 
 def parse_object(body: bytes, allowed: str = "a JSON object") -> dict[str, Any]:
-    """Return the JSON object in a body. Raises Problem for anything else; `allowed` says what is expected."""
+    """Return the JSON object in a body. Raises Problem for any other body, which names what is `allowed`."""
     fault = Fault("body", "body", body[:200].decode(errors="replace"), allowed)
     try:
         values = from_json(body, allow_inf_nan=False)
@@ -309,7 +312,7 @@ def parse_object(body: bytes, allowed: str = "a JSON object") -> dict[str, Any]:
 
 
 def validate_body(schema: type[AnyParameters], values: dict[str, Any]) -> AnyParameters:
-    """Return the values of a JSON object, checked. Raises Problem for a wrong or unknown field."""
+    """Return the validated values of a JSON object. Raises Problem for an invalid or unknown field."""
     try:
         return schema.model_validate(values)
     except ValidationError as error:
@@ -317,31 +320,31 @@ def validate_body(schema: type[AnyParameters], values: dict[str, Any]) -> AnyPar
 
 
 def utf8(raw: str, place: Place, name: str) -> str:
-    """Return the text of bytes in the guise of Latin-1. Raises Problem for what is no UTF-8."""
+    """Decode a WSGI string, which is bytes decoded as Latin-1. Raises Problem if they are not UTF-8."""
     try:
         return raw.encode("latin-1").decode()
     except UnicodeError:
         shown = raw.encode("latin-1", errors="replace").decode(errors="backslashreplace")
-        raise bad_parameter([Fault(place, name, shown, "UTF-8, percent-encoded")]) from None
+        raise bad_parameter([Fault(place, name, shown, "percent-encoded UTF-8")]) from None
 
 
 def _pairs(query_string: str) -> list[tuple[str, str]]:
     try:
         raw = parse_qsl(query_string, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS)
     except ValueError:
-        few = f"at most {MAX_FIELDS} parameters"
-        raise bad_parameter([Fault("query", "query string", query_string, few)]) from None
+        allowed = f"at most {MAX_FIELDS} parameters"
+        raise bad_parameter([Fault("query", "query string", query_string, allowed)]) from None
     return [(utf8(name, "query", "name of a parameter"), utf8(value, "query", name)) for name, value in raw]
 
 
 def _faults(schema: type[Parameters], error: ValidationError, place: Place) -> list[Fault]:
     faults = []
-    for each in error.errors(include_url=False, include_context=False):
-        name = str(each["loc"][0])
+    for details in error.errors(include_url=False, include_context=False):
+        name = str(details["loc"][0])
         field = schema.model_fields.get(name)
-        known = f"one of {', '.join(schema.model_fields)}"
-        value = None if each["type"] == "missing" else _shown(each["input"])
-        faults.append(Fault(place, name, value, field.description if field else known))
+        allowed = field.description if field else f"one of {', '.join(schema.model_fields)}"
+        value = None if details["type"] == "missing" else _shown(details["input"])
+        faults.append(Fault(place, name, value, allowed))
     return faults
 
 
@@ -349,14 +352,15 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def many_segments(tail: str, call: str = "/v1/article", *, calls: bool = False) -> Problem:
-    """Return the problem of a path of several segments, which may mean an id that holds a slash.
+def id_with_slash(tail: str, endpoint: str = "/v1/article", *, check_suffix: bool = False) -> Problem:
+    """Return the problem of a path with several segments, which may be an id that contains a slash.
 
-    Its detail names the addresses that are sure: of the call, and with `calls` of others on the article, too.
+    Its detail names the unambiguous URL of the endpoint. With `check_suffix`, `tail` may also end in
+    `/related` or `/trending`; then the detail names the URL of that endpoint, too.
     """
-    addresses = [f"{call}?id={quote(tail, safe='')}"]
-    for suffix, other in _CALL_OF_SUFFIX.items():
-        if calls and tail.endswith(suffix):
-            addresses.append(f"{other}?id={quote(tail.removesuffix(suffix), safe='')}")
-    detail = f"an id that holds a slash cannot stand in a path; ask {' or '.join(addresses)}"
+    urls = [f"{endpoint}?id={quote(tail, safe='')}"]
+    for suffix, other_endpoint in _ENDPOINT_OF_SUFFIX.items():
+        if check_suffix and tail.endswith(suffix):
+            urls.append(f"{other_endpoint}?id={quote(tail.removesuffix(suffix), safe='')}")
+    detail = f"a path cannot contain an id with a slash; use {' or '.join(urls)}"
     return Problem("not-found", detail, (Fault("path", "id", tail, "one segment of a path"),))

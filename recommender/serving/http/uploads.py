@@ -1,7 +1,7 @@
-"""Bodies on their way in: how many may be waited for at once.
+"""Limit how many request bodies are received at the same time.
 
-A thread of the server waits for as long as a body takes, and no deadline can end that. So those who send
-slowly, or stop in the middle, must not have all the threads.
+A server thread is busy until the whole body has arrived, and no timeout can end that. So clients that send
+slowly, or stop in the middle of a body, must not occupy all threads.
 """
 
 from collections import Counter
@@ -16,42 +16,43 @@ from recommender.serving.http.auth import Caller
 from recommender.serving.http.concurrency import ConcurrencyLimit, Slot
 from recommender.serving.http.problems import overloaded
 
-# At once, those who wait for that, and how long. A body is there within a moment, as a rule.
-_WITHOUT_KEY = 16, 8, 1.0
-_WITH_KEY = 8, 4, 2.0
-_OF_ADDRESS = 8
-_DRAINED_BYTES = 8192  # that the server reads of a body that nobody wanted
+# At once, waiting, and seconds. A body usually arrives within a moment.
+_LIMIT_WITHOUT_KEY = 16, 8, 1.0
+_LIMIT_WITH_KEY = 8, 4, 2.0
+_MAX_PER_ADDRESS = 8
+_MAX_DRAINED_BYTES = 8192  # of an unread body; the server closes the connection if there is more
 
 
 class Stream(Protocol):
-    """What a body is read from."""
+    """The source of a body."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes, and none at the end."""
+        """Return up to `size` bytes, and none at the end."""
 
 
-class Uploads:
-    """Places for bodies that are being read: for callers with a key, for others, and for each address."""
+class UploadLimit:
+    """Limits bodies that are being received: from callers with a key, without a key, and per address."""
 
     def __init__(self) -> None:
-        self._without_key, self._with_key = ConcurrencyLimit(*_WITHOUT_KEY), ConcurrencyLimit(*_WITH_KEY)
-        self._of_address: Counter[str] = Counter()
+        self._without_key = ConcurrencyLimit(*_LIMIT_WITHOUT_KEY)
+        self._with_key = ConcurrencyLimit(*_LIMIT_WITH_KEY)
+        self._per_address: Counter[str] = Counter()
         self._lock = Lock()
 
     def add_to(self, app: Flask) -> None:
-        """Stand between the server and all who read a body."""
-        app.before_request(self._watch)
-        app.after_request(_part)
-        app.teardown_request(_end)
+        """Limit the bodies that an app receives."""
+        app.before_request(self._wrap_body)
+        app.after_request(_announce_close)
+        app.teardown_request(_release_slot)
 
-    def _watch(self) -> None:
+    def _wrap_body(self) -> None:
         if request.method in {"POST", "PUT"}:
-            g.body = Body(request.environ["wsgi.input"], self.place)
+            g.body = LimitedBody(request.environ["wsgi.input"], self.slot)
             request.environ["wsgi.input"] = g.body
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place. Raises Problem where there is none."""
+    def slot(self) -> Iterator[None]:
+        """Wait for a slot for the current caller, and hold it. Raises Problem if there is none."""
         caller: Caller | None = g.get("caller")
         if caller is not None and caller.key is not None:
             with self._with_key.slot():
@@ -60,58 +61,58 @@ class Uploads:
             with self._without_key.slot():
                 yield
         else:
-            with self._share_of(caller.address), self._without_key.slot():
+            with self._address_slot(caller.address), self._without_key.slot():
                 yield
 
     @contextmanager
-    def _share_of(self, address: str) -> Iterator[None]:
+    def _address_slot(self, address: str) -> Iterator[None]:
         with self._lock:
-            if self._of_address[address] >= _OF_ADDRESS:
-                raise overloaded("this address has not sent the end of what it began")
-            self._of_address[address] += 1
+            if self._per_address[address] >= _MAX_PER_ADDRESS:
+                raise overloaded(f"this address has {_MAX_PER_ADDRESS} unfinished uploads; finish them first")
+            self._per_address[address] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._of_address[address] -= 1
-                self._of_address += Counter()  # forget who has none
+                self._per_address[address] -= 1
+                self._per_address += Counter()  # drop addresses without uploads
 
 
-class Body:
-    """A body that takes a place when it is read first, and gives it back at its end."""
+class LimitedBody:
+    """A request body that acquires a slot at the first read, and releases it at the end."""
 
-    def __init__(self, stream: Stream, place: Slot) -> None:
-        self._stream, self._place = stream, place
-        self._held = ExitStack()
+    def __init__(self, stream: Stream, slot: Slot) -> None:
+        self._stream, self._slot = stream, slot
+        self._acquired = ExitStack()
         self._has_begun = False
         self.bytes_read = 0
 
     def read(self, size: int) -> bytes:
-        """Return up to so many bytes, and none at the end. Raises Problem where there is no place."""
+        """Return up to `size` bytes, and none at the end. Raises Problem if there is no slot."""
         if not self._has_begun:
-            self._held.enter_context(self._place())
+            self._acquired.enter_context(self._slot())
             self._has_begun = True
-        found = self._stream.read(size)
-        self.bytes_read += len(found)
-        if not found:
+        chunk = self._stream.read(size)
+        self.bytes_read += len(chunk)
+        if not chunk:
             self.close()
-        return found
+        return chunk
 
     def close(self) -> None:
-        """Give the place back."""
-        self._held.close()
+        """Release the slot."""
+        self._acquired.close()
 
 
-def _part(response: Response) -> Response:
-    """Say that the connection ends where a large body was refused unread, for then the server ends it."""
+def _announce_close(response: Response) -> Response:
+    """Send `Connection: close` if a large body was not read, as the server then closes the connection."""
     if "body" in g:
         length = request.content_length
-        is_large = "Transfer-Encoding" in request.headers if length is None else length > _DRAINED_BYTES
+        is_large = "Transfer-Encoding" in request.headers if length is None else length > _MAX_DRAINED_BYTES
         if is_large and g.body.bytes_read < (length or 1):
             response.headers["Connection"] = "close"
     return response
 
 
-def _end(_: BaseException | None) -> None:
+def _release_slot(_: BaseException | None) -> None:
     if "body" in g:
         g.body.close()

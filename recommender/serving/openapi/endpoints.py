@@ -4,20 +4,20 @@ from typing import Any
 
 from recommender.serving.http.article_schemas import SentArticle
 from recommender.serving.http.parameters import (
-    AddressedAroundParameters,
+    AddressedArticlePageParameters,
+    AddressedRankParameters,
     AddressedRelatedParameters,
-    AddressedTrendParameters,
-    AroundParameters,
     ArticleAddress,
+    ArticlePageParameters,
     BatchParameters,
     NewestParameters,
-    PageParameters,
+    PaginationParameters,
     Parameters,
+    RankParameters,
     RelatedParameters,
     SearchParameters,
     Text,
     TrendingParameters,
-    TrendParameters,
 )
 from recommender.serving.openapi import request_bodies as bodies
 from recommender.serving.openapi import response_schemas as schemas
@@ -105,7 +105,7 @@ _LISTS = (
         "lists",
         "Retrieve the lists for an article page",
         schemas.Page,
-        AddressedAroundParameters,
+        AddressedArticlePageParameters,
         *ARTICLE_PROBLEMS,
         description="Related and trending articles, the previous and next article, categories and topics "
         "in one response. With `dedupe=all`, no article appears twice on the page. With `lists`, no article "
@@ -117,7 +117,7 @@ _LISTS = (
         "lists",
         "Retrieve the lists for an article page, with the id in the path",
         schemas.Page,
-        AroundParameters,
+        ArticlePageParameters,
         *ARTICLE_PROBLEMS,
         *PATH_PROBLEMS,
     ),
@@ -232,7 +232,7 @@ _TOPICS = (
         "topics",
         "List the newest articles of a topic",
         schemas.TopicArticles,
-        PageParameters,
+        PaginationParameters,
         "unknown-topic",
         "not-found",
     ),
@@ -280,7 +280,7 @@ _TRENDING = (
         "trending",
         "Retrieve the trending rank of an article",
         schemas.Standing,
-        AddressedTrendParameters,
+        AddressedRankParameters,
         *ARTICLE_PROBLEMS,
     ),
     read_endpoint(
@@ -289,7 +289,7 @@ _TRENDING = (
         "trending",
         "Retrieve the trending rank of an article, with the id in the path",
         schemas.Standing,
-        TrendParameters,
+        RankParameters,
         *ARTICLE_PROBLEMS,
         *PATH_PROBLEMS,
     ),

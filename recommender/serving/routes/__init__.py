@@ -1,1 +1,1 @@
-"""The routes: one module for each resource of `/v1`, and for operations."""
+"""The routes: a module for each resource of `/v1`, and for health and metrics."""

@@ -1,4 +1,4 @@
-"""Articles: the facts of one, and all public articles page by page."""
+"""Articles: the facts of an article, and all public articles in pages."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from recommender.serving.http.parameters import (
     RELATED_SUFFIX,
     ArticleAddress,
     NewestParameters,
-    PageParameters,
-    cursor_behind,
-    many_segments,
+    PaginationParameters,
+    cursor_after,
+    id_with_slash,
 )
 from recommender.serving.http.problems import Place
 from recommender.serving.http.requests import check_path_id, read_parameters, refuse_parameters
@@ -39,19 +39,19 @@ class ArticleRoutes:
 
     def article(self) -> Response:
         """Respond with the facts of the article with this id or URL."""
-        return self._facts("query", *read_parameters(ArticleAddress).only())
+        return self._facts("query", *read_parameters(ArticleAddress).id_or_url())
 
     def by_path(self, tail: str) -> Response:
         """Respond with the facts of the article whose id is in the path, or with its list.
 
         WSGI servers decode `%2F`, so a path with several segments may be an id that contains a slash, and
         `X/related` may be the list of `X` or the facts of the id `X/related`. If both are possible, the
-        problem names both addresses.
+        problem names both URLs.
         """
         wants_list = tail.endswith(RELATED_SUFFIX)
         article_id = tail.removesuffix(RELATED_SUFFIX)
         if "/" in article_id or (wants_list and self._context.related.articles.find(tail) is not None):
-            raise many_segments(tail, calls=True)
+            raise id_with_slash(tail, check_suffix=True)
         check_path_id(article_id)
         if wants_list:
             return self._related.by_path(article_id)
@@ -83,11 +83,11 @@ class ArticleRoutes:
 
 
 def page_of(
-    mask: np.ndarray, parameters: PageParameters, view: ConsistentView, builder: ResponseBuilder
+    mask: np.ndarray, parameters: PaginationParameters, view: ConsistentView, builder: ResponseBuilder
 ) -> dict[str, Any]:
     """Return a page of the articles in the mask (n,) bool, newest first, and the cursor of the next page."""
     related, articles = view.related, view.related.articles
     rows = related.timeline.page(mask, parameters.limit + 1, view.now, parameters.cursor)
     page, has_more = rows[: parameters.limit], len(rows) > parameters.limit
-    cursor = cursor_behind(int(articles.published[page[-1]]), articles.ids[page[-1]]) if has_more else None
+    cursor = cursor_after(int(articles.published[page[-1]]), articles.ids[page[-1]]) if has_more else None
     return {"items": builder.cards(page), "next_cursor": cursor}

@@ -1,4 +1,4 @@
-"""Events of readers: `POST /v1/events`.
+"""Reader events: `POST /v1/events`.
 
 Readers are distinguished only by keyed hashes; the store deletes the key after a day. Readers who ask not to
 be tracked (`DNT`, `Sec-GPC`) are not distinguished: they share the cap of the network that they come from.
@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 
 from recommender.model import microseconds
 from recommender.serving.http.auth import Access, Caller
-from recommender.serving.http.event_schemas import EventBody, ParsedEvents, RejectedEvent, parse_events
+from recommender.serving.http.event_schemas import EventBody, EventNote, ParsedEvents, parse_events
 from recommender.serving.http.problems import Fault, Problem, store_down
 from recommender.serving.http.requests import read_body
 from recommender.serving.http.responses import to_bytes
@@ -38,35 +38,35 @@ class EventRoutes:
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
         for method, endpoint, view in (
-            ("POST", "events", self.take),
+            ("POST", "events", self.post),
             ("OPTIONS", "preflight", self.preflight),
         ):
             app.add_url_rule("/v1/events", endpoint, view, False, methods=[method])  # noqa: FBT003 Flask adds no OPTIONS
 
-    def take(self) -> Response:
+    def post(self) -> Response:
         """Count the events in the body; respond after the commit, and report the rejected events."""
         after_this_request(self._allow_origin)
-        caller = self._access.admit("events")
+        caller = self._access.allow_anonymous("events")
         self._check_origin(caller)
         batch = parse_events(read_body("events", self._context.settings.max_body_bytes, _MEDIA_TYPES))
-        self._access.spend(caller, len(batch))
+        self._access.count_events(caller, len(batch))
         now = microseconds(self._context.clock())
         dated = _Dated.of(batch, now, is_trusted=caller.key is not None)
         rejected = sorted([*batch.rejected, *dated.late])
         if batch.is_single and rejected:
             raise Problem("bad-body", rejected[0].reason)
         duplicates = self._count(dated, caller, now).count("duplicate")
-        answer = {
+        content = {
             "accepted": len(dated.events) - duplicates,
             "duplicates": duplicates,
-            "rejected": [rejection.as_json() for rejection in rejected],
+            "rejected": [note.as_json() for note in rejected],
         }
         if dated.clamped:
-            answer["clamped"] = [clamped.as_json() for clamped in dated.clamped]
-        return Response(to_bytes(answer), content_type="application/json")
+            content["clamped"] = [note.as_json() for note in dated.clamped]
+        return Response(to_bytes(content), content_type="application/json")
 
     def preflight(self) -> Response:
-        """Respond to the preflight of a page of another origin that sends JSON."""
+        """Respond to the preflight request of a page of another origin that sends JSON."""
         headers = {
             "Allow": "OPTIONS, POST",
             "Access-Control-Allow-Methods": "POST",
@@ -98,7 +98,7 @@ class EventRoutes:
             readers = _Readers(self._salt_of(now), caller, request.headers, daily=daily)
             return self._store.count([readers.event(event, at) for event, at in dated.events], now)
         except StoreDownError:
-            raise store_down("no event was counted; send them again") from None
+            raise store_down("no event was counted; send the events again") from None
 
     def _salt_of(self, now: int) -> bytes:
         day = now // _DAY
@@ -112,8 +112,8 @@ class _Dated:
     """The events of a batch with their times, and notes on those that are too old or in the future."""
 
     events: list[tuple[EventBody, int]]
-    late: list[RejectedEvent]  # older than the retention of counts
-    clamped: list[RejectedEvent]  # in the future; counted as now
+    late: list[EventNote]  # older than the retention of counts
+    clamped: list[EventNote]  # in the future; counted as now
 
     @classmethod
     def of(cls, batch: ParsedEvents, now: int, *, is_trusted: bool) -> "_Dated":
@@ -124,18 +124,18 @@ class _Dated:
         for index, event in batch.events:
             ts = now if event.ts is None else event.ts
             if ts <= now - RETENTION_DAYS * _DAY:
-                dated.late.append(RejectedEvent(index, f"ts is more than {RETENTION_DAYS} days ago"))
+                dated.late.append(EventNote(index, f"ts is more than {RETENTION_DAYS} days ago"))
                 continue
             if ts - now >= _SECOND:
                 dated.clamped.append(
-                    RejectedEvent(index, f"ts is {(ts - now) // _SECOND} s in the future; counted as now")
+                    EventNote(index, f"ts is {(ts - now) // _SECOND} s in the future; counted as now")
                 )
             dated.events.append((event, min(ts, now)))
         return dated
 
 
 class _Readers:
-    """The identity of a request's readers, as hashes keyed with the salt of the day."""
+    """Identifies the readers of a request by hashes that are keyed with the salt of the day."""
 
     def __init__(self, salt: bytes, caller: Caller, headers: Headers, *, daily: bool) -> None:
         self._key = caller.key

@@ -9,7 +9,7 @@ from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.worker.consistent_view import ConsistentView
 
-MAX_NAMES_SHOWN = 20  # of the known categories in an error
+MAX_NAMES_SHOWN = 20  # known categories in an error
 
 IdOrUrl = Literal["id", "url"]
 

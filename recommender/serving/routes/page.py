@@ -5,7 +5,11 @@ from typing import Any
 from flask import Flask, Response
 
 from recommender.serving.cache.caching import ResponseCache
-from recommender.serving.http.parameters import AddressedAroundParameters, AroundParameters, many_segments
+from recommender.serving.http.parameters import (
+    AddressedArticlePageParameters,
+    ArticlePageParameters,
+    id_with_slash,
+)
 from recommender.serving.http.problems import Place
 from recommender.serving.http.requests import check_path_id, read_parameters
 from recommender.serving.http.responses import ResponseBuilder, iso
@@ -35,17 +39,17 @@ class PageRoutes:
 
     def page(self) -> Response:
         """Respond with the page of the article with this id or URL."""
-        parameters = read_parameters(AddressedAroundParameters)
-        return self._respond("query", *parameters.only(), parameters)
+        parameters = read_parameters(AddressedArticlePageParameters)
+        return self._respond("query", *parameters.id_or_url(), parameters)
 
     def by_path(self, article_id: str) -> Response:
         """Respond with the page of the article whose id is in the path."""
         if "/" in article_id:
-            raise many_segments(article_id, _PATH)
+            raise id_with_slash(article_id, _PATH)
         check_path_id(article_id)
-        return self._respond("path", "id", article_id, read_parameters(AroundParameters))
+        return self._respond("path", "id", article_id, read_parameters(ArticlePageParameters))
 
-    def _respond(self, place: Place, by: IdOrUrl, value: str, parameters: AroundParameters) -> Response:
+    def _respond(self, place: Place, by: IdOrUrl, value: str, parameters: ArticlePageParameters) -> Response:
         view = self._context.view()
         row, leaderboards = row_of(place, by, value, view), self._context.leaderboards(view)
         limits = parameters.related_limit, parameters.trending_limit
@@ -59,7 +63,7 @@ class PageRoutes:
 
 def _page_json(
     row: int,
-    parameters: AroundParameters,
+    parameters: ArticlePageParameters,
     view: ConsistentView,
     leaderboards: Leaderboards,
     builder: ResponseBuilder,

@@ -1,4 +1,4 @@
-"""Lists of related articles: for one article, for several, and for a text."""
+"""Lists of related articles: for an article, for several articles, and for a text."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class RelatedRoutes:
     def related(self) -> Response:
         """Respond with the list of the article with this id or URL."""
         parameters = read_parameters(AddressedRelatedParameters)
-        return self._respond("query", *parameters.only(), parameters.query(parameters.unknown))
+        return self._respond("query", *parameters.id_or_url(), parameters.query(parameters.unknown))
 
     def by_path(self, article_id: str) -> Response:
         """Respond with the list of the article whose id is in the path."""
@@ -97,20 +97,20 @@ class RelatedRoutes:
         builder: ResponseBuilder,
         leaderboards: Leaderboards | None,
     ) -> dict[str, Any]:
-        """Return the list of one article of several, or the status that says why there is none."""
-        row, status, answer = find_row("id", article_id, view), 200, None
+        """Return the result for an article of a batch: its list, or the status of the error."""
+        row, status, nested_list = find_row("id", article_id, view), 200, None
         try:
             self._check_known(row, "query", "id", article_id, query, view)
         except Problem as problem:
             status = problem.status
         else:
-            answer = builder.nested_list(*self._list(row, article_id, query, view, leaderboards))
-        return {"article_id": builder.subject(article_id), "status": status, "list": answer}
+            nested_list = builder.nested_list(*self._list(row, article_id, query, view, leaderboards))
+        return {"article_id": builder.subject(article_id), "status": status, "list": nested_list}
 
     def _check_known(
         self, row: int | None, place: Place, by: IdOrUrl, value: str, query: ListQuery, view: ConsistentView
     ) -> None:
-        """Raise Problem for a missing article, unless the query allows another list in its place."""
+        """Raise Problem if the article is missing, unless the query asks for a fallback list."""
         if row is not None:
             return
         is_withdrawn = by == "id" and value in view.related.snapshot.withdrawn

@@ -85,7 +85,7 @@ class RuleRoutes:
         return Response(status=204)
 
     def _authorize(self) -> None:
-        self._access.require("rules")
+        self._access.require_key("rules")
         refuse_parameters()
 
     def _file_rules(self) -> list[tuple[str, str]]:

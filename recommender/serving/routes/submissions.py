@@ -1,4 +1,4 @@
-"""Articles that the CMS sends while the service runs: new, corrected and withdrawn."""
+"""Articles that the CMS adds, corrects and withdraws while the service runs."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
 from recommender.serving.http.concurrency import ConcurrencyLimit
-from recommender.serving.http.parameters import ArticleAddress, many_segments
+from recommender.serving.http.parameters import ArticleAddress, id_with_slash
 from recommender.serving.http.problems import Fault, Problem, bad_body, store_down
 from recommender.serving.http.requests import (
     check_path_id,
@@ -26,7 +26,7 @@ from recommender.serving.store import ArticleRow, Outcome, StoreDownError
 from recommender.serving.worker.context import Context
 
 MAX_ARTICLES = 500  # of a batch
-_FOLD_IN_LIMIT = 2, 16, 30.0  # at once, waiting, and seconds: each fold-in scores the whole corpus
+FOLD_IN_LIMIT = 2, 16, 30.0  # at once, waiting, and seconds: each fold-in scores the whole corpus
 _PUBLIC = "'publish', or 'future' with a published_at; to remove an article, use DELETE"
 
 
@@ -35,7 +35,7 @@ class SubmissionRoutes:
 
     def __init__(self, context: Context, access: Access) -> None:
         self._context, self._access = context, access
-        self._fold_in_limit = ConcurrencyLimit(*_FOLD_IN_LIMIT)
+        self._fold_in_limit = ConcurrencyLimit(*FOLD_IN_LIMIT)
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -48,14 +48,14 @@ class SubmissionRoutes:
 
     def put(self, tail: str | None = None) -> Response:
         """Add or replace one article, unless the known version is newer."""
-        self._access.require("articles")
+        self._access.require_key("articles")
         article_id = self._id(tail)
         values = json_object("articles", self._context.settings.max_body_bytes)
         if str(values.setdefault("id", article_id)) != article_id:
             fault = Fault("body", "id", str(values["id"]), "the id in the URL, or no id")
             raise bad_body([fault])
         if "url" in request.args:
-            values.setdefault("url", self._url(article_id))  # so that the same address finds it again
+            values.setdefault("url", self._url(article_id))  # so that the same URL finds the article again
         try:
             submission = _read(values | {"id": article_id}, self._context.clock())
         except RefusedError as error:
@@ -69,8 +69,8 @@ class SubmissionRoutes:
         return _json({"id": article_id, "live_version": version, "applied": applied}, status)
 
     def put_many(self) -> Response:
-        """Add or replace up to 500 articles in one transaction; invalid articles are rejected one by one."""
-        self._access.require("articles")
+        """Add or replace up to 500 articles in one transaction; invalid articles are rejected by index."""
+        self._access.require_key("articles")
         refuse_parameters()
         entries = _entries(json_object("articles", self._context.settings.max_batch_bytes))
         submissions: dict[int, _Submission] = {}
@@ -94,7 +94,7 @@ class SubmissionRoutes:
 
     def withdraw(self, tail: str | None = None) -> Response:
         """Withdraw an article, known or not, so that no response contains it."""
-        self._access.require("articles")
+        self._access.require_key("articles")
         article_id = self._id(tail)
         withdrawn_at = max(microseconds(self._context.clock()), self._known_update(article_id))
         try:
@@ -108,9 +108,9 @@ class SubmissionRoutes:
         """Return the article id in the path or query, or that of the article with the URL in the query."""
         if tail is not None:
             if "/" in tail:
-                raise many_segments(tail)
+                raise id_with_slash(tail)
             return check_path_id(tail)
-        by, value = read_parameters(ArticleAddress).only()
+        by, value = read_parameters(ArticleAddress).id_or_url()
         if by == "id":
             return value
         articles = self._context.related.articles
@@ -144,7 +144,7 @@ class SubmissionRoutes:
         """Return the row to store, None if the known version is newer.
 
         An article without `updated_at` gets the current time. It replaces any known version except a
-        withdrawal, because nobody can tell whether it was sent before or after that. An article with the
+        withdrawal, because it may have been sent before that. An article with the
         `updated_at` of the model's version but other content is a correction that kept the date; it counts as
         newer.
         """

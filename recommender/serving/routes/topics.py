@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask, Response
 
 from recommender.serving.cache.caching import ResponseCache
-from recommender.serving.http.parameters import PageParameters
+from recommender.serving.http.parameters import PaginationParameters
 from recommender.serving.http.problems import Fault, Problem
 from recommender.serving.http.requests import read_parameters, refuse_parameters
 from recommender.serving.http.responses import ResponseBuilder
@@ -33,7 +33,7 @@ class TopicRoutes:
 
     def topic(self, slug: str) -> Response:
         """Respond with a topic and a page of the public articles in which it is largest, newest first."""
-        parameters, view = read_parameters(PageParameters), self._context.view()
+        parameters, view = read_parameters(PaginationParameters), self._context.view()
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
             topic, mask = topic_articles(view.related, slug, view.now)

@@ -1,4 +1,4 @@
-"""Trending: the articles that are read most now, and the rank of one article."""
+"""Trending: the articles that are read most now, and the rank of an article."""
 
 from typing import Any, Literal
 
@@ -8,10 +8,10 @@ from recommender.model import microseconds
 from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.http.parameters import (
     TRENDING_SUFFIX,
-    AddressedTrendParameters,
+    AddressedRankParameters,
+    RankParameters,
     TrendingParameters,
-    TrendParameters,
-    many_segments,
+    id_with_slash,
 )
 from recommender.serving.http.problems import Place
 from recommender.serving.http.requests import check_path_id, read_parameters
@@ -42,7 +42,7 @@ class TrendingRoutes:
         )
 
     def trending(self) -> Response:
-        """Respond with what is read most; without events, with the newest articles."""
+        """Respond with the articles that are read most; without events, with the newest articles."""
         parameters, view = read_parameters(TrendingParameters), self._context.view()
         leaderboards = self._context.leaderboards(view)
 
@@ -53,20 +53,20 @@ class TrendingRoutes:
 
     def rank(self) -> Response:
         """Respond with the rank of the article with this id or URL."""
-        parameters = read_parameters(AddressedTrendParameters)
-        by, value = parameters.only()
+        parameters = read_parameters(AddressedRankParameters)
+        by, value = parameters.id_or_url()
         return self._respond_with_rank("query", by, value, parameters.window)
 
     def rank_by_path(self, article_id: str) -> Response:
         """Respond with the rank of the article whose id is in the path.
 
-        If an id ends in `/trending` itself, the problem names both addresses.
+        If an article has the id `<article_id>/trending`, the problem names both URLs.
         """
         whole_id = article_id + TRENDING_SUFFIX
         if self._context.related.articles.find(whole_id) is not None:
-            raise many_segments(whole_id, calls=True)
+            raise id_with_slash(whole_id, check_suffix=True)
         check_path_id(article_id)
-        return self._respond_with_rank("path", "id", article_id, read_parameters(TrendParameters).window)
+        return self._respond_with_rank("path", "id", article_id, read_parameters(RankParameters).window)
 
     def _respond_with_rank(self, place: Place, by: IdOrUrl, value: str, window: str) -> Response:
         view = self._context.view()

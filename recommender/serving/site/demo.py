@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flask import Flask, Response, render_template, request
 
-from recommender.serving.http.parameters import MAX_QUERY_CHARS, cursor_behind, read_cursor
+from recommender.serving.http.parameters import MAX_QUERY_CHARS, cursor_after, read_cursor
 from recommender.serving.http.problems import Problem
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.page import Page, trending_list
@@ -102,7 +102,7 @@ class DemoRoutes:
         rows = related.timeline.page(mask, PER_PAGE + 1, now, _cursor())
         articles, shown = related.articles, rows[:PER_PAGE]
         last = shown[-1] if len(rows) > PER_PAGE else None
-        older = None if last is None else cursor_behind(int(articles.published[last]), articles.ids[last])
+        older = None if last is None else cursor_after(int(articles.published[last]), articles.ids[last])
         return self._page(
             "section.html",
             section=category,

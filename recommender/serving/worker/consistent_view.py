@@ -1,4 +1,4 @@
-"""A consistent view of the data for one request: what changes meanwhile is seen by the next request."""
+"""A consistent view of the data for one request; changes in the meantime affect only later requests."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ class ConsistentView:
 
     @property
     def trending(self) -> tuple[int, ...]:
-        """The rows that trend, best first, with which lists are filled up."""
+        """The trending rows that may fill up lists, best first."""
         return () if self.leaderboard is None else self.leaderboard.top
 
     def trends(self, leaderboards: Leaderboards | None = None) -> tuple[tuple[int, ...], RankOf | None]:
@@ -52,7 +52,7 @@ class Span:
 
     @classmethod
     def around(cls, view: ConsistentView) -> "Span":
-        """Return the span that contains the view's time. Hidden and withdrawn articles end a span, too."""
+        """Return the span that contains the view's time; hidden and withdrawn articles end it, too."""
         hour = view.now.replace(minute=0, second=0, microsecond=0)
         published, now = view.related.articles.published, microseconds(view.now)
         is_past = published <= now

@@ -101,8 +101,8 @@ class Context:
         """Return the rules that are active; the same object until a rule changes, begins or ends."""
         rules, latest = self.follower.state.rules, self._active_rules
         if latest is not None:
-            former_rules, since, active = latest
-            if former_rules is rules and since <= now and (active.boundary is None or now < active.boundary):
+            rules_then, since, active = latest
+            if rules_then is rules and since <= now and (active.boundary is None or now < active.boundary):
                 return active
         active = rules.active(now)
         self._active_rules = rules, now, active

@@ -1,4 +1,4 @@
-"""A few at once, some who wait, and nobody beyond."""
+"""A few callers run at once, a few wait in the queue, and all others get an error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,40 +15,44 @@ from tests.support.newsroom import NOW, build_model, newsroom
 
 
 @contextmanager
-def held(turns: ConcurrencyLimit, count: int) -> Iterator[list[str]]:
-    """Let so many ask for a turn, each in its own thread, and hold it till the end; yield how they fared."""
-    end, asked, fared = Event(), [Event() for _ in range(count)], list[str]()
+def slots_requested(limit: ConcurrencyLimit, count: int) -> Iterator[list[str]]:
+    """Request `count` slots, each in its own thread, and hold them until the end; yield the outcomes."""
+    end, decided, outcomes = Event(), [Event() for _ in range(count)], list[str]()
 
-    def hold(told: Event) -> None:
+    def hold(is_decided: Event) -> None:
         try:
-            with turns.slot():
-                fared.append("turn")
-                told.set()
+            with limit.slot():
+                outcomes.append("slot")
+                is_decided.set()
                 end.wait()
         except Problem as problem:
-            fared.append(problem.kind)
-            told.set()
+            outcomes.append(problem.kind)
+            is_decided.set()
 
-    threads = [Thread(target=hold, args=(told,)) for told in asked]
+    threads = [Thread(target=hold, args=(is_decided,)) for is_decided in decided]
     for thread in threads:
         thread.start()
-    for told in asked:
-        told.wait()
+    for is_decided in decided:
+        is_decided.wait()
     try:
-        yield fared
+        yield outcomes
     finally:
         end.set()
         for thread in threads:
             thread.join()
 
 
-def test_so_many_have_a_turn_at_once_and_the_next_waits_in_vain() -> None:
-    turns = ConcurrencyLimit(2, 1, wait_seconds=0)
+def test_at_most_so_many_run_at_once_and_the_next_times_out() -> None:
+    limit = ConcurrencyLimit(2, 1, wait_seconds=0)
 
-    with held(turns, 2) as fared, pytest.raises(Problem) as refused, turns.slot():
+    with (
+        slots_requested(limit, 2) as outcomes,
+        pytest.raises(Problem, match="timed out after 0 s in the queue") as refused,
+        limit.slot(),
+    ):
         pass
 
-    assert fared == ["turn", "turn"]
+    assert outcomes == ["slot", "slot"]
     assert (refused.value.kind, refused.value.status) == ("overloaded", 503)
     assert refused.value.headers == {"Retry-After": "1"}
 
@@ -56,49 +60,49 @@ def test_so_many_have_a_turn_at_once_and_the_next_waits_in_vain() -> None:
 def test_of_two_requests_for_one_place_in_the_queue_one_is_rejected_at_once_and_one_gets_the_slot() -> None:
     limit, outcomes = ConcurrencyLimit(1, 1, wait_seconds=60), Queue[str]()
 
-    def ask() -> None:
+    def request_slot() -> None:
         try:
             with limit.slot():
                 outcomes.put("slot")
         except Problem as problem:
             outcomes.put(str(problem))
 
-    threads = [Thread(target=ask) for _ in range(2)]
+    threads = [Thread(target=request_slot) for _ in range(2)]
     with limit.slot():
         for thread in threads:
             thread.start()
-        assert "too many ask" in outcomes.get(timeout=30)  # whichever thread came second
-        outcomes.put("slot given back")
+        assert "the queue is full" in outcomes.get(timeout=30)  # from the thread that is second
+        outcomes.put("slot released")
     for thread in threads:
         thread.join()
 
-    assert [outcomes.get(timeout=30) for _ in range(2)] == ["slot given back", "slot"]
+    assert [outcomes.get(timeout=30) for _ in range(2)] == ["slot released", "slot"]
 
 
-def test_a_turn_is_given_back_by_work_that_fails() -> None:
-    turns = ConcurrencyLimit(1, 0, wait_seconds=0)
+def test_work_that_fails_releases_its_slot() -> None:
+    limit = ConcurrencyLimit(1, 0, wait_seconds=0)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), turns.slot():
+        with pytest.raises(ZeroDivisionError), limit.slot():
             raise ZeroDivisionError
 
-    with turns.slot():
+    with limit.slot():
         pass
 
 
-def test_a_list_takes_a_turn_only_where_the_neighbours_do_not_settle_it() -> None:
-    taken = list[str]()
+def test_a_list_needs_a_slot_only_if_the_precomputed_neighbours_are_not_enough() -> None:
+    requested = list[str]()
 
     @contextmanager
     def slot() -> Iterator[None]:
-        taken.append("turn")
+        requested.append("slot")
         yield
 
     related = Related(build_model(newsroom(), k=2), scoring_limit=slot)
 
     related.of("a", ListQuery(limit=1), NOW)
-    assert taken == []
+    assert requested == []
     related.of("a", ListQuery(limit=9), NOW)
-    assert taken == ["turn"]
+    assert requested == ["slot"]
     related.like(newsroom()[0], ListQuery(), NOW)
     related.search("storm", 9, NOW)
-    assert taken == ["turn"] * 3
+    assert requested == ["slot"] * 3

@@ -1,4 +1,4 @@
-"""Events as hostile callers send them: each bad one is named, no good one is lost, nothing fails."""
+"""Invalid and hostile events are rejected one by one; valid events are accepted."""
 
 import json
 from typing import Any
@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from recommender.serving.http.event_schemas import MAX_EVENTS, EventBody, parse_events
 from recommender.serving.http.problems import Problem
 
-GOOD = {"article_id": "a", "type": "view"}
+VALID = {"article_id": "a", "type": "view"}
 
 
 def read(*events: Any) -> tuple[list[int], dict[int, str]]:
-    """Return the places of the good events, and of the others what is wrong with them."""
+    """Return the indexes of the valid events, and the reasons of the others by index."""
     batch = parse_events(json.dumps({"events": events}).encode())
-    return [at for at, _ in batch.events], {note.index: note.reason for note in batch.rejected}
+    return [index for index, _ in batch.events], {note.index: note.reason for note in batch.rejected}
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("fields", "reason"),
     [
         ({"article_id": None}, "article_id is 'null'; allowed: an article's id"),
         ({"article_id": ""}, "article_id is ''"),
@@ -39,7 +39,7 @@ def read(*events: Any) -> tuple[list[int], dict[int, str]]:
         ({"count": 1.0}, "count is '1.0'"),
         ({"count": "3"}, "count is '3'"),
         ({"count": 10**30}, "count is '1000000000000000000000000000000'"),
-        ({"ts": "yesterday"}, "ts is 'yesterday'; allowed: a moment in ISO 8601"),
+        ({"ts": "yesterday"}, "ts is 'yesterday'; allowed: an ISO 8601 time, or a Unix time"),
         ({"ts": True}, "ts is 'true'"),
         ({"ts": -1}, "ts is '-1'"),
         ({"ts": 10**300}, "ts is '1000"),
@@ -51,22 +51,25 @@ def read(*events: Any) -> tuple[list[int], dict[int, str]]:
         ({"position": -1}, "position is '-1'; allowed: a whole number from 0 to 1000"),
         ({"from_id": "."}, "from_id is '.'"),
         ({"visitor": "x"}, "visitor is 'x'; allowed: the fields article_id, type, event_id"),
-        ({str(number): 1 for number in range(50)}, "not a JSON object of an event"),
+        (
+            {str(number): 1 for number in range(50)},
+            "not an event; allowed: a JSON object with at most 20 fields",
+        ),
     ],
 )
-def test_a_wrong_event_is_rejected_alone_and_says_why(wrong: dict[str, Any], told: str) -> None:
-    good, rejected = read(GOOD, GOOD | wrong, GOOD)
+def test_only_the_invalid_event_is_rejected_with_a_reason(fields: dict[str, Any], reason: str) -> None:
+    valid, rejected = read(VALID, VALID | fields, VALID)
 
-    assert good == [0, 2]
+    assert valid == [0, 2]
     assert list(rejected) == [1]
-    assert told in rejected[1]
+    assert reason in rejected[1]
 
 
-@pytest.mark.parametrize("wrong", [None, 3, "view", [], [GOOD], {}, {"type": "view"}])
-def test_what_is_no_event_is_rejected_alone(wrong: Any) -> None:
-    good, rejected = read(wrong, GOOD)
+@pytest.mark.parametrize("item", [None, 3, "view", [], [VALID], {}, {"type": "view"}])
+def test_an_item_that_is_not_an_event_is_rejected(item: Any) -> None:
+    valid, rejected = read(item, VALID)
 
-    assert (good, list(rejected)) == ([1], [0])
+    assert (valid, list(rejected)) == ([1], [0])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_what_is_no_event_is_rejected_alone(wrong: Any) -> None:
         b'{"events": ' + b"[" * 1000 + b"]" * 1000 + b"}",
     ],
 )
-def test_a_body_that_holds_no_events_is_refused(body: bytes) -> None:
+def test_a_body_without_events_is_refused(body: bytes) -> None:
     with pytest.raises(Problem) as refused:
         parse_events(body)
 
@@ -96,25 +99,25 @@ def test_a_body_that_holds_no_events_is_refused(body: bytes) -> None:
 
 
 def test_a_batch_of_more_than_a_thousand_is_refused() -> None:
-    assert len(read(*[GOOD] * MAX_EVENTS)[0]) == MAX_EVENTS
+    assert len(read(*[VALID] * MAX_EVENTS)[0]) == MAX_EVENTS
     with pytest.raises(Problem) as refused:
-        read(*[GOOD] * (MAX_EVENTS + 1))
+        read(*[VALID] * (MAX_EVENTS + 1))
 
     assert (refused.value.status, "1001 events; 1000 are allowed" in refused.value.detail) == (413, True)
 
 
-def test_an_empty_batch_is_nothing() -> None:
+def test_a_batch_may_be_empty() -> None:
     assert read() == ([], {})
 
 
-def test_infinity_is_no_moment() -> None:
+def test_an_infinite_time_is_rejected() -> None:
     batch = parse_events(b'{"events": [{"article_id": "a", "type": "view", "ts": 1e999}]}')
 
     assert [note.index for note in batch.rejected] == [0]
 
 
-def test_ids_may_be_numbers_and_any_text() -> None:
-    body = json.dumps(GOOD | {"article_id": 4711, "visitor_id": 9, "event_id": "日本 🗞"}).encode()
+def test_ids_may_be_numbers_or_any_text() -> None:
+    body = json.dumps(VALID | {"article_id": 4711, "visitor_id": 9, "event_id": "日本 🗞"}).encode()
 
     assert parse_events(body).events == [
         (0, EventBody(article_id="4711", type="view", visitor_id="9", event_id="日本 🗞"))
@@ -136,8 +139,8 @@ NAMES = st.sampled_from([*EventBody.model_fields, "other"])
 
 
 @given(st.lists(st.dictionaries(NAMES, ANYTHING) | ANYTHING, max_size=5))
-def test_whatever_is_sent_is_taken_or_told(events: list[Any]) -> None:
-    good, rejected = read(*events, GOOD)
+def test_every_item_is_either_accepted_or_rejected(events: list[Any]) -> None:
+    valid, rejected = read(*events, VALID)
 
-    assert sorted([*good, *rejected]) == list(range(len(events) + 1))
-    assert len(events) in good
+    assert sorted([*valid, *rejected]) == list(range(len(events) + 1))
+    assert len(events) in valid

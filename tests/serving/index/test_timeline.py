@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.model import Articles, microseconds
-from recommender.serving.http.parameters import cursor_behind, read_cursor
+from recommender.serving.http.parameters import cursor_after, read_cursor
 from recommender.serving.index.documents import Documents
 from recommender.serving.index.timeline import Timeline
 from tests.support.newsroom import NOW
@@ -77,7 +77,7 @@ def test_pages_by_cursor_add_up_to_the_whole(hours: list[int | None], limit: int
 
 
 def _cursor_of(columns: Articles, row: int) -> tuple[int, str]:
-    return read_cursor(cursor_behind(int(columns.published[row]), columns.ids[row]))
+    return read_cursor(cursor_after(int(columns.published[row]), columns.ids[row]))
 
 
 @given(HOURS)

@@ -196,7 +196,7 @@ def test_an_id_with_a_slash_in_the_path_is_told_its_address(room: ServiceUnderTe
     answer = room.client.get("/v1/page/a/related")
 
     assert answer.status_code == 404
-    assert answer.get_json()["detail"].endswith("ask /v1/page?id=a%2Frelated")
+    assert answer.get_json()["detail"].endswith("use /v1/page?id=a%2Frelated")
 
 
 @pytest.mark.parametrize(
