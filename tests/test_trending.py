@@ -24,6 +24,7 @@ from recommender.trending import (
     weighted,
     windows,
 )
+from tests.support.laws import examples
 
 MINUTE = 60_000_000
 TICK = 25_000_000  # minutes since 1970
@@ -74,7 +75,7 @@ def rate_by_the_book(
 
 @pytest.mark.parametrize("half_life", [12, 30])
 @given(events=EVENTS, off=st.integers(0, 70))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_scores_are_those_of_the_formulas(
     half_life: int, events: list[tuple[int, int, float]], off: int
 ) -> None:
@@ -94,7 +95,7 @@ def test_scores_are_those_of_the_formulas(
 
 
 @given(EVENTS, st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_neither_the_order_of_counts_nor_how_they_are_parted_matters(
     events: list[tuple[int, int, float]], chance: object
 ) -> None:

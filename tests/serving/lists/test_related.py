@@ -16,6 +16,7 @@ from recommender.recipe import Recipe
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related, UnknownArticleError
+from tests.support.laws import examples
 from tests.support.newsroom import NOW, build_model, newsroom
 
 WORDS = ["harbour", "budget", "storm", "vote", "library", "marsh"]
@@ -65,7 +66,7 @@ def queries(draw: st.DrawFn) -> ListQuery:
     return ListQuery(limit=draw(st.integers(1, 10)), freshness=freshness, diversity=diversity, **selection)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(corpora(), st.lists(queries(), min_size=6, max_size=6), st.integers(1, 9), st.floats(0.05, 0.95))
 def test_a_list_equals_the_slow_and_obvious_one(
     corpus: list[Article], asked: list[ListQuery], k: int, similar_above: float

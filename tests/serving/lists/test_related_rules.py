@@ -27,6 +27,7 @@ from tests.serving.lists.test_related import (
     corpora,
     queries,
 )
+from tests.support.laws import examples
 from tests.support.newsroom import NOW, build_model
 
 AUTHORS = ["Jane Doe", "John Roe", "Ann Poe"]
@@ -79,7 +80,7 @@ cases = given(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @cases
 def test_a_list_under_rules_equals_the_slow_and_obvious_one(
     corpus: list[Article], written: list[Rule], asked: list[ListQuery], k: int, similar_above: float

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from recommender.serving.rules.caps import CapCounter, Caps, fill
+from tests.support.laws import examples
 
 Cap = tuple[np.ndarray, int]  # of each row its group, -1 for none; how many of one
 
@@ -39,7 +40,7 @@ def first_of(mask: np.ndarray) -> tuple[int, str] | None:
 
 # The only list of three gives the first place's section and author to others, by a path of three pairs.
 @example(([True] * 4, [(np.array([0, 0, 1, 2]), 1), (np.array([0, 1, 0, 1]), 1)]), 3)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rooms(), st.integers(1, 8))
 def test_a_list_is_the_first_in_order_of_the_longest_that_caps_admit(
     given_room: tuple[list[bool], list[Cap]], limit: int

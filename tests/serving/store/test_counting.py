@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender.serving.store import Event, PositionCount, Store, Verdict
+from tests.support.laws import examples
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -237,7 +238,9 @@ EVENTS = st.builds(
 BATCHES = st.lists(st.tuples(st.lists(EVENTS, max_size=8), st.integers(0, 3)), max_size=4)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batches=BATCHES)
 def test_batches_are_counted_as_if_each_event_came_alone(
     store: Store, batches: list[tuple[list[Event], int]]
