@@ -73,12 +73,13 @@ def test_embedding_equals_scikit_learn_on_500_texts(trained: Trained, sample_art
     np.testing.assert_allclose(np.array([embedding.latent for embedding in ours]), latent, atol=1e-6)
 
 
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_articles_of_the_corpus_get_their_stored_vectors(
-    trained: Trained, sample_articles: list[Article]
+    trained: Trained, sample_articles: list[Article], step: int
 ) -> None:
     model = trained.model
 
-    for row, article in enumerate(sample_articles):
+    for row, article in list(enumerate(sample_articles))[::step]:
         stored, embedded = model.vectors.of(row), model.embed(article)
         assert embedded.columns.tolist() == stored.columns.tolist()
         np.testing.assert_allclose(embedded.values, stored.values, atol=1e-6)

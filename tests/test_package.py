@@ -10,6 +10,7 @@ files, such as that of the estimators, are told their path by `publish`.
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import pytest
 import recommender
 
 PACKAGE = Path(recommender.__file__).parent
+TESTS = Path(__file__).parent
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -125,7 +127,12 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
 
-    @property
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def name(self) -> str:
         return ".".join(["recommender", *Path(self.path).with_suffix("").parts]).removesuffix(".__init__")
 
@@ -147,21 +154,24 @@ class Module:
         """The line and the dotted name of everything imported, at any depth."""
         return list(self._imports())
 
-    def uses(self) -> Iterator[tuple[int, str]]:
-        """Yield the line and the dotted name of everything used, under the name that it was imported from.
+    @cached_property
+    def uses(self) -> list[tuple[int, str]]:
+        """The line and the dotted name of everything used, under the name that it was imported from.
 
         A call without arguments also counts as `name()`, a method call as `.method`, a keyword argument as
         `keyword=`, and with a constant as `keyword=constant`.
         """
-        yield from self.imports
-        for node in ast.walk(self.tree):
+        return [*self.imports, *self._uses()]
+
+    def _uses(self) -> Iterator[tuple[int, str]]:
+        for node in self.nodes:
             if isinstance(node, ast.Name | ast.Attribute):
                 yield node.lineno, self._dotted(node)
             elif isinstance(node, ast.Call):
                 yield from self._called(node)
 
     def _imports(self) -> Iterator[tuple[int, str]]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -192,7 +202,7 @@ class Module:
     @cached_property
     def _origins(self) -> dict[str, str]:
         origins = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     top = alias.name.split(".")[0]
@@ -223,33 +233,35 @@ def of_each_module(rule: Callable[[Module], Iterator[str]]) -> Rule:
     return over
 
 
-def own(package: Package, imported: str) -> Module | None:
-    """Return the module of the package that an imported name is or lies in."""
-    return package.get(imported) or package.get(imported.rpartition(".")[0])
+@cache
+def own_imports(module: Module, names: frozenset[str]) -> list[tuple[int, str]]:
+    """Return the line and the name of each module of the package that a module imports, or imports from."""
+    imports = [(line, {imported, imported.rpartition(".")[0]} & names) for line, imported in module.imports]
+    return [(line, max(found, key=len)) for line, found in imports if found]
 
 
 def parts_keep_their_company(package: Package) -> Iterator[str]:
     """Training and serving never import each other; shared modules import neither."""
+    names = frozenset(package)
     for module in package.values():
-        for line, imported in module.imports:
-            target = own(package, imported)
-            if target and target.part not in COMPANY[module.part]:
-                yield f"{module.path}:{line} is {module.part} and imports {target.name} of {target.part}"
+        for line, name in own_imports(module, names):
+            target = package[name]
+            if target.part not in COMPANY[module.part]:
+                yield f"{module.path}:{line} is {module.part} and imports {name} of {target.part}"
 
 
 def packages_import_only_what_they_may(package: Package) -> Iterator[str]:
     """Each package of serving and training imports only the packages that its row in PACKAGES lists."""
+    names = frozenset(package)
     for module in package.values():
         if not module.package:
             continue
         top, own_name = module.package.split("/")
-        allowed = {own_name, *PACKAGES.get(module.package, "").split()}
-        for line, imported in module.imports:
-            target = own(package, imported)
-            if target and target.package.startswith(f"{top}/"):
-                name = target.package.split("/")[1]
-                if name not in allowed:
-                    yield f"{module.path}:{line} is in {module.package} and imports {target.name}"
+        allowed = {f"{top}/{name}" for name in (own_name, *PACKAGES.get(module.package, "").split())}
+        for line, name in own_imports(module, names):
+            target = package[name].package
+            if target.startswith(f"{top}/") and target not in allowed:
+                yield f"{module.path}:{line} is in {module.package} and imports {name}"
 
 
 def packages_are_small_and_have_one_purpose(package: Package) -> Iterator[str]:
@@ -281,7 +293,7 @@ def parts_keep_to_their_libraries(module: Module) -> Iterator[str]:
 @of_each_module
 def imports_are_in_plain_sight(module: Module) -> Iterator[str]:
     """Only the package's own front door imports by a string."""
-    for line, used in module.uses():
+    for line, used in module.uses:
         if used in {"importlib.import_module", "__import__"} and module.part != "package":
             yield f"{module.path}:{line} uses {used}"
 
@@ -290,7 +302,7 @@ def imports_are_in_plain_sight(module: Module) -> Iterator[str]:
 def duties_have_one_holder(module: Module) -> Iterator[str]:
     """Only one module touches the models folder, one the environment, one a database, one the terminal."""
     holder_of = {thing: holder for holder, things in SOLE_USERS.items() for thing in things}
-    for line, used in module.uses():
+    for line, used in module.uses:
         ends = [at for at in range(1, len(used)) if used[at] == "."]
         for thing in {used, *(used[:end] for end in ends)} & set(holder_of):
             if not module.path.startswith(tuple(holder_of[thing].split())):
@@ -311,10 +323,8 @@ def nothing_works_at_import(module: Module) -> Iterator[str]:
 
 def imports_have_no_cycle(package: Package) -> Iterator[str]:
     """No module comes back to itself through what it imports, inside functions included."""
-    graph = {
-        module.name: {target.name for _, imported in module.imports if (target := own(package, imported))}
-        for module in package.values()
-    }
+    names = frozenset(package)
+    graph = {module.name: {name for _, name in own_imports(module, names)} for module in package.values()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -327,7 +337,7 @@ def pages_are_short(module: Module) -> Iterator[str]:
     lines = module.source.splitlines()
     if len(lines) > MAX_MODULE_LINES:
         yield f"{module.path} has {len(lines)} lines"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             kernel = any(ast.unparse(decorator) == "kernel" for decorator in node.decorator_list)
@@ -458,7 +468,7 @@ PACKAGE_PLANTS = [
     ("serving/rules/file.py", "from recommender.serving.lists.query import ListQuery"),
     ("serving/lists/ranking.py", "from recommender.serving.http.problems import Problem"),
     ("serving/http/problems.py", "from recommender.serving.trending.rankings import Leaderboard"),
-    ("serving/trending/counts.py", "from recommender.serving.http.problems import Problem"),
+    ("serving/trending/replica.py", "from recommender.serving.http.problems import Problem"),
     ("serving/worker/state_file.py", "from recommender.serving.cache.purging import Purger"),
     ("serving/cache/surrogates.py", "def _f():\n    from recommender.serving.routes import health"),
     ("serving/routes/health.py", "from recommender.serving.site import widget"),
@@ -629,6 +639,18 @@ def test_a_library_that_hides_from_the_syntax_tree_is_seen_at_run_time(copy: Pat
         source.write("\n\nglobals()['__builtins__']['__import__']('lx' + 'ml')\n")
 
     assert "lxml" in libraries_among(loaded(copy, "shared"))
+
+
+def test_no_test_module_or_conftest_is_imported_by_another() -> None:
+    """What several test modules share is in `tests/support`."""
+    violations = [
+        f"{module.path}:{line} imports {name}"
+        for module in package_at(TESTS).values()
+        for line, name in module.imports
+        if name.startswith("tests.") and re.search(r"\.(test_\w+|conftest)\b", name)
+    ]
+
+    assert violations == []
 
 
 def test_every_name_of_the_python_api_is_there() -> None:

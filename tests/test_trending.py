@@ -25,6 +25,7 @@ from recommender.trending import (
     weighted,
     windows,
 )
+from tests.support.laws import examples
 
 MINUTE = 60_000_000
 TICK = 25_000_000  # minutes since 1970
@@ -75,7 +76,7 @@ def root_and_half_width(
 
 @pytest.mark.parametrize("half_life", [12, 30])
 @given(events=EVENTS, off=st.integers(0, 70))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_scores_are_those_of_the_formulas(
     half_life: int, events: list[tuple[int, int, float]], off: int
 ) -> None:
@@ -95,7 +96,7 @@ def test_scores_are_those_of_the_formulas(
 
 
 @given(EVENTS, st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_the_ranking_does_not_depend_on_the_order_or_the_splitting_of_counts(
     events: list[tuple[int, int, float]], chance: object
 ) -> None:

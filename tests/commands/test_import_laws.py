@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
 from tests.support.fake_wordpress import FakeWordPress
+from tests.support.laws import examples
 from tests.support.sites import listening
 
 pytestmark = pytest.mark.slow
@@ -66,7 +67,7 @@ def change(site: FakeWordPress, post_id: int, what: str, second: int) -> None:
             known["content"] = {"rendered": "", "protected": True}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 @example(steps=[([(post_id, "publish") for post_id in range(1, 6)], 3), ([(1, "delete")], 7)])
 @example(

@@ -13,12 +13,13 @@ from recommender.model import Model
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related, UnknownArticleError
+from tests.support.laws import examples
 from tests.support.list_cases import corpora, future_articles, queries
 from tests.support.newsroom import NOW, build_model, newsroom
 from tests.support.slow_lists import slow_list
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(corpora(), st.lists(queries(), min_size=6, max_size=6), st.integers(1, 9), st.floats(0.05, 0.95))
 def test_a_list_equals_the_slow_and_obvious_one(
     corpus: list[Article], queries: list[ListQuery], k: int, similar_above: float

@@ -13,6 +13,7 @@ from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
 from recommender.serving.rules.active import Rules
 from recommender.serving.rules.schema import Rule
+from tests.support.laws import examples
 from tests.support.list_cases import future_articles, queries, rule_lists, signed_corpora
 from tests.support.newsroom import NOW, build_model
 from tests.support.slow_lists import slow_list
@@ -26,7 +27,7 @@ cases = given(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @cases
 def test_a_list_under_rules_equals_the_slow_and_obvious_one(
     corpus: list[Article], rules: list[Rule], queries: list[ListQuery], k: int, similar_above: float

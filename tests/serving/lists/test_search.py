@@ -18,6 +18,7 @@ from recommender.serving.rules.active import ActiveRules
 from recommender.serving.rules.schema import Block, Boost, read_rule
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
+from tests.support.laws import examples
 from tests.support.newsroom import build_model
 from tests.support.sample import NOW
 from tests.support.snapshots import snapshot_with
@@ -152,7 +153,7 @@ def texts(draw: st.DrawFn, articles: Sequence[Article]) -> str:
     return " ".join(selection)[: -draw(st.integers(0, 3)) or None]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.data(), st.integers(1, 50), st.sampled_from([None, "Politics"]), st.sampled_from([ANY, "en"]))
 def test_a_search_finds_exactly_what_a_slow_and_obvious_one_does(
     related: Related, slow: Slow, data: st.DataObject, limit: int, category: str | None, lang: str

@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recommender.serving.rules.caps import Caps
+from tests.support.laws import examples
 
 N = 12
 Groups = list[int]  # the group of each row, -1 for none
@@ -36,7 +37,7 @@ def admitted(caps: list[tuple[Groups, int]], rows: list[int], pins: list[int]) -
 
 # The first article takes the room of both others, although a longer list would skip it.
 @example([([0, 0, 1] + [-1] * (N - 3), 1), ([0, 1, 0] + [-1] * (N - 3), 1)], [0, 1, 2], 0)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(caps_lists, orders, st.integers(0, 3))
 def test_one_pass_admits_the_rows_that_slow_counting_does(
     caps: list[tuple[Groups, int]], order: list[int], n_pins: int

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender.serving.store import ArticleRow, Store
+from tests.support.laws import examples
 
 IDS = ["a", "a/related", "a,b", "日本 🗞", "%2F", "É", "é" * 256]
 
@@ -149,7 +150,9 @@ def test_only_live_articles_with_the_given_version_are_deleted(store: Store) -> 
 OPERATIONS = st.lists(st.tuples(st.booleans(), st.sampled_from("ab"), st.integers(1, 4)), max_size=12)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(operations=OPERATIONS)
 def test_puts_and_withdrawals_in_any_order_are_resolved_by_their_moments(
     store: Store, operations: list[tuple[bool, str, int]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recommender.serving.store import Event, PositionCount, Store, Verdict
 from tests.support.counts import HOUR, MINUTE, NOW, SECOND, buckets, totals, view
+from tests.support.laws import examples
 
 
 def test_events_are_counted_by_minute_article_and_type(store: Store) -> None:
@@ -216,7 +217,9 @@ EVENTS = st.builds(
 BATCHES = st.lists(st.tuples(st.lists(EVENTS, max_size=8), st.integers(0, 3)), max_size=4)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batches=BATCHES)
 def test_batches_are_counted_as_if_each_event_arrived_alone(
     store: Store, batches: list[tuple[list[Event], int]]

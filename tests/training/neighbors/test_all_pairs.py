@@ -15,6 +15,7 @@ from recommender.training.neighbors import all_pairs as allpairs
 from recommender.training.neighbors.all_pairs import all_neighbors
 from recommender.training.neighbors.exact import pair_scores
 from recommender.training.train import Trained
+from tests.support.laws import examples
 from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of
 
 ROWS, TERMS, COMPONENTS, K, WEIGHT = 5_000, 400, 24, 20, 0.3
@@ -125,7 +126,7 @@ small = st.integers(1, 9).flatmap(
 # With few spare candidates, rows are scored in full; without a margin, only the heaps decide.
 @pytest.mark.parametrize(("spare", "margin"), [(14, 1e-5), (1, 1e-5), (0, -1.0)])
 @given(small, st.sampled_from([0.0, 0.25, 1.0]), st.integers(1, 12), st.integers(1, 5), st.integers(1, 2))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_neighbours_equal_a_stable_sort_of_all_scores(
     spare: int,
     margin: float,

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
+from tests.support.laws import examples
 
 NEWSROOM = Path(__file__).parents[2] / "data"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -335,7 +336,9 @@ articles = st.builds(
 
 
 @given(st.lists(articles, min_size=1, max_size=4, unique_by=lambda article: article.id), names)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_an_article_round_trips_as_json(
     tmp_path: Path, written: list[Article], categories: tuple[str, ...]
 ) -> None:

@@ -16,6 +16,7 @@ from recommender.text import TermRules, words
 from recommender.training.terms import counting as terms
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.lexicon import Lexicon
+from tests.support.laws import examples
 
 # Few letters, so that words recur; each of the others folds, joins, ends or vanishes in its own way.
 TRICKY = (
@@ -103,7 +104,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
 @example(
     [Article(id="1", title="ΟΔΟΣ οδός", body="İ i\u0307 re\u0301\xads 日本\u200d語 ｶﾞ")], TermRules(), 1, 2, 1
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_bulk_counts_equal_simple_counts(
     articles: list[Article], rules: TermRules, min_df: int, max_df: int, threads: int
 ) -> None:
@@ -112,7 +113,9 @@ def test_bulk_counts_equal_simple_counts(
 
 @pytest.mark.usefixtures("cramped")
 @given(corpora, rules, st.integers(1, 3), st.integers(1, 2))
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_bulk_counts_do_not_depend_on_blocks_and_table_sizes(
     articles: list[Article], rules: TermRules, min_df: int, threads: int
 ) -> None:

@@ -15,6 +15,7 @@ from recommender.text import TermRules
 from recommender.training.terms.counting import count_terms
 from recommender.training.terms.vectorizer import ArticleAnalyzer, fitted_vectorizer, term_weights, tfidf
 from recommender.training.train import Trained
+from tests.support.laws import examples
 
 
 def fit(
@@ -98,7 +99,7 @@ words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "æ
         Terms, pair_weight=st.floats(0.1, 1), piece_weight=st.floats(0.1, 1), idf_power=st.floats(0, 2)
     ),
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_rows_equal_scikit_learn_on_any_corpus(
     texts: list[tuple[str, str]], rules: TermRules, recipe: Terms
 ) -> None:
