@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 
 def _similar_articles(*ages: timedelta | None) -> list[Article]:
-    """Return articles equally similar to the first, `0`, which is of this hour; the others have these ages."""
+    """Return articles equally similar to the first, `0`, of this hour; the others have these ages."""
     bodies = "quay tide wharf buoy crane berth".split()
     dates = [HOUR, *(None if age is None else HOUR - age for age in ages)]
     return [
