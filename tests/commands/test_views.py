@@ -134,7 +134,7 @@ def test_a_bad_row_is_told_by_its_number(tmp_path: Path) -> None:
     [
         ("a.csv", "article_id,views\n7,3\n", "needs a column ts, and article_id or url"),
         ("a.csv", "views,ts\n3,2026-01-01\n", "needs a column ts, and article_id or url"),
-        ("a.jsonl", '{"id": "7"\n', "line 1 is no JSON"),
+        ("a.jsonl", '{"id": "7"\n', "line 1 is not JSON"),
         ("a.jsonl", "[]\n", "one JSON array|line 1 is not a JSON object"),
         ("a.parquet", "PAR1", "is not a complete Parquet file"),
         ("a.xml", "<rss></rss>", "is not an export of views"),
