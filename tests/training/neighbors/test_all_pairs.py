@@ -18,7 +18,7 @@ from recommender.training.neighbors.exact import pair_scores
 from recommender.training.train import Trained
 from tests.support.laws import examples
 
-ROWS, TERMS, COMPONENTS, K, WEIGHT = 5_000, 400, 24, 20, 0.3
+TERMS, COMPONENTS, K, WEIGHT = 400, 24, 20, 0.3
 SETTINGS = [(tile, threads) for tile in (777, 2048, 4096) for threads in (1, 2)]
 
 
@@ -90,13 +90,14 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.where(lengths > 0, lengths, 1))
 
 
-@pytest.fixture(scope="module")
-def planted() -> Planted:
+@pytest.fixture(scope="module", params=[2_500, pytest.param(5_000, marks=pytest.mark.slow)])
+def planted(request: pytest.FixtureRequest) -> Planted:
+    rows: int = request.param
     draw = np.random.default_rng(1)
     often = np.minimum(2.0 / np.arange(1, TERMS + 1), 0.4)  # the most frequent become dense columns
-    terms = draw.random((ROWS, TERMS)) * (draw.random((ROWS, TERMS)) < often)
-    latent = draw.normal(size=(ROWS, COMPONENTS))
-    order = draw.permutation(ROWS)
+    terms = draw.random((rows, TERMS)) * (draw.random((rows, TERMS)) < often)
+    latent = draw.normal(size=(rows, COMPONENTS))
+    order = draw.permutation(rows)
     sizes = np.cumsum([0, 2, 2, 2, 5, 12, 15, 40, 300])
     twins = [np.sort(order[start:end]) for start, end in pairwise(sizes.tolist())]
     for group in twins:
@@ -120,8 +121,8 @@ def found(planted: Planted) -> dict[tuple[int, int], Neighbors]:
 def test_the_generated_terms_are_rare_and_frequent(planted: Planted) -> None:
     df = np.diff(planted.vectors.term_offsets)
 
-    assert df.max() > 0.2 * ROWS
-    assert df.min() < 0.01 * ROWS
+    assert df.max() > 0.2 * len(planted.scores)
+    assert df.min() < 0.01 * len(planted.scores)
 
 
 @pytest.mark.slow
@@ -139,7 +140,7 @@ def test_a_few_exact_twins_come_in_row_order_whatever_the_tile_and_threads(
     many = np.concatenate([group for group in planted.twins if len(group) >= 15])
     few = ~np.isin(found[SETTINGS[0]].rows, many).any(axis=1)
 
-    assert few.sum() > ROWS / 2
+    assert few.sum() > len(planted.scores) / 2
     np.testing.assert_array_equal(found[setting].rows[few], found[SETTINGS[0]].rows[few])
     np.testing.assert_array_equal(found[setting].scores[few], found[SETTINGS[0]].scores[few])
     for group in planted.twins:
@@ -239,8 +240,9 @@ def test_progress_adds_up_to_all_pairs(trained: Trained, tile: int) -> None:
 
 def test_pairs_may_be_scored_in_any_order_and_number(planted: Planted) -> None:
     draw = np.random.default_rng(2)
-    left, right = draw.integers(0, ROWS, (2, 1000))
-    right = np.where(left == right, (left + 1) % ROWS, right)
+    rows = len(planted.scores)
+    left, right = draw.integers(0, rows, (2, 1000))
+    right = np.where(left == right, (left + 1) % rows, right)
 
     scores = pair_scores(planted.vectors, WEIGHT, left, right)
 
