@@ -76,6 +76,7 @@ def test_evaluate_refuses_options_that_have_no_meaning(run: Run, arguments: list
     assert told in done.err
 
 
+@pytest.mark.slow
 def test_evaluate_says_where_it_cannot_write(run: Run, published: Path) -> None:
     done = run("evaluate", "--models-dir", published, "--json", "none/report.json")
 

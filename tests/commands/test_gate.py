@@ -164,6 +164,7 @@ def test_a_version_of_another_site_is_a_wrong_baseline(run: Run, corpus: Path, p
     assert (done.status, done.err.splitlines()[-1]) == (2, told)
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_an_older_program_is_no_baseline(run: Run, corpus: Path, published: Path) -> None:
     run("evaluate", "--models-dir", published, "--json", "report.json")
     report = json.loads(Path("report.json").read_text(encoding="utf-8")) | {"drawn": None}

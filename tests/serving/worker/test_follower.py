@@ -264,6 +264,7 @@ def test_a_correction_newer_than_the_model_wins(settings: Settings, store: Store
     assert documents.titles[documents.find("new") or 0] == "As corrected"
 
 
+@pytest.mark.slow
 def test_many_corrections_do_not_pile_up(settings: Settings, store: Store) -> None:
     live = Follower(settings, store)
 

@@ -50,6 +50,7 @@ def test_ours_alone_has_its_colour_and_what_is_never_noticed_says_so(report: Bac
     assert never == sum(row.burst_minutes is None for row in report.rows)
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_picture(report: BacktestReport, tmp_path: Path) -> None:
     for name in ("one.svg", "two.svg"):
         save_race(report, tmp_path / name)

@@ -104,6 +104,7 @@ def test_a_list_is_filled_up_with_the_newest_that_are_there() -> None:
     assert found.row("ours").full > found.row("last_60").full
 
 
+@pytest.mark.slow
 def test_a_half_life_is_fitted_where_it_is_clearly_better() -> None:
     slow = log_of(  # twelve articles that are read now and then, and always as much as ever
         [f"{at % 60:02}" for at in range(900)],

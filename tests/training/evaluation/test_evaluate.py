@@ -132,6 +132,7 @@ class Heard:
         yield lambda _: None
 
 
+@pytest.mark.slow
 def test_progress_is_told_by_system(trained: Trained) -> None:
     heard = Heard()
 

@@ -129,6 +129,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_does_not() -> None:
     assert first != other
 
 
+@pytest.mark.slow
 def test_an_interval_covers_the_true_mean_nineteen_times_in_twenty() -> None:
     draw = np.random.default_rng(7)
     covered = 0

@@ -33,6 +33,7 @@ def test_a_page_holds_tables_and_plots_and_fetches_nothing(page: str) -> None:
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!["']?#)|@import|<script""", page)
 
 
+@pytest.mark.slow
 def test_equal_reports_give_equal_pages(report: EvaluationReport, page: str) -> None:
     assert html_report(report) == page
 
