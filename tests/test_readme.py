@@ -17,7 +17,7 @@ from tests.support.readme import README
 def block(language: str, holding: str) -> str:
     """Return the first code block of a language that holds a text."""
     blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return str(next(found for found in blocks if holding in found))
+    return str(next(text for text in blocks if holding in text))
 
 
 @pytest.fixture(scope="module")
