@@ -1,4 +1,4 @@
-"""Every call that the README shows is asked, in its order, and every answer that it shows is the answer."""
+"""The example calls in the README succeed in their order, with the responses shown there."""
 
 import json
 import re
@@ -38,17 +38,17 @@ def client(published: Path, tmp_path_factory: pytest.TempPathFactory) -> FlaskCl
 
 
 def commands() -> Iterator[list[str]]:
-    """Yield the arguments of every call of curl to the service, with our key in place of `$KEY`."""
+    """Yield the arguments of every curl call to the service, with our key instead of `$KEY`."""
     for shown in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
         lines = shown.replace("\\\n", " ").replace("$KEY", KEY)
-        # A body may go over several lines, so that quotes decide where a command ends.
+        # A body may span several lines, so quotes decide where a command ends.
         for line in re.split(r"\n(?=curl |recommender |\w+ )", lines):
             if line.startswith("curl ") and SERVICE in line:
                 yield shlex.split(line)[1:]
 
 
 def ask(client: FlaskClient, arguments: list[str]) -> TestResponse:
-    """Ask what curl would."""
+    """Send the request that curl would send."""
     given: dict[str, list[str]] = {name: [] for name in METHODS}
     address, left = "", list(arguments)
     while left:
@@ -65,7 +65,7 @@ def ask(client: FlaskClient, arguments: list[str]) -> TestResponse:
 
 
 def masked(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a list without what differs from one time to the next."""
+    """Return a list without the values that change over time."""
     return value | {"as_of": "", "model": value["model"] | {"version": "", "trained_at": ""}}
 
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and a wrong one is named."""
+"""Settings are read from the environment and a file, and invalid ones are named."""
 
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def test_an_unknown_setting_is_rejected() -> None:
 def test_lists_are_separated_by_spaces_or_commas_and_survive_an_export(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in Settings.model_fields:  # so that what is exported is taken back
+    for name in Settings.model_fields:  # so that the exported values are read back
         monkeypatch.setenv(f"RECOMMENDER_{name.upper()}", "")
     keys = [f"cms:{'0' * 64}:events+articles", f"cms:{'1' * 64}:rules"]
     monkeypatch.setenv("RECOMMENDER_WRITE_KEYS", ", ".join(keys))
@@ -109,7 +109,7 @@ def test_an_invalid_key_is_rejected_and_not_shown(monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of settings that the environment names."""
+    """A settings file named in the environment."""
     path = tmp_path / "settings.toml"
     monkeypatch.setenv("RECOMMENDER_SETTINGS", str(path))
     return path

@@ -1,4 +1,4 @@
-"""Tables that show any text and obey none."""
+"""Tables print any text safely."""
 
 from io import StringIO
 from typing import Any

@@ -1,4 +1,4 @@
-"""`recommender backtest`: a table, a report, a picture, and the half-life in a file of settings."""
+"""`recommender backtest`: its table, report and plot, and the fitted half-life in a settings file."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command line: exit statuses, clean stdout, and messages that name the value and the cure."""
+"""The command line: exit statuses, clean stdout, and error messages that name the value and the solution."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ TRAINING_LIBRARIES = (
 
 
 def without_training_libraries(*commands: Sequence[object]) -> subprocess.CompletedProcess[str]:
-    """Run commands, one after the other, where the train extra is not installed."""
+    """Run commands in sequence without the train extra."""
     code = f"""
 import sys
 
@@ -110,7 +110,9 @@ def test_every_error_class_is_handled(name: str) -> None:
     module, _, kind = name.rpartition(".")
     error = getattr(import_module(f"recommender.{module}"), kind)
 
-    assert f"{error.__module__}.".startswith(f"recommender.{module}.")  # else that module may not be loaded
+    assert f"{error.__module__}.".startswith(
+        f"recommender.{module}."
+    )  # otherwise that module may not be imported
 
 
 def test_serving_commands_need_no_training_library(published: Path) -> None:

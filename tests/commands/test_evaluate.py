@@ -1,4 +1,4 @@
-"""`recommender evaluate` measures, and names what it cannot measure by."""
+"""`recommender evaluate` prints and writes its report, and rejects invalid labels."""
 
 import json
 from pathlib import Path

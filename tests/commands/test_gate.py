@@ -1,4 +1,4 @@
-"""A model that is worse is not published, and the command says so."""
+"""A worse model is not published, and `recommender train` reports the reason."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def test_a_refused_model_exits_with_3_and_keeps_the_old_version_current(
     assert report["verdict"]["compared_with"] == current_version(published_copy)
     assert len(report["verdict"]["most_changed"]) == 10
     assert report["verdict"]["most_changed"][0]["title"]
-    assert "headlines found, was → is" in " ".join(done.out.split())
+    assert "headlines found, old → new" in " ".join(done.out.split())
     assert "\nRefused   " in done.out
     assert reports[0].name in "".join(done.out.split())
     assert run("models", "list", "--models-dir", published_copy).status == 0
@@ -107,7 +107,7 @@ def test_a_model_is_compared_with_a_report(run: Run, published: Path, tmp_path: 
     worse = run("train", SAMPLE, "--baseline", "report.json", "--recipe", "sabotage.toml")
 
     assert (same.status, worse.status) == (0, 3)
-    assert "nDCG at 9, was → is" in " ".join(same.out.split())
+    assert "nDCG at 9, old → new" in " ".join(same.out.split())
     assert "compared with report.json" in same.out
     assert "headlines found 1.000 before, 0.0" in worse.err
 

@@ -1,4 +1,4 @@
-"""`recommender import feed`: what RSS and Atom say of articles, kept after the feed has forgotten it."""
+"""`recommender import feed`: RSS and Atom entries, kept after they leave the feed."""
 
 import json
 from collections.abc import Iterator

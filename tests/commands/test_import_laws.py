@@ -1,4 +1,4 @@
-"""Whatever a site does, and wherever an import is cut off: the file comes to hold what the site shows."""
+"""The file finally contains the articles of the site, whatever changes and whenever an import stops."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`recommender import wordpress` into a file: all posts, then what changed; whole or not at all."""
+"""`recommender import wordpress` into a file: all posts, then changes; atomically."""
 
 import json
 from collections.abc import Iterator

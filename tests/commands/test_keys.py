@@ -1,4 +1,4 @@
-"""`recommender key` prints a key, and the line that lets it in."""
+"""`recommender key` prints a key and its setting."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Live articles on the command line: written out, taken into training, forgotten, and in every list."""
+"""Live articles on the command line: exported, merged into training, deleted, and in printed lists."""
 
 import json
 import shutil
@@ -195,7 +195,7 @@ def test_a_withdrawal_survives_training_on_a_corpus_with_the_article(
     assert open_current("models").articles.ids.find("a") is None
 
 
-# Forgetting
+# Deletion
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def dated(tmp_path: Path) -> Path:
 
 
 def train_and_put(run: Run, store: Store, corpus: Path, *articles: Article) -> str:
-    """Publish a model, and put articles as a worker that serves it does."""
+    """Publish a model, and add articles as a web worker that serves it does."""
     run("train", corpus)
     put(store, *articles, placed_by=current_version("models"))
     return current_version("models")

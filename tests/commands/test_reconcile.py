@@ -1,4 +1,4 @@
-"""`recommender import wordpress --to`: a running service brought up to what the site shows."""
+"""`recommender import wordpress --to`: a running service is updated to the state of the site."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.support.fake_wordpress import FakeWordPress
 from tests.support.newsroom import NOW, build_model, newsroom
 from tests.support.sites import listening
 
-OWN = ["8", "9", "10", "11", "12", "13", "14"]  # ids of the newsroom that are decimal, and public
+OWN = ["8", "9", "10", "11", "12", "13", "14"]  # decimal ids of public articles in the newsroom
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def _no_waiting() -> Iterator[None]:
 
 @pytest.fixture
 def site() -> Iterator[FakeWordPress]:
-    """A site that shows what the newsroom holds under decimal ids."""
+    """A site with the newsroom's articles that have decimal ids."""
     fake = FakeWordPress()
     with listening(fake) as fake.url:
         for article_id in OWN:

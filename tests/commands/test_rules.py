@@ -1,4 +1,4 @@
-"""`recommender rules`: a file checked, and an article explained."""
+"""`recommender rules`: check a file, and explain an article."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`recommender serve` refuses what it cannot serve on."""
+"""`recommender serve` rejects an address that it cannot use."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`recommender train` and `lint`: what is read, published and told."""
+"""`recommender train` and `lint`: reading, publishing and messages."""
 
 import csv
 import hashlib

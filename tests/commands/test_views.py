@@ -1,4 +1,4 @@
-"""`recommender import views`: what an analytics tool has counted is counted here, once."""
+"""`recommender import views`: the counts of an analytics tool are counted exactly once."""
 
 import csv
 import time
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, name: str, text:
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, str]]:
-    """A running service, its address and a key of it."""
+    """A running service: its address and a file with its key."""
     key, setting = new_key("cms", ["events"])
     app = create_app(Settings.read(write_keys=setting, live_poll_seconds=0))
     server = make_server("127.0.0.1", 0, app)

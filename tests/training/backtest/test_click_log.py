@@ -1,4 +1,4 @@
-"""Logs of views are read from what analytics tools write, and told by minute and article."""
+"""Event logs are read from files and aggregated by minute and article."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ TEN = 29_539_320  # 10:00 on that day, in minutes since 1970
 
 
 def rows_of(log: Log) -> list[tuple[int, str, float]]:
-    """What a log holds: minutes after ten, article, count."""
+    """Return the rows of a log: minutes after ten, article, count."""
     articles = [log.ids[column] for column in log.columns]
     return list(zip((log.minutes - TEN).tolist(), articles, log.counts.tolist(), strict=True))
 

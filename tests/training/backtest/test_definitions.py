@@ -1,4 +1,4 @@
-"""Definitions of trending score as those who use them say, and ours as the service does."""
+"""Definitions of trending score as published, and ours as in the service."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The race shows each definition by name, best first, ours in its own colour."""
+"""The plot shows every definition by name, best first, with ours in a separate colour."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A replay tells which definition of trending foretells what is read, on data it was not fitted on."""
+"""A replay measures how well definitions of trending predict reads on data they were not fitted on."""
 
 import os
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_short_log_is_rejected_with_its_length() -> None:
 
 
 def by_hand() -> Log:
-    """In each hour the article of that hour and that of the one before are read, nothing else."""
+    """In every hour, only the article of that hour and that of the previous hour are read."""
     hours = np.arange(6)
     ids = [*(f"{hour}" for hour in hours), *(f"{hour}" for hour in hours)]
     minutes = BEGIN + 60 * np.concatenate([hours, hours + 1])
@@ -88,7 +88,7 @@ def by_hand() -> Log:
 def test_overlap_ndcg_and_churn_equal_a_manual_calculation() -> None:
     row = backtest(by_hand(), BacktestSettings(top=2, fit=0, refresh=60)).row("last_60")
 
-    # The list is always the article before last and the last one; next come the last one and a new one.
+    # The list is always the last two articles; the next reads are of the last article and a new one.
     gain = (5 / np.log2(2)) / (10 / np.log2(2) + 5 / np.log2(3))
     assert row.overlap == pytest.approx(0.5, abs=0.06)
     assert row.ndcg == pytest.approx(gain, abs=0.06)
@@ -105,7 +105,7 @@ def test_a_list_is_filled_up_with_the_newest_published_articles() -> None:
 
 
 def test_a_half_life_is_fitted_if_it_is_clearly_better() -> None:
-    slow = log_of(  # twelve articles that are read now and then, and always as much as ever
+    slow = log_of(  # articles that are read now and then, at a constant rate
         [f"{at % 60:02}" for at in range(900)],
         BEGIN + np.sort(np.random.default_rng(5).integers(0, 720, 900)),
         np.random.default_rng(6).permutation(np.repeat([1, 2, 9], 300)),
@@ -117,7 +117,7 @@ def test_a_half_life_is_fitted_if_it_is_clearly_better() -> None:
 
 
 def planted(log: Log, minutes: np.ndarray, counts: np.ndarray, tick: int) -> tuple[Ranking, Ranking]:
-    """The ranking of a log at a tick, and that with one more article in its last row."""
+    """Return the ranking of a log at a tick, and the ranking with another article in its last row."""
     rankings = []
     for rows, at, n, ids in (
         (log.columns, log.minutes, log.counts, [*log.ids]),
@@ -135,7 +135,7 @@ def planted(log: Log, minutes: np.ndarray, counts: np.ndarray, tick: int) -> tup
 
 
 def worst(log: Log, start: int, cap: int, window: int) -> tuple[int, float]:
-    """The best rank that a flood of six hours reaches, and by how much it moves the first 50 on average."""
+    """Return the best rank of a six-hour flood, and the mean rank change of the first 50 articles."""
     minutes = start + np.arange(0, 360, window)
     best, moved = len(log.ids), 0.0
     for tick in range(start + 6, start + 366, 30):

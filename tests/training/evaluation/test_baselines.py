@@ -1,4 +1,4 @@
-"""Baselines: each ranks what it says, never the article itself; plain TF-IDF equals scikit-learn's."""
+"""Baselines rank as documented, never the article itself; plain TF-IDF equals scikit-learn's."""
 
 import math
 from collections import Counter
@@ -31,19 +31,19 @@ from recommender.training.train import Trained, train
 from tests.support.sample import NOW
 
 TAGS = {"a": ("ferry", "storm"), "b": ("ferry",), "c": ("storm", "ferry"), "d": ("theft",), "e": ()}
-SECTIONS = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}
+CATEGORIES = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}
 SOME = 40  # articles
 
 
 @pytest.fixture(scope="module")
 def small() -> Model:
-    """Five articles a … e, rows 0 … 4, each a day newer than the one before."""
+    """Five articles a … e, rows 0 … 4, each a day newer than the previous article."""
     articles = [
         Article(
             id=letter,
             title=f"{letter} title",
             body="the ferry waits for the storm",
-            category=SECTIONS[letter],
+            category=CATEGORIES[letter],
             tags=TAGS[letter],
             published_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=at),
         )
@@ -54,7 +54,7 @@ def small() -> Model:
 
 @pytest.fixture(scope="module")
 def some_trained(sample_articles: list[Article]) -> Model:
-    """A model of some articles of the sample, few enough to train again."""
+    """A model of a part of the sample, small enough to train again."""
     return train(sample_articles[:SOME], now=NOW).model
 
 
@@ -154,7 +154,7 @@ def test_an_ablation_is_a_training_without_one_ingredient(
 
     without = train(sample_articles[:SOME], recipe, now=NOW).model
     assert (ranked == without.neighbors.rows[:20, :9]).all()
-    if name != "without_hub_correction":  # of which so few articles have next to nothing
+    if name != "without_hub_correction":  # which has almost no effect with so few articles
         assert (ranked != some_trained.neighbors.rows[:20, :9]).any()
 
 
@@ -197,6 +197,6 @@ def test_an_ingredient_without_effect_on_the_corpus_is_not_ablated(
 
 
 def adapted_to(model: Model, **values: Any) -> Manifest:
-    """Return the manifest, as if the recipe came to these values in the corpus."""
+    """Return the manifest as if training had adapted the recipe to these values."""
     manifest = model.manifest
     return manifest.model_copy(update={"adapted": manifest.adapted.model_copy(update=values)})

@@ -1,4 +1,4 @@
-"""Misses are the lists that evaluation calls worst, and say what each lacks."""
+"""Misses are the lists with the lowest quality, with their missing articles."""
 
 from importlib.resources import as_file, files
 

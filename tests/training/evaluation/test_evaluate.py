@@ -1,4 +1,4 @@
-"""An evaluation as a whole: the sample, other systems beside ours, and reports that can be compared."""
+"""A complete evaluation: the sample, other systems, and comparable reports."""
 
 import csv
 import json
@@ -121,7 +121,7 @@ def test_a_single_article_can_be_evaluated() -> None:
 
 
 class Heard:
-    """Keeps what it is told about progress."""
+    """Records the reported progress."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []

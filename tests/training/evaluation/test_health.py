@@ -1,4 +1,4 @@
-"""Health of lists on a tiny model whose every answer was worked out by hand."""
+"""Health of lists on a tiny model with manually calculated values."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,11 @@ from recommender.training.train import Trained
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)
 NONE = NO_ROW
-# Who lists whom: a → b, c · b → a · c → b · d → (nobody) · e → b, a
+# Lists: a → b, c · b → a · c → b · d → (empty) · e → b, a
 LISTS = np.array([[1, 2], [0, NONE], [1, NONE], [NONE, NONE], [1, 0]], dtype=np.int32)
-SECTIONS = ["news", "news", "sport", "sport", None]
+CATEGORIES = ["news", "news", "sport", "sport", None]
 DAYS = [0, 1, 4, 9, None]
-# Unit rows over three terms: a and b are one text, c shares a term with both, d is empty, e is alone.
+# Unit rows over three terms: a and b have the same text, c shares a term with both, d is empty, e is alone.
 ROWS = [[(0, 0.6), (1, 0.8)], [(0, 0.6), (1, 0.8)], [(1, 1.0)], [], [(2, 1.0)]]
 
 
@@ -33,7 +33,7 @@ def model(trained: Trained) -> Model:
                 category=category,
                 published_at=None if day is None else DAY_0 + timedelta(days=day),
             )
-            for letter, category, day in zip("abcde", SECTIONS, DAYS, strict=True)
+            for letter, category, day in zip("abcde", CATEGORIES, DAYS, strict=True)
         ]
     )
     entries = [(row, column, value) for row, line in enumerate(ROWS) for column, value in line]
@@ -80,7 +80,7 @@ def test_lists_that_contain_all_articles_equally_often_have_no_skew(model: Model
 
 
 def test_category_agreement_leaves_out_articles_without_category_or_list(model: Model) -> None:
-    # a: b agrees, c does not; b: a agrees; c: b does not; d has no list, e no section.
+    # a: b agrees, c does not; b: a agrees; c: b does not; d has no list, e no category.
     assert health(LISTS, model, threads=1).category_agreement == pytest.approx((0.5 + 1 + 0) / 3)
 
 
@@ -91,7 +91,7 @@ def test_without_categories_there_is_no_agreement() -> None:
 def test_near_duplicates_are_counted_by_list_and_by_pair(model: Model) -> None:
     measures = health(LISTS, model, threads=2)
 
-    # Copies: a-b in a's list, b-a in b's, and b-a among e's items. Pairs: 3 + 1 + 1 + 0 + 3.
+    # Near-duplicates: a-b in a's list, b-a in b's, and b-a among e's items. Pairs: 3 + 1 + 1 + 0 + 3.
     assert measures.near_duplicate_lists == pytest.approx(3 / 5)
     assert measures.near_duplicate_pairs == pytest.approx(3 / 8)
 
@@ -121,7 +121,7 @@ def test_a_list_without_a_similar_item_is_counted(model: Model) -> None:
 
 
 def test_only_the_newest_near_duplicate_is_listed_and_none_of_the_article(model: Model) -> None:
-    # a and b are copies, b is newer; so are c and d, d newer. No one else is near e.
+    # a and b are near-duplicates, b is newer; so are c and d, d is newer. No other article is near e.
     rows = np.array([[1, 2, 3], [3, 2, 0], [0, 1, 3], [1, 4, 2], [0, NONE, NONE]], dtype=np.int32)
     scores = np.array([[0.9, 0.8, 0.7]] * 4 + [[0.6, 0, 0]], dtype=np.float32)
     copied = replace(

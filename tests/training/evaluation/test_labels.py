@@ -1,4 +1,4 @@
-"""Labels: what a file may say, what is counted, what is refused, and what comes out as right."""
+"""Labels: valid and invalid files, and the resulting relevant articles."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Measures and intervals against a slow, obvious computation and against known values."""
+"""Measures and intervals compared with a slow, obvious computation and with known values."""
 
 import math
 
@@ -13,7 +13,7 @@ from recommender.training.evaluation.measures import intervals, measured
 
 
 def slow(ranking: list[int], grades: dict[int, int]) -> list[float]:
-    """Return nDCG@9, recall@9, precision@1 and the reciprocal rank of one list, by their definitions."""
+    """Return nDCG@9, recall@9, precision@1 and the reciprocal rank of a list, by their definitions."""
     top = ranking[:9]
     gain = sum(grades.get(row, 0) / math.log2(2 + place) for place, row in enumerate(top))
     best = sorted(grades.values(), reverse=True)[:9]
@@ -27,7 +27,7 @@ def pairs(*grades: tuple[str, str, int]) -> LabelFile:
 
 
 def newsroom(titles: list[str]) -> Articles:
-    """Articles whose ids are the letters from a on, in row order."""
+    """Articles with the ids a, b, c …, in row order."""
     return Articles.of([Article(id=chr(97 + row), title=title) for row, title in enumerate(titles)])
 
 
@@ -64,7 +64,7 @@ def test_a_list_by_hand() -> None:
 
 
 def copies() -> tuple[Articles, Judgements]:
-    """The query a, its story's b, and copies of both: c and d by title, e is no copy."""
+    """The query a, b of its story, c and d with the same titles as these, and e with another title."""
     articles = newsroom(["Ferry stops", "Storm at sea", "  FERRY  stops", "storm at Sea", "Castle"])
     return articles, judgements(LabelFile.of_stories([("a", "x"), ("b", "x")]), articles)
 

@@ -1,4 +1,4 @@
-"""Plots say what they show: titles, units, one line for each system, few curves."""
+"""Plots have titles, units, a row for every system and few curves."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page of an evaluation: whole in itself, the same again, and true to the report."""
+"""The HTML page of an evaluation is self-contained and reproducible."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The quality gate: floors, guards, comparisons; three sabotages are refused, an honest retrain passes."""
+"""The quality gate: bounds, guards, comparisons; three sabotages are refused, an honest retrain passes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,9 +41,9 @@ def report(trained: Trained, labels: LabelFile) -> EvaluationReport:
     return evaluate(trained.model, labels, now=NOW, resamples=100)
 
 
-def asking(model: Model, **floors: float) -> Model:
-    """Return the model with these floors in its recipe."""
-    recipe = model.manifest.recipe.model_copy(update={"gate": Gate(**floors)})  # type: ignore[arg-type]
+def with_bounds(model: Model, **bounds: float) -> Model:
+    """Return the model with these bounds in its recipe."""
+    recipe = model.manifest.recipe.model_copy(update={"gate": Gate(**bounds)})  # type: ignore[arg-type]
     return replace(model, manifest=model.manifest.model_copy(update={"recipe": recipe}))
 
 
@@ -53,7 +53,7 @@ def judged(model: Model, baseline: Baseline | None = None, labels: LabelFile | N
 
 
 def failed(verdict: Verdict) -> set[str]:
-    """Return the names of all that speaks against the model."""
+    """Return the names of the failed checks, guards and comparisons."""
     results: list[Check | Guard | Comparison] = [*verdict.checks, *verdict.guards, *verdict.comparisons]
     return {result.name for result in results if not result.passed}
 
@@ -109,7 +109,7 @@ def previous(trained: Trained) -> Baseline:
 
 
 def test_the_sample_passes_its_own_bounds(trained: Trained, labels: LabelFile) -> None:
-    model = asking(trained.model, **sample_recipe().gate.model_dump())
+    model = with_bounds(trained.model, **sample_recipe().gate.model_dump())
 
     verdict = judged(model, labels=labels)
 
@@ -146,7 +146,7 @@ def test_each_bound_refuses_with_a_reason(
         poor = ours.model_copy(update={"health": ours.health.model_copy(update={"coverage": 0.5})})
         report = report.model_copy(update={"systems": [poor, *report.systems[1:]]})
 
-    verdict = judge(asking(trained.model, **{floor: bound}), report)
+    verdict = judge(with_bounds(trained.model, **{floor: bound}), report)
 
     assert failed(verdict) == {name}
     assert verdict.reasons[0].startswith(f"{label} ")
@@ -161,8 +161,8 @@ def test_refused_rows_and_fields_have_upper_bounds(
     reading.refuse_row(Refusal("a.csv", 1, None, "missing id", ""))
     reading.refuse_field(Refusal("a.csv", 2, "x", "published_at: not a date", "soon"))
 
-    refused = judge(asking(trained.model, **{floor: 0.005}), report, reading=reading)
-    passed = judge(asking(trained.model, **{floor: 0.01}), report, reading=reading)
+    refused = judge(with_bounds(trained.model, **{floor: 0.005}), report, reading=reading)
+    passed = judge(with_bounds(trained.model, **{floor: 0.01}), report, reading=reading)
 
     assert failed(refused) == {floor.removeprefix("max_")}
     assert passed.reasons == []
@@ -184,7 +184,7 @@ def test_headlines_that_only_number_articles_are_not_tested() -> None:
     assert verdict.reasons == []
 
 
-# What the gate is for
+# Sabotages
 
 
 def test_title_weight_0_is_refused_without_a_previous_model(titleless: Model) -> None:
@@ -239,7 +239,7 @@ def test_swapped_bodies_are_refused(
 
 
 def test_swapped_bodies_fail_the_bounds_of_the_sample(swapped: Model) -> None:
-    assert "category_agreement" in failed(judged(asking(swapped, **sample_recipe().gate.model_dump())))
+    assert "category_agreement" in failed(judged(with_bounds(swapped, **sample_recipe().gate.model_dump())))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -452,7 +452,7 @@ def test_reports_survive_json(trained: Trained, previous: Baseline) -> None:
 
 def test_the_summary_for_the_manifest_records_the_outcome(trained: Trained, previous: Baseline) -> None:
     passed = judged(trained.model, previous).summary
-    overridden = judged(asking(trained.model, min_articles=1000)).summary
+    overridden = judged(with_bounds(trained.model, min_articles=1000)).summary
 
     assert (passed.outcome, passed.reasons, passed.compared_with) == ("passed", [], "before")
     assert (overridden.outcome, overridden.compared_with) == ("overridden", None)
