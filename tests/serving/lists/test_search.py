@@ -63,15 +63,10 @@ class Slow:
 
     def __init__(self, related: Related) -> None:
         self.related, self.model = related, related.model
-        rules, vocabulary = self.model.rules, self.model.vocabulary
+        rules, known_terms = self.model.rules, set(self.model.vocabulary.terms)
         self.articles = [related.articles.article(row) for row in range(len(related.articles))]
         self.terms = [
-            {
-                term
-                for term in rules.terms(each.title, each.body, each.lang)
-                if vocabulary.terms.find(term) is not None
-            }
-            for each in self.articles
+            known_terms.intersection(rules.terms(each.title, each.body, each.lang)) for each in self.articles
         ]
         self.titles = [
             {form for word in words(each.title) for form in (word, plain(word), self.stem(word, each))}
