@@ -63,14 +63,10 @@ class Slow:
 
     def __init__(self, related: Related) -> None:
         self.related, self.model = related, related.model
-        rules, vocabulary = self.model.rules, self.model.vocabulary
+        rules, known_terms = self.model.rules, set(self.model.vocabulary.terms)
         self.articles = [related.articles.article(row) for row in range(len(related.articles))]
         self.terms = [
-            {
-                term
-                for term in rules.terms(article.title, article.body, article.lang)
-                if vocabulary.terms.find(term) is not None
-            }
+            known_terms.intersection(rules.terms(article.title, article.body, article.lang))
             for article in self.articles
         ]
         self.titles = [
