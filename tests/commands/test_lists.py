@@ -118,7 +118,10 @@ def test_an_unknown_article_falls_back_to_the_newest_where_asked(run: Run, publi
     [
         (["no-such"], "no article 'no-such'"),
         ([".."], "'..'"),
-        (["\udcff"], "id is '\\\\xff'; allowed: UTF-8"),  # a byte that is none, as Python hands it on
+        (
+            ["\udcff"],
+            "id is '\\\\xff'; allowed: percent-encoded UTF-8",
+        ),  # a byte that is none, as Python hands it on
         (["1001", "--limit", "0"], "limit is '0'; allowed: a whole number from 1 to 50"),
         (["1001", "--limit", "1e9"], "limit is '1e9'; allowed: a whole number from 1 to 50"),
         (["1001", "--category", "Sports"], "no category is called 'Sports'"),
