@@ -45,14 +45,14 @@ notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tre
 			$(BIN)/jupyter execute $$each --output=$$out/$$(basename $$each) || exit 1; \
 	done && rm -rf $$out
 
-test: install ## run the tests, all but the slow ones
-	$(BIN)/pytest -n auto -m 'not slow' $(PYTEST)
+test: install ## run the tests, all but the slow ones, and a quarter of the examples of each law
+	$(BIN)/pytest -n auto --dist worksteal -m 'not slow' --hypothesis-profile fast $(PYTEST)
 
 test-all: install ## run all the tests: real servers, kills, full disks, a browser
-	$(BIN)/pytest -n auto $(PYTEST)
+	$(BIN)/pytest -n auto --dist worksteal $(PYTEST)
 
-test-slow: install ## run the slow tests alone
-	$(BIN)/pytest -n auto -m slow $(PYTEST)
+test-slow: install ## run the slow tests, and the laws with all their examples
+	$(BIN)/pytest -n auto --dist worksteal -m 'slow or hypothesis' $(PYTEST)
 
 test-wordpress: install ## try imports and the plugin on a real WordPress (apt: wordpress php-cli php-mysql mariadb-server)
 	RECOMMENDER_TEST_WORDPRESS=1 $(BIN)/pytest -m wordpress $(PYTEST)

@@ -1,7 +1,7 @@
 """Related articles for news sites: trained offline, served in one process.
 
-The names below are the Python API for notebooks. Each is imported when first used, so that
-`import recommender` costs nothing and a web worker never loads the training libraries.
+The names below are the Python API for notebooks. Each name is imported on first use, so `import recommender`
+is fast and a web worker never loads the training libraries.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
     """Import a name of the Python API from its module, on first use."""
     if name not in _HOME:
         raise AttributeError(f"module 'recommender' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 this module imports nothing until asked
+    from importlib import import_module  # noqa: PLC0415 importing this module must stay cheap
 
     try:
         return getattr(import_module(_HOME[name]), name)

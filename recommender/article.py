@@ -1,4 +1,4 @@
-"""The article: what a newsroom publishes, as every part of the recommender sees it."""
+"""The article: the data type that all parts of the recommender share."""
 
 import json
 import re
@@ -8,19 +8,20 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 MAX_ID_BYTES = 512
-EARLIEST = datetime(1700, 1, 1, tzinfo=UTC)  # older than the oldest newspaper archive digitized today
-LATEST_AHEAD = timedelta(days=5 * 366)  # an embargo may lie ahead, next century is a typing error
+EARLIEST = datetime(1700, 1, 1, tzinfo=UTC)  # older than any digitized newspaper archive
+LATEST_AHEAD = timedelta(days=5 * 366)  # embargoed articles have future dates; a date beyond this is a typo
 
 
 class InvalidArticleError(ValueError):
-    """An article, or one field of it, that cannot be taken; the message names the value."""
+    """An invalid article or field; the message includes the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """One article. `title` and `body` are plain text; `published_at` and `updated_at` are aware UTC moments.
+    """One article. `title` and `body` are plain text; `published_at` and `updated_at` are datetimes in UTC.
 
-    Raises InvalidArticleError for an id that breaks `check_id`, or when title and body are both blank.
+    Raises InvalidArticleError if `check_id` rejects the id, if title and body are both blank, if a text has a
+    lone surrogate, or if the URL is malformed.
     """
 
     id: str
@@ -28,23 +29,23 @@ class Article:
     body: str = ""
     url: str | None = None
     category: str | None = None  # the primary one
-    categories: tuple[str, ...] = ()  # all of them, the primary one included
+    categories: tuple[str, ...] = ()  # all of them, including the primary one
     tags: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     type: str | None = None
     published_at: datetime | None = None
     updated_at: datetime | None = None
-    lang: str | None = None  # two letters, lower case; None: not known
+    lang: str | None = None  # two lower-case letters; None: unknown
     image_url: str | None = None
 
     def to_json(self) -> str:
-        """Return the article as one line of JSON, which every reader takes; equal ones are equal strings."""
+        """Return the article as one line of JSON that all readers accept; equal articles give equal lines."""
         fields = {name: value for name, value in asdict(self).items() if value}
         return json.dumps(fields, ensure_ascii=False, default=datetime.isoformat)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Article":
-        """Return what `to_json` wrote. Raises ValueError, of which InvalidArticleError is one."""
+        """Return the article that `to_json` wrote. Raises ValueError, or its subclass InvalidArticleError."""
         fields = json.loads(text)
         for name in ("categories", "tags", "authors"):
             fields[name] = tuple(fields.get(name, ()))
@@ -55,17 +56,17 @@ class Article:
         except TypeError as error:
             raise InvalidArticleError(f"this is not an article: {error}") from None
 
-    def is_newer(self, known: "Article") -> bool:
-        """Tell whether this dated state of an article is newer than what is known of it.
+    def is_newer(self, stored: "Article") -> bool:
+        """Return whether this version of an article is newer than the stored version.
 
-        Where what is known has no date of change, it is where the two differ.
+        Compares `updated_at`. If either version has none, this one counts as newer when the contents differ.
         """
-        if known.updated_at is None or self.updated_at is None:
-            return replace(self, updated_at=None) != known
-        return self.updated_at > known.updated_at
+        if stored.updated_at is None or self.updated_at is None:
+            return replace(self, updated_at=None) != stored
+        return self.updated_at > stored.updated_at
 
     def __post_init__(self) -> None:
-        """Check the id, that there is something to read, and that all of it is UTF-8."""
+        """Check the id, the URL, that there is a title or a body, and that all texts are valid UTF-8."""
         check_id(self.id)
         if not self.title.strip() and not self.body.strip():
             raise InvalidArticleError(f"article {self.id!r} has neither a title nor a body")
@@ -107,34 +108,35 @@ def check_id(article_id: str) -> str:
 
 
 def moment(text: str, *, now: datetime, timezone: tzinfo = UTC) -> datetime:
-    """Read any ISO 8601 date or time as a UTC moment; a naive one is taken in `timezone`.
+    """Parse an ISO 8601 date or time and return it in UTC; `timezone` applies if the text has no offset.
 
-    A date alone, a month (`2024-05`), a year and an ordinal date (`2024-135`) mean their first moment.
-    Raises InvalidArticleError when the text is no date, or lies before 1700 or over five years after `now`.
+    A date without a time, a month (`2024-05`), a year or an ordinal date (`2024-135`) means its first moment.
+    Raises InvalidArticleError if the text is not a date, or the date is before 1700 or more than five years
+    after `now`.
     """
     try:
-        read = datetime.fromisoformat(_complete_date(text.strip()))
-        if read.tzinfo is None:
-            read = read.replace(tzinfo=timezone)
-        read = read.astimezone(UTC)
+        parsed = datetime.fromisoformat(_complete_date(text.strip()))
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=timezone)
+        parsed = parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidArticleError(f"{text[:100]!r} is not an ISO 8601 date or time") from None
-    if not EARLIEST <= read <= now + LATEST_AHEAD:
+    if not EARLIEST <= parsed <= now + LATEST_AHEAD:
         raise InvalidArticleError(f"{text[:100]!r} is not a plausible date for an article")
-    return read
+    return parsed
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names stripped, without blanks and repeats, in the order given."""
+    """Return the names stripped of white space, without blanks and duplicates, in their original order."""
     return tuple(dict.fromkeys(name for raw in names if (name := raw.strip())))
 
 
 def canonical_url(url: str) -> str:
-    """Return the URL without what does not tell articles apart.
+    """Return the URL in a canonical form, so that variants of one address compare equal.
 
-    Dropped: scheme, `www.`, default port, fragment, `utm_*` parameters and trailing slashes; the host is
-    lower case. The path keeps its case, in the escapes of RFC 3986, as browsers name it; the other parameters
-    keep their order. Raises InvalidArticleError.
+    Drops the scheme, `www.`, the default port, the fragment, `utm_*` parameters and trailing slashes, and
+    lowers the case of the host. The path keeps its case and is percent-encoded by RFC 3986, as in browsers;
+    the other parameters keep their order. Raises InvalidArticleError if the URL is malformed.
     """
     try:
         parts = urlsplit(url.strip())
@@ -142,14 +144,14 @@ def canonical_url(url: str) -> str:
             (k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not k.startswith("utm_")
         ]
         query = f"?{urlencode(pairs)}" if pairs else ""
-        path = _ESCAPE.sub(lambda found: found[0].upper(), quote(parts.path.rstrip("/"), safe=_IN_PATHS))
+        path = _ESCAPE.sub(lambda escape: escape[0].upper(), quote(parts.path.rstrip("/"), safe=_IN_PATHS))
     except ValueError:
         raise InvalidArticleError(f"{url[:100]!r} is not a URL") from None
     host = parts.netloc.lower().removeprefix("www.").removesuffix(":80").removesuffix(":443")
     return f"{host}{path}{query}"
 
 
-_IN_PATHS = "%/!$&'()*+,;=:@"  # of letters, digits and -._~ apart, what stands there as it is
+_IN_PATHS = "%/!$&'()*+,;=:@"  # not percent-encoded in a path, beside letters, digits and -._~
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -158,7 +160,7 @@ def _check_utf8(article_id: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         near = text[max(0, error.start - 20) : error.start + 20]
-        raise InvalidArticleError(f"article {article_id!r} holds a lone surrogate: {near!r}") from None
+        raise InvalidArticleError(f"article {article_id!r} contains a lone surrogate: {near!r}") from None
 
 
 _YEAR = re.compile(r"\d{4}")
@@ -167,15 +169,15 @@ _ORDINAL = re.compile(r"(\d{4})-?(\d{3})(?=$|T)")
 
 
 def _complete_date(text: str) -> str:
-    """Return the reduced ISO forms that `datetime.fromisoformat` refuses in a form that it takes."""
+    """Expand a reduced ISO form (year, month, ordinal date) to one that `datetime.fromisoformat` accepts."""
     if _YEAR.fullmatch(text):
         return f"{text}-01-01"
     if _MONTH.fullmatch(text):
         return f"{text}-01"
-    if found := _ORDINAL.match(text):
-        year, day = int(found[1]), int(found[2])
+    if ordinal := _ORDINAL.match(text):
+        year, day = int(ordinal[1]), int(ordinal[2])
         if not 1 <= day <= (datetime(year + 1, 1, 1, tzinfo=UTC) - datetime(year, 1, 1, tzinfo=UTC)).days:
             raise ValueError(text)
         first = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=day - 1)
-        return f"{first:%Y-%m-%d}{text[found.end() :]}"
+        return f"{first:%Y-%m-%d}{text[ordinal.end() :]}"
     return text

@@ -1,8 +1,8 @@
-"""The published model on disk: immutable versions in a models folder, and the one that is current.
+"""Published models on disk: immutable versions in a models folder, and a pointer to the current version.
 
-A version is a folder of `.npy` arrays beside `manifest.json`, which holds the sha256 of every other file.
-`CURRENT` names the version and the sha256 of its manifest, so that one replaced file switches the service and
-nothing altered is ever served. Opening maps arrays into memory and never unpickles.
+A version is a folder of `.npy` arrays and `manifest.json`, which lists the sha256 of every other file. The
+file `CURRENT` contains the version's name and the sha256 of its manifest: replacing this one file switches
+the service, and an altered version is never served. Opening maps the arrays into memory and never unpickles.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class _Format(BaseModel):
 
 
 class ArtifactError(RuntimeError):
-    """A model that cannot be opened or published; the message names the file and the cure."""
+    """A model that cannot be opened or published; the message has the file and the cure."""
 
 
 class NothingPublishedError(ArtifactError):
@@ -55,11 +55,12 @@ def publish(
     now: datetime | None = None,
     extra_files: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> str:
-    """Write the model as a new version, make it the current one, and return the version's name.
+    """Write the model as a new version, make it current, and return the version's name.
 
-    Built aside, synced, renamed; only then is `CURRENT` replaced, so that a failure at any moment leaves the
-    old version in service. `extra_files` are written by their function into the version's folder, and carry
-    checksums like the arrays. Raises ArtifactError when the disk is full or the folder cannot be written.
+    The version is built in a temporary folder, synced and renamed before `CURRENT` is replaced, so a failure
+    at any point leaves the old version in service. `extra_files` maps names to functions that write
+    additional files, which get checksums like the arrays. Raises ArtifactError if the disk is full or the
+    folder is not writable.
     """
     folder = Path(models_dir)
     try:
@@ -75,9 +76,10 @@ def publish(
 
 
 def keep_refused(report: str, model: Model, models_dir: str | Path, *, now: datetime | None = None) -> Path:
-    """Write why a model was refused to `.refused/<version>.json`, and return where; no version is touched.
+    """Write the report on a refused model to `.refused/<version>.json` and return the path.
 
-    The name is the one that the version would have had. Raises ArtifactError when it cannot be written.
+    `<version>` is the name that the version would have had; no version changes. Raises ArtifactError if the
+    file cannot be written.
     """
     folder = Path(models_dir)
     try:
@@ -88,15 +90,15 @@ def keep_refused(report: str, model: Model, models_dir: str | Path, *, now: date
             _replace(path, report.encode())
     except OSError as error:
         where = error.filename or folder
-        raise ArtifactError(f"cannot keep the report in {where}: {error.strerror or error}") from error
+        raise ArtifactError(f"cannot write the report to {where}: {error.strerror or error}") from error
     return path
 
 
 def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> Model:
-    """Open the current version, its arrays mapped into memory.
+    """Open the current version, with its arrays mapped into memory.
 
-    Every file is checked against its sha256 first; `verify=False` leaves out what has just been done.
-    Raises ArtifactError, naming the file and the cure, when nothing is published or anything was altered.
+    Every file is first checked against its sha256; pass `verify=False` to skip this if it was just done.
+    Raises ArtifactError, with the file and the cure, if nothing is published or a file was altered.
     """
     folder = Path(models_dir)
     version, digest = _current(folder)
@@ -104,7 +106,7 @@ def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> M
 
 
 def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -> Model:
-    """Open a version by its name, current or not; raises ArtifactError as `open_current` does."""
+    """Open any version by its name; raises ArtifactError like `open_current`."""
     folder = Path(models_dir)
     _check_version(folder, version)
     current, digest = _current_if_any(folder)
@@ -112,11 +114,10 @@ def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -
 
 
 def roll_back(models_dir: str | Path = "models", version: str | None = None) -> str:
-    """Make an earlier version the current one, in one step, and return its name.
+    """Make another version current, atomically, and return its name.
 
-    Without a name it is the version before the current one; a name may be that of any other version. Every
-    file of it is checked against its sha256 first. Raises ArtifactError where there is no such version, and
-    where it cannot be opened; the current version then stays.
+    The default is the version before the current one. Every file is first checked against its sha256. Raises
+    ArtifactError, and keeps the current version, if there is no such version or it cannot be opened.
     """
     folder = Path(models_dir)
     if not versions(folder):
@@ -126,7 +127,7 @@ def roll_back(models_dir: str | Path = "models", version: str | None = None) -> 
             wanted = version or _version_before(folder)
             _check_version(folder, wanted)
             if wanted == _current_if_any(folder)[0]:
-                raise ArtifactError(f"{wanted} is the current version of {folder} already")
+                raise ArtifactError(f"{wanted} is already the current version in {folder}")
             digest = _digest(folder / wanted / MANIFEST)
             _open(folder / wanted, digest, verify=True)
             _replace(folder / CURRENT, f"{wanted} {digest}\n".encode())
@@ -145,14 +146,14 @@ def versions(models_dir: str | Path) -> list[str]:
 
 
 def current_version(models_dir: str | Path) -> str:
-    """Return the name of the version in service; raises ArtifactError when there is none."""
+    """Return the name of the current version; raises ArtifactError if there is none."""
     return _current(Path(models_dir))[0]
 
 
 def _publish(
     model: Model, folder: Path, now: datetime, extra_files: Mapping[str, Callable[[Path], None]]
 ) -> str:
-    for abandoned in folder.glob(f"{_BUILDING}*"):  # of a run that was killed; we hold the lock
+    for abandoned in folder.glob(f"{_BUILDING}*"):  # from a killed process: this one holds the lock
         shutil.rmtree(abandoned, ignore_errors=True)
     version = _free_name(folder, _version_name(model, now))
     building = folder / f"{_BUILDING}{secrets.token_hex(8)}"
@@ -176,7 +177,7 @@ def _publish(
 def _write_version(
     model: Model, building: Path, version: str, extra_files: Mapping[str, Callable[[Path], None]]
 ) -> str:
-    """Write every file of a version, synced, and return the sha256 of its manifest."""
+    """Write and sync every file of a version, and return the sha256 of its manifest."""
     for name, array in _arrays(model):
         _write_array(building / f"{name}.npy", np.ascontiguousarray(array))
     for name, write in extra_files.items():
@@ -197,7 +198,7 @@ def _write_version(
 def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
     manifest = _read_manifest(folder / MANIFEST, digest)
     if manifest.version != folder.name:
-        raise ArtifactError(f"{folder / MANIFEST} is of version {manifest.version}: {_cure(folder)}")
+        raise ArtifactError(f"{folder / MANIFEST} belongs to version {manifest.version}: {_cure(folder)}")
     if verify:
         _verify(folder, manifest.files)
     arrays = {
@@ -216,14 +217,14 @@ def _read_manifest(path: Path, digest: str | None) -> Manifest:
         text = path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}; {_cure(path.parent)}") from error
-    found = hashlib.sha256(text).hexdigest()
-    if digest is not None and found != digest:
-        raise ArtifactError(f"{path} is not the file that {CURRENT} names: {_cure(path.parent)}")
-    beside = path.with_name(MANIFEST_DIGEST)
-    if not beside.is_file() or beside.read_bytes() != f"{found}\n".encode():
-        raise ArtifactError(f"{path} and {beside} do not agree: {_cure(path.parent)}")
+    actual = hashlib.sha256(text).hexdigest()
+    if digest is not None and actual != digest:
+        raise ArtifactError(f"{path} does not match its sha256 in {CURRENT}: {_cure(path.parent)}")
+    digest_file = path.with_name(MANIFEST_DIGEST)
+    if not digest_file.is_file() or digest_file.read_bytes() != f"{actual}\n".encode():
+        raise ArtifactError(f"{path} does not match its sha256 in {digest_file}: {_cure(path.parent)}")
     try:
-        # Another format may have other fields, so it is told first.
+        # Check the format before the fields, because another format may have different fields.
         written = _Format.model_validate_json(text).format
         if written != FORMAT:
             raise ArtifactError(f"{path} has format {written}, this program reads {FORMAT}: {_CURE}")
@@ -235,14 +236,14 @@ def _read_manifest(path: Path, digest: str | None) -> Manifest:
 
 
 def _verify(folder: Path, files: Mapping[str, str]) -> None:
-    """Raise ArtifactError unless the folder holds these files, unaltered, and no others."""
+    """Raise ArtifactError unless the folder contains exactly these files, unaltered."""
     try:
-        found = sorted({path.name for path in folder.iterdir()} - {MANIFEST, MANIFEST_DIGEST})
-        if found != sorted(files):
-            odd = min(set(found) ^ set(files))
+        names = sorted({path.name for path in folder.iterdir()} - {MANIFEST, MANIFEST_DIGEST})
+        if names != sorted(files):
+            odd = min(set(names) ^ set(files))
             state = "is missing from" if odd in files else "does not belong to"
             raise ArtifactError(f"{folder / odd} {state} the version: {_cure(folder)}")
-        for name, digest in _digests(folder, found).items():
+        for name, digest in _digests(folder, names).items():
             if digest != files[name]:
                 raise ArtifactError(f"{folder / name} was altered after publishing: {_cure(folder)}")
     except OSError as error:
@@ -251,7 +252,7 @@ def _verify(folder: Path, files: Mapping[str, str]) -> None:
 
 def _open_array(path: Path) -> np.ndarray:
     try:
-        # A plain view on the map: numpy's memmap class makes every slice several times slower.
+        # A plain view of the mapped memory: numpy's memmap class makes every slice several times slower.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot map {path}: {error}; {_cure(path.parent)}") from error
@@ -262,7 +263,7 @@ def _cure(folder: Path) -> str:
 
 
 def _arrays(record: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the arrays of a dataclass, nested ones too, each by its dotted field name."""
+    """Yield the arrays of a dataclass and its nested dataclasses, each with its dotted field name."""
     for field in fields(record):
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray):
@@ -272,14 +273,14 @@ def _arrays(record: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the fields of a dataclass made of arrays and of such dataclasses, from their dotted names."""
-    found: dict[str, Any] = {}
+    """Return the array and dataclass fields of a dataclass; `arrays` has the arrays by dotted field name."""
+    values: dict[str, Any] = {}
     for field in fields(record):
         if field.type is np.ndarray:
-            found[field.name] = arrays[prefix + field.name]
+            values[field.name] = arrays[prefix + field.name]
         elif isinstance(field.type, type) and is_dataclass(field.type):
-            found[field.name] = field.type(**_restored(field.type, f"{prefix}{field.name}.", arrays))
-    return found
+            values[field.name] = field.type(**_restored(field.type, f"{prefix}{field.name}.", arrays))
+    return values
 
 
 def _digests(folder: Path, names: list[str]) -> dict[str, str]:
@@ -303,14 +304,14 @@ def _current(folder: Path) -> tuple[str, str]:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
     pointer = _POINTER.fullmatch(text)
     if pointer is None or not (folder / pointer[1]).is_dir():
-        raise ArtifactError(f"{path} names no version that is there: {text[:100]!r}; {_CURE}")
+        raise ArtifactError(f"{path} does not name an existing version: {text[:100]!r}; {_CURE}")
     return pointer[1], pointer[2]
 
 
 def _current_if_any(folder: Path) -> tuple[str, str]:
     """Return the current version and the sha256 of its manifest, or empty strings.
 
-    What names a version must work just when `CURRENT` is missing or spoilt.
+    Commands that name a version must also work if `CURRENT` is missing or damaged.
     """
     try:
         return _current(folder)
@@ -320,7 +321,7 @@ def _current_if_any(folder: Path) -> tuple[str, str]:
 
 def _check_version(folder: Path, version: str) -> None:
     if version not in versions(folder):
-        raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` shows what is there")
+        raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` lists the versions")
 
 
 def _version_before(folder: Path) -> str:
@@ -346,17 +347,17 @@ def _free_name(folder: Path, wanted: str, ending: str = "") -> str:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process publish at a time; the system drops the lock of a killed one."""
+    """Let only one process publish at a time; the system releases the lock of a killed process."""
     with (folder / _LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put the content in place of a file in one step."""
-    aside = path.with_name(f"{path.name}.new")
-    _write_synced(aside, content)
-    aside.replace(path)
+    """Replace the content of a file atomically."""
+    new_file = path.with_name(f"{path.name}.new")
+    _write_synced(new_file, content)
+    new_file.replace(path)
     _sync_folder(path.parent)
 
 
@@ -364,7 +365,7 @@ def _write_array(path: Path, array: np.ndarray) -> None:
     with path.open("xb") as file:
         header = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(file, header)
-        file.write(array.data)  # not numpy's own `tofile`, which cannot say that the disk is full
+        file.write(array.data)  # numpy's `tofile` does not report that the disk is full
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 import click
 
 from recommender.commands.backtest import backtest
+from recommender.commands.export_live import export_live
 from recommender.commands.importing import importing
 from recommender.commands.keys import key
 from recommender.commands.lists import related, search, similar, topics
-from recommender.commands.live import export_live
 from recommender.commands.models import models
 from recommender.commands.rules import rules
 from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
 
-_FAILED, _WRONG_USE = 1, 2
-_ERRORS_OF_USE = ("serving.http.problems.Problem", "training.release.previous.BaselineError")
-_KNOWN_ERRORS = (  # whose message says all that a user needs
+_FAILED, _USAGE = 1, 2
+_USAGE_ERRORS = ("serving.http.problems.Problem", "training.release.previous.BaselineError")
+_KNOWN_ERRORS = (  # their messages tell users everything they need
     *("article.InvalidArticleError", "artifact.ArtifactError", "recipe.RecipeError"),
     *(
         "settings.SettingsError",
@@ -35,7 +35,7 @@ _KNOWN_ERRORS = (  # whose message says all that a user needs
         "training.readers.files.CorpusError",
     ),
     "training.train.TrainingError",
-    *_ERRORS_OF_USE,
+    *_USAGE_ERRORS,
 )
 _COMMANDS: list[click.Command] = [
     backtest, evaluate, export_live, importing, key, lint, models, related, rules, search, serve, similar,
@@ -44,17 +44,17 @@ _COMMANDS: list[click.Command] = [
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0 done, 1 failed, 2 wrong use, 3 refused by the gate."""
+    """Run the command line. Exit status: 0 success, 1 failure, 2 usage error, 3 refused by the gate."""
     try:
         cli()
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("recommender"):
             raise
-        click.echo(f"error: this needs {missing.name}: pip install 'recommender[train]'", err=True)
+        click.echo(f"error: {missing.name} is required: pip install 'recommender[train]'", err=True)
         sys.exit(_FAILED)
     except _loaded(_KNOWN_ERRORS) as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(_WRONG_USE if isinstance(error, _loaded(_ERRORS_OF_USE)) else _FAILED)
+        sys.exit(_USAGE if isinstance(error, _loaded(_USAGE_ERRORS)) else _FAILED)
 
 
 @click.group(
@@ -62,11 +62,11 @@ def main() -> None:
 )
 @click.version_option(package_name="recommender")
 def cli() -> None:
-    """Related articles for news sites: train a model offline, serve it over HTTP."""
+    """Related articles for news sites: train a model offline and serve it over HTTP."""
 
 
 def _loaded(names: Iterable[str]) -> tuple[type[Exception], ...]:
-    """Return those of the errors whose modules were needed: no other can have been raised."""
-    parted = [name.rpartition(".") for name in names]
-    found = [(sys.modules.get(f"recommender.{module}"), name) for module, _, name in parted]
-    return tuple(getattr(module, name) for module, name in found if module is not None)
+    """Return the exception classes whose modules are imported; no other class can have been raised."""
+    parts = [name.rpartition(".") for name in names]
+    modules = [(sys.modules.get(f"recommender.{module}"), name) for module, _, name in parts]
+    return tuple(getattr(module, name) for module, name in modules if module is not None)

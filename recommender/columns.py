@@ -1,4 +1,4 @@
-"""Columns of text in flat arrays, which can be memory-mapped: one string, or several names, for each row."""
+"""Text columns in flat arrays that can be memory-mapped: a string, a name or several names for each row."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,14 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Strings(Sequence[str]):
-    """An immutable sequence of strings, kept as UTF-8 bytes end to end."""
+    """An immutable sequence of strings, stored as concatenated UTF-8 bytes."""
 
     utf8: np.ndarray  # (bytes,) uint8
     offsets: np.ndarray  # (n + 1,) int64; string i is utf8[offsets[i]:offsets[i + 1]]
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> "Strings":
-        """Return the strings as a column; None is not a string, an empty one stands for it."""
+        """Return the strings as a column. None is not allowed; use an empty string for a missing value."""
         encoded = [string.encode() for string in strings]
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(string) for string in encoded], out=offsets[1:])
@@ -43,22 +43,22 @@ class Strings(Sequence[str]):
         return bytes(self._memory[starts[row] : starts[row + 1]])
 
     def find(self, string: str) -> int | None:
-        """Return the row of a string, None where it is missing; the strings must be sorted by their bytes."""
+        """Return the row of a string, or None if it is missing; the strings must be sorted by their bytes."""
         return self.find_bytes(string.encode(errors="surrogatepass"))
 
     def find_bytes(self, wanted: bytes) -> int | None:
-        """Return the row of these UTF-8 bytes; the strings must be sorted by their bytes."""
+        """Return the row of these UTF-8 bytes, or None; the strings must be sorted by their bytes."""
         row = bisect_left(range(len(self)), wanted, key=self.bytes_at)
         return row if row < len(self) and self.bytes_at(row) == wanted else None
 
     def beginning_with(self, start: str) -> range:
-        """Return the rows of the strings that begin so; the strings must be sorted by their bytes."""
-        wanted, rows = start.encode(errors="surrogatepass"), range(len(self))
-        first = bisect_left(rows, wanted, key=self.bytes_at)
-        size = len(wanted)
-        return range(first, bisect_right(rows, wanted, lo=first, key=lambda row: self.bytes_at(row)[:size]))
+        """Return the rows of the strings with this prefix; the strings must be sorted by their bytes."""
+        prefix, rows = start.encode(errors="surrogatepass"), range(len(self))
+        first = bisect_left(rows, prefix, key=self.bytes_at)
+        size = len(prefix)
+        return range(first, bisect_right(rows, prefix, lo=first, key=lambda row: self.bytes_at(row)[:size]))
 
-    # Indexing a memoryview is three times as fast as indexing the array, and a search does it 40 times.
+    # Indexing a memoryview is three times as fast as indexing the array, and one search does it 40 times.
     @cached_property
     def _memory(self) -> memoryview:
         return self.utf8.data
@@ -70,7 +70,7 @@ class Strings(Sequence[str]):
 
 @dataclass(frozen=True)
 class Labels:
-    """For each row some names out of a common list, in the row's own order."""
+    """For each row any number of names from a shared list, in the row's own order."""
 
     names: Strings  # distinct, sorted by their bytes
     offsets: np.ndarray  # (n + 1,) int64
@@ -87,7 +87,7 @@ class Labels:
         return cls(Strings.of(names), offsets, codes)
 
     def continued(self, rows: Sequence[Sequence[str]]) -> "Labels":
-        """Return this column with further rows below."""
+        """Return this column with more rows appended."""
         more = Labels.of(rows)
         names, head, tail = _merged(self.names, more.names)
         return Labels(
@@ -110,7 +110,7 @@ class Labels:
         return codes
 
     def rows_with(self, codes: Iterable[int]) -> np.ndarray:
-        """Return a mask over the rows, (n,) bool: those that carry any of these codes."""
+        """Return a mask of the rows that have any of these codes, (n,) bool."""
         wanted = np.zeros(len(self.names), dtype=bool)
         wanted[list(codes)] = True
         hits = np.flatnonzero(wanted[self.codes])
@@ -121,7 +121,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Choice:
-    """For each row one name out of a common list, or none."""
+    """For each row at most one name from a shared list."""
 
     names: Strings  # distinct, sorted by their bytes
     codes: np.ndarray  # (n,) int32, positions in `names`, -1 for none
@@ -135,10 +135,10 @@ class Choice:
         return cls(Strings.of(names), np.array(codes, dtype=np.int32))
 
     def continued(self, rows: Sequence[str | None]) -> "Choice":
-        """Return this column with further rows below."""
+        """Return this column with more rows appended."""
         more = Choice.of(rows)
         names, head, tail = _merged(self.names, more.names)
-        # The code of none, -1, finds the last entry.
+        # Code -1 (no name) must map to -1, and as an index it selects the last entry.
         none = np.array([-1], dtype=np.int32)
         head, tail = np.concatenate([head, none]), np.concatenate([tail, none])
         return Choice(names, np.concatenate([head[self.codes], tail[more.codes]]))
@@ -148,13 +148,13 @@ class Choice:
         return len(self.codes)
 
     def __getitem__(self, row: int) -> str | None:
-        """Return the name of a row, None where it has none."""
+        """Return the name of a row, or None."""
         code = int(self.codes[row])
         return None if code < 0 else self.names[code]
 
 
 def _merged(head: Strings, tail: Strings) -> tuple[Strings, np.ndarray, np.ndarray]:
-    """Return the names of two sorted columns as one, and which of them each old name has become."""
+    """Return the sorted union of two name lists, and the new code of each name of either list."""
     names = sorted({*head, *tail}, key=str.encode)
     code_of = {name: code for code, name in enumerate(names)}
     codes = [np.array([code_of[name] for name in column], dtype=np.int32) for column in (head, tail)]

@@ -1,4 +1,4 @@
-"""A row of any format as an article: every field checked, cleaned and in our terms."""
+"""Convert one row of any input format to an article: check and clean every field."""
 
 import html
 import re
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from recommender.article import Article, InvalidArticleError, check_id, moment, unique
-from recommender.text import detect_language, plain_text
+from recommender.text import canonical_language, detect_language, plain_text
 
 COLUMNS = (
     "id",
@@ -30,11 +30,11 @@ COLUMNS = (
     "status",
     "post_password",
 )
-LANGUAGE_CHARS = 4000  # what `detect_language` looks at
+LANGUAGE_CHARS = 4000  # read by `detect_language`
 
 
 class RefusedError(ValueError):
-    """A row, or a field of it, that cannot be taken: a reason to count by, and the detail with the value."""
+    """An invalid row or field: a reason to group by, and a detail that includes the value."""
 
     def __init__(self, reason: str, detail: str, article_id: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -45,17 +45,17 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """How rows are read: the zone of naive dates, the moment that is now, and what goes before every id."""
+    """Converts rows to articles, with the time zone of naive dates, the current time and the id prefix."""
 
     timezone: tzinfo
     now: datetime
     id_prefix: str = ""
 
     def article(self, values: Mapping[str, Any]) -> tuple[Article, list[RefusedError]]:
-        """Return the article in a row and the fields that were refused, which it lacks.
+        """Return the article in a row, and an error for each field that was refused and left empty.
 
-        A value of the wrong type in `id`, `title` or `body` refuses the row (RefusedError), in another column
-        only the field. A missing language is detected. Categories begin with the primary one.
+        Raises RefusedError if `id`, `title` or `body` has a value of the wrong type; in other columns only
+        the field is refused. A missing language is detected. The primary category comes first.
         """
         article_id = self._id(values.get("id"))
         title, body = (_prose(name, values.get(name), article_id) for name in ("title", "body"))
@@ -108,9 +108,10 @@ class RowReader:
 
 
 def not_public(values: Mapping[str, Any]) -> str:
-    """Return why not everybody may read a row: `password`, or its status; empty where everybody may.
+    """Return why a row is not public (`password`, or its status), or an empty string if it is public.
 
-    Without a status a row is public. `future` and `scheduled` ask for a date, from which on it is.
+    A row without a status is public. A row with status `future` or `scheduled` is public from its date on,
+    and needs one.
     """
     if not _is_missing(values.get("post_password")):
         return "password"
@@ -127,7 +128,7 @@ _Value = TypeVar("_Value")
 
 
 class _Row:
-    """The values of one row, and what was refused of them."""
+    """The values of one row, and the errors of its refused fields."""
 
     def __init__(self, values: Mapping[str, Any], article_id: str) -> None:
         self.refused: list[RefusedError] = []
@@ -135,7 +136,7 @@ class _Row:
         self._article_id = article_id
 
     def field(self, name: str, read: Callable[[Any], _Value]) -> _Value | None:
-        """Return what `read` makes of a value, None where there is none or it is refused."""
+        """Return the value as converted by `read`, or None if it is missing or refused."""
         value = self._values.get(name)
         if _is_missing(value):
             return None
@@ -147,22 +148,14 @@ class _Row:
             return None
 
 
-# Statuses of what everybody may read: at once, and from its date on.
+# Statuses of articles that are public now, and that become public on their date.
 PUBLIC = frozenset({"", "publish", "published", "public", "live"})
 SCHEDULED = frozenset({"future", "scheduled"})
 _MAX_STATUS_CHARS = 40
-_MAX_KEPT_CHARS = 200  # of a name
+_MAX_CACHED_CHARS = 200  # of a name
 _SEPARATORS = re.compile(r"[|;]")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_SAME_LANGUAGE = {
-    "iw": "he",
-    "in": "id",
-    "ji": "yi",
-    "jw": "jv",
-    "nb": "no",
-    "nn": "no",
-}  # as `detect_language` says
 
 
 def _is_missing(value: Any) -> bool:
@@ -170,7 +163,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Return a value for a message: its first 100 characters, and its type where that is what is wrong."""
+    """Return a value for a message: the first 100 characters of a string, or another value and its type."""
     return repr(value[:100]) if isinstance(value, str) else f"{reprlib.repr(value)} ({type(value).__name__})"
 
 
@@ -178,18 +171,18 @@ def _prose(name: str, value: Any, article_id: str) -> str:
     if _is_missing(value):
         return ""
     if not isinstance(value, str):
-        raise RefusedError(f"{name}: wrong type", f"{name} is {_shown(value)}; text is wanted", article_id)
+        raise RefusedError(f"{name}: wrong type", f"{name} is {_shown(value)}; it must be text", article_id)
     return plain_text(value)
 
 
 @lru_cache(maxsize=65_536)
-def _known_name(raw: str) -> str:
+def _cached_name(raw: str) -> str:
     return " ".join(plain_text(raw).split())
 
 
 def _clean_name(raw: str) -> str:
-    """Return a name as it is shown; those of ordinary length are cleaned once, and kept."""
-    return (_known_name if len(raw) <= _MAX_KEPT_CHARS else _known_name.__wrapped__)(raw)
+    """Return a name as it is displayed. Names of ordinary length are cached."""
+    return (_cached_name if len(raw) <= _MAX_CACHED_CHARS else _cached_name.__wrapped__)(raw)
 
 
 def _name(value: Any) -> str | None:
@@ -199,7 +192,7 @@ def _name(value: Any) -> str | None:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Return a list of names, or the names in a text between `|` or `;`; a comma is part of a name."""
+    """Return the names in a list, or in a text separated by `|` or `;`; a comma is part of a name."""
     if isinstance(value, str):
         value = _SEPARATORS.split(html.unescape(value))
     if not isinstance(value, list | tuple):
@@ -226,8 +219,8 @@ def _language(value: Any) -> str | None:
     if not isinstance(value, str):
         raise RefusedError("wrong type", "")
     code = re.split(r"[-_]", value.strip().lower())[0]
-    if code in {"", "und", "zxx", "mul"}:  # ISO 639 for not known, none and several
+    if code in {"", "und", "zxx", "mul"}:  # ISO 639 codes for unknown, none and several
         return None
     if len(code) != 2 or not (code.isascii() and code.isalpha()):  # noqa: PLR2004 - two letters
         raise RefusedError("no two-letter language code", "")
-    return _SAME_LANGUAGE.get(code, code)
+    return canonical_language(code)

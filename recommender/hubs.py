@@ -1,36 +1,39 @@
-"""Hubs: articles that are near to many others, and would stand in every list."""
+"""Hubness: articles that are similar to many others would appear in too many lists."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-_SAMPLE = 4096  # articles that tell a hub, or
-_SAMPLE_SHARE = 8  # the n-th part of all, if that is more
-_NEIGHBORS = 50  # nearest of all articles, whose mean likeness is how near an article is to others
-_LEAST_NEIGHBORS = 10  # of them, found in the sample
+_SAMPLE = 4096  # articles in the sample, or
+_SAMPLE_SHARE = 8  # n / 8 if that is more
+_NEIGHBORS = 50  # k: hubness is the mean similarity to the k nearest of all articles
+_LEAST_NEIGHBORS = 10  # the least k in a sample
 
 
 @dataclass(frozen=True)
 class HubSample:
-    """The articles whose likeness tells how near an article is to others.
+    """The sample of articles from which hubness is estimated.
 
-    Its nearness is its mean likeness to the 50 nearest, copies aside. Of over 4,096 articles a sample is
-    looked at, of 4,096 or an eighth, and in it as many fewer, but ten. As in cross-domain similarity local
-    scaling (Conneau et al. 2018).
+    The hubness of an article is its mean similarity to its k = 50 nearest neighbours, without
+    near-duplicates, as in cross-domain similarity local scaling (Conneau et al. 2018). Above 4,096 articles,
+    a sample of max(4096, n / 8) articles is used, and k shrinks with it (at least 10).
     """
 
     rows: np.ndarray  # (size,) ascending
-    count: int  # how many of them, the nearest, are counted
+    count: int  # k, the number of nearest neighbours in the sample
 
     @classmethod
     def of(cls, n: int, seed: int) -> "HubSample":
-        """Return the sample of a corpus of n articles."""
+        """Return the sample for a corpus of n articles."""
         size = min(n, max(_SAMPLE, n // _SAMPLE_SHARE))
         rows = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
         return cls(rows, max(round(_NEIGHBORS * size / n), _LEAST_NEIGHBORS))
 
-    def nearness(self, likeness: np.ndarray, below: float) -> float:
-        """Return the nearness of an article of this likeness to every other, (n,); copies reach `below`."""
-        near = likeness[self.rows]
-        near = np.sort(near[near < below])[::-1][: self.count]
-        return float(near.mean()) if len(near) else 0.0
+    def hubness(self, similarity: np.ndarray, below: float) -> float:
+        """Return the hubness of an article from its similarity to all articles, (n,).
+
+        Similarities from `below` on are those of near-duplicates and are left out.
+        """
+        nearest = similarity[self.rows]
+        nearest = np.sort(nearest[nearest < below])[::-1][: self.count]
+        return float(nearest.mean()) if len(nearest) else 0.0

@@ -1,4 +1,4 @@
-"""The model: what training learns from a corpus, and all that serving needs to know about it."""
+"""The model: the result of training, and everything that serving needs from it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
 from recommender.embedding import Embedding, Vocabulary
-from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors, top_k
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
 
-NO_MOMENT = np.iinfo(np.int64).min  # stands for a missing date, and sorts before every other
+NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before all dates
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,7 +25,7 @@ class _Record(BaseModel):
 
 
 class Topic(_Record):
-    """A topic as people read it."""
+    """The readable description of a topic."""
 
     slug: str
     name: str
@@ -35,11 +35,11 @@ class Topic(_Record):
 
 
 class CorpusFacts(_Record):
-    """What a model was trained on."""
+    """Facts about the training corpus of a model."""
 
     articles: int
-    refused: int  # rows that were no articles
-    fingerprint: str  # sha256 over the articles; equal corpora have equal ones
+    refused: int  # rows that were refused as invalid
+    fingerprint: str  # sha256 of all articles; equal corpora have equal fingerprints
     newest_published_at: AwareDatetime | None
     characters_read: int
     characters_cut: int  # beyond the recipe's `max_body_chars`
@@ -49,31 +49,31 @@ class CorpusFacts(_Record):
 
 
 class Adapted(_Record):
-    """What the recipe came to in the corpus; `training.adapt` has the formulas."""
+    """The parameters that depend on the corpus; `training.terms.adapt` has the formulas."""
 
-    main_lang: str  # in which an article is read whose own language cannot be told
+    main_lang: str  # used for an article whose language is unknown
     min_df: int  # articles
     max_df: int
     lead_words: int
-    unstemmed: list[str]  # languages whose words count as they stand
+    unstemmed: list[str]  # languages whose words are not stemmed
     piece_weight: float
     latent_components: int
     latent_weight: float
     hub_correction: float
 
 
-class GatePassage(_Record):
-    """How a model came past the quality gate."""
+class GateSummary(_Record):
+    """The result of the quality gate for a published model."""
 
     outcome: Literal["passed", "overridden"]
-    reasons: list[str]  # for which it would have been refused
-    compared_with: str | None  # a version or a report; None where there was none
-    not_compared: str | None  # why not, where there was one
-    list_overlap: float | None  # mean share of a list of nine that stayed
+    reasons: list[str]  # the failed checks, if they were overridden
+    compared_with: str | None  # a version or a report; None if there was none
+    not_compared: str | None  # why there was no comparison with it
+    list_overlap: float | None  # mean share of a list of nine that stayed the same
 
 
 class Manifest(_Record):
-    """The facts of one trained model, kept as `manifest.json` beside its arrays."""
+    """The metadata of a trained model, stored as `manifest.json` beside its arrays."""
 
     format: int
     version: str  # empty until published
@@ -82,13 +82,13 @@ class Manifest(_Record):
     adapted: Adapted
     corpus: CorpusFacts
     similar_above: float  # the score that random pairs of articles hardly ever reach
-    hub_floor: float  # the nearness to others up to which an article is not set back
+    hub_floor: float  # the hubness up to which an article has no penalty
     topics: list[Topic]
     stop_words: dict[str, list[str]]  # by language, as used
-    libraries: dict[str, str]  # versions of what computed the arrays
+    libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
-    evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, less single articles
-    gate: GatePassage | None = None  # None where the gate was not asked
+    evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles
+    gate: GateSummary | None = None  # None if the quality gate was not run
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Articles:
     ids: Strings
     titles: Strings
     bodies: Strings
-    urls: Strings  # empty: none; so for every column of strings
+    urls: Strings  # an empty string means none, in all columns of strings
     image_urls: Strings
     types: Choice
     langs: Choice
@@ -106,12 +106,10 @@ class Articles:
     categories: Labels
     tags: Labels
     authors: Labels
-    published: np.ndarray  # (n,) int64, microseconds since 1970, NO_MOMENT where undated
-    updated: np.ndarray  # (n,) int64, likewise
+    published: np.ndarray  # (n,) int64, microseconds since 1970, NO_MOMENT if undated
+    updated: np.ndarray  # (n,) int64, microseconds since 1970, NO_MOMENT if undated
     minutes: np.ndarray  # (n,) int32, reading time
-    newest: (
-        np.ndarray
-    )  # (n,) int32, rows from the newest to the oldest, equal dates in row order, undated last
+    newest: np.ndarray  # (n,) int32, rows from newest to oldest; equal dates in row order, undated last
     url_keys: Strings  # canonical URLs, sorted by their bytes
     url_rows: np.ndarray  # (n_urls,) int32, the row of each key
 
@@ -149,12 +147,12 @@ class Articles:
         return len(self.ids)
 
     def find_url(self, url: str) -> int | None:
-        """Return the row of the article with this URL, compared in canonical form; None where none has it."""
-        at = self.url_keys.find(canonical_url(url))
-        return None if at is None else int(self.url_rows[at])
+        """Return the row of the article with this URL, compared in canonical form, or None."""
+        key = self.url_keys.find(canonical_url(url))
+        return None if key is None else int(self.url_rows[key])
 
     def article(self, row: int) -> Article:
-        """Return the whole article of a row."""
+        """Return the complete article of a row."""
         return Article(
             id=self.ids[row],
             title=self.titles[row],
@@ -174,30 +172,31 @@ class Articles:
 
 @dataclass(frozen=True)
 class Vectors:
-    """The embeddings of all articles: TF-IDF by article and by term, and the latent space."""
+    """The embeddings of all articles: TF-IDF by article, the same as posting lists, and latent vectors."""
 
     offsets: np.ndarray  # (n + 1,) int64; article i has entries offsets[i]:offsets[i + 1]
     columns: np.ndarray  # (entries,) int32, ascending in each article
     values: np.ndarray  # (entries,) float32
     latent: np.ndarray  # (n, n_components) float32
-    term_offsets: np.ndarray  # (n_terms + 1,) int64; the same entries, term by term
+    term_offsets: np.ndarray  # (n_terms + 1,) int64; the same entries by term, as posting lists
     term_rows: np.ndarray  # (entries,) int32, ascending in each term
     term_values: np.ndarray  # (entries,) float32
 
     def of(self, row: int) -> Embedding:
         """Return the embedding of a row."""
-        inside = slice(self.offsets[row], self.offsets[row + 1])
-        return Embedding(self.columns[inside], self.values[inside], self.latent[row])
+        span = slice(self.offsets[row], self.offsets[row + 1])
+        return Embedding(self.columns[span], self.values[span], self.latent[row])
 
     def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows that hold any of a span of terms, each for each term, and its weights there."""
-        inside = slice(self.term_offsets[terms.start], self.term_offsets[terms.stop])
-        return self.term_rows[inside], self.term_values[inside]
+        """Return the joined posting lists of a range of terms: the rows, and the term's weight in each."""
+        span = slice(self.term_offsets[terms.start], self.term_offsets[terms.stop])
+        return self.term_rows[span], self.term_values[span]
 
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
-        """Return the likeness of every article to the query, (n,) float64.
+        """Return the similarity of every article to the query, (n,) float64.
 
-        (1 - weight) x product of TF-IDF + weight x product in the latent space. Reads only the query's terms.
+        (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space. Reads only the
+        posting lists of the query's terms.
         """
         spans = [slice(self.term_offsets[c], self.term_offsets[c + 1]) for c in query.columns]
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
@@ -213,23 +212,23 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Query:
-    """What articles are scored against."""
+    """The vectors that articles are scored against."""
 
-    own: Embedding  # where the article or text itself lies
-    moved: Embedding  # towards its nearest neighbour
+    own: Embedding  # of the article or text itself
+    moved: Embedding  # after pseudo-relevance feedback: moved towards its nearest neighbour
 
 
 @dataclass(frozen=True)
 class TopicSpace:
-    """Where the topics lie in the latent space."""
+    """The centroids of the topics in the latent space."""
 
     centroids: np.ndarray  # (n_topics, n_components) float32, of unit length
-    first: np.ndarray  # (n,) int32, the topic that has the largest share of each article, -1 for none
+    first: np.ndarray  # (n,) int32, the topic with the largest share of each article, -1 for none
 
     def shares(self, latent: np.ndarray) -> np.ndarray:
-        """Return the share of each topic in an article, (n_topics,) float32, which add up to 1.
+        """Return the share of each topic in an article, (n_topics,) float32; they add up to 1.
 
-        A softmax over the cosines to the centroids; all zero for an article without known terms.
+        They are a softmax of the cosines to the centroids, or all zero for an article without known terms.
         """
         if not len(self.centroids) or not latent.any():
             return np.zeros(len(self.centroids), dtype=np.float32)
@@ -238,81 +237,86 @@ class TopicSpace:
         return np.asarray(odds / odds.sum(), dtype=np.float32)
 
 
-CANDIDATES = 2  # looked at for each of the k neighbours
-_SHARE_TEMPERATURE = 0.08  # an article right at a centroid gives it some 0.9 of itself
+CANDIDATES = 2  # candidates scored for each of the k neighbours
+_SHARE_TEMPERATURE = 0.08  # an article exactly at a centroid has a share of about 0.9 of that topic
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. Its arrays may be memory-mapped; nothing in it changes."""
+    """A trained model. It is immutable; its arrays may be memory-mapped."""
 
     manifest: Manifest
     articles: Articles
     vocabulary: Vocabulary
     vectors: Vectors
     neighbors: Neighbors
-    copies: Copies
+    copies: NearDuplicates
     corrections: Corrections
     topic_space: TopicSpace
 
     @cached_property
     def rules(self) -> TermRules:
-        """How this model makes terms."""
+        """The rules by which this model splits articles into terms."""
         stop_words = {lang: frozenset(words) for lang, words in self.manifest.stop_words.items()}
         return term_rules(self.manifest.recipe, self.manifest.adapted, stop_words)
 
     @property
     def latent_weight(self) -> float:
-        """The w of the score: (1 - w) x cosine of TF-IDF + w x cosine in the latent space."""
+        """The weight w in (1 - w) x cosine of TF-IDF + w x cosine in the latent space."""
         return self.manifest.adapted.latent_weight
 
     def embed(self, article: Article) -> Embedding:
-        """Return where an article lies, whether the model knows it or not."""
+        """Return the embedding of any article, whether or not it was in the training corpus."""
         return self.vocabulary.embed(article, self.rules)
 
     def query_of(self, row: int) -> Query:
-        """Return the query that the article of a row is."""
+        """Return the query for the article of a row."""
         own, nearest = self.vectors.of(row), int(self.corrections.nearest[row])
         if nearest == NO_ROW:
             return Query(own, own)
         return Query(own, own.moved(self.vectors.of(nearest), float(self.corrections.feedback[row])))
 
     def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
-        """Return the query that a text is, whether the model knows it or not.
+        """Return the query for any article or text, whether or not it was in the training corpus.
 
-        It moves towards its nearest neighbour that is no copy of it, nor hidden, among the first so many that
-        training looks at. With an article and its copies hidden, the text of the article is the query that
-        the article is.
+        It moves towards its nearest neighbour among as many candidates as in training, skipping
+        near-duplicates and `hidden` rows. If the article's own row and its copies are hidden, this equals
+        `query_of` of that row.
         """
         own = self.embed(article)
-        likeness = self.vectors.scores(own, self.latent_weight)
-        nearest, share = self.nearest(own, likeness, hidden)
+        similarity = self.vectors.scores(own, self.latent_weight)
+        nearest, share = self.nearest(own, similarity, hidden)
         return (
             Query(own, own) if nearest == NO_ROW else Query(own, own.moved(self.vectors.of(nearest), share))
         )
 
-    def nearest(self, own: Embedding, likeness: np.ndarray, hidden: Iterable[int] = ()) -> tuple[int, float]:
-        """Return towards which row a text of this likeness to all moves, NO_ROW for none, and how far."""
-        scores = (likeness - self.corrections.hubs).astype(np.float32)
-        lists, left_out = self.manifest.recipe.neighbors, set(hidden)
-        for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # the article itself is one of them
-            if row not in left_out and own.cosine(self.vectors.of(row)) < lists.copy_similarity:
-                share = lists.feedback * max(float(likeness[row]), 0.0)
+    def nearest(
+        self, own: Embedding, similarity: np.ndarray, hidden: Iterable[int] = ()
+    ) -> tuple[int, float]:
+        """Return the row that a query moves towards, or NO_ROW, and the weight of that row's vector.
+
+        `similarity` is that of the query to all articles, (n,).
+        """
+        scores = (similarity - self.corrections.hubs).astype(np.float32)
+        lists, excluded = self.manifest.recipe.neighbors, set(hidden)
+        for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # + 1 for the article itself
+            if row not in excluded and own.cosine(self.vectors.of(row)) < lists.copy_similarity:
+                share = lists.feedback * max(float(similarity[row]), 0.0)
                 return (row, float(np.float32(share))) if share else (NO_ROW, 0.0)
         return NO_ROW, 0.0
 
     def scores(self, query: Query) -> np.ndarray:
         """Return the score of every article against the query, (n,) float32.
 
-        The likeness to the moved query, less the hub of the article.
+        The score is the similarity to the moved query minus the article's hubness penalty.
         """
-        likeness = self.vectors.scores(query.moved, self.latent_weight)
-        return np.asarray(likeness - self.corrections.hubs, dtype=np.float32)
+        similarity = self.vectors.scores(query.moved, self.latent_weight)
+        return np.asarray(similarity - self.corrections.hubs, dtype=np.float32)
 
     def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.
 
-        `article` is the id of one that the model knows, or an Article. Raises KeyError for an unknown id.
+        `article` is the id of an article in the model, or any Article. Raises KeyError for an unknown id.
         """
         if isinstance(article, str):
             own = self.articles.ids.find(article)
@@ -327,14 +331,14 @@ class Model:
         return [(self.articles.ids[row], float(scores[row])) for row in top_k(scores, k, others)]
 
     def topics_of(self, latent: np.ndarray, least: float = 0.1) -> list[tuple[Topic, float]]:
-        """Return the topics of an article that hold at least such a share of it, largest first."""
+        """Return the topics with at least this share of an article, and their shares, largest first."""
         shares = self.topic_space.shares(latent)
         selection = [row for row in np.argsort(-shares, kind="stable") if shares[row] >= least]
         return [(self.manifest.topics[row], float(shares[row])) for row in selection]
 
 
 def term_rules(recipe: Recipe, adapted: Adapted, stop_words: dict[str, frozenset[str]]) -> TermRules:
-    """Return the recipe's way of making terms in the corpus that it was adapted to."""
+    """Return the term rules of a recipe, with the parameters adapted to the corpus."""
     terms = recipe.terms
     return TermRules(
         title_weight=terms.title_weight,
@@ -356,5 +360,5 @@ def microseconds(moment: datetime | None) -> int:
 
 
 def from_microseconds(count: int) -> datetime | None:
-    """Return the moment so many microseconds after 1970, None for NO_MOMENT."""
+    """Return a moment from its microseconds since 1970, None for NO_MOMENT."""
     return None if count == NO_MOMENT else _EPOCH + timedelta(microseconds=count)

@@ -1,4 +1,4 @@
-"""Nearest neighbours: the best rows out of scores, and the lists computed at training."""
+"""Nearest neighbours: the lists computed in training, what corrects their scores, and top-k selection."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,46 +13,50 @@ NO_ROW = -1
 class Neighbors:
     """The k most similar articles of every article, best first; equal scores in row order.
 
-    Rows with fewer than k others are filled up with row -1, score 0.
+    If there are fewer than k other articles, the list is padded with row -1, score 0.
     """
 
     rows: np.ndarray  # (n, k) int32
     scores: np.ndarray  # (n, k) float32
 
     def of(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows and the scores of one article's neighbours, without the filling."""
+        """Return the rows and the scores of one article's neighbours, without the padding."""
         filled = int(np.count_nonzero(self.rows[row] != NO_ROW))
         return self.rows[row, :filled], self.scores[row, :filled]
 
 
 @dataclass(frozen=True)
 class Corrections:
-    """What a score is besides likeness: neighbour feedback, and what keeps a few from standing in all lists.
+    """What turns a similarity into a score: pseudo-relevance feedback and the hubness correction.
 
-    The vector of an article, as a query, is moved towards its nearest neighbour's; from every score the hub
-    of the article that is scored is taken off.
+    Pseudo-relevance feedback moves the vector of a query article towards that of its nearest neighbour, as in
+    Rocchio's method. The hubness correction subtracts a penalty from the score of an article that is similar
+    to many others, so that a few hub articles do not appear in all lists.
     """
 
-    nearest: np.ndarray  # (n,) int32, the nearest article that is no copy, NO_ROW for none
-    feedback: np.ndarray  # (n,) float32, how much its vector weighs beside the own, which weighs 1
-    hubs: np.ndarray  # (n,) float32, by how much an article is set back that is near to many, at least 0
+    nearest: np.ndarray  # (n,) int32, the nearest article that is not a near-duplicate, NO_ROW for none
+    feedback: np.ndarray  # (n,) float32, the weight of its vector; the article's own vector has weight 1
+    hubs: np.ndarray  # (n,) float32, the hubness penalty of each article, at least 0
 
     @classmethod
     def none(cls, n: int) -> "Corrections":
-        """Return what leaves the scores of n articles as they are."""
-        none = np.zeros(n, dtype=np.float32)
-        return cls(np.full(n, NO_ROW, dtype=np.int32), none, none)
+        """Return corrections that leave the scores of n articles unchanged."""
+        zeros = np.zeros(n, dtype=np.float32)
+        return cls(np.full(n, NO_ROW, dtype=np.int32), zeros, zeros)
 
 
 @dataclass(frozen=True)
-class Copies:
-    """Which articles are near-duplicates of each other: wire copies, republished and corrected bodies."""
+class NearDuplicates:
+    """The clusters of near-duplicates: wire copies, republished and corrected bodies.
 
-    first: np.ndarray  # (n,) int32, the lowest row among an article's copies; its own where it has none
+    In code a near-duplicate is called a `copy`: articles of one cluster are copies of each other.
+    """
+
+    first: np.ndarray  # (n,) int32, the lowest row in an article's cluster; its own row if it has no copy
 
     @cached_property
     def grouped(self) -> np.ndarray:
-        """The rows that have copies, (m,) int64, those of a group together and ascending."""
+        """The rows that have copies, (m,) int64, cluster by cluster, ascending in each."""
         rows = np.flatnonzero(np.bincount(self.first)[self.first] > 1)
         return rows[np.argsort(self.first[rows], kind="stable")]
 
@@ -64,7 +68,7 @@ class Copies:
 
     def with_all(self, rows: Iterable[int]) -> list[int]:
         """Return the rows, each followed by its copies."""
-        return [each for row in rows for each in (row, *self.of(row))]
+        return [member for row in rows for member in (row, *self.of(row))]
 
     @cached_property
     def _groups(self) -> np.ndarray:
@@ -72,17 +76,18 @@ class Copies:
 
 
 def top_k(scores: np.ndarray, k: int, among: np.ndarray | None = None) -> np.ndarray:
-    """Return the k rows that score highest, best first; equal scores come in row order.
+    """Return the k rows with the highest scores, best first; equal scores in row order.
 
-    `scores` is (n,); `among` is an ascending array of rows, all by default. Fewer come back when fewer exist.
+    `scores` is (n,). `among` is an ascending array of the rows to choose from; the default is all. If there
+    are fewer than k rows, all are returned.
     """
     rows = np.arange(len(scores)) if among is None else among
     candidates = scores[rows]
     if k <= 0:
         return rows[:0]
     if k < len(rows):
-        # Every row at the k-th score stays in, so that a stable sort can keep ties in row order.
-        at_least = np.partition(candidates, len(rows) - k)[len(rows) - k]
-        inside = candidates >= at_least
+        # Keep every row with the k-th score, so that the stable sort resolves ties by row order.
+        threshold = np.partition(candidates, len(rows) - k)[len(rows) - k]
+        inside = candidates >= threshold
         rows, candidates = rows[inside], candidates[inside]
     return rows[np.argsort(-candidates, kind="stable")[:k]]

@@ -1,4 +1,4 @@
-"""What several commands take: their shared options, and how the values of options are read."""
+"""Options that several commands share, and functions that parse their values."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ models_dir_option = click.option(
     default="models",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="published versions",
+    help="Folder of published versions.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="print JSON as HTTP answers it")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def secret_in(path: Path) -> str:
-    """Return the one line that a file holds, a key or a password. Raises click.ClickException."""
+    """Return the key or password in a file. Raises click.ClickException if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -29,57 +29,65 @@ def secret_in(path: Path) -> str:
 
 
 def corpus_options(command: Command, *, required: bool = True) -> Command:
-    """Add what `train`, `lint` and `evaluate` take to read a corpus."""
+    """Add the options of `train`, `lint` and `evaluate` for reading a corpus."""
     options = (
         click.argument("corpus", nargs=-1, required=required, type=click.Path(path_type=Path)),
         click.option(
-            "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable"
+            "--map",
+            "mapped",
+            multiple=True,
+            metavar="NAME=THEIRS",
+            help="Read NAME from column THEIRS; repeatable.",
         ),
-        click.option("--timezone", default="UTC", show_default=True, help="of dates that name none"),
-        click.option("--id-prefix", default="", help="goes before every id"),
+        click.option("--timezone", default="UTC", show_default=True, help="Time zone of dates without one."),
+        click.option("--id-prefix", default="", help="Prefix for all article ids."),
         click.option(
             "--max-bad",
             default=0.05,
             show_default=True,
             type=click.FloatRange(0, 1),
-            help="share of bad rows allowed",
+            help="Maximum share of bad rows.",
         ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
 def list_options(command: Command) -> Command:
-    """Add the parameters of a list; they are checked as HTTP checks them."""
+    """Add the parameters of a list; they are validated like those of the HTTP API."""
     options = (
-        click.option("--limit", help="1 to 50  [default: 9]"),
-        click.option("--category", multiple=True, help="name or slug; repeatable"),
-        click.option("--exclude-category", multiple=True, help="name or slug; repeatable"),
-        click.option("--exclude", multiple=True, help="an id; repeatable"),
-        click.option("--lang", help="a language code, or any"),
-        click.option("--max-age-days", help="a number"),
-        click.option("--published-after", metavar="DATE", help="ISO 8601"),
-        click.option("--published-before", metavar="DATE", help="ISO 8601"),
-        click.option("--mode", help="related, background (older) or follow_up (newer)  [default: related]"),
-        click.option("--freshness", help="0 to 1  [default: 0.2]"),
-        click.option("--diversity", help="0 to 1  [default: 0]"),
-        click.option("--min-similarity", help="0 to 1: raises the bar for similar"),
-        click.option("--fallback", help="auto, or none: similar articles alone  [default: auto]"),
-        click.option("--explain", flag_value="1", help="say why each stands there"),
-        click.option("--include", help="trending: say which rank each has"),
+        click.option("--limit", help="Number of articles, 1 to 50.  [default: 9]"),
+        click.option("--category", multiple=True, help="Only this category (name or slug); repeatable."),
+        click.option(
+            "--exclude-category", multiple=True, help="Without this category (name or slug); repeatable."
+        ),
+        click.option("--exclude", multiple=True, help="Without the article of this id; repeatable."),
+        click.option("--lang", help="Only this language code, or any."),
+        click.option("--max-age-days", help="Maximum age of the articles."),
+        click.option("--published-after", metavar="DATE", help="Only later articles; ISO 8601."),
+        click.option("--published-before", metavar="DATE", help="Only earlier articles; ISO 8601."),
+        click.option("--mode", help="related, background (older) or follow_up (newer).  [default: related]"),
+        click.option("--freshness", help="Weight of recency, 0 to 1.  [default: 0.2]"),
+        click.option("--diversity", help="Weight of diversity, 0 to 1.  [default: 0]"),
+        click.option("--min-similarity", help="Raise the threshold for similar articles, 0 to 1."),
+        click.option(
+            "--fallback", help="auto fills up the list; none lists similar articles only.  [default: auto]"
+        ),
+        click.option("--explain", flag_value="1", help="Show the parts of each score."),
+        click.option("--include", help="trending shows the rank of each article."),
         models_dir_option,
         json_option,
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
-def reading(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `corpus_options` gave as the keyword arguments of `read_articles` and `lint`."""
-    named = {name: given[name] for name in ("timezone", "id_prefix", "max_bad")}
-    return named | {"columns": mapped_columns(given["mapped"])}
+def reading(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `corpus_options` as keyword arguments of `read_articles` and `lint`."""
+    arguments = {name: options[name] for name in ("timezone", "id_prefix", "max_bad")}
+    return arguments | {"columns": mapped_columns(options["mapped"])}
 
 
 def mapped_columns(mapped: tuple[str, ...]) -> dict[str, str]:
-    """Read `--map ours=theirs` options. Raises click.BadParameter for one without both."""
+    """Parse `--map NAME=THEIRS` options. Raises click.BadParameter if a part is missing."""
     pairs = [pair.partition("=") for pair in mapped]
     for ours, equals, theirs in pairs:
         if not (ours and equals and theirs):
@@ -88,8 +96,8 @@ def mapped_columns(mapped: tuple[str, ...]) -> dict[str, str]:
 
 
 def zone(name: str) -> ZoneInfo:
-    """Return the time zone of a name. Raises click.BadParameter where there is none."""
+    """Return the time zone with this name. Raises click.BadParameter if there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone") from None
+        raise click.BadParameter(f"{name!r} is not a time zone", param_hint="--timezone") from None

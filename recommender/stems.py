@@ -1,16 +1,16 @@
-"""What the forms of a word have in common: its stem, by language, and the pieces that compounds share."""
+"""Match different forms of a word: its stem, by language, and the character n-grams that compounds share."""
 
 from collections.abc import Sequence
 from threading import local
 
 import Stemmer
 
-ELLIPSIS = "…"  # stands in every piece, and in no word
-_UNKNOWN_CHARS = 6  # that are left of a word in a language without a stemmer
-_PIECE_CHARS = (4, 5)  # an edge of the word counts as one
+ELLIPSIS = "…"  # part of every piece, never of a word
+_PREFIX_CHARS = 6  # the stem of a word in a language without a stemmer
+_PIECE_CHARS = (4, 5)  # an edge of the word counts as one character
 _SHORTEST, _LONGEST = 2, 64  # letters of a stem
 
-# Snowball's algorithms by the code of their language; Croatian inflects as Serbian does.
+# Snowball's algorithms by `canonical_language` code; Croatian inflects like Serbian.
 ALGORITHMS = {
     "ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek",
     "en": "english", "eo": "esperanto", "es": "spanish", "et": "estonian", "eu": "basque", "fa": "persian",
@@ -23,20 +23,20 @@ _stemmers = local()  # threads must not share one
 
 
 def stem(words: Sequence[str], lang: str) -> list[str]:
-    """Return the stem of each folded word; where no stemmer knows the language, its first six letters.
+    """Return the stem of each folded word, or its first six letters if there is no stemmer for the language.
 
-    A word of which next to nothing would be left stays as it is, and so does one without a language.
+    A word whose stem would have less than 2 letters is unchanged, as are all words if `lang` is empty.
     """
     if not lang:
         return list(words)
-    known = ALGORITHMS.get(lang)
-    stems = _stemmer(known).stemWords(words) if known else [word[:_UNKNOWN_CHARS] for word in words]
+    algorithm = ALGORITHMS.get(lang)
+    stems = _stemmer(algorithm).stemWords(words) if algorithm else [word[:_PREFIX_CHARS] for word in words]
     pairs = zip(stems, words, strict=True)
-    return [one if _SHORTEST <= len(one) <= _LONGEST else word for one, word in pairs]
+    return [stemmed if _SHORTEST <= len(stemmed) <= _LONGEST else word for stemmed, word in pairs]
 
 
 def pieces(word: str) -> list[str]:
-    """Return the runs of four and five letters inside a word, an edge of it counting as a letter.
+    """Return the character n-grams of a word, of 4 and 5 characters; an edge of the word counts as one.
 
     `tide` has `tid…`, `…ide`; a word with a digit has none.
     """
@@ -49,12 +49,12 @@ def pieces(word: str) -> list[str]:
         if length < len(edged)
         for at in range(len(edged) - length + 1)
     ]
-    return [ELLIPSIS * (one[0] != " ") + one.strip() + ELLIPSIS * (one[-1] != " ") for one in runs]
+    return [ELLIPSIS * (run[0] != " ") + run.strip() + ELLIPSIS * (run[-1] != " ") for run in runs]
 
 
 def _stemmer(algorithm: str) -> Stemmer.Stemmer:
-    found = getattr(_stemmers, algorithm, None)
-    if found is None:
-        found = Stemmer.Stemmer(algorithm)
-        setattr(_stemmers, algorithm, found)
-    return found
+    stemmer = getattr(_stemmers, algorithm, None)
+    if stemmer is None:
+        stemmer = Stemmer.Stemmer(algorithm)
+        setattr(_stemmers, algorithm, stemmer)
+    return stemmer

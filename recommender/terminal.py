@@ -1,4 +1,4 @@
-"""What people see in a terminal: tables, summaries and progress bars."""
+"""Terminal output: tables, summaries and progress bars."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ from rich.text import Text
 from recommender.model import Model
 
 _MIB = 1 << 20
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # terminals obey these; tab and newline harm nobody
-_TOLD_CHANGES = 3  # lists of a gate's report that a screen has room for
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters except tab and newline
+_MAX_CHANGES = 3  # changed lists shown
 
 
 class Bars:
-    """Progress bars with rates, for the steps of `train` and for reading."""
+    """Progress bars with rates, for reading and for the steps of training."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     @contextmanager
     def step(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
-        """Show a bar while the step lasts; the function entered is told how many more units are done."""
+        """Show a bar during a step; call the returned function with the number of units completed."""
         columns = (TextColumn("{task.description:<14}"), BarColumn(), _Rate(unit), TimeRemainingColumn())
         with Progress(*columns, console=self._console) as bars:
             task = bars.add_task(name, total=total or None)
@@ -37,7 +37,7 @@ class Bars:
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar for reading; the function entered is told the rows done and the rows there are."""
+        """Show a bar for reading; call the returned function with the rows read and the total rows."""
         columns = (TextColumn("{task.description:<14}"), BarColumn(), _Rate("rows"), TimeRemainingColumn())
         with Progress(*columns, console=self._console) as bars:
             task = bars.add_task("reading", total=None)
@@ -45,61 +45,61 @@ class Bars:
 
 
 class _Rate(ProgressColumn):
-    """How many units are done, and how many a second."""
+    """A column with the number of completed units, and the rate per second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        """Return the figures of a task."""
+        """Return the number of completed units and the rate of a task."""
         rate = f", {task.completed / task.elapsed:,.0f}/s" if task.elapsed and task.completed > 1 else ""
         return Text(f"{task.completed:,.0f} {self._unit}{rate}")
 
 
 def plain(text: str) -> str:
-    """Return a text as a terminal may have it: what would steer the terminal is made visible."""
-    return _STEERING.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """Return the text with control characters escaped, so that it is safe to print in a terminal."""
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def escape(text: str) -> str:
-    """Return a text as it is meant to be read, neither markup nor steering."""
+    """Return the text with control characters and Rich markup escaped."""
     return literal(plain(text))
 
 
-def list_table(answer: Mapping[str, Any], heading: str) -> RenderableType:
-    """Return a related list, as HTTP answers it, as a table."""
+def list_table(response: Mapping[str, Any], heading: str) -> RenderableType:
+    """Return a list response of the HTTP API as a table."""
     table = _table("", "Article", "Source", ">Score", "Id")
-    for place, item in enumerate(answer["items"], 1):
+    for rank, item in enumerate(response["items"], 1):
         score = "" if item["score"] is None else f"{item['score']:.3f}"
-        why = _why(item.get("why"))
-        under = " · ".join(filter(None, (item["category"], (item["published_at"] or "")[:10])))
-        below = (("\n" + under, "dim"), ("\n" + why if why else "", "italic"))
-        article = Text.assemble(plain(item["title"]), *((plain(told), style) for told, style in below))
-        table.add_row(str(place), article, item["source"], score, escape(item["id"]))
-    model = answer["model"]["version"]
-    note = f"{answer['returned']} of {answer['eligible']:,} eligible articles · model {model}"
+        explanation = _explanation(item.get("why"))
+        details = " · ".join(filter(None, (item["category"], (item["published_at"] or "")[:10])))
+        lines = (("\n" + details, "dim"), ("\n" + explanation if explanation else "", "italic"))
+        article = Text.assemble(plain(item["title"]), *((plain(line), style) for line, style in lines))
+        table.add_row(str(rank), article, item["source"], score, escape(item["id"]))
+    model = response["model"]["version"]
+    note = f"{response['returned']} of {response['eligible']:,} eligible articles · model {model}"
     return Group(Text(plain(heading), style="bold"), table, Text(note, style="dim"))
 
 
-def _why(why: Mapping[str, Any] | None) -> str:
-    """Return the parts of a score in words; those that show in no third decimal are left out."""
+def _explanation(why: Mapping[str, Any] | None) -> str:
+    """Return the parts of a score as text, without parts that round to 0.000."""
     if why is None:
         return ""
     terms = [(part["term"], part["contribution"]) for part in why["terms"]]
     topics = [(f"topic {part['name']}", part["contribution"]) for part in why["topics"]]
-    rest = ("other_terms", "other_topics", "feedback", "hub", "freshness", "boost")
-    named = {name: (name.replace("_", " "), why[name]) for name in rest}
-    parts = [*terms, named.pop("other_terms"), *topics, *named.values()]
+    names = ("other_terms", "other_topics", "feedback", "hub", "freshness", "boost")
+    others = {name: (name.replace("_", " "), why[name]) for name in names}
+    parts = [*terms, others.pop("other_terms"), *topics, *others.values()]
     return ", ".join(f"{name} {part:+.3f}" for name, part in parts if round(part, 3))
 
 
 def training_summary(
-    model: Model, done: Any, reading: Any, seconds: Mapping[str, float], peak_bytes: int, live: str = ""
+    model: Model, outcome: Any, reading: Any, seconds: Mapping[str, float], peak_bytes: int, live: str = ""
 ) -> RenderableType:
-    """Return what was read, what the quality gate found, and what became of a model just trained.
+    """Return a summary of training: the corpus, the quality gate, and the published version or the report.
 
-    `live` tells of the articles that the database held.
+    `live` summarizes the live articles of the database.
     """
     corpus = model.manifest.corpus
     facts = _facts()
@@ -117,51 +117,54 @@ def training_summary(
     )
     facts.add_row("Characters read", f"{corpus.characters_read:,}{cut}")
     facts.add_row("Terms", f"{corpus.terms_kept:,} kept of {corpus.terms_counted:,}")
-    facts.add_row("Topics", _topics_told(model))
+    facts.add_row("Topics", _topics(model))
     facts.add_row("Seconds", _times(seconds))
     facts.add_row("Peak memory", f"{peak_bytes / _MIB:,.0f} MiB")
-    outcome = _facts()
-    if done.version:
-        outcome.add_row("Published", Text(done.version, style="bold green"))
+    result = _facts()
+    if outcome.version:
+        result.add_row("Published", Text(outcome.version, style="bold green"))
     else:
-        outcome.add_row("Refused", Text(str(done.refused_report), style="bold red"))
-    return Group(facts, gate_table(done.verdict), outcome)
+        result.add_row("Refused", Text(str(outcome.refused_report), style="bold red"))
+    return Group(facts, gate_table(outcome.verdict), result)
 
 
 def gate_table(verdict: Any) -> RenderableType:
-    """Return what the quality gate measured beside what it asks for, and the lists that changed the most."""
-    table = _table("Quality gate", ">Found", ">Asked for", "")
+    """Return the values and bounds of the quality gate as a table, and the lists that changed the most."""
+    table = _table("Quality gate", ">Value", ">Bound", "")
     for check in verdict.checks:
         if check.value is not None:
             side = "≥" if check.side == "at least" else "≤"
-            table.add_row(check.label, check.found, f"{side} {check.bound:g}", _mark(check.passed))
-    for each in verdict.comparisons:
-        change = f"{_fraction(each.old)} → {_fraction(each.new)}: {_estimate(each.difference, '+')}"
-        label = f"{each.label}, was → is{'' if each.enough else f' (few: {each.count})'}"
-        table.add_row(label, change, f"≥ -{each.margin:g}", _mark(each.passed))
+            table.add_row(check.label, check.formatted_value, f"{side} {check.bound:g}", _mark(check.passed))
+    for comparison in verdict.comparisons:
+        difference = _estimate(comparison.difference, "+")
+        change = f"{_fraction(comparison.old)} → {_fraction(comparison.new)}: {difference}"
+        label = f"{comparison.label}, old → new"
+        if not comparison.enough:
+            label += f" (few: {comparison.count})"
+        table.add_row(label, change, f"≥ -{comparison.margin:g}", _mark(comparison.passed))
     guards = [
         Text(guard.detail) if guard.passed else Text(f"REFUSED: {guard.detail}", style="bold red")
         for guard in verdict.guards
     ]
-    told: list[RenderableType] = [table, *guards]
+    parts: list[RenderableType] = [table, *guards]
     if verdict.not_compared:
-        told.append(Text(verdict.not_compared, style="bold"))
+        parts.append(Text(verdict.not_compared, style="bold"))
     if verdict.list_overlap is not None:
-        stayed = f"{verdict.list_overlap:.0%} of a list stayed, compared with {verdict.compared_with}"
-        told.append(Text(stayed, style="dim"))
+        note = f"{verdict.list_overlap:.0%} of a list is unchanged, compared with {verdict.compared_with}"
+        parts.append(Text(note, style="dim"))
     if verdict.most_changed:
-        told.append(_changes(verdict.most_changed[:_TOLD_CHANGES]))
-    return Group(*told)
+        parts.append(_changes(verdict.most_changed[:_MAX_CHANGES]))
+    return Group(*parts)
 
 
-def _changes(changed: Sequence[Any]) -> RenderableType:
+def _changes(changed_lists: Sequence[Any]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
-    for heading in ("Most changed", "Stayed", "Before", "Now"):
+    for heading in ("Most changed", "Unchanged", "Before", "Now"):
         table.add_column(heading, overflow="fold")
-    for each in changed:
-        before, after = ("\n".join(titles[:3]) for titles in (each.before, each.after))
-        row = f"{each.title} ({each.id})", f"{each.overlap:.0%}", before, after
-        table.add_row(*map(escape, row))
+    for changed in changed_lists:
+        before, after = ("\n".join(titles[:3]) for titles in (changed.before, changed.after))
+        cells = f"{changed.title} ({changed.id})", f"{changed.overlap:.0%}", before, after
+        table.add_row(*map(escape, cells))
     return table
 
 
@@ -177,15 +180,15 @@ def _mark(passed: bool) -> Text:  # noqa: FBT001
 
 
 def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any]) -> RenderableType:
-    """Return the findings of `lint`, each with its first examples and what to do about it."""
-    told = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
-    heading = Text(f"{articles:,} articles in {told}", style="bold")
+    """Return the findings of `lint`, each with its first examples and advice."""
+    names = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
+    heading = Text(f"{articles:,} articles in {names}", style="bold")
     if not findings:
-        return Group(heading, Text("Nothing to put right."))
+        return Group(heading, Text("No problems found."))
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
     table.add_column("Finding")
     table.add_column("Count", justify="right")
-    table.add_column("For example", overflow="fold", ratio=2)
+    table.add_column("Examples", overflow="fold", ratio=2)
     table.add_column("What to do", ratio=1)
     for finding in findings:
         examples = "\n".join(_example(example) for example in finding.examples[:3])
@@ -193,71 +196,68 @@ def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any])
     return Group(heading, table)
 
 
-def topics_table(answer: Mapping[str, Any], headlines: Sequence[str]) -> RenderableType:
-    """Return the topics, as HTTP answers them, as a table; `headlines` has one for each."""
+def topics_table(response: Mapping[str, Any], headlines: Sequence[str]) -> RenderableType:
+    """Return the topics response of the HTTP API as a table; `headlines` has one headline per topic."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Topic", ratio=3, style="bold")
     table.add_column("Articles", justify="right")
     table.add_column("Terms", ratio=4)
-    table.add_column("For example", ratio=4)
-    for topic, headline in zip(answer["topics"], headlines, strict=True):
-        row = topic["name"], f"{topic['articles']:,}", ", ".join(topic["terms"]), headline
-        table.add_row(*map(escape, row))
-    note = f"{len(answer['topics'])} topics · model {answer['model_version']}"
+    table.add_column("Typical headline", ratio=4)
+    for topic, headline in zip(response["topics"], headlines, strict=True):
+        cells = topic["name"], f"{topic['articles']:,}", ", ".join(topic["terms"]), headline
+        table.add_row(*map(escape, cells))
+    note = f"{len(response['topics'])} topics · model {response['model_version']}"
     return Group(table, Text(note, style="dim"))
 
 
 def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType:
-    """Return the published versions as a table: version, when trained, articles, and which is current."""
+    """Return the published versions as a table: version, training time, articles, whether current."""
     table = _table("Version", "Trained", ">Articles", "")
     for version, trained_at, articles, current in rows:
         table.add_row(version, trained_at, articles, "current" if current else "")
     return table
 
 
-def rule_effects_table(heading: str, found: Sequence[Any]) -> RenderableType:
-    """Return what the rules do with an article as tables: as a candidate of lists, and in its own list."""
-    told: list[RenderableType] = [Text(plain(heading), style="bold")]
+def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:
+    """Return the effects of rules on an article as tables: as a candidate of lists, and in its own list."""
+    parts: list[RenderableType] = [Text(plain(heading), style="bold")]
     for part, title in (("candidate", "As a candidate of lists"), ("own list", "In its own list")):
         table = _table(title, "Rule", "By", "Why", "When")
-        for ruling in found:
-            if ruling.part == part:
-                rule = ruling.rule
-                named = f"{rule.id} ({rule.kind}, {ruling.source})"
-                when = f"{ruling.state}{_span(rule.begins, rule.until)}"
-                style = None if ruling.state == "acts" else "dim"
-                table.add_row(
-                    *map(escape, (ruling.effect, named, rule.author, rule.reason, when)), style=style
-                )
-        told.append(table if table.rows else Text(f"{title}: no rule", style="dim"))
-    return Group(*told)
+        for effect in effects:
+            if effect.part == part:
+                rule = effect.rule
+                name = f"{rule.id} ({rule.kind}, {effect.source})"
+                when = f"{effect.state}{_span(rule.begins, rule.until)}"
+                style = None if effect.state == "acts" else "dim"
+                cells = (effect.effect, name, rule.author, rule.reason, when)
+                table.add_row(*map(escape, cells), style=style)
+        parts.append(table if table.rows else Text(f"{title}: no rule", style="dim"))
+    return Group(*parts)
 
 
 def _span(begins: datetime | None, until: datetime | None) -> str:
-    told = [
-        f"{name} {moment:%Y-%m-%d %H:%M}" for name, moment in (("from", begins), ("until", until)) if moment
-    ]
-    return f", {' '.join(told)} UTC" if told else ""
+    ends = [f"{name} {time:%Y-%m-%d %H:%M}" for name, time in (("from", begins), ("until", until)) if time]
+    return f", {' '.join(ends)} UTC" if ends else ""
 
 
 def evaluation_table(report: Any) -> RenderableType:
-    """Return an evaluation as tables: quality by labels where there are any, and health."""
-    told: list[RenderableType] = [Text(_evaluated(report), style="bold")]
+    """Return an evaluation as tables: health, and with labels also quality."""
+    parts: list[RenderableType] = [Text(_evaluated(report), style="bold")]
     if report.labels:
-        quality = _table("Lists of nine", ">nDCG", ">Recall", ">First right", ">MRR", ">nDCG: ours - it")
+        table = _table("Lists of nine", ">nDCG", ">Recall", ">P@1", ">MRR", ">nDCG: ours - it")
         for system in report.systems:
-            found, minus = system.quality, system.ours_minus_this
-            measures = (found.ndcg_at_9, found.recall_at_9, found.precision_at_1, found.mrr)
+            quality, minus = system.quality, system.ours_minus_this
+            measures = (quality.ndcg_at_9, quality.recall_at_9, quality.precision_at_1, quality.mrr)
             cells = [*map(_estimate, measures), _estimate(minus.ndcg_at_9, "+") if minus else ""]
-            quality.add_row(escape(system.label), *cells)
-        told += [quality, Text("[low,high]: 95 % bootstrap interval by story", style="dim")]
+            table.add_row(escape(system.label), *cells)
+        parts += [table, Text("[low,high]: 95 % bootstrap interval by story", style="dim")]
     table = _table(
         "Health",
         ">Coverage",
         ">Hub skew",
         ">Top 1 %",
-        ">Section",
-        ">Copies",
+        ">Category",
+        ">Dupes",
         ">Alike",
         ">Days",
         ">No similar",
@@ -266,26 +266,26 @@ def evaluation_table(report: Any) -> RenderableType:
         if system.health:
             table.add_row(escape(system.label), *_health(system.health))
     note = (
-        "Coverage: articles in at least one list · Hub skew: of how many lists an article is in · "
-        "Top 1 %: places held by so many articles · Section: items of the article's own · Copies: lists with "
-        "near-duplicates · Alike: mean cosine in a list · Days: median age gap · "
-        "No similar: articles without a `similar` item"
+        "Coverage: articles in at least one list · Hub skew: skewness of the number of lists per article · "
+        "Top 1 %: list positions of the 1 % most listed articles · Category: items in the article's own "
+        "category · Dupes: lists with near-duplicates · Alike: mean cosine in a list · Days: median age gap"
+        " · No similar: articles without a `similar` item"
     )
-    return Group(*told, table, Text(note, style="dim"))
+    return Group(*parts, table, Text(note, style="dim"))
 
 
 def _evaluated(report: Any) -> str:
-    told = f"{report.articles:,} articles"
+    text = f"{report.articles:,} articles"
     if report.model_version:
-        told += f" · model {report.model_version}"
+        text += f" · model {report.model_version}"
     if report.labels:
         labels = report.labels
-        told += f" · {labels.queries:,} queries of {labels.stories:,} stories"
+        text += f" · {labels.queries:,} queries of {labels.stories:,} stories"
         if labels.unknown_ids:
-            told += f" · {labels.unknown_ids:,} labelled ids are not in the model"
+            text += f" · {labels.unknown_ids:,} labelled ids are not in the model"
         if labels.bad_rows:
-            told += f" · {labels.bad_rows:,} bad rows of labels"
-    return told
+            text += f" · {labels.bad_rows:,} bad rows of labels"
+    return text
 
 
 def _estimate(estimate: Any, sign: str = "") -> str:
@@ -303,7 +303,7 @@ def _health(health: Any) -> list[str]:
         _fraction(health.coverage),
         f"{health.hub_skew:.2f}",
         _fraction(health.top_1_percent_places),
-        "" if health.section_agreement is None else _fraction(health.section_agreement),
+        "" if health.category_agreement is None else _fraction(health.category_agreement),
         _fraction(health.near_duplicate_lists),
         "" if health.intra_list_similarity is None else _fraction(health.intra_list_similarity),
         "" if age is None else f"{age:,.0f}",
@@ -312,8 +312,8 @@ def _health(health: Any) -> list[str]:
 
 
 def _example(example: Any) -> str:
-    place = f"{example.source}:{example.row}: " if example.source is not None else ""
-    return f"{place}{example.value}"
+    location = f"{example.source}:{example.row}: " if example.source is not None else ""
+    return f"{location}{example.value}"
 
 
 def _table(*headings: str) -> Table:
@@ -325,18 +325,18 @@ def _table(*headings: str) -> Table:
 
 def _counted(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
-    told = ", ".join(
+    by_reason = ", ".join(
         f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0]))
     )
-    return escape(f"{total:,} ({told})") if total else "0"
+    return escape(f"{total:,} ({by_reason})") if total else "0"
 
 
-def _topics_told(model: Model) -> str:
+def _topics(model: Model) -> str:
     largest = sorted(model.manifest.topics, key=lambda topic: -topic.articles)
-    shown = "; ".join(f"{topic.name} ({topic.articles:,})" for topic in largest[:8])
-    return escape(f"{len(largest)}: {shown}{'; …' if len(largest) > 8 else ''}")  # noqa: PLR2004 a screenful
+    names = "; ".join(f"{topic.name} ({topic.articles:,})" for topic in largest[:8])
+    return escape(f"{len(largest)}: {names}{'; …' if len(largest) > 8 else ''}")  # noqa: PLR2004 a screenful
 
 
 def _times(seconds: Mapping[str, float]) -> str:
-    told = ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.items())
-    return f"{sum(seconds.values()):.1f} ({told})"
+    by_step = ", ".join(f"{name} {duration:.1f}" for name, duration in seconds.items())
+    return f"{sum(seconds.values()):.1f} ({by_step})"

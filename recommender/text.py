@@ -1,4 +1,4 @@
-"""Text as the recommender reads it: HTML to plain text, text to terms, and which language it is in."""
+"""Text processing: HTML to plain text, text to terms, and language detection."""
 
 import re
 import unicodedata
@@ -15,9 +15,12 @@ from recommender.stems import pieces, stem
 MIN_WORD_CHARS = 2
 MAX_WORD_CHARS = 64  # longer runs are encoded data, not words
 WORDS_PER_MINUTE = 230  # silent reading of non-fiction: Brysbaert 2019
-CHARACTERS_PER_MINUTE = 500  # the same for scripts without spaces
+CHARACTERS_PER_MINUTE = 500  # the same, for scripts without spaces
 
-# Scripts written without spaces, whose words are found as overlapping pairs of characters.
+# Two-letter codes of one language: withdrawn ISO 639-1 codes, and the two written forms of Norwegian.
+LANGUAGE_ALIASES = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "nb": "no", "nn": "no"}
+
+# Scripts written without spaces: words are overlapping pairs of characters.
 UNSPACED_RANGES = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
@@ -36,56 +39,54 @@ UNSPACED_RANGES = (
 
 @dataclass(frozen=True, slots=True)
 class TermRules:
-    """How an article becomes terms; what training and serving must agree on."""
+    """How an article is split into terms. Training and serving must use the same rules."""
 
     title_weight: int = 4  # how many times a title counts
     lead_weight: int = 3  # how many times the lead of a body counts
-    lead_words: int = 25  # at the beginning of a body, without stop words
+    lead_words: int = 25  # length of the lead, the beginning of a body, without stop words
     ngrams: int = 2  # 1: words; 2: words and pairs of neighbouring words
-    max_body_chars: int = 100_000  # of a title, too
+    max_body_chars: int = 100_000  # also applies to a title
     stop_words: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by language, folded
-    stems: bool = False  # words are reduced to their stems
-    unstemmed: frozenset[str] = frozenset()  # but not those of these languages
+    stems: bool = False  # reduce words to their stems
+    unstemmed: frozenset[str] = frozenset()  # languages whose words are not stemmed
     pieces: bool = False  # pieces of words are terms, too
-    main_lang: str = ""  # in which an article is read whose own language cannot be told
+    main_lang: str = ""  # used for an article whose language is unknown
 
     def terms(self, title: str, body: str, lang: str | None) -> list[str]:
-        """Return the terms of an article, title first, then body, then lead, each as often as it counts.
+        """Return the terms of an article: title, then body, then lead, each repeated by its weight.
 
-        Stop words go before stems are taken and pairs formed, and a pair never spans title and body.
+        Stop words are removed before stemming and before pairs are formed. A pair never spans title and body.
         """
-        read_as = lang or self.main_lang
-        in_title, in_body = self._kept(title, read_as), self._kept(body, read_as)
-        in_lead = self._grams(in_body[: self.lead_words])
+        lang = lang or self.main_lang
+        title_words, body_words = self._content_words(title, lang), self._content_words(body, lang)
         return (
-            self._grams(in_title) * self.title_weight
-            + self._grams(in_body)
-            + in_lead * (self.lead_weight - 1)
+            self._grams(title_words) * self.title_weight
+            + self._grams(body_words)
+            + self._grams(body_words[: self.lead_words]) * (self.lead_weight - 1)
         )
 
     def stemmed(self, words: Sequence[str], lang: str) -> list[str]:
-        """Return folded words as they count in a language."""
+        """Return the stems of folded words, or the words themselves if the language is not stemmed."""
         return stem(words, lang) if self.stems and lang not in self.unstemmed else list(words)
 
     def root(self, word: str, lang: str) -> str:
-        """Return the stem of a folded word, even in a language whose words count as they stand."""
+        """Return the stem of a folded word, even in an unstemmed language."""
         return stem([word], lang)[0] if self.stems else word
 
-    def _kept(self, text: str, lang: str) -> list[str]:
+    def _content_words(self, text: str, lang: str) -> list[str]:
         stop = self.stop_words.get(lang, frozenset())
-        kept = [word for word in words(text[: self.max_body_chars]) if word not in stop]
-        return self.stemmed(kept, lang)
+        return self.stemmed([word for word in words(text[: self.max_body_chars]) if word not in stop], lang)
 
-    def _grams(self, kept: list[str]) -> list[str]:
-        pairs = [f"{a} {b}" for a, b in pairwise(kept)] if self.ngrams > 1 else []
-        parts = [piece for word in kept for piece in pieces(word)] if self.pieces else []
-        return kept + pairs + parts
+    def _grams(self, words: list[str]) -> list[str]:
+        pairs = [f"{a} {b}" for a, b in pairwise(words)] if self.ngrams > 1 else []
+        parts = [piece for word in words for piece in pieces(word)] if self.pieces else []
+        return words + pairs + parts
 
 
 def fold(text: str) -> str:
     """Return the text in lower case and NFC, without invisible characters.
 
-    Canonically equal texts fold alike, and so do all forms of sigma, and both forms of the dotted I.
+    Canonically equivalent texts fold alike, as do all forms of sigma and both forms of the dotted I.
     """
     composed = unicodedata.normalize("NFC", text)
     if _special_characters().search(composed):
@@ -97,7 +98,7 @@ def words(text: str) -> list[str]:
     """Return the words of a text, folded, in order.
 
     A word is a run of 2-64 letters, digits and marks; apostrophes and hyphens end it. In scripts without
-    spaces each pair of neighbouring characters is a word, and so is a character that stands alone.
+    spaces each pair of neighbouring characters is a word, and so is a single character between other scripts.
     """
     folded = fold(text)
     runs = _ASCII_RUNS.findall(folded) if folded.isascii() else _runs(folded)
@@ -107,25 +108,26 @@ def words(text: str) -> list[str]:
 
 
 def typed_words(text: str) -> list[str]:
-    """Return the words of what somebody is typing: the last may be a single letter."""
-    found = words(text)
+    """Return the words of a query that is still being typed: the last word may be a single letter."""
+    typed = words(text)
     runs = _runs(fold(text))
     if runs and len(runs[-1]) < MIN_WORD_CHARS and not unspaced_runs().match(runs[-1]):
-        found.append(runs[-1])
-    return found
+        typed.append(runs[-1])
+    return typed
 
 
 def plain_text(html: str) -> str:
-    """Return the text that a reader of the HTML sees, a blank line between blocks.
+    """Return the visible text of the HTML, with a blank line between blocks.
 
-    Scripts, styles, captions and WordPress shortcodes are left out. A text without tags and entities comes
-    back as it is, but for outer white space. Control characters and lone surrogates are dropped.
+    Scripts, styles, captions and WordPress shortcodes are removed. A text without tags and entities is only
+    stripped. Control characters and lone surrogates are dropped.
     """
     text = _WP_CAPTION.sub(" ", _UNPRINTABLE.sub("", html))
     text = _SHORTCODE.sub(" ", text)
     if not _MARKUP.search(text):
         return text.strip()
-    body = LexborHTMLParser(f"<body>{_tamed(text)}").body  # else a leading <noscript> is taken for a head
+    # Without <body>, the parser would put a leading <noscript> into the head.
+    body = LexborHTMLParser(f"<body>{_without_tag_floods(text)}").body
     if body is None:
         return ""
     blocks = (_SPACES.sub(" ", block).strip() for block in "".join(_pieces(body)).split("\n"))
@@ -133,29 +135,33 @@ def plain_text(html: str) -> str:
 
 
 def as_html(text: str) -> str:
-    """Return the text so that `plain_text` takes it back unchanged: escaped, where nothing less would do."""
+    """Return HTML that `plain_text` converts back to this text; it is escaped only if necessary."""
     if plain_text(text) == text:
         return text
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
 
 
 def detect_language(text: str) -> str | None:
-    """Return the two-letter code of the language of a text, judged by its first 4,000 characters.
+    """Return the two-letter code of a text's language, detected in its first 4,000 characters.
 
-    None when there is too little text to tell, or when the language has no code of two letters.
+    Returns None if the text is too short to be reliable, or if the language has no two-letter code.
     """
     printable = "".join(char if char.isprintable() else " " for char in text[:4000])
     encoded = printable.encode(errors="ignore")
-    reliable, _, found = pycld2.detect(encoded, isPlainText=True, bestEffort=True)
-    code = str(found[0][1]).split("-")[0]
+    reliable, _, languages = pycld2.detect(encoded, isPlainText=True, bestEffort=True)
+    code = str(languages[0][1]).split("-")[0]
     if code == "un" or (not reliable and len(printable) < _MIN_UNSURE_CHARS):
         return None
-    code = {"iw": "he", "jw": "jv", "nb": "no", "nn": "no"}.get(code, code)
-    return code if len(code) == 2 else None  # noqa: PLR2004 some languages have three letters only
+    return canonical_language(code) if len(code) == 2 else None  # noqa: PLR2004 some only have three letters
+
+
+def canonical_language(code: str) -> str:
+    """Return the code used for a language here: `he` for the old code `iw`, `no` for `nb` and `nn`."""
+    return LANGUAGE_ALIASES.get(code, code)
 
 
 def reading_minutes(text: str) -> int:
-    """Return how many whole minutes a text takes to read, at least 1."""
+    """Return the reading time of a text in whole minutes, at least 1."""
     unspaced = sum(len(run) for run in unspaced_runs().findall(text))
     spaced = len((unspaced_runs().sub(" ", text) if unspaced else text).split())
     return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
@@ -164,21 +170,21 @@ def reading_minutes(text: str) -> int:
 @cache
 def word_runs() -> re.Pattern[str]:
     """Return a pattern for runs of letters, digits, underscores and marks."""
-    # Marks beyond the basic plane (a few minority scripts) would make the pattern twenty times slower.
+    # Including the marks beyond the basic plane (a few minority scripts) makes the pattern 20 times slower.
     marks = (chr(code) for code in range(0x300, _ASTRAL) if unicodedata.category(chr(code))[0] == "M")
     return re.compile(f"[\\w{''.join(marks)}]+")
 
 
 @cache
 def unspaced_runs() -> re.Pattern[str]:
-    """Return a pattern for runs of characters of the scripts that are written without spaces."""
+    """Return a pattern for runs of characters in scripts that are written without spaces."""
     return re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSPACED_RANGES)}]+")
 
 
 # Invisible inside words: soft hyphen, zero-width space and joiners, word joiner, BOM, variation selectors.
 _IGNORED = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
 
-# `str.lower` maps these by context, or to two characters.
+# `str.lower` maps these depending on context, or to two characters.
 _SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 _LOWER_FIRST = {0x0130: "i", 0x03A3: _SIGMA, 0x03C2: _SIGMA}
 
@@ -186,23 +192,24 @@ _MIN_UNSURE_CHARS = 40
 _ASTRAL = 0x10000
 _ASCII_RUNS = re.compile(r"[a-z0-9]+")
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:[a-zA-Z][a-zA-Z0-9]*|#\d+|#[xX][0-9a-fA-F]+);")
-# Looking no further than the next opening keeps a text of openings alone from taking quadratic time.
+# Stopping at the next opening keeps the time linear for a text that consists of openings only.
 _WP_CAPTION = re.compile(r"\[caption\b[^\]\[]*\](?:(?!\[caption\b).)*?\[/caption\]", re.DOTALL)
-# Any name with attributes or as a closing tag; bare, only WordPress's own: "[sic]" is journalism. Nothing is
-# tried twice, nor read past the next bracket, so that a hostile text takes linear time.
+# Any name with attributes or as a closing tag; without attributes only WordPress's own names, because
+# journalists write "[sic]". It never backtracks or reads past the next bracket, so hostile text takes linear
+# time.
 _SHORTCODE = re.compile(
     r"""\[/[a-z][a-z0-9_-]*\]
     |\[(?:gallery|embed|audio|video|playlist)\s*/?\]
     |\[[a-z][a-z0-9_-]*+ (?:\s++[a-zA-Z_-]++=(?>"[^"\[\]]*"|'[^'\[\]]*'|[^\s"'\[\]]*))++ \s*+/?\]""",
     re.VERBOSE,
 )
-_MAX_OPENINGS = 5000  # elements; longer articles have a tenth of that
+_MAX_OPENINGS = 5000  # elements; long articles have a tenth of that
 _MAX_TAG_CHARS = 10_000
 _OPENING = re.compile(r"<[a-zA-Z]")
 _ANY_TAG = re.compile(r"<[^<>]*>")
 _TAG_START = re.compile(r"(<[a-zA-Z][a-zA-Z0-9]*+)(?:[^\"'>]|\"[^\"]*\"|'[^']*')*+")
 _SPACES = re.compile(r"\s+")
-_BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs so
+_BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs this way
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
 _SILENT = frozenset(
     (
@@ -229,8 +236,8 @@ def _special_characters() -> re.Pattern[str]:
     return re.compile(f"[{''.join(map(chr, _special_table()))}]")
 
 
-def _tamed(html: str) -> str:
-    """Return the page without what parsing takes quadratic time for: endless tags, and thousands of them."""
+def _without_tag_floods(html: str) -> str:
+    """Drop what the parser needs quadratic time for: very long tags, or all tags if there are too many."""
     short = _TAG_START.sub(lambda tag: tag[0] if len(tag[0]) < _MAX_TAG_CHARS else tag[1], html)
     if len(_OPENING.findall(short)) <= _MAX_OPENINGS:
         return short
@@ -242,7 +249,7 @@ def _runs(folded: str) -> list[str]:
 
 
 def _split_scripts(run: str) -> Iterator[str]:
-    """Yield the words of a run: what stands between its unspaced parts, and their pairs of characters."""
+    """Yield the words of a run: its parts in spaced scripts, and the character pairs of its other parts."""
     end = 0
     for part in unspaced_runs().finditer(run):
         yield from _if_word(run[end : part.start()])
@@ -260,18 +267,18 @@ def _if_word(part: str) -> Iterator[str]:
 
 
 def _pieces(node: LexborNode) -> Iterator[str]:
-    """Yield the visible text below a node in document order, a newline at each edge of a block.
+    """Yield the visible text below a node in document order, with a newline at each edge of a block.
 
-    Iterative, for a hostile page may nest deeper than Python's stack.
+    Iterative, because a hostile page may be nested deeper than Python's stack.
     """
     pending: list[LexborNode | str] = [node]
     while pending:
-        at = pending.pop()
-        if isinstance(at, str):
-            yield at
-        elif at.tag == "-text":
-            text = _UNPRINTABLE.sub("", at.text_content or "")  # entities may stand for them
+        item = pending.pop()
+        if isinstance(item, str):
+            yield item
+        elif item.tag == "-text":
+            text = _UNPRINTABLE.sub("", item.text_content or "")  # entities may encode unprintable characters
             yield "\n".join(_SPACES.sub(" ", part) for part in _BLANK_LINES.split(text))
-        elif at.tag not in _SILENT:
-            edge = ["\n"] if at.tag in _BLOCKS else []
-            pending += [*edge, *reversed(list(at.iter(include_text=True))), *edge]
+        elif item.tag not in _SILENT:
+            edge = ["\n"] if item.tag in _BLOCKS else []
+            pending += [*edge, *reversed(list(item.iter(include_text=True))), *edge]

@@ -1,27 +1,30 @@
-"""Trending: how much each article is read now, and where it stands, from counts alone.
+"""Trending scores and ranks, computed from counts of events alone.
 
-Everything here is a pure function of counts and a tick. No state is kept from one tick to the next, so all
-workers come to the same ranks, and a clock that jumps back gives what it gave before.
+Everything here is a pure function of the counts and a tick, the minute for which ranks are computed. No state
+is carried from one tick to the next, so all workers compute the same ranks, and a clock that is set back gets
+the same ranks as before.
 
 **Decay.** S(h) is the sum of count x 2^(-age / h): exponential smoothing (Brown 1959). At a steady rate it
-comes to rate x h / ln 2, so h / ln 2 is the time that it has seen.
+converges to rate x h / ln 2. So h / ln 2, the time constant, is how long it effectively observes.
 
-**Small counts.** Rates are estimated over h, 2h, 8h, 32h … up to four days. The longest is S / seen. Each
-shorter one sets out from the next longer as if it had seen one event at that rate: (S + 1) / (seen + 1 /
-longer), the mean of a gamma posterior (Gelman et al., Bayesian Data Analysis, 2.6). So the window's own
-half-life decides where there are many events, and longer ones where there are few, article by article.
+**Small counts.** Rates are estimated with half-lives h, 2h, 8h, 32h … up to four days. With the longest, the
+rate is S / time constant. With each shorter one it is (S + 1) / (time constant + 1 / longer), where `longer`
+is the rate at the next longer half-life: the mean of a gamma posterior whose prior is worth one event at that
+rate (Gelman et al., Bayesian Data Analysis, 2.6). So articles with many events are scored by the window's own
+half-life, and articles with few events mostly by longer ones.
 
-**Trend.** S(h) tells the rate of h / ln 2 ago, S(2h) that of twice as long ago. The line through their
-logarithms, drawn on to the tick, gives rate(h) x rate(h) / rate(2h): double exponential smoothing (Holt
-1957), of the logarithm.
+**Trend.** S(h) estimates the rate h / ln 2 ago, and S(2h) the rate twice as long ago. The line through their
+logarithms, extended to the tick, gives rate(h) x rate(h) / rate(2h): double exponential smoothing (Holt 1957)
+of the logarithm.
 
-**Rest.** What is read evenly must not change places by chance. The square root of a Poisson count has the
-same noise at every rate (Bartlett 1936), and so has that of the trend: where S(h) and S(2h) are sums over the
-same events, a deviation comes to sqrt(11 / 48 x seen) / (seen + 1 / longer). So ranks go by a value that
-follows the square root of the rate as a joint with some play does (the play operator of hysteresis,
-Krasnoselskii and Pokrovskii 1989): at rest within two deviations, dragged along beyond. It is replayed from
-counts, in steps of a twelfth of the half-life, from the beginning of the last full round of 60 steps; on a
-portal's log 93 % of the lists of ten are then those of a replay without end.
+**Hysteresis.** Articles with steady reading must not swap ranks because of random variation. The square root
+of a Poisson count has the same noise at every rate (Bartlett 1936), and so has that of the extrapolated rate:
+as S(h) and S(2h) sum the same events, its standard deviation is sqrt(11 / 48 x time constant) / (time
+constant + 1 / longer). So the score is the square of a value that follows the square root of the rate through
+the play operator of hysteresis (Krasnoselskii and Pokrovskii 1989): it does not move while the root is within
+two standard deviations, and is dragged along beyond that. The operator is replayed from the counts in steps
+of a twelfth of the half-life, from the start of the last full round of 60 steps. On a portal's log, 93 % of
+the lists of ten are the same as with a replay that never restarts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,28 +36,28 @@ import numpy as np
 
 from recommender.model import NO_MOMENT
 
-NO_SECTION = -1
+NO_CATEGORY = -1
 UNRANKED = 0
 EVENT_WEIGHTS: Mapping[str, float] = {"view": 1.0, "click": 1.0, "like": 2.0, "comment": 3.0, "share": 5.0}
 _MINUTE = 60_000_000  # microseconds
 _HOUR, _DAY = 60, 1440  # minutes
-_RATIO = 4  # of one half-life to the next shorter one, after the first two
+_RATIO = 4  # of a half-life to the next shorter one, except between the first two
 _LONGEST = 4 * _DAY  # half-life
-_PRIOR = 1.0  # events that the longer half-life counts for
-_DEVIATIONS = 2.0  # of noise, within which a rank stands still
-# The variance of the logarithm is 4/2 + 1/4 - 4/3, by S(h), S(2h) and both; that of the root a quarter of it.
+_PRIOR = 1.0  # events that the rate at the longer half-life is worth as a prior
+_DEVIATIONS = 2.0  # half-width of the hysteresis, in standard deviations
+# The variance of the logarithm is 4/2 + 1/4 - 4/3, from S(h), S(2h) and both; that of the root is a quarter.
 _TREND_NOISE = 11 / 48
-_STEPS = 60  # of a round of the replay
+_STEPS = 60  # in a round of the replay
 _STEPS_IN_HALF_LIFE = 12
-_REPLAYED = 500  # articles; farther down a rank may flicker
+_REPLAYED = 500  # articles with the highest rates; the others have no hysteresis
 
 
 @dataclass(frozen=True)
 class Window:
-    """What one value of `window` means; minutes throughout."""
+    """A value of the parameter `window`; all in minutes."""
 
-    half_life: float  # after which a view counts half
-    period: int  # how long ago the ranks were that `change` compares with
+    half_life: float  # after which an event counts half
+    period: int  # `change` compares with the ranks this long ago
 
 
 WINDOWS: Mapping[str, Window] = {
@@ -66,35 +69,38 @@ DEFAULT_WINDOW = "1h"
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Events of articles by minute, weighted. Rows come in any order, and what is the same adds up.
+class EventCounts:
+    """Weighted counts of events by article and minute, in any order; entries for the same pair add up.
 
-    Counts that were merged into hours carry the first minute of the hour.
+    Counts that were merged into hours have the first minute of the hour.
     """
 
-    rows: np.ndarray  # (n,) int32, of the article among the candidates
+    rows: np.ndarray  # (n,) int32, row of the article among the candidates
     minutes: np.ndarray  # (n,) int64, since 1970: minute m is the bucket from m to m + 1
-    counts: np.ndarray  # (n,) float64: events times the weight of their type
+    counts: np.ndarray  # (n,) float64: number of events times the weight of their type
 
     def __post_init__(self) -> None:
-        """Refuse columns of unequal length."""
+        """Check that the columns have equal lengths."""
         if not len(self.rows) == len(self.minutes) == len(self.counts):
             raise ValueError(f"{len(self.rows)} rows, {len(self.minutes)} minutes, {len(self.counts)} counts")
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The articles that may be listed: not withdrawn, blocked or sensitive; the embargo is kept here."""
+    """The articles that may be listed. The caller removes withdrawn, blocked and sensitive ones.
 
-    ids: Sequence[str]  # in the order of their rows
+    Articles under embargo may be included; they are left out here until they are published.
+    """
+
+    ids: Sequence[str]  # in row order
     published: np.ndarray  # (a,) int64, microseconds since 1970; NO_MOMENT: undated
-    categories: np.ndarray  # (a,) int32, number of the primary category; NO_SECTION: none
+    categories: np.ndarray  # (a,) int32, code of the primary category; NO_CATEGORY: none
 
     def __post_init__(self) -> None:
-        """Refuse columns of unequal length."""
+        """Check that the columns have equal lengths."""
         if not len(self.ids) == len(self.published) == len(self.categories):
             raise ValueError(
-                f"{len(self.ids)} ids, {len(self.published)} moments, {len(self.categories)} sections"
+                f"{len(self.ids)} ids, {len(self.published)} moments, {len(self.categories)} categories"
             )
 
     @cached_property
@@ -102,43 +108,43 @@ class Candidates:
         """All rows (a,) int32, newest first, undated last, equal moments by id."""
         by_id = np.argsort(np.array(self.ids, dtype=object), kind="stable")
         moments = self.published[by_id]
-        later = np.where(moments == NO_MOMENT, np.iinfo(np.int64).max, -moments)
-        return by_id[np.argsort(later, kind="stable")].astype(np.int32)
+        sort_keys = np.where(moments == NO_MOMENT, np.iinfo(np.int64).max, -moments)
+        return by_id[np.argsort(sort_keys, kind="stable")].astype(np.int32)
 
 
 @dataclass(frozen=True)
 class ArticleRank:
-    """Where one article stands. Ranks count from 1; None: no events of it are known."""
+    """The rank of an article, overall and in its category. Ranks start at 1; None: it has no events."""
 
     rank: int | None
-    of: int  # articles that have a rank
+    of: int  # number of ranked articles
     category_rank: int | None
-    category_of: int  # those of them in the article's section
-    score: float  # weighted events an hour, as expected from now on; 0 without a rank
-    change: int | None  # places climbed since the period before; None: had no rank then, or has none now
-    new: bool  # has a rank now, and had none
+    category_of: int  # number of ranked articles in the article's category
+    score: float  # expected weighted events per hour; 0 if unranked
+    change: int | None  # places climbed since the period before; None: it was or is unranked
+    new: bool  # is ranked now, and was not then
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The published candidates in order at a tick: those with events by score, the rest newest first."""
+    """The candidates published by a tick, best first: those with events by score, then the rest by date."""
 
     tick: int  # minutes since 1970
     basis: Literal["views", "recent"]  # recent: no candidate has events
     order: np.ndarray  # (published,) int32 rows, best first
-    scores: np.ndarray  # (a,) float64 by row: weighted events an hour
+    scores: np.ndarray  # (a,) float64 by row: weighted events per hour
     ranks: np.ndarray  # (a,) int32 by row, from 1; UNRANKED without events
     category_ranks: np.ndarray  # (a,) int32 by row, likewise
-    category_sizes: np.ndarray  # (a,) int32 by row: articles of its section that have a rank
+    category_sizes: np.ndarray  # (a,) int32 by row: number of ranked articles in its category
     previous_ranks: np.ndarray  # (a,) int32 by row: ranks a period ago among the same candidates
 
     @property
     def ranked(self) -> int:
-        """How many articles have a rank."""
+        """The number of ranked articles."""
         return int(np.count_nonzero(self.ranks))
 
     def article_rank(self, row: int) -> ArticleRank:
-        """Return where the candidate of this row stands."""
+        """Return the rank of the candidate in this row."""
         rank, before = int(self.ranks[row]) or None, int(self.previous_ranks[row]) or None
         return ArticleRank(
             rank=rank,
@@ -151,40 +157,45 @@ class Ranking:
         )
 
     def top(self, limit: int, among: np.ndarray | None = None) -> np.ndarray:
-        """Return the first `limit` rows in order, of those that the mask `among` (a,) bool admits."""
+        """Return the first `limit` rows in order, optionally only those in the mask `among` (a,) bool."""
         order = self.order if among is None else self.order[among[self.order]]
         return order[:limit]
 
 
 def tick_of(now: int) -> int:
-    """Return the tick of a moment in microseconds: the minute that has begun, whose counts are left out."""
+    """Return the tick at a moment in microseconds: the current minute, whose own counts are left out."""
     return now // _MINUTE
 
 
-def windows(half_lives_minutes: Mapping[str, float]) -> dict[str, Window]:
-    """Return the windows with these half-lives by name, the default ones where a name is missing."""
+def event_weights(weight_of: Mapping[str, float]) -> dict[str, float]:
+    """Return the weight of each event type: these, and the default for each type that is not among them."""
+    return {**EVENT_WEIGHTS, **weight_of}
+
+
+def windows(half_life_of: Mapping[str, float]) -> dict[str, Window]:
+    """Return the windows by name: with these half-lives in minutes, and the default for each other name."""
     return {
-        name: Window(half_lives_minutes.get(name, window.half_life), window.period)
+        name: Window(half_life_of.get(name, window.half_life), window.period)
         for name, window in WINDOWS.items()
     }
 
 
 def weighted(types: np.ndarray, counts: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
-    """Return counts times the weights of their types (n,) float64; a type without a weight counts nothing."""
+    """Return counts times the weights of their types, (n,) float64; a type without a weight counts as 0."""
     names, codes = np.unique(types, return_inverse=True)
     table = np.array([weights.get(str(name), 0.0) for name in names])
     return np.asarray(counts * table[codes] if len(names) else counts, dtype=np.float64)
 
 
-def ranking(counts: Counts, candidates: Candidates, tick: int, window: Window) -> Ranking:
-    """Return the candidates published by a tick in order, by the events before it.
+def ranking(counts: EventCounts, candidates: Candidates, tick: int, window: Window) -> Ranking:
+    """Return the ranking of the candidates published by a tick, from the events before the tick.
 
-    Equal scores come newest first, then by id. With the same counts, any order of them and any earlier calls
-    give the same ranking.
+    Equal scores are ordered newest first, then by id. The result depends on the arguments only: not on the
+    order of the counts, and not on earlier calls.
     """
-    moments = np.array([tick - window.period, tick])
-    before, scores = _scores(counts, len(candidates.ids), moments, window.half_life)
-    order, ranks = _ranked(scores, candidates, tick)
+    ticks = np.array([tick - window.period, tick])
+    previous_scores, scores = _scores(counts, len(candidates.ids), ticks, window.half_life)
+    order, ranks = _order_and_ranks(scores, candidates, tick)
     category_ranks, category_sizes = _by_category(order, ranks, candidates.categories)
     return Ranking(
         tick=tick,
@@ -194,15 +205,15 @@ def ranking(counts: Counts, candidates: Candidates, tick: int, window: Window) -
         ranks=ranks,
         category_ranks=category_ranks,
         category_sizes=category_sizes,
-        previous_ranks=_ranked(before, candidates, tick - window.period)[1],
+        previous_ranks=_order_and_ranks(previous_scores, candidates, tick - window.period)[1],
     )
 
 
-def _ranked(scores: np.ndarray, candidates: Candidates, tick: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of what is published, and ranks by row."""
+def _order_and_ranks(scores: np.ndarray, candidates: Candidates, tick: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the published rows in order, and the rank of each row."""
     newest = candidates.newest
-    listed = newest[candidates.published[newest] <= tick * _MINUTE]
-    order = listed[np.argsort(-scores[listed], kind="stable")]
+    published = newest[candidates.published[newest] <= tick * _MINUTE]
+    order = published[np.argsort(-scores[published], kind="stable")]
     ranks = np.zeros(len(scores), dtype=np.int32)
     ranks[order] = np.arange(1, len(order) + 1)
     ranks[scores <= 0] = UNRANKED
@@ -212,116 +223,116 @@ def _ranked(scores: np.ndarray, candidates: Candidates, tick: int) -> tuple[np.n
 def _by_category(
     order: np.ndarray, ranks: np.ndarray, categories: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rank of each row within its section, and how many of the section have a rank."""
-    inside = order[(ranks[order] != UNRANKED) & (categories[order] != NO_SECTION)]
-    grouped = inside[np.argsort(categories[inside], kind="stable")]
-    sizes = np.bincount(categories[grouped], minlength=categories.max(initial=NO_SECTION) + 1)
+    """Return for each row its rank in its category, and the number of ranked articles in the category."""
+    categorized = order[(ranks[order] != UNRANKED) & (categories[order] != NO_CATEGORY)]
+    grouped = categorized[np.argsort(categories[categorized], kind="stable")]
+    sizes = np.bincount(categories[grouped], minlength=categories.max(initial=NO_CATEGORY) + 1)
     firsts = np.cumsum(sizes) - sizes
     category_ranks = np.zeros_like(ranks)
     category_ranks[grouped] = np.arange(1, len(grouped) + 1) - firsts[categories[grouped]]
-    return category_ranks, np.append(sizes, 0)[categories].astype(np.int32)  # NO_SECTION is -1, the last
+    return category_ranks, np.append(sizes, 0)[categories].astype(np.int32)  # NO_CATEGORY is -1, the last
 
 
-def _scores(counts: Counts, articles: int, moments: np.ndarray, half_life: float) -> np.ndarray:
-    """Return what is ranked at each moment, as weighted events an hour: (moments, articles) float32.
+def _scores(counts: EventCounts, n_articles: int, ticks: np.ndarray, half_life: float) -> np.ndarray:
+    """Return the scores at each tick: weighted events per hour, (ticks, articles) float32.
 
-    It is 0 without events. In single precision it does not show in which order the counts were added up.
+    They are 0 without events. In single precision, they do not depend on the order in which counts are added.
     """
-    known = counts.minutes < moments[-1]
-    if not known.all():
-        counts = Counts(counts.rows[known], counts.minutes[known], counts.counts[known])
-    sums = _decayed(counts, articles, moments, half_life)
-    found, slack = roots(sums, half_life)
-    for at, moment in enumerate(moments.tolist()):
-        moving = _highest(found[at] + slack[at], _REPLAYED)
-        stops = stops_of(moment, half_life)
-        decayed = _replayed(counts, sums[:, at, moving], moving, stops, half_life)
-        found[at, moving] = _played(*roots(decayed, half_life))
-    return np.asarray(_HOUR * found**2, dtype=np.float32)
+    past = counts.minutes < ticks[-1]
+    if not past.all():
+        counts = EventCounts(counts.rows[past], counts.minutes[past], counts.counts[past])
+    sums = _decayed(counts, n_articles, ticks, half_life)
+    values, half_widths = roots(sums, half_life)
+    for position, tick in enumerate(ticks.tolist()):
+        highest = _highest(values[position] + half_widths[position], _REPLAYED)
+        stops = stops_of(tick, half_life)
+        replayed_sums = _replayed(counts, sums[:, position, highest], highest, stops, half_life)
+        values[position, highest] = _hysteresis(*roots(replayed_sums, half_life))
+    return np.asarray(_HOUR * values**2, dtype=np.float32)
 
 
 def half_lives(shortest: float) -> list[float]:
-    """Return the half-lives over which a window estimates rates, the shortest first."""
-    found = [shortest, 2 * shortest]
-    while found[-1] * _RATIO <= _LONGEST:
-        found.append(found[-1] * _RATIO)
-    return found
+    """Return the half-lives with which rates are estimated in a window, the shortest first."""
+    lives = [shortest, 2 * shortest]
+    while lives[-1] * _RATIO <= _LONGEST:
+        lives.append(lives[-1] * _RATIO)
+    return lives
 
 
 def step_of(half_life: float) -> int:
-    """Return the minutes between two stops of a replay."""
+    """Return the minutes between two stops of the replay."""
     return max(1, round(half_life / _STEPS_IN_HALF_LIFE))
 
 
 def stops_of(tick: int, half_life: float) -> np.ndarray:
-    """Return the minutes at which a replay stops, ending with the tick; all ticks of a round begin alike."""
+    """Return the stops of the replay, up to the tick; all ticks of a round have the same first stop."""
     step = step_of(half_life)
     start = (tick // (step * _STEPS) - 1) * step * _STEPS
     return np.unique(np.append(np.arange(start, tick, step), tick))
 
 
-def _decayed(counts: Counts, articles: int, stops: np.ndarray, half_life: float) -> np.ndarray:
+def _decayed(counts: EventCounts, n_articles: int, stops: np.ndarray, half_life: float) -> np.ndarray:
     """Return the decayed sums of the counts before each stop: (half-lives, stops, articles) float64."""
-    cells = np.searchsorted(stops, counts.minutes, side="right")
-    ages = stops[cells] - counts.minutes - 1  # of the end of a bucket
-    places = cells * articles + counts.rows
-    since = np.diff(stops, prepend=stops[0])
+    stop_of = np.searchsorted(stops, counts.minutes, side="right")
+    ages = stops[stop_of] - counts.minutes - 1  # of the end of a bucket
+    cells = stop_of * n_articles + counts.rows
+    gaps = np.diff(stops, prepend=stops[0])
     sums = []
-    for each in half_lives(half_life):
-        weights = np.exp2(-(np.arange(ages.max(initial=0) + 1) + 0.5) / each)
-        added = np.bincount(places, counts.counts * weights[ages], minlength=len(stops) * articles)
-        sums.append(added.reshape(len(stops), articles).astype(np.float64, copy=False))
-        for at in range(1, len(stops)):
-            sums[-1][at] += sums[-1][at - 1] * np.exp2(-since[at] / each)
+    for life in half_lives(half_life):
+        weights = np.exp2(-(np.arange(ages.max(initial=0) + 1) + 0.5) / life)
+        added = np.bincount(cells, counts.counts * weights[ages], minlength=len(stops) * n_articles)
+        sums.append(added.reshape(len(stops), n_articles).astype(np.float64, copy=False))
+        for stop in range(1, len(stops)):
+            sums[-1][stop] += sums[-1][stop - 1] * np.exp2(-gaps[stop] / life)
     return np.array(sums)
 
 
 def _replayed(
-    counts: Counts, sums: np.ndarray, rows: np.ndarray, stops: np.ndarray, half_life: float
+    counts: EventCounts, sums: np.ndarray, rows: np.ndarray, stops: np.ndarray, half_life: float
 ) -> np.ndarray:
-    """Return the decayed sums (half-lives, stops, rows) of some rows, whose sums at the last stop are known.
+    """Return the decayed sums of some rows at each stop (half-lives, stops, rows), given those at the last.
 
-    Only the counts since the first stop are looked at: the sums tell what was before them.
+    Only the counts after the first stop are read; the sums at the last stop contain the earlier ones.
     """
     recent = np.flatnonzero((counts.minutes >= stops[0]) & (counts.minutes < stops[-1]))
     column = np.full(max(counts.rows.max(initial=0), rows.max(initial=0)) + 1, -1)
     column[rows] = np.arange(len(rows))
     recent = recent[column[counts.rows[recent]] >= 0]
-    since = Counts(column[counts.rows[recent]], counts.minutes[recent], counts.counts[recent])
-    decayed = _decayed(since, len(rows), stops, half_life)
+    recent_counts = EventCounts(column[counts.rows[recent]], counts.minutes[recent], counts.counts[recent])
+    decayed = _decayed(recent_counts, len(rows), stops, half_life)
     earlier = np.maximum(sums - decayed[:, -1], 0)[:, None]
     growth = np.exp2((stops[-1] - stops) / np.array(half_lives(half_life))[:, None])
     return np.asarray(decayed + earlier * growth[:, :, None])
 
 
 def roots(sums: np.ndarray, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the square root of each article's rate a minute, and within what it is at rest.
+    """Return the square root of each article's rate per minute, and the half-width of its hysteresis.
 
-    `sums` is (half-lives, …, articles): the decayed counts over each of `half_lives(half_life)`.
+    `sums` is (half-lives, …, articles): the decayed counts for each of `half_lives(half_life)`.
     """
-    seen = [each / np.log(2) for each in half_lives(half_life)]
-    longer = rate = sums[-1] / seen[-1]
-    wait = np.zeros_like(rate)  # minutes in which the longer half-life expects an event
-    with np.errstate(divide="ignore"):  # never, without any event
-        for total, minutes in zip(sums[-2::-1], seen[-2::-1], strict=True):
+    time_constants = [life / np.log(2) for life in half_lives(half_life)]
+    longer = rate = sums[-1] / time_constants[-1]
+    wait = np.zeros_like(rate)  # minutes per event at the rate of the longer half-life
+    with np.errstate(divide="ignore"):  # infinite for articles without events
+        for total, time_constant in zip(sums[-2::-1], time_constants[-2::-1], strict=True):
             longer, wait = rate, _PRIOR / rate
-            rate = (total + _PRIOR) / (minutes + wait)
+            rate = (total + _PRIOR) / (time_constant + wait)
     trend = np.divide(rate, longer, out=np.ones_like(rate), where=longer > 0)
-    deviation = np.sqrt(_TREND_NOISE * seen[0]) / (seen[0] + wait)
+    deviation = np.sqrt(_TREND_NOISE * time_constants[0]) / (time_constants[0] + wait)
     return np.sqrt(rate * trend), _DEVIATIONS * deviation
 
 
-def _played(found: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """Return where the play operator has come to at the last stop; both are (stops, articles)."""
-    played = found[0]
-    for root, width in zip(found[1:], slack[1:], strict=True):
-        played = np.clip(played, root - width, root + width)
-    return np.asarray(played)
+def _hysteresis(inputs: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
+    """Return the output of the play operator at the last stop, (articles,); both are (stops, articles)."""
+    output = inputs[0]
+    for value, half_width in zip(inputs[1:], half_widths[1:], strict=True):
+        output = np.clip(output, value - half_width, value + half_width)
+    return np.asarray(output)
 
 
 def _highest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the positions of the highest values above 0, at most `count`, in no order."""
-    found = np.flatnonzero(values > 0)
-    if len(found) > count:
-        found = found[np.argpartition(values[found], -count)[-count:]]
-    return np.asarray(found)
+    """Return the positions of up to `count` of the highest values above 0, in any order."""
+    positive = np.flatnonzero(values > 0)
+    if len(positive) > count:
+        positive = positive[np.argpartition(values[positive], -count)[-count:]]
+    return np.asarray(positive)

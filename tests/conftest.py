@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415  the process that only deals out the tests need not wait for scikit-learn
 
 import fcntl
+import gc
 import os
 import pickle
 import shutil
@@ -13,6 +14,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import hypothesis
 import pytest
 
 from tests.support.sample import NOW
@@ -30,7 +32,16 @@ with suppress(OSError):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait busily, beside those of other tests
 
+hypothesis.settings.register_profile("fast", parent=hypothesis.settings.default, max_examples=25)
+
 Made = TypeVar("Made")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the imported libraries from garbage collection, which would otherwise scan them all the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What an article checks: ids byte for byte, dates in every ISO form, URLs by what tells them apart."""
+"""The checks of an article: ids byte for byte, dates in all ISO forms, and canonical URLs."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ NOW = datetime(2025, 6, 1, tzinfo=UTC)
         "x" * 512, "é" * 256, "🗞" * 128,
     ],
 )  # fmt: skip
-def test_an_awkward_id_is_kept_byte_for_byte(article_id: str) -> None:
+def test_an_unusual_id_is_unchanged_byte_for_byte(article_id: str) -> None:
     assert check_id(article_id).encode() == article_id.encode()
     assert Article(id=article_id, title="A title").id == article_id
 
@@ -36,24 +36,24 @@ def test_an_awkward_id_is_kept_byte_for_byte(article_id: str) -> None:
         ("a\ud800", "lone surrogate"),
     ],
 )
-def test_an_impossible_id_is_refused_with_the_reason(article_id: str, reason: str) -> None:
+def test_an_invalid_id_is_refused_with_the_reason(article_id: str, reason: str) -> None:
     with pytest.raises(InvalidArticleError, match=reason):
         Article(id=article_id, title="A title")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=600))
 @settings(deadline=None)
-def test_an_id_is_taken_exactly_when_urls_and_utf8_can_carry_it(article_id: str) -> None:
+def test_an_id_is_valid_exactly_if_it_fits_utf8_and_urls(article_id: str) -> None:
     size = len(article_id.encode(errors="surrogatepass"))
     surrogate = any(0xD800 <= ord(char) <= 0xDFFF for char in article_id)
-    fine = 1 <= size <= 512 and not surrogate and "\0" not in article_id and article_id not in {".", ".."}
+    is_valid = 1 <= size <= 512 and not surrogate and "\0" not in article_id and article_id not in {".", ".."}
 
     try:
-        taken = check_id(article_id) == article_id
+        is_accepted = check_id(article_id) == article_id
     except InvalidArticleError:
-        taken = False
+        is_accepted = False
 
-    assert taken is fine
+    assert is_accepted is is_valid
 
 
 def test_the_message_about_a_long_id_is_short() -> None:
@@ -73,7 +73,7 @@ def test_an_article_needs_a_title_or_a_body(title: str, body: str) -> None:
 def test_a_lone_surrogate_is_refused_in_every_text(field: str) -> None:
     texts = {"title": "A title", field: "https://news.example/a\ud800b"}
 
-    with pytest.raises(InvalidArticleError, match="article '7' holds a lone surrogate"):
+    with pytest.raises(InvalidArticleError, match="article '7' contains a lone surrogate"):
         Article(id="7", **texts)  # type: ignore[arg-type]  # the fields named are all texts
 
 
@@ -81,11 +81,11 @@ def test_a_lone_surrogate_is_refused_in_every_text(field: str) -> None:
 def test_a_lone_surrogate_is_refused_in_every_list(field: str) -> None:
     lists = {field: ("Politics", "La\udfffw")}
 
-    with pytest.raises(InvalidArticleError, match="article '7' holds a lone surrogate"):
+    with pytest.raises(InvalidArticleError, match="article '7' contains a lone surrogate"):
         Article(id="7", title="A title", **lists)  # type: ignore[arg-type]  # the fields named are all lists
 
 
-def test_a_broken_url_is_refused_by_the_id_of_its_article() -> None:
+def test_a_malformed_url_is_refused_with_the_article_id() -> None:
     with pytest.raises(InvalidArticleError, match=r"article '7': 'http://\[' is not a URL"):
         Article(id="7", title="A title", url="http://[")
 
@@ -143,15 +143,15 @@ def test_every_iso_form_is_read_as_a_utc_moment(text: str, expected: str) -> Non
     [
         ("2024-07-01 12:00", "2024-07-01T10:00"),  # summer
         ("2024-01-01 12:00", "2024-01-01T11:00"),  # winter
-        ("2024-03-31T02:30", "2024-03-31T01:30"),  # an hour that the clocks left out
-        ("2024-10-27T02:30", "2024-10-27T00:30"),  # an hour that they ran twice
+        ("2024-03-31T02:30", "2024-03-31T01:30"),  # an hour skipped by daylight saving time
+        ("2024-10-27T02:30", "2024-10-27T00:30"),  # an hour repeated by daylight saving time
         ("2024-07", "2024-06-30T22:00"),
         ("2024-183", "2024-06-30T22:00"),
         ("2024-07-01T12:00Z", "2024-07-01T12:00"),
         ("2024-07-01T12:00-04:00", "2024-07-01T16:00"),
     ],
 )
-def test_only_a_naive_date_is_taken_in_the_zone(text: str, expected: str) -> None:
+def test_the_timezone_applies_to_naive_dates_only(text: str, expected: str) -> None:
     read = moment(text, now=NOW, timezone=ZoneInfo("Europe/Paris"))
 
     assert read == datetime.fromisoformat(expected).replace(tzinfo=UTC)
@@ -164,7 +164,7 @@ def test_only_a_naive_date_is_taken_in_the_zone(text: str, expected: str) -> Non
         "2031-01-01", "2124-06-01", "9999-12-31T23:59-05:00", "9999-365", "9999",
     ],
 )  # fmt: skip
-def test_an_impossible_date_is_refused_and_named(text: str) -> None:
+def test_an_implausible_date_is_refused_with_its_value(text: str) -> None:
     with pytest.raises(InvalidArticleError) as refused:
         moment(text, now=NOW)
 
@@ -180,7 +180,7 @@ def test_an_impossible_date_is_refused_and_named(text: str) -> None:
         "24-05-06", "-0044-03-15", "2024-05-06\0", "\ud800", "\u0662\u0660\u0662\u0664", "🗞", "NaN", "None",
     ],
 )  # fmt: skip
-def test_what_is_no_date_is_refused_and_named(text: str) -> None:
+def test_text_that_is_not_a_date_is_refused_with_its_value(text: str) -> None:
     with pytest.raises(InvalidArticleError, match="is not an ISO 8601 date or time") as refused:
         moment(text, now=NOW)
 
@@ -188,7 +188,7 @@ def test_what_is_no_date_is_refused_and_named(text: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["1", "2024-135T", "9", "\u0662", "é"])
-def test_a_huge_string_is_refused_in_one_short_line(unit: str) -> None:
+def test_the_message_about_a_huge_string_is_one_short_line(unit: str) -> None:
     with pytest.raises(InvalidArticleError) as refused:
         moment(unit * 200_000, now=NOW)
 
@@ -211,7 +211,7 @@ def test_any_text_is_a_plausible_moment_or_refused(text: str) -> None:
     st.timezones(),
 )
 @settings(deadline=None)
-def test_a_moment_survives_being_written_in_any_zone(naive: datetime, zone: ZoneInfo) -> None:
+def test_a_moment_round_trips_in_any_zone(naive: datetime, zone: ZoneInfo) -> None:
     utc = naive.replace(tzinfo=UTC)
 
     assert moment(utc.astimezone(zone).isoformat(), now=NOW) == utc
@@ -228,7 +228,7 @@ def test_ordinal_and_week_dates_agree_with_the_calendar(day: date) -> None:
     assert moment(f"{year:04}-W{week:02}-{weekday}", now=NOW) == calendar
 
 
-def test_unique_strips_and_drops_blanks_and_repeats_in_order() -> None:
+def test_unique_strips_names_and_drops_blanks_and_duplicates_in_order() -> None:
     assert unique([" Politics", "", "Law ", "Politics", " \n", "law"]) == ("Politics", "Law", "law")
 
 
@@ -263,7 +263,7 @@ def test_a_path_is_the_same_with_and_without_escapes(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("https://news.example/a", "https://news.example/A"),
         ("https://news.example/a%2Fb", "https://news.example/a/b"),
@@ -277,8 +277,8 @@ def test_a_path_is_the_same_with_and_without_escapes(path: str) -> None:
         ("https://news.example/?a=%26b", "https://news.example/?a=&b"),
     ],
 )
-def test_addresses_that_differ_stay_apart(one: str, other: str) -> None:
-    assert canonical_url(one) != canonical_url(other)
+def test_addresses_that_differ_stay_apart(left: str, right: str) -> None:
+    assert canonical_url(left) != canonical_url(right)
 
 
 _PATHS = st.text(alphabet="abcXYZ019-._~%/é日", max_size=20)
@@ -308,7 +308,7 @@ def test_a_canonical_url_is_its_own_canonical_form(url: str) -> None:
     _URLS, st.sampled_from(["utm_source=x", "utm_campaign=", "utm_"]), st.text(alphabet="ab/?#&=", max_size=8)
 )
 @settings(deadline=None)
-def test_campaign_parameters_and_fragments_never_show(url: str, campaign: str, fragment: str) -> None:
+def test_campaign_parameters_and_fragments_are_dropped(url: str, campaign: str, fragment: str) -> None:
     assert canonical_url(f"{url}&{campaign}#{fragment}") == canonical_url(url)
 
 
@@ -322,7 +322,7 @@ def test_campaign_parameters_and_fragments_never_show(url: str, campaign: str, f
         "http://news.example/\ud800",
     ],
 )
-def test_a_broken_url_has_no_canonical_form(url: str) -> None:
+def test_a_malformed_url_has_no_canonical_form(url: str) -> None:
     with pytest.raises(InvalidArticleError, match="is not a URL"):
         canonical_url(url)
 
@@ -342,7 +342,7 @@ def at(hour: int | None) -> datetime | None:
         ("As written", 1, None, False),
     ],
 )
-def test_a_state_is_newer_by_its_date_or_where_there_is_none_by_what_it_says(
+def test_a_version_is_newer_by_its_date_or_without_dates_by_its_content(
     title: str, hour: int, known_hour: int | None, newer: object
 ) -> None:
     state = Article(id="1", title=title, updated_at=at(hour))

@@ -1,4 +1,4 @@
-"""A published version is what was trained, or it is refused."""
+"""A published version equals the trained model, or it is refused."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ from tests.support.sample import NOW
 
 
 def array_files(record: Any, prefix: str = "") -> Iterator[str]:
-    """The file of each array in a dataclass, nested ones too."""
+    """Yield the file of each array in a dataclass and its nested dataclasses."""
     for field in fields(record):
         if field.type is np.ndarray:
             yield f"{prefix}{field.name}.npy"
@@ -51,10 +51,10 @@ def version_folder(models_dir: Path) -> Path:
 
 def arrays_of(model: Model) -> Iterator[np.ndarray]:
     for file in ARRAYS:
-        found: Any = model
+        value: Any = model
         for name in file.removesuffix(".npy").split("."):
-            found = getattr(found, name)
-        yield found
+            value = getattr(value, name)
+        yield value
 
 
 def flip(path: Path, bit: int = 1) -> None:
@@ -64,7 +64,7 @@ def flip(path: Path, bit: int = 1) -> None:
 
 
 def sign(models_dir: Path, **changes: Any) -> None:
-    """Make manifest and CURRENT fit the files, as an attacker who can write would."""
+    """Update manifest and CURRENT to match the files, like an attacker with write access."""
     folder = version_folder(models_dir)
     manifest = json.loads((folder / "manifest.json").read_text())
     names = [path.name for path in folder.iterdir() if path.stem != "manifest"]
@@ -91,7 +91,9 @@ def test_every_array_comes_back_equal(trained: Trained, published: Path, verify:
         assert np.array_equal(read, saved)
 
 
-def test_an_opened_model_answers_as_the_trained_one(trained: Trained, published: Path) -> None:
+def test_an_opened_model_gives_the_same_results_as_the_trained_model(
+    trained: Trained, published: Path
+) -> None:
     some = trained.model.articles.ids[10]
 
     assert open_current(published).similar(some) == trained.model.similar(some)
@@ -103,10 +105,10 @@ def test_arrays_are_mapped_and_cannot_be_written(published: Path) -> None:
         assert not array.flags.owndata
 
 
-def test_a_version_holds_its_arrays_its_manifest_and_nothing_else(published: Path) -> None:
-    found = sorted(path.name for path in version_folder(published).iterdir())
+def test_a_version_contains_only_its_arrays_and_its_manifest(published: Path) -> None:
+    names = sorted(path.name for path in version_folder(published).iterdir())
 
-    assert found == sorted([*FILES, "manifest.json", "manifest.sha256"])
+    assert names == sorted([*FILES, "manifest.json", "manifest.sha256"])
 
 
 def test_the_manifest_states_what_was_published(trained: Trained, published: Path) -> None:
@@ -118,21 +120,21 @@ def test_the_manifest_states_what_was_published(trained: Trained, published: Pat
     assert sorted(manifest.files) == sorted(FILES)
 
 
-def test_the_manifest_holds_the_sha256_of_every_other_file(published: Path) -> None:
+def test_the_manifest_lists_the_sha256_of_every_other_file(published: Path) -> None:
     folder = version_folder(published)
 
     for name, digest in open_current(published).manifest.files.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
-def test_current_holds_the_version_and_the_sha256_of_its_manifest(published: Path) -> None:
+def test_current_contains_the_version_and_the_sha256_of_its_manifest(published: Path) -> None:
     version, digest = (published / "CURRENT").read_text().split()
 
     assert version == current_version(published)
     assert hashlib.sha256((published / version / "manifest.json").read_bytes()).hexdigest() == digest
 
 
-def test_a_version_is_named_by_the_moment_and_the_corpus(trained: Trained, published: Path) -> None:
+def test_a_version_is_named_by_its_time_and_corpus(trained: Trained, published: Path) -> None:
     fingerprint = trained.model.manifest.corpus.fingerprint
 
     assert current_version(published) == f"{NOW:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
@@ -157,7 +159,7 @@ def test_two_versions_in_one_second_get_two_names(trained: Trained, published_co
     assert open_current(published_copy).manifest.version == names[-1]
 
 
-def test_a_clock_that_goes_back_does_not_bring_an_old_version_back(
+def test_a_clock_that_goes_back_does_not_make_an_old_version_current(
     trained: Trained, published_copy: Path
 ) -> None:
     second = publish(trained.model, published_copy, now=NOW - timedelta(hours=1))
@@ -166,7 +168,7 @@ def test_a_clock_that_goes_back_does_not_bring_an_old_version_back(
     assert open_current(published_copy).manifest.version == second
 
 
-def test_a_folder_that_is_not_there_is_made(trained: Trained, tmp_path: Path) -> None:
+def test_a_missing_folder_is_created(trained: Trained, tmp_path: Path) -> None:
     version = publish(trained.model, tmp_path / "deep" / "models")
 
     assert open_current(tmp_path / "deep" / "models").manifest.version == version
@@ -188,12 +190,12 @@ def test_shuffled_articles_on_another_number_of_threads_give_the_same_bytes(
 
 @pytest.fixture(scope="module")
 def one_copy(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder for tests that undo what they spoil."""
+    """A models folder for tests that undo their damage."""
     return Path(shutil.copytree(published, tmp_path_factory.mktemp("one") / "models"))
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
-def test_one_flipped_bit_is_refused_by_the_name_of_its_file(one_copy: Path, name: str) -> None:
+def test_a_single_flipped_bit_is_refused_with_the_name_of_its_file(one_copy: Path, name: str) -> None:
     path = version_folder(one_copy) / name
     flip(path)
 
@@ -239,16 +241,16 @@ def test_an_extra_file_is_refused_by_name(published_copy: Path) -> None:
     assert f"{path} does not belong to the version: restore" in refusal(published_copy)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 40, 1000])
-def test_a_truncated_array_is_refused(published_copy: Path, kept: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, 40, 1000])
+def test_a_truncated_array_is_refused(published_copy: Path, size: int) -> None:
     path = version_folder(published_copy) / "vectors.values.npy"
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:size])
 
     assert f"{path} was altered after publishing" in refusal(published_copy)
     assert f"cannot map {path}" in refusal(published_copy, verify=False)
 
 
-def test_an_array_that_is_gone_is_named_even_without_checksums(published_copy: Path) -> None:
+def test_a_missing_array_is_named_even_without_checksums(published_copy: Path) -> None:
     path = version_folder(published_copy) / "neighbors.rows.npy"
     path.unlink()
 
@@ -272,10 +274,10 @@ def test_without_verify_an_altered_array_opens_but_an_altered_manifest_does_not(
     open_current(published_copy, verify=False)
     flip(folder / "manifest.json")
 
-    assert "is not the file that CURRENT names" in refusal(published_copy, verify=False)
+    assert "manifest.json does not match its sha256 in CURRENT" in refusal(published_copy, verify=False)
 
 
-def test_an_empty_models_folder_says_what_to_run(tmp_path: Path) -> None:
+def test_the_message_about_an_empty_models_folder_says_what_to_run(tmp_path: Path) -> None:
     message = f"no published model in {tmp_path}; run `make train` or `recommender train`"
 
     assert refusal(tmp_path) == message
@@ -295,34 +297,32 @@ def test_an_empty_models_folder_says_what_to_run(tmp_path: Path) -> None:
         "\0" * 91,
     ],
 )
-def test_a_current_that_is_no_pointer_is_refused_with_what_it_holds(
-    published_copy: Path, content: str
-) -> None:
+def test_an_invalid_current_is_refused_with_its_content(published_copy: Path, content: str) -> None:
     (published_copy / "CURRENT").write_text(content)
 
     message = refusal(published_copy)
 
-    assert f"{published_copy / 'CURRENT'} names no version that is there" in message
+    assert f"{published_copy / 'CURRENT'} does not name an existing version" in message
     assert "run `recommender train`" in message
 
 
-def test_a_current_without_its_last_byte_or_with_one_more_is_refused(published_copy: Path) -> None:
+def test_a_current_with_a_missing_or_extra_byte_is_refused(published_copy: Path) -> None:
     path = published_copy / "CURRENT"
     whole = path.read_text()
 
     for content in (whole[:-1], whole + "\n", whole * 2):
         path.write_text(content)
-        assert "names no version that is there" in refusal(published_copy)
+        assert "does not name an existing version" in refusal(published_copy)
 
 
-def test_a_current_that_names_a_version_that_is_gone_is_refused(published_copy: Path) -> None:
+def test_a_current_that_names_a_missing_version_is_refused(published_copy: Path) -> None:
     folder = version_folder(published_copy)
     folder.rename(folder.with_name("elsewhere"))
 
-    assert f"names no version that is there: '{folder.name} " in refusal(published_copy)
+    assert f"does not name an existing version: '{folder.name} " in refusal(published_copy)
 
 
-def test_a_current_that_cannot_be_read_is_refused(published_copy: Path) -> None:
+def test_an_unreadable_current_is_refused(published_copy: Path) -> None:
     (published_copy / "CURRENT").unlink()
     (published_copy / "CURRENT").mkdir()
 
@@ -336,7 +336,7 @@ def test_a_version_under_another_name_is_refused(published_copy: Path) -> None:
     pointer = published_copy / "CURRENT"
     pointer.write_text(pointer.read_text().replace(folder.name, other))
 
-    assert f"is of version {folder.name}: restore" in refusal(published_copy)
+    assert f"belongs to version {folder.name}: restore" in refusal(published_copy)
 
 
 def test_a_manifest_of_another_format_is_refused(published_copy: Path) -> None:
@@ -353,6 +353,16 @@ def test_a_manifest_of_another_format_may_have_other_fields(published_copy: Path
     )
 
 
+def test_a_manifest_from_an_earlier_release_with_the_old_gate_key_opens(published_copy: Path) -> None:
+    path = version_folder(published_copy) / "manifest.json"
+    recipe = json.loads(path.read_text())["recipe"]
+    recipe["gate"]["min_section_agreement"] = 0.36
+    del recipe["gate"]["min_category_agreement"]
+    sign(published_copy, recipe=recipe)
+
+    assert open_current(published_copy).manifest.recipe.gate.min_category_agreement == 0.36
+
+
 def test_a_manifest_with_an_unknown_field_is_refused_by_the_fields_name(published_copy: Path) -> None:
     sign(published_copy, shards=4)
 
@@ -360,7 +370,7 @@ def test_a_manifest_with_an_unknown_field_is_refused_by_the_fields_name(publishe
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -400,7 +410,7 @@ print(*sorted({{"joblib", "numba", "pandas", "sklearn"}} & set(sys.modules)))
     assert done.stdout == "\n"
 
 
-def test_a_version_that_is_not_there_is_refused_by_name(published: Path) -> None:
+def test_a_missing_version_is_refused_by_name(published: Path) -> None:
     for name in ("20200101T000000Z-00000000", "..", "", "CURRENT"):
         with pytest.raises(ArtifactError, match=f"no version {name!r} in"):
             open_version(published, name)
@@ -419,18 +429,18 @@ def test_an_altered_manifest_of_the_current_version_is_refused_by_name_too(publi
     path = version_folder(published_copy) / "manifest.json"
     path.write_text(path.read_text().replace('"articles": 259', '"articles": 260'))
 
-    with pytest.raises(ArtifactError, match="is not the file that CURRENT names"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json does not match its sha256 in CURRENT"):
         open_version(published_copy, path.parent.name)
 
 
-def test_a_version_opens_by_its_name_though_current_is_spoilt(published_copy: Path) -> None:
+def test_a_version_opens_by_its_name_even_if_current_is_damaged(published_copy: Path) -> None:
     version = current_version(published_copy)
     (published_copy / "CURRENT").write_text("")
 
     assert open_version(published_copy, version).manifest.version == version
 
 
-def test_folders_that_are_no_versions_are_not_listed(published_copy: Path) -> None:
+def test_folders_that_are_not_versions_are_not_listed(published_copy: Path) -> None:
     (published_copy / ".building-0123").mkdir()
     (published_copy / ".building-0123" / "manifest.json").write_text("{}")
     (published_copy / "notes").mkdir()
@@ -438,7 +448,7 @@ def test_folders_that_are_no_versions_are_not_listed(published_copy: Path) -> No
     assert versions(published_copy) == [current_version(published_copy)]
 
 
-def test_a_version_laid_aside_under_another_name_is_not_listed(published_copy: Path) -> None:
+def test_a_version_copied_to_another_name_is_not_listed(published_copy: Path) -> None:
     shutil.copytree(version_folder(published_copy), published_copy / "backup")
 
     assert versions(published_copy) == [current_version(published_copy)]
@@ -450,7 +460,9 @@ def test_a_models_folder_may_be_moved(published_copy: Path, tmp_path: Path) -> N
     assert open_current(moved).manifest.version == current_version(moved)
 
 
-def test_arrays_that_are_not_contiguous_are_published_as_they_read(trained: Trained, tmp_path: Path) -> None:
+def test_arrays_that_are_not_contiguous_are_published_with_equal_content(
+    trained: Trained, tmp_path: Path
+) -> None:
     model = trained.model
     striped = replace(model.neighbors, rows=np.asfortranarray(model.neighbors.rows))
 
@@ -466,11 +478,11 @@ def test_an_altered_manifest_of_an_older_version_is_refused(published_copy: Path
     path = older / name
     path.write_bytes(path.read_bytes().replace(b"3", b"4", 1))
 
-    with pytest.raises(ArtifactError, match=r"manifest\.json and .*manifest\.sha256 do not agree: restore"):
+    with pytest.raises(ArtifactError, match=r"json does not match .* in .*manifest\.sha256: restore"):
         open_version(published_copy, older.name)
 
 
-def test_reports_of_refused_models_lie_beside_the_versions_and_are_none(
+def test_reports_of_refused_models_are_stored_beside_the_versions(
     trained: Trained, published_copy: Path
 ) -> None:
     before = (published_copy / "CURRENT").read_bytes()
@@ -484,10 +496,10 @@ def test_reports_of_refused_models_lie_beside_the_versions_and_are_none(
     assert open_current(published_copy).manifest.version == version
 
 
-def test_a_report_that_cannot_be_kept_is_told(trained: Trained, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(ArtifactError, match="cannot keep the report in "):
+    with pytest.raises(ArtifactError, match="cannot write the report to "):
         keep_refused("{}", trained.model, tmp_path / "file")
 
 

@@ -1,4 +1,4 @@
-"""Columns give back what was put in, and find it by binary search."""
+"""Columns return the stored values, and find them by binary search."""
 
 import numpy as np
 import pytest
@@ -29,15 +29,15 @@ def test_a_string_is_found_where_a_linear_search_finds_it(texts: set[str], wante
 
 
 @given(st.sets(st.text("aé日 ", max_size=4)), st.text("aé日 ", max_size=3))
-def test_strings_that_begin_alike_lie_side_by_side(texts: set[str], start: str) -> None:
+def test_strings_with_a_common_prefix_are_adjacent(texts: set[str], start: str) -> None:
     column = Strings.of(sorted(texts, key=str.encode))
 
-    found = {column[row] for row in column.beginning_with(start)}
+    matches = {column[row] for row in column.beginning_with(start)}
 
-    assert found == {text for text in texts if text.startswith(start)}
+    assert matches == {text for text in texts if text.startswith(start)}
 
 
-def test_strings_are_kept_as_utf8_end_to_end() -> None:
+def test_strings_are_stored_as_concatenated_utf8() -> None:
     column = Strings.of(["a", "", "é"])
 
     assert column.utf8.tobytes() == b"a\xc3\xa9"
@@ -53,11 +53,11 @@ def test_a_nul_is_a_character_like_any_other() -> None:
     assert column.find("a\0") == 1
 
 
-def test_a_lone_surrogate_is_looked_for_in_vain() -> None:
+def test_a_lone_surrogate_is_never_found() -> None:
     assert Strings.of(["a", "b"]).find("\ud800") is None
 
 
-def test_rows_count_from_the_end_as_in_a_list_and_stop_at_its_ends() -> None:
+def test_negative_rows_count_from_the_end_and_other_rows_are_an_error() -> None:
     column = Strings.of(["a", "b"])
 
     assert column[-1] == "b"
@@ -65,7 +65,7 @@ def test_rows_count_from_the_end_as_in_a_list_and_stop_at_its_ends() -> None:
         column[2]
 
 
-def test_a_string_may_be_empty_and_so_may_a_column() -> None:
+def test_strings_and_columns_may_be_empty() -> None:
     assert Strings.of([""]).find("") == 0
     assert list(Strings.of([])) == []
     assert Strings.of([]).find("") is None
@@ -80,7 +80,7 @@ def test_labels_come_back_in_each_rows_own_order(rows: list[list[str]]) -> None:
 
 
 @given(st.lists(st.lists(few_names, max_size=3)), st.sets(few_names))
-def test_rows_with_a_label_are_those_that_a_loop_finds(rows: list[list[str]], wanted: set[str]) -> None:
+def test_rows_with_a_label_equal_the_result_of_a_loop(rows: list[list[str]], wanted: set[str]) -> None:
     column = Labels.of(rows)
     codes = [code for code, name in enumerate(column.names) if name in wanted]
 
@@ -90,7 +90,7 @@ def test_rows_with_a_label_are_those_that_a_loop_finds(rows: list[list[str]], wa
 
 
 @given(st.lists(st.none() | few_names))
-def test_a_choice_tells_no_name_from_an_empty_one(rows: list[str | None]) -> None:
+def test_a_choice_distinguishes_no_name_from_an_empty_name(rows: list[str | None]) -> None:
     column = Choice.of(rows)
 
     assert [column[row] for row in range(len(column))] == rows

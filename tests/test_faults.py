@@ -1,4 +1,4 @@
-"""Whatever happens while a version is published, one that is whole stays in service."""
+"""A complete version stays in service, whatever fails while another is published."""
 
 import errno
 import json
@@ -22,8 +22,9 @@ PAGE = 4096
 LAST_CALLS = 12  # from the last array's fsync to the fsync that makes CURRENT last
 MOMENTS = 28
 
-# Publishes one folder's current model into another once a line on stdin lets it go, and prints the calls that
-# change the disk. Before the one whose turn it is (0: none) it is killed, a write being half done.
+# After reading a line from stdin, publishes one folder's current model to another and prints the calls that
+# change the disk. It kills itself before call number `turn` (0: never), or in the middle of it if that is a
+# write.
 PUBLISHER = r"""
 import io, json, os, signal, sys
 from datetime import UTC, datetime
@@ -84,7 +85,7 @@ def small(sample_articles: list[Article]) -> Trained:
 
 @pytest.fixture(scope="module")
 def small_models(small: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder with another model than `published` has."""
+    """A models folder with a different model than `published`."""
     folder = tmp_path_factory.mktemp("small")
     publish(small.model, folder, now=NOW)
     return folder
@@ -92,14 +93,14 @@ def small_models(small: Trained, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def calls(small_models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The calls of one publish that change the disk, in order."""
+    """The calls during one publish that change the disk, in order."""
     folder = tmp_path_factory.mktemp("calls") / "counted"
     printed, _ = publisher(small_models, folder).communicate("\n")
     return [str(call) for call in json.loads(printed)]
 
 
 def assert_in_service(models_dir: Path, version: str) -> None:
-    """The version is current and whole, and nothing half-built is left."""
+    """Check that the version is current and complete, and that no unfinished version is left."""
     assert open_current(models_dir).manifest.version == version
     assert not list(models_dir.glob(".building-*"))
 
@@ -110,7 +111,7 @@ def refusal(trained: Trained, models_dir: Path) -> str:
     return str(refused.value)
 
 
-def test_everything_is_synced_before_the_version_and_then_current_appear(calls: list[str]) -> None:
+def test_all_files_are_synced_before_the_version_and_then_current_appear(calls: list[str]) -> None:
     renamed = calls.index("rename BUILDING")
     written = [call.split()[1] for call in calls[:renamed] if call.startswith("open")]
 
@@ -129,7 +130,7 @@ def test_everything_is_synced_before_the_version_and_then_current_appear(calls: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_a_publish_killed_at_any_moment_leaves_a_version_that_opens(
+def test_a_publish_killed_at_any_point_leaves_a_version_that_opens(
     published_copy: Path, small_models: Path, calls: list[str], trained: Trained, moment: int
 ) -> None:
     early, spread = len(calls) - LAST_CALLS, MOMENTS - LAST_CALLS
@@ -146,7 +147,7 @@ def test_a_publish_killed_at_any_moment_leaves_a_version_that_opens(
 
 
 @pytest.mark.slow
-def test_processes_that_publish_at_once_publish_every_version(
+def test_processes_that_publish_at_the_same_time_all_publish(
     published_copy: Path, small_models: Path, published: Path
 ) -> None:
     old = current_version(published_copy)
@@ -183,7 +184,7 @@ def test_a_full_disk_leaves_the_old_version_in_service(
     assert_in_service(full_disk, publish(small.model, full_disk, now=LATER))
 
 
-def test_a_full_disk_is_called_a_full_disk(full_disk: Path, trained: Trained) -> None:
+def test_the_message_about_a_full_disk_says_so(full_disk: Path, trained: Trained) -> None:
     assert "No space left on device" in refusal(trained, full_disk)
 
 
@@ -248,7 +249,7 @@ def test_a_file_that_cannot_be_written_is_named(trained: Trained, published_copy
     assert_in_service(published_copy, old)
 
 
-def test_a_writer_that_breaks_is_not_hushed_up(trained: Trained, published_copy: Path) -> None:
+def test_an_error_in_a_writer_is_raised(trained: Trained, published_copy: Path) -> None:
     def interrupt(_: Path) -> None:
         raise KeyboardInterrupt
 
@@ -260,7 +261,7 @@ def test_a_writer_that_breaks_is_not_hushed_up(trained: Trained, published_copy:
     assert_in_service(published_copy, old)
 
 
-def test_a_file_in_place_of_the_folder_is_named(trained: Trained, tmp_path: Path) -> None:
+def test_a_file_instead_of_the_folder_is_named(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("not a folder")
 
     for folder in (tmp_path / "models", tmp_path / "models" / "deeper"):
@@ -268,7 +269,7 @@ def test_a_file_in_place_of_the_folder_is_named(trained: Trained, tmp_path: Path
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing can be denied to root")
-def test_a_folder_that_may_not_be_written_is_named(trained: Trained, published_copy: Path) -> None:
+def test_a_folder_without_write_permission_is_named(trained: Trained, published_copy: Path) -> None:
     old = current_version(published_copy)
     (published_copy / ".lock").unlink()
     published_copy.chmod(0o500)
@@ -281,7 +282,7 @@ def test_a_folder_that_may_not_be_written_is_named(trained: Trained, published_c
     assert_in_service(published_copy, old)
 
 
-def test_what_a_killed_run_left_is_cleared_away(trained: Trained, published_copy: Path) -> None:
+def test_the_files_of_a_killed_run_are_removed(trained: Trained, published_copy: Path) -> None:
     abandoned = published_copy / ".building-0123456789abcdef"
     abandoned.mkdir()
     (abandoned / "vectors.values.npy").write_bytes(b"half")

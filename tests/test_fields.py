@@ -1,13 +1,14 @@
-"""Which rows everybody may read, and what names become."""
+"""Which rows are public, and how names are cleaned."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from recommender.fields import RowReader, _known_name
+from recommender.fields import RowReader, _cached_name
+from recommender.text import LANGUAGE_ALIASES
 from recommender.training.readers.corpus import read_articles
-from tests.training.readers.test_corpus import jsonl
+from tests.support.corpora import jsonl
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,7 +24,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("future", "", "future"),
     ],
 )
-def test_what_is_not_public_is_not_read(
+def test_a_row_that_is_not_public_is_skipped(
     tmp_path: Path, status: object, password: str | None, kind: str
 ) -> None:
     public = {"id": "1", "title": "Open to all", "status": "publish", "post_password": ""}
@@ -35,7 +36,7 @@ def test_what_is_not_public_is_not_read(
     assert read.report.skipped == {kind: 1}
 
 
-def test_a_scheduled_article_with_a_date_waits_for_it(tmp_path: Path) -> None:
+def test_a_scheduled_article_with_a_date_is_read(tmp_path: Path) -> None:
     row = {"id": "1", "title": "Tomorrow", "status": "future", "published_at": "2026-03-02T06:00:00Z"}
 
     read = read_articles(jsonl(tmp_path / "export.jsonl", row), now=NOW)
@@ -43,8 +44,15 @@ def test_a_scheduled_article_with_a_date_waits_for_it(tmp_path: Path) -> None:
     assert [article.id for article in read.articles] == ["1"]
 
 
-def test_a_name_is_cleaned_and_only_those_of_ordinary_length_are_kept() -> None:
-    known = _known_name.cache_info().currsize
+@pytest.mark.parametrize(("alias", "lang"), [*LANGUAGE_ALIASES.items(), ("nb-NO", "no"), ("de_AT", "de")])
+def test_a_language_is_read_by_its_canonical_code(alias: str, lang: str) -> None:
+    article, _ = RowReader(UTC, NOW).article({"id": 1, "title": "x", "lang": alias.upper()})
+
+    assert article.lang == lang
+
+
+def test_names_are_cleaned_and_only_names_of_ordinary_length_are_cached() -> None:
+    cached = _cached_name.cache_info().currsize
     long = "A &amp; B " * 30
 
     article, refused = RowReader(UTC, NOW).article(
@@ -52,4 +60,4 @@ def test_a_name_is_cleaned_and_only_those_of_ordinary_length_are_kept() -> None:
     )
 
     assert (article.category, article.tags, refused) == ("A & B " * 29 + "A & B", ("A & B",), [])
-    assert _known_name.cache_info().currsize <= known + 1
+    assert _cached_name.cache_info().currsize <= cached + 1

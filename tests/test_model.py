@@ -1,4 +1,4 @@
-"""What a model answers, against slow and obvious computations."""
+"""The results of a model equal slow and obvious computations."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,11 +35,11 @@ def titled(article_id: str, **fields: Any) -> Article:
     return Article(id=article_id, title="A title", **fields)
 
 
-def test_articles_come_back_whole_from_their_columns(sample_articles: list[Article], model: Model) -> None:
+def test_articles_round_trip_through_columns(sample_articles: list[Article], model: Model) -> None:
     assert [model.articles.article(row) for row in range(len(model.articles))] == sample_articles
 
 
-def test_an_article_of_empty_fields_comes_back_whole() -> None:
+def test_an_article_with_empty_fields_round_trips() -> None:
     bare = Article(id="日本 🗞", body="Only a body.")
     full = titled("a/related", categories=("Law", "law"), tags=("b", "a"), published_at=MAY, lang="en")
 
@@ -48,7 +48,7 @@ def test_an_article_of_empty_fields_comes_back_whole() -> None:
     assert [columns.article(0), columns.article(1)] == [full, bare]
 
 
-def test_newest_runs_from_the_latest_date_ties_in_row_order_undated_last() -> None:
+def test_newest_is_sorted_by_date_with_ties_in_row_order_and_undated_last() -> None:
     later = MAY + timedelta(microseconds=1)
     dates = {"a": None, "b": MAY, "c": later, "d": MAY, "e": None}
 
@@ -74,7 +74,7 @@ def test_of_two_articles_with_one_url_the_first_is_found() -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_a_moment_survives_as_microseconds(moment: datetime) -> None:
+def test_a_moment_round_trips_as_microseconds(moment: datetime) -> None:
     assert from_microseconds(microseconds(moment)) == moment
 
 
@@ -83,7 +83,7 @@ def test_a_missing_date_sorts_before_every_other() -> None:
     assert microseconds(datetime.min.replace(tzinfo=UTC)) > NO_MOMENT
 
 
-def test_likeness_is_the_weighted_mean_of_both_cosines(model: Model) -> None:
+def test_the_similarity_is_the_weighted_mean_of_both_cosines(model: Model) -> None:
     query, weight = model.vectors.of(7), model.latent_weight
     latent = model.vectors.latent.astype(np.float64)
     by_terms = [dense(model, row) @ dense(model, 7) for row in range(len(model.articles))]
@@ -95,27 +95,27 @@ def test_likeness_is_the_weighted_mean_of_both_cosines(model: Model) -> None:
     assert scores.dtype == np.float64
 
 
-def test_a_query_without_known_terms_is_like_nothing(model: Model) -> None:
+def test_a_query_without_known_terms_is_similar_to_nothing(model: Model) -> None:
     query = model.embed(Article(id="new", title="xyzzy qwertz"))
 
     assert not len(query.columns)
     assert not model.vectors.scores(query, model.latent_weight).any()
 
 
-def test_a_query_is_moved_towards_its_nearest_neighbour_and_hubs_are_set_back(model: Model) -> None:
+def test_a_query_moves_towards_its_nearest_neighbour_and_hubs_are_penalized(model: Model) -> None:
     row, weight = 7, model.latent_weight
     nearest, share = int(model.corrections.nearest[row]), float(model.corrections.feedback[row])
-    likeness = [model.vectors.scores(model.vectors.of(each), weight) for each in (row, nearest)]
+    similarities = [model.vectors.scores(model.vectors.of(other), weight) for other in (row, nearest)]
 
     scores = model.scores(model.query_of(row))
 
-    slow = (likeness[0] + share * likeness[1]) / (1 + share) - model.corrections.hubs
+    slow = (similarities[0] + share * similarities[1]) / (1 + share) - model.corrections.hubs
     np.testing.assert_allclose(scores, slow, atol=1e-6)
-    assert share == pytest.approx(likeness[0][nearest], abs=1e-6)
+    assert share == pytest.approx(similarities[0][nearest], abs=1e-6)
     assert model.corrections.hubs.any()
 
 
-def test_the_text_of_an_article_is_the_query_that_the_article_is(model: Model) -> None:
+def test_the_text_of_an_article_gives_the_same_query_as_the_article(model: Model) -> None:
     for row in range(0, len(model.articles), 9):
         hidden = [row, *model.copies.of(row)]
 
@@ -126,7 +126,7 @@ def test_the_text_of_an_article_is_the_query_that_the_article_is(model: Model) -
         np.testing.assert_allclose(asked.moved.latent, known.moved.latent, atol=1e-6)
 
 
-def test_vectors_by_article_and_by_term_hold_the_same_entries(model: Model) -> None:
+def test_vectors_by_article_and_by_term_have_the_same_entries(model: Model) -> None:
     v = model.vectors
     rows = np.repeat(np.arange(len(model.articles)), np.diff(v.offsets))
     columns = np.repeat(np.arange(len(model.vocabulary.terms)), np.diff(v.term_offsets))
@@ -137,7 +137,9 @@ def test_vectors_by_article_and_by_term_hold_the_same_entries(model: Model) -> N
     assert np.array_equal(v.values[order], v.term_values)
 
 
-def test_an_article_is_embedded_where_training_put_it(sample_articles: list[Article], model: Model) -> None:
+def test_an_article_gets_the_same_embedding_as_in_training(
+    sample_articles: list[Article], model: Model
+) -> None:
     for row in range(0, len(sample_articles), 25):
         embedding, known = model.embed(sample_articles[row]), model.vectors.of(row)
 
@@ -146,18 +148,16 @@ def test_an_article_is_embedded_where_training_put_it(sample_articles: list[Arti
         np.testing.assert_allclose(embedding.latent, known.latent, atol=1e-6)
 
 
-def test_similar_lists_others_best_first_as_the_neighbours_do(model: Model) -> None:
+def test_similar_returns_other_articles_best_first_like_the_neighbours(model: Model) -> None:
     rows, scores = model.neighbors.of(3)
 
-    found = model.similar(model.articles.ids[3], k=9)
+    ranked = model.similar(model.articles.ids[3], k=9)
 
-    assert [article_id for article_id, _ in found] == [model.articles.ids[row] for row in rows[:9]]
-    np.testing.assert_allclose([score for _, score in found], scores[:9], atol=1e-6)
+    assert [article_id for article_id, _ in ranked] == [model.articles.ids[row] for row in rows[:9]]
+    np.testing.assert_allclose([score for _, score in ranked], scores[:9], atol=1e-6)
 
 
-def test_similar_takes_an_article_and_leaves_out_its_own_id(
-    sample_articles: list[Article], model: Model
-) -> None:
+def test_similar_accepts_an_article_and_excludes_its_id(sample_articles: list[Article], model: Model) -> None:
     known = sample_articles[3]
     renamed = replace(known, id="not-in-the-model")
 
@@ -173,13 +173,13 @@ def test_equally_similar_articles_come_in_id_order(model: Model) -> None:
     assert [article_id for article_id, _ in alike.similar(nothing, k=3)] == list(model.articles.ids)[:3]
 
 
-def test_similar_gives_all_others_when_fewer_than_asked_for(model: Model) -> None:
-    found = model.similar(model.articles.ids[0], k=10_000)
+def test_similar_returns_all_others_if_there_are_fewer_than_k(model: Model) -> None:
+    ranked = model.similar(model.articles.ids[0], k=10_000)
 
-    assert len(found) == len(model.articles) - 1
+    assert len(ranked) == len(model.articles) - 1
 
 
-def test_similar_names_an_id_that_it_does_not_know(model: Model) -> None:
+def test_similar_raises_an_error_with_an_unknown_id(model: Model) -> None:
     with pytest.raises(KeyError, match="no-such-id"):
         model.similar("no-such-id")
 
@@ -205,7 +205,7 @@ def test_an_article_without_known_terms_has_no_topic(model: Model) -> None:
     assert model.topics_of(nowhere) == []
 
 
-def test_topics_come_largest_share_first_and_not_below_the_least(model: Model) -> None:
+def test_topics_are_sorted_by_share_and_limited_to_the_least_share(model: Model) -> None:
     topics = model.topics_of(model.vectors.latent[0], least=0.01)
     shares = [share for _, share in topics]
 
@@ -214,7 +214,7 @@ def test_topics_come_largest_share_first_and_not_below_the_least(model: Model) -
     assert all(topic in model.manifest.topics for topic, _ in topics)
 
 
-def test_every_embedding_is_of_unit_length(model: Model) -> None:
+def test_every_embedding_has_unit_length(model: Model) -> None:
     embeddings: list[Embedding] = [model.vectors.of(row) for row in range(len(model.articles))]
 
     np.testing.assert_allclose([np.linalg.norm(e.values) for e in embeddings], 1, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The best rows out of scores: equal to a full stable sort; and scores equal to the dense computation."""
+"""Top-k selection equals a full stable sort, and scores equal a dense computation."""
 
 import numpy as np
 import pytest
@@ -35,25 +35,25 @@ def test_top_k_among_some_rows_equals_a_full_stable_sort_of_them(
 ) -> None:
     among = sorted(data.draw(st.sets(st.integers(0, max(len(scores) - 1, 0)), max_size=len(scores))))
 
-    found = top_k(scores, k, np.array(among, dtype=np.int64))
+    best = top_k(scores, k, np.array(among, dtype=np.int64))
 
-    assert found.tolist() == full_sort(scores, among)[:k]
+    assert best.tolist() == full_sort(scores, among)[:k]
 
 
-def test_neighbors_of_a_row_come_without_the_filling() -> None:
+def test_neighbors_of_a_row_are_returned_without_padding() -> None:
     neighbors = Neighbors(
         rows=np.array([[2, 1, NO_ROW], [NO_ROW] * 3, [0, 1, 3]], dtype=np.int32),
         scores=np.array([[0.5, 0.25, 0], [0, 0, 0], [0.5, 0, 0]], dtype=np.float32),
     )
 
-    found = [[list(map(float, part)) for part in neighbors.of(row)] for row in range(3)]
+    lists = [[list(map(float, part)) for part in neighbors.of(row)] for row in range(3)]
 
-    assert found == [[[2, 1], [0.5, 0.25]], [[], []], [[0, 1, 3], [0.5, 0, 0]]]
+    assert lists == [[[2, 1], [0.5, 0.25]], [[], []], [[0, 1, 3], [0.5, 0, 0]]]
 
 
 @pytest.fixture(scope="module")
 def cosines(trained: Trained) -> tuple[np.ndarray, np.ndarray]:
-    """The cosines of all pairs of the sample, by terms and in the latent space, the slow and obvious way."""
+    """The cosines of all pairs of the sample, by terms and in the latent space, computed slowly."""
     vectors = trained.model.vectors
     terms = np.zeros((len(vectors.offsets) - 1, len(trained.model.vocabulary.terms)))
     for row, dense in enumerate(terms):
@@ -86,7 +86,7 @@ def test_pair_scores_equal_the_scores_of_a_row(trained: Trained, weight: float) 
         np.testing.assert_allclose(pairs, vectors.scores(vectors.of(row), weight), atol=1e-6)
 
 
-def test_a_query_without_terms_is_like_nothing(trained: Trained) -> None:
+def test_a_query_without_terms_is_similar_to_nothing(trained: Trained) -> None:
     query = trained.model.query(Article(id="1", title="Zzyzx"))
 
     assert not trained.model.vectors.scores(query.moved, 0.2).any()

@@ -10,6 +10,7 @@ files, such as that of the estimators, are told their path by `publish`.
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import pytest
 import recommender
 
 PACKAGE = Path(recommender.__file__).parent
+TESTS = Path(__file__).parent
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -52,6 +54,32 @@ COMPANY = {  # of each part, the parts that it may import
     "serving": {"serving", "shared"},
     "commands": {"commands", "training", "serving", "shared"},
 }
+MAX_PACKAGE_MODULES = 12
+# Of each package, or module beside the packages, those beside it that it may import.
+PACKAGES = {
+    "serving/store": "",
+    "serving/index": "store",
+    "serving/rules": "store index",
+    "serving/lists": "store index rules",
+    "serving/http": "store index rules lists",
+    "serving/trending": "store index rules lists",
+    "serving/worker": "store index rules lists http trending",
+    "serving/cache": "store index rules lists http trending worker",
+    "serving/routes": "store index rules lists http trending worker cache",
+    "serving/site": "store index rules lists http trending worker cache routes",
+    "serving/compat": "store index rules lists http trending worker cache routes site",
+    "serving/openapi": "store index rules lists http trending worker cache routes site compat",
+    "serving/app": "store index rules lists http trending worker cache routes site compat openapi",
+    "training/kernels": "",
+    "training/readers": "",
+    "training/terms": "kernels",
+    "training/topics": "kernels terms",
+    "training/neighbors": "kernels",
+    "training/train": "kernels terms topics neighbors",
+    "training/evaluation": "kernels neighbors train",
+    "training/release": "readers train evaluation",
+    "training/backtest": "readers evaluation",
+}
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
     ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"
 )
@@ -66,7 +94,7 @@ SOLE_USERS = {
         *("fcntl", "os.link", "os.symlink", "shutil.move"),
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
-    "artifact.py serving/worker/state_file.py commands/mirrors.py": {
+    "artifact.py serving/worker/state_file.py commands/destinations.py": {
         "os.replace",
         "os.rename",
         "os.fsync",
@@ -99,7 +127,12 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
 
-    @property
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def name(self) -> str:
         return ".".join(["recommender", *Path(self.path).with_suffix("").parts]).removesuffix(".__init__")
 
@@ -109,26 +142,36 @@ class Module:
             return self.path.split("/")[0]
         return PART_OF.get(self.path, "shared")
 
+    @property
+    def package(self) -> str:
+        """The package or module directly below `serving/` or `training/`, "" elsewhere."""
+        top, _, rest = self.path.partition("/")
+        below = rest.split("/")[0].removesuffix(".py")
+        return f"{top}/{below}" if top in {"serving", "training"} and below != "__init__" else ""
+
     @cached_property
     def imports(self) -> list[tuple[int, str]]:
         """The line and the dotted name of everything imported, at any depth."""
         return list(self._imports())
 
-    def uses(self) -> Iterator[tuple[int, str]]:
-        """Yield the line and the dotted name of everything used, under the name that it was imported from.
+    @cached_property
+    def uses(self) -> list[tuple[int, str]]:
+        """The line and the dotted name of everything used, under the name that it was imported from.
 
         A call without arguments also counts as `name()`, a method call as `.method`, a keyword argument as
         `keyword=`, and with a constant as `keyword=constant`.
         """
-        yield from self.imports
-        for node in ast.walk(self.tree):
+        return [*self.imports, *self._uses()]
+
+    def _uses(self) -> Iterator[tuple[int, str]]:
+        for node in self.nodes:
             if isinstance(node, ast.Name | ast.Attribute):
                 yield node.lineno, self._dotted(node)
             elif isinstance(node, ast.Call):
                 yield from self._called(node)
 
     def _imports(self) -> Iterator[tuple[int, str]]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -159,7 +202,7 @@ class Module:
     @cached_property
     def _origins(self) -> dict[str, str]:
         origins = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     top = alias.name.split(".")[0]
@@ -190,18 +233,51 @@ def of_each_module(rule: Callable[[Module], Iterator[str]]) -> Rule:
     return over
 
 
-def own(package: Package, imported: str) -> Module | None:
-    """Return the module of the package that an imported name is or lies in."""
-    return package.get(imported) or package.get(imported.rpartition(".")[0])
+@cache
+def own_imports(module: Module, names: frozenset[str]) -> list[tuple[int, str]]:
+    """Return the line and the name of each module of the package that a module imports, or imports from."""
+    imports = [(line, {imported, imported.rpartition(".")[0]} & names) for line, imported in module.imports]
+    return [(line, max(found, key=len)) for line, found in imports if found]
 
 
 def parts_keep_their_company(package: Package) -> Iterator[str]:
     """Training and serving never import each other; shared modules import neither."""
+    names = frozenset(package)
     for module in package.values():
-        for line, imported in module.imports:
-            target = own(package, imported)
-            if target and target.part not in COMPANY[module.part]:
-                yield f"{module.path}:{line} is {module.part} and imports {target.name} of {target.part}"
+        for line, name in own_imports(module, names):
+            target = package[name]
+            if target.part not in COMPANY[module.part]:
+                yield f"{module.path}:{line} is {module.part} and imports {name} of {target.part}"
+
+
+def packages_import_only_what_they_may(package: Package) -> Iterator[str]:
+    """Each package of serving and training imports only the packages that its row in PACKAGES lists."""
+    names = frozenset(package)
+    for module in package.values():
+        if not module.package:
+            continue
+        top, own_name = module.package.split("/")
+        allowed = {f"{top}/{name}" for name in (own_name, *PACKAGES.get(module.package, "").split())}
+        for line, name in own_imports(module, names):
+            target = package[name].package
+            if target.startswith(f"{top}/") and target not in allowed:
+                yield f"{module.path}:{line} is in {module.package} and imports {name}"
+
+
+def packages_are_small_and_have_one_purpose(package: Package) -> Iterator[str]:
+    """A package has at most 12 modules, and a first line that says in one sentence what it is for."""
+    modules_of: dict[str, list[Module]] = {}
+    for module in package.values():
+        if module.package and module.path.count("/") > 1:
+            modules_of.setdefault(module.package, []).append(module)
+    for name, modules in modules_of.items():
+        init = [module for module in modules if module.path == f"{name}/__init__.py"]
+        if name not in PACKAGES:
+            yield f"{name} has no row in PACKAGES"
+        if not init or not (ast.get_docstring(init[0].tree) or "").split("\n")[0].endswith("."):
+            yield f"{name} does not say in one sentence what it is for"
+        if len(modules) - len(init) > MAX_PACKAGE_MODULES:
+            yield f"{name} has {len(modules) - len(init)} modules"
 
 
 @of_each_module
@@ -217,7 +293,7 @@ def parts_keep_to_their_libraries(module: Module) -> Iterator[str]:
 @of_each_module
 def imports_are_in_plain_sight(module: Module) -> Iterator[str]:
     """Only the package's own front door imports by a string."""
-    for line, used in module.uses():
+    for line, used in module.uses:
         if used in {"importlib.import_module", "__import__"} and module.part != "package":
             yield f"{module.path}:{line} uses {used}"
 
@@ -226,7 +302,7 @@ def imports_are_in_plain_sight(module: Module) -> Iterator[str]:
 def duties_have_one_holder(module: Module) -> Iterator[str]:
     """Only one module touches the models folder, one the environment, one a database, one the terminal."""
     holder_of = {thing: holder for holder, things in SOLE_USERS.items() for thing in things}
-    for line, used in module.uses():
+    for line, used in module.uses:
         ends = [at for at in range(1, len(used)) if used[at] == "."]
         for thing in {used, *(used[:end] for end in ends)} & set(holder_of):
             if not module.path.startswith(tuple(holder_of[thing].split())):
@@ -247,10 +323,8 @@ def nothing_works_at_import(module: Module) -> Iterator[str]:
 
 def imports_have_no_cycle(package: Package) -> Iterator[str]:
     """No module comes back to itself through what it imports, inside functions included."""
-    graph = {
-        module.name: {target.name for _, imported in module.imports if (target := own(package, imported))}
-        for module in package.values()
-    }
+    names = frozenset(package)
+    graph = {module.name: {name for _, name in own_imports(module, names)} for module in package.values()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -263,7 +337,7 @@ def pages_are_short(module: Module) -> Iterator[str]:
     lines = module.source.splitlines()
     if len(lines) > MAX_MODULE_LINES:
         yield f"{module.path} has {len(lines)} lines"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             kernel = any(ast.unparse(decorator) == "kernel" for decorator in node.decorator_list)
@@ -288,6 +362,8 @@ def public_names_are_explained(module: Module) -> Iterator[str]:
 
 RULES: list[Rule] = [
     parts_keep_their_company,
+    packages_import_only_what_they_may,
+    packages_are_small_and_have_one_purpose,
     parts_keep_to_their_libraries,
     imports_are_in_plain_sight,
     duties_have_one_holder,
@@ -385,6 +461,30 @@ COMPANY_PLANTS = [
     ("text.py", "from recommender.cli import main", "recommender.cli"),
     ("__init__.py", "from recommender.model import Model", "recommender.model"),
 ]
+# One forbidden import for each row of PACKAGES that has one: the last package, or else the application.
+PACKAGE_PLANTS = [
+    ("serving/store/schema.py", "from recommender.serving.index import timeline"),
+    ("serving/index/timeline.py", "from recommender.serving.rules.schema import Rule"),
+    ("serving/rules/file.py", "from recommender.serving.lists.query import ListQuery"),
+    ("serving/lists/ranking.py", "from recommender.serving.http.problems import Problem"),
+    ("serving/http/problems.py", "from recommender.serving.trending.rankings import Leaderboard"),
+    ("serving/trending/replica.py", "from recommender.serving.http.problems import Problem"),
+    ("serving/worker/state_file.py", "from recommender.serving.cache.purging import Purger"),
+    ("serving/cache/surrogates.py", "def _f():\n    from recommender.serving.routes import health"),
+    ("serving/routes/health.py", "from recommender.serving.site import widget"),
+    ("serving/site/widget.py", "from recommender.serving.compat import formats"),
+    ("serving/compat/formats.py", "from recommender.serving.openapi import docs"),
+    ("serving/openapi/docs.py", "from recommender.serving.app import create_app"),
+    ("training/kernels.py", "from recommender.training.readers.files import RawRow"),
+    ("training/readers/files.py", "from recommender.training import kernels"),
+    ("training/terms/adapt.py", "from recommender.training.topics import naming"),
+    ("training/topics/slugs.py", "from recommender.training.neighbors import tiles"),
+    ("training/neighbors/tiles.py", "from recommender.training.terms.lexicon import Lexicon"),
+    ("training/train.py", "from recommender.training.evaluation import labels"),
+    ("training/evaluation/labels.py", "from recommender.training.release import gate"),
+    ("training/release/gate.py", "from recommender.training.backtest import definitions"),
+    ("training/backtest/definitions.py", "from recommender.training.release import gate"),
+]
 LIBRARY_PLANTS = [
     ("__init__.py", "import numpy", "is package and imports numpy"),
     ("text.py", "import sklearn.cluster", "is shared and imports sklearn"),
@@ -408,12 +508,12 @@ DUTY_PLANTS = [
     (
         "training/train.py",
         "X = os.replace('a', 'b')",
-        "os.replace, as only artifact.py serving/worker/state_file.py commands/mirrors.py may",
+        "os.replace, as only artifact.py serving/worker/state_file.py commands/destinations.py may",
     ),
     (
         "serving/worker/context.py",
         "X = Path('a').replace('b')",
-        ".rename, as only artifact.py serving/worker/state_file.py commands/mirrors.py may",
+        ".rename, as only artifact.py serving/worker/state_file.py commands/destinations.py may",
     ),
     ("cli.py", "import fcntl", "fcntl, as only artifact.py may"),
     ("artifact.py", "X = os.environ['HOME']", "os.environ, as only settings.py may"),
@@ -460,6 +560,34 @@ def test_a_broken_rule_is_reported_with_its_place(
 
     assert any(told in breach for breach in found), found
     assert all(path in breach or "import cycle" in breach for breach in found), found
+
+
+@pytest.mark.parametrize(("path", "code"), PACKAGE_PLANTS)
+def test_a_forbidden_import_between_packages_is_reported(package: Package, path: str, code: str) -> None:
+    before = set(packages_import_only_what_they_may(package))
+
+    [breach] = set(packages_import_only_what_they_may(planted(package, path, code))) - before
+
+    assert breach.startswith(f"{path}:")
+
+
+def test_every_package_has_a_forbidden_import_in_the_tests() -> None:
+    tried = {Module(path, "").package for path, _ in PACKAGE_PLANTS}
+
+    assert tried == set(PACKAGES) - {"serving/app"}  # it may import everything
+
+
+def test_a_package_that_grows_too_large_or_has_no_purpose_is_reported(package: Package) -> None:
+    modules = {f"recommender.serving.cache.m{n}": Module(f"serving/cache/m{n}.py", "") for n in range(12)}
+    unnamed = {"recommender.serving.new.a": Module("serving/new/a.py", "")}
+
+    breaches_found = set(packages_are_small_and_have_one_purpose(package | modules | unnamed))
+
+    assert breaches_found == {
+        "serving/cache has 15 modules",
+        "serving/new has no row in PACKAGES",
+        "serving/new does not say in one sentence what it is for",
+    }
 
 
 def test_a_kernel_may_be_long_where_a_noqa_says_why(package: Package, present: set[str]) -> None:
@@ -511,6 +639,18 @@ def test_a_library_that_hides_from_the_syntax_tree_is_seen_at_run_time(copy: Pat
         source.write("\n\nglobals()['__builtins__']['__import__']('lx' + 'ml')\n")
 
     assert "lxml" in libraries_among(loaded(copy, "shared"))
+
+
+def test_no_test_module_or_conftest_is_imported_by_another() -> None:
+    """What several test modules share is in `tests/support`."""
+    violations = [
+        f"{module.path}:{line} imports {name}"
+        for module in package_at(TESTS).values()
+        for line, name in module.imports
+        if name.startswith("tests.") and re.search(r"\.(test_\w+|conftest)\b", name)
+    ]
+
+    assert violations == []
 
 
 def test_every_name_of_the_python_api_is_there() -> None:

@@ -11,8 +11,7 @@ from recommender.recipe import Recipe
 from recommender.serving.app import create_app
 from recommender.serving.rules.schema import read_set
 from recommender.settings import Settings
-
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+from tests.support.readme import README
 
 
 def block(language: str, holding: str) -> str:

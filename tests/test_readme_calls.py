@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 import recommender
 from recommender.serving.app import create_app
 from recommender.settings import Settings
-from tests.test_readme import README
+from tests.support.readme import README
 
 NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)  # on the morning of the examples
 KEY = "key-of-the-readme"

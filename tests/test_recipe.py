@@ -1,4 +1,4 @@
-"""A recipe is checked before it costs a training: unknown keys and wrong values are refused by name."""
+"""A recipe is checked before training starts: unknown keys and invalid values are refused by name."""
 
 import json
 import tomllib
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.recipe import NeighborLists, Recipe, RecipeError, Terms, Topics
+from recommender.recipe import Gate, NeighborLists, Recipe, RecipeError, Terms, Topics
 
 
 def as_toml(recipe: Recipe) -> str:
-    """Return every key of a recipe as TOML; its values are spelt as in JSON."""
+    """Return every key of a recipe as TOML; TOML writes these values like JSON."""
     lines = [f"seed = {recipe.seed}"]
     for section, values in recipe.model_dump(exclude={"seed"}).items():
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
@@ -59,7 +59,7 @@ def test_the_keys_of_a_recipe_are_these() -> None:
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],
         "neighbors": ["k", "feedback", "hub_correction", "copy_similarity", "similar_percentile"],
         "gate": [
-            *("margin", "min_articles", "min_coverage", "min_section_agreement", "min_headlines_found"),
+            *("margin", "min_articles", "min_coverage", "min_category_agreement", "min_headlines_found"),
             *("min_topic_fit", "min_ndcg", "max_hub_skew", "max_refused_rows", "max_refused_fields"),
         ],
         "freshness": ["half_life_days"],
@@ -81,7 +81,7 @@ def test_a_recipe_survives_json_and_toml(recipe: Recipe) -> None:
     assert Recipe.model_validate(tomllib.loads(as_toml(recipe))) == recipe
 
 
-def test_what_a_file_leaves_out_stays_at_its_default(recipe_file: Path) -> None:
+def test_a_missing_key_has_its_default(recipe_file: Path) -> None:
     recipe_file.write_text("[topics]\nweight = 0\n")
 
     assert Recipe.from_toml(recipe_file) == Recipe(topics=Topics(weight=0.0))
@@ -138,10 +138,14 @@ def test_an_unknown_key_is_refused_by_name(recipe_file: Path, toml: str, key: st
         ("gate", "margin = -0.1"),
         ("gate", "min_articles = 0"),
         ("gate", "min_coverage = 1.1"),
+        ("gate", "min_category_agreement = 1.1"),
+        ("gate", "min_section_agreement = 1.1"),
         ("gate", "max_hub_skew = -1.0"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_key_and_value(recipe_file: Path, section: str, line: str) -> None:
+def test_an_invalid_value_is_refused_with_its_key_and_value(
+    recipe_file: Path, section: str, line: str
+) -> None:
     recipe_file.write_text(f"[{section}]\n{line}" if section else line)
     key, value = line.split(" = ")
 
@@ -153,8 +157,32 @@ def test_a_wrong_value_is_refused_with_its_key_and_value(recipe_file: Path, sect
     assert str(refused.value).startswith(f"{recipe_file}: {named} = {shown}: ")
 
 
+@pytest.mark.parametrize("key", ["min_category_agreement", "min_section_agreement"])
+def test_the_old_name_of_the_category_agreement_is_accepted(recipe_file: Path, key: str) -> None:
+    recipe_file.write_text(f"[gate]\n{key} = 0.25")
+    manifest = Recipe().model_dump()
+    del manifest["gate"]["min_category_agreement"]
+    manifest["gate"][key] = 0.25
+
+    recipe = Recipe(gate=Gate(min_category_agreement=0.25))
+    assert Recipe.from_toml(recipe_file) == recipe
+    assert Recipe.model_validate_json(json.dumps(manifest)) == recipe
+
+
+def test_the_old_and_the_new_name_of_the_category_agreement_together_are_refused(recipe_file: Path) -> None:
+    recipe_file.write_text("[gate]\nmin_category_agreement = 0.25\nmin_section_agreement = 0.25")
+
+    with pytest.raises(RecipeError) as refused:
+        Recipe.from_toml(recipe_file)
+
+    assert str(refused.value).startswith(f"{recipe_file}: gate = ")
+    assert "min_category_agreement is also given under its old name min_section_agreement" in str(
+        refused.value
+    )
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_that_no_generator_takes_is_refused(recipe_file: Path, seed: int) -> None:
+def test_a_seed_out_of_range_is_refused(recipe_file: Path, seed: int) -> None:
     recipe_file.write_text(f"seed = {seed}")
 
     with pytest.raises(RecipeError, match="seed"):
@@ -162,7 +190,7 @@ def test_a_seed_that_no_generator_takes_is_refused(recipe_file: Path, seed: int)
 
 
 @pytest.mark.parametrize("content", [b"seed = ", b"\xff\xfe", b"{}", b"seed = 1\nseed = 2"])
-def test_a_file_that_is_no_toml_is_refused_and_named(recipe_file: Path, content: bytes) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_its_name(recipe_file: Path, content: bytes) -> None:
     recipe_file.write_bytes(content)
 
     with pytest.raises(RecipeError) as refused:
@@ -172,14 +200,14 @@ def test_a_file_that_is_no_toml_is_refused_and_named(recipe_file: Path, content:
 
 
 @pytest.mark.parametrize("path", ["missing.toml", "."])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, path: str) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path, path: str) -> None:
     with pytest.raises(RecipeError, match=r"No such file|Is a directory") as refused:
         Recipe.from_toml(tmp_path / path)
 
     assert str(refused.value).startswith(str(tmp_path))
 
 
-def test_a_recipe_does_not_change() -> None:
+def test_a_recipe_is_immutable() -> None:
     recipe: Any = Recipe()
 
     with pytest.raises(ValueError, match="frozen"):

@@ -1,4 +1,4 @@
-"""An earlier version is put back in service: verified first, in one step, and taken up by what runs."""
+"""Rolling back: an earlier version is verified, becomes current atomically, and running workers open it."""
 
 import shutil
 from collections.abc import Callable
@@ -29,7 +29,7 @@ LATER = Article(id="later", title="Storm floods the harbour", published_at=NOW, 
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder with three versions; the newest holds one article more. Do not change it."""
+    """A models folder with three versions; the newest has one more article. Do not change it."""
     folder = tmp_path_factory.mktemp("models")
     for hours, articles in enumerate([newsroom(), newsroom(), [*newsroom(), LATER]]):
         publish(build_model(articles), folder, now=NOW + timedelta(hours=hours))
@@ -41,7 +41,7 @@ def models(three: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(three, tmp_path / "models"))
 
 
-def spoil(path: Path) -> None:
+def damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"!")
 
 
@@ -53,14 +53,14 @@ def test_the_version_before_is_current_again(models: Path) -> None:
     assert open_current(models).manifest.version == oldest
 
 
-def test_every_version_can_be_named_newer_ones_too(models: Path) -> None:
+def test_any_version_can_be_named_including_newer_ones(models: Path) -> None:
     oldest, _, newest = versions(models)
 
     assert roll_back(models, oldest) == current_version(models) == oldest
     assert roll_back(models, newest) == current_version(models) == newest
 
 
-def test_the_oldest_has_none_before_it(models: Path) -> None:
+def test_there_is_no_version_before_the_oldest(models: Path) -> None:
     oldest = roll_back(models, versions(models)[0])
 
     with pytest.raises(ArtifactError, match=f"nothing to roll back to: {oldest} is the oldest version in "):
@@ -69,44 +69,44 @@ def test_the_oldest_has_none_before_it(models: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         ("20200101T000000Z-00000000", "no version '20200101T000000Z-00000000' in "),
         ("../models", "no version '../models' in "),
-        ("", "is the current version of "),
+        ("", "is already the current version in "),
     ],
 )
-def test_a_version_that_cannot_be_is_told(models: Path, wanted: str, told: str) -> None:
+def test_an_impossible_version_is_refused_with_the_reason(models: Path, wanted: str, message: str) -> None:
     current = current_version(models)
 
-    with pytest.raises(ArtifactError, match=told):
+    with pytest.raises(ArtifactError, match=message):
         roll_back(models, wanted or current)
     assert current_version(models) == current
 
 
 @pytest.mark.parametrize(
-    "spoilt", ["articles.titles.utf8.npy", "vectors.latent.npy", "manifest.json", "manifest.sha256"]
+    "damaged", ["articles.titles.utf8.npy", "vectors.latent.npy", "manifest.json", "manifest.sha256"]
 )
-def test_an_altered_version_is_not_put_in_service(models: Path, spoilt: str) -> None:
+def test_an_altered_version_is_not_put_in_service(models: Path, damaged: str) -> None:
     _, middle, newest = versions(models)
-    spoil(models / middle / spoilt)
+    damage(models / middle / damaged)
 
     with pytest.raises(ArtifactError, match=f"{middle}.*: restore"):
         roll_back(models)
     assert open_current(models).manifest.version == newest
 
 
-def test_a_named_version_goes_in_service_where_current_is_spoilt(models: Path) -> None:
+def test_a_named_version_becomes_current_if_current_is_damaged(models: Path) -> None:
     newest = versions(models)[-1]
     (models / "CURRENT").write_text("nonsense")
 
-    with pytest.raises(ArtifactError, match="CURRENT names no version"):
+    with pytest.raises(ArtifactError, match="CURRENT does not name an existing version"):
         roll_back(models)
     assert roll_back(models, newest) == current_version(models) == newest
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda _: None])
-def test_without_a_model_there_is_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_without_a_model_rolling_back_is_an_error(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "none")
 
     with pytest.raises(NothingPublishedError, match="no published model in "):
@@ -130,7 +130,7 @@ def live(models: Path) -> Follower:
     return Follower(settings, store)
 
 
-def test_a_running_worker_takes_it_up_with_what_only_the_newer_version_held(
+def test_a_running_worker_opens_it_and_keeps_articles_of_the_newer_version(
     live: Follower, models: Path
 ) -> None:
     assert live.snapshot.live_shown == 0  # the model has it
@@ -145,7 +145,7 @@ def test_a_running_worker_takes_it_up_with_what_only_the_newer_version_held(
     assert live.snapshot.articles.titles[live.snapshot.articles.find("later") or 0] == LATER.title
 
 
-def test_what_was_withdrawn_stays_so(live: Follower, models: Path) -> None:
+def test_withdrawn_articles_stay_withdrawn(live: Follower, models: Path) -> None:
     roll_back(models)
     live.refresh()
 

@@ -47,17 +47,17 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("VERIFY", "perhaps", "true or false"),
         ("MODEL_RETRY_SECONDS", "nan", "a number from 0 to 3600"),
         ("STALE_AFTER_HOURS", "0", "a number above 0"),
-        ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks such as 10.0.0.0/8, apart by spaces"),
-        ("EVENT_ORIGINS", "example.com", "such as https://www.example.com, apart by spaces"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks such as 10.0.0.0/8, separated by spaces"),
+        ("EVENT_ORIGINS", "example.com", "such as https://www.example.com, separated by spaces"),
         (
             "EVENT_WEIGHTS",
             "view",
-            "such as view=1 share=5, apart by spaces; view, click, share, comment, like",
+            "view, click, share, comment, like; such as view=1 share=5, separated by spaces",
         ),
         (
             "TRENDING_HALF_LIVES",
             "1h=0",
-            "such as 1h=12 7d=1680, apart by spaces: of windows 1h, 24h, 7d, in minutes",
+            "minutes for 1h, 24h, 7d; such as 1h=12 7d=1680, separated by spaces",
         ),
         ("KEY_LIMIT", "0/second", "a number per second, minute or hour, such as 100/second"),
     ],
@@ -98,7 +98,7 @@ def test_a_wrong_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, v
     monkeypatch.setenv("RECOMMENDER_WRITE_KEYS", value)
 
     with pytest.raises(
-        SettingsError, match="RECOMMENDER_WRITE_KEYS is wrong; allowed: name:sha256"
+        SettingsError, match="RECOMMENDER_WRITE_KEYS is invalid; allowed: name:sha256"
     ) as refused:
         Settings.read()
 
@@ -130,8 +130,11 @@ def test_a_file_of_settings_is_read_and_the_environment_wins_over_it(
     [
         ("port = 70000", "port in {file} is '70000'; allowed: a whole number from 1 to 65535"),
         ("prot = 1", "prot in {file} is '1'; allowed: no such setting"),
-        ("port", "{file} is no TOML: Expected '=' after a key in a key/value pair (at end of document)"),
-        (None, "{file}, a file of settings, cannot be read: No such file or directory"),
+        (
+            "port",
+            "{file} is not valid TOML: Expected '=' after a key in a key/value pair (at end of document)",
+        ),
+        (None, "cannot read the settings file {file}: No such file or directory"),
     ],
 )
 def test_what_is_wrong_in_a_file_of_settings_is_told_with_its_path(

@@ -1,4 +1,4 @@
-"""Forms of one word come together, in every language there is a stemmer for, and in the others."""
+"""Different forms of a word have one stem, in languages with and without a stemmer."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.stems import ALGORITHMS, ELLIPSIS, pieces, stem
-from recommender.text import words
+from recommender.text import LANGUAGE_ALIASES, words
 
 LANGUAGES = [*sorted(ALGORITHMS), "uk", "ja", ""]
 
@@ -33,7 +33,7 @@ def test_forms_of_a_word_have_one_stem(lang: str, forms: list[str]) -> None:
     assert len(set(stem(forms, lang))) == 1
 
 
-def test_a_word_without_a_language_stays_as_it_is() -> None:
+def test_a_word_without_a_language_is_unchanged() -> None:
     assert stem(["ferries", "brücken"], "") == ["ferries", "brücken"]
 
 
@@ -42,19 +42,23 @@ def test_a_word_without_a_language_stays_as_it_is() -> None:
 def test_the_stem_of_a_word_is_a_word(lang: str, text: str) -> None:
     read = words(text)
 
-    found = stem(read, lang)
+    stems = stem(read, lang)
 
-    assert len(found) == len(read)
-    assert [words(one) for one in found] == [[one] for one in found]
+    assert len(stems) == len(read)
+    assert [words(stemmed) for stemmed in stems] == [[stemmed] for stemmed in stems]
+
+
+def test_stemmers_are_listed_by_canonical_language_codes() -> None:
+    assert not ALGORITHMS.keys() & LANGUAGE_ALIASES.keys()
 
 
 def test_stems_do_not_depend_on_the_thread() -> None:
     read = ["ferries", "councils", "bridges"] * 200
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: stem(read, "en"), range(40)))
+        results = list(pool.map(lambda _: stem(read, "en"), range(40)))
 
-    assert all(one == found[0] for one in found)
+    assert all(stems == results[0] for stems in results)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_stems_do_not_depend_on_the_thread() -> None:
         ("2026", []),
     ],
 )
-def test_pieces_are_runs_of_letters_and_tell_the_edges(word: str, expected: list[str]) -> None:
+def test_pieces_are_character_ngrams_that_mark_the_edges(word: str, expected: list[str]) -> None:
     assert pieces(word) == expected
 
 

@@ -1,4 +1,4 @@
-"""Text: what folds together, where words end in which script, and what a reader of HTML sees."""
+"""Text: folding, words in all scripts, and the visible text of HTML."""
 
 import re
 import unicodedata
@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.text import (
+    LANGUAGE_ALIASES,
     TermRules,
+    canonical_language,
     detect_language,
     fold,
     plain_text,
@@ -26,7 +28,7 @@ texts = st.one_of(st.text(alphabet=TRICKY, max_size=40), st.text(max_size=30))
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("Café", "CAFE\u0301"),  # composed and decomposed
         ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),  # the final sigma
@@ -40,12 +42,12 @@ texts = st.one_of(st.text(alphabet=TRICKY, max_size=40), st.text(max_size=30))
         ("❤\ufe0f", "❤"),
     ],
 )
-def test_spellings_of_one_word_fold_together(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
+def test_spellings_of_one_word_fold_together(left: str, right: str) -> None:
+    assert fold(left) == fold(right)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("\u0399\u0308\u0301", "\u0390"),  # iota with dialytika and tonos has no composed capital
         ("\u03a5\u0308\u0301", "\u03b0"),
@@ -53,13 +55,13 @@ def test_spellings_of_one_word_fold_together(one: str, other: str) -> None:
         ("e\u200d\u0301", "é"),
     ],
 )
-def test_a_letter_and_its_accent_are_composed_however_they_are_written(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
+def test_a_letter_and_its_accent_are_composed_however_they_are_written(left: str, right: str) -> None:
+    assert fold(left) == fold(right)
 
 
-@pytest.mark.parametrize(("one", "other"), [("café", "cafe"), ("ıslak", "islak"), ("straße", "strasse")])
-def test_letters_that_tell_words_apart_stay(one: str, other: str) -> None:
-    assert fold(one) != fold(other)
+@pytest.mark.parametrize(("left", "right"), [("café", "cafe"), ("ıslak", "islak"), ("straße", "strasse")])
+def test_letters_that_distinguish_words_are_not_folded(left: str, right: str) -> None:
+    assert fold(left) != fold(right)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +121,13 @@ def test_mixed_scripts_split_where_the_script_changes(text: str, expected: str) 
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "я", "न"])
-def test_words_of_2_to_64_characters_are_kept(letter: str) -> None:
+def test_only_words_of_2_to_64_characters_count(letter: str) -> None:
     sizes = (1, 2, 64, 65, 1000)
 
     assert [len(word) for word in words(" ".join(letter * size for size in sizes))] == [2, 64]
 
 
-def test_a_word_is_measured_after_composition_and_without_the_invisible() -> None:
+def test_word_length_is_measured_after_composition_without_invisible_characters() -> None:
     assert words("e\u0301" * 64) == ["é" * 64]
     assert words("a\xad" * 64) == ["a" * 64]
 
@@ -141,16 +143,16 @@ def test_composed_and_decomposed_text_folds_alike(text: str) -> None:
 
 @given(texts)
 @settings(deadline=None)
-def test_folding_twice_is_folding_once(text: str) -> None:
+def test_folding_is_idempotent(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
 @given(texts)
 @settings(deadline=None)
-def test_the_words_of_words_are_themselves(text: str) -> None:
-    found = words(text)
+def test_splitting_words_again_returns_the_same_words(text: str) -> None:
+    read_words = words(text)
 
-    assert words(" ".join(found)) == found
+    assert words(" ".join(read_words)) == read_words
 
 
 @given(texts)
@@ -164,7 +166,7 @@ def test_every_word_is_lower_case_of_its_size_and_found_in_the_folded_text(text:
         assert word in folded
 
 
-def test_terms_weigh_the_title_and_pair_neighbours_within_title_and_body() -> None:
+def test_terms_repeat_the_title_and_pairs_stay_within_title_or_body() -> None:
     rules = TermRules(title_weight=2, lead_weight=1)
 
     terms = rules.terms("Red bridge", "Opens today", None)
@@ -183,7 +185,7 @@ def test_the_lead_counts_more_than_the_rest_of_a_body() -> None:
     )
 
 
-def test_stop_words_of_the_language_go_before_pairs_are_formed() -> None:
+def test_stop_words_of_the_language_are_removed_before_pairs_are_formed() -> None:
     rules = TermRules(lead_weight=1, stop_words={"en": frozenset({"of"}), "fr": frozenset({"bank"})})
 
     assert rules.terms("", "Bank of Orrin", "en") == ["bank", "orrin", "bank orrin"]
@@ -222,7 +224,7 @@ def test_terms_read_the_first_characters_of_a_body_only() -> None:
         ("", ""),
     ],
 )
-def test_html_becomes_the_text_that_a_reader_sees(html: str, expected: str) -> None:
+def test_html_becomes_its_visible_text(html: str, expected: str) -> None:
     assert plain_text(html) == expected
 
 
@@ -241,7 +243,7 @@ def test_html_becomes_the_text_that_a_reader_sees(html: str, expected: str) -> N
         "<form>Subscribe <button>now</button></form>",
     ],
 )
-def test_what_is_no_prose_is_left_out(silent: str) -> None:
+def test_elements_that_are_not_prose_are_removed(silent: str) -> None:
     assert plain_text(f"<p>Before</p>{silent}<p>After</p>") == "Before\n\nAfter"
 
 
@@ -257,7 +259,7 @@ def test_what_is_no_prose_is_left_out(silent: str) -> None:
         "[caption id='a' width=\"3\"]<img src=x> The caption[/caption]",
     ],
 )
-def test_shortcodes_are_left_out(shortcode: str) -> None:
+def test_shortcodes_are_removed(shortcode: str) -> None:
     assert plain_text(f"Before {shortcode} after").split() == ["Before", "after"]
     assert plain_text(f"<p>Before {shortcode} after</p>") == "Before after"
 
@@ -276,7 +278,7 @@ def test_shortcodes_are_left_out(shortcode: str) -> None:
         "日本語 🗞",
     ],
 )
-def test_a_text_without_markup_comes_back_untouched(text: str) -> None:
+def test_a_text_without_markup_is_unchanged(text: str) -> None:
     assert plain_text(f" {text}\n") == text
 
 
@@ -316,7 +318,7 @@ def test_a_page_nested_thousands_deep_is_read(tag: str) -> None:
         "<p>" + "\n" * 20_000 + "x",
     ],
 )
-def test_a_hostile_text_takes_no_more_than_linear_time(text: str) -> None:
+def test_a_hostile_text_takes_linear_time(text: str) -> None:
     assert len(plain_text(text)) <= len(text)
 
 
@@ -362,7 +364,7 @@ _PIECES = [
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=15))
 @settings(deadline=None)
-def test_plain_text_of_plain_text_is_itself_where_no_markup_remains(pieces: list[str]) -> None:
+def test_plain_text_is_idempotent_if_no_markup_remains(pieces: list[str]) -> None:
     once = plain_text("".join(pieces))
 
     assert re.search(r"<[a-zA-Z/!?]|&\w+;|\[", once) or plain_text(once) == once
@@ -381,7 +383,7 @@ def test_plain_text_of_plain_text_is_itself_where_no_markup_remains(pieces: list
         ("הממשלה אישרה היום חוק חדש", "he"),
     ],
 )
-def test_the_language_of_a_sentence_is_told(text: str, lang: str) -> None:
+def test_the_language_of_a_sentence_is_detected(text: str, lang: str) -> None:
     assert detect_language(text) == lang
 
 
@@ -396,7 +398,7 @@ def test_control_characters_do_not_hide_the_language() -> None:
     assert detect_language(text) == "en"
 
 
-def test_only_the_beginning_of_a_text_tells_its_language() -> None:
+def test_only_the_beginning_of_a_text_decides_its_language() -> None:
     english = "The government announced a new law on taxes today. "
     german = "Der Bundestag hat am Donnerstag ein neues Gesetz beschlossen. "
 
@@ -421,16 +423,25 @@ def test_reading_time_counts_words_or_characters_by_script(text: str, minutes: i
     assert reading_minutes(text) == minutes
 
 
-def test_a_leading_noscript_is_silent_too() -> None:
+def test_a_leading_noscript_is_removed() -> None:
     assert plain_text("<noscript>Switch on scripts</noscript><p>Story</p>") == "Story"
     assert plain_text("<html><head><title>Site</title></head><body><p>Story</p></body></html>") == "Story"
 
 
-def test_a_page_nested_beyond_all_measure_is_read_in_linear_time() -> None:
+def test_an_extremely_nested_page_is_read_in_linear_time() -> None:
     assert plain_text("<div>" * 200_000 + "deep") == "deep"
 
 
-def test_a_language_without_a_code_of_two_letters_is_not_told() -> None:
+def test_no_alias_of_a_language_leads_to_another_alias() -> None:
+    for code in LANGUAGE_ALIASES.values():
+        assert canonical_language(code) == code
+
+
+def test_detection_returns_the_current_code_of_hebrew() -> None:
+    assert detect_language("הממשלה הודיעה היום על חוק חדש בנושא מיסים, והאופוזיציה מתנגדת לו.") == "he"
+
+
+def test_a_language_without_a_two_letter_code_is_not_detected() -> None:
     hawaiian = "Ua hele mai ke kanaka i ka hale a ua noho ia ma laila me kana wahine a me na keiki. " * 4
 
     assert detect_language(hawaiian) is None

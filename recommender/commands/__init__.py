@@ -1,1 +1,1 @@
-"""Commands of the command line, by subject; `recommender.cli` puts them together."""
+"""The commands, grouped by subject; `recommender.cli` assembles them."""

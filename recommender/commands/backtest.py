@@ -1,4 +1,4 @@
-"""Definitions of trending against a log of what was read."""
+"""The command `backtest`: compare definitions of trending on an event log."""
 
 import re
 from pathlib import Path
@@ -16,16 +16,16 @@ _UNITS = {"": 1, "m": 1, "min": 1, "h": 60, "d": 1440}
 
 
 class _Duration(click.ParamType[int]):
-    """A number of minutes, or one with a unit: 90, 90m, 1.5h, 1d; in whole minutes."""
+    """A whole number of minutes, with or without a unit: 90, 90m, 1.5h, 1d."""
 
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         """Return minutes."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)(m|min|h|d|)", str(value).strip())
-        minutes = float(found[1]) * _UNITS[found[2]] if found else 0
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(m|min|h|d|)", str(value).strip())
+        minutes = float(match[1]) * _UNITS[match[2]] if match else 0
         if not 1 <= minutes <= _UNITS["d"] * 7 or minutes % 1:
-            self.fail(f"{value!r} is none; write 5m, 1h or 1d", param, ctx)
+            self.fail(f"{value!r} is not a duration of 1 minute to 7 days; write 5m, 1h or 1d", param, ctx)
         return int(minutes)
 
 
@@ -34,40 +34,44 @@ _DURATION = _Duration()
 
 @click.command()
 @click.argument("events", type=click.Path(path_type=Path))
-@click.option("--horizon", default="1h", show_default=True, type=_DURATION, help="what is foretold")
-@click.option("--top", default=10, show_default=True, type=click.IntRange(1, 100), help="articles in a list")
-@click.option("--refresh", default="5m", show_default=True, type=_DURATION, help="between two lists")
+@click.option(
+    "--horizon", default="1h", show_default=True, type=_DURATION, help="Predict reads this far ahead."
+)
+@click.option(
+    "--top", default=10, show_default=True, type=click.IntRange(1, 100), help="Number of articles in a list."
+)
+@click.option("--refresh", default="5m", show_default=True, type=_DURATION, help="Time between two lists.")
 @click.option(
     "--fit",
     default=0.5,
     show_default=True,
     type=click.FloatRange(0, 0.9),
-    help="share of the log that the half-life is fitted on; the rest is reported on. 0 fits nothing",
+    help="Share of the log to fit the half-life on; the report covers the rest. 0 disables fitting.",
 )
 @click.option(
     "--sample",
     default=1.0,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
-    help="share of the events that are read: the log of a smaller site",
+    help="Share of the events to read, to simulate a smaller site.",
 )
-@click.option("--visitor-window", type=_DURATION, help="in it a visitor counts once per article")
+@click.option("--visitor-window", type=_DURATION, help="Count a visitor once per article in this time.")
 @click.option(
-    "--json", "json_path", metavar="FILE", help="write the report; - prints it in the table's place"
+    "--json", "json_path", metavar="FILE", help="Write the report as JSON; - prints it instead of the table."
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="draw it, as .png or .svg")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write a plot as .png or .svg.")
 @click.option(
     "--write",
     "settings_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="write the half-life that fits into this file of settings, in TOML",
+    help="Write the fitted half-life to this TOML settings file.",
 )
-def backtest(events: Path, **given: Any) -> None:
-    """Replay EVENTS against the definitions of trending that sites use, and ours.
+def backtest(events: Path, **options: Any) -> None:
+    """Compare definitions of trending on an event log.
 
-    EVENTS is Parquet, CSV or JSON lines with the columns ts and article_id, and where there are such,
-    visitor_id, type and count.
+    EVENTS is Parquet, CSV or JSON lines with the columns ts and article_id, and optionally visitor_id, type
+    and count.
     """
     from recommender.settings import Settings, write_half_life
     from recommender.training.backtest.click_log import read_log
@@ -76,32 +80,31 @@ def backtest(events: Path, **given: Any) -> None:
     from recommender.training.backtest.replay import backtest as replay
 
     settings, stderr = Settings.read(), Console(stderr=True)
-    plan = BacktestSettings(
-        horizon=given["horizon"], top=given["top"], refresh=given["refresh"], fit=given["fit"],
+    backtest_settings = BacktestSettings(
+        horizon=options["horizon"], top=options["top"], refresh=options["refresh"], fit=options["fit"],
         source_cap=settings.source_cap, source_window=settings.source_window_minutes,
     )  # fmt: skip
     with stderr.status("reading") as status:
-        window = given["visitor_window"] or 0
-        log = read_log(events, visitor_window_minutes=window, sample=given["sample"])
-        report = replay(log, plan, progress=status.update)
-    if given["plot"]:
-        save_race(report, given["plot"])
-    if given["settings_path"]:
-        write_half_life(given["settings_path"], "1h", report.half_life_minutes)
-        click.echo(
-            f"half-life of 1h: {report.half_life_minutes:g} min, in {given['settings_path']}", err=True
-        )
+        window = options["visitor_window"] or 0
+        log = read_log(events, visitor_window_minutes=window, sample=options["sample"])
+        report = replay(log, backtest_settings, progress=status.update)
+    if options["plot"]:
+        save_race(report, options["plot"])
+    if options["settings_path"]:
+        write_half_life(options["settings_path"], "1h", report.half_life_minutes)
+        half_life = f"half-life of the window 1h: {report.half_life_minutes:g} min"
+        click.echo(f"{half_life}, written to {options['settings_path']}", err=True)
     text = report.model_dump_json(indent=2)
-    if given["json_path"] == "-":
+    if options["json_path"] == "-":
         click.echo(text)
         return
-    if given["json_path"]:
-        write(given["json_path"], text + "\n")
+    if options["json_path"]:
+        write(options["json_path"], text + "\n")
     Console().print(_table(report))
 
 
 def _table(report: Any) -> RenderableType:
-    """Return a report as a table, the definitions in its order."""
+    """Return a report as a table; the definitions are in the order of the report."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(f"Next {report.horizon_minutes} min, top {report.top}", overflow="fold")
     for heading in ("Overlap", "nDCG", "Churn", "Full", "Burst", "Flood", "capped"):
@@ -118,17 +121,19 @@ def _table(report: Any) -> RenderableType:
     if report.fitted_on:
         begin, end = report.fitted_on
         fitted = (
-            f"half-life {report.half_life_minutes:g} min, from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+            f"half-life {report.half_life_minutes:g} min, fitted on {begin:%Y-%m-%d %H:%M} to "
+            f"{end:%Y-%m-%d %H:%M}"
         )
     note = (
-        f"Churn: articles that a list has in place of others, after {report.refresh_minutes} min; "
-        f"{_fraction(report.truth_churn)} of those to be foretold change · "
-        f"Full: lists that need no filling up · Burst: until one is listed, median of {report.bursts} · "
-        f"Flood: best rank that 20,000 views of one reader reach, of {report.floods}; capped, as the "
-        "service counts them"
+        f"Churn: articles replaced per refresh of {report.refresh_minutes} min "
+        f"(ideal list: {_fraction(report.truth_churn)}) · "
+        f"Full: lists that need no filling up · "
+        f"Burst: median time until a burst is listed, of {report.bursts} bursts · "
+        f"Flood: best rank reached by 20,000 views from one reader, of {report.floods} floods; "
+        "capped: counted as the service does"
     )
-    told = Text(f"{report.events:,.0f} events · {days} · {fitted}", style="bold")
-    return Group(told, table, Text(note, style="dim"))
+    title = Text(f"{report.events:,.0f} events · {days} · {fitted}", style="bold")
+    return Group(title, table, Text(note, style="dim"))
 
 
 def _fraction(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Files that commands write."""
+"""Write files for commands."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 
 
 def write(path: str | Path, text: str) -> None:
-    """Write a text to a file. Raises ClickException where that cannot be."""
+    """Write text to a file. Raises ClickException if the file cannot be written."""
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What other programs hold, brought in."""
+"""The command group `import`."""
 
 import click
 
@@ -6,5 +6,5 @@ from recommender.commands.sites import feed, wordpress
 from recommender.commands.views import views
 
 importing = click.Group(
-    "import", commands=[feed, views, wordpress], help="Bring in what other programs hold."
+    "import", commands=[feed, views, wordpress], help="Import articles and view counts from other systems."
 )

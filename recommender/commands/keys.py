@@ -1,4 +1,4 @@
-"""Keys: what a CMS shows when it writes."""
+"""The command `key`: generate API keys."""
 
 from typing import Any
 
@@ -11,21 +11,22 @@ import click
     "--scopes",
     default="articles+rules+events",
     show_default=True,
-    help="what it may do, joined by +: articles, rules, events, read",
+    help="Permissions of the key, joined by +: articles, rules, events, read.",
 )
 def key(name: str, scopes: str) -> None:
-    """Make a key for NAME, and print it with the setting that lets it in.
+    """Generate an API key and print it with its setting.
 
-    The key is shown this once; the service knows its SHA-256 alone.
+    NAME identifies the key in logs. The key is shown only once; the setting contains its SHA-256
+    digest.
     """
     from recommender.serving.http.auth import SCOPES, new_key
 
-    wanted: list[Any] = scopes.split("+")
-    if unknown := [scope for scope in wanted if scope not in SCOPES]:
+    names: list[Any] = scopes.split("+")
+    if unknown := [scope for scope in names if scope not in SCOPES]:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(SCOPES)}", param_hint="--scopes")
     try:
-        made, setting = new_key(name, wanted)
+        secret, setting = new_key(name, names)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="NAME") from None
-    click.echo(f"key: {made}")
-    click.echo(f"RECOMMENDER_{'READ' if wanted == ['read'] else 'WRITE'}_KEYS={setting}")
+    click.echo(f"key: {secret}")
+    click.echo(f"RECOMMENDER_{'READ' if names == ['read'] else 'WRITE'}_KEYS={setting}")

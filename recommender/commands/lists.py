@@ -1,4 +1,4 @@
-"""What HTTP answers, in the terminal: related lists, what is similar to a text, searches, and topics."""
+"""Commands that print the responses of the HTTP API: related, similar, search and topics."""
 
 import json
 import logging
@@ -20,125 +20,138 @@ from recommender.options import json_option, list_options, models_dir_option
 @click.command()
 @click.argument("article_id", metavar="ID")
 @list_options
-@click.option("--unknown", help="404, or fallback: the newest for an unknown ID  [default: 404]")
-def related(article_id: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
+@click.option(
+    "--unknown",
+    help="Result for an unknown ID: 404, or fallback for the newest articles.  [default: 404]",
+)
+def related(article_id: str, models_dir: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT001
     """Print the related list of the article ID."""
     from recommender.serving.http.parameters import AddressedRelatedParameters, read_query
 
-    pairs = [("id", article_id), *((name, value) for name, value in given.items() if value)]
+    pairs = [("id", article_id), *((name, value) for name, value in options.items() if value)]
     parameters = read_query(
         AddressedRelatedParameters, urlencode(pairs, doseq=True, errors="surrogateescape")
     )
     query = parameters.query(parameters.unknown)
-    _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.of(article_id, asked, now))
+    _print_list(
+        models_dir,
+        as_json,
+        lambda lists, now, trending: lists.of(article_id, query, now, trending=trending),
+    )
 
 
 @click.command()
-@click.option("--title", default="", help="plain text or HTML")
-@click.option("--body", default="", help="plain text or HTML; - reads it from stdin")
-@click.option("--published-at", metavar="DATE", help="ISO 8601  [default: now]")
+@click.option("--title", default="", help="Title of the text, as plain text or HTML.")
+@click.option("--body", default="", help="Body of the text, as plain text or HTML; - reads standard input.")
+@click.option("--published-at", metavar="DATE", help="Date of the text, in ISO 8601.  [default: now]")
 @list_options
-def similar(title: str, body: str, models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
+def similar(title: str, body: str, models_dir: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT001
     """Print the articles that are similar to a text."""
     from recommender.serving.http.parameters import Text, validate_body
 
     text = sys.stdin.read() if body == "-" else body
-    fields = {name: value for name, value in given.items() if value}
+    fields = {name: value for name, value in options.items() if value}
     parameters = validate_body(Text, {"title": title, "body": text, **fields})
     article, query = parameters.article(), parameters.query()
-    _print_list(models_dir, as_json, query, lambda lists, asked, now: lists.like(article, asked, now))
+    _print_list(
+        models_dir,
+        as_json,
+        lambda lists, now, trending: lists.like(article, query, now, trending=trending),
+    )
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@click.option("--limit", help="1 to 50  [default: 9]")
-@click.option("--category", multiple=True, help="name or slug; repeatable")
-@click.option("--lang", help="a language code, or any  [default: any]")
+@click.option("--limit", help="Number of articles, 1 to 50.  [default: 9]")
+@click.option("--category", multiple=True, help="Only this category (name or slug); repeatable.")
+@click.option("--lang", help="Only this language code, or any.  [default: any]")
 @models_dir_option
 @json_option
-def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **given: Any) -> None:  # noqa: FBT001
-    """Print the articles that hold the WORDS; the last may be the beginning of one."""
+def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT001
+    """Print the articles that contain all WORDS.
+
+    The last word may be incomplete.
+    """
     from recommender.serving.http.parameters import SearchParameters, read_query
     from recommender.terminal import list_table
 
-    asked = " ".join(words)
-    pairs = [("q", asked), *((name, value) for name, value in given.items() if value)]
+    text = " ".join(words)
+    pairs = [("q", text), *((name, value) for name, value in options.items() if value)]
     parameters = read_query(SearchParameters, urlencode(pairs, doseq=True, errors="surrogateescape"))
     with _context(models_dir) as context:
         view = context.view()
-        found = view.related.search(
-            asked, parameters.limit, view.now, categories=parameters.category, lang=parameters.lang
+        results = view.related.search(
+            text, parameters.limit, view.now, categories=parameters.category, lang=parameters.lang
         )
-        answer = view.builder().whole_list(found)
+        response = view.builder().whole_list(results)
         if as_json:
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            click.echo(json.dumps(response, ensure_ascii=False, indent=2))
         else:
-            Console().print(list_table(answer, f"What holds {asked!r}"))
+            Console().print(list_table(response, f"Search results for {text!r}"))
 
 
 @click.command()
 @models_dir_option
 @json_option
 def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
-    """Print the topics, the largest first, each with its terms and a typical headline."""
+    """Print the topics with their terms and a typical headline."""
     from recommender.serving.lists.topics import all_topics, headline
     from recommender.terminal import topics_table
 
     with _context(models_dir) as context:
         lists, now = context.related, context.clock()
-        answer = all_topics(lists, now)
+        response = all_topics(lists, now)
         if as_json:
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            click.echo(json.dumps(response, ensure_ascii=False, indent=2))
         else:
-            headlines = [headline(lists, topic["slug"], now) for topic in answer["topics"]]
-            Console().print(topics_table(answer, headlines))
+            headlines = [headline(lists, topic["slug"], now) for topic in response["topics"]]
+            Console().print(topics_table(response, headlines))
 
 
 def _print_list(
     models_dir: Path,
     as_json: bool,  # noqa: FBT001
-    query: Any,
-    ask: Callable[[Any, Any, Any], Any],
+    make_list: Callable[[Any, Any, Any], Any],
 ) -> None:
     from recommender.terminal import list_table
 
     with _context(models_dir) as context:
         view = context.view()
         lists, now = view.related, view.now
-        asked, _ = context.in_trend(query, view, context.leaderboards(view))  # as a worker has them ready
-        found = ask(lists, asked, now)
-        answer = view.builder().whole_list(found)
+        trending, _ = view.trends(context.leaderboards(view))  # a worker has them ready
+        result = make_list(lists, now, trending)
+        response = view.builder().whole_list(result)
         if as_json:
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            click.echo(json.dumps(response, ensure_ascii=False, indent=2))
             return
-        row = None if found.article_id is None else lists.find(found.article_id, now)
-        heading = "Similar to the text" if found.article_id is None else "The newest articles"
+        row = None if result.article_id is None else lists.find(result.article_id, now)
+        heading = "Similar to the text" if result.article_id is None else "The newest articles"
         if row is not None:
             heading = f"Related to {lists.articles.titles[row]!r}"
-        Console().print(list_table(answer, heading))
+        Console().print(list_table(response, heading))
 
 
 @contextmanager
 def _context(models_dir: Path) -> Iterator[Any]:
-    """Open what a worker that starts now would answer from; no database and no state file are made."""
+    """Open the context of a new web worker, without creating a database or a state file."""
     from recommender.artifact import current_version
     from recommender.serving.store import Store
     from recommender.serving.worker.context import Context
     from recommender.settings import Settings
 
-    logging.getLogger("recommender").addHandler(logging.NullHandler())  # errors are told as such
+    logging.getLogger("recommender").addHandler(logging.NullHandler())  # errors are raised as well
     settings = Settings.read(models_dir=models_dir)
-    current_version(models_dir)  # what is wrong with the folder is wrong whatever the database holds
+    current_version(models_dir)  # report an error of the folder before opening the database
     with TemporaryDirectory() as folder:
         state_file = Path(folder) / "state.json"
         if settings.state_file.exists():
             shutil.copy(settings.state_file, state_file)
-        aside: dict[str, Any] = {"state_file": state_file}
+        temporary: dict[str, Any] = {"state_file": state_file}
         if not Store.of(settings).is_there:
-            aside["database_url"] = f"sqlite:///{folder}/none.db"
-        context = Context(settings.model_copy(update=aside))
+            temporary["database_url"] = f"sqlite:///{folder}/none.db"
+        context = Context(settings.model_copy(update=temporary))
         with closing(context.store):
             _ = context.follower.snapshot
             if "store" in context.follower.state.degraded:
-                click.echo("note: the database does not answer; this is what was last seen of it", err=True)
+                click.echo("note: the database does not respond; using its last known content", err=True)
             yield context

@@ -1,4 +1,4 @@
-"""Published versions: listed, verified, and rolled back to."""
+"""The command group `models`: list, verify and roll back published versions."""
 
 from pathlib import Path
 
@@ -10,25 +10,25 @@ from recommender.options import models_dir_option
 
 @click.group()
 def models() -> None:
-    """Look after the published versions."""
+    """Manage the published versions."""
 
 
 @models.command("list")
 @models_dir_option
 def list_versions(models_dir: Path) -> None:
-    """List the versions, the oldest first."""
+    """List the published versions, oldest first."""
     from recommender.artifact import ArtifactError, current_version, open_version, versions
     from recommender.terminal import versions_table
 
     current, rows = current_version(models_dir), []
     for name in versions(models_dir):
         try:
-            facts = open_version(models_dir, name, verify=False).manifest
-        except ArtifactError as error:  # of an older program, or spoilt: the others are listed all the same
+            manifest = open_version(models_dir, name, verify=False).manifest
+        except ArtifactError as error:  # damaged, or from an older program: list the other versions anyway
             click.echo(f"note: {error}", err=True)
             rows.append((name, "cannot be opened", "", name == current))
             continue
-        trained_at, articles = f"{facts.trained_at:%Y-%m-%d %H:%M} UTC", f"{facts.corpus.articles:,}"
+        trained_at, articles = f"{manifest.trained_at:%Y-%m-%d %H:%M} UTC", f"{manifest.corpus.articles:,}"
         rows.append((name, trained_at, articles, name == current))
     Console().print(versions_table(rows))
 
@@ -37,21 +37,25 @@ def list_versions(models_dir: Path) -> None:
 @click.argument("version", required=False)
 @models_dir_option
 def verify(version: str | None, models_dir: Path) -> None:
-    """Check every file of VERSION (default: the current one) against its checksum."""
+    """Verify the checksums of all files of VERSION.
+
+    The default is the current version.
+    """
     from recommender.artifact import open_current, open_version
 
     model = open_version(models_dir, version) if version else open_current(models_dir)
-    click.echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all as published")
+    click.echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all checksums match")
 
 
 @models.command()
 @click.argument("version", required=False)
 @models_dir_option
 def rollback(version: str | None, models_dir: Path) -> None:
-    """Put VERSION (default: the one before the current) in service; running services take it up.
+    """Make VERSION the current version.
 
-    Articles that only newer versions hold come from the database again.
+    The default is the version before the current one. Running services switch to it. Articles that only newer
+    versions contain are read from the database again.
     """
     from recommender.artifact import roll_back
 
-    click.echo(f"{roll_back(models_dir, version)} is the current version now")
+    click.echo(f"{roll_back(models_dir, version)} is now the current version")

@@ -1,4 +1,4 @@
-"""The service, started."""
+"""The command `serve`: start the HTTP service."""
 
 import ctypes
 import socket
@@ -8,27 +8,35 @@ from typing import Any
 
 import click
 
-# Of each web worker. What waits, for a body or for its turn at scoring, waits in a thread, and leaves some.
+# Per web worker. Requests that wait for a body or for scoring each block a thread; the others need free
+# threads.
 _THREADS = 80
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # of malloc.h
-_IDLE_SECONDS = 10  # after which a thread ends that was not needed
+_IDLE_SECONDS = 10  # after which an idle thread ends
 _CONNECTIONS = 1000
-_HEADER_SECONDS = (
-    10  # in which a request, or the next one on a connection, must have begun and told its headers
-)
-_STOP_SECONDS = 5  # for answers on their way; then a worker is killed that was told to stop while it started
-_HEADER_BYTES = 128 << 10  # with the address, which alone may have 64 KiB
+_HEADER_SECONDS = 10  # in which the headers of a new request, or of the next one on a connection, must arrive
+_STOP_SECONDS = 5  # to finish responses; then the worker is killed, for example if it is still starting
+_HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
 
 
 @click.command()
-@click.option("--models-dir", type=click.Path(path_type=Path), help="published versions  [default: models]")
-@click.option("--host", help="address to listen on  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(1, 65535), help="[default: 8000]")
 @click.option(
-    "--workers", type=click.IntRange(1, 256), help="processes that share the model's memory  [default: 1]"
+    "--models-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of published versions.  [default: models]",
 )
-def serve(**given: Any) -> None:
-    """Serve the current model over HTTP; options win over RECOMMENDER_… variables."""
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Number of processes; they share the model's memory.  [default: 1]",
+)
+def serve(**options: Any) -> None:
+    """Serve the current model over HTTP.
+
+    Options override RECOMMENDER_* environment variables.
+    """
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -37,9 +45,9 @@ def serve(**given: Any) -> None:
     from recommender.serving.rules.schema import read_file
     from recommender.settings import Settings
 
-    settings = Settings.read(**{name: value for name, value in given.items() if value is not None})
+    settings = Settings.read(**{name: value for name, value in options.items() if value is not None})
     if settings.rules_file is not None:
-        read_file(settings.rules_file)  # a wrong one is told here, not by each worker
+        read_file(settings.rules_file)  # report errors once, here, and not in each worker
     try:
         model = f"model {current_version(settings.models_dir)}"
     except ArtifactError as error:
@@ -69,19 +77,19 @@ def serve(**given: Any) -> None:
 
 
 def _keep_heap_small() -> None:
-    """Let the threads of this process, and of those forked from it, share two heaps, without large blocks.
+    """Make the threads of this process and of forked processes share two heaps, without large blocks.
 
-    By default each thread of the C library has its own heap, and keeps there what large bodies took: 45 MiB
-    of a worker under attack, in place of 15.
+    By default the C library gives each thread its own heap, which retains the memory of large bodies: 45 MiB
+    in a worker under attack, instead of 15.
     """
-    with suppress(AttributeError, OSError):  # another C library than GNU's
+    with suppress(AttributeError, OSError):  # not the GNU C library
         library = ctypes.CDLL(None)
         library.mallopt(_M_ARENA_MAX, 2)
         library.mallopt(_M_MMAP_THRESHOLD, 512 << 10)
 
 
 def _check_address(host: str, port: int) -> None:
-    """Raise SettingsError where nothing can listen; the server itself would share a port that is taken."""
+    """Raise SettingsError if the address cannot be bound; the server itself would share a port in use."""
     from recommender.settings import SettingsError
 
     try:

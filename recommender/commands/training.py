@@ -1,4 +1,4 @@
-"""Training: a corpus read, checked, trained, measured and published."""
+"""The commands `train`, `lint` and `evaluate`."""
 
 import functools
 import json
@@ -11,34 +11,41 @@ from typing import Any
 import click
 from rich.console import Console
 
+from recommender.commands.export_live import clean_up, read_live
 from recommender.commands.files import write
-from recommender.commands.live import read_live, settle
 from recommender.options import corpus_options, json_option, models_dir_option, reading
 
-REFUSED = 3  # the exit status
+REFUSED = 3  # exit status
 
 
 @click.command()
 @functools.partial(corpus_options, required=False)
 @models_dir_option
-@click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML")
+@click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="Recipe in TOML.")
 @click.option(
-    "--labels", "labels_path", type=click.Path(path_type=Path), help="CSV: id,story_id or a,b,grade"
+    "--labels",
+    "labels_path",
+    type=click.Path(path_type=Path),
+    help="Labels in CSV: id,story_id or a,b,grade.",
 )
 @click.option(
     "--baseline",
-    help="a version, or a report of evaluate --json, to compare with  [default: the current one]",
+    help="Version, or report of evaluate --json, to compare with.  [default: current version]",
 )
-@click.option("--gate/--no-gate", default=True, help="--no-gate publishes a model that is worse, too")
+@click.option("--gate/--no-gate", default=True, help="Whether the quality gate can refuse the model.")
 @click.option(
-    "--with-live", is_flag=True, help="take in what the database holds; CORPUS may then be left out"
+    "--with-live",
+    is_flag=True,
+    help="Include the live articles of the database; CORPUS is then optional.",
 )
-@click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
-def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **given: Any) -> None:
-    """Read CORPUS (files or folders of JSONL, CSV, Parquet, WordPress exports, feeds), train, and publish.
+@click.option("--threads", type=click.IntRange(1, 256), help="Number of threads.  [default: all cores]")
+def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **options: Any) -> None:
+    """Train a model on CORPUS and publish it.
+
+    CORPUS is files or folders of JSONL, CSV, Parquet, WordPress exports or feeds.
 
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
-    articles of the database stand in for those of CORPUS, and what was withdrawn is taken out.
+    articles of the database replace those of CORPUS, and withdrawn articles are removed.
     """
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
@@ -47,18 +54,18 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
     from recommender.training.release.release import release
     from recommender.training.train import train as fit
 
-    if not (corpus or given["with_live"]):
+    if not (corpus or options["with_live"]):
         raise click.UsageError("Missing argument 'CORPUS...'.")
-    live = read_live() if given["with_live"] else None
-    recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
-    labels = read_labels(given["labels_path"]) if given["labels_path"] else None
-    baseline = None if given["baseline"] is None else read_baseline(given["baseline"], models_dir)
+    live = read_live() if options["with_live"] else None
+    recipe = Recipe.from_toml(options["recipe_path"]) if options["recipe_path"] else Recipe()
+    labels = read_labels(options["labels_path"]) if options["labels_path"] else None
+    baseline = None if options["baseline"] is None else read_baseline(options["baseline"], models_dir)
     bars = Bars(Console(stderr=True))
-    began = time.perf_counter()
-    read = _read(corpus, given, bars)
-    merge = live.merged(read.articles) if live else None
-    articles, report = (merge or read).articles, read.report
-    seconds = {"reading": time.perf_counter() - began}
+    start = time.perf_counter()
+    read = _read(corpus, options, bars)
+    merged = live.merge(read.articles) if live else None
+    articles, report = (merged or read).articles, read.report
+    seconds = {"reading": time.perf_counter() - start}
     if labels:
         check_labels(labels, frozenset(article.id for article in articles))
     if baseline:
@@ -69,32 +76,35 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **giv
     trained = fit(
         articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
     )
-    done = release(
-        trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=given["gate"],
+    outcome = release(
+        trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
         threads=threads, progress=bars,
     )  # fmt: skip
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    seconds |= trained.seconds | done.seconds
-    told = settle(models_dir, live, merge, published=bool(done.version)) if live else ""
-    Console().print(training_summary(trained.model, done, report, seconds, peak_bytes, told))
-    if not done.version:
-        click.echo(f"report: {done.refused_report}", err=True)
-        click.echo(f"refused by quality gate: {'; '.join(done.verdict.reasons)}", err=True)
+    seconds |= trained.seconds | outcome.seconds
+    live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
+    Console().print(training_summary(trained.model, outcome, report, seconds, peak_bytes, live_summary))
+    if not outcome.version:
+        click.echo(f"report: {outcome.refused_report}", err=True)
+        click.echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
         sys.exit(REFUSED)
 
 
 @click.command()
 @corpus_options
 @json_option
-def lint(corpus: tuple[Path, ...], as_json: bool, **given: Any) -> None:  # noqa: FBT001 a flag
-    """Tell what is wrong with CORPUS, with row numbers; the exit status is 0 whatever is found."""
+def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # noqa: FBT001 a flag
+    """Report the problems in CORPUS, with row numbers.
+
+    The exit status is 0 even if there are problems.
+    """
     from dataclasses import asdict
 
     from recommender.terminal import Bars, lint_table
     from recommender.training.readers.lint import lint as check
 
     with Bars(Console(stderr=True)).reading() as advance:
-        report = check(*corpus, progress=advance, **reading(given))
+        report = check(*corpus, progress=advance, **reading(options))
     if as_json:
         click.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
     else:
@@ -104,20 +114,30 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **given: Any) -> None:  # noqa
 @click.command()
 @functools.partial(corpus_options, required=False)
 @models_dir_option
-@click.option("--version", "version", help="a published version  [default: the current one]")
-@click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="a recipe in TOML, for CORPUS")
+@click.option("--version", "version", help="Published version to evaluate.  [default: current version]")
 @click.option(
-    "--labels", "labels_path", type=click.Path(path_type=Path), help="CSV: id,story_id or a,b,grade"
+    "--recipe", "recipe_path", type=click.Path(path_type=Path), help="Recipe in TOML, only with CORPUS."
 )
-@click.option("--baselines", is_flag=True, help="measure what one would show instead, too")
-@click.option("--ablations", is_flag=True, help="train again without each ingredient, and measure that, too")
 @click.option(
-    "--json", "json_path", metavar="FILE", help="write the report; - prints it in the table's place"
+    "--labels",
+    "labels_path",
+    type=click.Path(path_type=Path),
+    help="Labels in CSV: id,story_id or a,b,grade.",
 )
-@click.option("--html", "html_path", metavar="FILE", help="write a page with plots")
-@click.option("--threads", type=click.IntRange(1, 256), help="default: all cores")
-def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
-    """Measure how good lists are: of a published version, or of a model freshly trained on CORPUS."""
+@click.option("--baselines", is_flag=True, help="Also evaluate simple baselines, such as BM25.")
+@click.option(
+    "--ablations", is_flag=True, help="Also train and evaluate the model without each of its ingredients."
+)
+@click.option(
+    "--json", "json_path", metavar="FILE", help="Write the report as JSON; - prints it instead of the table."
+)
+@click.option("--html", "html_path", metavar="FILE", help="Write an HTML page with plots.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Number of threads.  [default: all cores]")
+def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
+    """Measure the quality of related lists.
+
+    Evaluate a published version or, with CORPUS, a model newly trained on it.
+    """
     from recommender.artifact import open_current, open_version
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, evaluation_table
@@ -129,46 +149,46 @@ def evaluate(corpus: tuple[Path, ...], **given: Any) -> None:
     from recommender.training.train import train as fit
 
     bars = Bars(Console(stderr=True))
-    labels = read_labels(given["labels_path"]) if given["labels_path"] else None
+    labels = read_labels(options["labels_path"]) if options["labels_path"] else None
     if corpus:
-        if given["version"]:
-            raise click.UsageError("--version names a published model; CORPUS trains a new one")
-        recipe = Recipe.from_toml(given["recipe_path"]) if given["recipe_path"] else Recipe()
-        read = read_articles(*corpus, **reading(given))
-        model = fit(read.articles, recipe, threads=given["threads"], progress=bars).model
-    elif given["recipe_path"]:
-        raise click.UsageError("--recipe is for a model trained on CORPUS; a published one has its own")
-    elif given["version"]:
-        model = open_version(given["models_dir"], given["version"])
+        if options["version"]:
+            raise click.UsageError("--version and CORPUS cannot be combined; CORPUS trains a new model")
+        recipe = Recipe.from_toml(options["recipe_path"]) if options["recipe_path"] else Recipe()
+        read = read_articles(*corpus, **reading(options))
+        model = fit(read.articles, recipe, threads=options["threads"], progress=bars).model
+    elif options["recipe_path"]:
+        raise click.UsageError("--recipe requires CORPUS; a published version has its own recipe")
+    elif options["version"]:
+        model = open_version(options["models_dir"], options["version"])
     else:
-        model = open_current(given["models_dir"])
+        model = open_current(options["models_dir"])
     others = [
-        *(baselines() if given["baselines"] else ()),
-        *(ablations(model.manifest) if given["ablations"] else ()),
+        *(baselines() if options["baselines"] else ()),
+        *(ablations(model.manifest) if options["ablations"] else ()),
     ]
-    report = measure(model, labels, systems=others, threads=given["threads"], progress=bars)
+    report = measure(model, labels, systems=others, threads=options["threads"], progress=bars)
     text = report.model_dump_json(indent=2)
-    if given["html_path"]:
-        write(given["html_path"], html_report(report))
-    if given["json_path"] and given["json_path"] != "-":
-        write(given["json_path"], text + "\n")
-    if given["json_path"] == "-":
+    if options["html_path"]:
+        write(options["html_path"], html_report(report))
+    if options["json_path"] and options["json_path"] != "-":
+        write(options["json_path"], text + "\n")
+    if options["json_path"] == "-":
         click.echo(text)
     else:
         Console().print(evaluation_table(report))
 
 
-def _read(corpus: tuple[Path, ...], given: dict[str, Any], bars: Any) -> Any:
+def _read(corpus: tuple[Path, ...], options: dict[str, Any], bars: Any) -> Any:
     from recommender.training.readers.corpus import Corpus, ReadingReport, read_articles
 
     if not corpus:
         return Corpus([], ReadingReport())
     with bars.reading() as advance:
-        return read_articles(*corpus, progress=advance, **reading(given))
+        return read_articles(*corpus, progress=advance, **reading(options))
 
 
 def _previous_model(models_dir: Path) -> Any:
-    """Open the model to compare with, whose topics keep their slugs; None where none can be trusted."""
+    """Return the current model, for comparison and for the slugs of topics; None if it cannot be opened."""
     from recommender.artifact import ArtifactError, NothingPublishedError, open_current
 
     try:
@@ -177,7 +197,7 @@ def _previous_model(models_dir: Path) -> Any:
         return None
     except ArtifactError as error:
         click.echo(
-            f"note: nothing is compared with the previous model, and topics keep no slugs of it: {error}",
+            f"note: the model is not compared with the previous one, and topics get new slugs: {error}",
             err=True,
         )
         return None

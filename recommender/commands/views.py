@@ -1,4 +1,4 @@
-"""Counts of an analytics tool, given to the service as events."""
+"""The command `import views`: send the view counts of an analytics tool to the service as events."""
 
 import json
 import time
@@ -15,98 +15,109 @@ import click
 from recommender.options import mapped_columns, secret_in, zone
 
 _BATCH = 500
-_TRIES = 8
-_TOO_BUSY = frozenset({429, 503})
-_SHOWN = 10  # refusals
+_MAX_TRIES = 8
+_BUSY = frozenset({429, 503})
+_MAX_SHOWN = 10  # rejected rows printed
 
-# What asks the service: a method, a target and a body to a status, seconds to wait, and the answer.
-Ask = Callable[[str, str, bytes | None], tuple[int, float, Any]]
+# A function from a method, a target and a body to the status, the seconds to wait and the decoded response.
+Send = Callable[[str, str, bytes | None], tuple[int, float, Any]]
 
 
 @dataclass
 class Totals:
-    """What became of the rows."""
+    """The number of rows by result."""
 
     rows: int = 0
     accepted: int = 0
     duplicates: int = 0
-    refused: list[tuple[int, str]] = field(default_factory=list)  # number of the row, and why
+    rejected: list[tuple[int, str]] = field(default_factory=list)  # row number and reason
 
 
 @click.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
-    "--to", "address", metavar="URL", help="a running service  [default: straight into the database]"
+    "--to",
+    "address",
+    metavar="URL",
+    help="Send to a running service.  [default: write directly to the database]",
 )
-@click.option("--key-file", type=click.Path(path_type=Path), help="holds a key of it, of the scope events")
-@click.option("--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="rename a column; repeatable")
-@click.option("--timezone", default="UTC", show_default=True, help="of dates that name none")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="File with an API key of the service, scope events.",
+)
+@click.option(
+    "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="Read NAME from column THEIRS; repeatable."
+)
+@click.option("--timezone", default="UTC", show_default=True, help="Time zone of dates without one.")
 def views(
     path: Path, address: str | None, key_file: Path | None, mapped: tuple[str, ...], timezone: str
 ) -> None:
-    """Count the views in FILE: CSV, JSONL or Parquet with article_id or url, count, and ts or date.
+    """Import the view counts in FILE.
 
-    What was imported is not counted again within 48 hours, so an import that was cut off is run once more.
+    FILE is CSV, JSONL or Parquet with the columns article_id or url, count, and ts or date.
+
+    Rows are not counted twice within 48 hours, so you can simply repeat an interrupted import.
     """
     from recommender.training.readers.files import CorpusError
     from recommender.training.readers.views import view_rows
 
     if (address is None) != (key_file is None):
-        raise click.UsageError("--to and --key-file belong together")
-    ask = _local() if address is None or key_file is None else _remote(address, key_file)
+        raise click.UsageError("--to and --key-file must be used together")
+    send = _local() if address is None or key_file is None else _remote(address, key_file)
     totals = Totals()
     rows = view_rows(path, mapped_columns(mapped), zone(timezone))
     try:
-        for batch in _batches(_events(rows, path.name, ask, totals)):
-            _count(batch, ask, totals)
+        for batch in _batches(_events(rows, path.name, send, totals)):
+            _send_events(batch, send, totals)
     except CorpusError as error:
         raise click.ClickException(str(error)) from error
-    for number, reason in totals.refused[:_SHOWN]:
+    for number, reason in totals.rejected[:_MAX_SHOWN]:
         click.echo(f"row {number}: {reason}", err=True)
-    if len(totals.refused) > _SHOWN:
-        click.echo(f"and {len(totals.refused) - _SHOWN:,} more", err=True)
+    if len(totals.rejected) > _MAX_SHOWN:
+        click.echo(f"and {len(totals.rejected) - _MAX_SHOWN:,} more", err=True)
     click.echo(
         f"{totals.rows:,} rows: {totals.accepted:,} counted, {totals.duplicates:,} counted before, "
-        f"{len(totals.refused):,} refused"
+        f"{len(totals.rejected):,} rejected"
     )
 
 
 def _events(
-    rows: Iterable[tuple[int, dict[str, Any]]], name: str, ask: Ask, totals: Totals
+    rows: Iterable[tuple[int, dict[str, Any]]], name: str, send: Send, totals: Totals
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number and the event of each row, with an id that the same row always has."""
+    """Yield the number and the event of each row. The same row always gets the same event id."""
     article_of: dict[str, str | None] = {}
-    seen: Counter[bytes] = Counter()
+    occurrences: Counter[bytes] = Counter()
     for number, row in rows:
         totals.rows += 1
         url = str(row.pop("url", ""))
         if "article_id" not in row:
             if url not in article_of:
-                article_of[url] = _article(url, ask)
+                article_of[url] = _article_id(url, send)
             if article_of[url] is None:
-                totals.refused.append((number, f"no article has the url {url[:100]!r}"))
+                totals.rejected.append((number, f"no article has the url {url[:100]!r}"))
                 continue
             row["article_id"] = article_of[url]
         event = {"type": "view", **row, "count": _whole(row.get("count", 1))}
-        said = json.dumps([name, event], sort_keys=True, default=str).encode()
-        digest = blake2b(said, digest_size=16).digest()
-        seen[digest] += 1  # a file may hold equal rows
-        yield number, event | {"event_id": f"{digest.hex()}-{seen[digest]}"}
+        content = json.dumps([name, event], sort_keys=True, default=str).encode()
+        digest = blake2b(content, digest_size=16).digest()
+        occurrences[digest] += 1  # a file may contain equal rows
+        yield number, event | {"event_id": f"{digest.hex()}-{occurrences[digest]}"}
 
 
 def _whole(count: Any) -> Any:
-    """Return the number that a text spells, as spreadsheets write it; anything else as it is."""
+    """Return a count as an int if it is a whole number as spreadsheets write it; otherwise unchanged."""
     if isinstance(count, float) and count.is_integer():
         return int(count)
     digits = str(count).replace(",", "").removesuffix(".0")
     return int(digits) if isinstance(count, str) and digits.isascii() and digits.isdecimal() else count
 
 
-def _article(url: str, ask: Ask) -> str | None:
+def _article_id(url: str, send: Send) -> str | None:
     from urllib.parse import quote
 
-    status, _, answer = _insist(ask, "GET", f"/v1/article?url={quote(url, safe='')}")
-    return str(answer["id"]) if status == 200 else None  # noqa: PLR2004 HTTP's
+    status, _, response = _send_with_retry(send, "GET", f"/v1/article?url={quote(url, safe='')}")
+    return str(response["id"]) if status == 200 else None  # noqa: PLR2004 HTTP's
 
 
 def _batches(
@@ -116,29 +127,33 @@ def _batches(
         yield batch
 
 
-def _count(batch: list[tuple[int, dict[str, Any]]], ask: Ask, totals: Totals) -> None:
+def _send_events(batch: list[tuple[int, dict[str, Any]]], send: Send, totals: Totals) -> None:
     body = json.dumps({"events": [event for _, event in batch]}, default=str).encode()
-    status, _, answer = _insist(ask, "POST", "/v1/events", body)
+    status, _, response = _send_with_retry(send, "POST", "/v1/events", body)
     if status != 200:  # noqa: PLR2004 HTTP's
-        raise click.ClickException(f"{status}: {answer['detail'] if isinstance(answer, dict) else answer}")
-    totals.accepted += answer["accepted"]
-    totals.duplicates += answer["duplicates"]
-    totals.refused += [(batch[note["index"]][0], note["reason"]) for note in answer["rejected"]]
+        detail = response["detail"] if isinstance(response, dict) else response
+        raise click.ClickException(f"{status}: {detail}")
+    totals.accepted += response["accepted"]
+    totals.duplicates += response["duplicates"]
+    totals.rejected += [(batch[note["index"]][0], note["reason"]) for note in response["rejected"]]
 
 
-def _insist(ask: Ask, method: str, target: str, body: bytes | None = None) -> tuple[int, float, Any]:
-    """Ask, and ask again while the service has no time; raises ClickException when it never has."""
-    for tried in range(_TRIES):
-        status, wait, answer = ask(method, target, body)
-        if status not in _TOO_BUSY:
-            return status, wait, answer
-        time.sleep(max(wait, 0.1 * 2**tried))
-    again = "run this again: what was counted is not counted twice"
-    raise click.ClickException(f"the service does not take events: {answer}; {again}")
+def _send_with_retry(
+    send: Send, method: str, target: str, body: bytes | None = None
+) -> tuple[int, float, Any]:
+    """Send a request, and retry while the service is busy. Raises ClickException after too many tries."""
+    for attempt in range(_MAX_TRIES):
+        status, wait, response = send(method, target, body)
+        if status not in _BUSY:
+            return status, wait, response
+        time.sleep(max(wait, 0.1 * 2**attempt))
+    raise click.ClickException(
+        f"the service does not accept events: {response}; run this again later, nothing is counted twice"
+    )
 
 
-def _local() -> Ask:
-    """Return what asks a service of this process, on the database of the settings."""
+def _local() -> Send:
+    """Return a function that sends to a service in this process, with the database of the settings."""
     from recommender.serving.app import create_app
     from recommender.serving.http.auth import new_key
     from recommender.settings import Settings
@@ -147,32 +162,33 @@ def _local() -> Ask:
     own = {"write_keys": (setting,), "key_limit": "1000000/second", "live_poll_seconds": 0.0}
     client = create_app(Settings.read().model_copy(update=own)).test_client()
 
-    def ask(method: str, target: str, body: bytes | None) -> tuple[int, float, Any]:
-        answer = client.open(target, method=method, data=body, headers=_headers(key))
-        return answer.status_code, float(answer.headers.get("Retry-After", 0)), answer.get_json(silent=True)
+    def send(method: str, target: str, body: bytes | None) -> tuple[int, float, Any]:
+        response = client.open(target, method=method, data=body, headers=_headers(key))
+        wait = float(response.headers.get("Retry-After", 0))
+        return response.status_code, wait, response.get_json(silent=True)
 
-    return ask
+    return send
 
 
-def _remote(address: str, key_file: Path) -> Ask:
-    """Return what asks a running service."""
+def _remote(address: str, key_file: Path) -> Send:
+    """Return a function that sends to a running service."""
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
     headers = _headers(secret_in(key_file))
 
-    def ask(method: str, target: str, body: bytes | None) -> tuple[int, float, Any]:
-        request = Request(address.rstrip("/") + target, body, headers, method=method)  # noqa: S310 of the caller
+    def send(method: str, target: str, body: bytes | None) -> tuple[int, float, Any]:
+        request = Request(address.rstrip("/") + target, body, headers, method=method)  # noqa: S310 user's URL
         try:
-            with urlopen(request, timeout=60) as answer:  # noqa: S310
-                return answer.status, 0, json.load(answer)
-        except HTTPError as refused:
-            with refused:
-                return refused.code, float(refused.headers.get("Retry-After", 0)), json.load(refused)
+            with urlopen(request, timeout=60) as response:  # noqa: S310
+                return response.status, 0, json.load(response)
+        except HTTPError as error:
+            with error:
+                return error.code, float(error.headers.get("Retry-After", 0)), json.load(error)
         except (URLError, OSError) as error:
             return 503, 0, str(getattr(error, "reason", error))
 
-    return ask
+    return send
 
 
 def _headers(key: str) -> Mapping[str, str]:

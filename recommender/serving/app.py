@@ -84,11 +84,38 @@ def create_app(
     Paths are matched unchanged, without redirects or merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
-    static_folder = "site/static" if settings.has_demo else None
+    app = _bare_app(settings)
+    access = Access(settings)
+    scoring = ScoringLimit(access, settings.scoring_at_once, settings.scoring_queue)
+    context = Context(settings, clock, scoring.slot)
+    purger = make_purger(context)
+    if purger is not None:
+        context.report_degraded("purge", lambda: purger.is_failing)
+    _add_routes(app, context, ResponseCache(settings.cache_bytes, purger), access)
+    demo = DemoRoutes(context)
+    if settings.has_demo:
+        demo.add_to(app)
+    app.extensions["recommender"] = context
+    if settings.live_poll_seconds:
+        context.follower.start()
+        Maintenance(context).start()
+        if purger is not None:
+            purger.start()
+    app.before_request(_check_path)
+    app.after_request(_finish)
+    ReadPolicy(access, settings.cors_origins).add_to(app)
+    UploadLimit().add_to(app)
+    compression.add_to(app)
+    _handle_errors(app, demo.problem_page)
+    return app
+
+
+def _bare_app(settings: Settings) -> Flask:
+    """Return an application without routes that matches paths unchanged."""
     app = Flask(
         __name__,
         static_url_path="/demo/static",
-        static_folder=static_folder,
+        static_folder="site/static" if settings.has_demo else None,
         template_folder="site/templates",
     )
     # One byte above the limit: werkzeug truncates a body of unknown length instead of refusing it.
@@ -97,15 +124,11 @@ def create_app(
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["tail"] = _Tail
-    access = Access(settings)
-    scoring = ScoringLimit(access, settings.scoring_at_once, settings.scoring_queue)
-    context = Context(settings, clock, scoring.slot)
-    purger = make_purger(context)
-    if purger is not None:
-        context.report_degraded("purge", lambda: purger.is_failing)
-    cache = ResponseCache(settings.cache_bytes, purger)
+    return app
+
+
+def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Access) -> None:
     related = RelatedRoutes(context, cache)
-    demo = DemoRoutes(context)
     for routes in (
         related,
         ArticleRoutes(context, cache, related),
@@ -123,21 +146,6 @@ def create_app(
         RuleRoutes(context, access),
     ):
         routes.add_to(app)
-    if settings.has_demo:
-        demo.add_to(app)
-    app.extensions["recommender"] = context
-    if settings.live_poll_seconds:
-        context.follower.start()
-        Maintenance(context).start()
-        if purger is not None:
-            purger.start()
-    app.before_request(_check_path)
-    app.after_request(_finish)
-    ReadPolicy(access, settings.cors_origins).add_to(app)
-    UploadLimit().add_to(app)
-    compression.add_to(app)
-    _handle_errors(app, demo.problem_page)
-    return app
 
 
 def _check_path() -> None:

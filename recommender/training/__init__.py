@@ -1,1 +1,1 @@
-"""Training: a corpus in, a model out."""
+"""Training: read a corpus and compute a model."""

@@ -1,4 +1,4 @@
-"""How the numeric kernels are compiled and spread over threads."""
+"""Compile the numeric kernels and run them on several threads."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,10 +13,10 @@ Part = TypeVar("Part")
 
 
 def kernel(function: Kernel) -> Kernel:
-    """Compile a function on first use, and keep the result on disk where there is a place for it.
+    """Compile a function on first use and cache the result on disk, if a folder is writable.
 
-    It runs without the interpreter's lock, so that plain threads run kernels side by side. What it takes from
-    other modules must be an argument: the copy on disk is not renewed when those change.
+    Kernels release the interpreter's lock, so threads can run them in parallel. Pass values from other
+    modules as arguments: the cache on disk is not invalidated when other modules change.
     """
     try:
         return cast("Kernel", numba.njit(cache=True, nogil=True)(function))
@@ -30,18 +30,18 @@ def cores() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def spread(work: Callable[..., Part], n: int, threads: int, pieces_each: int = 4) -> Iterator[Part]:
-    """Yield `work(start, end)` for consecutive ranges that cover 0..n, in order, run on so many threads.
+def spread(work: Callable[..., Part], n: int, threads: int, ranges_per_thread: int = 4) -> Iterator[Part]:
+    """Yield `work(start, end)` for consecutive ranges that cover 0..n, in order, run on `threads` threads.
 
-    The ranges depend on n and the number of threads alone, so results are repeatable.
+    The ranges depend only on n and the number of threads, so results are reproducible.
     """
-    pieces = max(1, min(n, threads * pieces_each))
-    edges = [n * piece // pieces for piece in range(pieces + 1)]
+    count = max(1, min(n, threads * ranges_per_thread))
+    edges = [n * number // count for number in range(count + 1)]
     return run_all(((work, start, end) for start, end in pairwise(edges)), threads)
 
 
 def run_all(calls: Iterable[tuple[Any, ...]], threads: int) -> Iterator[Any]:
-    """Yield the result of each call `(function, *arguments)`, in order, run on so many threads."""
+    """Yield the result of each call `(function, *arguments)`, in order, run on `threads` threads."""
     if threads == 1:
         yield from (function(*arguments) for function, *arguments in calls)
         return

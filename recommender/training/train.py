@@ -1,4 +1,4 @@
-"""Train: articles in, a model out, with the estimators that notebooks carry on from."""
+"""Train a model from articles, together with the scikit-learn estimators for notebooks."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, T
 from recommender.recipe import Recipe
 from recommender.text import TermRules, words
 from recommender.training.kernels import cores
-from recommender.training.neighbors.lists import Lists, find_lists
+from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.vectorizer import fitted_vectorizer, term_weights, tfidf
-from recommender.training.topics.fitting import LatentSpace, TopicsFound, find_topics, fit_latent_space
+from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
 from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
 
@@ -43,15 +43,15 @@ class TrainingError(ValueError):
 
 
 class Progress(Protocol):
-    """Is told how far training has come."""
+    """Receives the progress of training."""
 
     def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Enter a step of so many units; the function entered is told how many more are done."""
+        """Start a step of `total` units; the returned function is called with the units just completed."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what was learnt along the way that serving does not need."""
+    """A model, and the training results that serving does not need."""
 
     model: Model
     space: LatentSpace
@@ -71,7 +71,7 @@ class Trained:
         }
 
     def extra_files(self) -> dict[str, Callable[[Path], None]]:
-        """Return what `publish` writes beside the arrays, each file by the function that writes it."""
+        """Return the files that `publish` writes beside the arrays: each name with its writing function."""
         return {ESTIMATORS: lambda path: _dump(self.estimators(), path)}
 
 
@@ -85,11 +85,11 @@ def train(
     progress: Progress | None = None,
     previous: Model | None = None,
 ) -> Trained:
-    """Train a model on the articles, whatever their order.
+    """Train a model on the articles, in any order.
 
     The same articles, recipe and number of threads give the same arrays, byte for byte. `refused` is recorded
-    in the manifest. Topics that the `previous` model had keep their slugs; nothing else depends on it. Raises
-    TrainingError when there is no article, two have one id, or none holds a term.
+    in the manifest. Topics of the `previous` model keep their slugs; nothing else depends on it. Raises
+    TrainingError if there is no article, if two articles have the same id, or if no term is left.
     """
     recipe = recipe or Recipe()
     ordered = _ordered(articles)
@@ -109,12 +109,14 @@ def train(
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
         naming = NamingTerms.of(rows, counts.df, counts.terms, vocabulary.spelt)
-        found = find_topics(latent, naming, ordered, recipe.topics, recipe.seed)
-        topics = _with_kept_slugs(found, ordered, previous)
+        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed)
+        topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
-        lists = find_lists(vectors, adapted, recipe, threads, progress=lambda share: advance(share * n))
+        lists = build_related_lists(
+            vectors, adapted, recipe, threads, progress=lambda share: advance(share * n)
+        )
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, recipe, counts, refused)
@@ -122,13 +124,13 @@ def train(
 
     moment = now or datetime.now(UTC)
     manifest = _manifest(recipe, adapted, moment, facts, lists, topics, stop_words)
-    found_lists = (lists.neighbors, lists.copies, lists.corrections)
-    model = Model(manifest, columns, vocabulary, vectors, *found_lists, found.space)
-    return Trained(model, space, found.estimator, steps.seconds)
+    neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
+    model = Model(manifest, columns, vocabulary, vectors, *neighbor_arrays, topic_model.space)
+    return Trained(model, space, topic_model.estimator, steps.seconds)
 
 
 class _Steps:
-    """Times the steps, and passes their progress on."""
+    """Measures the time of the steps and forwards their progress."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -137,8 +139,8 @@ class _Steps:
     @contextmanager
     def run(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
         began = time.perf_counter()
-        told = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
-        with told as advance:
+        step = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
+        with step as advance:
             yield advance
         self.seconds[name] = time.perf_counter() - began
 
@@ -146,7 +148,7 @@ class _Steps:
 def _ordered(articles: Iterable[Article]) -> list[Article]:
     ordered = sorted(articles, key=lambda article: article.id.encode())
     if not ordered:
-        raise TrainingError("the corpus holds no article")
+        raise TrainingError("the corpus has no articles")
     for before, article in pairwise(ordered):
         if before.id == article.id:
             raise TrainingError(f"two articles have the id {article.id!r}")
@@ -163,22 +165,22 @@ def _counted(
     counts = count_terms(articles, rules, adapted.min_df, adapted.max_df, threads, advance)
     if not len(counts.terms):
         raise TrainingError(
-            f"no term stands in {adapted.min_df} to {adapted.max_df} of the {len(articles)} articles: "
-            "is there text in them, and do the recipe's terms.min_df and terms.max_df suit them?"
+            f"no term occurs in {adapted.min_df} to {adapted.max_df} of the {len(articles)} articles; "
+            "check that they have text, and the recipe's terms.min_df and terms.max_df"
         )
     return counts
 
 
 def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
-    """Return the stop words of each language of the corpus for which a list exists, split as text is."""
-    found = {}
+    """Return the stop words of each language in the corpus that has a list, split into words like text."""
+    stop_words = {}
     for lang in sorted({article.lang for article in articles if article.lang}):
         try:
             listed = get_stop_words(lang)
         except StopWordError:
             continue
-        found[lang] = frozenset(word for entry in listed for word in words(entry))
-    return found
+        stop_words[lang] = frozenset(word for entry in listed for word in words(entry))
+    return stop_words
 
 
 def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> Vocabulary:
@@ -189,12 +191,14 @@ def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> 
     )
 
 
-def _with_kept_slugs(found: TopicsFound, articles: Sequence[Article], previous: Model | None) -> list[Topic]:
+def _with_stable_slugs(
+    topic_model: TopicModel, articles: Sequence[Article], previous: Model | None
+) -> list[Topic]:
     if previous is None:
-        return found.topics
-    members = members_of(found.space, [article.id for article in articles])
+        return topic_model.topics
+    members = members_of(topic_model.space, [article.id for article in articles])
     before = members_of(previous.topic_space, previous.articles.ids)
-    return keep_slugs(found.topics, members, previous.manifest.topics, before)
+    return keep_slugs(topic_model.topics, members, previous.manifest.topics, before)
 
 
 def _vectors(rows: csr_array, latent: np.ndarray) -> Vectors:
@@ -215,7 +219,7 @@ def _manifest(
     adapted: Adapted,
     trained_at: datetime,
     facts: CorpusFacts,
-    lists: Lists,
+    lists: RelatedLists,
     topics: list[Topic],
     stop_words: dict[str, frozenset[str]],
 ) -> Manifest:

@@ -1,19 +1,20 @@
 <?php
 /**
  * Plugin Name: Recommender
- * Description: Tells the recommender of every post that is published, edited or taken down.
+ * Description: Sends every published, edited or unpublished post to the recommender.
  * License: MIT
  *
- * Put this file into wp-content/mu-plugins/, and say in wp-config.php where the service is, and with which key
- * of the scope `articles` it is told:
+ * Put this file into wp-content/mu-plugins/. In wp-config.php, set the URL of the service and an API key with
+ * the scope `articles`:
  *
  *     define('RECOMMENDER_URL', 'http://127.0.0.1:8000');
  *     define('RECOMMENDER_KEY', '…');
- *     define('RECOMMENDER_ID_PREFIX', '');         // only where several sites share a service
- *     define('RECOMMENDER_POST_TYPES', 'post');    // several stand apart by commas
+ *     define('RECOMMENDER_ID_PREFIX', '');         // only if several sites share a service
+ *     define('RECOMMENDER_POST_TYPES', 'post');    // separate several types by commas
  *
- * A post that changes is noted in the table of options, a row each. Once the editor has the answer, the present
- * state of all noted posts is sent. What cannot be sent stays noted, and WP-Cron tries again every minute.
+ * The plugin stores one row in the options table for each changed post: the queue. After WordPress has sent its
+ * response to the editor, the plugin sends the current state of all queued posts. Posts that cannot be sent stay
+ * queued, and WP-Cron tries again every minute.
  */
 
 namespace Recommender;
@@ -22,13 +23,13 @@ if (!defined('ABSPATH') || !defined('RECOMMENDER_URL') || !defined('RECOMMENDER_
     return;
 }
 
-const NOTE = 'recommender_changed_'; // and the id of a post: the name of an option
-const UNDATED = 'undated '; // begins the value of a note: the post itself says nothing of the change
-const SECONDS = 20; // after which sending is left to the next minute
+const OPTION_PREFIX = 'recommender_changed_'; // of the option name, followed by the post id
+const UNDATED = 'undated '; // prefix of the option value: the change did not update the post's modified date
+const MAX_SECONDS = 20; // of sending; the rest is sent in the next minute
 const TIMEOUT = 5; // seconds, for one post
-const SETTLED = 0; // a post was taken, or is refused for what it is
-const FAILED = 1; // to be tried again, after others
-const STOPPED = 2; // others would fare no better now
+const SETTLED = 0; // the post was accepted, or permanently rejected
+const FAILED = 1; // try again later; continue with the other posts
+const STOPPED = 2; // try again later; the other posts would fail too
 
 add_action('transition_post_status', __NAMESPACE__ . '\on_status', 10, 3);
 add_action('wp_after_insert_post', __NAMESPACE__ . '\on_save', 10, 2);
@@ -40,38 +41,38 @@ add_action('profile_update', __NAMESPACE__ . '\on_author', 10, 2);
 add_action('added_post_meta', __NAMESPACE__ . '\on_meta', 10, 3);
 add_action('updated_post_meta', __NAMESPACE__ . '\on_meta', 10, 3);
 add_action('deleted_post_meta', __NAMESPACE__ . '\on_meta', 10, 3);
-add_action('recommender_send', __NAMESPACE__ . '\send_noted');
+add_action('recommender_send', __NAMESPACE__ . '\send_queued');
 add_action('init', __NAMESPACE__ . '\schedule');
 add_filter('cron_schedules', __NAMESPACE__ . '\every_minute');
 
-/** Note a post that becomes public, or no longer is. */
+/** Queue a post that is published or unpublished. */
 function on_status($new, $old, $post)
 {
     if ($new === 'publish' || $old === 'publish') {
-        note($post);
+        enqueue($post);
     }
 }
 
 function on_save($id, $post)
 {
     if ($post->post_status === 'publish') {
-        note($post);
+        enqueue($post);
     }
 }
 
 function on_delete($id, $post)
 {
-    if ($post->post_status === 'publish') { // a post in the trash was taken down already
-        note($post);
+    if ($post->post_status === 'publish') { // a post in the trash was unpublished before
+        enqueue($post);
     }
 }
 
-/** Note a public post whose terms, picture or primary category change while its text does not. */
+/** Queue a published post whose terms, featured image or primary category change. */
 function on_part($id)
 {
     $post = get_post($id);
     if ($post && $post->post_status === 'publish') {
-        note($post, UNDATED);
+        enqueue($post, UNDATED);
     }
 }
 
@@ -82,11 +83,11 @@ function on_meta($meta_id, $id, $key)
     }
 }
 
-/** Note all posts of a category or tag that has a new name. */
+/** Queue all posts of a category or tag that was renamed. */
 function on_term($term_id, $taxonomy_id)
 {
     global $wpdb;
-    note_all("ID IN (SELECT object_id FROM $wpdb->term_relationships WHERE term_taxonomy_id = %d)", $taxonomy_id);
+    enqueue_all("ID IN (SELECT object_id FROM $wpdb->term_relationships WHERE term_taxonomy_id = %d)", $taxonomy_id);
 }
 
 function on_delete_term($term_id, $taxonomy)
@@ -97,11 +98,11 @@ function on_delete_term($term_id, $taxonomy)
     }
 }
 
-/** Note all posts of an author who has a new name. */
+/** Queue all posts of an author who was renamed. */
 function on_author($user_id, $before)
 {
     if (get_userdata($user_id)->display_name !== $before->display_name) {
-        note_all('post_author = %d', $user_id);
+        enqueue_all('post_author = %d', $user_id);
     }
 }
 
@@ -122,100 +123,100 @@ function types()
     return array_map('trim', explode(',', defined('RECOMMENDER_POST_TYPES') ? RECOMMENDER_POST_TYPES : 'post'));
 }
 
-/** Note that a post changed; it may be gone already. Of several notes of a request the last one stays. */
-function note($post, $kind = '')
+/** Queue a changed post, which may be deleted already. The last change of a request replaces earlier ones. */
+function enqueue($post, $kind = '')
 {
     if (in_array($post->post_type, types(), true)) {
-        write_down("VALUES (%s, %s, 'no')", [NOTE . $post->ID, uniqid($kind, true)]);
+        insert_rows("VALUES (%s, %s, 'no')", [OPTION_PREFIX . $post->ID, uniqid($kind, true)]);
     }
 }
 
-/** Note all public posts that a condition on a number holds for. */
-function note_all($condition, $number)
+/** Queue all published posts that match an SQL condition on a number. */
+function enqueue_all($condition, $number)
 {
     global $wpdb;
-    $of_types = implode(',', array_fill(0, count(types()), '%s'));
+    $placeholders = implode(',', array_fill(0, count(types()), '%s'));
     $rows = "SELECT CONCAT(%s, ID), %s, 'no' FROM $wpdb->posts
-             WHERE $condition AND post_status = 'publish' AND post_type IN ($of_types)";
-    write_down($rows, array_merge([NOTE, uniqid(UNDATED, true), $number], types()));
+             WHERE $condition AND post_status = 'publish' AND post_type IN ($placeholders)";
+    insert_rows($rows, array_merge([OPTION_PREFIX, uniqid(UNDATED, true), $number], types()));
 }
 
-/** Write notes down, and have them sent when this request is over. */
-function write_down($rows, $values)
+/** Insert rows into the queue, and send them at the end of this request. */
+function insert_rows($rows, $values)
 {
     global $wpdb;
-    $wpdb->query($wpdb->prepare( // past the cache of options, which requests would overwrite for one another
+    $wpdb->query($wpdb->prepare( // bypasses the options cache, in which concurrent requests overwrite each other
         "INSERT INTO $wpdb->options (option_name, option_value, autoload) $rows
          ON DUPLICATE KEY UPDATE option_value = VALUES(option_value)",
         $values
     ));
-    if (!has_action('shutdown', __NAMESPACE__ . '\after_answer')) {
-        add_action('shutdown', __NAMESPACE__ . '\after_answer', 1000);
+    if (!has_action('shutdown', __NAMESPACE__ . '\after_response')) {
+        add_action('shutdown', __NAMESPACE__ . '\after_response', 1000);
     }
 }
 
-function after_answer()
+function after_response()
 {
     ignore_user_abort(true);
     if (function_exists('fastcgi_finish_request')) {
-        fastcgi_finish_request(); // the editor waits no longer
+        fastcgi_finish_request(); // so that the editor does not wait
     }
-    send_noted();
+    send_queued();
 }
 
-/** Send the present state of what is noted, the longest waiting first. */
-function send_noted()
+/** Send the current state of the queued posts, oldest first. */
+function send_queued()
 {
     global $wpdb;
-    $lock = substr("recommender_$wpdb->dbname.$wpdb->options", 0, 64); // two senders might send an old state last
+    $lock = substr("recommender_$wpdb->dbname.$wpdb->options", 0, 64); // two senders could send an older state last
     if ($wpdb->get_var($wpdb->prepare('SELECT GET_LOCK(%s, 2)', $lock)) !== '1') {
         return;
     }
-    $until = time() + SECONDS;
-    $like = $wpdb->esc_like(NOTE) . '%';
+    $until = time() + MAX_SECONDS;
+    $like = $wpdb->esc_like(OPTION_PREFIX) . '%';
     $last = 0;
     do {
-        $noted = $wpdb->get_results($wpdb->prepare(
+        $rows = $wpdb->get_results($wpdb->prepare(
             "SELECT * FROM $wpdb->options WHERE option_name LIKE %s AND option_id > %d ORDER BY option_id LIMIT 50",
             $like,
             $last
         ));
-        foreach ($noted as $row) {
+        foreach ($rows as $row) {
             $last = $row->option_id;
-            $id = (int) substr($row->option_name, strlen(NOTE));
-            $became = time() < $until ? send($id, strpos($row->option_value, UNDATED) === 0) : STOPPED;
-            if ($became === STOPPED) {
+            $id = (int) substr($row->option_name, strlen(OPTION_PREFIX));
+            $outcome = time() < $until ? send($id, strpos($row->option_value, UNDATED) === 0) : STOPPED;
+            if ($outcome === STOPPED) {
                 break 2;
             }
-            if ($became === SETTLED) { // a post that was changed while it was sent is noted anew, and stays so
+            if ($outcome === SETTLED) { // a post that changed during sending has a new value and stays queued
                 $sent = ['option_name' => $row->option_name, 'option_value' => $row->option_value];
                 $wpdb->delete($wpdb->options, $sent);
             }
         }
-    } while ($noted);
+    } while ($rows);
     $wpdb->query($wpdb->prepare('SELECT RELEASE_LOCK(%s)', $lock));
 }
 
-/** Send the present state of a post, as changed now where it is `undated`; returns what became of it. */
+/** Send the current state of a post, with the current time if `undated`; returns the outcome. */
 function send($id, $undated)
 {
     $post = get_post($id);
     if (!$post || $post->post_status !== 'publish' || $post->post_password !== '') {
-        return became($id, ask('DELETE', $id));
+        return outcome($id, call_api('DELETE', $id));
     }
     $fields = fields($post);
-    $answer = ask('PUT', $id, $undated ? now() + $fields : $fields);
-    if (is_older($answer)) { // it was withdrawn after its last change: that it is public is a change of this moment
-        $answer = ask('PUT', $id, now() + $fields);
+    $response = call_api('PUT', $id, $undated ? now() + $fields : $fields);
+    if (is_older($response)) { // it was withdrawn after its last change, so publishing it again is a change now
+        $response = call_api('PUT', $id, now() + $fields);
     }
-    return is_older($answer) ? FAILED : became($id, $answer); // the clocks differ: in a minute it is later here, too
+    return is_older($response) ? FAILED : outcome($id, $response); // the clocks differ; succeeds within a minute
 }
 
-/** Return whether the service knows something newer of a post. */
-function is_older($answer)
+/** Return whether the service ignored the post because it has a newer version. */
+function is_older($response)
 {
-    $told = json_decode(wp_remote_retrieve_body($answer), true);
-    return isset($told['applied']) && !$told['applied'];
+    $result = json_decode(wp_remote_retrieve_body($response), true);
+    return isset($result['applied']) && !$result['applied'];
 }
 
 function now()
@@ -224,22 +225,22 @@ function now()
     return ['updated_at' => $now->format('Y-m-d\TH:i:s.u\Z')];
 }
 
-/** Return what an answer means for a post, and write down why it was not taken. */
-function became($id, $answer)
+/** Return the outcome of a request, and log errors. */
+function outcome($id, $response)
 {
-    $status = (int) wp_remote_retrieve_response_code($answer);
+    $status = (int) wp_remote_retrieve_response_code($response);
     if ($status >= 200 && $status < 300) {
         return SETTLED;
     }
-    $why = is_wp_error($answer) ? $answer->get_error_message() : wp_remote_retrieve_body($answer);
-    error_log("recommender: post $id, status $status: " . substr($why, 0, 500));
+    $message = is_wp_error($response) ? $response->get_error_message() : wp_remote_retrieve_body($response);
+    error_log("recommender: post $id, status $status: " . substr($message, 0, 500));
     if (in_array($status, [400, 413, 415], true)) {
-        return SETTLED; // it would be refused again
+        return SETTLED; // it would be rejected again
     }
     return $status === 500 ? FAILED : STOPPED;
 }
 
-function ask($method, $id, $fields = null)
+function call_api($method, $id, $fields = null)
 {
     $prefix = defined('RECOMMENDER_ID_PREFIX') ? RECOMMENDER_ID_PREFIX : '';
     return wp_remote_request(rtrim(RECOMMENDER_URL, '/') . '/v1/article?id=' . rawurlencode($prefix . $id), [
@@ -251,7 +252,7 @@ function ask($method, $id, $fields = null)
     ]);
 }
 
-/** Return what the service is told of a post: what the REST API tells, so that an import finds nothing new. */
+/** Return the fields of a post, equal to those of the REST API, so that an import finds no differences. */
 function fields($post)
 {
     $names = function ($taxonomy) use ($post) {
@@ -284,7 +285,7 @@ function body($post)
     setup_postdata($post);
     try {
         return apply_filters('the_content', $post->post_content);
-    } catch (\Throwable $error) { // of another plugin; its shortcode must not keep a post from being sent
+    } catch (\Throwable $error) { // in another plugin; a failing shortcode must not prevent sending
         return strip_shortcodes($post->post_content);
     } finally {
         $GLOBALS['post'] = $before;

@@ -39,7 +39,7 @@ def measure(corpus: Path) -> None:
     earlier, whole = train(old, now=now).model, train(articles, now=now).model
 
     seconds, placed = _timed(lambda: [(article, fold_in(earlier, article)) for article in new])
-    snapshot = Snapshot.of(earlier).more(placed)
+    snapshot = Snapshot.of(earlier).with_articles(placed)
     console.print(
         f"{len(old):,} articles trained on, {len(new)} live: {1e3 * seconds / len(new):.1f} ms to place one"
     )
@@ -92,11 +92,11 @@ def _cost(
         for copy in range(-(-_LIVE // len(placed)))
         for article, folded_article in _varied(model, placed, copy)
     ][:_LIVE]
-    seconds, crowded = _timed(lambda: Snapshot.of(model).more(many))
+    seconds, crowded = _timed(lambda: Snapshot.of(model).with_articles(many))
     console.print(
         f"an edition with {len(many):,} live articles takes {seconds:.2f} s to make, one more:", end=" "
     )
-    seconds, _ = _timed(lambda: crowded.more(many[:1]))
+    seconds, _ = _timed(lambda: crowded.with_articles(many[:1]))
     console.print(f"{1e3 * seconds:.1f} ms")
     draw = np.random.default_rng(1)
     trained = [

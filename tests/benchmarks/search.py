@@ -31,7 +31,7 @@ def measure(corpus: Path) -> None:
         )
         related, now = Related(open_current(Path(models))), datetime.now(UTC)
         began = time.perf_counter()
-        related.snapshot.title_words()
+        related.snapshot.title_segments()
         spent = time.perf_counter() - began
         console.print(f"{len(related.articles):,} articles; the words of their titles take {spent:.2f} s")
         console.print(_typed(related, now))

@@ -1,4 +1,4 @@
-"""What a CMS in Python does with the client made of the contract; run with an address and a key."""
+"""A CMS in Python that uses the generated client. Arguments: the URL of the service, and an API key."""
 
 import sys
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from recommender_client.models import Counted, EventBatch, Page, Problem, Put, S
 from recommender_client.models.sent_event_type import SentEventType
 
 
-def main(address: str, key: str) -> None:
-    """Put an article, ask for its page, and count what its reader does."""
-    with AuthenticatedClient(base_url=address, token=key, raise_on_unexpected_status=True) as client:
+def main(url: str, key: str) -> None:
+    """Add an article, retrieve its page, and record events."""
+    with AuthenticatedClient(base_url=url, token=key, raise_on_unexpected_status=True) as client:
         article = SentArticle(
             title="Council votes on harbour budget",
             body="<p>The council voted on the harbour budget tonight.",
@@ -29,16 +29,16 @@ def main(address: str, key: str) -> None:
         assert page.article.title == "Council votes on harbour budget"
         assert len(page.related.items) == page.related.returned == 2
 
-        shown = page.related.items[0]
+        first = page.related.items[0]
         view = SentEvent(article_id="client-1", type_=SentEventType.VIEW, visitor_id="reader-1")
-        click = SentEvent(article_id=shown.id, type_=SentEventType.CLICK, from_id="client-1", position=0)
+        click = SentEvent(article_id=first.id, type_=SentEventType.CLICK, from_id="client-1", position=0)
         counted = post_events.sync(client=client, body=EventBatch(events=[view, click]))
         assert isinstance(counted, Counted)
         assert counted.accepted == 2
 
-        refused = get_page.sync(client=client, id="nowhere")
-        assert isinstance(refused, Problem)
-        assert refused.type_.value == "unknown-article"
+        problem = get_page.sync(client=client, id="nowhere")
+        assert isinstance(problem, Problem)
+        assert problem.type_.value == "unknown-article"
 
 
 if __name__ == "__main__":

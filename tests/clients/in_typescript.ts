@@ -1,12 +1,12 @@
-// What a CMS in TypeScript does with the types made of the contract; run with an address and a key.
+// A CMS in TypeScript that uses the generated types. Arguments: the URL of the service, and an API key.
 import assert from "node:assert/strict";
 
 import createClient from "openapi-fetch";
 
 import type { components, paths } from "./schema.js";
 
-const [address, key] = process.argv.slice(2);
-const client = createClient<paths>({ baseUrl: address, headers: { Authorization: `Bearer ${key}` } });
+const [url, key] = process.argv.slice(2);
+const client = createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${key}` } });
 
 const article: components["schemas"]["SentArticle"] = {
   title: "Council votes on harbour budget",
@@ -22,17 +22,17 @@ assert.ok(page.data);
 assert.equal(page.data.article.title, article.title);
 assert.equal(page.data.related.items.length, 2);
 
-const shown: string | undefined = page.data.related.items[0]?.id;
-assert.ok(shown);
+const firstId: string | undefined = page.data.related.items[0]?.id;
+assert.ok(firstId);
 const counted = await client.POST("/v1/events", {
   body: {
     events: [
       { article_id: "client-2", type: "view", visitor_id: "reader-2" },
-      { article_id: shown, type: "click", from_id: "client-2", position: 0 },
+      { article_id: firstId, type: "click", from_id: "client-2", position: 0 },
     ],
   },
 });
 assert.equal(counted.data?.accepted, 2);
 
-const refused = await client.GET("/v1/page", { params: { query: { id: "nowhere" } } });
-assert.equal(refused.error?.type, "unknown-article");
+const failed = await client.GET("/v1/page", { params: { query: { id: "nowhere" } } });
+assert.equal(failed.error?.type, "unknown-article");

@@ -1,4 +1,4 @@
-"""Clients that are made of the contract by others' tools call the service, and strict checkers take them."""
+"""Clients generated from the OpenAPI document work, and pass strict type checkers."""
 
 import json
 import os
@@ -19,7 +19,9 @@ KEY = "key-of-the-clients"
 
 pytestmark = [
     pytest.mark.clients,
-    pytest.mark.skipif("RECOMMENDER_TEST_CLIENTS" not in os.environ, reason="`make test-clients` runs it"),
+    pytest.mark.skipif(
+        "RECOMMENDER_TEST_CLIENTS" not in os.environ, reason="run it with `make test-clients`"
+    ),
 ]
 
 
@@ -37,47 +39,47 @@ def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Path:
-    """A folder with the contract in it."""
+def folder(tmp_path: Path) -> Path:
+    """A folder that contains the OpenAPI document."""
     (tmp_path / "openapi.json").write_bytes(document())
     return tmp_path
 
 
-def run(workshop: Path, *command: str | Path) -> str:
-    """Return what a command said, which has to succeed."""
-    # The generator of the Python client calls ruff by its name.
+def run(folder: Path, *command: str | Path) -> str:
+    """Return the output of a command, which must succeed."""
+    # The generator of the Python client runs ruff from PATH.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": path}
-    done = subprocess.run(command, cwd=workshop, env=environment, capture_output=True, text=True, check=False)
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    return told
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    return output
 
 
-def test_a_client_in_python_puts_asks_and_counts(server: Server, workshop: Path) -> None:
-    made = ("--output-path", "recommender_client", "--meta", "none", "--fail-on-warning")
-    run(workshop, sys.executable, "-m", "openapi_python_client", "generate", "--path", "openapi.json", *made)
-    shutil.copy(HERE / "in_python.py", workshop)
+def test_a_generated_python_client_works(server: Server, folder: Path) -> None:
+    options = ("--output-path", "recommender_client", "--meta", "none", "--fail-on-warning")
+    run(folder, sys.executable, "-m", "openapi_python_client", "generate", "--path", "openapi.json", *options)
+    shutil.copy(HERE / "in_python.py", folder)
 
-    # All that is made of the contract. The generator's own client.py, the same for every contract, hands
-    # arguments on as objects; it is followed, but not told of.
-    strictly = ("--strict", "--config-file=", "--follow-imports=silent")
+    # Check everything generated from the document. The generator's client.py is the same for every document
+    # and passes arguments on as objects; mypy follows it but reports no errors in it.
+    strict = ("--strict", "--config-file=", "--follow-imports=silent")
     parts = ("in_python.py", *(f"recommender_client/{part}" for part in ("api", "models", "types.py")))
-    run(workshop, sys.executable, "-m", "mypy", *strictly, *parts)
-    run(workshop, sys.executable, "in_python.py", f"http://127.0.0.1:{server.port}", KEY)
+    run(folder, sys.executable, "-m", "mypy", *strict, *parts)
+    run(folder, sys.executable, "in_python.py", f"http://127.0.0.1:{server.port}", KEY)
 
 
-def test_a_client_in_typescript_puts_asks_and_counts(server: Server, workshop: Path) -> None:
+def test_the_generated_typescript_types_work(server: Server, folder: Path) -> None:
     for name in ("in_typescript.ts", "package.json", "tsconfig.json"):
-        shutil.copy(HERE / name, workshop)
-    run(workshop, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
-    run(workshop, "npx", "openapi-typescript", "openapi.json", "--output", "schema.d.ts")
+        shutil.copy(HERE / name, folder)
+    run(folder, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
+    run(folder, "npx", "openapi-typescript", "openapi.json", "--output", "schema.d.ts")
 
-    run(workshop, "npx", "tsc", "--project", "tsconfig.json")
-    run(workshop, "node", "made/in_typescript.js", f"http://127.0.0.1:{server.port}", KEY)
+    run(folder, "npx", "tsc", "--project", "tsconfig.json")
+    run(folder, "node", "made/in_typescript.js", f"http://127.0.0.1:{server.port}", KEY)
 
 
-def test_the_versions_of_the_tools_are_exact() -> None:
+def test_the_versions_of_the_tools_are_pinned() -> None:
     wanted = json.loads((HERE / "package.json").read_text())["devDependencies"]
 
     assert all(version[0].isdigit() for version in wanted.values())

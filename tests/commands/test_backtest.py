@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.settings import Settings
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 from tests.support.portal import portal
 
 
@@ -69,13 +69,13 @@ def test_the_service_reads_the_half_life_that_was_written(
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["--horizon", "soon"], 2, "'soon' is none; write 5m, 1h or 1d"),
-        (["--refresh", "0.5m"], 2, "'0.5m' is none; write 5m, 1h or 1d"),
-        (["--horizon", "1d"], 1, "error: the log has 3"),
+        (["--horizon", "soon"], 2, "'soon' is not a duration of 1 minute to 7 days; write 5m, 1h or 1d"),
+        (["--refresh", "0.5m"], 2, "'0.5m' is not a duration of 1 minute to 7 days; write 5m, 1h or 1d"),
+        (["--horizon", "1d"], 1, "error: the log covers 3"),
         (
             ["--plot", "race.pdf", "--refresh", "20m", "--fit", 0],
             1,
-            "error: race.pdf: a plot is .png or .svg",
+            "error: race.pdf: the name of a plot must end in .png or .svg",
         ),
         (["--json", "nowhere/report.json", "--refresh", "20m", "--fit", 0], 1, "cannot write nowhere"),
     ],
@@ -96,4 +96,4 @@ def test_a_log_without_its_columns_is_refused(run: Run, tmp_path: Path) -> None:
     ended = run("backtest", tmp_path / "log.csv")
 
     assert ended.status == 1
-    assert "has no column ts; there are when, what" in ended.err
+    assert "has no column ts; its columns are when, what" in ended.err

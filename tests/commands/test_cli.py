@@ -13,7 +13,7 @@ import pytest
 
 from recommender.artifact import current_version
 from recommender.cli import _KNOWN_ERRORS
-from tests.commands.conftest import Run, in_a_process
+from tests.support.cli import Run, in_a_process
 
 TRAINING_LIBRARIES = (
     "joblib",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import current_version
-from tests.commands.conftest import ROWS, STORIES, Run
+from tests.support.cli import ROWS, STORIES, Run
 
 
 def test_evaluate_measures_the_current_model_by_labels(run: Run, published: Path) -> None:
@@ -47,7 +47,7 @@ def test_evaluate_trains_on_a_corpus_without_publishing(run: Run, tmp_path: Path
     assert done.status == 0
     assert report["query_ids"] == ["a", "b"]
     assert [system["name"] for system in report["systems"]] == [
-        *("ours", "newest_in_section", "random_in_section", "shared_taxonomy", "sklearn_tfidf", "bm25"),
+        *("ours", "newest_in_category", "random_in_category", "shared_taxonomy", "sklearn_tfidf", "bm25"),
         *("terms_only", "latent_only"),
     ]
     assert not (tmp_path / "models").exists()
@@ -59,14 +59,14 @@ def test_evaluate_says_what_is_wrong_with_labels(run: Run, published: Path, tmp_
     done = run("evaluate", "--models-dir", published, "--labels", "labels.csv")
 
     assert (done.status, done.out) == (1, "")
-    assert done.err.endswith("labels.csv has the columns id, topic; labels have id,story_id or a,b,grade\n")
+    assert done.err.endswith("labels.csv has the columns id, topic; labels need id,story_id or a,b,grade\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--recipe", "r.toml"], "--recipe is for a model trained on CORPUS"),
-        (["rows.jsonl", "--version", "v"], "--version names a published model"),
+        (["--recipe", "r.toml"], "--recipe requires CORPUS; a published version has its own recipe"),
+        (["rows.jsonl", "--version", "v"], "--version and CORPUS cannot be combined"),
     ],
 )
 def test_evaluate_refuses_options_that_have_no_meaning(run: Run, arguments: list[str], told: str) -> None:

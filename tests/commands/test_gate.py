@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recommender.artifact import current_version, open_current
-from tests.commands.conftest import SAMPLE, STORIES, Run
+from tests.support.cli import SAMPLE, STORIES, Run
 
 SABOTAGE = "[terms]\ntitle_weight = 0\n"
 
@@ -113,12 +113,15 @@ def test_a_model_is_compared_with_a_report(run: Run, published: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("baseline", "told"),
     [
-        ("20200101T000000Z-00000000", "names no version in models, and no file (No such file or directory)"),
-        ("broken.json", "is no report of `recommender evaluate --json`: Invalid JSON: "),
-        ("other.json", "is no report of `recommender evaluate --json`: format: Field required"),
-        (".", "names no version in models, and no file (Is a directory)"),
-        ("", "names no version in models, and no file (Is a directory)"),
-        ("another.json", "knows none of the 3 articles of the corpus"),
+        (
+            "20200101T000000Z-00000000",
+            "is neither a version in models nor a readable file (No such file or directory)",
+        ),
+        ("broken.json", "is not a report of `recommender evaluate --json`: Invalid JSON: "),
+        ("other.json", "is not a report of `recommender evaluate --json`: format: Field required"),
+        (".", "is neither a version in models nor a readable file (Is a directory)"),
+        ("", "is neither a version in models nor a readable file (Is a directory)"),
+        ("another.json", "contains none of the 3 articles of the corpus"),
     ],
 )
 def test_a_wrong_baseline_is_wrong_use(
@@ -148,7 +151,7 @@ def test_another_sites_articles_are_published_after_the_demo(
     assert done.status == 0
     assert gate is not None
     assert (gate.outcome, gate.compared_with) == ("passed", None)
-    assert gate.not_compared == f"nothing in common with {before}: not compared"
+    assert gate.not_compared == f"no articles in common with {before}: not compared"
     assert gate.not_compared in " ".join(done.out.split())
 
 
@@ -157,7 +160,7 @@ def test_a_version_of_another_site_is_a_wrong_baseline(run: Run, corpus: Path, p
 
     done = run("train", corpus, "--baseline", version, "--models-dir", published)
 
-    told = f"error: --baseline {version} knows none of the 3 articles of the corpus"
+    told = f"error: --baseline {version} contains none of the 3 articles of the corpus"
     assert (done.status, done.err.splitlines()[-1]) == (2, told)
 
 
@@ -169,7 +172,7 @@ def test_an_evaluation_of_an_older_program_is_no_baseline(run: Run, corpus: Path
     done = run("train", corpus, "--baseline", "report.json")
 
     assert done.status == 2
-    assert "report.json keeps no single articles: evaluate again with --json" in done.err
+    assert "report.json contains no sampled articles; create it with" in done.err
 
 
 def test_the_floors_of_a_recipe_are_asked_for(run: Run, corpus: Path) -> None:

@@ -64,7 +64,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_rss_is_read(path: Path) -> None:
     done = imported({"/feed": RSS}, "-o", path)
 
-    assert done.stdout == f"2 entries: 2 new, 0 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"2 entries: 2 new, 0 changed, 0 removed, in {path}\n"
     first, second = lines(path)
     root = first["url"].removesuffix("/ferry?utm_source=rss")
     assert first == {
@@ -92,7 +92,7 @@ def test_atom_is_read_with_the_pages_behind_it(path: Path) -> None:
 
     done = imported(pages, "-o", path)
 
-    assert done.stdout == f"2 entries: 2 new, 0 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"2 entries: 2 new, 0 changed, 0 removed, in {path}\n"
     assert lines(path)[1] == {
         "id": "tag:kurier.example,2026:2",
         "title": "a &lt;b> c",
@@ -115,7 +115,7 @@ def test_what_a_feed_forgets_stays_and_what_it_corrects_is_replaced(path: Path) 
     done = imported({"/feed": later}, "-o", path)
     again = imported({"/feed": later}, "-o", path)
 
-    assert done.stdout == f"2 entries: 1 new, 1 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"2 entries: 1 new, 1 changed, 0 removed, in {path}\n"
     assert again.stdout.startswith("2 entries: 0 new, ")
     assert sorted((line["id"], line["title"][:9]) for line in lines(path)) == [
         ("courier-4711", "Ferry & h"),
@@ -130,7 +130,7 @@ def test_what_a_feed_forgets_stays_and_what_it_corrects_is_replaced(path: Path) 
 def test_what_is_no_feed_is_refused(path: Path, text: str) -> None:
     done = imported({"/feed": text}, "-o", path)
 
-    assert "is no RSS or Atom feed" in str(done.exception)
+    assert "is not an RSS or Atom feed" in str(done.exception)
     assert not path.exists()
 
 
@@ -155,5 +155,5 @@ def test_a_running_service_is_given_the_entries(tmp_path: Path) -> None:
         first = imported({"/feed": feed}, *target)
         again = imported({"/feed": feed}, *target)
 
-    assert first.stdout == "2 entries: 2 put, 0 known already, 0 rejected, 0 withdrawn\n"
-    assert again.stdout == "2 entries: 0 put, 2 known already, 0 rejected, 0 withdrawn\n"
+    assert first.stdout == "2 entries: 2 sent, 0 unchanged, 0 rejected, 0 withdrawn\n"
+    assert again.stdout == "2 entries: 0 sent, 2 unchanged, 0 rejected, 0 withdrawn\n"

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
 from tests.support.fake_wordpress import FakeWordPress
+from tests.support.laws import examples
 from tests.support.sites import listening
 
 pytestmark = pytest.mark.slow
@@ -66,7 +67,7 @@ def change(site: FakeWordPress, post_id: int, what: str, second: int) -> None:
             known["content"] = {"rendered": "", "protected": True}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 @example(steps=[([(post_id, "publish") for post_id in range(1, 6)], 3), ([(1, "delete")], 7)])
 @example(
@@ -87,7 +88,7 @@ def test_in_the_end_the_file_holds_what_the_site_shows(
         stamina.set_testing(True, attempts=1),
     ):
         patch.setattr("recommender.commands.sites._CHUNK", 4)
-        patch.setattr("recommender.commands.mirrors._MANY", 100)
+        patch.setattr("recommender.commands.destinations._MANY", 100)
         site.add(99)
         for changes, cut_off_at in steps:
             for post_id, what in changes:
@@ -122,5 +123,5 @@ def test_an_import_that_was_killed_goes_on(tmp_path: Path) -> None:
         done = imported(site, path)
 
     assert (process.returncode, was_there) == (-signal.SIGKILL, False)
-    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 removed, in {path}\n"
     assert held(path) == shown(site)

@@ -64,7 +64,7 @@ def test_a_post_is_told_as_an_export_tells_it(site: FakeWordPress, path: Path) -
 
     done = imported(site, "-o", path)
 
-    assert done.stdout == f"1 posts: 1 new, 0 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"1 posts: 1 new, 0 changed, 0 removed, in {path}\n"
     assert lines(path)["4711"] == {
         "id": "4711",
         "title": "Ferry’s last trip",
@@ -133,7 +133,7 @@ def test_a_file_is_brought_up_to_date(site: FakeWordPress, path: Path) -> None:
 
     done = imported(site, "-o", path)
 
-    assert done.stdout == f"3 posts: 1 new, 1 changed, 1 gone, in {path}\n"
+    assert done.stdout == f"3 posts: 1 new, 1 changed, 1 removed, in {path}\n"
     assert {each: line["title"] for each, line in lines(path).items()} == {
         "3": "Story 3",
         "2": "Corrected",
@@ -156,7 +156,7 @@ def test_an_import_that_was_cut_off_goes_on(site: FakeWordPress, path: Path) -> 
     done = imported(site, "-o", path)
 
     assert failed.exit_code == 1
-    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"259 posts: 200 read before; 259 new, 0 changed, 0 removed, in {path}\n"
     assert lines(path).keys() == {str(post_id) for post_id in range(1, 260)}
     assert len([query for query in site.queries() if "include" in query]) == 1
     assert not partial.exists()
@@ -172,7 +172,7 @@ def test_only_what_changed_since_a_date_is_asked_for(site: FakeWordPress, path: 
     done = imported(site, "-o", path, "--modified-after", "2026-02-07")
 
     assert first == {"2", "3"}
-    assert done.stdout == f"1 posts: 0 new, 1 changed, 0 gone, in {path}\n"
+    assert done.stdout == f"1 posts: 0 new, 1 changed, 0 removed, in {path}\n"
     assert lines(path).keys() == {"2", "3"}
     asked = [query["modified_after"] for query in site.queries() if "modified_after" in query]
     assert asked == ["2026-02-04T17:00:00Z", "2026-02-07T00:00:00Z"]
@@ -207,7 +207,7 @@ def test_a_post_that_breaks_the_site_is_left_out_and_told(site: FakeWordPress, p
     done = imported(site, "-o", path)
 
     assert lines(path).keys() == {str(post_id) for post_id in range(1, 100) if post_id != 2}
-    assert "refused: 2: unreadable post" in done.stderr
+    assert "rejected: 2: unreadable post" in done.stderr
 
 
 def test_a_site_that_asks_to_wait_is_waited_for(site: FakeWordPress, path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_page_that_is_no_wordpress_is_refused(site: FakeWordPress, path: Path)
 
     done = imported(site, "-o", path)
 
-    assert "names no WordPress REST API" in str(done.exception)
+    assert "has no link to a WordPress REST API" in str(done.exception)
 
 
 @pytest.mark.parametrize("page", [Response("<html></html>", content_type="text/html"), Response(status=403)])
@@ -284,7 +284,7 @@ def test_a_post_that_came_to_ask_for_a_password_leaves_the_file(site: FakeWordPr
 
     done = imported(site, "-o", path, "--modified-after", "2026-02-04")
 
-    assert done.stdout == f"0 posts: 0 new, 0 changed, 1 gone, in {path}\n"
+    assert done.stdout == f"0 posts: 0 new, 0 changed, 1 removed, in {path}\n"
     assert lines(path).keys() == {"1", "3"}
 
 

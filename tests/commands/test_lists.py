@@ -13,7 +13,7 @@ from recommender.serving.app import create_app
 from recommender.serving.http.parameters import RelatedParameters, Text
 from recommender.serving.lists.query import DIVERSITY, FRESHNESS
 from recommender.settings import Settings
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 
 def test_related_prints_the_list_as_json_and_nothing_else(run: Run, published: Path) -> None:
@@ -215,7 +215,7 @@ def test_topics_are_printed_largest_first_with_a_headline_of_each(run: Run, publ
     topics = answer.json()["topics"]
 
     assert (table.status, table.err, answer.status) == (0, "", 0)
-    assert table.out.split()[:5] == ["Topic", "Articles", "Terms", "For", "example"]
+    assert table.out.split()[:5] == ["Topic", "Articles", "Terms", "Typical", "headline"]
     assert table.out.rstrip().endswith(f"{len(topics)} topics · model {answer.json()['model_version']}")
     assert [topic["articles"] for topic in topics] == sorted((t["articles"] for t in topics), reverse=True)
     assert all(topic["terms"][0].split()[0] in table.out for topic in topics)
@@ -246,7 +246,7 @@ def test_search_answers_as_http_does(run: Run, published: Path) -> None:
 
     assert answer.json() == client.get("/v1/search", query_string=asked).get_json()
     assert answer.json()["returned"] == 3
-    assert table.out.startswith("What holds 'harbour cou'\n")
+    assert table.out.startswith("Search results for 'harbour cou'\n")
 
 
 def test_a_search_that_http_would_refuse_is_refused(run: Run, published: Path) -> None:

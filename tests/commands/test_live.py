@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.artifact import current_version, open_current, open_version, versions
-from recommender.commands.absorb import as_line
+from recommender.commands.live_articles import as_line
 from recommender.fields import RowReader
 from recommender.model import microseconds
 from recommender.serving.app import create_app
 from recommender.serving.store import ArticleRow, Store
 from recommender.settings import Settings
 from recommender.training.readers.corpus import read_articles
-from tests.commands.conftest import ROWS, Run
+from tests.support.cli import ROWS, Run
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 BLOCK = '{"id":"b","kind":"block","articles":["a"],"reason":"a lawsuit","author":"desk"}'
@@ -111,7 +111,7 @@ def test_without_a_database_none_is_made(run: Run, tmp_path: Path, command: list
 
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("error: RECOMMENDER_DATABASE_URL is sqlite:///")
-    assert ended.err.endswith("recommender.db: there is no database yet; `recommender serve` makes it\n")
+    assert ended.err.endswith("recommender.db: there is no database yet; `recommender serve` creates it\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,7 +123,7 @@ def test_a_database_that_does_not_answer_is_told_before_training(
     ended = run("train", corpus, "--with-live")
 
     assert (ended.status, ended.out) == (1, "")
-    assert ended.err == "error: the database does not answer: unable to open database file\n"
+    assert ended.err == "error: the database does not respond: unable to open database file\n"
 
 
 def test_an_article_of_another_program_is_left_out_and_told(run: Run, store: Store) -> None:
@@ -134,7 +134,7 @@ def test_an_article_of_another_program_is_left_out_and_told(run: Run, store: Sto
     ended = run("export-live")
 
     assert (ended.status, len(ended.out.splitlines())) == (0, 1)
-    assert "note: article 'odd' of the database is of another version of the program" in ended.err
+    assert "note: article 'odd' of the database is left out: it was written by another version" in ended.err
 
 
 def test_training_takes_in_what_is_live(run: Run, store: Store, tmp_path: Path) -> None:
@@ -157,7 +157,10 @@ def test_training_takes_in_what_is_live(run: Run, store: Store, tmp_path: Path) 
         "c": ROWS[2]["title"],
         "d": "Undated there",
     }
-    told = "Live articles 1 new, 2 newer than in CORPUS, 2 no newer, 0 of these forgotten; 1 withdrawn"
+    told = (
+        "Live articles 1 new, 2 newer than in CORPUS, 2 not newer (0 of them deleted from the database); "
+        "1 withdrawn"
+    )
     assert told in " ".join(ended.out.split())
     assert ids_in(store) == ["0new", "a", "b", "c", "d", "e", "unheard of"]
 
@@ -178,7 +181,7 @@ def test_without_any_article_nothing_is_trained(run: Run, store: Store) -> None:
 
     ended = run("train", "--with-live")
 
-    assert (ended.status, ended.err.splitlines()[-1]) == (1, "error: the corpus holds no article")
+    assert (ended.status, ended.err.splitlines()[-1]) == (1, "error: the corpus has no articles")
 
 
 def test_a_withdrawal_survives_training_from_a_corpus_that_holds_the_article(
@@ -216,7 +219,7 @@ def test_what_corpus_and_every_version_hold_is_forgotten(run: Run, store: Store,
 
     ended = run("train", dated, "--with-live")
 
-    assert "2 no newer, 2 of these forgotten" in " ".join(ended.out.split())
+    assert "2 not newer (2 of them deleted from the database)" in " ".join(ended.out.split())
     assert ids_in(store) == ["c", "gone", "new"]
 
 
@@ -284,7 +287,7 @@ def test_a_version_that_cannot_be_opened_lets_nothing_be_forgotten(
     ended = run("train", dated, "--with-live")
 
     assert (ended.status, ids_in(store)) == (0, ["a"])
-    assert "note: the database keeps its live articles: models/" in " ".join(ended.err.split())
+    assert "note: no live articles are deleted from the database: models/" in " ".join(ended.err.split())
 
 
 # Lists
@@ -335,7 +338,7 @@ def test_what_was_last_seen_holds_without_a_database(
     assert (lost["shown"], lost["degraded"]) == (["c"], [])
     assert (broken.status, broken.json()["degraded"]) == (0, ["store"])
     assert [item["id"] for item in broken.json()["items"]] == ["c"]
-    assert broken.err == "note: the database does not answer; this is what was last seen of it\n"
+    assert broken.err == "note: the database does not respond; using its last known content\n"
     assert (tmp_path / "recommender-state.json").read_bytes() == state
     assert list(tmp_path.glob("recommender.db/*")) == []
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recommender.artifact import current_version, versions
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 
 def test_versions_are_listed_and_verified(run: Run, published: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_rollback_puts_the_version_before_in_service(run: Run, corpus: Path) -
     back = run("models", "rollback")
     forth = run("models", "rollback", second)
 
-    assert (back.status, back.out, back.err) == (0, f"{first} is the current version now\n", "")
+    assert (back.status, back.out, back.err) == (0, f"{first} is now the current version\n", "")
     assert (forth.status, current_version("models")) == (0, second)
 
 

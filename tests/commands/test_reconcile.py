@@ -80,7 +80,7 @@ def test_what_is_new_changed_or_gone_is_told(site: FakeWordPress, app: Flask, tm
 
     done = reconciled(site, app, tmp_path, "--modified-after", since)
 
-    assert done.stdout == "6 posts: 2 put, 0 known already, 0 rejected, 2 withdrawn\n"
+    assert done.stdout == "6 posts: 2 sent, 0 unchanged, 0 rejected, 2 withdrawn\n"
     assert shown(client) == others | {"8", "9", "12", "13", "14", "4711"}
     assert client.get("/v1/articles/9").get_json()["title"] == "Corrected"
     assert [client.get(f"/v1/articles/{gone}").status_code for gone in (10, 11)] == [410, 410]
@@ -93,7 +93,7 @@ def test_to_reconcile_again_changes_nothing(site: FakeWordPress, app: Flask, tmp
 
     done = reconciled(site, app, tmp_path, "--modified-after", "2026-01-01")
 
-    assert done.stdout == "8 posts: 7 put, 1 known already, 0 rejected, 0 withdrawn\n"
+    assert done.stdout == "8 posts: 7 sent, 1 unchanged, 0 rejected, 0 withdrawn\n"
 
 
 def test_what_the_list_of_a_site_hides_but_the_site_shows_stays(
@@ -109,7 +109,7 @@ def test_what_the_list_of_a_site_hides_but_the_site_shows_stays(
     site.spoil = hide
     done = reconciled(site, app, tmp_path, "--modified-after", "2026-02-28")
 
-    assert done.stdout == "6 posts: 0 put, 0 known already, 0 rejected, 0 withdrawn\n"
+    assert done.stdout == "6 posts: 0 sent, 0 unchanged, 0 rejected, 0 withdrawn\n"
     assert "8" in shown(app.test_client())
 
 
@@ -140,7 +140,7 @@ def test_a_prefix_tells_the_sites_of_a_service_apart(site: FakeWordPress, app: F
 
     done = reconciled(site, app, tmp_path, "--id-prefix", "north-")
 
-    assert "7 put" in done.stdout
+    assert "7 sent" in done.stdout
     assert shown(app.test_client()) == before | {f"north-{each}" for each in OWN}
 
 
@@ -149,13 +149,13 @@ def test_a_service_without_a_model_is_filled(site: FakeWordPress, tmp_path: Path
 
     done = reconciled(site, app, tmp_path)
 
-    assert done.stdout == "7 posts: 7 put, 0 known already, 0 rejected, 0 withdrawn\n"
+    assert done.stdout == "7 posts: 7 sent, 0 unchanged, 0 rejected, 0 withdrawn\n"
 
 
 def test_batches_that_are_too_large_are_parted(site: FakeWordPress, tmp_path: Path) -> None:
     app = application(tmp_path, max_batch_bytes=1000)
 
-    assert "7 put" in reconciled(site, app, tmp_path).stdout
+    assert "7 sent" in reconciled(site, app, tmp_path).stdout
 
 
 def test_most_of_a_service_is_not_withdrawn_at_once(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_most_of_a_service_is_not_withdrawn_at_once(site: FakeWordPress, app: Fl
     done = reconciled(site, app, tmp_path)
 
     assert done.exit_code == 1
-    assert "19 of the 19 articles that the service knows are no longer on the site" in done.output
+    assert "19 of the 19 articles in the service are no longer on the site" in done.output
     assert "8" in shown(app.test_client())
 
 

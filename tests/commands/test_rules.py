@@ -11,7 +11,7 @@ from recommender.article import Article
 from recommender.model import microseconds
 from recommender.serving.rules.schema import read_rule, to_json
 from recommender.serving.store import ArticleRow, Store
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 MANY = """
 [[rule]]
@@ -56,7 +56,7 @@ def wide(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
 def test_a_good_file_is_counted(run: Run, rules: Path) -> None:
     done = run("rules", "check", rules)
 
-    assert (done.status, done.out, done.err) == (0, f"{rules}: 2 rules, all well\n", "")
+    assert (done.status, done.out, done.err) == (0, f"{rules}: 2 rules, no errors\n", "")
 
 
 def test_every_fault_of_a_bad_file_is_told(run: Run, rules: Path) -> None:
@@ -142,7 +142,7 @@ def test_of_an_unknown_article_the_id_is_enough(wide: Run, rules: Path, tmp_path
     done = wide("rules", "explain", "2", "--file", rules, "--models-dir", tmp_path / "none")
 
     assert done.status == 0
-    assert done.out.startswith("'2', of which nothing but the id is known")
+    assert done.out.startswith("'2' (unknown article)")
     assert "pin 2 of 2 in the lists of Politics" in done.out
     assert "In its own list: no rule" in done.out
     assert done.err.startswith("note: ")

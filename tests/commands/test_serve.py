@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from tests.commands.conftest import Run
+from tests.support.cli import Run
 
 
 def test_a_port_that_is_taken_is_refused_by_its_number(run: Run, published: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import FORMAT, current_version, open_current
-from tests.commands.conftest import ROWS, STORIES, Run
+from tests.support.cli import ROWS, STORIES, Run
 
 
 def test_train_prints_a_summary_of_one_screen(run: Run, corpus: Path) -> None:
@@ -61,7 +61,7 @@ def test_columns_are_mapped(run: Run, tmp_path: Path) -> None:
     [
         ("id", 2, "'id' is not NAME=THEIRS"),
         ("=nid", 2, "'=nid' is not NAME=THEIRS"),
-        ("identity=nid", 1, "error: there is no column 'identity' to fill; ours are id title body"),
+        ("identity=nid", 1, "error: there is no column 'identity' to map; the columns are id title body"),
     ],
 )
 def test_a_wrong_mapping_is_named(run: Run, corpus: Path, mapped: str, status: int, told: str) -> None:
@@ -130,7 +130,7 @@ def test_too_little_text_is_refused(run: Run, tmp_path: Path) -> None:
     ended = run("train", tmp_path / "thin.jsonl")
 
     assert ended.status == 1
-    assert "error: no term stands in 1 to 20 of the 1 articles" in ended.err
+    assert "error: no term occurs in 1 to 20 of the 1 articles" in ended.err
 
 
 def test_a_models_folder_that_cannot_be_written_is_named(run: Run, corpus: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
 
     assert done.status == 0
     told = " ".join(done.err.split())
-    assert "note: nothing is compared with the previous model, and topics keep no slugs of it: " in told
+    assert "note: the model is not compared with the previous one, and topics get new slugs: " in told
     assert f"{spoilt} was altered" in told
     assert len(open_current(published_copy).articles) == len(ROWS)
 

@@ -47,7 +47,9 @@ def imported(*arguments: object) -> Result:
 def counted() -> Counter[tuple[str, str]]:
     store, total = Store(Settings.read().database_url), Counter[tuple[str, str]]()
     found = store.counts()
-    for article, kind, count in zip(found.articles, found.kinds, found.counts.tolist(), strict=True):
+    for article, kind, count in zip(
+        found.article_codes, found.type_codes, found.counts.tolist(), strict=True
+    ):
         total[found.article_ids[article], found.types[kind]] += count
     store.close()
     return total
@@ -67,7 +69,7 @@ def test_each_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
 
     done = imported(path)
 
-    assert done.output == "2 rows: 2 counted, 0 counted before, 0 refused\n"
+    assert done.output == "2 rows: 2 counted, 0 counted before, 0 rejected\n"
     assert counted() == {("1048", "view"): 212, ("7", "view"): 3}
 
 
@@ -77,7 +79,7 @@ def test_an_import_run_again_counts_nothing_twice_and_equal_rows_count_each(tmp_
 
     done = imported(table(tmp_path / "export.csv", rows))
 
-    assert done.output == "3 rows: 1 counted, 2 counted before, 0 refused\n"
+    assert done.output == "3 rows: 1 counted, 2 counted before, 0 rejected\n"
     assert counted() == {("7", "view"): 6}
 
 
@@ -91,7 +93,7 @@ def test_an_article_is_found_by_its_url(tmp_path: Path) -> None:
 
     assert counted() == {("1022", "view"): 4}
     assert "row 2: no article has the url 'https://courier.example/'" in done.output
-    assert "2 rows: 1 counted, 0 counted before, 1 refused" in done.output
+    assert "2 rows: 1 counted, 0 counted before, 1 rejected" in done.output
 
 
 def test_columns_are_mapped_and_dates_take_a_time_zone(tmp_path: Path) -> None:
@@ -133,9 +135,9 @@ def test_a_bad_row_is_told_by_its_number(tmp_path: Path) -> None:
         ("a.csv", "article_id,views\n7,3\n", "needs a column ts, and article_id or url"),
         ("a.csv", "views,ts\n3,2026-01-01\n", "needs a column ts, and article_id or url"),
         ("a.jsonl", '{"id": "7"\n', "line 1 is no JSON"),
-        ("a.jsonl", "[]\n", "one JSON array|line 1 is no JSON object"),
-        ("a.parquet", "PAR1", "is no whole Parquet file"),
-        ("a.xml", "<rss></rss>", "is no export of views"),
+        ("a.jsonl", "[]\n", "one JSON array|line 1 is not a JSON object"),
+        ("a.parquet", "PAR1", "is not a complete Parquet file"),
+        ("a.xml", "<rss></rss>", "is not an export of views"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, text: str, told: str) -> None:
@@ -173,7 +175,7 @@ def test_a_running_service_is_given_the_counts(service: tuple[str, str], tmp_pat
 
     done = imported(export, "--to", address, "--key-file", tmp_path / "key.txt")
 
-    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 refused\n"
+    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 rejected\n"
     assert sum(counted().values()) == 2400
 
 
@@ -197,7 +199,7 @@ def test_a_service_that_has_no_time_is_asked_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(time, "sleep", waits.append)
     answers = iter([(503, 2.0, None), (429, 7.0, None), (200, 0.0, {"id": "a"})])
 
-    assert views._insist(lambda *_: next(answers), "GET", "/v1/article?url=a")[0] == 200
+    assert views._send_with_retry(lambda *_: next(answers), "GET", "/v1/article?url=a")[0] == 200
     assert waits == [2.0, 7.0]
     with pytest.raises(click.ClickException, match="run this again"):
-        views._insist(lambda *_: (503, 0.0, "away"), "GET", "/")
+        views._send_with_retry(lambda *_: (503, 0.0, "away"), "GET", "/")

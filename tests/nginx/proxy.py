@@ -1,4 +1,4 @@
-"""A real nginx before a real service, on the loopback interface, set up as the README says."""
+"""A real nginx in front of a real service, on the loopback interface, configured as in the README."""
 
 import http.client
 import json
@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.servers import ROOT, Answer, Server, serving
+from tests.support.waiting import eventually
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-FOLDER = "/var/cache/nginx/recommender"  # as the README has it
+CACHE_FOLDER = "/var/cache/nginx/recommender"  # in the configuration of the README
 
 
 class Proxy(NamedTuple):
@@ -29,32 +29,32 @@ class Proxy(NamedTuple):
     folder: Path  # of its cache
 
     def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Ask nginx."""
+        """Send a GET request to nginx."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
             connection.request("GET", target, headers={"Connection": "close", **(headers or {})})
-            answer = connection.getresponse()
-            text = answer.read()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        is_ours = "json" in found.get("content-type", "")
-        return Answer(answer.status, found, json.loads(text) if is_ours else None)
+            response = connection.getresponse()
+            text = response.read()
+        response_headers = {name.lower(): value for name, value in response.getheaders()}
+        is_json = "json" in response_headers.get("content-type", "")
+        return Answer(response.status, response_headers, json.loads(text) if is_json else None)
 
     def state(self, target: str) -> str:
-        """Return what nginx did: HIT, MISS, EXPIRED, STALE …"""
+        """Return the cache status of nginx: HIT, MISS, EXPIRED, STALE …"""
         return self.get(target).headers["x-cache"]
 
 
 def configuration() -> str:
-    """Return the part of nginx's configuration that the README shows."""
-    found = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert found is not None
-    return found[1]
+    """Return the nginx configuration in the README."""
+    block = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert block is not None
+    return block[1]
 
 
 @contextmanager
 def proxied(folder: Path, workers: int = 1, **settings: object) -> Iterator[Proxy]:
-    """Start a service under these settings, and nginx before it; `purge` makes them know of each other."""
+    """Run a service with these settings behind nginx; with `purge=True`, the service purges the cache."""
     if NGINX is None:
-        pytest.skip("no nginx here: apt install nginx-light")
+        pytest.skip("nginx is not installed: apt install nginx-light")
     cache = folder / "cache"
     if settings.pop("purge", False):
         settings["purge_url"] = f"file://{cache}"
@@ -73,20 +73,22 @@ def proxied(folder: Path, workers: int = 1, **settings: object) -> Iterator[Prox
 
 
 def _start(folder: Path, cache: Path, port: int, service_port: int) -> "subprocess.Popen[bytes]":
-    given = configuration().replace(FOLDER, str(cache)).replace("listen 80;", f"listen 127.0.0.1:{port};")
-    return run_nginx(folder, given.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}"))
+    http_block = (
+        configuration().replace(CACHE_FOLDER, str(cache)).replace("listen 80;", f"listen 127.0.0.1:{port};")
+    )
+    return run_nginx(folder, http_block.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}"))
 
 
-def run_nginx(folder: Path, given: str) -> "subprocess.Popen[bytes]":
-    """Start nginx with this in the `http` part of its configuration; its files are in the folder."""
+def run_nginx(folder: Path, http_block: str) -> "subprocess.Popen[bytes]":
+    """Start nginx with this `http` block; its files are in the folder."""
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    places = "\n".join(f"{kind}_temp_path {folder / kind};" for kind in kinds)
+    temp_paths = "\n".join(f"{kind}_temp_path {folder / kind};" for kind in kinds)
     user = "user root;" if os.geteuid() == 0 else ""
     text = f"""
         daemon off; {user} worker_processes 1; pid {folder / "nginx.pid"};
         error_log {folder / "nginx.log"} warn;
         events {{ worker_connections 512; }}
-        http {{ access_log off; {places}\n{given} }}
+        http {{ access_log off; {temp_paths}\n{http_block} }}
     """
     path = folder / "nginx.conf"
     path.write_text(text)
@@ -96,12 +98,12 @@ def run_nginx(folder: Path, given: str) -> "subprocess.Popen[bytes]":
 
 def wait_until_open(port: int) -> None:
     """Wait until something listens on a port."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
+
+    def is_open() -> bool:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail("nginx did not start")
+            return False
+        return True
+
+    eventually(is_open, 10, lambda: "nginx did not start")

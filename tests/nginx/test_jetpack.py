@@ -1,4 +1,4 @@
-"""The calls of Jetpack's script before a WordPress site, sent to the service as the README says."""
+"""Requests of Jetpack's script to a WordPress site, routed to the service as in the README."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from tests.support.sites import Site, listening, readme_block
 
 pytestmark = [
     pytest.mark.nginx,
-    pytest.mark.skipif(not os.environ.get("RECOMMENDER_TEST_NGINX"), reason="for make test-nginx"),
-    pytest.mark.skipif(NGINX is None, reason="no nginx here: apt install nginx-light"),
+    pytest.mark.skipif(not os.environ.get("RECOMMENDER_TEST_NGINX"), reason="run it with make test-nginx"),
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed: apt install nginx-light"),
 ]
 
 
-def test_a_post_is_the_sites_and_what_is_related_to_it_is_ours(tmp_path: Path) -> None:
+def test_posts_come_from_the_site_and_related_posts_from_the_service(tmp_path: Path) -> None:
     publish(build_model(newsroom()), tmp_path / "models", now=NOW)
     app = create_app(Settings(models_dir=tmp_path / "models", drop_in=("jetpack",)), clock=lambda: NOW)
     site = Site()
@@ -30,10 +30,16 @@ def test_a_post_is_the_sites_and_what_is_related_to_it_is_ours(tmp_path: Path) -
     with listening(site) as page, listening(app) as service:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        given = readme_block("nginx", "arg_relatedposts").replace("listen 80;", f"listen 127.0.0.1:{port};")
-        given = given.replace("http://127.0.0.1:8080", page).replace("http://127.0.0.1:8000", service)
-        given = given.replace("$http_host", "www.courier.example")  # whose addresses the articles have
-        with run_nginx(tmp_path, given) as process:
+        http_block = readme_block("nginx", "arg_relatedposts").replace(
+            "listen 80;", f"listen 127.0.0.1:{port};"
+        )
+        http_block = http_block.replace("http://127.0.0.1:8080", page).replace(
+            "http://127.0.0.1:8000", service
+        )
+        http_block = http_block.replace(
+            "$http_host", "www.courier.example"
+        )  # the host in the URLs of the articles
+        with run_nginx(tmp_path, http_block) as process:
             try:
                 wait_until_open(port)
                 post = urlopen(f"http://127.0.0.1:{port}/9/").read()

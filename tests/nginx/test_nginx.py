@@ -1,4 +1,4 @@
-"""What readers see behind a shared cache, with a real nginx: `make test-nginx`."""
+"""Responses through a shared cache, with a real nginx: `make test-nginx`."""
 
 import http.client
 import os
@@ -15,6 +15,7 @@ from recommender.artifact import publish
 from recommender.serving.http.auth import new_key
 from tests.nginx.proxy import Proxy, proxied
 from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.nginx,
@@ -23,7 +24,7 @@ pytestmark = [
     ),
 ]
 
-KEY, WORD = new_key("cms", ["articles", "rules"])
+KEY, KEY_SETTING = new_key("cms", ["articles", "rules"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 STORM = "The storm surge flooded the marsh and the sea wall failed near the lighthouse."
 FLOOD = "The storm surge flooded the library hours after a long vote of the council near the sea wall."
@@ -42,13 +43,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def start(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Proxy]]:
-    """Start services behind nginx; they end with the tests."""
+    """Return a function that starts a service behind nginx; all stop after the tests."""
     with ExitStack() as stack:
 
         def started(**settings: object) -> Proxy:
             folder = tmp_path_factory.mktemp("proxied")
             proxy = stack.enter_context(
-                proxied(folder, workers=2, models_dir=models, write_keys=WORD, **settings)
+                proxied(folder, workers=2, models_dir=models, write_keys=KEY_SETTING, **settings)
             )
             put(proxy, "old", datetime.now(UTC) - timedelta(days=400))
             put(proxy, "story", datetime.now(UTC) - timedelta(days=1), FLOOD)
@@ -65,7 +66,7 @@ def plain(start: Callable[..., Proxy]) -> Proxy:
 @pytest.fixture(scope="module")
 def purged(start: Callable[..., Proxy]) -> Proxy:
     proxy = start(purge=True)
-    time.sleep(7)  # at the start all is forgotten, thrice
+    time.sleep(7)  # at the start, the whole cache is purged three times
     return proxy
 
 
@@ -74,21 +75,11 @@ def put(proxy: Proxy, article_id: str, published: datetime, body: str = STORM) -
     article["published_at"] = published.isoformat()
     answer = proxy.service.ask("PUT", f"/v1/article?id={quote(article_id, safe='')}", article, HEADERS)
     assert answer.status in {200, 201}, answer
-    time.sleep(1)  # until every worker knows
+    time.sleep(1)  # until every worker has the article
 
 
 def withdraw(proxy: Proxy, article_id: str) -> None:
     assert proxy.service.ask("DELETE", f"/v1/article?id={article_id}", headers=HEADERS).status == 204
-
-
-def until(holds: Callable[[], bool], seconds: float, every: float = 0.05) -> float:
-    """Wait for something; returns how long it took."""
-    began = time.monotonic()
-    while not holds():
-        if time.monotonic() - began > seconds:
-            pytest.fail(f"nothing has changed in {seconds} s")
-        time.sleep(every)
-    return time.monotonic() - began
 
 
 def shows(proxy: Proxy, target: str, article_id: str) -> bool:
@@ -96,7 +87,7 @@ def shows(proxy: Proxy, target: str, article_id: str) -> bool:
     return f'"id": "{article_id}"' in str(answer.body).replace("'", '"')
 
 
-def test_an_answer_is_asked_for_once(plain: Proxy) -> None:
+def test_a_repeated_request_is_a_cache_hit(plain: Proxy) -> None:
     target = "/v1/related?id=9&limit=4"
 
     assert [plain.state(target) for _ in range(3)] == ["MISS", "HIT", "HIT"]
@@ -104,7 +95,7 @@ def test_an_answer_is_asked_for_once(plain: Proxy) -> None:
     assert "surrogate-key" not in plain.get(target).headers
 
 
-def test_a_story_that_appears_is_seen_at_once(plain: Proxy) -> None:
+def test_a_new_story_is_visible_at_once(plain: Proxy) -> None:
     for target in ("/v1/related?id=breaking", "/v1/page/breaking", "/v1/article?id=breaking"):
         assert [plain.get(target).status for _ in range(2)] == [404, 404]
     put(plain, "breaking", datetime.now(UTC))
@@ -113,15 +104,15 @@ def test_a_story_that_appears_is_seen_at_once(plain: Proxy) -> None:
         assert plain.get(target).status == 200
 
 
-def test_what_is_said_with_a_text_or_with_a_key_is_not_kept(plain: Proxy) -> None:
+def test_a_response_to_a_request_with_a_key_is_not_cached(plain: Proxy) -> None:
     for _ in range(2):
         answer = plain.get("/v1/rules", HEADERS)
         assert (answer.status, answer.headers["x-cache"]) == (200, "MISS")
     assert plain.get("/v1/rules").status == 401
 
 
-def test_awkward_ids_pass(plain: Proxy) -> None:
-    for article_id in AWKWARD[6:]:  # the model has the others
+def test_unusual_ids_work(plain: Proxy) -> None:
+    for article_id in AWKWARD[6:]:  # the model contains the others
         put(plain, article_id, datetime.now(UTC) - timedelta(days=2))
     for article_id in AWKWARD:
         name = quote(article_id, safe="")
@@ -135,27 +126,27 @@ def test_awkward_ids_pass(plain: Proxy) -> None:
             assert facts.get("id", facts.get("article_id")) == article_id
     for target in ("/v1/articles/..", "/v1/articles/%2e%2e", "/v1/article?id=..", "/v1/articles//abs"):
         assert plain.get(target).status in {400, 404}
-    assert plain.get("/v1/articles/a%2Frelated").status == 404  # it says which address to ask
+    assert plain.get("/v1/articles/a%2Frelated").status == 404  # the problem detail names the other URL
 
 
-def test_neither_host_nor_order_poisons_what_others_see(plain: Proxy) -> None:
+def test_the_host_and_the_order_of_parameters_cannot_poison_the_cache(plain: Proxy) -> None:
     target = "/v1/related?id=10&limit=3&category=Environment&category=Politics"
-    turned = "/v1/related?category=Politics&limit=3&category=Environment&id=10"
+    reordered = "/v1/related?category=Politics&limit=3&category=Environment&id=10"
     evil = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Original-URL": "/v1/related?id=a"}
     evil |= {"X-Forwarded-Proto": "gopher", "X-Rewrite-URL": "/v1/topics", "Origin": "https://evil.example"}
 
     first = plain.get(target, evil)
-    second, third = plain.get(target), plain.get(turned, evil)
+    second, third = plain.get(target), plain.get(reordered, evil)
 
     assert second.headers["x-cache"] == "HIT"
     assert first.body == second.body == third.body == plain.service.ask("GET", target).body
     assert "evil" not in str(second)
-    assert plain.get(turned.replace("id=10", "id=nobody"), evil).status == 404
+    assert plain.get(reordered.replace("id=10", "id=nobody"), evil).status == 404
     assert plain.get(target + "&nonsense=1", evil).status == 400
     assert plain.get(target).body == second.body
 
 
-def test_who_has_an_answer_is_told_so_by_nginx(plain: Proxy) -> None:
+def test_nginx_returns_304_for_a_matching_etag(plain: Proxy) -> None:
     target = "/v1/related?id=11&limit=3"
     etag = plain.get(target).headers["etag"]
     with closing(http.client.HTTPConnection("127.0.0.1", plain.port, timeout=20)) as connection:
@@ -165,60 +156,64 @@ def test_who_has_an_answer_is_told_so_by_nginx(plain: Proxy) -> None:
         assert (answer.status, answer.read()) == (304, b"")
 
 
-def test_with_purging_a_withdrawn_article_is_gone_within_a_second(purged: Proxy) -> None:
+def test_with_purging_a_withdrawn_article_disappears_within_a_second(purged: Proxy) -> None:
     for target in (OLD, PAGE, "/v1/related/batch?id=old&id=10&limit=5", "/v1/articles", "/v1/page/story"):
         assert shows(purged, target, "story")
         assert purged.state(target) == "HIT"
     assert "s-maxage=604800" in purged.get(OLD).headers["cache-control"]
-    kept = "/v1/related?id=a&limit=3"
-    purged.get(kept)
+    unaffected = "/v1/related?id=a&limit=3"
+    purged.get(unaffected)
 
     withdraw(purged, "story")
 
-    took = until(lambda: not any(shows(purged, target, "story") for target in (OLD, PAGE, "/v1/articles")), 1)
+    took = eventually(
+        lambda: not any(shows(purged, target, "story") for target in (OLD, PAGE, "/v1/articles")), 1
+    )
     assert took < 1
     assert purged.get("/v1/page/story").status == 410
-    assert purged.state(kept) == "HIT"
+    assert purged.state(unaffected) == "HIT"
 
 
-def test_with_purging_lists_take_up_what_is_put_and_what_editors_say(purged: Proxy) -> None:
+def test_with_purging_lists_include_new_articles_and_rules(purged: Proxy) -> None:
     purged.get(OLD)
     put(purged, "latest", datetime.now(UTC), SHIPS)
-    until(lambda: shows(purged, OLD, "latest"), 2)
+    eventually(lambda: shows(purged, OLD, "latest"), 2)
 
     body = {"kind": "pin", "articles": ["a"], "for_article": "old", "reason": "x", "author": "x"}
     assert purged.service.ask("PUT", "/v1/rules/one", body, HEADERS).status == 201
-    until(lambda: purged.get(OLD).body["items"][0]["id"] == "a", 2)
+    eventually(lambda: purged.get(OLD).body["items"][0]["id"] == "a", 2)
 
 
-def test_lists_of_a_stopped_service_go_on_until_what_was_withdrawn_must_be_gone(
+def test_lists_of_a_stopped_service_are_served_until_withdrawals_must_take_effect(
     start: Callable[..., Proxy], plain: Proxy
 ) -> None:
-    """Without purging that is 90 s, also on an old page; with the service down, 300 s after the minute."""
+    """Without purging, within 90 s, also on an old page; with the service down, 300 s after the minute."""
     down, targets = start(), (OLD, PAGE)
-    began = time.monotonic()
+    started_at = time.monotonic()
     for proxy in (down, plain):
         for target in targets:
             assert shows(proxy, target, "story")
         withdraw(proxy, "story")
     down.service.kill()
-    last = dict.fromkeys(((proxy.port, target) for proxy in (down, plain) for target in targets), 0.0)
+    last_shown_at = dict.fromkeys(
+        ((proxy.port, target) for proxy in (down, plain) for target in targets), 0.0
+    )
     states = set()
-    while time.monotonic() - began < 370:
+    while time.monotonic() - started_at < 370:
         for proxy in (down, plain):
             for target in targets:
-                answer, now = proxy.get(target), time.monotonic() - began
+                answer, now = proxy.get(target), time.monotonic() - started_at
                 if proxy is plain:
                     assert answer.status == 200
                 else:
                     assert answer.status == (200 if now < 355 else answer.status)
                     states.add(answer.headers.get("x-cache"))
                 if "'id': 'story'" in str(answer.body):
-                    last[proxy.port, target] = now
+                    last_shown_at[proxy.port, target] = now
         time.sleep(1)
 
     for target in targets:
-        assert last[plain.port, target] <= 90
-        assert 350 < last[down.port, target] <= 362
+        assert last_shown_at[plain.port, target] <= 90
+        assert 350 < last_shown_at[down.port, target] <= 362
         assert down.get(target).status == 502
     assert "STALE" in states

@@ -1,7 +1,7 @@
-"""The law of the exact count: `returned` is the lesser of `requested` and `eligible`, whatever happened.
+"""Exact counts: `returned` is always the lesser of `requested` and `eligible`.
 
-Articles are trained on, put, corrected, withdrawn and kept back; editors pin, block, boost and cap; callers
-filter. Whatever they do, every list is as long as a slow and obvious count says.
+Articles are trained on, put, corrected, withdrawn and under embargo; editors pin, block, boost and cap;
+callers filter. Whatever they do, every list is as long as a slow and obvious count says.
 """
 
 import os
@@ -25,8 +25,14 @@ from recommender.serving.http.auth import new_key
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.rules.schema import Rule
 from recommender.settings import Settings
-from tests.serving.lists.test_related import CATEGORIES, WORDS, _one_of_each_category
-from tests.serving.lists.test_related_rules import AUTHORS, rules, signed
+from tests.support.list_cases import (
+    AUTHORS,
+    CATEGORIES,
+    WORDS,
+    future_articles,
+    rule_lists,
+    signed_corpora,
+)
 from tests.support.newsroom import NOW, build_model
 from tests.support.record import Record
 
@@ -54,7 +60,7 @@ filters: dict[str, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def asked(draw: st.DrawFn, *names: str) -> dict[str, Any]:
+def drawn_parameters(draw: st.DrawFn, *names: str) -> dict[str, Any]:
     selection = draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
     return {"limit": draw(limits)} | {name: draw(filters[name]) for name in selection}
 
@@ -73,7 +79,7 @@ def put(draw: st.DrawFn) -> Article:
 
 
 class Service:
-    """A service under a clock, and the record of what was done to it."""
+    """A service with a clock, and a record of its articles and rules."""
 
     def __init__(self, corpus: list[Article], k: int, similar_above: float, folder: Path) -> None:
         model = build_model(corpus, k, similar_above)
@@ -118,13 +124,14 @@ class Service:
         self.record.rules.append(rule)
 
     def read(self, article_ids: list[str]) -> None:
-        events = [{"article_id": each, "type": "view"} for each in article_ids]
+        events = [{"article_id": article_id, "type": "view"} for article_id in article_ids]
         assert self.client.post("/v1/events", json={"events": events}, headers=HEADERS).status_code == 200
         self.now += timedelta(minutes=1)
 
-    def get(self, call: str, given: dict[str, Any]) -> Any:
+    def get(self, call: str, parameters: dict[str, Any]) -> Any:
         as_text = {
-            name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in parameters.items()
         }
         answer = self.client.get(f"/v1/{call}", query_string=as_text)
         assert answer.status_code == 200, answer.text
@@ -132,35 +139,43 @@ class Service:
 
 
 def check(service: Service, data: st.DataObject) -> None:
-    """Ask every call that answers lists, and count."""
+    """Make every call that returns lists, and count."""
     record, now, snapshot = service.record, service.now, service.snapshot
     for source in record.public(now)[:4]:
-        given = data.draw(asked(*filters))
-        found = service.get("related", {"id": source.id} | given)
-        as_of = datetime.fromisoformat(found["as_of"]).astimezone(UTC)
-        assert_exact(found, given["limit"], record.related(snapshot, source, given, now, as_of))
-        [batched] = service.get("related/batch", {"id": source.id} | given)["results"]
-        assert batched["list"] == found
+        parameters = data.draw(drawn_parameters(*filters))
+        trending = service.context.view().trending
+        related = service.get("related", {"id": source.id} | parameters)
+        as_of = datetime.fromisoformat(related["as_of"]).astimezone(UTC)
+        assert_exact(
+            related, parameters["limit"], record.related(snapshot, source, parameters, now, as_of, trending)
+        )
+        [batched] = service.get("related/batch", {"id": source.id} | parameters)["results"]
+        assert batched["list"] == related
         dedupe = data.draw(st.sampled_from(["all", "lists", "none"]))
         page = service.get(
             "page",
-            {"id": source.id, "related_limit": given["limit"], "trending_limit": 4, "dedupe": dedupe},
+            {"id": source.id, "related_limit": parameters["limit"], "trending_limit": 4, "dedupe": dedupe},
         )
-        assert_exact(page["related"], given["limit"], record.related(snapshot, source, {}, now, as_of))
+        on_page = service.context.view().trending
+        assert_exact(
+            page["related"], parameters["limit"], record.related(snapshot, source, {}, now, as_of, on_page)
+        )
         listed = [] if dedupe == "none" else [item["id"] for item in page["related"]["items"]]
         assert_exact(page["trending"], 4, record.around(snapshot, source, listed, now))
-    given = data.draw(asked("category"))
-    trending = service.get("trending", given)
-    assert len(trending["items"]) == min(given["limit"], record.trending(snapshot, given, now))
-    given = data.draw(asked("category", "lang")) | {
+    parameters = data.draw(drawn_parameters("category"))
+    trending_list = service.get("trending", parameters)
+    assert len(trending_list["items"]) == min(parameters["limit"], record.trending(snapshot, parameters, now))
+    parameters = data.draw(drawn_parameters("category", "lang")) | {
         "q": data.draw(some_words)[: data.draw(st.integers(1, 30))].strip()
     }
-    assert_exact(service.get("search", given), given["limit"], record.search(snapshot, given, now))
+    assert_exact(
+        service.get("search", parameters), parameters["limit"], record.search(snapshot, parameters, now)
+    )
 
 
-def assert_exact(found: dict[str, Any], requested: int, eligible: int) -> None:
-    assert (found["requested"], found["eligible"]) == (requested, eligible)
-    assert found["returned"] == len({item["id"] for item in found["items"]}) == min(requested, eligible)
+def assert_exact(answer: dict[str, Any], requested: int, eligible: int) -> None:
+    assert (answer["requested"], answer["eligible"]) == (requested, eligible)
+    assert answer["returned"] == len({item["id"] for item in answer["items"]}) == min(requested, eligible)
 
 
 @contextmanager
@@ -171,18 +186,18 @@ def opened(corpus: list[Article], k: int, similar_above: float) -> Iterator[Serv
         service.context.store.close()
 
 
-def obey(
+def check_history(
     corpus: list[Article],
-    written: list[Rule],
+    rules: list[Rule],
     puts: list[Article],
     withdrawn: list[str],
     k: int,
     similar_above: float,
     data: st.DataObject,
 ) -> None:
-    """Do one thing after the other, and check before, between, and after an embargo ends."""
-    with opened([*corpus, *_one_of_each_category()], k, similar_above) as service:
-        for number, rule in enumerate(written):
+    """Make the changes one after the other; check before, between and after them, and after an embargo."""
+    with opened([*corpus, *future_articles()], k, similar_above) as service:
+        for number, rule in enumerate(rules):
             service.rule(number, rule)
         service.read([article.id for article in corpus[:2]])
         check(service, data)
@@ -196,8 +211,8 @@ def obey(
 
 
 histories = given(
-    signed(),
-    rules(),
+    signed_corpora(),
+    rule_lists(),
     st.lists(put(), max_size=4),
     st.lists(st.sampled_from([*IDS, *NEW_IDS]), max_size=2, unique=True),
     st.sampled_from([1, 3, 50]),
@@ -207,12 +222,12 @@ histories = given(
 LAW = settings(
     max_examples=4,
     deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failing history is told as it was found
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failing history is reported as it was drawn
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
-test_every_list_is_as_long_as_it_can_be = LAW(histories(obey))
-test_every_list_of_many_histories_is_as_long_as_it_can_be = pytest.mark.slow(
-    settings(LAW, max_examples=30)(histories(obey))
+test_every_list_is_as_long_as_possible = LAW(histories(check_history))
+test_every_list_of_many_histories_is_as_long_as_possible = pytest.mark.slow(
+    settings(LAW, max_examples=30)(histories(check_history))
 )

@@ -6,12 +6,13 @@ from collections import Counter
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
 from recommender.serving.store import Store
 from tests.support.servers import Server, serving
+from tests.support.waiting import eventually
 
 KEY = "a-key-of-the-test"
 KILLS = 10
@@ -37,8 +38,7 @@ class Client(Thread):
 
     def run(self) -> None:
         for batch in self.batches:
-            while not self._send(batch):
-                Event().wait(0.02)
+            eventually(lambda batch=batch: self._send(batch), 120)  # type: ignore[misc]
             self.acknowledged += 1
 
     def _send(self, batch: list[dict[str, str]]) -> bool:
@@ -57,11 +57,7 @@ class Client(Thread):
 def wait_for(client: Client, batches: int) -> None:
     """Return once the client has had so many more acknowledged, or all, within a minute."""
     target = min(client.acknowledged + batches, BATCHES)
-    for _ in range(6000):
-        if client.acknowledged >= target:
-            return
-        Event().wait(0.01)
-    raise AssertionError(f"{client.acknowledged} of {target}")
+    eventually(lambda: client.acknowledged >= target, 60, lambda: f"{client.acknowledged} of {target}")
 
 
 @pytest.mark.slow
@@ -97,6 +93,6 @@ def test_every_event_is_counted_once_whenever_the_server_is_killed(models_dir: P
     with closing(Store(url)) as store:
         counts = store.counts()
     stored: Counter[str] = Counter()
-    for article, n in zip(counts.articles, counts.counts, strict=True):
+    for article, n in zip(counts.article_codes, counts.counts, strict=True):
         stored[counts.article_ids[article]] += int(n)
     assert stored == sent

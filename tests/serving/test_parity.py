@@ -15,10 +15,11 @@ def client(published: Path) -> FlaskClient:
     return create_app(Settings(models_dir=published)).test_client()
 
 
+@pytest.mark.parametrize("step", [24, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_text_of_an_article_gets_the_list_of_the_article(
-    client: FlaskClient, sample_articles: list[Article]
+    client: FlaskClient, sample_articles: list[Article], step: int
 ) -> None:
-    for article in sample_articles[::4]:
+    for article in sample_articles[::step]:
         text = {"title": article.title, "body": article.body, "exclude": [article.id], "limit": 50}
         assert article.published_at
 

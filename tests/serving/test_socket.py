@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
+
+from tests.support.waiting import eventually
 
 TIMEOUT_SECONDS = 10
 TRAINING_ONLY = ["joblib", "numba", "pandas", "pyarrow", "recommender.training", "sklearn"]
@@ -50,14 +52,14 @@ def port(models_dir: Path) -> Iterator[int]:
 
 
 def _wait_until_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
-    end = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if _get(port, "/readyz").status == 200:
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail("the server did not become ready")
+    def is_ready_or_ended() -> bool:
+        with suppress(OSError):
+            return server.poll() is not None or _get(port, "/readyz").status == 200
+        return False
+
+    eventually(is_ready_or_ended, TIMEOUT_SECONDS)
+    if server.poll() is not None:
+        pytest.fail("the server ended")
 
 
 def _send(port: int, request: bytes) -> Answer:

@@ -20,7 +20,7 @@ from recommender.model import (
     Vectors,
     term_rules,
 )
-from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -67,9 +67,9 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     return Model(manifest, columns, vocabulary, vectors, neighbors, _copies(rows), corrections, space)
 
 
-def _copies(rows: Entries) -> Copies:
+def _copies(rows: Entries) -> NearDuplicates:
     """Take articles of exactly the same terms for copies."""
-    return Copies(np.array([rows.index(entries) for entries in rows], dtype=np.int32))
+    return NearDuplicates(np.array([rows.index(entries) for entries in rows], dtype=np.int32))
 
 
 def _components(counts: list[Counter[str]], terms: list[str], idf: np.ndarray) -> np.ndarray:

@@ -1,132 +1,154 @@
-"""What a newsroom holds, and slowly counted, how many articles each answer may show."""
+"""A record of the articles and rules of a newsroom, which counts slowly what each answer may contain."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from recommender.article import Article
+from recommender.serving.http.parameters import Filters
 from recommender.serving.index.snapshot import Snapshot
+from recommender.serving.lists.related import Related
+from recommender.serving.rules.active import Rules
 from recommender.serving.rules.schema import Block, Cap, Pin, Rule, Sensitive
 
-Given = Mapping[str, Any]  # the parameters of a call
+MAX_ARTICLES = 50  # in a newsroom, and in a list
+Parameters = Mapping[str, Any]  # of a call
 
 
 @dataclass
 class Record:
-    """The articles as they were last put or trained on, what was withdrawn, and the rules."""
+    """The latest state of every article, the withdrawn ids, and the rules."""
 
     articles: dict[str, Article]
     withdrawn: set[str] = field(default_factory=set)
     rules: list[Rule] = field(default_factory=list)
 
     def related(
-        self, snapshot: Snapshot, source: Article, given: Given, now: datetime, as_of: datetime
+        self,
+        snapshot: Snapshot,
+        source: Article,
+        parameters: Parameters,
+        now: datetime,
+        as_of: datetime,
+        trending: Sequence[int],
     ) -> int:
-        """Count what may stand in the list of an article."""
+        """Count the articles that may be in the list of an article. Under caps this depends on its order."""
         group = Groups(snapshot)
-        gone = {group[each] for each in (source.id, *given.get("exclude", ())) if each in group}
-        free = [each for each in self._free(source, now) if group[each.id] not in gone]
-        pinned: dict[int, Article] = {}
+        excluded_ids = (source.id, *parameters.get("exclude", ()))
+        excluded = {group[article_id] for article_id in excluded_ids if article_id in group}
+        candidates = [
+            article for article in self._not_blocked(source, now) if group[article.id] not in excluded
+        ]
+        any_lang = {"lang": "any"} | dict(parameters)
+        pins: dict[int, Article] = {}
         for article_id in self._pinned(source):
-            for each in free:
-                if each.id == article_id and passes(each, source, {"lang": "any"} | dict(given), as_of):
-                    pinned.setdefault(group[each.id], each)
-        others = group.newest(each for each in free if passes(each, source, given, as_of))
-        others = [each for each in others if group[each.id] not in pinned]
-        if given.get("fallback") == "none":
-            near = similar(snapshot, source.id)
-            least = given.get("min_similarity", 0)
-            others = [each for each in others if near.get(each.id, -1) >= least]
-        return len(pinned) + self._most([*pinned.values()], others)
+            for article in candidates:
+                if article.id == article_id and passes(article, source, any_lang, as_of):
+                    pins.setdefault(group[article.id], article)
+        others = group.newest(article for article in candidates if passes(article, source, parameters, as_of))
+        others = [article for article in others if group[article.id] not in pins]
+        if parameters.get("fallback") == "none":
+            scores = similar(snapshot, source.id)
+            least = parameters.get("min_similarity", 0)
+            others = [article for article in others if scores.get(article.id, -1) >= least]
+        if not any(isinstance(rule, Cap) for rule in self.rules):
+            return len(pins) + len(others)
+        in_order = self._in_order(snapshot, source, parameters, now, trending)
+        assert sorted(in_order) == sorted(article.id for article in (*pins.values(), *others))
+        others.sort(key=lambda article: in_order.index(article.id))
+        return len(pins) + len(under_caps([*pins.values()], others, self.rules))
 
-    def trending(self, snapshot: Snapshot, given: Given, now: datetime, without: Iterable[str] = ()) -> int:
-        """Count what may stand in the list of what trends, less some articles and their copies."""
+    def trending(
+        self, snapshot: Snapshot, parameters: Parameters, now: datetime, without: Iterable[str] = ()
+    ) -> int:
+        """Count the articles that may be in the trending list, less some articles and their copies."""
         group = Groups(snapshot)
-        gone = {group[each] for each in without}
-        categories = given.get("category", ())
-        free = [each for each in self._shown(now, categories) if in_any(each, categories)]
-        return len({group[each.id] for each in free} - gone)
+        excluded = {group[article_id] for article_id in without}
+        categories = parameters.get("category", ())
+        shown = [article for article in self._shown(now, categories) if in_any(article, categories)]
+        return len({group[article.id] for article in shown} - excluded)
 
     def around(self, snapshot: Snapshot, source: Article, without: Iterable[str], now: datetime) -> int:
-        """Count what may trend beside an article, less what stands in its list."""
+        """Count the articles that may trend on the page of an article, less those in its list."""
         group = Groups(snapshot)
-        gone = {group[each] for each in (source.id, *without)}
-        return len({group[each.id] for each in self._free(source, now)} - gone)
+        excluded = {group[article_id] for article_id in (source.id, *without)}
+        return len({group[article.id] for article in self._not_blocked(source, now)} - excluded)
 
-    def search(self, snapshot: Snapshot, given: Given, now: datetime) -> int:
-        """Count what a search finds in texts whose every word is a term, if the model knows it."""
-        group, categories = Groups(snapshot), given.get("category", ())
+    def search(self, snapshot: Snapshot, parameters: Parameters, now: datetime) -> int:
+        """Count the matches of a search in texts whose every word is a term, if the model has it."""
+        group, categories = Groups(snapshot), parameters.get("category", ())
         terms = snapshot.vocabulary.terms
-        *whole, begun = given["q"].split()
+        *whole_words, prefix = parameters["q"].split()
 
-        def lacks(article: Article) -> int:
+        def missing(article: Article) -> int:
             known = {word for word in article.body.split() if terms.find(word) is not None}
-            held = {*article.title.split(), *known}
-            return len([one for one in whole if one not in held]) + (
-                not any(one.startswith(begun) for one in held)
-            )
+            words = {*article.title.split(), *known}
+            has_prefix = any(word.startswith(prefix) for word in words)
+            return len([word for word in whole_words if word not in words]) + (not has_prefix)
 
-        hold = [each for each in self._shown(now) if lacks(each) <= len(whole)]
-        least = min(map(lacks, hold), default=0)
-        blocked = {each.id for each in self._shown(now)} - {each.id for each in self._shown(now, categories)}
-        found = [each for each in hold if lacks(each) == least and each.id not in blocked]
-        lang = given.get("lang", "any")
-        return len(
-            {group[each.id] for each in found if in_any(each, categories) and lang in {"any", each.lang}}
-        )
+        shown = self._shown(now)
+        with_any = [article for article in shown if missing(article) <= len(whole_words)]
+        least = min(map(missing, with_any), default=0)
+        blocked = {article.id for article in shown} - {article.id for article in self._shown(now, categories)}
+        lang = parameters.get("lang", "any")
+        matches = [
+            article
+            for article in with_any
+            if missing(article) == least
+            and article.id not in blocked
+            and in_any(article, categories)
+            and lang in {"any", article.lang}
+        ]
+        return len({group[article.id] for article in matches})
 
     def public(self, now: datetime) -> list[Article]:
-        """Return what may be asked for."""
+        """Return the articles that may be requested."""
         return [
-            each
-            for each in self.articles.values()
-            if each.id not in self.withdrawn and (each.published_at is None or each.published_at <= now)
+            article
+            for article in self.articles.values()
+            if article.id not in self.withdrawn
+            and (article.published_at is None or article.published_at <= now)
         ]
 
     def _shown(self, now: datetime, categories: Sequence[str] = ()) -> list[Article]:
-        """Return what may stand in the answers about some sections."""
-        place = Article(id="-", title="-", categories=tuple(categories))
-        return self._free(place, now)
+        """Return the articles that may be in answers about some categories."""
+        source = Article(id="-", title="-", categories=tuple(categories))
+        return self._not_blocked(source, now)
 
-    def _free(self, source: Article, now: datetime) -> list[Article]:
+    def _not_blocked(self, source: Article, now: datetime) -> list[Article]:
+        """Return the public articles that no rule keeps out of the list of an article."""
         blocked = {
-            each
+            article_id
             for rule in self.rules
             if isinstance(rule, Sensitive) or (isinstance(rule, Block) and is_for(rule, source))
-            for each in rule.articles
+            for article_id in rule.articles
         }
-        return [each for each in self.public(now) if each.id not in blocked]
+        return [article for article in self.public(now) if article.id not in blocked]
 
     def _pinned(self, source: Article) -> list[str]:
         pins = [rule for rule in self.rules if isinstance(rule, Pin) and is_for(rule, source)]
-        pins.sort(key=lambda pin: (not pin.for_article, not pin.for_section))
-        return [each for pin in pins for each in pin.articles if each != source.id]
+        pins.sort(key=lambda pin: (not pin.for_article, not pin.for_category))
+        return [article_id for pin in pins for article_id in pin.articles if article_id != source.id]
 
-    def _most(self, pinned: Sequence[Article], others: Sequence[Article]) -> int:
-        """Return how many of the others caps admit beside the pins, by trying each with and without."""
-        caps: dict[str, int] = {}
-        for rule in self.rules:
-            if isinstance(rule, Cap):
-                caps[rule.per] = min(rule.at_most, caps.get(rule.per, rule.at_most))
-        places = [capped(each, caps) for each in others]
-        taken = sorted(each for pin in pinned for each in capped(pin, caps))
-
-        @cache
-        def most(at: int, taken: tuple[tuple[str, str], ...]) -> int:
-            if at == len(places):
-                return 0
-            without = most(at + 1, taken)
-            if any(taken.count(each) >= caps[each[0]] for each in places[at]):
-                return without
-            return max(without, 1 + most(at + 1, tuple(sorted((*taken, *places[at])))))
-
-        return most(0, tuple(taken)) if caps else len(others)
+    def _in_order(
+        self,
+        snapshot: Snapshot,
+        source: Article,
+        parameters: Parameters,
+        now: datetime,
+        trending: Sequence[int],
+    ) -> list[str]:
+        """Return the ids of the whole list of an article without caps, in its order."""
+        rules = Rules(tuple(rule for rule in self.rules if not isinstance(rule, Cap)))
+        query = replace(Filters(**parameters).query(), limit=MAX_ARTICLES)
+        listed = Related(snapshot, rules.active(now)).of(source.id, query, now, trending=trending)
+        assert listed.eligible <= MAX_ARTICLES
+        return [snapshot.articles.ids[item.row] for item in listed.items]
 
 
 class Groups:
-    """Which articles are copies of one another."""
+    """The groups of near-duplicates."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -140,76 +162,90 @@ class Groups:
         return int(self._snapshot.copies.first[row])
 
     def newest(self, articles: Iterable[Article]) -> list[Article]:
-        """Return of each group of copies the newest."""
-        found: dict[int, Article] = {}
-        for each in sorted(articles, key=newest_first):
-            found.setdefault(self[each.id], each)
-        return list(found.values())
+        """Return the newest article of each group."""
+        newest: dict[int, Article] = {}
+        for article in sorted(articles, key=newest_first):
+            newest.setdefault(self[article.id], article)
+        return list(newest.values())
 
 
 def similar(snapshot: Snapshot, article_id: str) -> dict[str, float]:
-    """Return what is similar to an article, and how much, by the scores of all there is."""
+    """Return the ids of the articles similar to an article, and their scores, by scoring all articles."""
     row = snapshot.articles.find(article_id)
     assert row is not None
     n, shown = len(snapshot.model.articles), snapshot.articles.shown
     scores = snapshot.scores(snapshot.query_of(row))[:n].tolist()
-    near = {each: score for each, score in enumerate(scores) if score > snapshot.manifest.similar_above}
+    above = snapshot.manifest.similar_above
+    score_of = {other: score for other, score in enumerate(scores) if score > above}
     live, live_scores = snapshot.live_similar(row)
-    near |= zip(live.tolist(), live_scores.tolist(), strict=True)
-    return {snapshot.articles.ids[each]: score for each, score in near.items() if shown[each]}
+    score_of |= zip(live.tolist(), live_scores.tolist(), strict=True)
+    return {snapshot.articles.ids[other]: score for other, score in score_of.items() if shown[other]}
 
 
-def capped(article: Article, caps: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Return the groups of an article that a cap is on."""
-    groups = [("section", article.category), ("author", (article.authors or (None,))[0])]
-    return [(per, name) for per, name in groups if per in caps and name]
+def under_caps(pins: Sequence[Article], articles: Sequence[Article], rules: Iterable[Rule]) -> list[Article]:
+    """Return the articles that a list contains after its pins, by counting the list again for each."""
+    caps = [rule for rule in rules if isinstance(rule, Cap)]
+    listed = list(pins)
+    for article in articles:
+        if all(
+            name is None or [capped_name(cap, other) for other in listed].count(name) < cap.at_most
+            for cap in caps
+            for name in [capped_name(cap, article)]
+        ):
+            listed.append(article)
+    return listed[len(pins) :]
+
+
+def capped_name(cap: Cap, article: Article) -> str | None:
+    """Return the category or author that a cap counts an article by; None without one."""
+    return article.category if cap.per == "category" else next(iter(article.authors), None)
 
 
 def is_for(rule: Pin | Block, source: Article) -> bool:
-    """Tell whether a rule acts in the list of an article."""
-    if rule.for_article or rule.for_section:
-        return rule.for_article == source.id or slug(rule.for_section or "") in names(source)
+    """Return whether a rule is for the list of an article."""
+    if rule.for_article or rule.for_category:
+        return rule.for_article == source.id or slug(rule.for_category or "") in names(source)
     return True
 
 
 def names(article: Article) -> set[str]:
-    """Return what the sections of an article answer to."""
+    """Return the slugs of the categories of an article."""
     return {slug(name) for name in (*article.categories, article.category or "") if name}
 
 
 def slug(name: str) -> str:
-    """Return the name of a section as addresses have it."""
+    """Return the slug of a category."""
     return name.lower().replace(" & ", "-")
 
 
 def in_any(article: Article, categories: Sequence[str]) -> bool:
-    """Tell whether an article is in any of these sections; no sections are all."""
-    return not categories or bool(names(article) & {slug(each) for each in categories})
+    """Return whether an article is in any of these categories; without categories, every article is."""
+    return not categories or bool(names(article) & {slug(name) for name in categories})
 
 
-def passes(article: Article, source: Article, given: Given, as_of: datetime) -> bool:
-    """Tell whether an article passes the filters of the list of another."""
-    lang, date = given.get("lang", source.lang), article.published_at
+def passes(article: Article, source: Article, parameters: Parameters, as_of: datetime) -> bool:
+    """Return whether an article passes the filters of the list of another."""
+    lang, date = parameters.get("lang", source.lang), article.published_at
     limits = [
-        in_any(article, given.get("category", ())),
-        not given.get("exclude_category") or not in_any(article, given["exclude_category"]),
+        in_any(article, parameters.get("category", ())),
+        not parameters.get("exclude_category") or not in_any(article, parameters["exclude_category"]),
         lang in {None, "any", article.lang},
     ]
-    if "max_age_days" in given:
-        limits.append(date is not None and as_of - date <= timedelta(days=given["max_age_days"]))
-    if "published_before" in given:
-        limits.append(date is not None and date < given["published_before"])
-    if "published_after" in given:
-        limits.append(date is not None and date > given["published_after"])
+    if "max_age_days" in parameters:
+        limits.append(date is not None and as_of - date <= timedelta(days=parameters["max_age_days"]))
+    if "published_before" in parameters:
+        limits.append(date is not None and date < parameters["published_before"])
+    if "published_after" in parameters:
+        limits.append(date is not None and date > parameters["published_after"])
     own = source.published_at
-    if given.get("mode") == "background":
+    if parameters.get("mode") == "background":
         limits.append(date is not None and own is not None and date < own)
-    if given.get("mode") == "follow_up":
+    if parameters.get("mode") == "follow_up":
         limits.append(date is not None and own is not None and date > own)
     return all(limits)
 
 
 def newest_first(article: Article) -> tuple[bool, float, bytes]:
-    """Return a key that sorts articles as they stand in time."""
+    """Return a key that sorts articles from the newest to the oldest; undated ones come last."""
     date = article.published_at
     return date is None, 0 if date is None else -date.timestamp(), article.id.encode()

@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -83,11 +84,11 @@ def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]
 
 
 def _wait_until_ready(server: Server, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and server.process.poll() is None:
-        try:
-            if server.ask("GET", "/readyz").status == 200:
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"the server did not become ready: {log.read_text()[-2000:]}")
+    def is_ready_or_ended() -> bool:
+        with suppress(OSError):
+            return server.process.poll() is not None or server.ask("GET", "/readyz").status == 200
+        return False
+
+    eventually(is_ready_or_ended, START_SECONDS, lambda: log.read_text()[-2000:])
+    if server.process.poll() is not None:
+        pytest.fail(f"the server ended: {log.read_text()[-2000:]}")

@@ -56,7 +56,9 @@ class ServiceUnderTest:
     def counts(self) -> Counter[tuple[str, str]]:
         """Return how many events are counted for each article and type."""
         stored, totals = self.store.counts(), Counter[tuple[str, str]]()
-        for article, kind, count in zip(stored.articles, stored.kinds, stored.counts.tolist(), strict=True):
+        for article, kind, count in zip(
+            stored.article_codes, stored.type_codes, stored.counts.tolist(), strict=True
+        ):
             totals[stored.article_ids[article], stored.types[kind]] += count
         return totals
 

@@ -121,7 +121,7 @@ class Stage(NamedTuple):
 
     def events(self, visit: Visit, number: int) -> list[dict[str, Any]]:
         """Return the events that were sent, and counted, when there are so many and no more come."""
-        for _ in range(WAITS):
+        for _ in range(WAITS):  # with Playwright's own waiting, during which the page goes on
             if len(self._sent()) >= number:
                 break
             visit.page.wait_for_timeout(20)

@@ -20,6 +20,7 @@ from recommender.serving.cache.purging import Purger
 from recommender.serving.http.auth import new_key
 from recommender.serving.worker.context import Context
 from recommender.settings import Settings
+from tests.support.laws import examples
 from tests.support.newsroom import build_model
 
 KEY, KEY_SETTING = new_key("cms", ["articles", "rules"])
@@ -237,7 +238,7 @@ def _dates(answer: object) -> Iterator[datetime]:
 
 
 MACHINE_SETTINGS = settings(
-    max_examples=4,
+    max_examples=examples(8),
     stateful_step_count=10,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failing order is told as it was found

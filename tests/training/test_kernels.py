@@ -1,4 +1,4 @@
-"""Work spread over threads covers its range once, in order, and lets errors through."""
+"""Work spread over threads covers its range once and in order, and errors reach the caller."""
 
 from itertools import pairwise
 from threading import get_ident
@@ -13,13 +13,13 @@ from recommender.training.kernels import kernel, run_all, spread
 
 @given(st.integers(0, 200), st.integers(1, 4), st.integers(1, 20))
 @settings(deadline=None)
-def test_ranges_cover_everything_once_and_in_order(n: int, threads: int, pieces_each: int) -> None:
-    ranges = list(spread(lambda start, end: (start, end), n, threads, pieces_each))
+def test_ranges_cover_everything_once_and_in_order(n: int, threads: int, ranges_per_thread: int) -> None:
+    ranges = list(spread(lambda start, end: (start, end), n, threads, ranges_per_thread))
 
     assert ranges[0][0] == 0
     assert ranges[-1][1] == n
     assert all(before[1] == after[0] for before, after in pairwise(ranges))
-    assert len(ranges) == max(1, min(n, threads * pieces_each))
+    assert len(ranges) == max(1, min(n, threads * ranges_per_thread))
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -29,7 +29,7 @@ def test_results_come_in_the_order_of_the_calls(threads: int) -> None:
     assert list(run_all(calls, threads)) == [number**2 for number in range(50)]
 
 
-def test_one_thread_is_the_callers_own() -> None:
+def test_a_single_thread_is_the_calling_thread() -> None:
     assert set(run_all([(get_ident,)] * 5, threads=1)) == {get_ident()}
     assert get_ident() not in set(run_all([(get_ident,)] * 5, threads=2))
 
@@ -44,7 +44,7 @@ def test_no_calls_give_no_results() -> None:
     assert list(run_all([], threads=1)) == list(run_all([], threads=2)) == []
 
 
-def test_a_kernel_is_compiled_and_computes_what_its_source_says() -> None:
+def test_a_kernel_is_compiled_and_equals_its_source() -> None:
     @kernel
     def total(values: np.ndarray) -> float:
         added = 0.0

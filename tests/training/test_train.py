@@ -1,4 +1,4 @@
-"""What training makes of ordinary and of odd corpora, and of recipes."""
+"""Training on ordinary and unusual corpora, and with different recipes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,13 +49,13 @@ def terms_of(model: Model, article_id: str) -> set[str]:
 
 def pair_scores(model: Model) -> np.ndarray:
     """The score of every pair, (n, n) float64, row: the query, by dense matrix products."""
-    likeness, corrections = pair_likeness(model), model.corrections
-    moved = likeness + corrections.feedback[:, None] * likeness[corrections.nearest]
+    similarity, corrections = pair_similarity(model), model.corrections
+    moved = similarity + corrections.feedback[:, None] * similarity[corrections.nearest]
     return np.asarray(moved / (1 + corrections.feedback[:, None]) - corrections.hubs)
 
 
-def pair_likeness(model: Model) -> np.ndarray:
-    """The likeness of every pair, (n, n) float64, by two dense matrix products."""
+def pair_similarity(model: Model) -> np.ndarray:
+    """The similarity of every pair, (n, n) float64, by two dense matrix products."""
     vectors, weight = model.vectors, model.latent_weight
     tfidf = np.zeros((len(model.articles), len(model.vocabulary.terms)))
     tfidf[np.repeat(np.arange(len(tfidf)), np.diff(vectors.offsets)), vectors.columns] = vectors.values
@@ -72,14 +72,14 @@ def test_neighbours_are_the_best_of_all_pairs(model: Model) -> None:
     scores = pair_scores(model)
     np.fill_diagonal(scores, -1)
 
-    found = model.neighbors
+    neighbors = model.neighbors
 
-    best = np.sort(scores, axis=1)[:, ::-1][:, : found.rows.shape[1]]
-    np.testing.assert_allclose(found.scores, best, atol=1e-6)
-    np.testing.assert_allclose(np.take_along_axis(scores, found.rows, axis=1), best, atol=1e-6)
+    best = np.sort(scores, axis=1)[:, ::-1][:, : neighbors.rows.shape[1]]
+    np.testing.assert_allclose(neighbors.scores, best, atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(scores, neighbors.rows, axis=1), best, atol=1e-6)
 
 
-def test_no_article_is_its_own_neighbour_and_none_comes_twice(model: Model) -> None:
+def test_no_article_is_its_own_neighbour_or_listed_twice(model: Model) -> None:
     n, k = model.neighbors.rows.shape
 
     assert (n, k) == (len(model.articles), model.manifest.recipe.neighbors.k)
@@ -95,7 +95,7 @@ def test_an_average_article_is_similar_to_about_nine_others(model: Model) -> Non
     assert 7 < above.sum() / len(above) - 1 < 11
 
 
-def test_a_text_published_oftener_than_lists_are_long_asks_as_its_article_does() -> None:
+def test_a_text_with_more_copies_than_list_items_gives_the_query_of_its_article() -> None:
     recipe = Recipe(neighbors=NeighborLists(k=3))
     model = train([*stories(*[FERRIES[0]] * 12, *FERRIES[1:], *COURTS)], recipe).model
     article = model.articles.article(0)
@@ -107,7 +107,7 @@ def test_a_text_published_oftener_than_lists_are_long_asks_as_its_article_does()
 
 
 @pytest.mark.slow
-def test_a_text_published_often_does_not_raise_the_bar_for_all_others(
+def test_a_text_with_many_copies_does_not_raise_the_threshold_for_others(
     model: Model, sample_articles: list[Article]
 ) -> None:
     copies = [replace(sample_articles[0], id=f"copy {number}", url=None) for number in range(100)]
@@ -119,7 +119,7 @@ def test_a_text_published_often_does_not_raise_the_bar_for_all_others(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lang", ["cs", "da", "de", "fr", "ja"])
-def test_no_pair_is_so_near_the_bar_that_rounding_decides(lang: str) -> None:
+def test_no_score_is_so_near_the_threshold_that_rounding_decides(lang: str) -> None:
     corpus = read_articles(Path(__file__).parents[1] / "data" / "languages" / f"{lang}.jsonl")
     model = train(corpus.articles).model
 
@@ -128,7 +128,7 @@ def test_no_pair_is_so_near_the_bar_that_rounding_decides(lang: str) -> None:
     assert off[~np.eye(len(off), dtype=bool)].min() > 1e-5
 
 
-def test_topics_have_names_and_slugs_of_their_own(model: Model) -> None:
+def test_topics_have_unique_names_and_slugs(model: Model) -> None:
     topics = model.manifest.topics
 
     assert len(topics) == len(model.topic_space.centroids) == 18
@@ -136,7 +136,7 @@ def test_topics_have_names_and_slugs_of_their_own(model: Model) -> None:
     assert all(topic.name and topic.terms for topic in topics)
 
 
-def test_a_topic_counts_the_articles_that_have_it_first(model: Model) -> None:
+def test_a_topic_counts_the_articles_whose_first_topic_it_is(model: Model) -> None:
     first = np.argmax(model.vectors.latent @ model.topic_space.centroids.T, axis=1)
     counts = np.bincount(first, minlength=len(model.manifest.topics))
 
@@ -144,13 +144,13 @@ def test_a_topic_counts_the_articles_that_have_it_first(model: Model) -> None:
 
 
 @pytest.mark.slow
-def test_an_article_without_terms_counts_for_no_topic(sample_articles: list[Article]) -> None:
+def test_an_article_without_terms_has_no_topic(sample_articles: list[Article]) -> None:
     model = train([*sample_articles[:60], Article(id="x", title="To be", lang="en")]).model
 
     assert sum(topic.articles for topic in model.manifest.topics) == 60
 
 
-def test_stop_words_name_no_topic_and_are_no_terms(model: Model) -> None:
+def test_stop_words_are_not_terms_and_do_not_name_topics(model: Model) -> None:
     stopped = set(model.manifest.stop_words["en"])
 
     assert {"the", "and", "of"} <= stopped
@@ -158,7 +158,7 @@ def test_stop_words_name_no_topic_and_are_no_terms(model: Model) -> None:
     assert not stopped & {word for topic in model.manifest.topics for word in topic.name.split(", ")}
 
 
-def test_the_manifest_accounts_for_the_corpus(sample_articles: list[Article], model: Model) -> None:
+def test_the_manifest_describes_the_corpus(sample_articles: list[Article], model: Model) -> None:
     corpus, dates = model.manifest.corpus, [article.published_at for article in sample_articles]
 
     assert corpus.articles == len(sample_articles)
@@ -174,7 +174,7 @@ def test_refused_rows_are_recorded() -> None:
     assert train(stories(*FERRIES), refused=7).model.manifest.corpus.refused == 7
 
 
-def test_the_fingerprint_tells_corpora_apart_but_not_their_order() -> None:
+def test_the_fingerprint_depends_on_the_articles_but_not_their_order() -> None:
     articles = stories(*FERRIES, *COURTS)
 
     whole, turned, changed = (
@@ -186,7 +186,7 @@ def test_the_fingerprint_tells_corpora_apart_but_not_their_order() -> None:
     assert changed != whole
 
 
-def test_training_takes_any_iterable_and_sorts_by_the_bytes_of_the_ids() -> None:
+def test_training_accepts_any_iterable_and_sorts_by_the_bytes_of_the_ids() -> None:
     ids = ["b", "日本", "B", "é", "a/related", "a"]
 
     model = train(Article(id=i, title=title) for i, title in zip(ids, FERRIES + COURTS, strict=True)).model
@@ -201,34 +201,34 @@ def test_related_stories_find_each_other() -> None:
     assert {article_id for article_id, _ in model.similar("003", k=2)} == {"004", "005"}
 
 
-def test_progress_is_told_of_every_step_to_its_end() -> None:
-    class Told(Progress):
+def test_progress_is_reported_for_every_step_to_its_end() -> None:
+    class RecordedProgress(Progress):
         def __init__(self) -> None:
-            self.left: dict[str, float] = {}
+            self.remaining: dict[str, float] = {}
 
         @contextmanager
         def step(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
             assert unit
-            self.left[name] = total
+            self.remaining[name] = total
 
             def advance(done: float) -> None:
-                self.left[name] -= done
+                self.remaining[name] -= done
 
             yield advance
 
-    told = Told()
-    trained = train(stories(*FERRIES, *COURTS), progress=told)
+    recorded = RecordedProgress()
+    trained = train(stories(*FERRIES, *COURTS), progress=recorded)
 
-    assert list(told.left) == list(trained.seconds)
-    assert told.left == pytest.approx(dict.fromkeys(trained.seconds, 0))
+    assert list(recorded.remaining) == list(trained.seconds)
+    assert recorded.remaining == pytest.approx(dict.fromkeys(trained.seconds, 0))
 
 
 def test_a_corpus_without_articles_is_refused() -> None:
-    with pytest.raises(TrainingError, match="the corpus holds no article"):
+    with pytest.raises(TrainingError, match="the corpus has no articles"):
         train([])
 
 
-def test_two_articles_with_one_id_are_refused_by_the_id() -> None:
+def test_two_articles_with_the_same_id_are_refused_with_the_id() -> None:
     twins = [Article(id="a,b", title="One"), Article(id="c", title="Two"), Article(id="a,b", title="Three")]
 
     with pytest.raises(TrainingError, match="two articles have the id 'a,b'"):
@@ -236,24 +236,24 @@ def test_two_articles_with_one_id_are_refused_by_the_id() -> None:
 
 
 def test_articles_of_stop_words_only_are_refused_and_the_next_corpus_trains() -> None:
-    with pytest.raises(TrainingError, match="no term stands in 1 to 20 of the 3 articles"):
+    with pytest.raises(TrainingError, match="no term occurs in 1 to 20 of the 3 articles"):
         train(stories("The and of", "To be or not to be", "And the", lang="en"))
 
     assert len(train(stories(*FERRIES, lang="en")).model.articles) == 3
 
 
-def test_many_identical_articles_are_refused_for_no_term_tells_them_apart() -> None:
-    with pytest.raises(TrainingError, match="no term stands in 2 to 50 of the 100 articles"):
+def test_many_identical_articles_are_refused_because_no_term_is_left() -> None:
+    with pytest.raises(TrainingError, match="no term occurs in 2 to 50 of the 100 articles"):
         train(stories(*["Harbour ferry stops sailing"] * 100))
 
 
 def test_articles_that_share_no_term_are_refused() -> None:
-    with pytest.raises(TrainingError, match="no term stands in 2 to 20 of the 30 articles"):
+    with pytest.raises(TrainingError, match="no term occurs in 2 to 20 of the 30 articles"):
         train(stories(*(f"word{number} other{number}" for number in range(30))))
 
 
 def assert_sound(model: Model) -> None:
-    """No article is its own neighbour, the best come first, and no number is out of place."""
+    """Check that no article is its own neighbour, the best come first, and all numbers are valid."""
     for row in range(len(model.articles)):
         rows, scores = model.neighbors.of(row)
         assert row not in rows
@@ -304,7 +304,7 @@ def test_a_few_identical_articles_are_each_others_neighbours_without_a_warning()
     np.testing.assert_allclose(model.neighbors.scores, 1, atol=1e-6)
 
 
-def test_one_article_has_no_neighbour_and_nothing_is_similar_to_chance() -> None:
+def test_a_single_article_has_no_neighbour_and_a_threshold_of_zero() -> None:
     model = train(stories(FERRIES[0])).model
 
     assert model.similar("000") == []
@@ -312,7 +312,7 @@ def test_one_article_has_no_neighbour_and_nothing_is_similar_to_chance() -> None
     assert model.manifest.topics == []
 
 
-def test_an_article_of_stop_words_among_others_is_kept_with_an_empty_vector() -> None:
+def test_an_article_of_stop_words_among_others_has_an_empty_vector() -> None:
     model = train([*stories(*FERRIES, *COURTS, lang="en"), Article(id="x", title="To be", lang="en")]).model
     row = model.articles.ids.find("x")
     assert row is not None
@@ -325,7 +325,7 @@ def test_an_article_of_stop_words_among_others_is_kept_with_an_empty_vector() ->
     )
 
 
-def test_an_article_of_five_megabytes_is_cut_counted_and_kept() -> None:
+def test_an_article_of_five_megabytes_is_cut_and_counted() -> None:
     body = "harbour ferry sails daily " * 192_000 + "xylophone"
     big = Article(id="big", title="Ferry news", body=body, lang="en")
 
@@ -346,14 +346,14 @@ def test_a_nul_ends_a_word() -> None:
 
 
 @pytest.mark.parametrize("field", ["title", "body", "category", "url", "type", "lang"])
-def test_a_lone_surrogate_is_refused_by_the_id_of_its_article(field: str) -> None:
+def test_a_lone_surrogate_is_refused_with_the_article_id(field: str) -> None:
     fields = {"title": "Harbour ferry", field: "ferry \ud800"}
 
     with pytest.raises((InvalidArticleError, TrainingError), match=r"'007'.* surrogate"):
         train([*stories(*FERRIES), Article(id="007", **fields)])  # type: ignore[arg-type]
 
 
-def test_a_url_that_is_none_is_refused_by_the_id_of_its_article() -> None:
+def test_an_invalid_url_is_refused_with_the_article_id() -> None:
     with pytest.raises((InvalidArticleError, TrainingError), match="'007'"):
         train([*stories(*FERRIES), Article(id="007", title="Harbour", url="http://[half/")])
 
@@ -381,7 +381,7 @@ def test_undated_articles_are_the_oldest() -> None:
     assert train(stories(*FERRIES)).model.manifest.corpus.newest_published_at is None
 
 
-def test_a_recipe_shapes_the_terms() -> None:
+def test_the_recipe_determines_the_terms() -> None:
     articles = stories(*FERRIES, *COURTS, lang="en")
 
     words = train(articles, recipe(terms=PLAIN | {"ngrams": 1, "stop_words": False})).model
@@ -393,7 +393,7 @@ def test_a_recipe_shapes_the_terms() -> None:
     assert words.manifest.recipe.terms.ngrams == 1
 
 
-def test_a_title_may_count_for_nothing() -> None:
+def test_the_weight_of_titles_may_be_zero() -> None:
     with_body = [*stories(*FERRIES), Article(id="x", title="Weightless", body="harbour winter")]
 
     model = train(with_body, recipe(terms=PLAIN | {"title_weight": 0})).model
@@ -403,7 +403,7 @@ def test_a_title_may_count_for_nothing() -> None:
         train(stories(*FERRIES), recipe(terms={"title_weight": 0}))
 
 
-def test_a_recipe_shapes_lists_and_topics(sample_articles: list[Article]) -> None:
+def test_the_recipe_determines_lists_and_topics(sample_articles: list[Article]) -> None:
     wanted = recipe(neighbors={"k": 3}, topics={"count": 7, "components": 12}, terms={"max_body_chars": 50})
 
     model = train(sample_articles, wanted).model

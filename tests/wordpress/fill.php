@@ -1,7 +1,7 @@
 <?php
-// Puts articles into WordPress: JSON lines from standard input, each with title, body, categories, tags,
-// published_at and, if it has them, id, status, post_password and image_url. Prints the id of each post.
-require __DIR__ . '/here.php';
+// Inserts posts into WordPress. Reads JSON lines from standard input, with title, body, categories, tags,
+// published_at and optionally id, status, post_password and image_url. Prints the id of each post.
+require __DIR__ . '/load.php';
 require_once ABSPATH . 'wp-admin/includes/taxonomy.php';
 
 $image_of = [];
@@ -27,7 +27,7 @@ while (($line = fgets(STDIN)) !== false) {
     $image_of[$id] = $article['image_url'] ?? '';
     echo $id, "\n";
 }
-foreach (array_filter($image_of) as $id => $address) { // afterwards, for pictures take ids, too
+foreach (array_filter($image_of) as $id => $address) { // afterwards, because images use up ids too
     $picture = ['post_mime_type' => 'image/jpeg', 'guid' => $address];
     set_post_thumbnail($id, wp_insert_attachment($picture, basename($address), $id));
 }

@@ -1,4 +1,4 @@
-"""A real WordPress of the tests' own: MariaDB on a socket, PHP's server on the loopback interface."""
+"""A real WordPress for the tests: MariaDB on a socket, PHP's server on the loopback interface."""
 
 import json
 import os
@@ -30,10 +30,10 @@ define('DB_CHARSET', 'utf8mb4');
 $table_prefix = 'wp_';
 define('WP_ENVIRONMENT_TYPE', 'local'); // application passwords without HTTPS
 define('WP_HTTP_BLOCK_EXTERNAL', true);
-define('DISABLE_WP_CRON', true); // the tests say when a minute is over
+define('DISABLE_WP_CRON', true); // the tests run WP-Cron themselves
 define('AUTOMATIC_UPDATER_DISABLED', true);
-if (is_readable('{told}')) {{
-    foreach (json_decode(file_get_contents('{told}'), true) as $name => $value) {{
+if (is_readable('{constants}')) {{
+    foreach (json_decode(file_get_contents('{constants}'), true) as $name => $value) {{
         define($name, $value);
     }}
 }}
@@ -59,7 +59,7 @@ PAGE = """<!doctype html><html <?php language_attributes(); ?>><head><meta chars
 
 @dataclass(frozen=True)
 class Site:
-    """A running WordPress, and what an editor does with it over REST."""
+    """A running WordPress, with the actions of an editor over REST."""
 
     url: str
     root: Path
@@ -67,16 +67,16 @@ class Site:
     log: Path
 
     def use_snippet(self, code: str) -> None:
-        """Make a piece of PHP the theme's functions."""
+        """Use a piece of PHP as the functions of the theme."""
         (self.root / "wp-content" / "themes" / "plain" / "functions.php").write_text(f"<?php\n{code}")
 
-    def tell(self, service: str, key: str) -> None:
-        """Say in the configuration where the service is, from the next request on."""
+    def configure(self, service: str, key: str) -> None:
+        """Set the URL and the key of the service in the configuration, from the next request on."""
         constants = {"RECOMMENDER_URL": service, "RECOMMENDER_KEY": key}
-        (self.root.parent / "told.json").write_text(json.dumps(constants))
+        (self.root.parent / "constants.json").write_text(json.dumps(constants))
 
     def use_plugin(self, *, in_use: bool = True) -> None:
-        """Put the plugin in place, as the README says, or away."""
+        """Install the plugin as the README says, or remove it."""
         folder = self.root / "wp-content" / "mu-plugins"
         folder.mkdir(exist_ok=True)
         if in_use:
@@ -85,56 +85,55 @@ class Site:
             (folder / PLUGIN.name).unlink()
 
     def fill(self, articles: Iterable[Mapping[str, Any]]) -> list[int]:
-        """Insert posts by PHP, and return their ids."""
+        """Insert posts with PHP, and return their ids."""
         lines = "".join(json.dumps(article) + "\n" for article in articles)
         return [int(line) for line in self.php("fill.php", lines).split()]
 
     def php(self, script: str, text: str = "") -> str:
-        """Run one of the scripts beside this file."""
+        """Run one of the scripts in this folder."""
         return _php(self.root, script, self.url, text)
 
     def save(self, post_id: int | None = None, **fields: Any) -> dict[str, Any]:
         """Create or change a post as an editor does."""
         path = "" if post_id is None else f"/{post_id}"
-        return self._answered(self.editor.post(f"{self.url}/wp-json/wp/v2/posts{path}", json=fields))
+        return self._json(self.editor.post(f"{self.url}/wp-json/wp/v2/posts{path}", json=fields))
 
     def tag(self, name: str) -> int:
-        """Make a tag, and return its id."""
-        tag = self._answered(self.editor.post(f"{self.url}/wp-json/wp/v2/tags", json={"name": name}))
+        """Create a tag, and return its id."""
+        tag = self._json(self.editor.post(f"{self.url}/wp-json/wp/v2/tags", json={"name": name}))
         return int(tag["id"])
 
     def trash(self, post_id: int, *, for_good: bool = False) -> None:
-        """Put a post into the trash, or delete it."""
+        """Move a post to the trash, or delete it permanently."""
         parameters = {"force": "true"} if for_good else {}
-        self._answered(self.editor.delete(f"{self.url}/wp-json/wp/v2/posts/{post_id}", params=parameters))
+        self._json(self.editor.delete(f"{self.url}/wp-json/wp/v2/posts/{post_id}", params=parameters))
 
     def terms(self, taxonomy: str) -> Any:
-        """Return the categories or tags that have most posts."""
+        """Return the categories or tags with the most posts."""
         parameters = {"per_page": "100", "orderby": "count", "order": "desc"}
         return self.editor.get(f"{self.url}/wp-json/wp/v2/{taxonomy}", params=parameters).json()
 
     def rename(self, path: str, name: str | None) -> None:
-        """Give a term or an author a new name, or delete it."""
+        """Rename a term or an author, or delete it if `name` is None."""
         url = f"{self.url}/wp-json/wp/v2/{path}"
-        self._answered(
-            self.editor.delete(url) if name is None else self.editor.post(url, json={"name": name})
-        )
+        self._json(self.editor.delete(url) if name is None else self.editor.post(url, json={"name": name}))
 
-    def minute(self) -> None:
-        """Let WP-Cron do what is due."""
+    def run_cron(self) -> None:
+        """Run the scheduled tasks of WP-Cron."""
         self.php("minute.php")
 
-    def _answered(self, answer: httpx.Response) -> dict[str, Any]:
-        assert answer.is_success, f"{answer.status_code} {answer.text[:500]}\n{self.log.read_text()[-2000:]}"
-        found: dict[str, Any] = answer.json()
-        return found
+    def _json(self, response: httpx.Response) -> dict[str, Any]:
+        log = self.log.read_text()[-2000:]
+        assert response.is_success, f"{response.status_code} {response.text[:500]}\n{log}"
+        body: dict[str, Any] = response.json()
+        return body
 
 
 @contextmanager
 def wordpress(folder: Path) -> Iterator[Site]:
-    """Start an empty WordPress in a folder, and end it afterwards. Skips where the programs are missing."""
+    """Run an empty WordPress in a folder. Skips the test if a required program is missing."""
     if not DISTRIBUTION.exists() or not shutil.which("php") or not shutil.which("mariadbd"):
-        pytest.skip("no WordPress here: apt install wordpress php-cli php-mysql mariadb-server")
+        pytest.skip("WordPress is not installed: apt install wordpress php-cli php-mysql mariadb-server")
     root = Path(shutil.copytree(DISTRIBUTION, folder / "site"))
     _prepare(root, folder)
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -155,7 +154,7 @@ _OPTIONS = ["-d", "sendmail_path=/bin/true", "-d", "display_errors=stderr", "-d"
 
 
 def _prepare(root: Path, folder: Path) -> None:
-    config = CONFIG.format(socket=folder / "db.sock", told=folder / "told.json")
+    config = CONFIG.format(socket=folder / "db.sock", constants=folder / "constants.json")
     (root / "wp-config.php").write_text(config)
     (root / "router.php").write_text(ROUTER)
     theme = root / "wp-content" / "themes" / "plain"
@@ -166,23 +165,31 @@ def _prepare(root: Path, folder: Path) -> None:
 
 @contextmanager
 def _database(folder: Path) -> Iterator[None]:
-    data, address, log = folder / "db", folder / "db.sock", folder / "db.log"
+    data, db_socket, log = folder / "db", folder / "db.sock", folder / "db.log"
     user = ["--user=root"] if os.getuid() == 0 else []
-    made = [
+    install = [
         "mariadb-install-db",
         "--no-defaults",
         f"--datadir={data}",
         "--auth-root-authentication-method=normal",
     ]
     with log.open("ab") as file:
-        subprocess.run([*made, "--skip-test-db", *user], check=True, stdout=file, stderr=file)
+        subprocess.run([*install, "--skip-test-db", *user], check=True, stdout=file, stderr=file)
     command = [
-        "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={address}", "--skip-networking",
+        "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={db_socket}", "--skip-networking",
         f"--pid-file={folder / 'db.pid'}", "--innodb-flush-log-at-trx-commit=0", *user,
     ]  # fmt: skip
-    ask = ["mariadb", "--no-defaults", f"--socket={address}", "-u", "root", "-e", "CREATE DATABASE wordpress"]
+    create = [
+        "mariadb",
+        "--no-defaults",
+        f"--socket={db_socket}",
+        "-u",
+        "root",
+        "-e",
+        "CREATE DATABASE wordpress",
+    ]
     with _running(command, log, {}):
-        _wait(lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0, log)
+        _wait(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0, log)
         yield
 
 
@@ -195,7 +202,7 @@ def _running(command: list[str], log: Path, environment: Mapping[str, str]) -> I
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # nobody needs its files afterwards
+        os.killpg(process.pid, signal.SIGKILL)  # its files are not needed afterwards
         process.wait(30)
 
 
@@ -208,7 +215,7 @@ def _wait(is_up: Any, log: Path) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    pytest.fail(f"it did not start: {log.read_text()[-2000:]}")
+    pytest.fail(f"the process did not start: {log.read_text()[-2000:]}")
 
 
 def _php(root: Path, script: str, url: str, text: str = "") -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from recommender.neighbors import NO_ROW
 from recommender.serving.http.responses import Dependencies
 from recommender.serving.index.snapshot import Snapshot
-from recommender.serving.lists.related import TOLERANCE
+from recommender.serving.lists.candidates import TOLERANCE
 from recommender.serving.rules.schema import Block, Pin, Rule, Sensitive
 from recommender.serving.worker.follower import WorkerState
 
@@ -106,13 +106,13 @@ def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
         return
     for copy in snapshot.copies.of(row):
         yield shown_key(ids[copy])
-    for other in (*snapshot.folded[row - n].reached.tolist(), *_reached_live(snapshot, row)):
+    for other in (*snapshot.folded[row - n].reverse_neighbors.tolist(), *_reached_live(snapshot, row)):
         yield subject_key(ids[other])
 
 
 def _reached_live(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar, its own row included."""
-    n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.live]
+    n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.n_live]
     similarity = snapshot.vectors.scores(folded[row - n].embedding, snapshot.latent_weight)
     feedback = np.array([article.feedback if article.nearest != NO_ROW else 0.0 for article in folded])
     nearest = [max(article.nearest, 0) for article in folded]
@@ -138,4 +138,4 @@ def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
 
 def _hides(rule: Rule) -> TypeGuard[Block | Sensitive]:
     """Return whether a rule removes its articles from all lists; other responses do not change."""
-    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_section is None)
+    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_category is None)

@@ -1,1 +1,1 @@
-"""Other services' URLs and JSON, for sites that switch to this one."""
+"""The endpoints and JSON formats of other services, for sites that switch to this one."""

@@ -1,7 +1,7 @@
-"""Related lists in the shapes of other services, for sites that move over by changing an address.
+"""Endpoints of other recommendation services, so that a site can switch by changing a URL.
 
-Each call answers a list of ours, as long and in the same order, under the address and in the JSON that is
-documented for a service that sites use today. What their clients send besides is passed over.
+Each endpoint returns the same articles in the same order as `/v1/related`, at the path and in the JSON format
+that the other service documents. Parameters that have no equivalent here are ignored.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from recommender.serving.compat.formats import (
     ParselyParameters,
     YarppParameters,
     gorse_score,
-    jetpack_answer,
     jetpack_hits,
-    parsely_answer,
+    jetpack_list,
+    parsely_list,
     yarpp_post,
 )
 from recommender.serving.http.parameters import AnyParameters, read_query
@@ -37,14 +37,14 @@ from recommender.serving.routes.lookup import find_row
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
 
-MAX_ITEMS = 50  # of a list; pages end there
+MAX_ITEMS = 50  # of a list, over all pages
 
-Found = dict[str, Any]  # a list, as `answers.list_answer` has it
-Shape = Callable[[Found, Documents], Any]
+ListJson = dict[str, Any]  # as `responses.list_json` returns it
+Formatter = Callable[[ListJson, Documents], Any]
 
 
 class DropInRoutes:
-    """The calls of other services that a setting names."""
+    """The endpoints of the services named in the setting `drop_in`."""
 
     def __init__(self, context: Context, cache: ResponseCache) -> None:
         self._context, self._cache = context, cache
@@ -57,8 +57,8 @@ class DropInRoutes:
             "jetpack": [
                 ("/<tail:path>", self.jetpack, "GET"),
                 *(
-                    (f"/rest/{each}/{site}{end}", self.hits, "POST")
-                    for each in ("v1", "v1.1")
+                    (f"/rest/{version}/{site}{end}", self.hits, "POST")
+                    for version in ("v1", "v1.1")
                     for end in ("", "/")
                 ),
             ],
@@ -69,108 +69,117 @@ class DropInRoutes:
             ],
         }
         for name in self._context.settings.drop_in:
-            for at, (rule, view, method) in enumerate(routes[name]):
-                app.add_url_rule(rule, f"drop_in_{name}_{at}", view, methods=[method])
+            for number, (rule, view, method) in enumerate(routes[name]):
+                app.add_url_rule(rule, f"drop_in_{name}_{number}", view, methods=[method])
 
     def yarpp(self, article_id: str) -> Response:
-        """Answer as the plugin YARPP does: posts as WordPress tells them when they are embedded."""
-        given = _parameters(YarppParameters)
+        """Respond like the YARPP plugin: with posts in the format of the WordPress REST API."""
+        parameters = _parameters(YarppParameters)
         embeds, fields = "_embed" in request.args, request.args.get("_fields", "")
         names = {field.split(".")[0].strip() for field in fields.split(",") if field.strip()}
 
-        def shape(found: Found, documents: Documents) -> Any:
-            posts = [yarpp_post(item, documents, embeds=embeds) for item in found["items"]]
+        def formatter(related: ListJson, documents: Documents) -> Any:
+            posts = [yarpp_post(item, documents, embeds=embeds) for item in related["items"]]
             return [{name: post[name] for name in post if not names or name in names} for post in posts]
 
-        return self._answer("id", article_id, ListQuery(limit=given.limit), shape) or _no_post()
+        return (
+            self._respond("id", article_id, ListQuery(limit=parameters.limit), formatter) or _post_not_found()
+        )
 
     def jetpack(self, path: str) -> Response:
-        """Answer as Jetpack does at the address of a post with `?relatedposts=1`, or anywhere with `url`."""
+        """Respond like Jetpack: at the URL of a post with `?relatedposts=1`, or at any path with `url`."""
         if "relatedposts" not in request.args:
             raise Problem("not-found", f"there is nothing at {request.path[:100]}")
-        given = _parameters(JetpackParameters)
-        address = given.url or f"https://{request.host}/{path}"
-        query = ListQuery(limit=given.size, exclude=given.relatedposts_exclude)
+        parameters = _parameters(JetpackParameters)
+        url = parameters.url or f"https://{request.host}/{path}"
+        query = ListQuery(limit=parameters.size, exclude=parameters.relatedposts_exclude)
 
-        def shape(found: Found, documents: Documents) -> Any:
-            return jetpack_answer(found["items"], documents, found["article_id"] or "")
+        def formatter(related: ListJson, documents: Documents) -> Any:
+            return jetpack_list(related["items"], documents, related["article_id"] or "")
 
-        return self._answer("url", address, query, shape) or self._nothing(shape)
+        return self._respond("url", url, query, formatter) or self._empty(formatter)
 
     def hits(self, site: str, article_id: str) -> Response:
-        """Answer as WordPress.com does to whom Jetpack asks: ids and scores; of an unknown post none."""
+        """Respond like the WordPress.com API that Jetpack uses: ids and scores, empty for an unknown post."""
         size = self._size()
-        given = read_query(HitsParameters, "" if size is None else urlencode({"size": size}))
+        parameters = read_query(HitsParameters, "" if size is None else urlencode({"size": size}))
 
-        def shape(found: Found, _: Documents) -> Any:
-            return jetpack_hits(found["items"], found["eligible"], site)
+        def formatter(related: ListJson, _: Documents) -> Any:
+            return jetpack_hits(related["items"], related["eligible"], site)
 
-        return self._answer("id", article_id, ListQuery(limit=given.size), shape) or self._nothing(shape)
+        return self._respond("id", article_id, ListQuery(limit=parameters.size), formatter) or self._empty(
+            formatter
+        )
 
     def parsely(self) -> Response:
-        """Answer as `/related` of Parse.ly's API does: of an unknown address the newest articles."""
-        given = _parameters(ParselyParameters)
-        start = (given.page - 1) * given.limit
+        """Respond like `/related` of the Parse.ly API: for an unknown URL, with the newest articles."""
+        parameters = _parameters(ParselyParameters)
+        start = (parameters.page - 1) * parameters.limit
         query = ListQuery(
-            limit=min(start + given.limit, MAX_ITEMS),
-            categories=(given.section,) if given.section else (),
-            max_age_days=given.max_age_days,
-            published_after=given.published_after,
-            published_before=given.pub_date_end,
+            limit=min(start + parameters.limit, MAX_ITEMS),
+            categories=(parameters.section,) if parameters.section else (),
+            max_age_days=parameters.max_age_days,
+            published_after=parameters.published_after,
+            published_before=parameters.pub_date_end,
         )
 
-        def shape(found: Found, documents: Documents) -> Any:
-            return parsely_answer(found["items"][start:], documents, by_date=given.sort == "pub_date")
+        def formatter(related: ListJson, documents: Documents) -> Any:
+            by_date = parameters.sort == "pub_date"
+            return parsely_list(related["items"][start:], documents, by_date=by_date)
 
-        return self._answer("url", given.url, query, shape, unknown="fallback") or self._nothing(shape)
+        return self._respond("url", parameters.url, query, formatter, unknown="fallback") or self._empty(
+            formatter
+        )
 
     def gorse(self, article_id: str, category: str = "") -> Response:
-        """Answer as Gorse does: ids and scores; of an unknown item none."""
-        given = _parameters(GorseParameters)
+        """Respond like Gorse: ids and scores, empty for an unknown item."""
+        parameters = _parameters(GorseParameters)
         query = ListQuery(
-            limit=min(given.offset + given.n, MAX_ITEMS), categories=(category,) if category else ()
+            limit=min(parameters.offset + parameters.n, MAX_ITEMS), categories=(category,) if category else ()
         )
 
-        def shape(found: Found, _: Documents) -> Any:
-            return [gorse_score(item) for item in found["items"][given.offset :]]
+        def formatter(related: ListJson, _: Documents) -> Any:
+            return [gorse_score(item) for item in related["items"][parameters.offset :]]
 
-        return self._answer("id", article_id, query, shape) or self._nothing(shape)
+        return self._respond("id", article_id, query, formatter) or self._empty(formatter)
 
-    def _answer(
+    def _respond(
         self,
         by: Literal["id", "url"],
         value: str,
         query: ListQuery,
-        shape: Shape,
+        formatter: Formatter,
         *,
         unknown: Literal["404", "fallback"] = "404",
     ) -> Response | None:
-        """Return the list of an article in a shape; None where there is no such article or section.
+        """Return the formatted list of an article; None if the article or category does not exist.
 
-        Our own list is what is kept, and known to caches by what it holds.
+        The response cache stores the list before formatting; surrogate keys are those of the list.
         """
         view = self._context.view()
         row = self._row(by, value, view)
         if row is None and (unknown == "404" or self._is_withdrawn(value, view)):
             return None
-        query, _ = self._context.in_trend(query, view)
         related, now = view.related, view.now
 
-        def build(builder: ResponseBuilder) -> Found:
-            related_list = related.recent(query, now) if row is None else related.of_row(row, query, now)
+        def build(builder: ResponseBuilder) -> ListJson:
+            if row is None:
+                related_list = related.recent(query, now, trending=view.trending)
+            else:
+                related_list = related.of_row(row, query, now, trending=view.trending)
             return builder.whole_list(related_list)
 
         try:
             cached = self._cache.get(view, ("drop-in", row, query.canonical), build)
         except UnknownCategoryError:
             return None
-        body = to_bytes(shape(from_json(cached.body), related.articles))
+        body = to_bytes(formatter(from_json(cached.body), related.articles))
         return to_response(replace(cached, body=body, etag=etag_of(body)), view)
 
     def _size(self) -> Any:
-        """Return the `size` that the body asks for, a form or JSON; None: it says none."""
+        """Return the `size` in the body, which is a form or JSON; None if it has none."""
         if request.mimetype == "application/json":
-            return json_object("how many", self._context.settings.max_body_bytes).get("size")
+            return json_object("the size", self._context.settings.max_body_bytes).get("size")
         return request.form.get("size")
 
     def _row(self, by: Literal["id", "url"], value: str, view: ConsistentView) -> int | None:
@@ -187,20 +196,22 @@ class DropInRoutes:
             return False
         return row is not None and related.articles.ids[row] in related.snapshot.withdrawn
 
-    def _nothing(self, shape: Shape) -> Response:
-        """Answer an empty list in a shape. No cache keeps it, so that a new article is not hidden."""
-        nothing: Found = {"article_id": None, "eligible": 0, "items": []}
-        body = to_bytes(shape(nothing, self._context.related.articles))
+    def _empty(self, formatter: Formatter) -> Response:
+        """Respond with an empty list. Caches must not store it, or they would hide a new article."""
+        empty: ListJson = {"article_id": None, "eligible": 0, "items": []}
+        body = to_bytes(formatter(empty, self._context.related.articles))
         return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")
 
 
-def _no_post() -> Response:
-    """Answer as WordPress does where there is no such post."""
+def _post_not_found() -> Response:
+    """Respond like WordPress to the id of a post that does not exist."""
     body = {"code": "rest_post_invalid_id", "message": "Invalid post ID.", "data": {"status": 404}}
     return Response(to_bytes(body), 404, content_type="application/json")
 
 
 def _parameters(schema: type[AnyParameters]) -> AnyParameters:
-    """Return those parameters of the query string that the schema names."""
-    known = [(name, value) for name, value in request.args.items(multi=True) if name in schema.model_fields]
-    return read_query(schema, urlencode(known))
+    """Return the parameters of the query string that the schema has; ignore all others."""
+    supported = [
+        (name, value) for name, value in request.args.items(multi=True) if name in schema.model_fields
+    ]
+    return read_query(schema, urlencode(supported))

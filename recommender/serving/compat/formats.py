@@ -1,6 +1,6 @@
-"""Articles in the JSON of other services, field by field, and the parameters of their calls.
+"""The JSON formats of other services, field by field, and the parameters of their endpoints.
 
-Texts are plain here, and HTML in the JSON of WordPress, so they are escaped for it. Moments are UTC.
+Our titles and texts are plain; WordPress sends HTML, so its fields are escaped. All times are in UTC.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,79 +15,83 @@ from recommender.serving.http.parameters import Date, Parameters
 from recommender.serving.index.categories import slug
 from recommender.serving.index.documents import Documents
 
-Item = dict[str, Any]  # as `answers.item_answer` has it
+ItemJson = dict[str, Any]  # as `responses.item_json` returns it
 
 _EXCERPT_WORDS = 50
-_DIGITS = 15  # of a number that JavaScript reads exactly
-_JETPACK_VERSION = "20240517"  # of the answer; its script does not look at it
+_MAX_DIGITS = 15  # JavaScript reads longer integers inexactly
+_JETPACK_VERSION = "20240517"  # of the response format; Jetpack's script ignores it
 _JETPACK_IMAGE = {"width": 350, "height": 200}
 _HEADLINE = '<h3 class="jp-relatedposts-headline"><em>Related</em></h3>'
 
 
-def _ids(given: list[str]) -> list[str]:
-    return [each for ids in given for each in ids.split(",") if each]
+def _ids(values: list[str]) -> list[str]:
+    return [article_id for value in values for article_id in value.split(",") if article_id]
 
 
-_Days = Annotated[str, Field(pattern=r"^[0-9]{1,5}[dh]$")]
+_Age = Annotated[str, Field(pattern=r"^[0-9]{1,5}[dh]$")]
 
 
 class YarppParameters(Parameters):
-    """Those of YARPP's call."""
+    """The parameters of the YARPP endpoint."""
 
     limit: Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")] = 9
 
 
 class JetpackParameters(Parameters):
-    """Those of Jetpack's call, and of ours how many, and of which address."""
+    """The parameters of the Jetpack endpoint. `size` and `url` are our additions."""
 
     relatedposts_exclude: Annotated[
-        tuple[str, ...], BeforeValidator(_ids), Field(max_length=200, description="ids, apart by commas")
+        tuple[str, ...],
+        BeforeValidator(_ids),
+        Field(max_length=200, description="article ids, separated by commas"),
     ] = ()
     size: Annotated[int, Field(ge=1, le=20, description="a whole number from 1 to 20")] = 3
-    url: Annotated[str, Field(max_length=4096, description="the address of a post")] = ""
+    url: Annotated[str, Field(max_length=4096, description="the URL of a post")] = ""
 
 
 class HitsParameters(Parameters):
-    """Those of the call of WordPress.com that Jetpack makes."""
+    """The parameters of the WordPress.com endpoint that Jetpack uses."""
 
     size: Annotated[int, Field(ge=1, le=50, description="a whole number from 1 to 50")] = 10
 
 
 class ParselyParameters(Parameters):
-    """Those of Parse.ly's call that mean something here."""
+    """The supported parameters of the Parse.ly endpoint."""
 
-    url: Annotated[str, Field(max_length=4096, description="the address of an article")] = ""
+    url: Annotated[str, Field(max_length=4096, description="the URL of an article")] = ""
     limit: Annotated[int, Field(ge=1, le=50, description="a whole number from 1 to 50")] = 10
     page: Annotated[int, Field(ge=1, le=1000, description="a whole number from 1 to 1000")] = 1
-    section: Annotated[str, Field(max_length=200, description="the name of a section")] = ""
+    section: Annotated[str, Field(max_length=200, description="the name of a category")] = ""
     sort: Annotated[str, Field(pattern="^(score|pub_date)$", description="'score' or 'pub_date'")] = "score"
-    pub_date_start: Annotated[_Days | Date | None, Field(description="a date, or such as 7d or 12h")] = None
+    pub_date_start: Annotated[
+        _Age | Date | None, Field(description="a date, or an age such as 7d or 12h")
+    ] = None
     pub_date_end: Annotated[Date | None, Field(description="a date")] = None
 
     @property
     def max_age_days(self) -> float | None:
-        """How old an article may be, where that is said in days or hours."""
+        """The maximum age in days, if `pub_date_start` is an age; otherwise None."""
         start = self.pub_date_start
         return int(start[:-1]) / (24 if start[-1] == "h" else 1) if isinstance(start, str) else None
 
     @property
     def published_after(self) -> datetime | None:
-        """The date that articles follow, where one is said."""
+        """The earliest date, if `pub_date_start` is a date; otherwise None."""
         return self.pub_date_start if isinstance(self.pub_date_start, datetime) else None
 
 
 class GorseParameters(Parameters):
-    """Those of Gorse's call."""
+    """The parameters of the Gorse endpoint."""
 
     n: Annotated[int, Field(ge=1, le=50, description="a whole number from 1 to 50")] = 10
     offset: Annotated[int, Field(ge=0, le=1000, description="a whole number from 0 to 1000")] = 0
 
 
-def yarpp_post(item: Item, documents: Documents, *, embeds: bool = False) -> dict[str, Any]:
-    """Return an article as WordPress tells a post that is embedded, with YARPP's score."""
+def yarpp_post(item: ItemJson, documents: Documents, *, embeds: bool = False) -> dict[str, Any]:
+    """Return an article in the post format of the WordPress REST API, with the score of YARPP."""
     post = {
         "id": _number(item["id"]),
-        "date": _naive(item),
+        "date": _utc_date(item),
         "slug": unquote(urlsplit(item["url"] or "").path).rstrip("/").rpartition("/")[2],
         "type": documents.types[_row(item, documents)] or "post",
         "link": item["url"] or "",
@@ -103,8 +107,8 @@ def yarpp_post(item: Item, documents: Documents, *, embeds: bool = False) -> dic
     return post | {"_embedded": _embedded(item, documents)} if embeds else post
 
 
-def jetpack_answer(items: Iterable[Item], documents: Documents, origin: str = "") -> dict[str, Any]:
-    """Return a list as Jetpack tells it; `origin` is the id of the post that it belongs to."""
+def jetpack_list(items: Iterable[ItemJson], documents: Documents, origin: str = "") -> dict[str, Any]:
+    """Return a list in the format of Jetpack; `origin` is the id of the post that it is for."""
     posts = [_jetpack_post(item, documents, _number(origin), position) for position, item in enumerate(items)]
     return {
         "version": _JETPACK_VERSION,
@@ -117,8 +121,8 @@ def jetpack_answer(items: Iterable[Item], documents: Documents, origin: str = ""
     }
 
 
-def jetpack_hits(items: Sequence[Item], total: int, site: str) -> dict[str, Any]:
-    """Return a list as WordPress.com tells it to Jetpack: the ids and scores of posts of a site."""
+def jetpack_hits(items: Sequence[ItemJson], total: int, site: str) -> dict[str, Any]:
+    """Return a list in the format that WordPress.com sends to Jetpack: ids and scores of posts of a site."""
     blog, scores = _number(site), [item["score"] or 0.0 for item in items]
     hits = [
         {"_score": score, "fields": {"post_id": _number(item["id"]), "blog_id": blog}}
@@ -127,20 +131,20 @@ def jetpack_hits(items: Sequence[Item], total: int, site: str) -> dict[str, Any]
     return {"total": total, "max_score": max(scores, default=0.0), "hits": hits}
 
 
-def parsely_answer(items: Iterable[Item], documents: Documents, *, by_date: bool = False) -> dict[str, Any]:
-    """Return a list as Parse.ly tells it, or the newest of it first."""
+def parsely_list(items: Iterable[ItemJson], documents: Documents, *, by_date: bool = False) -> dict[str, Any]:
+    """Return a list in the format of Parse.ly, in the given order or newest first."""
     posts = [_parsely_post(item, documents) for item in items]
     if by_date:
         posts.sort(key=lambda post: post["pub_date"] or "", reverse=True)
     return {"data": posts, "meta": {}, "links": {}, "success": True}
 
 
-def gorse_score(item: Item) -> dict[str, Any]:
-    """Return an article as Gorse tells it: by id and score, which is 0 for what is not similar."""
+def gorse_score(item: ItemJson) -> dict[str, Any]:
+    """Return an article in the format of Gorse: its id, and its score or 0."""
     return {"Id": item["id"], "Score": item["score"] or 0.0}
 
 
-def _jetpack_post(item: Item, documents: Documents, origin: int | str, position: int) -> dict[str, Any]:
+def _jetpack_post(item: ItemJson, documents: Documents, origin: int | str, position: int) -> dict[str, Any]:
     category, image, published = item["category"], item["image_url"] or "", _published(item)
     return {
         "id": _number(item["id"]),
@@ -157,7 +161,7 @@ def _jetpack_post(item: Item, documents: Documents, origin: int | str, position:
     }
 
 
-def _parsely_post(item: Item, documents: Documents) -> dict[str, Any]:
+def _parsely_post(item: ItemJson, documents: Documents) -> dict[str, Any]:
     row, url, image = _row(item, documents), item["url"] or "", item["image_url"] or ""
     return {
         "title": item["title"],
@@ -167,7 +171,7 @@ def _parsely_post(item: Item, documents: Documents) -> dict[str, Any]:
         "authors": list(documents.authors[row]),
         "section": item["category"] or "",
         "tags": list(documents.tags[row]),
-        "pub_date": _naive(item),
+        "pub_date": _utc_date(item),
         "image_url": image,
         "thumb_url_medium": image,
         "metadata": "",
@@ -175,13 +179,13 @@ def _parsely_post(item: Item, documents: Documents) -> dict[str, Any]:
     }
 
 
-def _embedded(item: Item, documents: Documents) -> dict[str, Any]:
+def _embedded(item: ItemJson, documents: Documents) -> dict[str, Any]:
     row, image = _row(item, documents), item["image_url"]
-    found: dict[str, Any] = {"author": [{"name": name} for name in documents.authors[row]]}
+    embedded: dict[str, Any] = {"author": [{"name": name} for name in documents.authors[row]]}
     if image:
-        found["wp:featuredmedia"] = [{"media_type": "image", "alt_text": "", "source_url": image}]
-    found["wp:term"] = [_terms("category", item["categories"]), _terms("post_tag", documents.tags[row])]
-    return found
+        embedded["wp:featuredmedia"] = [{"media_type": "image", "alt_text": "", "source_url": image}]
+    embedded["wp:term"] = [_terms("category", item["categories"]), _terms("post_tag", documents.tags[row])]
+    return embedded
 
 
 def _terms(taxonomy: str, names: Iterable[str]) -> list[dict[str, str]]:
@@ -189,28 +193,28 @@ def _terms(taxonomy: str, names: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _number(article_id: str) -> int | str:
-    """Return an id as WordPress has it, a number; ids that are none stay as they are."""
-    if not (article_id.isascii() and article_id.isdecimal() and len(article_id) <= _DIGITS):
+    """Return an id as an integer, as in WordPress; any other id is returned unchanged."""
+    if not (article_id.isascii() and article_id.isdecimal() and len(article_id) <= _MAX_DIGITS):
         return article_id
     return int(article_id) if str(int(article_id)) == article_id else article_id
 
 
-def _published(item: Item) -> datetime | None:
+def _published(item: ItemJson) -> datetime | None:
     return None if item["published_at"] is None else datetime.fromisoformat(item["published_at"])
 
 
-def _naive(item: Item) -> str | None:
+def _utc_date(item: ItemJson) -> str | None:
     published = _published(item)
     return None if published is None else published.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _excerpt(item: Item, documents: Documents) -> str:
-    """Return the first words of a body."""
+def _excerpt(item: ItemJson, documents: Documents) -> str:
+    """Return the first words of the body."""
     words = documents.bodies[_row(item, documents)].split(maxsplit=_EXCERPT_WORDS)
     return " ".join(words[:_EXCERPT_WORDS]) + ("\u2026" if len(words) > _EXCERPT_WORDS else "")
 
 
-def _row(item: Item, documents: Documents) -> int:
+def _row(item: ItemJson, documents: Documents) -> int:
     row = documents.find(item["id"])
-    assert row is not None  # noqa: S101 it stands in a list of these
+    assert row is not None  # noqa: S101 the item comes from these documents
     return row

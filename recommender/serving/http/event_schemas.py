@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -16,9 +15,10 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from recommender.article import check_id, moment
+from recommender.article import moment
+from recommender.article_id import BodyArticleId
 from recommender.model import microseconds
-from recommender.serving.http.parameters import ANY_TIME, BODY_ID_SCHEMA, ID_ALLOWED, parse_object
+from recommender.serving.http.parameters import ANY_TIME, ID_ALLOWED, parse_object
 from recommender.serving.http.problems import MAX_SHOWN_CHARS, Fault, Problem
 
 MAX_EVENTS = 1_000  # in a batch
@@ -34,16 +34,6 @@ _LABEL_ALLOWED = f"a string of 1 to {MAX_CHARS} characters without NUL"
 _COUNT_ALLOWED = f"a whole number from 1 to {MAX_COUNT}"
 _POSITION_ALLOWED = f"a whole number from 0 to {MAX_POSITION}"
 _TIME_ALLOWED = "an ISO 8601 time, or a Unix time in seconds or milliseconds"
-
-# Most events are about the same few articles.
-_known_id = lru_cache(maxsize=10_000)(check_id)
-
-
-def _id(value: object) -> object:
-    """Return an id, an integer as its digits. Raises ValueError for an invalid id."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return _known_id(value) if isinstance(value, str) else value
 
 
 def _moment(value: object) -> object:
@@ -63,7 +53,6 @@ _Label = Annotated[
         {"anyOf": [{"type": "string", "minLength": 1, "maxLength": MAX_CHARS}, {"type": "number"}]}
     ),
 ]
-_Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(BODY_ID_SCHEMA)]
 _Moment = Annotated[
     int,
     BeforeValidator(_moment),
@@ -81,13 +70,13 @@ class EventBody(BaseModel):
         extra="forbid", frozen=True, strict=True, coerce_numbers_to_str=True, protected_namespaces=()
     )
 
-    article_id: Annotated[_Id, Field(description=ID_ALLOWED)]
+    article_id: Annotated[BodyArticleId, Field(description=ID_ALLOWED)]
     type: Annotated[EventType, Field(description=f"one of {', '.join(get_args(EventType))}")]
     event_id: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None
     visitor_id: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None
     ts: Annotated[_Moment | None, Field(description=_TIME_ALLOWED)] = None
     count: Annotated[_Count | None, Field(description=_COUNT_ALLOWED)] = None
-    from_id: Annotated[_Id | None, Field(description=ID_ALLOWED)] = None
+    from_id: Annotated[BodyArticleId | None, Field(description=ID_ALLOWED)] = None
     position: Annotated[_Position | None, Field(description=_POSITION_ALLOWED)] = None
     list: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None
     model_version: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None

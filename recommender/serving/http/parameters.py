@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import from_json
 
 from recommender.article import Article, check_id, moment
+from recommender.article_id import ArticleId
 from recommender.serving.http.problems import Fault, Place, Problem, bad_body, bad_parameter
 from recommender.serving.lists.query import ANY, DIVERSITY, FRESHNESS, Dedupe, ListQuery, Mode
 from recommender.text import detect_language, plain_text
@@ -34,8 +35,6 @@ _NAMES_ALLOWED = "the name or slug of a category; may be repeated"
 _DATE_ALLOWED = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
 _QUERY_ALLOWED = "1 to 200 characters; the last word may be incomplete"
 ID_ALLOWED = "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'"
-ID_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
-BODY_ID_SCHEMA: dict[str, Any] = {"anyOf": [ID_SCHEMA, {"type": "integer"}]}  # a number is its digits
 
 
 def cursor_after(date: int, article_id: str) -> str:
@@ -78,12 +77,6 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _id(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return check_id(value) if isinstance(value, str) else value
-
-
 def _date(value: object) -> object:
     return moment(value, now=ANY_TIME) if isinstance(value, str) else value
 
@@ -98,7 +91,6 @@ _DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-[0-9]{1,2
 
 # BeforeValidators come last but run first, so that the JSON schema describes the checks after them.
 _Limit = Annotated[int, Field(strict=True, ge=1, le=50, description=_LIMIT_ALLOWED), BeforeValidator(_number)]
-_Id = Annotated[str, WithJsonSchema(ID_SCHEMA), BeforeValidator(_id)]
 _Categories = Annotated[
     tuple[str, ...], Field(max_length=200, description=_NAMES_ALLOWED), BeforeValidator(_as_list)
 ]
@@ -130,7 +122,7 @@ class Parameters(BaseModel):
 class ArticleAddress(Parameters):
     """Names an article by `id` or by `url`."""
 
-    id: Annotated[_Id | None, Field(description=ID_ALLOWED)] = None
+    id: Annotated[ArticleId | None, Field(description=ID_ALLOWED)] = None
     url: Annotated[
         str | None,
         Field(min_length=1, max_length=MAX_URL_CHARS, description="the article's URL"),
@@ -152,7 +144,7 @@ class Filters(Parameters):
     category: _Categories = ()
     exclude_category: _Categories = ()
     exclude: Annotated[
-        tuple[_Id, ...],
+        tuple[ArticleId, ...],
         Field(max_length=200, description="up to 200 article ids; may be repeated"),
         BeforeValidator(_as_list),
     ] = ()
@@ -204,7 +196,7 @@ class BatchParameters(RelatedParameters):
     """The parameters of the lists of several articles."""
 
     id: Annotated[
-        tuple[_Id, ...],
+        tuple[ArticleId, ...],
         Field(min_length=1, max_length=100, description="1 to 100 article ids; repeat the parameter"),
         BeforeValidator(_as_list),
     ]

@@ -1,1 +1,1 @@
-"""One immutable snapshot of articles and vectors, including what was added since training."""
+"""An immutable snapshot of articles and vectors, including articles added since training."""

@@ -1,4 +1,4 @@
-"""Categories by the names that editors and addresses give them."""
+"""Lookup of categories by name or slug."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ _CACHED_MASKS = 64
 
 
 class UnknownCategoryError(LookupError):
-    """No article carries a category of this name; `known` lists those that some article carries."""
+    """No article has a category with this name; `known` lists all category names."""
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(f"no category is called {name[:100]!r}")
@@ -22,7 +22,7 @@ class UnknownCategoryError(LookupError):
 
 
 class Categories:
-    """The categories of an edition's articles, primary and other ones alike."""
+    """The categories of a snapshot's articles, primary categories included."""
 
     def __init__(self, articles: Documents) -> None:
         self._articles = articles
@@ -35,33 +35,33 @@ class Categories:
 
     @cached_property
     def by_size(self) -> list[str]:
-        """The names of the primary categories, the most used first."""
+        """The names of the primary categories, the largest first."""
         column = self._articles.category
         counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.names))
         return [column.names[int(code)] for code in np.argsort(-counts, kind="stable")]
 
     def named(self, wanted: str) -> list[str]:
         """Return the categories with this name or slug, ignoring case. Raises UnknownCategoryError."""
-        found = self._by_key.get(key(wanted))
-        if not found:
+        names = self._names_of.get(key(wanted))
+        if not names:
             raise UnknownCategoryError(wanted, self.names)
-        return found
+        return names
 
     def rows(self, wanted: Iterable[str]) -> np.ndarray:
-        """Return a mask over the rows, (n,) bool: the articles with any of these names or slugs."""
+        """Return the mask (n,) bool of the articles in any category with one of these names or slugs."""
         mask = np.zeros(len(self._articles), dtype=bool)
         for name in wanted:
-            for exact in self.named(name):
-                mask |= self._rows_of(exact)
+            for category in self.named(name):
+                mask |= self._rows_of(category)
         return mask
 
     @cached_property
-    def _by_key(self) -> dict[str, list[str]]:
-        by_key: dict[str, list[str]] = {}
+    def _names_of(self) -> dict[str, list[str]]:
+        names_of: dict[str, list[str]] = {}
         for name in self.names:
-            for each in keys(name):
-                by_key.setdefault(each, []).append(name)
-        return by_key
+            for name_key in keys(name):
+                names_of.setdefault(name_key, []).append(name)
+        return names_of
 
     def _find_rows(self, name: str) -> np.ndarray:
         column, primary = self._articles.categories, self._articles.category
@@ -74,12 +74,12 @@ class Categories:
 
 
 def keys(name: str) -> set[str]:
-    """Return what a category of this name answers to, in the spelling of `key`: its name and its slug."""
+    """Return the keys by which a category with this name is found: those of its name and its slug."""
     return {key(name), slug(name)} - {""}
 
 
 def slug(name: str) -> str:
-    """Return the name as addresses carry it: lower case, without accents, hyphens between words."""
+    """Return the name as it is written in URLs: lower case, without accents, hyphens between words."""
     plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     return "-".join(_WORDS.findall(_APOSTROPHES.sub("", key(plain))))
 
@@ -89,5 +89,5 @@ _APOSTROPHES = re.compile("['\u2019]")
 
 
 def key(name: str) -> str:
-    """Return a name, or a slug, as names are compared: case does not count."""
+    """Return the form of a name or slug in which names are compared, ignoring case."""
     return unicodedata.normalize("NFC", name).casefold()

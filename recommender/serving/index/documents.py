@@ -1,4 +1,4 @@
-"""The articles of an edition in columns: those of the model, and below them those that came after it."""
+"""The articles of a snapshot in columns: those of the model, followed by live ones."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -22,22 +22,22 @@ class _Column(Protocol[T_co]):
     def __getitem__(self, row: int) -> T_co: ...
 
 
-class Joined(Sequence[T]):
-    """A column of the model, continued by a value of each live article."""
+class JoinedColumn(Sequence[T]):
+    """A column of the model, followed by a value of each live article."""
 
     def __init__(
-        self, head: _Column[T], tail: Sequence[Article], size: int, value: Callable[[Article], T]
+        self, trained: _Column[T], live: Sequence[Article], n_live: int, value: Callable[[Article], T]
     ) -> None:
-        self._head, self._tail, self._size, self._value = head, tail, size, value
+        self._trained, self._live, self._n_live, self._value = trained, live, n_live, value
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
-        return len(self._head) + self._size
+        """Return the number of rows."""
+        return len(self._trained) + self._n_live
 
-    def __getitem__(self, row: int) -> T:  # type: ignore[override]  # no slices: nobody needs them
+    def __getitem__(self, row: int) -> T:  # type: ignore[override]  # slices are not needed
         """Return the value of a row."""
-        n = len(self._head)
-        return self._head[row] if row < n else self._value(self._tail[row - n])
+        n = len(self._trained)
+        return self._trained[row] if row < n else self._value(self._live[row - n])
 
     def __iter__(self) -> Iterator[T]:
         """Yield the values in row order."""
@@ -46,31 +46,32 @@ class Joined(Sequence[T]):
 
 @dataclass(frozen=True)
 class Documents:
-    """What `Articles` is to a model. A live article stands in for an earlier state of the same id.
+    """The articles of a snapshot, with the columns of `Articles`: n of the model, then m live articles.
 
-    `shown` are the rows that may be met at all: neither withdrawn nor an earlier state.
+    A live article replaces the earlier state of the same id. `shown` marks the rows that may appear anywhere:
+    those that are neither withdrawn nor replaced.
     """
 
-    head: Articles
-    tail: list[Article]  # shared with later editions, which append to it
+    trained: Articles
+    live: list[Article]  # shared with later snapshots, which append to it
     row_of: dict[str, int]  # of live ids
-    row_of_url: dict[str, int]  # of their canonical URLs
+    row_of_url: dict[str, int]  # of the canonical URLs of live articles
     langs: Choice
     category: Choice
     categories: Labels
-    published: np.ndarray  # (n + m,) int64, microseconds since 1970, NO_MOMENT where undated
+    published: np.ndarray  # (n + m,) int64, microseconds since 1970, NO_MOMENT if undated
     updated: np.ndarray  # likewise
     minutes: np.ndarray  # (n + m,) int32
     shown: np.ndarray  # (n + m,) bool
-    newest: np.ndarray  # the rows shown, newest first, equal dates in the order of ids, undated last
-    size: int = field(default=0)  # how many of the tail there are for this edition
+    newest: np.ndarray  # the shown rows, newest first, equal dates in id order, undated last
+    n_live: int = field(default=0)  # m, the number of articles in `live` that belong to this snapshot
 
     @classmethod
     def of(cls, articles: Articles) -> "Documents":
-        """Return the articles of a model, and none besides."""
+        """Return the articles of a model, without live ones."""
         return cls(
-            head=articles,
-            tail=[],
+            trained=articles,
+            live=[],
             row_of={},
             row_of_url={},
             langs=articles.langs,
@@ -84,122 +85,127 @@ class Documents:
         )
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         return len(self.shown)
 
     def find(self, article_id: str) -> int | None:
-        """Return the row of an id in its latest state, withdrawn or not; None where it is unknown."""
+        """Return the row of the latest state of an id, withdrawn or not, or None if it is unknown."""
         row = self.row_of.get(article_id)
-        return self.head.ids.find(article_id) if row is None else row
+        return self.trained.ids.find(article_id) if row is None else row
 
     def find_url(self, url: str) -> int | None:
-        """Return the row of the article with this URL, compared in canonical form; None where none has it."""
+        """Return the row of the article with this URL, compared in canonical form, or None."""
         row = self.row_of_url.get(canonical_url(url))
         if row is None:
-            row = self.head.find_url(url)
+            row = self.trained.find_url(url)
         # The URL of an earlier state still finds the article.
         return None if row is None else self.find(self.ids[row])
 
     @property
-    def ids(self) -> Joined[str]:
+    def ids(self) -> JoinedColumn[str]:
         """The ids."""
-        return Joined(self.head.ids, self.tail, self.size, lambda article: article.id)
+        return JoinedColumn(self.trained.ids, self.live, self.n_live, lambda article: article.id)
 
     @property
-    def titles(self) -> Joined[str]:
+    def titles(self) -> JoinedColumn[str]:
         """The titles."""
-        return Joined(self.head.titles, self.tail, self.size, lambda article: article.title)
+        return JoinedColumn(self.trained.titles, self.live, self.n_live, lambda article: article.title)
 
     @property
-    def bodies(self) -> Joined[str]:
+    def bodies(self) -> JoinedColumn[str]:
         """The bodies."""
-        return Joined(self.head.bodies, self.tail, self.size, lambda article: article.body)
+        return JoinedColumn(self.trained.bodies, self.live, self.n_live, lambda article: article.body)
 
     @property
-    def urls(self) -> Joined[str]:
-        """The URLs; empty: none."""
-        return Joined(self.head.urls, self.tail, self.size, lambda article: article.url or "")
+    def urls(self) -> JoinedColumn[str]:
+        """The URLs, empty if missing."""
+        return JoinedColumn(self.trained.urls, self.live, self.n_live, lambda article: article.url or "")
 
     @property
-    def image_urls(self) -> Joined[str]:
-        """The addresses of the images; empty: none."""
-        return Joined(self.head.image_urls, self.tail, self.size, lambda article: article.image_url or "")
+    def image_urls(self) -> JoinedColumn[str]:
+        """The URLs of the images, empty if missing."""
+        return JoinedColumn(
+            self.trained.image_urls, self.live, self.n_live, lambda article: article.image_url or ""
+        )
 
     @property
-    def types(self) -> Joined[str | None]:
+    def types(self) -> JoinedColumn[str | None]:
         """The types."""
-        return Joined(self.head.types, self.tail, self.size, lambda article: article.type)
+        return JoinedColumn(self.trained.types, self.live, self.n_live, lambda article: article.type)
 
     @property
-    def tags(self) -> Joined[tuple[str, ...]]:
+    def tags(self) -> JoinedColumn[tuple[str, ...]]:
         """The tags."""
-        return Joined(self.head.tags, self.tail, self.size, lambda article: article.tags)
+        return JoinedColumn(self.trained.tags, self.live, self.n_live, lambda article: article.tags)
 
     @property
-    def authors(self) -> Joined[tuple[str, ...]]:
+    def authors(self) -> JoinedColumn[tuple[str, ...]]:
         """The authors."""
-        return Joined(self.head.authors, self.tail, self.size, lambda article: article.authors)
+        return JoinedColumn(self.trained.authors, self.live, self.n_live, lambda article: article.authors)
 
     def article(self, row: int) -> Article:
         """Return the whole article of a row."""
-        n = len(self.head)
-        return self.head.article(row) if row < n else self.tail[row - n]
+        n = len(self.trained)
+        return self.trained.article(row) if row < n else self.live[row - n]
 
-    def grown(self, articles: Sequence[Article]) -> "Documents":
-        """Return the shelf with these below, each in the place of an earlier state of its id."""
+    def with_articles(self, articles: Sequence[Article]) -> "Documents":
+        """Return the documents with these live articles added; each replaces the earlier state of its id."""
         first = len(self)
         shown = np.concatenate([self.shown, np.ones(len(articles), dtype=bool)])
         row_of, row_of_url = dict(self.row_of), dict(self.row_of_url)
         for row, article in enumerate(articles, start=first):
-            former = row_of.get(article.id)
-            former = self.head.ids.find(article.id) if former is None else former
-            if former is not None:
-                shown[former] = False
+            replaced = row_of.get(article.id)
+            replaced = self.trained.ids.find(article.id) if replaced is None else replaced
+            if replaced is not None:
+                shown[replaced] = False
             row_of[article.id] = row
             if article.url:
                 row_of_url[canonical_url(article.url)] = row
-        self.tail.extend(articles)
-        moments = [microseconds(article.published_at) for article in articles]
-        changes = [microseconds(article.updated_at) for article in articles]
+        self.live.extend(articles)
+        published = [microseconds(article.published_at) for article in articles]
+        updated = [microseconds(article.updated_at) for article in articles]
         minutes = [reading_minutes(article.body) for article in articles]
-        grown = replace(
+        documents = replace(
             self,
             row_of=row_of,
             row_of_url=row_of_url,
             langs=self.langs.continued([article.lang for article in articles]),
             category=self.category.continued([article.category for article in articles]),
             categories=self.categories.continued([article.categories for article in articles]),
-            published=np.concatenate([self.published, np.array(moments, dtype=np.int64)]),
-            updated=np.concatenate([self.updated, np.array(changes, dtype=np.int64)]),
+            published=np.concatenate([self.published, np.array(published, dtype=np.int64)]),
+            updated=np.concatenate([self.updated, np.array(updated, dtype=np.int64)]),
             minutes=np.concatenate([self.minutes, np.array(minutes, dtype=np.int32)]),
             shown=shown,
             newest=self.newest[shown[self.newest]],
-            size=self.size + len(articles),
+            n_live=self.n_live + len(articles),
         )
-        fresh = [row for row in range(first, len(grown)) if shown[row]]
-        fresh.sort(key=lambda row: (-int(grown.published[row]), grown.ids[row].encode()))
-        places = [grown.place_of(int(grown.published[row]), grown.ids[row]) for row in fresh]
-        return replace(grown, newest=np.insert(grown.newest, places, fresh).astype(np.int32))
+        new_rows = [row for row in range(first, len(documents)) if shown[row]]
+        new_rows.sort(key=lambda row: (-int(documents.published[row]), documents.ids[row].encode()))
+        positions = [
+            documents.position_of(int(documents.published[row]), documents.ids[row]) for row in new_rows
+        ]
+        newest = np.insert(documents.newest, positions, new_rows).astype(np.int32)
+        return replace(documents, newest=newest)
 
     def without(self, rows: Sequence[int]) -> "Documents":
-        """Return the shelf with these rows no longer shown."""
+        """Return the documents with these rows no longer shown."""
         shown = self.shown.copy()
         shown[list(rows)] = False
         return replace(self, shown=shown, newest=self.newest[shown[self.newest]])
 
-    def place_of(self, date: int, article_id: str) -> int:
-        """Return where an article of a date and id stands among the newest, or would stand."""
-        return place_among(self.newest, self, date, article_id)
+    def position_of(self, date: int, article_id: str) -> int:
+        """Return the position in `newest` at which an article with this date and id is, or would be."""
+        return position_among(self.newest, self, date, article_id)
 
 
-def place_among(
-    newest: np.ndarray, documents: Documents, date: int, article_id: str, *, behind: bool = False
+def position_among(
+    newest: np.ndarray, documents: Documents, date: int, article_id: str, *, after: bool = False
 ) -> int:
-    """Return where an article of a date and id stands, or would, among rows in the order of `newest`.
+    """Return the position at which an article with this date and id is, or would be, among the rows `newest`.
 
-    `behind` makes it the place behind the article itself, if that is there.
+    With `after`, return the position after the article itself, if it is there.
     """
     first = bisect_left(newest, -date, key=lambda row: -int(documents.published[row]))
     end = bisect_right(newest, -date, lo=first, key=lambda row: -int(documents.published[row]))
-    bisect = bisect_right if behind else bisect_left
+    bisect = bisect_right if after else bisect_left
     return bisect(newest, article_id.encode(), lo=first, hi=end, key=lambda row: documents.ids[row].encode())

@@ -1,4 +1,4 @@
-"""Scores of a few articles, without those of the rest of the corpus."""
+"""Similarity scores of selected articles, without scoring the whole corpus."""
 
 import numpy as np
 
@@ -7,26 +7,26 @@ from recommender.serving.index.snapshot import Snapshot
 
 
 class SimilarityScorer:
-    """(1 - w) cosine of terms + w cosine in the latent space, of one point and some articles."""
+    """Scores articles against one embedding: (1 - w) x cosine of terms + w x cosine in the latent space."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._vectors = snapshot.vectors
         self._weight = snapshot.latent_weight
-        # One dense line of terms; only the pages that are written to take up memory.
+        # One dense row of terms. The system allocates only the memory pages that are written to.
         self._dense = np.zeros(len(snapshot.vocabulary.terms), dtype=np.float32)
 
     def of(self, point: Embedding, rows: np.ndarray) -> np.ndarray:
-        """Return the score of each of the rows, (m,) float64; the same, bit for bit, in whatever company."""
+        """Return the score of each row, (m,) float64. It does not depend on the other rows, bit for bit."""
         if not len(rows):
             return np.zeros(0)
         self._dense[point.columns] = point.values
-        found = [self._vectors.of(row) for row in rows]
-        columns = np.concatenate([each.columns for each in found])
-        values = np.concatenate([each.values for each in found]).astype(np.float64)
-        owners = np.repeat(np.arange(len(found)), [len(each.columns) for each in found])
-        terms = np.bincount(owners, self._dense[columns] * values, minlength=len(found))
+        embeddings = [self._vectors.of(row) for row in rows]
+        columns = np.concatenate([embedding.columns for embedding in embeddings])
+        values = np.concatenate([embedding.values for embedding in embeddings]).astype(np.float64)
+        owners = np.repeat(np.arange(len(embeddings)), [len(embedding.columns) for embedding in embeddings])
+        term_scores = np.bincount(owners, self._dense[columns] * values, minlength=len(embeddings))
         self._dense[point.columns] = 0
-        latent = np.array([each.latent for each in found], dtype=np.float64)
-        near = np.einsum("ij,j->i", latent, point.latent.astype(np.float64))
-        scores: np.ndarray = (1 - self._weight) * terms + self._weight * near
+        latent = np.array([embedding.latent for embedding in embeddings], dtype=np.float64)
+        latent_scores = np.einsum("ij,j->i", latent, point.latent.astype(np.float64))
+        scores: np.ndarray = (1 - self._weight) * term_scores + self._weight * latent_scores
         return scores

@@ -1,19 +1,19 @@
-"""The articles of an edition in time: what is public at a moment, and what came before and after what."""
+"""The articles of a snapshot by date: which are public, and which are next to each other in time."""
 
 from datetime import datetime
 
 import numpy as np
 
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
-from recommender.serving.index.documents import Documents, place_among
+from recommender.serving.index.documents import Documents, position_among
 
 _FIRST_BLOCK = 256
 
 
 class Timeline:
-    """Positions count from the newest article to the oldest; equal dates in id order, undated ones last.
+    """The shown articles from newest to oldest; equal dates in id order, undated articles last.
 
-    It holds the rows `newest` of the shelf, all that are shown by default.
+    By default it contains the rows `newest` of the documents, which are all that are shown.
     """
 
     def __init__(self, articles: Documents, newest: np.ndarray | None = None) -> None:
@@ -23,18 +23,18 @@ class Timeline:
         self._dated = self._ascending[np.searchsorted(self._ascending, NO_MOMENT, side="right") :]
 
     def future(self, now: datetime) -> int:
-        """Return how many articles are published after `now`: the position of the first public one."""
+        """Return how many articles are published after `now`: the position of the first public article."""
         return self._later_than(microseconds(now))
 
     def is_public(self, row: int, now: datetime) -> bool:
-        """Tell whether the article is shown, and published by `now`; an undated one is."""
+        """Return whether the article is shown, and is undated or published by `now`."""
         return bool(self._articles.shown[row] and self._articles.published[row] <= microseconds(now))
 
     def as_of(self, now: datetime) -> datetime:
-        """Return the moment from which an answer given `now` holds.
+        """Return the moment as of which a response at `now` is computed.
 
-        It is the beginning of the hour, or the last publication since then: answers within an hour are equal
-        byte for byte unless something happens, and no article waits for the next hour to appear.
+        It is the start of the hour, or the last publication since then. So responses within an hour are equal
+        byte for byte unless something changes, and new articles need not wait for the next hour.
         """
         hour = now.replace(minute=0, second=0, microsecond=0)
         first = self.future(now)
@@ -44,60 +44,60 @@ class Timeline:
         return hour if newest is None else max(hour, newest)
 
     def next_publication(self, now: datetime) -> datetime | None:
-        """Return when the next article under embargo becomes public, None when there is none."""
+        """Return when the next article under embargo becomes public, or None."""
         first = self.future(now)
         return from_microseconds(int(self._articles.published[self.rows[first - 1]])) if first else None
 
     def beside(self, row: int, now: datetime) -> tuple[int | None, int | None]:
-        """Return the rows of the next older and the next newer public article; undated ones have no place."""
+        """Return the rows of the next older and next newer public article; an undated one has neither."""
         date = int(self._articles.published[row])
         if date == NO_MOMENT:
             return None, None
         article_id = self._articles.ids[row]
-        newer = place_among(self.rows, self._articles, date, article_id) - 1
-        at = place_among(self.rows, self._articles, date, article_id, behind=True)
-        older = int(self.rows[at]) if at < len(self.rows) else None
+        newer = position_among(self.rows, self._articles, date, article_id) - 1
+        position = position_among(self.rows, self._articles, date, article_id, after=True)
+        older = int(self.rows[position]) if position < len(self.rows) else None
         if older is not None and self._articles.published[older] == NO_MOMENT:
             older = None
         return older, int(self.rows[newer]) if newer >= self.future(now) else None
 
     def median_age(self, reference: int) -> int:
-        """Return the median distance in time of the dated articles from a reference, in microseconds.
+        """Return the median time between the dated articles and a reference, in microseconds.
 
-        Of an even number it is the lower of the two in the middle; 0 where no article is dated.
+        For an even number of articles it is the lower median. It is 0 if no article is dated.
         """
         dates = self._dated
         half = (len(dates) + 1) // 2
         low, high = 0, len(dates) - half
-        while low < high:  # for the first of the `half` dates that lie nearest
+        while low < high:  # binary search for the first of the `half` nearest dates
             middle = (low + high) // 2
             if reference - int(dates[middle]) > int(dates[middle + half]) - reference:
                 low = middle + 1
             else:
                 high = middle
-        return max(abs(int(dates[at]) - reference) for at in (low, low + half - 1)) if half else 0
+        return max(abs(int(dates[index]) - reference) for index in (low, low + half - 1)) if half else 0
 
     def page(
         self, mask: np.ndarray, limit: int, now: datetime, after: tuple[int, str] | None = None
     ) -> list[int]:
-        """Return the first `limit` public rows that the mask (n,) admits, newest first.
+        """Return the first `limit` public rows in the mask (n,) bool, newest first.
 
-        `after` is the date in microseconds and the id of an article, which need not exist: the page starts
-        behind its place.
+        `after` is a date in microseconds and an id: the page starts after the position of that article, which
+        need not exist.
         """
         start = self.future(now)
         if after is not None:
-            start = max(start, place_among(self.rows, self._articles, *after, behind=True))
+            start = max(start, position_among(self.rows, self._articles, *after, after=True))
         return self._first(start, mask, limit)
 
     def _first(self, start: int, mask: np.ndarray, limit: int) -> list[int]:
-        found: list[int] = []
+        rows: list[int] = []
         size = _FIRST_BLOCK
-        while len(found) < limit and start < len(self.rows):
+        while len(rows) < limit and start < len(self.rows):
             block = self.rows[start : start + size]
-            found += block[mask[block]].tolist()
+            rows += block[mask[block]].tolist()
             start, size = start + size, 2 * size
-        return found[:limit]
+        return rows[:limit]
 
     def _later_than(self, date: int) -> int:
         return len(self._ascending) - int(np.searchsorted(self._ascending, date, side="right"))

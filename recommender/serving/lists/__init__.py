@@ -1,1 +1,1 @@
-"""Which articles a list contains, in what order, and why."""
+"""Lists of articles: which articles a list contains, in which order, and why."""

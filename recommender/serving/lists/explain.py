@@ -1,4 +1,4 @@
-"""Why an item stands where it does: its score, told in parts that add up to it."""
+"""Explanations of scores: the parts that add up to the score of a similar article."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -12,49 +12,52 @@ from recommender.stems import ELLIPSIS
 
 MAX_TERMS = 8
 MAX_TOPICS = 3
-_LEAST_SHARE = 0.1  # a topic that both articles are said to have
+_LEAST_SHARE = 0.1  # of a topic in both articles, for it to be named
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The parts of a score, whose sum it is. Those named come largest first."""
+    """The parts of a score, which add up to it. Named parts are sorted, largest first."""
 
-    terms: tuple[tuple[str, float], ...]  # that both texts hold
+    terms: tuple[tuple[str, float], ...]  # in both texts
     other_terms: float
-    topics: tuple[tuple[Topic, float], ...]  # that both texts have, for their nearness in the latent space
+    topics: tuple[tuple[Topic, float], ...]  # of both texts; parts of the latent similarity
     other_topics: float
     feedback: float
     hub: float
-    freshness: float  # what age takes away, at most 0
-    boost: float  # what the boosts of editors add
+    freshness: float  # at most 0
+    boost: float
 
 
-def why(snapshot: Snapshot, query: Query, row: int, blind: float, fresh: float, score: float) -> Explanation:
-    """Return why the article of a row has this score beside the query.
+def why(
+    snapshot: Snapshot, query: Query, row: int, model_score: float, fresh_score: float, score: float
+) -> Explanation:
+    """Return the explanation of the score of the article of a row against the query.
 
-    `blind` is the model's score, without age, and `fresh` the score before any boost.
+    `model_score` is the score without freshness, and `fresh_score` the score before boosts.
 
-    A shared term counts (1 - w) x its weight in one text x its weight in the other. Of what the latent space
-    counts, w x the cosine, each topic is allotted the share of itself that both texts have at least.
+    A shared term contributes (1 - w) x its weight in one text x its weight in the other. The latent
+    similarity, w x the cosine, is split among the topics: each topic gets the share of it that both texts
+    have at least.
     """
     weight, own, other = snapshot.latent_weight, query.own, snapshot.vectors.of(row)
     terms, other_terms = _terms(snapshot, own, other, 1 - weight)
-    near = weight * _inner(own.latent, other.latent)
-    topics = _topics(snapshot, own, other, near)
-    likeness = sum(part for _, part in terms) + other_terms + near
+    latent = weight * _inner(own.latent, other.latent)
+    topics = _topics(snapshot, own, other, latent)
+    similarity = sum(part for _, part in terms) + other_terms + latent
     return Explanation(
         terms=terms,
         other_terms=other_terms,
         topics=topics,
-        other_topics=near - sum(part for _, part in topics),
-        feedback=_likeness(query.moved, other, weight) - likeness,
+        other_topics=latent - sum(part for _, part in topics),
+        feedback=_similarity(query.moved, other, weight) - similarity,
         hub=-float(snapshot.hubs[row]),
-        freshness=fresh - blind,
-        boost=score - fresh,
+        freshness=fresh_score - model_score,
+        boost=score - fresh_score,
     )
 
 
-def _likeness(point: Embedding, other: Embedding, weight: float) -> float:
+def _similarity(point: Embedding, other: Embedding, weight: float) -> float:
     return (1 - weight) * point.cosine(other) + weight * _inner(point.latent, other.latent)
 
 
@@ -65,31 +68,31 @@ def _inner(a: np.ndarray, b: np.ndarray) -> float:
 def _terms(
     snapshot: Snapshot, query: Embedding, other: Embedding, weight: float
 ) -> tuple[tuple[tuple[str, float], ...], float]:
-    """Return the shared terms that count most, ties by their bytes, and the sum of the others.
+    """Return the shared terms that contribute most, ties in byte order, and the sum of all other terms.
 
-    Pieces of words are among the others: nobody reads them.
+    Word pieces are never named, because readers cannot make sense of them.
     """
     shared, ours, theirs = np.intersect1d(
         query.columns, other.columns, assume_unique=True, return_indices=True
     )
     parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
     terms = [snapshot.vocabulary.terms[int(column)] for column in shared]
-    whole = (at for at in np.argsort(-parts, kind="stable").tolist() if ELLIPSIS not in terms[at])
-    first = list(islice(whole, MAX_TERMS))
+    whole_words = (at for at in np.argsort(-parts, kind="stable").tolist() if ELLIPSIS not in terms[at])
+    first = list(islice(whole_words, MAX_TERMS))
     named = tuple((snapshot.vocabulary.spelt(terms[at]), float(parts[at])) for at in first)
     return named, float(np.delete(parts, first).sum())
 
 
 def _topics(
-    snapshot: Snapshot, query: Embedding, other: Embedding, near: float
+    snapshot: Snapshot, query: Embedding, other: Embedding, latent: float
 ) -> tuple[tuple[Topic, float], ...]:
-    """Return the topics that have most of both texts, each with its share of `near`, where that adds."""
-    if near <= 0:
+    """Return the largest topics of both texts with their parts of `latent`; none unless it is positive."""
+    if latent <= 0:
         return ()
     shares = np.minimum(snapshot.topic_space.shares(query.latent), snapshot.topic_space.shares(other.latent))
     first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
     return tuple(
-        (snapshot.manifest.topics[int(at)], near * float(shares[at]))
+        (snapshot.manifest.topics[int(at)], latent * float(shares[at]))
         for at in first
         if shares[at] >= _LEAST_SHARE
     )

@@ -1,18 +1,35 @@
-"""What stands around an article on its page: two lists, the story before and the one after, nothing twice."""
+"""The lists and links of an article page: related, trending, and the stories before and after it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
 from recommender.serving.lists.query import Dedupe, Item, ListQuery, RelatedList
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Leaderboard
+
+
+class TrendingOrder(Protocol):
+    """The articles with a trending rank, in rows of the snapshot of the lists."""
+
+    @property
+    def top(self) -> tuple[int, ...]:
+        """The rows that may fill the lists of other articles, best first."""
+
+    def rank(self, row: int) -> int | None:
+        """Return the rank of the article of a row, from 1; None if it has no rank."""
+
+    def first(self, related: Related, mask: np.ndarray, limit: int, now: datetime) -> list[int]:
+        """Return up to `limit` rows that the mask (n,) bool admits: by rank, then the newest without a rank.
+
+        Of near-duplicates only the first is returned.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryCount:
-    """A section of the site: what its articles have as their primary category, and how many are public."""
+    """A category, and how many public articles have it as their primary category."""
 
     name: str
     articles: int
@@ -20,7 +37,7 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The surroundings of the public article of a row. Nothing here is the article itself."""
+    """The lists and links on the page of an article. None of them contains the article itself."""
 
     row: int
     related: RelatedList
@@ -32,7 +49,7 @@ class Page:
     def of(
         cls,
         related: Related,
-        leaderboard: Leaderboard,
+        leaderboard: TrendingOrder,
         row: int,
         query: ListQuery,
         now: datetime,
@@ -40,37 +57,36 @@ class Page:
         trending_limit: int,
         dedupe: Dedupe = "all",
     ) -> "Page":
-        """Return the page of the public article of a row, its related list as the query has it.
+        """Return the page of the public article of a row; the query applies to its related list.
 
-        With "all", what stands in one place, or a copy of it, stands in no later one, in this order:
-        related, trending, older and newer. With "lists" that holds for the two lists; with "none" for no two
-        places. What rules keep out of the article's list is nowhere on its page.
+        With "all", an article or a near-duplicate of it appears only in the first of related, trending, older
+        and newer that could contain it. With "lists" this applies to the two lists only, and with "none" to
+        nothing. Articles that rules keep out of the article's list appear nowhere on its page.
         """
-        found, copies = (
-            related.of_row(row, replace(query, trending=leaderboard.top), now),
-            related.snapshot.copies,
-        )
-        taken = {*copies.with_all([row]), *found.blocked}
+        copies = related.snapshot.copies
+        related_list = related.of_row(row, query, now, trending=leaderboard.top)
+        excluded = {*copies.with_all([row]), *related_list.blocked}
         if dedupe != "none":
-            taken |= {*copies.with_all(item.row for item in found.items)}
+            excluded |= {*copies.with_all(item.row for item in related_list.items)}
         mask = related.public(now).copy()
-        mask[list(taken)] = False
+        mask[list(excluded)] = False
         trending = trending_list(related, leaderboard, mask, trending_limit, now)
-        beside = set(found.blocked)
+        not_beside = set(related_list.blocked)
         if dedupe == "all":
-            beside = {*taken, *copies.with_all(item.row for item in trending.items)}
-        older = _beside(related, row, beside, now, newer=False)
+            not_beside = {*excluded, *copies.with_all(item.row for item in trending.items)}
+        older = _beside(related, row, not_beside, now, newer=False)
         if dedupe == "all" and older is not None:
-            beside |= {*copies.with_all([older])}
-        return cls(row, found, trending, older, _beside(related, row, beside, now, newer=True))
+            not_beside |= {*copies.with_all([older])}
+        newer = _beside(related, row, not_beside, now, newer=True)
+        return cls(row, related_list, trending, older, newer)
 
 
 def trending_list(
-    related: Related, leaderboard: Leaderboard, mask: np.ndarray, limit: int, now: datetime
+    related: Related, leaderboard: TrendingOrder, mask: np.ndarray, limit: int, now: datetime
 ) -> RelatedList:
-    """Return the first of those that the mask (n,) bool admits: what has a rank, then the newest.
+    """Return the first articles that the mask (n,) bool admits: those with a rank, then the newest.
 
-    Of copies there is one, in the list and in the count of the eligible.
+    Near-duplicates appear once, and count once.
     """
     rows = leaderboard.first(related, mask, limit, now)
     items = (Item(row, "recent" if leaderboard.rank(row) is None else "trending") for row in rows)
@@ -84,19 +100,19 @@ def trending_list(
 
 
 def category_counts(related: Related, now: datetime) -> list[CategoryCount]:
-    """Return the sections that have public articles: the most first, equal numbers in the order of names."""
+    """Return the categories with public articles: those with the most first, ties by name."""
     column = related.articles.category
     codes = column.codes[related.public(now)]
     counts = np.bincount(codes[codes >= 0], minlength=len(column.names)).tolist()
-    found = [CategoryCount(column.names[code], count) for code, count in enumerate(counts) if count]
-    return sorted(found, key=lambda category: (-category.articles, category.name))
+    categories = [CategoryCount(column.names[code], count) for code, count in enumerate(counts) if count]
+    return sorted(categories, key=lambda category: (-category.articles, category.name))
 
 
-def _beside(related: Related, row: int, taken: set[int], now: datetime, *, newer: bool) -> int | None:
-    """Return the nearest public article in time, on one side, that is not taken."""
-    at: int | None = row
-    while at is not None:
-        at = related.timeline.beside(at, now)[newer]
-        if at not in taken:
+def _beside(related: Related, row: int, excluded: set[int], now: datetime, *, newer: bool) -> int | None:
+    """Return the nearest public article in time, on one side, that is not excluded."""
+    neighbor: int | None = row
+    while neighbor is not None:
+        neighbor = related.timeline.beside(neighbor, now)[newer]
+        if neighbor not in excluded:
             break
-    return at
+    return neighbor

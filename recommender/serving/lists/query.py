@@ -1,4 +1,4 @@
-"""A list: what it is asked to hold, and what it holds."""
+"""The query of a list, and the list itself."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,20 +7,20 @@ from typing import Literal
 from recommender.serving.lists.explain import Explanation
 
 ANY = "any"
-FRESHNESS = 0.2  # a judgement: what is long past needs a quarter more nearness to stand as high
-# Off: on labelled stories among news 0.05 costs .006 nDCG, and 0.1 .011, for lists hardly less alike: the
-# mean likeness of two of their items falls from .284 to .282 and .280.
+FRESHNESS = 0.2  # a judgement: a very old article needs a score a quarter higher for the same rank
+# Off: on labelled stories among news, 0.05 costs .006 nDCG and 0.1 costs .011, while the items of a list
+# become hardly less alike: the mean similarity of two of them falls from .284 to .282 and .280.
 DIVERSITY = 0.0
 
 Mode = Literal["related", "background", "follow_up"]
-# What may be on a page once only: any article, one of its two lists, or one of each list.
+# Which articles appear only once on a page: "all", those of the two "lists", or "none".
 Dedupe = Literal["all", "lists", "none"]
 Source = Literal["pin", "similar", "same_category", "trending", "recent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """What a list may hold. Categories are names or slugs; unknown ids in `exclude` are ignored."""
+    """What a caller asks for. Categories are names or slugs; unknown ids in `exclude` are ignored."""
 
     limit: int = 9
     categories: tuple[str, ...] = ()
@@ -31,18 +31,17 @@ class ListQuery:
     published_before: datetime | None = None
     published_after: datetime | None = None
     mode: Mode = "related"  # "background": older than the article; "follow_up": newer
-    freshness: float = FRESHNESS  # 0 to 1: how much an old article falls behind
-    diversity: float = DIVERSITY  # 0 to 1: how much one falls behind that is like those above it
-    min_similarity: float | None = None  # raises the bar for `similar`
+    freshness: float = FRESHNESS  # 0 to 1: the greatest share of its score that an old article loses
+    diversity: float = DIVERSITY  # 0 to 1: how strongly similarity to items above counts against an item
+    min_similarity: float | None = None  # in addition to the model's own threshold for `similar`
     fallback: Literal["auto", "none"] = "auto"
-    explain: bool = False  # whether items say why
+    explain: bool = False  # whether items get an explanation
     unknown: Literal["404", "fallback"] = "404"
-    include_trending: bool = False  # whether items say their rank in trending
-    trending: tuple[int, ...] = ()  # rows that trend, best first; no caller's to say
+    include_trending: bool = False  # whether items get their trending rank
 
     @property
     def canonical(self) -> "ListQuery":
-        """The one of all queries that ask for the same list."""
+        """The same query with sorted and unique names; queries for the same list have the same one."""
         if not (self.categories or self.exclude_categories or self.exclude):
             return self
         return replace(
@@ -55,22 +54,22 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One place of a list: a row of the model, why it is there, and its score where it is `similar`."""
+    """One item of a list: a row, the source it comes from, and its score if it is `similar`."""
 
     row: int
     source: Source
     score: float | None = None
-    why: Explanation | None = None  # where the query asks for it, of a `similar` item
+    why: Explanation | None = None  # of a `similar` item, if the query asks for explanations
 
 
 @dataclass(frozen=True, slots=True)
 class RelatedList:
-    """An answer. It holds min(requested, eligible) items, and no row twice."""
+    """A list. It contains min(requested, eligible) items, and no row twice."""
 
-    article_id: str | None  # as asked for; None for a text
+    article_id: str | None  # as requested; None for a text
     as_of: datetime
     requested: int
     eligible: int
     items: tuple[Item, ...]
-    explained: bool = False  # whether its items say why
-    blocked: frozenset[int] = frozenset()  # rows that rules keep out of it, also as copies of others
+    explained: bool = False  # whether its items have explanations
+    blocked: frozenset[int] = frozenset()  # rows that rules keep out, also as near-duplicates of others

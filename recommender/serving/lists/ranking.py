@@ -1,4 +1,4 @@
-"""The order of similar articles: the fresh before the old, and not all of one kind."""
+"""The order of the similar articles of a list: by score, freshness, boosts and diversity."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,53 +12,63 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ListQuery
 
-POOL = 100  # diversity chooses among so many articles of the highest scores
+POOL = 100  # the best-scored candidates that diversity reorders
 _DAY = 86_400_000_000  # microseconds
-_NEWS = 14 * _DAY  # an article younger than this is read for what is new now
+_NEWS = 14 * _DAY  # readers of a younger article want what is new now
 
 
 def reference_date(published: int, now: datetime) -> int:
-    """Return the moment from which the ages of candidates count, both ways, all in microseconds.
+    """Return the moment from which the ages of candidates count, in both directions, in microseconds.
 
-    For an article of the last 14 days, or without a date, it is the beginning of this hour, so that a list
-    holds for an hour; for an older one its own date.
+    For an article of the last 14 days, or without a date, it is the start of the current hour, so that the
+    list does not change within an hour. For an older article it is the article's own date.
     """
     hour = microseconds(now.replace(minute=0, second=0, microsecond=0))
     return published if NO_MOMENT < published <= hour - _NEWS else hour
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The first of the similar articles, in the order of a list."""
+class TopCandidates:
+    """The first candidates of a list, in its order."""
 
     rows: np.ndarray  # (m,) int64
-    blind: np.ndarray  # (m,) float64, scores as the model gives them, blind to time
-    fresh: np.ndarray  # (m,) float64, with freshness
+    model_scores: np.ndarray  # (m,) float64, without freshness
+    fresh_scores: np.ndarray  # (m,) float64, with freshness
     scores: np.ndarray  # (m,) float64, with freshness and boosts
-    floor: float  # an article whose score does not reach it is not among them
+    floor: float  # no candidate with a score below this is among them
+
+    @classmethod
+    def none(cls) -> "TopCandidates":
+        """Return no candidates."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0), np.empty(0), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class RankedCandidates:
-    """The similar articles that a list shows, and the nearest articles of all."""
+    """The similar articles that a list shows, and the nearest neighbours."""
 
-    selection: Selection
-    count: int  # of all that are similar and eligible
-    near: np.ndarray  # (k,) rows, nearest first, eligible or not
+    top: TopCandidates
+    count: int  # all articles that are similar and eligible
+    nearest: np.ndarray  # (k,) rows, nearest first, eligible or not
+
+    @classmethod
+    def none(cls) -> "RankedCandidates":
+        """Return no candidates and no neighbours."""
+        return cls(TopCandidates.none(), 0, np.empty(0, dtype=np.int64))
 
 
-class Ranker:
-    """How one list orders its candidates.
+class CandidateRanker:
+    """Ranks the candidates of one list.
 
-    score = s x (1 - f + f x 2^(-age / half-life)) x boost, s being the model's score. An undated candidate
-    has the median age of the dated articles; `boosts` (n,) are 1 where editors say nothing. Equal scores come
-    in row order.
+    score = s x (1 - f + f x 2^(-age / half-life)) x boost, where s is the model's score and f the freshness.
+    An undated candidate has the median age of the dated articles. `boosts` (n,) are 1 for articles without
+    a boost. Equal scores are in row order.
 
-    With a diversity d > 0 the list is maximal marginal relevance (Carbonell and Goldstein 1998) over the 100
-    candidates of the highest scores: each place goes to the one of the highest
-    (1 - d) x score - d x its greatest likeness to those placed; of equals, to the one of the higher score.
-    The likeness of two articles is the weighted mean of both cosines, at least 0. Where more are wanted, the
-    others follow by score.
+    With a diversity d > 0, the 100 candidates with the highest scores are reordered by maximal marginal
+    relevance (Carbonell and Goldstein 1998): each place goes to the candidate with the highest
+    (1 - d) x score - d x its greatest similarity to those placed before; of equals, to the one with the
+    higher score. The similarity of two articles is the weighted mean of both cosines, at least 0. Candidates
+    beyond the 100 follow by score.
     """
 
     def __init__(
@@ -72,45 +82,44 @@ class Ranker:
         boosts: np.ndarray | None = None,
         limit: int | None = None,
     ) -> None:
+        self.limit = query.limit if limit is None else limit
         self._snapshot = snapshot
-        self._limit = query.limit if limit is None else limit
         self._freshness, self._diversity = query.freshness, query.diversity
         self._boosts = boosts
         self._reference = reference_date(published, now)
         self._median_age = timeline.median_age(self._reference)
 
-    def choose(self, rows: np.ndarray, blind: np.ndarray) -> Selection:
-        """Return the first `limit` of the candidates, ascending rows with the model's scores of them."""
-        blind = blind.astype(np.float64)
-        fresh = blind * self._ages(rows)
-        scores = fresh if self._boosts is None else fresh * self._boosts[rows]
+    def top(self, rows: np.ndarray, model_scores: np.ndarray) -> TopCandidates:
+        """Return the first `limit` of the candidates: ascending rows, with the model's scores of them."""
+        model_scores = model_scores.astype(np.float64)
+        fresh_scores = model_scores * self._age_factors(rows)
+        scores = fresh_scores if self._boosts is None else fresh_scores * self._boosts[rows]
         if self._diversity and len(rows) > 1:
             pool = top_k(scores, POOL)
             places, floor = self._diverse(rows[pool], scores[pool])
-            selection = pool[places]
-            if self._limit > POOL:
-                selection = np.concatenate([selection, top_k(scores, self._limit)[POOL:]])
+            top = pool[places]
+            if self.limit > POOL:
+                top = np.concatenate([top, top_k(scores, self.limit)[POOL:]])
         else:
-            selection = top_k(scores, self._limit)
-            floor = float(scores[selection[-1]]) if len(selection) else 0.0
-        return Selection(rows[selection], blind[selection], fresh[selection], scores[selection], floor)
+            top = top_k(scores, self.limit)
+            floor = float(scores[top[-1]]) if len(top) else 0.0
+        return TopCandidates(rows[top], model_scores[top], fresh_scores[top], scores[top], floor)
 
-    def is_settled(self, selection: Selection, highest: float) -> bool:
-        """Tell whether no further candidate, of a score up to `highest`, could be among the chosen."""
-        return len(selection.rows) == self._limit and selection.floor > highest
+    def is_settled(self, top: TopCandidates, highest: float) -> bool:
+        """Return whether no further candidate with a score up to `highest` could be among the top."""
+        return len(top.rows) == self.limit and top.floor > highest
 
     @property
     def greatest_factor(self) -> float:
-        """What the score of any article is multiplied with at most: age adds nothing."""
+        """The greatest factor on the score of any article; age never raises a score."""
         return 1.0 if self._boosts is None else max(1.0, float(self._boosts.max(initial=1.0)))
 
     def factors(self, rows: np.ndarray) -> np.ndarray:
-        """Return what the scores of these rows are multiplied with, (m,) float64."""
-        ages = self._ages(rows)
+        """Return the factors on the model's scores of these rows, (m,) float64."""
+        ages = self._age_factors(rows)
         return ages if self._boosts is None else ages * self._boosts[rows]
 
-    def _ages(self, rows: np.ndarray) -> np.ndarray:
-        """Return what age makes of the scores of these rows, (m,) float64, each a factor."""
+    def _age_factors(self, rows: np.ndarray) -> np.ndarray:
         published = self._snapshot.articles.published[rows]
         dates = np.where(published == NO_MOMENT, self._reference + self._median_age, published)
         half_lives = np.abs(dates - self._reference) / (
@@ -120,29 +129,30 @@ class Ranker:
         return factors
 
     def _diverse(self, rows: np.ndarray, scores: np.ndarray) -> tuple[list[int], float]:
-        """Return the positions of those chosen among the rows, which come best first, and the floor."""
-        nearness = SimilarityScorer(self._snapshot)
+        """Return the positions of the top among the rows, which come best first, and the floor."""
+        scorer = SimilarityScorer(self._snapshot)
 
-        def likeness(at: int, others: slice) -> np.ndarray:
-            near: np.ndarray = np.maximum(nearness.of(self._snapshot.vectors.of(rows[at]), rows[others]), 0)
-            return near
+        def similarities(position: int, others: slice) -> np.ndarray:
+            scored = scorer.of(self._snapshot.vectors.of(rows[position]), rows[others])
+            positive: np.ndarray = np.maximum(scored, 0)
+            return positive
 
         worths = (1 - self._diversity) * scores
-        greatest = np.zeros(len(rows))  # likeness to any of those placed
-        seen = min(self._limit, len(rows))  # likeness is known up to here: later ones cannot be worth more
+        greatest = np.zeros(len(rows))  # similarity to any candidate placed so far
+        compared = min(self.limit, len(rows))  # later candidates cannot be worth more yet
         placed: list[int] = []
         while True:
-            left = worths[:seen] - self._diversity * greatest[:seen]
+            left = worths[:compared] - self._diversity * greatest[:compared]
             left[placed] = -np.inf
             best = int(np.argmax(left))
-            if seen < len(rows) and worths[seen] > left[best]:
-                more = slice(seen, min(2 * seen, len(rows)))
-                greatest[more] = np.max([likeness(at, more) for at in placed], axis=0)
-                seen = more.stop
+            if compared < len(rows) and worths[compared] > left[best]:
+                more = slice(compared, min(2 * compared, len(rows)))
+                greatest[more] = np.max([similarities(position, more) for position in placed], axis=0)
+                compared = more.stop
                 continue
             placed.append(best)
-            if len(placed) == min(self._limit, len(rows)):
-                # Dividing by nothing: where the score has no weight, any article might be among them.
+            if len(placed) == min(self.limit, len(rows)):
+                # Without any weight on the score, the next candidate could have any score.
                 floor = float(left[best]) / (1 - self._diversity) if self._diversity < 1 else -np.inf
                 return placed, floor
-            greatest[:seen] = np.maximum(greatest[:seen], likeness(best, slice(seen)))
+            greatest[:compared] = np.maximum(greatest[:compared], similarities(best, slice(compared)))

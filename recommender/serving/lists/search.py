@@ -1,4 +1,4 @@
-"""Search: the articles that hold what a reader types, those first that the reader most likely means."""
+"""Search: the articles that match what a reader types, those that the reader most likely means first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,53 +12,60 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.filters import EligibilityFilter
 from recommender.serving.lists.query import ANY, Item, ListQuery, RelatedList
-from recommender.serving.lists.ranking import Ranker
+from recommender.serving.lists.ranking import CandidateRanker
 from recommender.serving.rules.applied import AppliedRules
 from recommender.text import typed_words
 
-_TITLE = 0.5  # how much of a score the title decides, and the whole text the rest
-_BEGUN = 0.5  # what a word of a title counts that only begins as typed, beside the word itself
-_FORM = 0.7  # what another form of it counts
-_KIN = 0.3  # and where terms are no stems, in texts, too
+_TITLE_SHARE = 0.5  # of a score; the whole text decides the rest
+# The weight of a title word that is not the typed word itself:
+_PREFIX_WEIGHT = 0.5  # it only begins with what was typed
+_FORM_WEIGHT = 0.7  # it is another form of the typed word
+_UNSTEMMED_WEIGHT = 0.3  # it is another form, in a language without stems in the model; also in texts
 _LEAST_STEM_CHARS = 3
-_MANY, _LITTLE = 16, 0.01  # terms for each article; what they weigh then
-_NOTHING = range(0)
+# With more than this many terms per article, terms hardly distinguish articles and get a small weight.
+_MANY_TERMS, _SMALL_WEIGHT = 16, 0.01
+_NO_TERMS = range(0)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchWords:
-    """What is looked for in the articles of one language."""
+    """The words to search for in the articles of one language."""
 
     words: tuple[str, ...]  # without stop words
-    stems: tuple[str, ...]  # of the words, as the model's terms have them
-    roots: tuple[str, ...]  # of the words, whatever the terms are made of
-    loose: bool  # whether they are no stems
-    begun: bool  # whether the last is the beginning of a word
+    stems: tuple[str, ...]  # of the words, as in the model's terms
+    roots: tuple[str, ...]  # stems of the words, even if the model's terms are not stemmed
+    is_unstemmed: bool  # the model's terms are not stemmed in this language
+    has_prefix: bool  # the last word may be the beginning of a longer word
 
-    def is_begun(self, at: int) -> bool:
-        """Tell whether the word of a position is the beginning of one."""
-        return self.begun and at == len(self.words) - 1
+    def is_prefix(self, position: int) -> bool:
+        """Return whether the word at a position may be the beginning of a longer word."""
+        return self.has_prefix and position == len(self.words) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What the articles hold of it."""
+    """How well each article matches the typed text."""
 
-    missing: np.ndarray  # (n,) int64, how many of the words an article does not hold
-    any: np.ndarray  # (n,) bool, whether it holds one
+    missing: np.ndarray  # (n,) int64, how many of the words the article lacks
+    any: np.ndarray  # (n,) bool, whether the article has at least one of them
     scores: np.ndarray  # (n,) float64, 0 to 1
+
+    @classmethod
+    def none(cls, n: int) -> "Matches":
+        """Return matches of n articles, none of which has any of the words."""
+        return cls(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
 
 
 class Search:
-    """Search in one edition, under the rules that act.
+    """Search in one snapshot, under the active rules.
 
-    An article holds a word if it, or another of its stem, is in the title or among the article's terms; the
-    last word may be the beginning of one. Stop words count only where there is nothing else. An article is
-    found if it holds all the words, or, where no public article does, as many as any does.
+    An article has a word if the word, or another with the same stem, is in its title or among its terms. The
+    last word may be the beginning of one. Stop words count only if nothing else was typed. A search returns
+    the articles with all the words or, if no public article has all, those that lack the fewest.
 
-    The score is the mean of two shares: that of the title in the words, each weighing the square of its
-    rarity, and the cosine of the article's terms with the words and their pairs. Age and boosts act on it as
-    in all lists.
+    The score is the mean of two shares: the share of the typed words that are in the title, each weighted by
+    the square of its rarity; and the cosine of the article's terms with the words and their pairs. Freshness
+    and boosts apply as in all lists.
     """
 
     def __init__(
@@ -67,36 +74,36 @@ class Search:
         timeline: Timeline,
         categories: Categories,
         rules: AppliedRules,
-        eligible: EligibilityFilter,
+        eligibility: EligibilityFilter,
     ) -> None:
         self._snapshot, self._timeline, self._categories = snapshot, timeline, categories
-        self._rules, self._eligible = rules, eligible
+        self._rules, self._filter = rules, eligibility
 
     def of(
         self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
     ) -> RelatedList:
-        """Return the articles found that pass the filters, one of all copies.
+        """Return the matching articles that pass the filters; of near-duplicates only the newest.
 
         Raises UnknownCategoryError.
         """
-        exact = [each for name in categories for each in self._categories.named(name)]
+        exact = [category for name in categories for category in self._categories.named(name)]
         blocked = self._rules.list_rules(None, exact).blocked
-        found = self._found(text)
-        mask = self._eligible.public(now) & found.any
+        matches = self._matches(text)
+        mask = self._filter.public(now) & matches.any
         if mask.any():
-            mask &= found.missing == found.missing[mask].min()
+            mask &= matches.missing == matches.missing[mask].min()
         if categories:
             mask &= self._categories.rows(exact)
         if lang != ANY:
-            mask &= self._eligible.public(now, lang)
+            mask &= self._filter.public(now, lang)
         mask[list(blocked)] = False
-        self._eligible.keep_one_copy(mask)
+        self._filter.keep_one_copy(mask)
         rows = np.flatnonzero(mask)
-        order = Ranker(
+        ranker = CandidateRanker(
             self._snapshot, self._timeline, ListQuery(limit=limit), NO_MOMENT, now, boosts=self._rules.boosts
         )
-        selection = order.choose(rows, found.scores[rows])
-        pairs = zip(selection.rows.tolist(), selection.scores.tolist(), strict=True)
+        top = ranker.top(rows, matches.scores[rows])
+        pairs = zip(top.rows.tolist(), top.scores.tolist(), strict=True)
         return RelatedList(
             article_id=None,
             as_of=self._timeline.as_of(now),
@@ -106,148 +113,161 @@ class Search:
             blocked=frozenset(blocked),
         )
 
-    def _found(self, text: str) -> Matches:
-        """Return what every article holds of the text, which is read in each article's language."""
+    def _matches(self, text: str) -> Matches:
+        """Return the matches of all articles; each article is searched in its own language."""
         n, codes = len(self._snapshot), self._snapshot.articles.langs.codes
         typed = typed_words(text)
+        matches = Matches.none(n)
         if not typed:
-            return Matches(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
-        asked: dict[SearchWords, list[int]] = {}
+            return matches
+        langs_of: dict[SearchWords, list[int]] = {}
         for code, lang in enumerate(["", *self._snapshot.articles.langs.names], start=-1):
-            asked.setdefault(self.asked(typed, lang), []).append(code)
-        if len(asked) == 1:
-            return self._held(next(iter(asked)))
-        whole = Matches(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
-        for each, langs in asked.items():
-            found, inside = self._held(each), np.isin(codes, langs)
-            whole.missing[inside], whole.any[inside] = found.missing[inside], found.any[inside]
-            whole.scores[inside] = found.scores[inside]
-        return whole
+            langs_of.setdefault(self.search_words(typed, lang), []).append(code)
+        if len(langs_of) == 1:
+            return self._matches_of(next(iter(langs_of)))
+        for search_words, langs in langs_of.items():
+            of_words, inside = self._matches_of(search_words), np.isin(codes, langs)
+            matches.missing[inside], matches.any[inside] = of_words.missing[inside], of_words.any[inside]
+            matches.scores[inside] = of_words.scores[inside]
+        return matches
 
-    def asked(self, typed: Sequence[str], lang: str) -> SearchWords:
-        """Return what typed words, at least one, look for in the articles of a language; empty: of none."""
+    def search_words(self, typed: Sequence[str], lang: str) -> SearchWords:
+        """Return what at least one typed word means in a language; empty for articles without a language."""
         rules = self._snapshot.model.rules
         lang = lang or rules.main_lang
-        stop = rules.stop_words.get(lang, frozenset())
+        stop_words = rules.stop_words.get(lang, frozenset())
         *before, last = typed
-        kept = [word for word in before if word not in stop]
-        begun = not kept or last not in stop
-        if begun:
-            kept = [*(kept if kept or last not in stop else before), last]
-        roots = (rules.root(word, lang) for word in kept)
+        words = [word for word in before if word not in stop_words]
+        has_prefix = not words or last not in stop_words
+        if has_prefix:
+            words = [*(words if words or last not in stop_words else before), last]
         return SearchWords(
-            tuple(kept), tuple(rules.stemmed(kept, lang)), tuple(roots), lang in rules.unstemmed, begun
+            words=tuple(words),
+            stems=tuple(rules.stemmed(words, lang)),
+            roots=tuple(rules.root(word, lang) for word in words),
+            is_unstemmed=lang in rules.unstemmed,
+            has_prefix=has_prefix,
         )
 
-    def _held(self, asked: SearchWords) -> Matches:
+    def _matches_of(self, search_words: SearchWords) -> Matches:
         n = len(self._snapshot)
         missing, cosines, in_titles = np.zeros(n, dtype=np.int64), np.zeros(n), np.zeros(n)
-        of_words = of_all = 0.0  # squared weights
-        for at in range(len(asked.words)):
-            in_text, in_title = self._in_texts(self._terms(asked, at)), self._in_titles(asked, at)
-            held = (in_title > 0) | (in_text > 0)
-            weight = self._rarity(held)
-            if asked.loose:
-                in_text = np.maximum(in_text, _KIN * self._in_texts(self._kin(asked, at)))
-                held |= in_text > 0
-            missing += ~held
+        squares_of_words = 0.0  # squared weights
+        for position in range(len(search_words.words)):
+            in_text = self._in_texts(self._terms(search_words, position))
+            in_title = self._in_titles(search_words, position)
+            has_word = (in_title > 0) | (in_text > 0)
+            weight = self._rarity(has_word)
+            if search_words.is_unstemmed:
+                forms = self._in_texts(self._other_forms(search_words, position))
+                in_text = np.maximum(in_text, _UNSTEMMED_WEIGHT * forms)
+                has_word |= in_text > 0
+            missing += ~has_word
             cosines += weight * in_text
             in_titles += weight**2 * in_title
-            of_words += weight**2
-        of_all = of_words
-        for at in range(1, len(asked.words)):
-            in_text = self._in_texts(self._pairs(asked, at))
+            squares_of_words += weight**2
+        squares_of_all = squares_of_words
+        for position in range(1, len(search_words.words)):
+            in_text = self._in_texts(self._pairs(search_words, position))
             weight = self._rarity(in_text > 0)
             cosines += weight * in_text
-            of_all += weight**2
-        scores = _TITLE * in_titles / of_words + (1 - _TITLE) * cosines / np.sqrt(of_all)
-        return Matches(missing, missing < len(asked.words), scores)
+            squares_of_all += weight**2
+        from_title = _TITLE_SHARE * in_titles / squares_of_words
+        scores = from_title + (1 - _TITLE_SHARE) * cosines / np.sqrt(squares_of_all)
+        return Matches(missing, missing < len(search_words.words), scores)
 
-    def _rarity(self, held: np.ndarray) -> float:
-        """Return how much it tells that an article holds a word, which is an inverse document frequency.
+    def _rarity(self, has_word: np.ndarray) -> float:
+        """Return the inverse document frequency of a word.
 
-        What was withdrawn or corrected does not count: a worker that starts now has never seen it.
+        Withdrawn and replaced articles are not counted, because a worker that starts now does not have them.
         """
         shown = self._snapshot.articles.shown
-        return float(1 + np.log((1 + np.count_nonzero(shown)) / (1 + np.count_nonzero(held & shown))))
+        return float(1 + np.log((1 + np.count_nonzero(shown)) / (1 + np.count_nonzero(has_word & shown))))
 
-    def _terms(self, asked: SearchWords, at: int) -> list[range]:
-        """Return the spans of terms that a word stands for."""
-        terms, word, one = self._snapshot.vocabulary.terms, asked.words[at], asked.stems[at]
-        if asked.is_begun(at):
-            beginning = terms.beginning_with(word)
-            others = {*self._half_typed(word), one}
-            return [beginning, *(self._term(each) for each in sorted(others) if not each.startswith(word))]
-        # What is in most articles is no term, but its pairs with others are.
-        return [self._term(one) or terms.beginning_with(f"{one} ")]
+    def _terms(self, search_words: SearchWords, position: int) -> list[range]:
+        """Return the spans of terms that match a word."""
+        terms, word = self._snapshot.vocabulary.terms, search_words.words[position]
+        stem = search_words.stems[position]
+        if search_words.is_prefix(position):
+            others = {*self._shorter_stems(word), stem}
+            spans = [self._term(other) for other in sorted(others) if not other.startswith(word)]
+            return [terms.beginning_with(word), *spans]
+        # A word in most articles is not a term, but its pairs with other words are.
+        return [self._term(stem) or terms.beginning_with(f"{stem} ")]
 
-    def _kin(self, asked: SearchWords, at: int) -> list[range]:
-        """Return the spans of other words of the same stem, in a language in which terms are no stems.
+    def _other_forms(self, search_words: SearchWords, position: int) -> list[range]:
+        """Return the spans of other words with the same stem, in a language where terms are not stemmed.
 
-        They are those of titles, for there are hardly others.
+        Only words of titles are considered; texts add hardly any.
         """
-        word = asked.words[at]
-        kin = {each for block in self._snapshot.title_words() for each in block.kin_of(asked.roots[at])}
-        kin = {each for each in kin if not each.startswith(word)} if asked.is_begun(at) else kin - {word}
-        return [self._term(each) for each in sorted(kin)]
+        word, root = search_words.words[position], search_words.roots[position]
+        forms = {
+            form for segment in self._snapshot.title_segments() for form in segment.words_with_stem(root)
+        }
+        if search_words.is_prefix(position):
+            forms = {form for form in forms if not form.startswith(word)}
+        return [self._term(form) for form in sorted(forms - {word})]
 
-    def _pairs(self, asked: SearchWords, at: int) -> list[range]:
-        """Return the spans of terms that a word stands for together with the one before it."""
-        terms, one, before = self._snapshot.vocabulary.terms, asked.stems[at], asked.stems[at - 1]
-        if not asked.is_begun(at):
-            return [self._term(f"{before} {one}")]
-        beginning = terms.beginning_with(f"{before} {asked.words[at]}")
-        whole = _NOTHING if one.startswith(asked.words[at]) else self._term(f"{before} {one}")
+    def _pairs(self, search_words: SearchWords, position: int) -> list[range]:
+        """Return the spans of terms that match a word together with the word before it."""
+        terms, word = self._snapshot.vocabulary.terms, search_words.words[position]
+        stem, stem_before = search_words.stems[position], search_words.stems[position - 1]
+        if not search_words.is_prefix(position):
+            return [self._term(f"{stem_before} {stem}")]
+        beginning = terms.beginning_with(f"{stem_before} {word}")
+        whole = _NO_TERMS if stem.startswith(word) else self._term(f"{stem_before} {stem}")
         return [beginning, whole]
 
     def _term(self, term: str) -> range:
         row = self._snapshot.vocabulary.terms.find(term)
-        return _NOTHING if row is None else range(row, row + 1)
+        return _NO_TERMS if row is None else range(row, row + 1)
 
-    def _half_typed(self, beginning: str) -> list[str]:
-        """Return stems shorter than a beginning that have words which go on like it.
+    def _shorter_stems(self, beginning: str) -> list[str]:
+        """Return stems that are shorter than a beginning but have words that start with more of it.
 
-        `universiti` is no stem, nor is any stem longer, yet it is on the way to `universities`.
+        `universiti` is not a stem, and no stem starts with it, but readers type it on the way to
+        `universities`.
         """
         vocabulary = self._snapshot.vocabulary
-        found = []
+        stems = []
         for end in range(_LEAST_STEM_CHARS, len(beginning)):
             row = vocabulary.stems.find(beginning[:end])
             if row is not None and vocabulary.forms[row].startswith(beginning[: end + 1]):
-                found.append(beginning[:end])
-        return found
+                stems.append(beginning[:end])
+        return stems
 
     def _in_texts(self, spans: Sequence[range]) -> np.ndarray:
-        """Return how much some terms weigh in every article together, (n,) float64: the root of squares.
+        """Return the weight of some terms in every article, (n,) float64: the root of the sum of squares.
 
-        Where they are so many that they tell no article from another, little wherever any of them is.
+        With very many terms, every article that has any of them gets the same small weight.
         """
         n = len(self._snapshot)
-        found = [self._snapshot.vectors.holding(span) for span in spans if len(span)]
-        if not found:
+        postings = [self._snapshot.vectors.holding(span) for span in spans if len(span)]
+        if not postings:
             return np.zeros(n)
         if sum(map(len, spans)) == 1:
-            return np.bincount(*found[0], minlength=n)
-        if sum(len(rows) for rows, _ in found) > _MANY * n:
-            alike = np.zeros(n)
-            for rows, _ in found:
-                alike[rows] = _LITTLE
-            return alike
+            return np.bincount(*postings[0], minlength=n)
+        if sum(len(rows) for rows, _ in postings) > _MANY_TERMS * n:
+            weights = np.zeros(n)
+            for rows, _ in postings:
+                weights[rows] = _SMALL_WEIGHT
+            return weights
         squares = np.zeros(n)
-        for rows, values in found:
+        for rows, values in postings:
             squares += np.bincount(rows, values * values, minlength=n)
         return np.sqrt(squares)
 
-    def _in_titles(self, asked: SearchWords, at: int) -> np.ndarray:
-        """Return how much a word counts that is in a title, (n,) float64; where it is not, nothing."""
-        n, word = len(self._snapshot), asked.words[at]
-        counts, of_root = np.zeros(n), _KIN if asked.loose else _FORM
-        for block in self._snapshot.title_words():
-            spans = [(block.words.beginning_with(word), _BEGUN)] if asked.is_begun(at) else []
-            for form, count in ((asked.roots[at], of_root), (word, 1.0)):
-                row = block.words.find(form)
-                spans += [] if row is None else [(range(row, row + 1), count)]
-            for span, count in spans:
-                rows = block.holding(span)
-                counts[rows if block.titles.stop <= n else rows[rows < n]] = count
-        return counts
+    def _in_titles(self, search_words: SearchWords, position: int) -> np.ndarray:
+        """Return the weight of a word in every title, (n,) float64; 0 in titles without it."""
+        n, word, root = len(self._snapshot), search_words.words[position], search_words.roots[position]
+        weights, form_weight = np.zeros(n), _UNSTEMMED_WEIGHT if search_words.is_unstemmed else _FORM_WEIGHT
+        for segment in self._snapshot.title_segments():
+            is_prefix = search_words.is_prefix(position)
+            spans = [(segment.words.beginning_with(word), _PREFIX_WEIGHT)] if is_prefix else []
+            for form, weight in ((root, form_weight), (word, 1.0)):
+                row = segment.words.find(form)
+                spans += [] if row is None else [(range(row, row + 1), weight)]
+            for span, weight in spans:
+                rows = segment.rows_with(span)
+                weights[rows if segment.row_range.stop <= n else rows[rows < n]] = weight
+        return weights

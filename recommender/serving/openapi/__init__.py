@@ -1,1 +1,1 @@
-"""The HTTP contract as an OpenAPI 3.1 document, and the page that shows it."""
+"""The HTTP API as an OpenAPI 3.1 document, and a page that displays it."""

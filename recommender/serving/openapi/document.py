@@ -1,4 +1,4 @@
-"""The document: made once, of the models that check requests and those that answers are held to."""
+"""The OpenAPI document, built from the pydantic models of requests and responses."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -26,21 +26,22 @@ from openapi_pydantic.v3.v3_1 import (
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from recommender.serving.http.parameters import ID_ALLOWED, ID_SCHEMA
+from recommender.article_id import ID_SCHEMA
+from recommender.serving.http.parameters import ID_ALLOWED
 from recommender.serving.http.problems import status_of
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.openapi.endpoint import JSON, Endpoint, ResponseSpec
-from recommender.serving.openapi.endpoints import CALLS
-from recommender.serving.openapi.examples import of_call, of_problems, read_examples
+from recommender.serving.openapi.endpoints import ENDPOINTS
+from recommender.serving.openapi.examples import examples_of, problem_examples, read_examples
 from recommender.serving.openapi.response_schemas import Problem
 
 Examples = list[dict[str, Any]]
 
-VERSION = "1"  # of the contract
-_REFUSED = 400  # the first status of a refusal
+VERSION = "1"  # of the API
+_FIRST_ERROR_STATUS = 400
 _PROBLEM_TYPE = "application/problem+json"
 _REFS = "#/components/schemas/{model}"
-_IN_PATH = {
+_PATH_PARAMETERS = {
     "id": ID_SCHEMA | {"description": ID_ALLOWED},
     "slug": {"type": "string", "minLength": 1, "description": "the slug of a topic"},
     "rule_id": {
@@ -49,78 +50,81 @@ _IN_PATH = {
         "description": "the id of a rule",
     },
 }
-_ABOUT = """Related articles for a newsroom's CMS.
+_DESCRIPTION = """Related articles for a newsroom's CMS.
 
-Refusals are `application/problem+json`; `type` says which. Every answer has an `X-Request-ID`; one that the
-request brings is kept. What may be asked conditionally has an `ETag`. Ids are compared byte for byte; one
-that holds a `/` stands in the query. `/v1` changes by addition only."""
-_HEADERS = {  # of answers
-    "X-Request-ID": "of this request, for the log",
-    "ETag": "of this answer, for If-None-Match, and If-Match where there is such",
-    "Cache-Control": "who may keep the answer, and for how long",
-    "Retry-After": "the seconds after which to ask again",
-    "WWW-Authenticate": "how to give a key",
+Errors are returned as `application/problem+json`; `type` identifies the kind of error. Every response has an
+`X-Request-ID` header; if the request sends this header, its value is used. Responses with an `ETag` support
+conditional requests. Article ids are compared byte for byte. If an id contains a `/`, send it as a query
+parameter. Within `/v1`, the API changes only by additions."""
+_HEADER_DESCRIPTIONS = {
+    "X-Request-ID": "The id of the request. It also appears in the server log.",
+    "ETag": "The version of the response, for `If-None-Match` and, where supported, `If-Match`.",
+    "Cache-Control": "Which caches may store the response, and for how long.",
+    "Retry-After": "The number of seconds to wait before you retry.",
+    "WWW-Authenticate": "The authentication scheme to use.",
 }
-_ALSO = {  # beside the id of the request, by status
+_ERROR_HEADERS = {  # by status, in addition to X-Request-ID
     401: ("WWW-Authenticate",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-_TOLD_OF_STATUS = {
-    304: "It has not changed.",
-    400: "A parameter or the body is wrong.",
-    401: "A key is missing.",
-    403: "Who asks may not do that.",
-    404: "There is no such thing, or the id holds a slash.",
-    409: "The rule is in a file, and changed there alone.",
+_STATUS_DESCRIPTIONS = {
+    304: "The response has not changed.",
+    400: "A parameter or the body is invalid.",
+    401: "The API key is missing.",
+    403: "The API key or the origin does not permit this request.",
+    404: "The resource does not exist, or the id in the path contains a slash.",
+    409: "The rule is defined in the rules file and can only be changed there.",
     410: "The article was withdrawn.",
-    412: "The rules have changed since they were read.",
+    412: "The rules changed since you read them.",
     413: "The body is too large.",
     415: "The content type is not supported.",
-    428: "The header If-Match is missing.",
-    429: "Too many requests; ask again after the seconds of `Retry-After`.",
-    503: "It cannot be answered for now; ask again after the seconds of `Retry-After`.",
+    428: "The If-Match header is missing.",
+    429: "Too many requests. Retry after the number of seconds in `Retry-After`.",
+    503: "The service is temporarily unavailable. Retry after the number of seconds in `Retry-After`.",
 }
 
 
 @cache
 def document() -> bytes:
-    """Return the document as JSON. It is made when it is asked for first."""
+    """Return the document as JSON. It is built on the first call."""
     return to_bytes(
-        _open_api(CALLS).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        _open_api(ENDPOINTS).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
     )
 
 
-def _open_api(calls: Iterable[Endpoint]) -> OpenAPI:
-    schemas, examples = _Schemas(calls), read_examples()
+def _open_api(endpoints: Iterable[Endpoint]) -> OpenAPI:
+    schemas, examples = _Schemas(endpoints), read_examples()
     paths: dict[str, PathItem] = {}
-    for call in calls:
-        item = paths.setdefault(call.path, PathItem())
-        setattr(item, call.method, _operation(call, schemas, examples))
+    for endpoint in endpoints:
+        item = paths.setdefault(endpoint.path, PathItem())
+        setattr(item, endpoint.method, _operation(endpoint, schemas, examples))
     return OpenAPI(
         openapi="3.1.1",
         info=Info(
             title="recommender",
             version=VERSION,
-            description=_ABOUT,
+            description=_DESCRIPTION,
             license=License(name="MIT", identifier="MIT"),
         ),
-        servers=[Server(url="/", description="where this document is from")],
+        servers=[Server(url="/", description="The server that this document was loaded from.")],
         paths=paths,
         components=Components(
-            schemas={name: Schema.model_validate(each) for name, each in schemas.named.items()},
+            schemas={name: Schema.model_validate(schema) for name, schema in schemas.components.items()},
             examples={
-                each["name"]: _example(each, "answer") for each in examples if each["status"] >= _REFUSED
+                example["name"]: _example(example, "response")
+                for example in examples
+                if example["status"] >= _FIRST_ERROR_STATUS
             },
             headers={
                 name: Header.model_validate(
-                    {"required": True, "description": told, "schema": {"type": "string"}}
+                    {"required": True, "description": description, "schema": {"type": "string"}}
                 )
-                for name, told in _HEADERS.items()
+                for name, description in _HEADER_DESCRIPTIONS.items()
             },
             securitySchemes={
                 "key": SecurityScheme(
-                    type="http", scheme="bearer", description="a key that `recommender key` made"
+                    type="http", scheme="bearer", description="An API key created with `recommender key`."
                 )
             },
         ),
@@ -128,162 +132,181 @@ def _open_api(calls: Iterable[Endpoint]) -> OpenAPI:
 
 
 class _Schemas:
-    """The JSON schemas of all bodies: those with names, and of each body the one that stands in its place."""
+    """The JSON schemas of all bodies: named components, and the schema or reference of each body."""
 
-    def __init__(self, calls: Iterable[Endpoint]) -> None:
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         types: dict[str, Any] = {"Problem": Problem}
-        for call in calls:
-            types |= {repr(each): each for each in _types_of(call)}
+        for endpoint in endpoints:
+            types |= {repr(body): body for body in _bodies_of(endpoint)}
         adapters: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
-            (name, "validation", TypeAdapter(each)) for name, each in types.items()
+            (name, "validation", TypeAdapter(body)) for name, body in types.items()
         ]
-        found, definitions = TypeAdapter.json_schemas(
+        schemas, definitions = TypeAdapter.json_schemas(
             adapters, ref_template=_REFS, schema_generator=_Untitled
         )
-        self._of = {name: schema for (name, _), schema in found.items()}
-        self.named: dict[str, Any] = definitions["$defs"]
+        self._schema_of = {name: schema for (name, _), schema in schemas.items()}
+        self.components: dict[str, Any] = definitions["$defs"]
 
     def of(self, body: Any) -> Schema | Reference:
         """Return the schema of a body."""
-        schema = self._of[repr(body)]
+        schema = self._schema_of[repr(body)]
         return Reference.model_validate(schema) if set(schema) == {"$ref"} else Schema.model_validate(schema)
 
     @property
     def problem(self) -> Reference:
-        """The schema of every refusal."""
-        return Reference.model_validate(self._of["Problem"])
+        """The schema of every error response."""
+        return Reference.model_validate(self._schema_of["Problem"])
 
 
 class _Untitled(GenerateJsonSchema):
-    """Leaves out the titles of fields, which say the name once more."""
+    """A schema generator that omits the titles of fields, which only repeat the name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 pydantic's hook
-        """Return that none should."""
+        """Return False for every field."""
         return False
 
 
-def _types_of(call: Endpoint) -> list[Any]:
-    bodies = [answer.body for answer in call.answers.values()]
-    return [each for each in (call.body, *bodies) if each is not None]
+def _bodies_of(endpoint: Endpoint) -> list[Any]:
+    bodies = [endpoint.body, *(response.body for response in endpoint.responses.values())]
+    return [body for body in bodies if body is not None]
 
 
-def _operation(call: Endpoint, schemas: _Schemas, examples: Examples) -> Operation:
-    body, done = None, [each for status in call.answers for each in of_call(examples, call, status)]
-    if call.body is not None:
-        sent: dict[str, Example | Reference] = {each["name"]: _example(each, "body") for each in done}
-        media = MediaType(schema=schemas.of(call.body), examples=sent or None)
-        body = RequestBody(required=True, content={JSON: media}, description=call.body_told)
+def _operation(endpoint: Endpoint, schemas: _Schemas, examples: Examples) -> Operation:
+    body = None
+    successes = [
+        example for status in endpoint.responses for example in examples_of(examples, endpoint, status)
+    ]
+    if endpoint.body is not None:
+        body_examples: dict[str, Example | Reference] = {
+            example["name"]: _example(example, "body") for example in successes
+        }
+        media = MediaType(schema=schemas.of(endpoint.body), examples=body_examples or None)
+        body = RequestBody(required=True, content={JSON: media}, description=endpoint.body_description)
     security: dict[str, list[dict[str, list[str]]]] = {
         "none": [],
         "optional": [{}, {"key": []}],
         "required": [{"key": []}],
     }
     return Operation(
-        operationId=call.name,
-        tags=[call.tag],
-        summary=call.summary,
-        description=call.told,
+        operationId=endpoint.name,
+        tags=[endpoint.tag],
+        summary=endpoint.summary,
+        description=endpoint.description,
         parameters=[
-            *_path_parameters(call, done),
-            *_query_parameters(call, done),
-            *_header_parameters(call),
+            *_path_parameters(endpoint, successes),
+            *_query_parameters(endpoint, successes),
+            *_header_parameters(endpoint),
         ],
         requestBody=body,
-        responses=_responses(call, schemas, examples),
-        security=security[call.key],
+        responses=_responses(endpoint, schemas, examples),
+        security=security[endpoint.key],
     )
 
 
-def _path_parameters(call: Endpoint, done: Examples) -> list[Parameter]:
+def _path_parameters(endpoint: Endpoint, examples: Examples) -> list[Parameter]:
     return [
-        _parameter(name, "path", schema, required=True, example=_given(done, "path", name))
-        for name, schema in _IN_PATH.items()
-        if f"{{{name}}}" in call.path
+        _parameter(name, "path", schema, required=True, example=_example_value(examples, "path", name))
+        for name, schema in _PATH_PARAMETERS.items()
+        if f"{{{name}}}" in endpoint.path
     ]
 
 
-def _query_parameters(call: Endpoint, done: Examples) -> list[Parameter]:
-    if call.parameters is None:
+def _query_parameters(endpoint: Endpoint, examples: Examples) -> list[Parameter]:
+    if endpoint.parameters is None:
         return []
-    schema = call.parameters.model_json_schema(schema_generator=_Untitled)
+    schema = endpoint.parameters.model_json_schema(schema_generator=_Untitled)
     required = schema.get("required", ())
     return [
         _parameter(
-            name, "query", _not_null(each), required=name in required, example=_given(done, "query", name)
+            name,
+            "query",
+            _not_null(parameter),
+            required=name in required,
+            example=_example_value(examples, "query", name),
         )
-        for name, each in schema.get("properties", {}).items()
+        for name, parameter in schema.get("properties", {}).items()
     ]
 
 
-def _header_parameters(call: Endpoint) -> list[Parameter]:
-    found = []
-    if call.cached:
-        told = {"type": "string", "description": "ETags; 304 where one is that of the answer"}
-        found.append(_parameter("If-None-Match", "header", told, required=False))
-    if call.matching != "none":
-        told = {"type": "string", "description": "the ETag of what was read"}
-        found.append(_parameter("If-Match", "header", told, required=call.matching == "required"))
-    return found
+def _header_parameters(endpoint: Endpoint) -> list[Parameter]:
+    parameters = []
+    if endpoint.cached:
+        description = "One or more ETags. If one matches, the response is 304 without a body."
+        schema = {"type": "string", "description": description}
+        parameters.append(_parameter("If-None-Match", "header", schema, required=False))
+    if endpoint.if_match != "none":
+        description = "The ETag from your last read. If it no longer matches, the response is 412."
+        schema = {"type": "string", "description": description}
+        is_required = endpoint.if_match == "required"
+        parameters.append(_parameter("If-Match", "header", schema, required=is_required))
+    return parameters
 
 
-def _given(done: Examples, place: str, name: str) -> Any:
+def _example_value(examples: Examples, place: str, name: str) -> Any:
     """Return the value of a parameter in the first example that has it."""
-    return next((each[place][name] for each in done if name in each.get(place, {})), None)
+    return next((example[place][name] for example in examples if name in example.get(place, {})), None)
 
 
 def _parameter(
     name: str, place: str, schema: dict[str, Any], *, required: bool, example: Any = None
 ) -> Parameter:
-    told = dict(schema)
-    given = {"name": name, "in": place, "required": required, "description": told.pop("description", None)}
-    return Parameter.model_validate(given | {"schema": told, "example": example})
+    schema = dict(schema)
+    description = schema.pop("description", None)
+    fields = {"name": name, "in": place, "required": required, "description": description}
+    return Parameter.model_validate(fields | {"schema": schema, "example": example})
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter that may be missing: no null can be sent in a query."""
-    told = {name: value for name, value in schema.items() if name != "anyOf"}
-    for each in schema.get("anyOf", ()):
-        told = {**each, **told} if each != {"type": "null"} else told
-    if told.get("default", 0) in (None, [], ()):
-        del told["default"]
-    return told
+    """Return the schema of an optional parameter without null, which a query string cannot express."""
+    merged = {name: value for name, value in schema.items() if name != "anyOf"}
+    for option in schema.get("anyOf", ()):
+        merged = {**option, **merged} if option != {"type": "null"} else merged
+    if merged.get("default", 0) in (None, [], ()):
+        del merged["default"]
+    return merged
 
 
-def _responses(call: Endpoint, schemas: _Schemas, examples: Examples) -> dict[str, Response | Reference]:
+def _responses(endpoint: Endpoint, schemas: _Schemas, examples: Examples) -> dict[str, Response | Reference]:
     responses: dict[int, Response | Reference] = {
-        status: _answer(answer, call, schemas, of_call(examples, call, status))
-        for status, answer in call.answers.items()
+        status: _success(spec, endpoint, schemas, examples_of(examples, endpoint, status))
+        for status, spec in endpoint.responses.items()
     }
-    if call.cached:
-        responses[304] = Response(description=_TOLD_OF_STATUS[304], headers=_headers("ETag"))
-    for status in {status_of(kind) for kind in call.problems}:
-        named: dict[str, Example | Reference] = {
-            kind: Reference.model_validate({"$ref": f"#/components/examples/{each['name']}"})
-            for kind, each in of_problems(examples, call, status).items()
+    if endpoint.cached:
+        responses[304] = Response(description=_STATUS_DESCRIPTIONS[304], headers=_headers("ETag"))
+    for status in {status_of(kind) for kind in endpoint.problems}:
+        references: dict[str, Example | Reference] = {
+            kind: Reference.model_validate({"$ref": f"#/components/examples/{example['name']}"})
+            for kind, example in problem_examples(examples, endpoint, status).items()
         }
-        content = {_PROBLEM_TYPE: MediaType(schema=schemas.problem, examples=named)}
         responses[status] = Response(
-            description=_TOLD_OF_STATUS[status], content=content, headers=_headers(*_ALSO.get(status, ()))
+            description=_STATUS_DESCRIPTIONS[status],
+            content={_PROBLEM_TYPE: MediaType(schema=schemas.problem, examples=references)},
+            headers=_headers(*_ERROR_HEADERS.get(status, ())),
         )
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _answer(answer: ResponseSpec, call: Endpoint, schemas: _Schemas, examples: Examples) -> Response:
+def _success(spec: ResponseSpec, endpoint: Endpoint, schemas: _Schemas, examples: Examples) -> Response:
     content = None
-    if answer.body is not None:
-        named: dict[str, Example | Reference] = {each["name"]: _example(each, "answer") for each in examples}
-        content = {answer.media_type: MediaType(schema=schemas.of(answer.body), examples=named or None)}
+    if spec.body is not None:
+        by_name: dict[str, Example | Reference] = {
+            example["name"]: _example(example, "response") for example in examples
+        }
+        content = {spec.media_type: MediaType(schema=schemas.of(spec.body), examples=by_name or None)}
     links: dict[str, Link | Reference] = {
-        name: Link(operationId=name, parameters=dict(parameters)) for name, parameters in call.links.items()
+        name: Link(operationId=name, parameters=dict(parameters))
+        for name, parameters in endpoint.links.items()
     }
-    headers = _headers(*(("ETag", "Cache-Control") if call.cached else ()))
-    return Response(description=answer.told, content=content, headers=headers, links=links or None)
+    headers = _headers(*(("ETag", "Cache-Control") if endpoint.cached else ()))
+    return Response(description=spec.description, content=content, headers=headers, links=links or None)
 
 
 def _headers(*names: str) -> dict[str, Header | Reference]:
-    found = ("X-Request-ID", *names)
-    return {name: Reference.model_validate({"$ref": f"#/components/headers/{name}"}) for name in found}
+    return {
+        name: Reference.model_validate({"$ref": f"#/components/headers/{name}"})
+        for name in ("X-Request-ID", *names)
+    }
 
 
-def _example(example: dict[str, Any], part: Literal["body", "answer"]) -> Example:
-    return Example(summary=example["told"], value=example[part])
+def _example(example: dict[str, Any], part: Literal["body", "response"]) -> Example:
+    return Example(summary=example["summary"], value=example[part])

@@ -1,4 +1,4 @@
-"""A call, as the document tells it: a method of an address, what it takes, and what it may answer."""
+"""The description of one endpoint: its method and path, what it accepts, and every response it can return."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from recommender.serving.http.parameters import Parameters
 
-OF_READING = (
+READ_PROBLEMS = (
     "bad-parameter",
     "key-missing",
     "key-not-allowed",
@@ -16,47 +16,47 @@ OF_READING = (
     "no-model",
     "store-down",
 )
-OF_WRITING = ("bad-parameter", "key-missing", "key-not-allowed", "rate-limited", "store-down")
-OF_BODY = ("bad-body", "too-large", "unsupported-type", "overloaded")  # too many are on their way
-OF_ARTICLE = ("unknown-article", "withdrawn")
-OF_PATH = ("not-found",)  # of an id of several segments
+WRITE_PROBLEMS = ("bad-parameter", "key-missing", "key-not-allowed", "rate-limited", "store-down")
+BODY_PROBLEMS = ("bad-body", "too-large", "unsupported-type", "overloaded")
+ARTICLE_PROBLEMS = ("unknown-article", "withdrawn")
+PATH_PROBLEMS = ("not-found",)  # an id that contains a slash
 Method = Literal["get", "post", "put", "delete"]
-Matching = Literal["none", "optional", "required"]  # whether a call takes If-Match
+IfMatch = Literal["none", "optional", "required"]  # whether the endpoint reads the header If-Match
 
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """What a call answers if it is not refused: what it means, and the type of its body."""
+    """A successful response: its description and the type of its body."""
 
-    told: str
-    body: Any = None  # what pydantic knows a schema of; None: no body
+    description: str
+    body: Any = None  # any type that pydantic has a schema for; None: no body
     media_type: str = JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A call: a method of an address. `name` is what clients call it."""
+    """An endpoint: one method of one path. `name` is its operation id in the document."""
 
     name: str
     method: Method = "get"
     path: str
     tag: str
     summary: str
-    told: str | None = None  # what the summary leaves open
-    parameters: type[Parameters] | None = Parameters  # of the query; None: it looks at none
-    body: Any = None  # what pydantic knows a schema of
-    body_told: str | None = None
-    answers: Mapping[int, ResponseSpec]
+    description: str | None = None
+    parameters: type[Parameters] | None = Parameters  # of the query; None: the query is ignored
+    body: Any = None  # any type that pydantic has a schema for; None: no body
+    body_description: str | None = None
+    responses: Mapping[int, ResponseSpec]  # by HTTP status, successful responses only
     problems: tuple[str, ...] = ()
     key: Literal["none", "optional", "required"] = "none"
-    cached: bool = False  # it has an ETag, and may be asked for conditionally
-    matching: Matching = "none"
-    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # call → its parameters
+    cached: bool = False  # has an ETag and supports If-None-Match
+    if_match: IfMatch = "none"
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # operation id -> its parameters
 
 
-def reading(
+def read_endpoint(
     name: str,
     path: str,
     tag: str,
@@ -64,26 +64,26 @@ def reading(
     body: type[BaseModel],
     parameters: type[Parameters],
     *problems: str,
-    **more: Any,
+    **fields: Any,
 ) -> Endpoint:
-    """Return a call that reads, and whose answer may be kept."""
+    """Return an endpoint that reads data and whose response can be cached."""
     return Endpoint(
         name=name,
         path=path,
         tag=tag,
         summary=summary,
         parameters=parameters,
-        answers={200: ResponseSpec(told=str(body.__doc__), body=body)},
-        problems=(*OF_READING, "overloaded", *problems),
+        responses={200: ResponseSpec(str(body.__doc__), body)},
+        problems=(*READ_PROBLEMS, "overloaded", *problems),
         key="optional",
         cached=True,
-        **more,
+        **fields,
     )
 
 
-def writing(name: str, method: Method, path: str, tag: str, summary: str, **more: Any) -> Endpoint:
-    """Return a call that needs a key."""
-    problems = (*OF_WRITING, *more.pop("problems", ()))
+def keyed_endpoint(name: str, method: Method, path: str, tag: str, summary: str, **fields: Any) -> Endpoint:
+    """Return an endpoint that requires an API key."""
+    problems = (*WRITE_PROBLEMS, *fields.pop("problems", ()))
     return Endpoint(
         name=name,
         method=method,
@@ -92,5 +92,27 @@ def writing(name: str, method: Method, path: str, tag: str, summary: str, **more
         summary=summary,
         key="required",
         problems=problems,
-        **more,
+        **fields,
+    )
+
+
+def public_endpoint(
+    name: str,
+    path: str,
+    summary: str,
+    response: ResponseSpec,
+    *,
+    cached: bool = False,
+    problems: tuple[str, ...] = (),
+) -> Endpoint:
+    """Return an endpoint of the group `operations`, which takes no parameters and no API key."""
+    return Endpoint(
+        name=name,
+        path=path,
+        tag="operations",
+        summary=summary,
+        parameters=None,
+        responses={200: response},
+        problems=problems,
+        cached=cached,
     )

@@ -1,4 +1,4 @@
-"""Every call of the service: what it takes, and all that it may answer."""
+"""Every endpoint of the service, in the order of the document."""
 
 from typing import Any
 
@@ -20,206 +20,218 @@ from recommender.serving.http.parameters import (
     TrendingParameters,
 )
 from recommender.serving.openapi import request_bodies as bodies
-from recommender.serving.openapi import response_schemas as shapes
+from recommender.serving.openapi import response_schemas as schemas
 from recommender.serving.openapi.endpoint import (
-    OF_ARTICLE,
-    OF_BODY,
-    OF_PATH,
-    OF_READING,
+    ARTICLE_PROBLEMS,
+    BODY_PROBLEMS,
+    PATH_PROBLEMS,
+    READ_PROBLEMS,
     Endpoint,
     ResponseSpec,
-    reading,
-    writing,
+    keyed_endpoint,
+    public_endpoint,
+    read_endpoint,
 )
 
-_FIRST = {"id": "$response.body#/items/0/id"}
-_OF_LIST = {"getArticle": _FIRST, "getRelated": _FIRST, "getPage": _FIRST}
-_THE_ID = {"id": "$response.body#/id"}
-_PUT = {
-    201: ResponseSpec(told="It is new.", body=shapes.Put),
-    200: ResponseSpec(told="It was known.", body=shapes.Put),
+_FIRST_ITEM = {"id": "$response.body#/items/0/id"}
+_LIST_LINKS = {"getArticle": _FIRST_ITEM, "getRelated": _FIRST_ITEM, "getPage": _FIRST_ITEM}
+_SAME_ID = {"id": "$response.body#/id"}
+_PUT_RESPONSES = {
+    201: ResponseSpec("The article was added.", schemas.Put),
+    200: ResponseSpec(
+        "The article was known. `applied` is false if the stored version is newer.",
+        schemas.Put,
+    ),
 }
-_GONE = {204: ResponseSpec(told="It is withdrawn; it answers 410 from now on.")}
+_WITHDRAWN = {204: ResponseSpec("The article is withdrawn. Requests for it return 410.")}
 
 _LISTS = (
-    reading(
+    read_endpoint(
         "getRelated",
         "/v1/related",
         "lists",
-        "The list of an article",
-        shapes.ArticleList,
+        "List related articles",
+        schemas.ArticleList,
         AddressedRelatedParameters,
-        *OF_ARTICLE,
-        links=_OF_LIST,
-        told="Exactly one of `id` and `url` names the article. The list holds min(requested, eligible) "
-        "items, and never the article itself. Repeated parameters hold several values.",
+        *ARTICLE_PROBLEMS,
+        links=_LIST_LINKS,
+        description="Identify the article by `id` or by `url`, not both. The list contains min(requested, "
+        "eligible) articles, and never the article itself. To send several values, repeat the parameter.",
     ),
-    reading(
+    read_endpoint(
         "getRelatedByPath",
         "/v1/articles/{id}/related",
         "lists",
-        "The same, by a path",
-        shapes.ArticleList,
+        "List related articles, with the id in the path",
+        schemas.ArticleList,
         RelatedParameters,
-        *OF_ARTICLE,
-        *OF_PATH,
+        *ARTICLE_PROBLEMS,
+        *PATH_PROBLEMS,
     ),
-    reading(
+    read_endpoint(
         "getRelatedBatch",
         "/v1/related/batch",
         "lists",
-        "The lists of up to 100 articles",
-        shapes.Batch,
+        "List related articles for up to 100 articles",
+        schemas.Batch,
         BatchParameters,
-        told="Results stand in the order of the ids; `list` is null where an article is not there.",
+        description="The results are in the order of the ids. `list` is null if an article is unknown or "
+        "withdrawn.",
     ),
     Endpoint(
         name="postSimilar",
         method="post",
         path="/v1/similar",
         tag="lists",
-        summary="The list of a text that is no article",
+        summary="List articles similar to a text",
         body=Text,
-        answers={200: ResponseSpec(told="The list", body=shapes.ArticleList)},
-        problems=(*OF_READING, *OF_BODY),
+        responses={200: ResponseSpec("The list of similar articles.", schemas.ArticleList)},
+        problems=(*READ_PROBLEMS, *BODY_PROBLEMS),
         key="optional",
     ),
-    reading(
+    read_endpoint(
         "getSearch",
         "/v1/search",
         "lists",
-        "The articles that hold the words of a reader",
-        shapes.ArticleList,
+        "Search articles",
+        schemas.ArticleList,
         SearchParameters,
-        links=_OF_LIST,
-        told="The last word may be the beginning of one.",
+        links=_LIST_LINKS,
+        description="The last word may be incomplete, so you can search while the reader types.",
     ),
-    reading(
+    read_endpoint(
         "getPage",
         "/v1/page",
         "lists",
-        "All that stands around an article, in one call",
-        shapes.Page,
+        "Retrieve the lists for an article page",
+        schemas.Page,
         AddressedArticlePageParameters,
-        *OF_ARTICLE,
-        told="With `dedupe=all` nothing stands twice on the page; with `lists` nothing stands in both lists; "
-        "with `none` the lists do not heed each other.",
+        *ARTICLE_PROBLEMS,
+        description="Related and trending articles, the previous and next article, categories and topics "
+        "in one response. With `dedupe=all`, no article appears twice on the page. With `lists`, no article "
+        "appears in both lists. With `none`, the lists are independent.",
     ),
-    reading(
+    read_endpoint(
         "getPageByPath",
         "/v1/page/{id}",
         "lists",
-        "The same, by a path",
-        shapes.Page,
+        "Retrieve the lists for an article page, with the id in the path",
+        schemas.Page,
         ArticlePageParameters,
-        *OF_ARTICLE,
-        *OF_PATH,
+        *ARTICLE_PROBLEMS,
+        *PATH_PROBLEMS,
     ),
 )
 _ARTICLES = (
-    reading(
+    read_endpoint(
         "getArticles",
         "/v1/articles",
         "articles",
-        "The newest articles, page by page",
-        shapes.Articles,
+        "List the newest articles",
+        schemas.Articles,
         NewestParameters,
-        links=_OF_LIST | {"getArticles": {"cursor": "$response.body#/next_cursor"}},
-        told="Equal dates stand in the order of ids; `cursor` goes on behind the last item of a page.",
+        links=_LIST_LINKS | {"getArticles": {"cursor": "$response.body#/next_cursor"}},
+        description="Articles with the same date are in the order of their ids. To get the next page, send "
+        "the `next_cursor` of the response as `cursor`.",
     ),
-    reading(
+    read_endpoint(
         "getArticle",
         "/v1/article",
         "articles",
-        "An article, its topics, and what stands beside it in time",
-        shapes.Article,
+        "Retrieve an article",
+        schemas.Article,
         ArticleAddress,
-        *OF_ARTICLE,
+        *ARTICLE_PROBLEMS,
     ),
-    reading(
+    read_endpoint(
         "getArticleByPath",
         "/v1/articles/{id}",
         "articles",
-        "The same, by a path",
-        shapes.Article,
+        "Retrieve an article, with the id in the path",
+        schemas.Article,
         Parameters,
-        *OF_ARTICLE,
-        *OF_PATH,
+        *ARTICLE_PROBLEMS,
+        *PATH_PROBLEMS,
     ),
-    writing(
+    keyed_endpoint(
         "putArticle",
         "put",
         "/v1/article",
         "articles",
-        "Put or correct an article",
+        "Add or update an article",
         parameters=ArticleAddress,
         body=SentArticle,
-        answers=_PUT,
-        problems=(*OF_BODY, "unknown-article", "no-model"),
-        links={"getArticle": _THE_ID, "getRelated": _THE_ID, "deleteArticle": _THE_ID},
-        told="Repeatable: what has an older `updated_at` than what is known is not applied; without one an "
-        "article is of now. What was withdrawn comes back by a later `updated_at` alone. Drafts and what "
-        "has a password are refused.",
+        responses=_PUT_RESPONSES,
+        problems=(*BODY_PROBLEMS, "unknown-article", "no-model"),
+        links={"getArticle": _SAME_ID, "getRelated": _SAME_ID, "deleteArticle": _SAME_ID},
+        description="The request is idempotent. It is not applied if the stored version has a later "
+        "`updated_at`. If `updated_at` is missing, the current time is used. To restore a withdrawn "
+        "article, send an `updated_at` later than the withdrawal. Drafts and password-protected articles "
+        "are rejected.",
     ),
-    writing(
+    keyed_endpoint(
         "putArticleByPath",
         "put",
         "/v1/articles/{id}",
         "articles",
-        "The same, by a path",
+        "Add or update an article, with the id in the path",
         body=SentArticle,
-        answers=_PUT,
-        problems=(*OF_BODY, *OF_PATH),
-        links={"getArticleByPath": _THE_ID, "deleteArticleByPath": _THE_ID},
+        responses=_PUT_RESPONSES,
+        problems=(*BODY_PROBLEMS, *PATH_PROBLEMS),
+        links={"getArticleByPath": _SAME_ID, "deleteArticleByPath": _SAME_ID},
     ),
-    writing(
+    keyed_endpoint(
         "deleteArticle",
         "delete",
         "/v1/article",
         "articles",
-        "Withdraw an article, known or not",
+        "Withdraw an article",
         parameters=ArticleAddress,
-        answers=_GONE,
+        responses=_WITHDRAWN,
         problems=("unknown-article", "no-model"),
-        told="A block for good: only an article with a later `updated_at` lifts it.",
+        description="An unknown `id` can be withdrawn too. The withdrawal is permanent until you send the "
+        "article again with a later `updated_at`.",
     ),
-    writing(
+    keyed_endpoint(
         "deleteArticleByPath",
         "delete",
         "/v1/articles/{id}",
         "articles",
-        "The same, by a path",
-        answers=_GONE,
-        problems=OF_PATH,
+        "Withdraw an article, with the id in the path",
+        responses=_WITHDRAWN,
+        problems=PATH_PROBLEMS,
     ),
-    writing(
+    keyed_endpoint(
         "postArticles",
         "post",
         "/v1/articles",
         "articles",
-        "Put up to 500 articles at once; each is taken or rejected by itself",
+        "Add or update up to 500 articles",
         body=bodies.ArticleBatch,
-        answers={200: ResponseSpec(told="What became of them", body=shapes.PutMany)},
-        problems=OF_BODY,
-        told="One transaction. What is no article is told by its index, and takes no other with it.",
+        responses={
+            200: ResponseSpec("The number of stored articles, and the rejected ones.", schemas.PutMany)
+        },
+        problems=BODY_PROBLEMS,
+        description="The articles are stored in one transaction. Invalid articles are rejected and "
+        "reported by index; they do not affect the others.",
     ),
 )
 _TOPICS = (
-    reading(
+    read_endpoint(
         "getTopics",
         "/v1/topics",
         "topics",
-        "All topics, the largest first",
-        shapes.AllTopics,
+        "List topics",
+        schemas.AllTopics,
         Parameters,
         links={"getTopic": {"slug": "$response.body#/topics/0/slug"}},
     ),
-    reading(
+    read_endpoint(
         "getTopic",
         "/v1/topics/{slug}",
         "topics",
-        "The newest articles of a topic, page by page",
-        shapes.TopicArticles,
+        "List the newest articles of a topic",
+        schemas.TopicArticles,
         PaginationParameters,
         "unknown-topic",
         "not-found",
@@ -231,161 +243,157 @@ _TRENDING = (
         method="post",
         path="/v1/events",
         tag="trending",
-        summary="Count what readers do: an event, or up to 1,000",
-        told="Without a key `ts` and `count` are ignored. An `event_id` counts once in 48 hours. What is no "
-        "event is told by its index, and takes no other with it; an event that is sent alone is refused.",
+        summary="Record reader events",
+        description="Send one event, or up to 1,000. Without an API key, `ts` and `count` are ignored. An "
+        "`event_id` is counted once in 48 hours. In a batch, invalid events are rejected and reported by "
+        "index; they do not affect the others. A single invalid event returns 400.",
         parameters=None,
         body=bodies.Events,
-        body_told="JSON also in the guise of `text/plain`, as `sendBeacon` sends it",
-        answers={200: ResponseSpec(told="What became of them, after the commit", body=shapes.Counted)},
+        body_description="JSON. The content type `text/plain` is accepted too, because "
+        "`navigator.sendBeacon` sends it.",
+        responses={
+            200: ResponseSpec(
+                "The number of recorded events, and the rejected ones. The events are committed.",
+                schemas.Counted,
+            )
+        },
         problems=(
-            *OF_BODY,
+            *BODY_PROBLEMS,
             *("key-not-allowed", "origin-not-allowed", "rate-limited", "store-down"),
         ),
         key="optional",
     ),
-    reading(
+    read_endpoint(
         "getTrending",
         "/v1/trending",
         "trending",
-        "What is read most",
-        shapes.Trending,
+        "List the most-read articles",
+        schemas.Trending,
         TrendingParameters,
-        links={"getRank": _FIRST},
-        told="Ranks move once a minute. Where nobody has read anything, `basis` is `recent`, and the newest "
-        "are listed.",
+        links={"getRank": _FIRST_ITEM},
+        description="Ranks are updated once a minute. If nothing was read in the window, `basis` is "
+        "`recent` and the newest articles are listed.",
     ),
-    reading(
+    read_endpoint(
         "getRank",
         "/v1/trending/rank",
         "trending",
-        "Where an article stands",
-        shapes.Standing,
+        "Retrieve the trending rank of an article",
+        schemas.Standing,
         AddressedRankParameters,
-        *OF_ARTICLE,
+        *ARTICLE_PROBLEMS,
     ),
-    reading(
+    read_endpoint(
         "getRankByPath",
         "/v1/articles/{id}/trending",
         "trending",
-        "The same, by a path",
-        shapes.Standing,
+        "Retrieve the trending rank of an article, with the id in the path",
+        schemas.Standing,
         RankParameters,
-        *OF_ARTICLE,
-        *OF_PATH,
+        *ARTICLE_PROBLEMS,
+        *PATH_PROBLEMS,
     ),
 )
-_RULE = {"rule_id": "$response.body#/id"}
+_SAME_RULE = {"rule_id": "$response.body#/id"}
 _RULES = (
-    writing(
+    keyed_endpoint(
         "getRules",
         "get",
         "/v1/rules",
         "rules",
-        "All rules, and the ETag that replacing them takes",
-        answers={200: ResponseSpec(told="All rules", body=shapes.AllRules)},
+        "List rules",
+        responses={200: ResponseSpec("All rules. The ETag is required to replace them.", schemas.AllRules)},
         cached=True,
     ),
-    writing(
+    keyed_endpoint(
         "putRules",
         "put",
         "/v1/rules",
         "rules",
-        "Replace all rules of the database",
+        "Replace all rules",
         body=bodies.RuleBatch,
-        answers={200: ResponseSpec(told="All rules, as they are now", body=shapes.AllRules)},
-        problems=(*OF_BODY, "rule-of-file", "changed-meanwhile", "match-missing"),
-        matching="required",
-        told="Needs `If-Match` with the ETag of what was read, so that nobody erases what another wrote.",
+        responses={200: ResponseSpec("All rules after the change.", schemas.AllRules)},
+        problems=(*BODY_PROBLEMS, "rule-of-file", "changed-meanwhile", "match-missing"),
+        if_match="required",
+        description="Replaces all rules in the database; rules in the rules file stay. Send the ETag of "
+        "your last read in `If-Match`, so that you do not overwrite changes by others.",
     ),
-    writing(
+    keyed_endpoint(
         "getRule",
         "get",
         "/v1/rules/{rule_id}",
         "rules",
-        "One rule",
-        answers={200: ResponseSpec(told="The rule", body=bodies.AnyRule)},
+        "Retrieve a rule",
+        responses={200: ResponseSpec("The rule.", bodies.AnyRule)},
         problems=("unknown-rule", "not-found"),
         cached=True,
     ),
-    writing(
+    keyed_endpoint(
         "putRule",
         "put",
         "/v1/rules/{rule_id}",
         "rules",
-        "Put one rule",
+        "Add or replace a rule",
         body=bodies.RuleBody,
-        answers={
-            201: ResponseSpec(told="It is new.", body=bodies.AnyRule),
-            200: ResponseSpec(told="It was there.", body=bodies.AnyRule),
+        responses={
+            201: ResponseSpec("The rule was added.", bodies.AnyRule),
+            200: ResponseSpec("The rule was replaced.", bodies.AnyRule),
         },
-        problems=(*OF_BODY, "rule-of-file", "changed-meanwhile", "not-found"),
-        matching="optional",
-        links={"getRule": _RULE, "deleteRule": _RULE},
+        problems=(*BODY_PROBLEMS, "rule-of-file", "changed-meanwhile", "not-found"),
+        if_match="optional",
+        links={"getRule": _SAME_RULE, "deleteRule": _SAME_RULE},
     ),
-    writing(
+    keyed_endpoint(
         "deleteRule",
         "delete",
         "/v1/rules/{rule_id}",
         "rules",
-        "Delete one rule of the database, if it is there",
-        answers={204: ResponseSpec(told="It is not there any more.")},
+        "Delete a rule",
+        responses={204: ResponseSpec("The rule is deleted, or did not exist.")},
         problems=("rule-of-file", "changed-meanwhile", "not-found"),
-        matching="optional",
+        if_match="optional",
     ),
 )
 _OPERATIONS = (
-    Endpoint(
-        name="getHealth",
-        path="/healthz",
-        tag="operations",
-        summary="Whether the process answers",
-        parameters=None,
-        answers={200: ResponseSpec(told="It does.", body=shapes.Health)},
+    public_endpoint(
+        "getHealth",
+        "/healthz",
+        "Check that the process is running",
+        ResponseSpec("The process is running.", schemas.Health),
     ),
-    Endpoint(
-        name="getReadiness",
-        path="/readyz",
-        tag="operations",
-        summary="Whether there is a model to answer from",
-        parameters=None,
-        answers={200: ResponseSpec(told="There is.", body=shapes.Readiness)},
+    public_endpoint(
+        "getReadiness",
+        "/readyz",
+        "Check that a model is open",
+        ResponseSpec("The service can handle requests.", schemas.Readiness),
         problems=("no-model", "store-down"),
     ),
-    Endpoint(
-        name="getMetrics",
-        path="/metrics",
-        tag="operations",
-        summary="What a worker counts and knows of itself, as Prometheus reads it",
-        parameters=None,
-        answers={200: ResponseSpec(told="Prometheus' text format", body=str, media_type="text/plain")},
+    public_endpoint(
+        "getMetrics",
+        "/metrics",
+        "Retrieve metrics for Prometheus",
+        ResponseSpec("Metrics of one worker, in the Prometheus text format.", str, "text/plain"),
     ),
-    Endpoint(
-        name="getDocument",
-        path="/openapi.json",
-        tag="operations",
-        summary="This document",
-        parameters=None,
-        answers={200: ResponseSpec(told="OpenAPI 3.1", body=dict[str, Any])},
+    public_endpoint(
+        "getDocument",
+        "/openapi.json",
+        "Retrieve this document",
+        ResponseSpec("The OpenAPI 3.1 document.", dict[str, Any]),
         cached=True,
     ),
-    Endpoint(
-        name="getDocs",
-        path="/docs",
-        tag="operations",
-        summary="A page that shows this document, and tries calls",
-        parameters=None,
-        answers={200: ResponseSpec(told="HTML", body=str, media_type="text/html")},
+    public_endpoint(
+        "getDocs",
+        "/docs",
+        "Open the API reference in a browser",
+        ResponseSpec("An HTML page to read this document and try requests.", str, "text/html"),
         cached=True,
     ),
-    Endpoint(
-        name="getWidget",
-        path="/widget.js",
-        tag="operations",
-        summary="The script that shows lists on a page",
-        parameters=None,
-        answers={200: ResponseSpec(told="JavaScript", body=str, media_type="text/javascript")},
+    public_endpoint(
+        "getWidget",
+        "/widget.js",
+        "Retrieve the widget script",
+        ResponseSpec("A script that adds the lists to any web page.", str, "text/javascript"),
         cached=True,
     ),
 )
-CALLS = (*_LISTS, *_ARTICLES, *_TOPICS, *_TRENDING, *_RULES, *_OPERATIONS)
+ENDPOINTS = (*_LISTS, *_ARTICLES, *_TOPICS, *_TRENDING, *_RULES, *_OPERATIONS)

@@ -1,6 +1,6 @@
-"""The examples of the contract: requests of a fictional newsroom, and what it answers.
+"""Recorded examples: requests from a fictional newsroom, and the responses they got.
 
-Tests ask each of them, and compare the answer key by key.
+A test replays each request and compares the response key by key.
 """
 
 import json
@@ -15,26 +15,36 @@ EXAMPLES = Path(__file__).parent / "examples.json"
 
 
 def read_examples() -> list[dict[str, Any]]:
-    """Return the examples in the order in which they are to be asked.
+    """Return the examples in the order in which they were recorded; later ones depend on earlier ones.
 
-    Each has a `name`, says what is `told` by it, and names the `call`; `query`, `path`, `headers` and `body`
-    are of the request, `status` and `answer` of what came back. What else there is, is for the tests.
+    Each has a `name`, a `summary` and the name of its `endpoint`. `query`, `path`, `headers` and `body` are
+    the request, `status` and `response` what came back. Other keys are for the tests only.
     """
-    found: list[dict[str, Any]] = json.loads(EXAMPLES.read_text(encoding="utf-8"))
-    return found
+    examples: list[dict[str, Any]] = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+    return examples
 
 
-def of_call(examples: Iterable[dict[str, Any]], call: Endpoint, status: int) -> list[dict[str, Any]]:
-    """Return the examples of a call that end with a status."""
-    return [each for each in examples if each["call"] == call.name and each["status"] == status]
+def examples_of(examples: Iterable[dict[str, Any]], endpoint: Endpoint, status: int) -> list[dict[str, Any]]:
+    """Return the examples of an endpoint that have this status."""
+    return [
+        example
+        for example in examples
+        if example["endpoint"] == endpoint.name and example["status"] == status
+    ]
 
 
-def of_problems(examples: Iterable[dict[str, Any]], call: Endpoint, status: int) -> dict[str, dict[str, Any]]:
-    """Return an example of each kind of problem with this status that a call may answer, by kind."""
-    kinds = {kind for kind in call.problems if status_of(kind) == status}
-    found = {}
-    for each in examples:
-        kind = each.get("answer", {}).get("type") if each["status"] >= 400 else None  # noqa: PLR2004 refusals
-        if kind in kinds and (kind not in found or each["call"] == call.name):
-            found[kind] = each
-    return found
+def problem_examples(
+    examples: Iterable[dict[str, Any]], endpoint: Endpoint, status: int
+) -> dict[str, dict[str, Any]]:
+    """Return one example of each problem type that the endpoint returns with this status, by type.
+
+    The endpoint's own examples are preferred to those of other endpoints.
+    """
+    kinds = {kind for kind in endpoint.problems if status_of(kind) == status}
+    example_of: dict[str, dict[str, Any]] = {}
+    for example in examples:
+        is_problem = example["status"] >= 400  # noqa: PLR2004 the first HTTP error status
+        kind = example["response"]["type"] if is_problem else None
+        if kind in kinds and (kind not in example_of or example["endpoint"] == endpoint.name):
+            example_of[kind] = example
+    return example_of

@@ -1,4 +1,7 @@
-"""Bodies of requests that are made of several models, as the document tells them."""
+"""Request bodies that combine several models.
+
+The names of the public classes are component names of the OpenAPI document: renaming one changes the API.
+"""
 
 from typing import Annotated
 
@@ -15,17 +18,17 @@ class _Body(BaseModel):
 
 
 class ArticleBatch(_Body):
-    """A batch of articles."""
+    """Several articles."""
 
     articles: Annotated[list[SentArticle], Field(max_length=MAX_ARTICLES)]
 
 
 class SentEvent(EventBody):
-    """Something that a reader does."""
+    """An action of a reader, such as a view or a click."""
 
 
 class EventBatch(_Body):
-    """A batch of events."""
+    """Several events."""
 
     events: Annotated[list[SentEvent], Field(max_length=MAX_EVENTS)]
 
@@ -35,47 +38,47 @@ class AnyRule(RootModel[Annotated[Rule, Field(discriminator="kind")]]):
 
 
 class RuleBatch(_Body):
-    """All rules of the database."""
+    """The complete set of rules to store in the database."""
 
     rules: list[AnyRule]
 
 
-# A rule whose id stands in the address; the body may repeat it.
-_IdOfAddress = Annotated[RuleId, Field(default_factory=str)]
+# The path has the id of the rule; the body may repeat it.
+_PathId = Annotated[RuleId, Field(default_factory=str)]
 
 
 class PinBody(Pin):
-    """These articles come first, in this order."""
+    """Show these articles first, in this order."""
 
-    id: _IdOfAddress
+    id: _PathId
 
 
 class BlockBody(Block):
-    """These articles do not appear."""
+    """Do not show these articles."""
 
-    id: _IdOfAddress
+    id: _PathId
 
 
 class SensitiveBody(Sensitive):
-    """These articles are in no list."""
+    """Remove these articles from every list."""
 
-    id: _IdOfAddress
+    id: _PathId
 
 
 class BoostBody(Boost):
-    """The scores of these articles, or of those in a section or by an author, are multiplied."""
+    """Multiply the scores of these articles, or of all articles in a category or by an author."""
 
-    id: _IdOfAddress
+    id: _PathId
 
 
 class CapBody(Cap):
-    """A list holds at most so many articles of one section, or of one author."""
+    """Limit how many articles of one category, or by one author, a list contains."""
 
-    id: _IdOfAddress
+    id: _PathId
 
 
 class Events(RootModel[EventBatch | SentEvent]):
-    """An event, or several."""
+    """One event, or several."""
 
 
 class RuleBody(
@@ -83,4 +86,4 @@ class RuleBody(
         Annotated[PinBody | BlockBody | SensitiveBody | BoostBody | CapBody, Field(discriminator="kind")]
     ]
 ):
-    """An editorial rule, whose id stands in the address."""
+    """An editorial rule. The path has its id."""

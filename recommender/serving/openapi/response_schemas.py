@@ -1,6 +1,8 @@
-"""Answers, each key with its type: what the document tells of them, and tests hold them to.
+"""Pydantic models of the JSON responses, for the OpenAPI document and for the tests that check responses.
 
-No answer is made from these; they cost a request nothing.
+The service builds responses from plain dictionaries, for speed, and does not use these models at run time.
+The class names are component names of the OpenAPI document, and clients are generated from them: renaming a
+class changes the API.
 """
 
 from datetime import datetime
@@ -14,80 +16,94 @@ from recommender.serving.openapi.request_bodies import AnyRule
 
 _Count = Annotated[int, Field(ge=0)]
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Degraded = Annotated[list[str], Field(description="what is missing beside the model; empty: nothing")]
-_Moment = Annotated[datetime, Field(description="in UTC")]
+_Degraded = Annotated[
+    list[str],
+    Field(
+        description="Parts of the service that fail at the moment, such as `store` or `state`. "
+        "Empty if everything works."
+    ),
+]
+_Moment = Annotated[datetime, Field(description="In UTC.")]
 
 
-class Shape(BaseModel):
-    """An object of an answer. It has no keys but these."""
+class ResponseModel(BaseModel):
+    """Base class: a JSON object with exactly these keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Model(Shape):
-    """Which model answers."""
+class Model(ResponseModel):
+    """The model that computed the response."""
 
     version: str
     trained_at: _Moment
-    stale: Annotated[bool, Field(description="whether it is older than the settings want it")]
+    stale: Annotated[bool, Field(description="True if the model is older than the configured maximum age.")]
 
 
-class TermPart(Shape):
-    """What a term adds to a score."""
+class TermPart(ResponseModel):
+    """The contribution of a term to a score."""
 
     term: str
     contribution: float
 
 
-class TopicPart(Shape):
-    """What a topic adds to a score."""
+class TopicPart(ResponseModel):
+    """The contribution of a topic to a score."""
 
     slug: str
     name: str
     contribution: float
 
 
-class Why(Shape):
-    """The parts of a score; they add up to it."""
+class Why(ResponseModel):
+    """The parts of a score. Their sum is the score."""
 
-    terms: Annotated[list[TermPart], Field(description="terms that both texts hold, the strongest first")]
-    other_terms: float
-    topics: list[TopicPart]
-    other_topics: float
-    feedback: Annotated[float, Field(description="by moving towards the nearest neighbour")]
-    hub: Annotated[float, Field(description="for being near to everything")]
-    freshness: Annotated[float, Field(description="by age")]
-    boost: Annotated[float, Field(description="by an editorial rule")]
+    terms: Annotated[
+        list[TermPart], Field(description="The terms that both texts contain, largest contribution first.")
+    ]
+    other_terms: Annotated[float, Field(description="The contribution of all other terms.")]
+    topics: Annotated[
+        list[TopicPart], Field(description="The topics that both texts share, largest contribution first.")
+    ]
+    other_topics: Annotated[float, Field(description="The contribution of all other topics.")]
+    feedback: Annotated[float, Field(description="The effect of pseudo-relevance feedback.")]
+    hub: Annotated[
+        float, Field(description="The hubness correction, for articles that are similar to very many others.")
+    ]
+    freshness: Annotated[float, Field(description="The penalty for age.")]
+    boost: Annotated[float, Field(description="The effect of editorial rules.")]
 
 
-class Card(Shape):
-    """An article as it stands in every list; what it lacks is null."""
+class Card(ResponseModel):
+    """An article without its body. Missing values are null."""
 
     id: str
     title: str
     url: str | None
-    category: Annotated[str | None, Field(description="the primary one")]
+    category: Annotated[str | None, Field(description="The primary category.")]
     categories: list[str]
     published_at: _Moment | None
     image_url: str | None
     reading_minutes: _Count
     lang: str | None
-    score: Annotated[float | None, Field(description="of an item that is `similar`")]
-    source: Annotated[Source | None, Field(description="why it stands in a list; null where nothing ranks")]
+    score: Annotated[float | None, Field(description="The score, if `source` is `similar`.")]
+    source: Annotated[
+        Source | None, Field(description="Why the list contains the article; null outside ranked lists.")
+    ]
     trending_rank: Annotated[int | None, Field(ge=1)]
-    also_published_as: Annotated[list[str] | None, Field(description="ids of its copies")]
+    also_published_as: Annotated[list[str] | None, Field(description="The ids of its near-duplicates.")]
 
 
 class Item(Card):
-    """An article in a list."""
+    """An article in a list, with the reasons for its position."""
 
     why: Annotated[
-        Why | None, Field(description="with explain=1; null for an item that is not `similar`")
+        Why | None, Field(description="Present if `explain` is 1. Null if `source` is not `similar`.")
     ] = None
 
 
 class Facts(Card):
-    """What the CMS said of an article, but for its body."""
+    """All fields that the CMS sent for an article, except the body."""
 
     tags: list[str]
     authors: list[str]
@@ -95,8 +111,8 @@ class Facts(Card):
     updated_at: _Moment | None
 
 
-class TopicShare(Shape):
-    """A topic of an article."""
+class TopicShare(ResponseModel):
+    """A topic of an article, and its share of the text."""
 
     slug: str
     name: str
@@ -104,80 +120,90 @@ class TopicShare(Shape):
 
 
 class Article(Facts):
-    """An article, its topics, and what stands beside it in time."""
+    """An article, its topics, and the articles published before and after it."""
 
-    topics: Annotated[list[TopicShare], Field(description="the largest share first")]
+    topics: Annotated[list[TopicShare], Field(description="Largest share first.")]
     previous: Card | None
     next: Card | None
 
 
-class ArticleList(Shape):
-    """A list; it holds min(requested, eligible) items."""
+class ArticleList(ResponseModel):
+    """A list of min(requested, eligible) articles."""
 
-    article_id: Annotated[str | None, Field(description="null for a text")]
+    article_id: Annotated[
+        str | None, Field(description="The article that the list is for. Null if it is for a text.")
+    ]
     as_of: _Moment
     model: Model
     degraded: _Degraded
     requested: _Count
-    eligible: Annotated[int, Field(ge=0, description="how many articles might stand in the list")]
+    eligible: Annotated[int, Field(ge=0, description="The number of articles that pass the filters.")]
     returned: _Count
     items: list[Item]
 
 
-class BatchResult(Shape):
-    """What became of one id of a batch."""
+class BatchResult(ResponseModel):
+    """The result for one id of a batch."""
 
     article_id: str
     status: Literal[200, 404, 410]
-    list: Annotated[ArticleList | None, Field(description="null where the article is not there")]
+    list: Annotated[ArticleList | None, Field(description="Null if `status` is not 200.")]
 
 
-class Batch(Shape):
-    """Lists in the order of the request."""
+class Batch(ResponseModel):
+    """One list per id, in the order of the request."""
 
     results: list[BatchResult]
 
 
 _Window = Literal["1h", "24h", "7d"]
-_Basis = Annotated[Literal["views", "recent"], Field(description="what the order rests on")]
+_Basis = Annotated[
+    Literal["views", "recent"],
+    Field(
+        description="`views` if the list is ranked by events. `recent` if there are none in the window, and "
+        "the newest articles are listed instead."
+    ),
+]
 
 
 class PageTrending(ArticleList):
-    """What is read most, beside an article."""
+    """The most-read articles, for the page of an article."""
 
     window: _Window
     basis: _Basis
 
 
-class Section(Shape):
-    """A section of the site."""
+class Section(ResponseModel):
+    """A category, and how many public articles have it as their primary category."""
 
     name: str
     slug: str
     articles: _Count
 
 
-class Page(Shape):
-    """All that stands around an article on its page."""
+class Page(ResponseModel):
+    """Everything that the page of an article shows around its text."""
 
     article: Facts
     related: ArticleList
     trending: PageTrending
     previous: Card | None
     next: Card | None
-    sections: Annotated[list[Section], Field(description="the largest first")]
+    sections: Annotated[list[Section], Field(description="All categories, largest first.")]
     topics: list[TopicShare]
 
 
-class Articles(Shape):
-    """Articles, the newest first."""
+class Articles(ResponseModel):
+    """A page of articles, newest first."""
 
     items: list[Card]
-    next_cursor: Annotated[str | None, Field(description="the `cursor` of the next page; null: no more")]
+    next_cursor: Annotated[
+        str | None, Field(description="The `cursor` of the next page. Null on the last page.")
+    ]
 
 
-class Topic(Shape):
-    """A topic and how many public articles have it first."""
+class Topic(ResponseModel):
+    """A topic, and how many public articles have it as their main topic."""
 
     slug: str
     name: str
@@ -185,21 +211,21 @@ class Topic(Shape):
     articles: _Count
 
 
-class AllTopics(Shape):
-    """All topics, the largest first."""
+class AllTopics(ResponseModel):
+    """All topics, largest first."""
 
     model_version: str
     topics: list[Topic]
 
 
 class TopicArticles(Articles):
-    """A topic, and its articles, the newest first."""
+    """A topic, and a page of its articles, newest first."""
 
     topic: Topic
 
 
-class Trending(Shape):
-    """What is read most."""
+class Trending(ResponseModel):
+    """The most-read articles."""
 
     as_of: _Moment
     window: _Window
@@ -208,86 +234,91 @@ class Trending(Shape):
     items: list[Item]
 
 
-class Standing(Shape):
-    """Where one article stands."""
+class Standing(ResponseModel):
+    """The rank of one article in trending."""
 
     article_id: str
     as_of: _Moment
     window: _Window
-    rank: Annotated[int | None, Field(ge=1, description="null: nobody has read it")]
-    of: _Count
+    rank: Annotated[int | None, Field(ge=1, description="Null if nobody read the article in the window.")]
+    of: Annotated[int, Field(ge=0, description="The number of ranked articles.")]
     category_rank: Annotated[int | None, Field(ge=1)]
-    category_of: _Count
+    category_of: Annotated[int, Field(ge=0, description="The number of ranked articles in the category.")]
     score: Annotated[float, Field(ge=0)]
-    change: Annotated[int | None, Field(description="above 0: it has climbed")]
+    change: Annotated[int | None, Field(description="The change in rank. Positive if the article moved up.")]
     new: bool
 
 
-class Put(Shape):
-    """What became of an article."""
+class Put(ResponseModel):
+    """The result of adding or updating an article."""
 
     id: str
     live_version: _Count
-    applied: Annotated[bool, Field(description="false: what is known of the article is newer")]
+    applied: Annotated[bool, Field(description="False if a newer version of the article is stored already.")]
 
 
-class RejectedArticle(Shape):
-    """Why an article of a batch was not taken."""
+class RejectedArticle(ResponseModel):
+    """An article of a batch that was rejected, and the reason."""
 
     index: _Count
     id: str | None
     reason: str
 
 
-class PutMany(Shape):
-    """What became of a batch of articles."""
+class PutMany(ResponseModel):
+    """The result of a batch of articles."""
 
     accepted: _Count
     unchanged: _Count
     rejected: list[RejectedArticle]
 
 
-class Note(Shape):
-    """What is to be said of the event at a place of the body."""
+class Note(ResponseModel):
+    """A message about one event of the request."""
 
     index: _Count
     reason: str
 
 
-class Counted(Shape):
-    """What became of events."""
+class Counted(ResponseModel):
+    """The result of recording events."""
 
     accepted: _Count
     duplicates: _Count
     rejected: list[Note]
-    clamped: Annotated[list[Note], Field(description="of the future, and taken as of now")] = []
+    clamped: Annotated[
+        list[Note], Field(description="Events dated in the future. They were counted at the current time.")
+    ] = []
 
 
-class AllRules(Shape):
-    """The rules of the database, and those of the file."""
+class AllRules(ResponseModel):
+    """The rules in the database, and those in the rules file."""
 
     rules: list[AnyRule]
     file_rules: list[AnyRule]
 
 
-class Live(Shape):
-    """What came after the model."""
+class Live(ResponseModel):
+    """The changes since the model was trained."""
 
     version: _Count
     articles: _Count
     withdrawn: _Count
-    unknown_terms: Annotated[_Share | None, Field(description="mean share of terms the model does not know")]
+    unknown_terms: Annotated[
+        _Share | None,
+        Field(description="The mean share of terms that are not in the vocabulary of the model."),
+    ]
 
 
-class Health(Shape):
-    """The process answers."""
+class Health(ResponseModel):
+    """The process is running."""
 
     status: Literal["ok"]
-    live: Annotated[Live | None, Field(description="null: no model is open")]
+    live: Annotated[Live | None, Field(description="Null if no model is open.")]
 
 
-class Readiness(Shape):
-    """There is a model to answer from."""
+class Readiness(ResponseModel):
+    """The service has an open model and can handle requests."""
 
     status: Literal["ready"]
     model: Model
@@ -295,17 +326,19 @@ class Readiness(Shape):
     live: Live | None
 
 
-class Fault(Shape):
-    """A wrong value, and what is allowed in its place."""
+class Fault(ResponseModel):
+    """An invalid value, and the values that are allowed."""
 
     place: Annotated[Place, Field(alias="in")]
     name: str
-    value: Annotated[str | None, Field(max_length=MAX_SHOWN_CHARS, description="null: missing, or private")]
+    value: Annotated[
+        str | None, Field(max_length=MAX_SHOWN_CHARS, description="Null if it is missing or secret.")
+    ]
     allowed: str | None
 
 
-class Problem(Shape):
-    """Why a request was refused (RFC 9457)."""
+class Problem(ResponseModel):
+    """An error response (RFC 9457)."""
 
     type: Annotated[str, Field(json_schema_extra={"enum": list(KINDS)})]
     title: str

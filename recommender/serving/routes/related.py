@@ -66,9 +66,9 @@ class RelatedRoutes:
         refuse_parameters()
         text = validate_body(Text, json_object("the text", self._context.settings.max_body_bytes))
         article, query, view = text.article(), text.query(), self._context.view()
-        query, rank_of = self._context.in_trend(query, view, self._leaderboards(query, view))
+        trending, rank_of = view.trends(self._leaderboards(query, view))
         with known_categories("body", query):
-            related_list = view.related.like(article, query, view.now)
+            related_list = view.related.like(article, query, view.now, trending=trending)
         return Response(
             to_bytes(view.builder().whole_list(related_list, rank_of)), content_type="application/json"
         )
@@ -127,11 +127,11 @@ class RelatedRoutes:
     ) -> tuple[RelatedList, Any]:
         """Return the list for a row (the newest articles if it is None), and the ranks to show."""
         related, now = view.related, view.now
-        query, rank_of = self._context.in_trend(query, view, leaderboards)
+        trending, rank_of = view.trends(leaderboards)
         with known_categories("query", query):
             if row is None:
-                return related.recent(query, now, article_id), rank_of
-            return related.of_row(row, query, now), rank_of
+                return related.recent(query, now, article_id, trending=trending), rank_of
+            return related.of_row(row, query, now, trending=trending), rank_of
 
     def _leaderboards(self, query: ListQuery, view: ConsistentView) -> Leaderboards | None:
         """Return the leaderboards if the list shows trending ranks."""

@@ -1,4 +1,4 @@
-"""The editorial rules in rows of an edition: whom they hide, pin, boost and limit there."""
+"""The active rules in rows of a snapshot: which rows they hide, pin, block, boost and cap."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,36 +15,36 @@ from recommender.serving.rules.schema import GREATEST_FACTOR, LEAST_FACTOR, Boos
 
 @dataclass(frozen=True, slots=True)
 class ListRules:
-    """What the rules say of one list, in rows."""
+    """The rows that rules pin and block in one list."""
 
     pinned: Sequence[int] = ()  # in the order of the list
     blocked: Sequence[int] = ()
 
 
 class AppliedRules:
-    """What the active rules come to in one edition. Articles that it does not hold are no matter."""
+    """The active rules applied to one snapshot. Articles that are not in it are ignored."""
 
     def __init__(self, snapshot: Snapshot, categories: Categories, active: ActiveRules) -> None:
         self.active = active
         self._articles = snapshot.articles
         self._categories = categories
-        self._row_of: dict[str, int | None] = {}  # of the ids that rules name
+        self._row_of: dict[str, int | None] = {}  # only the ids in rules
 
     @cached_property
     def hidden(self) -> np.ndarray:
-        """A mask over the rows, (n,) bool: what stands in no answer but its own; do not change it."""
+        """A mask over the rows, (n,) bool: articles hidden from all lists. Do not change it."""
         mask = np.zeros(len(self._articles), dtype=bool)
         mask[self._rows(self.active.hidden)] = True
         return mask
 
     @cached_property
     def newest(self) -> np.ndarray:
-        """The rows that may be met, newest first."""
+        """The rows that are not hidden, newest first."""
         newest = self._articles.newest
         return newest[~self.hidden[newest]] if self.active.hidden else newest
 
     def list_rules(self, article_id: str | None, categories: Sequence[str] = ()) -> ListRules:
-        """Return what is said of the list of an article in these sections."""
+        """Return the rules for the list of an article with these categories."""
         if not self.active.rules:
             return ListRules()
         pinned = self._rows(self.active.pins(article_id, categories))
@@ -52,9 +52,9 @@ class AppliedRules:
 
     @cached_property
     def boosts(self) -> np.ndarray | None:
-        """With how much each score is multiplied, (n,) float64; None where no boost acts.
+        """The factor on the score of each row, (n,) float64; None without a boost.
 
-        Boosts of one article are multiplied with each other, and stay within 0.1 and 10.
+        The boosts of one article are multiplied, and the product is limited to 0.1 to 10.
         """
         if not self.active.boosts:
             return None
@@ -65,18 +65,18 @@ class AppliedRules:
 
     @cached_property
     def caps(self) -> Caps:
-        """The caps that act: on the articles of one primary section, and on those of one first author."""
-        codes_of = {"section": lambda: self._articles.category.codes, "author": self._first_authors}
-        acting = {per: most for per in codes_of if (most := self.active.cap(per)) is not None}
-        return Caps([codes_of[per]() for per in acting], list(acting.values()))
+        """The active caps: on the articles of one primary category, and on those of one first author."""
+        codes_of = {"category": lambda: self._articles.category.codes, "author": self._first_authors}
+        limits = {per: limit for per in codes_of if (limit := self.active.cap(per)) is not None}
+        return Caps([codes_of[per]() for per in limits], list(limits.values()))
 
     def _rows(self, article_ids: Iterable[str]) -> list[int]:
-        """Return the rows of those that are known; each is looked up once."""
+        """Return the rows of the known ids."""
         for article_id in article_ids:
             if article_id not in self._row_of:
                 self._row_of[article_id] = self._articles.find(article_id)
-        found = (self._row_of[article_id] for article_id in article_ids)
-        return [row for row in found if row is not None]
+        rows = (self._row_of[article_id] for article_id in article_ids)
+        return [row for row in rows if row is not None]
 
     def _boosted(self, boost: Boost) -> list[int] | np.ndarray:
         if boost.articles is not None:
@@ -84,27 +84,29 @@ class AppliedRules:
         if boost.by_author is not None:
             return self._by_author(boost.by_author)
         try:
-            return self._categories.rows([boost.in_section or ""])
-        except UnknownCategoryError:  # a section that has no article yet
+            return self._categories.rows([boost.in_category or ""])
+        except UnknownCategoryError:  # no article has this category yet
             return []
 
     def _by_author(self, author: str) -> np.ndarray:
-        documents, wanted = self._articles, key(author)
-        column = documents.head.authors
-        codes = [code for code, name in enumerate(column.names) if key(name) == wanted]
+        documents, author_key = self._articles, key(author)
+        column = documents.trained.authors
+        codes = [code for code, name in enumerate(column.names) if key(name) == author_key]
         live = [
-            any(key(name) == wanted for name in each.authors) for each in documents.tail[: documents.size]
+            any(key(name) == author_key for name in article.authors)
+            for article in documents.live[: documents.n_live]
         ]
         return np.concatenate([column.rows_with(codes), np.array(live, dtype=bool)])
 
     def _first_authors(self) -> np.ndarray:
+        """Return a code for the first author of each row, (n,) int64; -1 without an author."""
         documents = self._articles
-        column = documents.head.authors
-        signed = column.offsets[:-1] < column.offsets[1:]
+        column = documents.trained.authors
+        has_author = column.offsets[:-1] < column.offsets[1:]
         codes = np.full(len(documents), -1, dtype=np.int64)
-        codes[: len(documents.head)][signed] = column.codes[column.offsets[:-1][signed]]
-        code_of = {name: code for code, name in enumerate(column.names)} if documents.size else {}
-        for row, article in enumerate(documents.tail[: documents.size], start=len(documents.head)):
+        codes[: len(documents.trained)][has_author] = column.codes[column.offsets[:-1][has_author]]
+        code_of = {name: code for code, name in enumerate(column.names)} if documents.n_live else {}
+        for row, article in enumerate(documents.live[: documents.n_live], start=len(documents.trained)):
             for first in article.authors[:1]:
                 codes[row] = code_of.setdefault(first, len(code_of))
         return codes

@@ -1,4 +1,4 @@
-"""The file of rules as one worker follows it: read again when it changes, and never left for a broken one."""
+"""The file of rules, read again when it changes. An invalid file does not replace a valid one."""
 
 import logging
 from pathlib import Path
@@ -7,35 +7,35 @@ from recommender.serving.rules.schema import Rule, RulesError, read_file
 
 _log = logging.getLogger(__name__)
 
-_Stamp = tuple[int, int, int] | None
+_Version = tuple[int, int, int] | None
 
 
 class RulesFile:
-    """The rules of a TOML file; without a path there are none. Raises RulesError for one that is wrong."""
+    """The rules of a TOML file; no rules without a path. Raises RulesError if the file is invalid."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._stamp = self._look()
+        self._version = self._current_version()
         self._rules = () if path is None else read_file(path)
-        self.fault: str | None = None  # what is wrong with the file since it changed
+        self.fault: str | None = None  # why the current file is not used
 
     def rules(self) -> tuple[Rule, ...]:
-        """Return the rules of the file as it is now, or as it last was without fault."""
-        stamp = self._look()
-        if self._path is None or stamp == self._stamp:
+        """Return the rules of the current file, or of the last valid one."""
+        version = self._current_version()
+        if self._path is None or version == self._version:
             return self._rules
-        self._stamp = stamp
+        self._version = version
         try:
             self._rules, self.fault = read_file(self._path), None
         except RulesError as error:
             self.fault = str(error)
-            _log.error("the rules stay as they were: %s", error)
+            _log.error("the rules are unchanged, because the new file is invalid: %s", error)
         return self._rules
 
-    def _look(self) -> _Stamp:
-        """Return what tells one state of the file from the next."""
+    def _current_version(self) -> _Version:
+        """Return time of change, size and inode, which differ after any change; None without a file."""
         try:
-            facts = None if self._path is None else self._path.stat()
+            status = None if self._path is None else self._path.stat()
         except OSError:
             return None
-        return None if facts is None else (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -1,6 +1,10 @@
-"""Editorial rules as they are written: what editors pin, keep out, prefer and limit, checked field by field.
+"""Editorial rules as editors write them: pins, blocks, boosts and caps, validated field by field.
 
-Articles are named by id, sections by name or slug; whether they exist is not asked, for they may come later.
+Rules name articles by id, and categories by name or slug. Neither needs to exist yet.
+
+A category may also be given under its former name, a section: `for_section`, `in_section`, `per = "section"`.
+A rule is returned and stored with the names that it was written with, so that older clients, and workers
+with an older version on the same database, still read it.
 """
 
 import json
@@ -24,19 +28,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from recommender.article import check_id
-from recommender.serving.http.parameters import BODY_ID_SCHEMA
+from recommender.article_id import BodyArticleId
 
-LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also of all boosts of one article together
+LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also for the product of all boosts of one article
 MAX_SHOWN_CHARS = 100
 
 _KINDS = "'pin', 'block', 'sensitive', 'boost' or 'cap'"
-_LAST = ("reason", "author", "from", "until")  # of a rule as people read it
+_LAST = ("reason", "author", "from", "until")  # the last keys of a rule in JSON
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFault:
-    """One wrong value: of which rule (its id, or its place), in which field, and what is allowed there."""
+    """One invalid value: in which rule (by id or position), in which field, and what is allowed there."""
 
     rule: str
     field: str
@@ -45,56 +48,63 @@ class RuleFault:
 
     def __str__(self) -> str:
         """Return the fault in one line."""
-        what = "is missing" if self.value is None else f"is {self.value[:MAX_SHOWN_CHARS]!r}"
-        return f"{self.rule}: {self.field} {what}; allowed: {self.allowed}"
+        problem = "is missing" if self.value is None else f"is {self.value[:MAX_SHOWN_CHARS]!r}"
+        return f"{self.rule}: {self.field} {problem}; allowed: {self.allowed}"
 
 
 class RulesError(ValueError):
-    """Rules that cannot be taken. `faults` holds every wrong value; empty where there was nothing to read."""
+    """Invalid rules. `faults` contains every invalid value; it is empty if the file could not be read."""
 
     def __init__(self, message: str, faults: Sequence[RuleFault] = ()) -> None:
         super().__init__("\n".join([message, *map(str, faults)]))
         self.faults = tuple(faults)
 
 
-def _id(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return check_id(value) if isinstance(value, str) else value
-
-
-def _moment(value: object) -> object:
-    """Read an aware moment, of TOML or as ISO 8601; one without an offset might mean any zone."""
-    read = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(read, datetime) or read.tzinfo is None:
+def _parse_moment(value: object) -> object:
+    """Return an aware moment, from TOML or ISO 8601. Without an offset it would be ambiguous."""
+    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(parsed, datetime) or parsed.tzinfo is None:
         raise ValueError(value)
-    return read.astimezone(UTC)
+    return parsed.astimezone(UTC)
 
 
-def _text(value: object) -> object:
+def _strip(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-_Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(BODY_ID_SCHEMA)]
-_IDS = "a list of 1 to 1000 ids of articles"
-_Ids = Annotated[tuple[_Id, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)]
-_MOMENT = "a moment with its offset, such as 2026-11-03T18:00:00Z"
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
+_IDS = "a list of 1 to 1000 article ids"
+_Ids = Annotated[
+    tuple[BodyArticleId, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)
+]
+_MOMENT = "a date and time with a UTC offset, such as 2026-11-03T18:00:00Z"
+_Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
 _Name = Annotated[
-    str, BeforeValidator(_text), Field(min_length=1, max_length=200, description="1 to 200 characters")
+    str, BeforeValidator(_strip), Field(min_length=1, max_length=200, description="1 to 200 characters")
 ]
 _Text = Annotated[
-    str, BeforeValidator(_text), Field(min_length=1, max_length=1000, description="1 to 1000 characters")
+    str, BeforeValidator(_strip), Field(min_length=1, max_length=1000, description="1 to 1000 characters")
 ]
 RuleId = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$",
-        description="1 to 100 of the characters A-Z a-z 0-9 . _ -, the first no dot",
+        description="1 to 100 of the characters A-Z a-z 0-9 . _ -; the first is not a dot",
     ),
 ]
-_SECTION = "the name or slug of a section"
-_Section = Annotated[_Name, Field(description=_SECTION)]
+_CATEGORY = "the name or slug of a category"
+_Category = Annotated[_Name, Field(description=_CATEGORY)]
+_DEPRECATED = {"deprecated": True}  # in the schema only: pydantic's own flag warns whenever a rule is read
+_Per = Annotated[
+    Literal["category", "author", "section"],
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": ["category", "author"]},
+                {"type": "string", "const": "section", **_DEPRECATED},
+            ]
+        }
+    ),
+]
 _Factor = Annotated[
     float,
     Field(ge=LEAST_FACTOR, le=GREATEST_FACTOR, allow_inf_nan=False, description="a number from 0.1 to 10"),
@@ -113,7 +123,7 @@ class _Rule(BaseModel):
     @model_validator(mode="after")
     def _check_time(self) -> Self:
         if self.begins is not None and self.until is not None and self.until <= self.begins:
-            raise _wrong("until", "a moment after `from`")
+            raise _error("until", "a date and time after `from`")
         return self
 
     @field_serializer("begins", "until", when_used="json-unless-none")
@@ -121,38 +131,59 @@ class _Rule(BaseModel):
         return moment.isoformat().replace("+00:00", "Z")
 
     def acts(self, now: datetime) -> bool:
-        """Tell whether the rule acts at a moment: from `from` on, until just before `until`."""
+        """Return whether the rule is active at a moment: from `from` on, until just before `until`."""
         return (self.begins is None or self.begins <= now) and (self.until is None or now < self.until)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the rule as HTTP and the database hold it: what is not set is left out."""
-        told = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        first = {name: told.pop(name) for name in ("id", "kind")}
-        last = {name: told.pop(name) for name in _LAST if name in told}
-        return first | told | last
+        """Return the rule as in HTTP and the database, with the names it was written with.
+
+        Fields without a value are left out.
+        """
+        fields = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        first = {name: fields.pop(name) for name in ("id", "kind")}
+        last = {name: fields.pop(name) for name in _LAST if name in fields}
+        return first | fields | last
 
 
-class _Placed(_Rule):
-    """A rule that acts in the lists of one article, of one section, or everywhere."""
+class _ListRule(_Rule):
+    """A rule for the lists of one article, for those of one category, or for all lists."""
 
-    for_article: Annotated[_Id | None, Field(description="the id of an article")] = None
-    for_section: Annotated[_Section | None, Field(description=_SECTION)] = None
+    for_article: Annotated[BodyArticleId | None, Field(description="an article id")] = None
+    written_for_category: Annotated[_Category | None, Field(alias="for_category", description=_CATEGORY)] = (
+        None
+    )
+    written_for_section: Annotated[
+        _Category | None,
+        Field(
+            alias="for_section",
+            description=f"{_CATEGORY}; the former name of for_category",
+            json_schema_extra=_DEPRECATED,
+        ),
+    ] = None
+
+    @property
+    def for_category(self) -> str | None:
+        """The category in whose lists the rule is active, by name or slug."""
+        return self.written_for_section if self.written_for_category is None else self.written_for_category
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:
-        if self.for_article is not None and self.for_section is not None:
-            raise _wrong("for_section", "only one of for_article and for_section")
+        if self.written_for_category is not None and self.written_for_section is not None:
+            raise _error("for_section", "only one of for_category and for_section, its former name")
+        if self.for_article is not None and self.for_category is not None:
+            name = "for_section" if self.written_for_category is None else "for_category"
+            raise _error(name, f"only one of for_article and {name}")
         return self
 
 
-class Pin(_Placed):
+class Pin(_ListRule):
     """These articles come first, in this order."""
 
     kind: Literal["pin"]
     articles: _Ids
 
 
-class Block(_Placed):
+class Block(_ListRule):
     """These articles do not appear."""
 
     kind: Literal["block"]
@@ -160,58 +191,81 @@ class Block(_Placed):
 
 
 class Sensitive(_Rule):
-    """These articles are in no list."""
+    """These articles do not appear in any list."""
 
     kind: Literal["sensitive"]
     articles: _Ids
 
 
 class Boost(_Rule):
-    """The scores of these articles, or of those in a section or by an author, are multiplied."""
+    """The scores of these articles, or of those in a category or by an author, are multiplied."""
 
     kind: Literal["boost"]
     articles: Annotated[_Ids | None, Field(description=_IDS)] = None
-    in_section: Annotated[_Section | None, Field(description=_SECTION)] = None
-    by_author: Annotated[_Name | None, Field(description="the name of an author of articles")] = None
+    written_in_category: Annotated[_Category | None, Field(alias="in_category", description=_CATEGORY)] = None
+    written_in_section: Annotated[
+        _Category | None,
+        Field(
+            alias="in_section",
+            description=f"{_CATEGORY}; the former name of in_category",
+            json_schema_extra=_DEPRECATED,
+        ),
+    ] = None
+    by_author: Annotated[_Name | None, Field(description="the name of an author")] = None
     factor: _Factor
+
+    @property
+    def in_category(self) -> str | None:
+        """The category whose articles are boosted, by name or slug."""
+        return self.written_in_section if self.written_in_category is None else self.written_in_category
 
     @model_validator(mode="after")
     def _check_target(self) -> Self:
-        if [self.articles, self.in_section, self.by_author].count(None) != 2:  # noqa: PLR2004 all but one
-            raise _wrong("articles", "exactly one of articles, in_section and by_author")
+        if self.written_in_category is not None and self.written_in_section is not None:
+            raise _error("in_section", "only one of in_category and in_section, its former name")
+        if [self.articles, self.in_category, self.by_author].count(None) != 2:  # noqa: PLR2004 all but one
+            raise _error("articles", "exactly one of articles, in_category and by_author")
         return self
 
 
 class Cap(_Rule):
-    """A list holds at most so many articles of one section, or of one author."""
+    """A list contains at most this many articles of one category, or by one author."""
 
     kind: Literal["cap"]
-    per: Annotated[Literal["section", "author"], Field(description="'section' or 'author'")]
+    written_per: Annotated[
+        _Per,
+        Field(alias="per", description="'category' or 'author'"),
+    ]
     at_most: Annotated[int, Field(ge=1, le=50, description="a whole number from 1 to 50")]
+
+    @property
+    def per(self) -> Literal["category", "author"]:
+        """What the articles of a list are counted by."""
+        return "category" if self.written_per == "section" else self.written_per
 
 
 Rule = Pin | Block | Sensitive | Boost | Cap
 
 
 def read_rule(given: object, name: str) -> Rule:
-    """Return a rule out of JSON or TOML; faults call it by its id, or else by `name`. Raises RulesError."""
-    called = given.get("id") if isinstance(given, dict) else None
-    called = f"rule {called[:MAX_SHOWN_CHARS]!r}" if isinstance(called, str) else name
+    """Return a rule from JSON or TOML. Raises RulesError; faults name the rule by its id, or else `name`."""
+    rule_id = given.get("id") if isinstance(given, dict) else None
+    name = f"rule {rule_id[:MAX_SHOWN_CHARS]!r}" if isinstance(rule_id, str) else name
     try:
         return _RULE.validate_python(given)
     except ValidationError as error:
-        found = [_fault(called, given, each) for each in error.errors(include_url=False)]
-        by_field = {fault.field: fault for fault in reversed(found)}  # the first of each
-        raise RulesError("not a rule", list(reversed(by_field.values()))) from None
+        faults = [_fault(name, given, details) for details in error.errors(include_url=False)]
+        by_field = {fault.field: fault for fault in reversed(faults)}  # the first fault of each field
+        raise RulesError("invalid rule", list(reversed(by_field.values()))) from None
 
 
 def read_set(given: Sequence[object]) -> tuple[Rule, ...]:
-    """Return rules of distinct ids in the order given. Raises RulesError with the faults of all of them."""
+    """Return rules with distinct ids, in the given order. Raises RulesError with the faults of all rules."""
     rules: dict[str, Rule] = {}
     faults: list[RuleFault] = []
-    for number, each in enumerate(given, 1):
+    for number, fields in enumerate(given, 1):
         try:
-            rule = read_rule(each, f"rule {number}")
+            rule = read_rule(fields, f"rule {number}")
         except RulesError as error:
             faults += error.faults
             continue
@@ -224,7 +278,7 @@ def read_set(given: Sequence[object]) -> tuple[Rule, ...]:
 
 
 def read_file(path: str | Path) -> tuple[Rule, ...]:
-    """Return the rules of a TOML file, each a `[[rule]]`. Raises RulesError with all faults."""
+    """Return the rules of a TOML file, which are `[[rule]]` tables. Raises RulesError with all faults."""
     try:
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -247,23 +301,23 @@ def read_file(path: str | Path) -> tuple[Rule, ...]:
 
 
 def to_json(rule: Rule) -> str:
-    """Return a rule as the database keeps it; equal rules are equal strings."""
+    """Return a rule as stored in the database; equal rules give equal strings."""
     return json.dumps(rule.as_json(), ensure_ascii=False, separators=(",", ":"))
 
 
 def read_stored(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """Return the rules of the database, given as ids and JSON, and the ids of those that nobody can read.
+    """Return the rules of the database, given as ids and JSON, and the ids of those that are invalid.
 
-    Such a rule was written by another version of the program.
+    An invalid rule was written by another version of the program.
     """
     rules: list[Rule] = []
-    unread: list[str] = []
+    invalid: list[str] = []
     for rule_id, text in pairs:
         try:
             rules.append(read_rule(json.loads(text), rule_id))
         except ValueError:
-            unread.append(rule_id)
-    return tuple(rules), tuple(unread)
+            invalid.append(rule_id)
+    return tuple(rules), tuple(invalid)
 
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
@@ -276,24 +330,24 @@ _KIND_OF: dict[str, type[_Rule]] = {
 }
 
 
-def _wrong(field: str, allowed: str) -> PydanticCustomError:
+def _error(field: str, allowed: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{allowed}", {"field": field, "allowed": allowed})
 
 
-def _fault(called: str, given: object, error: Any) -> RuleFault:
-    """Return what pydantic found as a fault of ours."""
+def _fault(rule: str, given: object, error: Any) -> RuleFault:
+    """Return the fault that an error of pydantic describes."""
     if not isinstance(given, dict):
-        return RuleFault(called, "rule", _shown(given), "a table of fields")
+        return RuleFault(rule, "rule", _shown(given), "a table of fields")
     if not error["loc"]:
-        return RuleFault(called, "kind", _shown(given["kind"]) if "kind" in given else None, _KINDS)
+        return RuleFault(rule, "kind", _shown(given["kind"]) if "kind" in given else None, _KINDS)
     if error["type"] == "rule":
         field, allowed = error["ctx"]["field"], error["ctx"]["allowed"]
-        return RuleFault(called, field, _shown(given[field]) if field in given else None, allowed)
+        return RuleFault(rule, field, _shown(given[field]) if field in given else None, allowed)
     kind, name = error["loc"][0], str(error["loc"][1])
-    fields = {field.alias or own: field for own, field in _KIND_OF[kind].model_fields.items()}
-    missing = error["type"] == "missing"
+    fields = {field.alias or attribute: field for attribute, field in _KIND_OF[kind].model_fields.items()}
+    value = None if error["type"] == "missing" else _shown(error["input"])
     allowed = fields[name].description if name in fields else f"one of {', '.join(fields)}"
-    return RuleFault(called, name, None if missing else _shown(error["input"]), allowed or _KINDS)
+    return RuleFault(rule, name, value, allowed or _KINDS)
 
 
 def _shown(value: object) -> str:

@@ -1,1 +1,1 @@
-"""HTML pages and scripts for people: the demo site and the widget."""
+"""The demo news site and the widget script."""

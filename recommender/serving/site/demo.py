@@ -1,4 +1,4 @@
-"""The demo: a news site made of the model's own articles, to see the lists where readers would."""
+"""The demo: a news site built from the articles of the model, which shows the lists as readers see them."""
 
 import re
 from collections.abc import Iterable
@@ -36,8 +36,8 @@ PER_PAGE = 18
 MAX_SECTIONS = 8  # in the navigation
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _TICK = timedelta(minutes=1)
-_NO_MOMENT_SECONDS = 60
-# No script or style of a page itself, and nothing from elsewhere.
+_FIRST_RANKING_SECONDS = 60  # the wait while there is no ranking yet
+# No inline scripts or styles, and nothing from other hosts.
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -46,22 +46,22 @@ _POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What is read most, as a page shows it."""
+    """The trending list of a page."""
 
     teasers: list[Teaser]
-    basis: str  # "views", or "recent" while nothing is known of readers
+    basis: str  # "views", or "recent" if there are no events
     as_of: datetime | None
-    next_seconds: int  # until the next ranking
+    next_seconds: int  # until the next update of the ranking
 
 
 class DemoRoutes:
-    """The pages below `/demo/`."""
+    """The pages under `/demo/`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def add_to(self, app: Flask) -> None:
-        """Add the routes and the filters of their templates."""
+        """Add the routes and the template filters."""
         app.add_url_rule("/demo", endpoint="demo_bare", view_func=self.home)
         app.add_url_rule("/demo/", endpoint="demo", view_func=self.home)
         app.add_url_rule("/demo/article", endpoint="demo_article", view_func=self.article)
@@ -72,18 +72,18 @@ class DemoRoutes:
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     def home(self) -> Response:
-        """Show the newest article in the language that most articles are in."""
+        """Show the newest article in the most frequent language."""
         view = self._context.view()
         related = view.related
         codes = related.articles.langs.codes
-        most = int(np.bincount(codes + 1).argmax())
-        rows = related.timeline.page(codes + 1 == most, 1, view.now)
+        main_language = int(np.bincount(codes + 1).argmax())
+        rows = related.timeline.page(codes + 1 == main_language, 1, view.now)
         if not rows:
             raise Problem("unknown-article", "no article is published yet")
         return self._article_page(rows[0], view)
 
     def article(self) -> Response:
-        """Show one article with the lists around it."""
+        """Show an article and its lists."""
         article_id, view = request.args.get("id", ""), self._context.view()
         row = view.related.find(article_id, view.now)
         if row is None:
@@ -91,21 +91,21 @@ class DemoRoutes:
         return self._article_page(row, view)
 
     def section(self) -> Response:
-        """Show the articles of a section, the newest first, beside what else is read."""
+        """Show the articles of a category, newest first, and other trending articles."""
         view, name = self._context.view(), request.args.get("name", "")
         related, now = view.related, view.now
         try:
             mask = related.in_categories([name]) & related.public(now)
         except UnknownCategoryError:
             raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
-        exact = related.categories.named(name)[0]
+        category = related.categories.named(name)[0]
         rows = related.timeline.page(mask, PER_PAGE + 1, now, _cursor())
         articles, shown = related.articles, rows[:PER_PAGE]
         last = shown[-1] if len(rows) > PER_PAGE else None
         older = None if last is None else cursor_after(int(articles.published[last]), articles.ids[last])
         return self._page(
             "section.html",
-            section=exact,
+            section=category,
             teasers=[teaser(articles, row) for row in shown],
             trend=self._trend_beside(shown, view),
             older=older,
@@ -113,16 +113,16 @@ class DemoRoutes:
         )
 
     def search(self) -> Response:
-        """Show the articles that hold the words of the reader."""
+        """Show the articles that match a search."""
         view, words = self._context.view(), request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         if not words:
             return self._page("search.html", words=words, teasers=(), eligible=0)
-        found = view.related.search(words, PER_PAGE, view.now)
-        shown = teasers(view.related.articles, found.items)
-        return self._page("search.html", words=words, teasers=shown, eligible=found.eligible)
+        matches = view.related.search(words, PER_PAGE, view.now)
+        shown = teasers(view.related.articles, matches.items)
+        return self._page("search.html", words=words, teasers=shown, eligible=matches.eligible)
 
     def problem_page(self, problem: Problem) -> Response:
-        """Show that something is not there, or is wrong."""
+        """Show an error page."""
         response = self._page("problem.html", problem=problem)
         response.status_code = problem.status
         response.headers.extend(dict(problem.headers))
@@ -148,7 +148,7 @@ class DemoRoutes:
         )
 
     def _trend_beside(self, shown: Iterable[int], view: ConsistentView) -> Trend:
-        """Return what is read most of what the page does not show."""
+        """Return the trending articles that are neither on the page nor near-duplicates of articles on it."""
         related, now, leaderboards = view.related, view.now, self._context.leaderboards(view)
         leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
         mask = related.public(now).copy()
@@ -169,13 +169,17 @@ class DemoRoutes:
 
 
 def _trend(
-    related: Related, leaderboards: Leaderboards, leaderboard: Leaderboard, found: RelatedList, now: datetime
+    related: Related,
+    leaderboards: Leaderboards,
+    leaderboard: Leaderboard,
+    trending: RelatedList,
+    now: datetime,
 ) -> Trend:
-    left = _NO_MOMENT_SECONDS
+    next_seconds = _FIRST_RANKING_SECONDS
     if leaderboards.as_of is not None:
-        left = max(1, int((leaderboards.as_of + _TICK - now).total_seconds()) + 1)
-    listed = [trending_teaser(related.articles, item, leaderboard) for item in found.items]
-    return Trend(listed, basis(found), leaderboards.as_of, left)
+        next_seconds = max(1, int((leaderboards.as_of + _TICK - now).total_seconds()) + 1)
+    items = [trending_teaser(related.articles, item, leaderboard) for item in trending.items]
+    return Trend(items, basis(trending), leaderboards.as_of, next_seconds)
 
 
 def _cursor() -> tuple[int, str] | None:

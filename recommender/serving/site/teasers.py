@@ -1,4 +1,4 @@
-"""Articles as they stand in the lists of a page: headline, excerpt, and why they are there, for people."""
+"""Teasers: articles as the lists of a page show them, with headline, excerpt and reasons in plain words."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ from recommender.serving.trending.rankings import Leaderboard
 _MAX_HEADLINE_CHARS = 90
 _MAX_EXCERPT_CHARS = 180
 _MAX_CROSSHEAD_CHARS = 60
-_MAX_WORDS = 5  # of the reasons
-_LEAST_WORD = 0.25  # of the strongest: what is weaker tells a reader nothing
-_TOLD_FROM = 0.03  # of a score: what changes it by less is not told
+_MAX_WORDS = 5  # in the reasons
+_MIN_WORD_STRENGTH = 0.25  # of the strongest word; weaker words explain little
+_MIN_ADJUSTMENT = 0.03  # of the score; smaller adjustments are not mentioned
 _NOTES = {
     "pin": "Editors\u2019 choice",
     "similar": "",
@@ -27,7 +27,7 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word that two articles have in common, and what it counts beside the strongest of these: 1 to 100."""
+    """A term that both articles contain, and its contribution in percent of the strongest such term."""
 
     text: str
     strength: int
@@ -35,16 +35,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """Why an article is related, as a reader may want to know it. The strongest come first."""
+    """Why an article is related, in words for readers. The strongest reasons come first."""
 
     words: tuple[Word, ...]
     topics: tuple[str, ...]
-    adjustments: tuple[str, ...]  # sentences: what set it higher or lower beside that
+    adjustments: tuple[str, ...]  # sentences: what else changed the score
 
 
 @dataclass(frozen=True, slots=True)
 class Teaser:
-    """An article as it stands in a list on a page."""
+    """An article as a list on a page shows it."""
 
     id: str
     headline: str
@@ -53,14 +53,14 @@ class Teaser:
     minutes: int
     lang: str | None
     excerpt: str
-    note: str = ""  # why it is there, where that is not said by reasons
+    note: str = ""  # why the list contains it, if it has no reasons
     reasons: Reasons | None = None
-    climbed: int = 0  # places in trending; below 0: fallen
+    rank_change: int = 0  # in trending; positive if it moved up
     is_new: bool = False  # in trending
 
 
 def teaser(articles: Documents, row: int, item: Item | None = None) -> Teaser:
-    """Return the article of a row as it stands in a list, in the place of the item."""
+    """Return the teaser for an article, with the note and the reasons of its list item."""
     body = articles.bodies[row]
     return Teaser(
         id=articles.ids[row],
@@ -76,25 +76,24 @@ def teaser(articles: Documents, row: int, item: Item | None = None) -> Teaser:
 
 
 def teasers(articles: Documents, items: Iterable[Item]) -> list[Teaser]:
-    """Return the items of a list as they stand on a page."""
+    """Return the teasers for the items of a list."""
     return [teaser(articles, item.row, item) for item in items]
 
 
 def trending_teaser(articles: Documents, item: Item, leaderboard: Leaderboard) -> Teaser:
-    """Return an item of trending as it stands on a page, with how far it came, or that it has no rank."""
-    stands = leaderboard.article_rank(item.row, int(articles.category.codes[item.row]))
+    """Return the teaser for an item of trending, with its change in rank."""
+    rank = leaderboard.article_rank(item.row, int(articles.category.codes[item.row]))
     note = _NOTES["recent"] if item.source == "recent" else ""
-    plain = teaser(articles, item.row)
-    return replace(plain, note=note, climbed=stands.change or 0, is_new=stands.new)
+    return replace(teaser(articles, item.row), note=note, rank_change=rank.change or 0, is_new=rank.new)
 
 
 def reasons(why: Explanation) -> Reasons:
-    """Return what a reader may want to know of a score; words that count little tell nothing."""
-    most = max((part for _, part in why.terms), default=0.0)
+    """Return the reasons for a score, without terms that contribute little."""
+    strongest = max((part for _, part in why.terms), default=0.0)
     words = [
-        Word(term, round(100 * part / most))
-        for term, part in _told_once(why.terms)
-        if part > _LEAST_WORD * most
+        Word(term, round(100 * part / strongest))
+        for term, part in _distinct(why.terms)
+        if part > _MIN_WORD_STRENGTH * strongest
     ]
     return Reasons(
         words=tuple(words[:_MAX_WORDS]),
@@ -104,46 +103,46 @@ def reasons(why: Explanation) -> Reasons:
 
 
 def label(category: str) -> str:
-    """Return a category's name as readers expect it, where the export holds `white_house`."""
+    """Return the display name of a category, such as "White house" for `white_house`."""
     spaced = category.replace("_", " ")
     return spaced.capitalize() if spaced.islower() else spaced
 
 
 def is_crosshead(paragraph: str) -> bool:
-    """Tell whether a paragraph looks like a heading within the text; plain text no longer says so."""
+    """Return whether a paragraph looks like a subheading; plain text has no markup for one."""
     return len(paragraph) <= _MAX_CROSSHEAD_CHARS and paragraph[-1:].isalnum()
 
 
 def day(moment: datetime) -> str:
-    """Return a date as it is written in full."""
+    """Return a date in full, such as "2 January 2026"."""
     return f"{moment.day} {moment:%B %Y}"
 
 
-def _told_once(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
-    """Yield the terms of which none told before holds, or is held by, all the words."""
-    told: list[set[str]] = []
+def _distinct(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    """Yield the terms whose words neither include, nor are included in, those of an earlier term."""
+    earlier: list[set[str]] = []
     for term, part in terms:
         words = set(term.split())
-        if not any(words <= other or words >= other for other in told):
-            told.append(words)
+        if not any(words <= other or words >= other for other in earlier):
+            earlier.append(words)
             yield term, part
 
 
 def _adjustments(why: Explanation) -> Iterator[str]:
-    likeness = sum(part for _, part in (*why.terms, *why.topics)) + why.other_terms + why.other_topics
-    least = _TOLD_FROM * max(likeness, 0.0)
-    if why.feedback > least:
-        yield "Close to the story that is closest to this one, too."
-    if -why.hub > least:
-        yield "Close to many other stories, which sets it lower."
-    if -why.freshness > least:
-        yield "Its age sets it lower."
-    if abs(why.boost) > least:
-        yield f"The editors set it {'higher' if why.boost > 0 else 'lower'}."
+    similarity = sum(part for _, part in (*why.terms, *why.topics)) + why.other_terms + why.other_topics
+    threshold = _MIN_ADJUSTMENT * max(similarity, 0.0)
+    if why.feedback > threshold:
+        yield "Also similar to the story that is most similar to this one."
+    if -why.hub > threshold:
+        yield "Ranked lower because it is similar to many stories."
+    if -why.freshness > threshold:
+        yield "Ranked lower because of its age."
+    if abs(why.boost) > threshold:
+        yield f"Ranked {'higher' if why.boost > 0 else 'lower'} by the editors."
 
 
 def _cut(text: str, chars: int) -> str:
-    """Return the beginning of a text, cut between words, with an ellipsis unless a sentence ends there."""
+    """Return the start of a text, cut between words, with an ellipsis unless it ends with a sentence."""
     flat = " ".join(text[: 2 * chars].split())
     if len(flat) <= chars:
         return flat

@@ -1,4 +1,4 @@
-"""The script that puts lists into the pages of any site."""
+"""The widget: a script that adds the lists to pages of any site."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from flask import Flask, Response, request
 _FILE = Path(__file__).parent / "static" / "widget.js"
 _HEADERS = {
     "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400, stale-if-error=86400",
-    # Pages of other sites load it, also those that isolate themselves or name its hash.
+    # Other sites load the script, including sites with cross-origin isolation or subresource integrity.
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
 
 class WidgetRoutes:
-    """The call that answers with the script."""
+    """The route that serves the script."""
 
     def __init__(self) -> None:
         self._script = _FILE.read_bytes()
@@ -24,7 +24,7 @@ class WidgetRoutes:
         app.add_url_rule("/widget.js", endpoint="widget", view_func=self.script)
 
     def script(self) -> Response:
-        """Answer the script."""
+        """Respond with the script."""
         response = Response(self._script, headers=_HEADERS, content_type="text/javascript; charset=utf-8")
         response.add_etag()
         response.make_conditional(request.environ)

@@ -18,22 +18,22 @@ _PAGE = 500
 def put_articles(
     connection: Connection, batches: list[Sequence[ArticleRow]]
 ) -> list[tuple[list[Outcome], int]]:
-    """Put each batch; returns of each the outcomes, and the version after it."""
+    """Put each batch; return for each batch the outcomes and the version after it."""
     return [_put(connection, batch) for batch in batches]
 
 
 def withdraw_articles(connection: Connection, batches: list[Sequence[tuple[str, int]]]) -> list[int]:
-    """Withdraw the articles of each batch; returns of each the version after it."""
+    """Withdraw the articles of each batch; return the version after each batch."""
     return [_withdraw(connection, batch) for batch in batches]
 
 
-def forget_articles(connection: Connection, batches: list[Sequence[tuple[str, int]]]) -> list[int]:
-    """Delete live rows that are still of the version; returns of each batch how many were."""
-    those = and_(ARTICLES.c.id == bindparam("its_id"), ARTICLES.c.version == bindparam("its_version"))
-    query = delete(ARTICLES).where(those, ARTICLES.c.withdrawn.is_(False))
+def delete_articles(connection: Connection, batches: list[Sequence[tuple[str, int]]]) -> list[int]:
+    """Delete live rows that still have the given version; return how many for each batch."""
+    same_version = and_(ARTICLES.c.id == bindparam("row_id"), ARTICLES.c.version == bindparam("row_version"))
+    query = delete(ARTICLES).where(same_version, ARTICLES.c.withdrawn.is_(False))
     return [
         connection.execute(
-            query, [{"its_id": each, "its_version": version} for each, version in batch]
+            query, [{"row_id": article_id, "row_version": version} for article_id, version in batch]
         ).rowcount
         if batch
         else 0
@@ -42,19 +42,19 @@ def forget_articles(connection: Connection, batches: list[Sequence[tuple[str, in
 
 
 def changed_articles(connection: Connection, after: int) -> list[ArticleRow]:
-    """Return what changed after the version, in order of the changes, then by id."""
+    """Return the articles changed after the version, in the order of the changes, then by id."""
     query = select(ARTICLES).where(ARTICLES.c.version > after).order_by(ARTICLES.c.version, ARTICLES.c.id)
     return [ArticleRow(**row) for row in connection.execute(query).mappings()]
 
 
 def articles_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, ArticleRow]:
-    """Return those of the articles that are there."""
-    rows = (ArticleRow(*_row(row)) for row in _BULK.find(connection, set(ids)))
+    """Return the stored rows of these articles, by id."""
+    rows = (ArticleRow(*_converted(values)) for values in _BULK.find(connection, set(ids)))
     return {row.id: row for row in rows}
 
 
 def page_of_articles(connection: Connection, after: str) -> list[ArticleRow]:
-    """Return the next articles behind an id, in the order of the bytes of ids."""
+    """Return the next page of articles after an id, in the byte order of ids."""
     query = select(ARTICLES).where(ARTICLES.c.id > after).order_by(ARTICLES.c.id).limit(_PAGE)
     return [ArticleRow(**row) for row in connection.execute(query).mappings()]
 
@@ -75,7 +75,7 @@ def _put(connection: Connection, batch: Sequence[ArticleRow]) -> tuple[list[Outc
     if not changed and not embedded:
         return outcomes, numbers(connection)["live"]
     version = next_number(connection, "live") if changed else numbers(connection)["live"]
-    rows = embedded | {each: replace(row, version=version) for each, row in changed.items()}
+    rows = embedded | {article_id: replace(row, version=version) for article_id, row in changed.items()}
     _BULK.put(connection, [_values(row) for row in rows.values()])
     return outcomes, version
 
@@ -90,13 +90,14 @@ def _outcome(old: ArticleRow | None, new: ArticleRow) -> Outcome:
 
 
 def _withdraw(connection: Connection, batch: Sequence[tuple[str, int]]) -> int:
-    stored = articles_by_id(connection, (each for each, _ in batch))
+    stored = articles_by_id(connection, (article_id for article_id, _ in batch))
     changed: dict[str, ArticleRow] = {}
-    for each, updated in batch:
-        old = stored.get(each)
+    for article_id, updated in batch:
+        old = stored.get(article_id)
         moment = max(updated, old.updated) if old else updated
         if old is None or not old.withdrawn or old.updated < moment:
-            stored[each] = changed[each] = ArticleRow(each, moment, withdrawn=True, payload=None)
+            row = ArticleRow(article_id, moment, withdrawn=True, payload=None)
+            stored[article_id] = changed[article_id] = row
     if not changed:
         return numbers(connection)["live"]
     version = next_number(connection, "live")
@@ -108,7 +109,7 @@ def _values(row: ArticleRow) -> tuple[Any, ...]:
     return (row.id, row.updated, row.withdrawn, row.payload, row.version, row.model_version, row.embedding)
 
 
-def _row(values: Sequence[Any]) -> Iterator[Any]:
-    """Yield the values of a row as the driver gives them: SQLite has no truth values."""
+def _converted(values: Sequence[Any]) -> Iterator[Any]:
+    """Yield the values of a row from the driver; SQLite returns booleans as integers."""
     for column, value in zip(ARTICLES.columns, values, strict=True):
         yield bool(value) if column is ARTICLES.c.withdrawn else value

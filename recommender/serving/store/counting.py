@@ -1,4 +1,4 @@
-"""Events counted: each once, each reader once in a while, no source above its cap."""
+"""Event counting: duplicate events, repeat visits and events above a source's cap are not counted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from recommender.serving.store.schema import COUNTS, PLACEMENTS, SEEN_EVENTS, SE
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
-REMEMBERED = 48 * HOUR  # how long an event_id is
+EVENT_ID_WINDOW = 48 * HOUR  # in which a repeated event_id is a duplicate
 COUNTS_BULK = Bulk(COUNTS, "n = counts.n + excluded.n, change = excluded.change")
 
 _SEEN_EVENTS = Bulk(SEEN_EVENTS)
@@ -25,49 +25,55 @@ _SEEN_VISITORS = Bulk(SEEN_VISITORS)
 _SOURCES = Bulk(SOURCES, "n = excluded.n")
 _PLACEMENTS = Bulk(PLACEMENTS, "n = placements.n + excluded.n")
 
-Batch = tuple[Sequence[Event], int]  # and the moment of its arrival
+Batch = tuple[Sequence[Event], int]  # events, and the moment they arrived
+_Placement = tuple[int, str, str, str, int, str, str]
 
 
 @dataclass(frozen=True)
 class Counting:
-    """How events are counted; windows in microseconds."""
+    """The rules for counting events; windows in microseconds."""
 
     visitor_window: int
     source_window: int
     source_cap: int
-    weights: Mapping[str, float]  # of types, 1 where there is none
+    weights: Mapping[str, float]  # by event type; other types weigh 1
 
     def count_all(self, connection: Connection, batches: list[Batch]) -> list[list[Verdict]]:
-        """Count the events of all batches, as if one after the other; returns the verdicts of each."""
+        """Count the events of all batches, as if one by one; return the verdicts for each batch."""
         events = [event for batch, _ in batches for event in batch]
         arrivals = [now for batch, now in batches for _ in batch]
         verdicts: list[Verdict] = ["counted"] * len(events)
-        for at in _repeated(connection, events, arrivals):
-            verdicts[at] = "duplicate"
-        for at in self._seen(connection, events, verdicts):
-            verdicts[at] = "duplicate"
-        for at in self._above_cap(connection, events, arrivals, verdicts):
-            verdicts[at] = "capped"
-        _add(connection, [event for event, each in zip(events, verdicts, strict=True) if each == "counted"])
-        left = iter(verdicts)
-        return [[next(left) for _ in batch] for batch, _ in batches]
+        for position in _repeated_ids(connection, events, arrivals):
+            verdicts[position] = "duplicate"
+        for position in self._repeat_visits(connection, events, verdicts):
+            verdicts[position] = "duplicate"
+        for position in self._above_cap(connection, events, arrivals, verdicts):
+            verdicts[position] = "capped"
+        counted = [event for event, verdict in zip(events, verdicts, strict=True) if verdict == "counted"]
+        _add(connection, counted)
+        remaining = iter(verdicts)
+        return [[next(remaining) for _ in batch] for batch, _ in batches]
 
-    def seen(self) -> tuple[tuple[Table, int], ...]:
-        """Return the tables of what was seen, each with how long that matters."""
+    def seen_tables(self) -> tuple[tuple[Table, int], ...]:
+        """Return the tables of event ids, visitors and sources, each with the window its rows are used in."""
         return (
-            (SEEN_EVENTS, REMEMBERED),
+            (SEEN_EVENTS, EVENT_ID_WINDOW),
             (SEEN_VISITORS, self.visitor_window),
             (SOURCES, self.source_window),
         )
 
-    def _seen(
+    def _repeat_visits(
         self, connection: Connection, events: Sequence[Event], verdicts: Sequence[Verdict]
     ) -> Iterable[int]:
-        """Return the events of visitors who were counted in the window around them; remember the others."""
-        asked = [at for at, event in enumerate(events) if event.visitor and verdicts[at] == "counted"]
-        keys = _keys(_visit(events[at]) for at in asked)
-        moments = [events[at].at for at in asked]
-        return _known(connection, _SEEN_VISITORS, self.visitor_window, asked, keys, moments)
+        """Yield the positions of events whose visitor was counted in the window; store the other visits."""
+        positions = [
+            position
+            for position, event in enumerate(events)
+            if event.visitor and verdicts[position] == "counted"
+        ]
+        keys = _hashes(_visit_key(events[position]) for position in positions)
+        moments = [events[position].at for position in positions]
+        return _seen_before(connection, _SEEN_VISITORS, self.visitor_window, positions, keys, moments)
 
     def _above_cap(
         self,
@@ -76,95 +82,101 @@ class Counting:
         arrivals: Sequence[int],
         verdicts: Sequence[Verdict],
     ) -> Iterable[int]:
-        """Return the events that are above the cap of their source for article and type; add up the others.
+        """Yield the positions of events above their source's cap for article and type; add up the others.
 
-        They are added up by weight, and a source's first event of a type always counts: a reader who shares
-        an article has read it before.
+        Events add up by weight. The first event of a type from a source always counts, even if its weight
+        alone is above the cap.
         """
-        asked = [at for at, event in enumerate(events) if event.source and verdicts[at] == "counted"]
-        windows = [arrivals[at] // self.source_window for at in asked]
-        keys = _keys(_share(events[at], window) for at, window in zip(asked, windows, strict=True))
-        had = {key: n for key, _, n in _SOURCES.find(connection, keys)}
+        positions = [
+            position
+            for position, event in enumerate(events)
+            if event.source and verdicts[position] == "counted"
+        ]
+        windows = [arrivals[position] // self.source_window for position in positions]
+        keys = _hashes(
+            _cap_key(events[position], window) for position, window in zip(positions, windows, strict=True)
+        )
+        total_of = {key: n for key, _, n in _SOURCES.find(connection, keys)}
         changed = {}
-        for at, window, key in zip(asked, windows, keys, strict=True):
-            before = had.get(key, 0)
-            after = before + events[at].count * ceil(self.weights.get(events[at].type, 1))
+        for position, window, key in zip(positions, windows, keys, strict=True):
+            before = total_of.get(key, 0)
+            after = before + events[position].count * ceil(self.weights.get(events[position].type, 1))
             if before and after > self.source_cap:
-                yield at
+                yield position
             else:
-                had[key] = after
+                total_of[key] = after
                 changed[key] = (key, window * self.source_window, after)
         _SOURCES.put(connection, sorted(changed.values(), key=itemgetter(0)))
 
 
-def _repeated(connection: Connection, events: Sequence[Event], arrivals: Sequence[int]) -> Iterable[int]:
-    """Return the events whose id was seen lately; remember the ids of the others."""
-    asked = [at for at, event in enumerate(events) if event.event_id is not None]
-    keys = _keys((events[at].event_id or "").encode() for at in asked)
-    moments = [arrivals[at] for at in asked]
-    return _known(connection, _SEEN_EVENTS, REMEMBERED, asked, keys, moments)
+def _repeated_ids(connection: Connection, events: Sequence[Event], arrivals: Sequence[int]) -> Iterable[int]:
+    """Yield the positions of events whose id arrived before within the window; store the other ids."""
+    positions = [position for position, event in enumerate(events) if event.event_id is not None]
+    keys = _hashes((events[position].event_id or "").encode() for position in positions)
+    moments = [arrivals[position] for position in positions]
+    return _seen_before(connection, _SEEN_EVENTS, EVENT_ID_WINDOW, positions, keys, moments)
 
 
-def _known(
+def _seen_before(
     connection: Connection,
     table: Bulk,
     window: int,
-    asked: Sequence[int],
+    positions: Sequence[int],
     keys: Sequence[int],
     moments: Sequence[int],
 ) -> Iterable[int]:
-    """Yield what was seen less than a window before or after its moment, then remember all else.
+    """Yield the positions whose key was seen less than a window before or after; store the other keys.
 
-    A clock that was ahead and came back makes no difference, unless by more than the window.
+    The window counts in both directions, so a clock that is set back by less than a window does no harm.
     """
-    seen = {key: moment for key, moment in table.find(connection, keys)}  # noqa: C416 rows are no pairs to mypy
-    fresh = {}
-    for at, key, moment in zip(asked, keys, moments, strict=True):
+    seen = {key: moment for key, moment in table.find(connection, keys)}  # noqa: C416 mypy does not accept rows as pairs
+    new = {}
+    for position, key, moment in zip(positions, keys, moments, strict=True):
         last = seen.get(key)
         if last is not None and abs(moment - last) < window:
-            yield at
+            yield position
         else:
-            seen[key] = fresh[key] = moment
-    table.put(connection, sorted(fresh.items(), key=itemgetter(0)))
+            seen[key] = new[key] = moment
+    table.put(connection, sorted(new.items(), key=itemgetter(0)))
 
 
 def _add(connection: Connection, events: Sequence[Event]) -> None:
-    """Add the events to their buckets, and to the places where they were shown."""
+    """Add the events to the counts of their buckets, and to those of their positions in lists."""
     if not events:
         return
-    until = numbers(connection)["hours-until"]
+    hours_until = numbers(connection)["hours-until"]
     counts: defaultdict[tuple[int, str, str], int] = defaultdict(int)
-    places: defaultdict[tuple[int, str, str, str, int, str, str], int] = defaultdict(int)
+    placements: defaultdict[_Placement, int] = defaultdict(int)
     for event in events:
         minute = event.at // MINUTE
-        if minute < until:
+        if minute < hours_until:
             minute -= minute % 60
         counts[minute, event.article_id, event.type] += event.count
         if event.list is not None or event.from_id is not None:
-            places[_place_of(event)] += event.count
+            placements[_placement_of(event)] += event.count
     change = next_number(connection, "counts")
     COUNTS_BULK.put(connection, [(*bucket, n, change) for bucket, n in sorted(counts.items())])
-    keys = _keys("\0".join(map(str, place)).encode() for place in places)
-    rows = [(key, *place, n) for key, (place, n) in zip(keys, places.items(), strict=True)]
+    keys = _hashes("\0".join(map(str, placement)).encode() for placement in placements)
+    rows = [(key, *placement, n) for key, (placement, n) in zip(keys, placements.items(), strict=True)]
     _PLACEMENTS.put(connection, sorted(rows, key=itemgetter(0)))
 
 
-def _place_of(event: Event) -> tuple[int, str, str, str, int, str, str]:
-    """Return where and when an event was; what is not known is empty, or -1."""
+def _placement_of(event: Event) -> _Placement:
+    """Return the columns of `placements` for an event; a missing text is empty, a missing position -1."""
     position = -1 if event.position is None else event.position
-    where = event.from_id or "", event.article_id, event.list or "", position, event.model_version or ""
-    return (event.at // HOUR, *where, event.type)
+    place = event.from_id or "", event.article_id, event.list or "", position, event.model_version or ""
+    return (event.at // HOUR, *place, event.type)
 
 
-def _visit(event: Event) -> bytes:
+def _visit_key(event: Event) -> bytes:
     return (event.visitor or b"") + f"\0{event.type}\0{event.article_id}".encode()
 
 
-def _share(event: Event, window: int) -> bytes:
+def _cap_key(event: Event, window: int) -> bytes:
     return (event.source or b"") + f"\0{window}\0{event.type}\0{event.article_id}".encode()
 
 
-def _keys(things: Iterable[bytes]) -> tuple[int, ...]:
-    """Return 64 bits of a hash of each."""
-    digests = [blake2b(thing, digest_size=8).digest() for thing in things]
+def _hashes(keys: Iterable[bytes]) -> tuple[int, ...]:
+    """Return a 64-bit hash of each key."""
+    digests = [blake2b(key, digest_size=8).digest() for key in keys]
     return unpack(f"<{len(digests)}q", b"".join(digests))

@@ -1,4 +1,4 @@
-"""One database of this process: connections, transactions, group commit, and failures in our words."""
+"""This process's access to a database: connections, transactions, group commit and error translation."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from recommender.serving.store.engine import (
     FAILURES,
     checked_url,
     empty_journal,
-    is_of_a_value,
+    is_value_error,
     new_engine,
     reason_of,
 )
@@ -25,18 +25,18 @@ from recommender.serving.store.writer import Job, Writer
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 
-_PATIENCE = 2.5  # how many times as long as for its turn a write may take
+_PATIENCE = 2.5  # a write may take this many times the timeout for the write lock
 
 Work = Callable[[Connection, list[_Item]], list[_Result]]
 
 
 class Database:
-    """Reads and writes on SQLite or PostgreSQL; it connects, creates and migrates when first used.
+    """Reads and writes on SQLite or PostgreSQL. The first use connects, and creates or migrates the tables.
 
-    There is one writer at a time, on PostgreSQL too: a transaction that writes sees all earlier ones, and
-    numbers given inside it grow in the order of commits. After a failure nothing is tried for
-    `pause_seconds`, so that callers who wait for a database that is away do not fill the workers.
-    Raises StoreError for an address that cannot be used.
+    There is one writer at a time, on PostgreSQL too. So a write transaction sees all earlier ones, and the
+    numbers that it assigns grow in the order of commits. After a failure, calls fail at once for
+    `pause_seconds`, so that callers waiting for an unreachable database do not block all workers.
+    Raises StoreError for an unusable address.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, pause_seconds: float) -> None:
@@ -49,11 +49,11 @@ class Database:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a file, where it is one; a server is taken to be there."""
+        """Whether the SQLite file exists; always True for a server."""
         return self._file is None or self._file.exists()
 
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Return what `work` reads in one transaction. Raises StoreDownError."""
+        """Return the result of `work` in one read transaction. Raises StoreDownError."""
         self._prepare()
         try:
             with self._open_to_read() as connection, connection.begin():
@@ -64,16 +64,17 @@ class Database:
     def write(self, work: Work[_Item, _Result], item: _Item, *, durable: bool = False) -> _Result:
         """Return the result of `work` for this item, after the commit.
 
-        Callers at the same time share one transaction: `work` gets all their items. Where it fails, each item
-        is tried alone, so nobody fails for another's. Raises StoreDownError, and StoreError for a value that
-        the database refuses. A `durable` write survives a power cut, others the end of the process.
+        Concurrent callers share one transaction: `work` gets all their items. If it fails, each item is tried
+        on its own, so that one bad item fails only its own caller. Raises StoreDownError, and StoreError for
+        a value that the database rejects. A `durable` write survives a power cut; every write survives the
+        end of the process.
         """
         self._prepare()
         result: _Result = self._writer.do(Job(work, item, durable))
         return result
 
     def tidy(self) -> None:
-        """Empty SQLite's journal where nobody is in the way: it holds what was deleted since it began."""
+        """Truncate SQLite's journal, which still contains deleted data, unless another connection uses it."""
         if self._file is None:
             return
         self._prepare()
@@ -81,7 +82,7 @@ class Database:
             empty_journal(connection.driver_connection)
 
     def close(self) -> None:
-        """Close all connections; the next use opens them again."""
+        """Close all connections; the next call opens them again."""
         self._engine.dispose()
         self._ready = False
 
@@ -95,8 +96,8 @@ class Database:
         self._reason = ""
 
     def _prepare(self) -> None:
-        """Be connected to the database of the address, in this process, with tables of this version."""
-        if self._pid != os.getpid():  # a fork: the connections are the parent's
+        """Connect this process to the database that is at the address now, and migrate it if necessary."""
+        if self._pid != os.getpid():  # after a fork, the connections belong to the parent
             self._engine.dispose(close=False)
             self._start()
         self._writer.check()
@@ -105,7 +106,7 @@ class Database:
         if self._ready and (self._file is None or self._inode == _inode_of(self._file)):
             return
         with self._preparing:
-            # Where the file was moved away, what we hold open is not what others see.
+            # If the file was moved away, our open connections no longer see what other processes see.
             if self._file is not None and self._inode != _inode_of(self._file):
                 self.close()
             if not self._ready:
@@ -124,23 +125,23 @@ class Database:
         self._ready = True
 
     def _settle(self, jobs: list[Job]) -> None:
-        """Do the jobs in one transaction, or one by one where one of them cannot be done."""
+        """Run the jobs in one transaction, or one by one if that fails because of one of them."""
         try:
             results = self._transact(jobs)
         except FAILURES as error:
-            if is_of_a_value(error):
-                self._settle_apart(jobs, StoreError("the database refuses a value"))
+            if is_value_error(error):
+                self._settle_singly(jobs, StoreError("the database rejects a value"))
             else:
                 self._down(error)
                 for job in jobs:
                     job.fail(StoreDownError(self._reason))
-        except Exception as error:  # noqa: BLE001 it is the callers'
-            self._settle_apart(jobs, error)
+        except Exception as error:  # noqa: BLE001 passed on to the callers
+            self._settle_singly(jobs, error)
         else:
             for job, result in zip(jobs, results, strict=True):
                 job.succeed(result)
 
-    def _settle_apart(self, jobs: list[Job], error: Exception) -> None:
+    def _settle_singly(self, jobs: list[Job], error: Exception) -> None:
         if len(jobs) == 1:
             jobs[0].fail(error)
         else:
@@ -159,7 +160,7 @@ class Database:
         return [result_of[job] for job in jobs]
 
     def _open_to_read(self) -> Connection:
-        """Return a connection whose transaction sees one moment of the database, as SQLite's always do."""
+        """Return a connection whose transaction sees one state of the database; on SQLite all do."""
         connection = self._engine.connect()
         return connection if self._file else connection.execution_options(isolation_level="REPEATABLE READ")
 

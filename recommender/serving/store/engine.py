@@ -1,4 +1,4 @@
-"""Addresses of databases, and connections to them: SQLite in WAL mode, or PostgreSQL."""
+"""Database addresses and connections: SQLite in WAL mode, or PostgreSQL."""
 
 from contextlib import suppress
 from math import ceil
@@ -12,54 +12,54 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from recommender.serving.store.rows import StoreError
 
-FAILURES = (DBAPIError, PoolTimeoutError)  # of a database, whichever it is
+FAILURES = (DBAPIError, PoolTimeoutError)  # of SQLite and PostgreSQL alike
 
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
-_ONE_WRITER = 0x7265636F6D  # names the lock of PostgreSQL that writers take in turn
+_ONE_WRITER = 0x7265636F6D  # the key of the PostgreSQL advisory lock that every writer acquires
 _STATEMENT_SECONDS = 60
 _RETRY_SECONDS = 0.01
-_STATES_OF_VALUES = ("22", "23", "54")  # wrong data, against a constraint, above a limit
+_VALUE_ERROR_CLASSES = ("22", "23", "54")  # of SQLSTATE: invalid data, violated constraint, exceeded limit
 _SQLITE_SETTINGS = (
     "synchronous=NORMAL",
-    "secure_delete=ON",  # what is forgotten is overwritten
-    "wal_autocheckpoint=16000",  # changes of a page are gathered before it is written back
+    "secure_delete=ON",  # overwrite deleted data
+    "wal_autocheckpoint=16000",  # pages; fewer checkpoints write each changed page less often
     "cache_size=-8000",
     f"journal_size_limit={64 << 20}",
 )
 
 
 def checked_url(url: str) -> URL:
-    """Return the address with its driver. Raises StoreError for one that cannot be used."""
+    """Return the address with its driver. Raises StoreError for an unusable address."""
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise StoreError(f"{url[:100]!r} is no address of a database; {_allowed()}") from None
+        raise StoreError(f"{url[:100]!r} is not a database address; {_allowed()}") from None
     backend = parsed.drivername.partition("+")[0]
     if backend not in _DRIVERS or parsed.drivername not in {backend, _DRIVERS[backend]}:
-        raise StoreError(f"{parsed.drivername!r} is no database that can be used; {_allowed()}")
+        raise StoreError(f"{parsed.drivername!r} is not a supported database; {_allowed()}")
     if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        raise StoreError("SQLite needs a file, for all workers share it: sqlite:///recommender.db")
+        raise StoreError("SQLite needs a file that all workers share, such as sqlite:///recommender.db")
     return parsed.set(drivername=_DRIVERS[backend])
 
 
 def new_engine(url: URL, timeout_seconds: float) -> Engine:
-    """Return a pool of connections; none is open yet. Raises StoreError where the driver is missing.
+    """Return a pool of connections; none is open yet. Raises StoreError if the driver is not installed.
 
-    A transaction of a connection with the execution option `write` waits for its turn as the only writer,
-    `timeout_seconds` at most.
+    If a connection has the execution option `write`, its transaction waits up to `timeout_seconds` for the
+    write lock.
     """
     sqlite = url.get_backend_name() == "sqlite"
     arguments = {"timeout": timeout_seconds} if sqlite else _postgresql_arguments(timeout_seconds)
     try:
         engine = create_engine(
             url,
-            hide_parameters=True,  # errors are logged
+            hide_parameters=True,  # errors are logged, and must not contain data
             connect_args=arguments,
-            pool_pre_ping=not sqlite,  # a server that came back has closed what we hold
+            pool_pre_ping=not sqlite,  # a restarted server has closed our connections
             pool_timeout=timeout_seconds,
         )
     except ModuleNotFoundError as missing:
-        raise StoreError(f"{missing.name} is missing: pip install 'recommender[postgresql]'") from None
+        raise StoreError(f"{missing.name} is not installed: pip install 'recommender[postgresql]'") from None
     if sqlite:
         event.listen(engine, "connect", lambda connection, _: _set_up_sqlite(connection, timeout_seconds))
         event.listen(engine, "begin", _begin_sqlite)
@@ -70,7 +70,7 @@ def new_engine(url: URL, timeout_seconds: float) -> Engine:
 
 
 def empty_journal(connection: Any) -> None:
-    """Write SQLite's journal into its file and cut it to nothing, unless that meant waiting for somebody."""
+    """Write SQLite's journal to the database file and truncate it, unless another connection is using it."""
     (milliseconds,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout=0").close()
     with suppress(connection.OperationalError):
@@ -79,15 +79,15 @@ def empty_journal(connection: Any) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of what the driver says; it holds no values of the statement."""
-    said = error.orig if isinstance(error, DBAPIError) else error
-    return str(said).strip().partition("\n")[0] or type(said).__name__
+    """Return the first line of the driver's message; it contains no values from the statement."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause).strip().partition("\n")[0] or type(cause).__name__
 
 
-def is_of_a_value(error: Exception) -> bool:
-    """Return whether a value given is at fault, and not the database."""
+def is_value_error(error: Exception) -> bool:
+    """Return whether the error is caused by a value in the statement, not by the state of the database."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-    return isinstance(error, DataError | IntegrityError) or state.startswith(_STATES_OF_VALUES)
+    return isinstance(error, DataError | IntegrityError) or state.startswith(_VALUE_ERROR_CLASSES)
 
 
 def _allowed() -> str:
@@ -95,14 +95,14 @@ def _allowed() -> str:
 
 
 def _set_up_sqlite(connection: Any, timeout_seconds: float) -> None:
-    connection.isolation_level = None  # transactions begin where we say
-    until = monotonic() + timeout_seconds
+    connection.isolation_level = None  # we begin transactions explicitly
+    deadline = monotonic() + timeout_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL").close()
             break
-        except connection.OperationalError:  # SQLite does not wait for the others who set it up
-            if monotonic() > until:
+        except connection.OperationalError:  # SQLite does not wait for other connections here
+            if monotonic() > deadline:
                 raise
             sleep(_RETRY_SECONDS)
     for setting in _SQLITE_SETTINGS:
@@ -117,7 +117,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _postgresql_arguments(timeout_seconds: float) -> dict[str, Any]:
     milliseconds = ceil(timeout_seconds * 1000)
     return {
-        "connect_timeout": max(2, ceil(timeout_seconds)),  # libpq takes 1 for 2
+        "connect_timeout": max(2, ceil(timeout_seconds)),  # libpq treats 1 as 2
         "tcp_user_timeout": milliseconds,
         "application_name": "recommender",
     }
@@ -127,7 +127,7 @@ def _set_up_postgresql(connection: Any, timeout_seconds: float) -> None:
     connection.autocommit = True
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
-        raise StoreError(f"the database is encoded in {encoding}; create it with ENCODING 'UTF8'")
+        raise StoreError(f"the database encoding is {encoding}; create the database with ENCODING 'UTF8'")
     connection.execute(f"SET lock_timeout = {ceil(timeout_seconds * 1000)}")
     connection.execute(f"SET statement_timeout = '{_STATEMENT_SECONDS}s'")
     connection.autocommit = False

@@ -1,4 +1,4 @@
-"""The numbers that belong to the whole database."""
+"""Numbers that belong to the whole database, such as its version. `schema.NUMBERS` lists them."""
 
 from sqlalchemy import Connection, select, update
 
@@ -12,12 +12,11 @@ def numbers(connection: Connection) -> dict[str, int]:
 
 
 def next_number(connection: Connection, name: str) -> int:
-    """Count a number up by one, and return it."""
-    set_number = update(NUMBERS).where(NUMBERS.c.name == name)
-    counted = set_number.values(value=NUMBERS.c.value + 1).returning(NUMBERS.c.value)
-    return int(connection.execute(counted).scalar_one())
+    """Increase a number by one and return the new value."""
+    increased = update(NUMBERS).where(NUMBERS.c.name == name).values(value=NUMBERS.c.value + 1)
+    return int(connection.execute(increased.returning(NUMBERS.c.value)).scalar_one())
 
 
 def set_number(connection: Connection, name: str, value: int) -> None:
-    """Set a number."""
+    """Set the value of a number."""
     connection.execute(update(NUMBERS).where(NUMBERS.c.name == name).values(value=value))

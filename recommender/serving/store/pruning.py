@@ -1,4 +1,4 @@
-"""What is past is forgotten: salts, visitors, sources, ids of events, and the detail of counts."""
+"""Deletion of old salts, visitors, sources, event ids and counts; merging of counts into hours."""
 
 import secrets
 
@@ -9,21 +9,21 @@ from recommender.serving.store.numbers import next_number, numbers, set_number
 from recommender.serving.store.schema import COUNTS, PLACEMENTS, SALTS
 
 DAY = 24 * HOUR
-_MINUTES_KEPT = 48 * 60
-_COUNTS_KEPT = 8 * 24 * 60
-_PLACEMENTS_KEPT_HOURS = 90 * 24
+_MERGE_AFTER_MINUTES = 48 * 60
+_DELETE_COUNTS_AFTER_MINUTES = 8 * 24 * 60
+_DELETE_PLACEMENTS_AFTER_HOURS = 90 * 24
 _SALT_BYTES = 32
-_AT_A_TIME = 5000
+_BATCH = 5000  # rows looked at in one transaction
 _PRUNE_EVERY = 5 * MINUTE
 
 
 def salts_of(connection: Connection, days: list[int]) -> list[bytes]:
-    """Return the salt of each day, drawn when first asked for; salts of earlier days are deleted."""
+    """Return the salt of each day, drawn at its first use; salts of earlier days are deleted."""
     return [_draw(connection, day) for day in days]
 
 
 def salt_of(connection: Connection, day: int) -> bytes | None:
-    """Return the salt of the day, if it is the oldest that there is."""
+    """Return the salt of the day, if it is the oldest one stored."""
     oldest = connection.execute(select(SALTS.c.day, SALTS.c.salt).order_by(SALTS.c.day)).first()
     return bytes(oldest.salt) if oldest is not None and oldest.day == day else None
 
@@ -37,33 +37,33 @@ def _draw(connection: Connection, day: int) -> bytes:
     return bytes(salt)
 
 
-def forget_seen(connection: Connection, items: list[tuple[Table, int, int]]) -> list[bool]:
-    """Delete rows that are as old as a window, or of a clock that was a day ahead, among the first few.
+def delete_seen(connection: Connection, items: list[tuple[Table, int, int]]) -> list[bool]:
+    """Delete old rows among the oldest 5000: rows older than a window, or more than a day in the future.
 
-    Each item is a table, the present moment and the window; returns of each whether more may wait.
+    Each item is (table, now, window); return for each whether there may be more to delete.
     """
-    return [_forget_first(connection, *item) for item in items]
+    return [_delete_first(connection, *item) for item in items]
 
 
 def merge_counts(connection: Connection, moments: list[int]) -> list[bool]:
-    """Merge minutes older than 48 hours into hours, one hour at a time; returns whether more wait."""
+    """Merge minutes older than 48 hours into hours, one hour per item; return whether there are more."""
     return [_merge(connection, now // MINUTE) for now in moments]
 
 
-def drop_old(connection: Connection, moments: list[int]) -> list[None]:
-    """Delete counts of more than eight days ago and placements of more than 90, and what is yet to come."""
+def delete_old(connection: Connection, moments: list[int]) -> list[None]:
+    """Delete counts older than 8 days, placements older than 90, and both more than a day in the future."""
     for now in moments:
-        for time, unit, kept in (
-            (COUNTS.c.minute, MINUTE, _COUNTS_KEPT),
-            (PLACEMENTS.c.hour, HOUR, _PLACEMENTS_KEPT_HOURS),
+        for time, unit, retention in (
+            (COUNTS.c.minute, MINUTE, _DELETE_COUNTS_AFTER_MINUTES),
+            (PLACEMENTS.c.hour, HOUR, _DELETE_PLACEMENTS_AFTER_HOURS),
         ):
-            past = or_(time < now // unit - kept, time > (now + DAY) // unit)
-            connection.execute(delete(time.table).where(past))
+            expired = or_(time < now // unit - retention, time > (now + DAY) // unit)
+            connection.execute(delete(time.table).where(expired))
     return [None] * len(moments)
 
 
 def claim(connection: Connection, moments: list[int]) -> list[bool]:
-    """Return whether it is time to prune again; if so, it is the asker's to do."""
+    """Return whether pruning is due; if so, the caller must do it, because no other worker will."""
     claimed = []
     for now in moments:
         claimed.append(abs(now - numbers(connection)["pruned"]) >= _PRUNE_EVERY)
@@ -72,30 +72,29 @@ def claim(connection: Connection, moments: list[int]) -> list[bool]:
     return claimed
 
 
-def _forget_first(connection: Connection, table: Table, now: int, window: int) -> bool:
-    first = select(table.c.id, table.c.at).order_by(table.c.id).limit(_AT_A_TIME).subquery()
-    past = or_(first.c.at <= now - window, first.c.at > now + DAY)
-    those = table.c.id.in_(select(first.c.id).where(past))
-    forgotten = connection.execute(delete(table).where(those)).rowcount
-    return forgotten > 0
+def _delete_first(connection: Connection, table: Table, now: int, window: int) -> bool:
+    first = select(table.c.id, table.c.at).order_by(table.c.id).limit(_BATCH).subquery()
+    expired = or_(first.c.at <= now - window, first.c.at > now + DAY)
+    expired_ids = table.c.id.in_(select(first.c.id).where(expired))
+    return connection.execute(delete(table).where(expired_ids)).rowcount > 0
 
 
 def _merge(connection: Connection, minute: int) -> bool:
-    """Move the border between hours and minutes, over one hour that has counts at most."""
-    border = numbers(connection)["hours-until"]
-    target = (minute - _MINUTES_KEPT) // 60 * 60
-    if target == border:
+    """Move the boundary between hours and minutes past at most one hour that has counts."""
+    boundary = numbers(connection)["hours-until"]
+    target = (minute - _MERGE_AFTER_MINUTES) // 60 * 60
+    if target == boundary:
         return False
-    oldest = connection.execute(select(func.min(COUNTS.c.minute)).where(COUNTS.c.minute >= border)).scalar()
+    oldest = connection.execute(select(func.min(COUNTS.c.minute)).where(COUNTS.c.minute >= boundary)).scalar()
     hour = target if oldest is None else oldest // 60 * 60
     if hour < target:
         _merge_hour(connection, hour)
-        target_now = hour + 60
-    else:  # nothing to merge, or the clock was ahead and the border comes back
-        target_now = target
-    set_number(connection, "hours-until", target_now)
+        new_boundary = hour + 60
+    else:  # nothing to merge, or the clock was ahead and the boundary moves back
+        new_boundary = target
+    set_number(connection, "hours-until", new_boundary)
     set_number(connection, "counts-base", next_number(connection, "counts"))
-    return target_now != target
+    return new_boundary != target
 
 
 def _merge_hour(connection: Connection, hour: int) -> None:

@@ -1,9 +1,8 @@
-"""What the store takes and gives: plain values that know no database.
+"""The arguments and results of the store, as plain values.
 
 Moments are whole microseconds since 1970 in UTC.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
@@ -16,50 +15,50 @@ Verdict = Literal["counted", "duplicate", "capped"]
 
 
 class StoreError(Exception):
-    """The store cannot be used as it is set up; the message says what is wrong and the cure."""
+    """The store cannot be used as configured; the message says what is wrong and how to fix it."""
 
 
 class StoreDownError(StoreError):
-    """The database is busy, full, broken or out of reach for now; the message says which. Ask again later."""
+    """The database is busy, full, broken or unreachable; the message says which. Try again later."""
 
 
 class StaleError(StoreError):
-    """What the caller has seen is no longer what the store holds."""
+    """The data changed since the caller read it."""
 
 
 @dataclass(frozen=True)
 class ArticleRow:
-    """An article that came after the model was trained, or that was withdrawn."""
+    """An article that was put after the model was trained, or a withdrawal."""
 
     id: str
-    updated: int  # of the CMS, or of the withdrawal
+    updated: int  # in the CMS, or when it was withdrawn
     withdrawn: bool
-    payload: bytes | None  # JSON of the article, None when withdrawn
-    version: int = 0  # of the change, given by the store
-    model_version: str | None = None  # that the embedding is of
-    embedding: bytes | None = None  # opaque, so that other workers need not compute it
+    payload: bytes | None  # the article as JSON, None if withdrawn
+    version: int = 0  # of its last change, set by the store
+    model_version: str | None = None  # the model that the embedding was made with
+    embedding: bytes | None = None  # opaque here; stored so that other workers need not compute it
 
 
 @dataclass(frozen=True)
 class RuleSet:
-    """All editorial rules in order, each its id and its JSON; the store does not look into them."""
+    """All editorial rules in order, as (id, JSON); the store does not parse them."""
 
     rules: tuple[tuple[str, str], ...] = ()
-    version: int = 0  # of the last change to any of them
+    version: int = 0  # of the last change to any rule
 
     @property
     def etag(self) -> str:
-        """A hash of ids, JSON and order."""
+        """A hash of the ids, the JSON and the order."""
         return sha256(dumps(self.rules).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed after a version, up to this `version`.
+    """The changes after a version, up to this `version`.
 
-    `complete` says that this is all the store holds, not only what is new: the asker's version was 0, or came
-    from another database, or from this one before it was set back to a backup. The rules are None where they
-    did not change.
+    If `complete`, these are all articles and rules in the store: the caller's version was 0, or came from
+    another database, or from this one before it was restored from a backup. `rules` is None if the rules did
+    not change.
     """
 
     version: int
@@ -70,11 +69,12 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing readers did with an article, or `count` of them.
+    """Something that readers did with an article, `count` times.
 
-    `visitor` and `source` are keyed hashes, of the visitor's id and of the address. A visitor counts once per
-    article and type in the visitor window; without one every event counts. A source counts up to its cap per
-    article, type and source window; None has no cap, for a CMS that relays with its key.
+    `visitor` and `source` are keyed hashes of the visitor's id and of the IP address. A visitor counts once
+    per article and type in a visitor window; without a visitor, every event counts. A source counts up to its
+    cap per article, type and source window; without a source there is no cap, as for a CMS that relays events
+    with its key.
     """
 
     article_id: str
@@ -92,26 +92,26 @@ class Event:
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of events in buckets: whole new counts, which replace those of the same bucket.
+    """Counts of events in buckets. They are totals, and replace earlier counts of the same bucket.
 
-    A bucket is a minute; before `hours_until` (a minute) it is an hour, named by its first minute. `complete`
-    says that these are all buckets, and that the asker should forget what it had.
+    A bucket is a minute, an article and a type. Before the minute `hours_until` it is an hour, identified by
+    its first minute. If `complete`, these are all buckets, and the caller should drop its earlier counts.
     """
 
-    newest: int  # the number to ask with next time
+    newest: int  # the number of the last change; pass it as `after` next time
     complete: bool
     hours_until: int
     minutes: np.ndarray  # (n,) int64, minutes since 1970
-    article_ids: tuple[str, ...]  # (n_articles,) each once
-    articles: np.ndarray  # (n,) int32, positions in article_ids
-    types: tuple[str, ...]  # (n_types,) each once
-    kinds: np.ndarray  # (n,) int32, positions in types
+    article_ids: tuple[str, ...]  # (n_articles,) distinct
+    article_codes: np.ndarray  # (n,) int32, positions in article_ids
+    types: tuple[str, ...]  # (n_types,) distinct
+    type_codes: np.ndarray  # (n,) int32, positions in types
     counts: np.ndarray  # (n,) int64
 
 
 @dataclass(frozen=True)
 class PositionCount:
-    """How often readers did something with an article in a place where it was shown, in an hour."""
+    """How often readers did something with an article at one position of a list, in one hour."""
 
     hour: int  # hours since 1970
     from_id: str | None
@@ -121,6 +121,3 @@ class PositionCount:
     model_version: str | None
     type: str
     count: int
-
-
-Rules = Sequence[tuple[str, str]]

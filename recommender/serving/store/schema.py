@@ -1,4 +1,4 @@
-"""The tables of the store, and how a database of an older version of the program comes up to date."""
+"""The tables of the store, and migrations of databases that an older version of the program created."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -25,10 +25,10 @@ METADATA = MetaData()
 _WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 _BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 
-# Numbers that belong to the whole database: `schema`, `live` (the newest change to articles and rules),
-# `live-base` (the first), `rules` (the newest change to rules), `counts` (the newest change to counts),
-# `counts-base` (the newest merge of buckets), `hours-until` (minutes before it are merged into hours),
-# `pruned` (when the past was last forgotten).
+# Numbers of the whole database: `schema` (its version), `live` (the last change to articles and rules),
+# `live-base` (the first), `rules` (the last change to rules), `counts` (the last change to counts),
+# `counts-base` (the last merge of buckets), `hours-until` (minutes before it are merged into hours),
+# `pruned` (when old data was last deleted).
 NUMBERS = Table(
     "numbers",
     METADATA,
@@ -57,21 +57,21 @@ RULES = Table(
 )
 
 
-def _seen(name: str, *more: Column[int]) -> Table:
-    """Return a table of what was seen when, newest last; a key is 64 bits of a hash."""
+def _seen_table(name: str, *extra: Column[int]) -> Table:
+    """Return a table of keys and the moments they were seen, newest last; a key is a 64-bit hash."""
     return Table(
         name,
         METADATA,
         Column("id", _WHOLE, primary_key=True),
         Column("key", BigInteger, nullable=False, unique=True),
         Column("at", BigInteger, nullable=False),
-        *more,
+        *extra,
     )
 
 
-SEEN_EVENTS = _seen("seen_events")
-SEEN_VISITORS = _seen("seen_visitors")
-SOURCES = _seen("sources", Column("n", BigInteger, nullable=False))
+SEEN_EVENTS = _seen_table("seen_events")
+SEEN_VISITORS = _seen_table("seen_visitors")
+SOURCES = _seen_table("sources", Column("n", BigInteger, nullable=False))
 
 COUNTS = Table(
     "counts",
@@ -85,7 +85,7 @@ COUNTS = Table(
     sqlite_with_rowid=False,
 )
 
-# Its words together may be longer than an index of PostgreSQL takes, so the key is a hash of them.
+# The key is a hash of the text columns, because together they can exceed PostgreSQL's index size limit.
 PLACEMENTS = Table(
     "placements",
     METADATA,
@@ -112,10 +112,10 @@ Step = Callable[[Connection], None]
 
 
 def _create(connection: Connection) -> None:
-    """Make the tables of version 1.
+    """Create the tables of version 1.
 
-    Change numbers begin at a random number, which names the database: a number of another database, such as
-    the one before a loss, is recognized as foreign.
+    Change numbers start at a random number, which identifies the database: a number from another database,
+    such as the one before a loss, is recognized as foreign.
     """
     METADATA.create_all(connection)
     live, counts = secrets.randbits(48), secrets.randbits(48)
@@ -126,18 +126,18 @@ def _create(connection: Connection) -> None:
     connection.execute(NUMBERS.insert(), rows)
 
 
-STEPS: tuple[Step, ...] = (_create,)  # each leads from its position to the next version
+STEPS: tuple[Step, ...] = (_create,)  # each migrates from the version that is its position to the next
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether the database is up to date. Raises StoreError where it is ahead, as `migrate` does."""
+    """Return whether the schema is current. Raises StoreError if it is newer, as `migrate` does."""
     return _version(connection, len(STEPS)) == len(STEPS)
 
 
 def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
-    """Bring the database up to date, inside the caller's transaction.
+    """Migrate the database to the current schema, inside the caller's transaction.
 
-    Raises StoreError where a newer program has been at it.
+    Raises StoreError if a newer program has migrated it.
     """
     version = _version(connection, len(steps))
     for number, step in enumerate(steps[version:], start=version + 1):
@@ -153,7 +153,7 @@ def _version(connection: Connection, newest: int) -> int:
     version = int(connection.execute(query).scalar() or 0)
     if version > newest:
         raise StoreError(
-            f"the database has schema {version}, and this program knows up to {newest}: "
-            "install the newer recommender, or use another database"
+            f"the database has schema version {version}, but this program supports versions up to {newest}: "
+            "install a newer recommender, or use another database"
         )
     return version

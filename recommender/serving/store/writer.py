@@ -1,4 +1,4 @@
-"""Group commit: writes that wait together are done together, by one thread of this process."""
+"""Group commit: one thread per process commits all waiting writes together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from typing import Any
 
 from recommender.serving.store.rows import StoreDownError
 
-_IDLE_SECONDS = 1.0  # before the thread ends; the next write starts one
+_IDLE_SECONDS = 1.0  # after which the idle thread ends; the next write starts a new one
 _SILENT = "the database does not answer"
 
 
 @dataclass(eq=False)
 class Job:
-    """A write that waits for its commit: `work` takes the items of all jobs that share it."""
+    """A write that waits for its commit; `work` is called once with the items of all jobs that share it."""
 
     work: Callable[..., list[Any]]
     item: Any
@@ -24,21 +24,21 @@ class Job:
     error: BaseException | None = None
 
     def succeed(self, result: Any) -> None:
-        """Hand the result to who waits."""
+        """Return the result to the waiting caller."""
         self.result = result
         self.settled.set()
 
     def fail(self, error: BaseException) -> None:
-        """Hand the error to who waits."""
+        """Raise the error in the waiting caller."""
         self.error = error
         self.settled.set()
 
 
 class Writer:
-    """Hands jobs in groups to `settle`, which lets each succeed or fail, and raises nothing.
+    """Passes waiting jobs in groups to `settle`, which must make each job succeed or fail, and never raise.
 
-    The callers wait `patience_seconds` at most. Once a group has taken that long, new jobs are refused at
-    once, so that a database that hangs does not hold up the threads that serve readers.
+    Callers wait up to `patience_seconds`. Once a group has taken that long, new jobs fail at once, so that a
+    hanging database does not block the threads that serve readers.
     """
 
     def __init__(self, settle: Callable[[list[Job]], None], patience_seconds: float) -> None:
@@ -47,18 +47,18 @@ class Writer:
         self._changed = Condition()
         self._waiting: list[Job] = []
         self._running = False
-        self._began: float | None = None
+        self._started_at: float | None = None
 
     def check(self) -> None:
         """Raise StoreDownError while the database hangs."""
-        began = self._began
-        if began is not None and monotonic() - began > self._patience:
+        started_at = self._started_at
+        if started_at is not None and monotonic() - started_at > self._patience:
             raise StoreDownError(_SILENT)
 
     def do(self, job: Job) -> Any:
-        """Return the job's result, or raise its error. Raises StoreDownError after the patience.
+        """Return the job's result, or raise its error. Raises StoreDownError after `patience_seconds`.
 
-        What was begun by then may yet be done.
+        A job that has started by then may still be committed.
         """
         with self._changed:
             self._waiting.append(job)
@@ -78,9 +78,9 @@ class Writer:
 
     def _work(self) -> None:
         while jobs := self._next():
-            self._began = monotonic()
+            self._started_at = monotonic()
             self._settle(jobs)
-            self._began = None
+            self._started_at = None
 
     def _next(self) -> list[Job]:
         with self._changed:

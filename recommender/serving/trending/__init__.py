@@ -1,1 +1,1 @@
-"""Trending ranks, recomputed every minute."""
+"""Trending ranks of the articles in a snapshot, recomputed every minute."""

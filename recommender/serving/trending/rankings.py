@@ -1,4 +1,4 @@
-"""What is read most now: the ranks of one tick, out of the counts of the store and of one edition."""
+"""Trending leaderboards: the ranks at one tick, from the counts in the store and one snapshot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,12 @@ from recommender.model import from_microseconds, microseconds
 from recommender.serving.index.documents import Documents
 from recommender.serving.lists.related import Related
 from recommender.serving.store import Store, StoreDownError
-from recommender.serving.trending.counts import Tally
+from recommender.serving.trending.replica import CountsReplica
 from recommender.trending import (
     DEFAULT_WINDOW,
-    EVENT_WEIGHTS,
-    WINDOWS,
     ArticleRank,
     Candidates,
-    Counts,
+    EventCounts,
     Ranking,
     Window,
     ranking,
@@ -34,64 +32,64 @@ _SPARE_IDS = 100_000
 
 
 class Leaderboard:
-    """The ranking in one window. Its articles are rows of the edition that it was made for."""
+    """The ranking in one window. Articles are rows of the snapshot that it was made for."""
 
-    def __init__(self, found: Ranking, rows: np.ndarray, categories: np.ndarray) -> None:
-        self._found, self._categories = found, categories
+    def __init__(self, ranking: Ranking, rows: np.ndarray, categories: np.ndarray) -> None:
+        self._ranking, self._categories = ranking, categories
         self._candidate_of = {row: candidate for candidate, row in enumerate(rows.tolist())}
-        ranked = found.order[found.ranks[found.order] > 0]
-        self.rows: np.ndarray = rows[ranked]  # (ranked,) int64: what has a rank, best first
-        self.top = tuple(self.rows[:_TOP].tolist())  # of them, for the lists of other articles
+        ranked = ranking.order[ranking.ranks[ranking.order] > 0]
+        self.rows: np.ndarray = rows[ranked]  # (ranked,) int64: the ranked rows, best first
+        self.top = tuple(self.rows[:_TOP].tolist())  # the first 50, for the lists of other articles
 
     def article_rank(self, row: int, category: int) -> ArticleRank:
-        """Return where the article of a row stands, whose primary category has this code."""
+        """Return the rank of the article in this row, whose primary category has this code."""
         candidate = self._candidate_of.get(row)
         if candidate is not None:
-            return self._found.article_rank(candidate)
-        beside = self._categories[self._found.ranks > 0] == category if category >= 0 else ()
+            return self._ranking.article_rank(candidate)
+        same_category = self._categories[self._ranking.ranks > 0] == category if category >= 0 else ()
         return ArticleRank(
-            None, self._found.ranked, None, int(np.count_nonzero(beside)), 0.0, None, new=False
+            None, self._ranking.ranked, None, int(np.count_nonzero(same_category)), 0.0, None, new=False
         )
 
     def rank(self, row: int) -> int | None:
-        """Return the rank of the article of a row, from 1; None without one."""
+        """Return the rank of the article in this row, from 1; None if it is unranked."""
         candidate = self._candidate_of.get(row)
-        return None if candidate is None else int(self._found.ranks[candidate]) or None
+        return None if candidate is None else int(self._ranking.ranks[candidate]) or None
 
     def first(self, related: Related, mask: np.ndarray, limit: int, now: datetime) -> list[int]:
-        """Return the first `limit` rows that the mask (n,) bool admits: by rank, then the newest without one.
+        """Return the first `limit` rows in the mask (n,) bool: by rank, then unranked ones, newest first.
 
-        Of copies there is one, the first.
+        Of a cluster of near-duplicates, only the first row is returned.
         """
-        left = mask.copy()
-        found: list[int] = []
+        open_rows = mask.copy()
+        result: list[int] = []
         rows = self.rows[mask[self.rows]].tolist()
-        while len(found) < limit:
+        while len(result) < limit:
             for row in rows:
-                if left[row] and len(found) < limit:
-                    found.append(row)
-                    left[[row, *related.copies(row, now)]] = False
-            rows = related.timeline.page(left, limit, now)
+                if open_rows[row] and len(result) < limit:
+                    result.append(row)
+                    open_rows[[row, *related.copies(row, now)]] = False
+            rows = related.timeline.page(open_rows, limit, now)
             if not rows:
                 break
-        return found
+        return result
 
 
 @dataclass(frozen=True)
-class _Counted:
-    """The public articles of an edition that have counts, and these counts, weighted."""
+class _CountedArticles:
+    """The public articles of a snapshot that have counts, and these counts, weighted."""
 
-    tally: Tally | None
-    rows_of_ids: np.ndarray  # (ids,) int64, of each id of the tally, -1 for none
+    replica: CountsReplica | None
+    rows_of_ids: np.ndarray  # (ids,) int64, the row of each id of the replica, -1 for none
     rows: np.ndarray  # (a,) int64, ascending
     published: np.ndarray  # (a,) int64
     categories: np.ndarray  # (a,) int32, codes of primary categories
-    counts: Counts
+    counts: EventCounts
 
-    def is_like(self, other: "_Counted") -> bool:
-        """Tell whether rankings of the other, in another edition, are rankings of this, too."""
+    def same_ranks_as(self, other: "_CountedArticles") -> bool:
+        """Return whether the rankings of the other, from another snapshot, are valid for this, too."""
         return (
-            self.tally is other.tally
+            self.replica is other.replica
             and np.array_equal(self.rows_of_ids, other.rows_of_ids)
             and np.array_equal(self.published, other.published)
             and np.array_equal(self.categories, other.categories)
@@ -99,164 +97,187 @@ class _Counted:
 
 
 class Leaderboards:
-    """The rankings of one tick in all windows, for one edition and the rules that act on it."""
+    """The leaderboards of all windows at one tick, for one snapshot and the active rules."""
 
     def __init__(
-        self, related: Related, tick: int, windows: Mapping[str, Window], counted: _Counted, *, is_old: bool
+        self,
+        related: Related,
+        tick: int,
+        windows: Mapping[str, Window],
+        counted: _CountedArticles,
+        *,
+        is_old: bool,
     ) -> None:
         self.related, self.tick = related, tick
-        self.is_old = is_old  # the store does not tell what happened since
+        self.is_old = is_old  # the store is down, so later events are missing
         self.counted, self._windows = counted, windows
-        self.made: dict[str, Leaderboard] = {}  # by window
+        self.by_window: dict[str, Leaderboard] = {}  # those that were requested
 
     @property
     def age(self) -> tuple[int, bool]:
-        """The tick, and whether the store has been silent since."""
+        """The tick, and whether the store has been down since."""
         return self.tick, self.is_old
 
     @property
     def as_of(self) -> datetime | None:
-        """The moment of the tick."""
+        """The tick as a datetime."""
         return from_microseconds(self.tick * _MINUTE)
 
     def leaderboard(self, window: str) -> Leaderboard:
-        """Return the ranking in a window. Raises KeyError for one that does not exist."""
-        found = self.made.get(window)
-        if found is None:
+        """Return the leaderboard of a window, computed at its first use. Raises KeyError for other names."""
+        leaderboard = self.by_window.get(window)
+        if leaderboard is None:
             counted, ids = self.counted, self.related.articles.ids
-            named = [ids[row] for row in counted.rows.tolist()]
-            candidates = Candidates(named, counted.published, counted.categories)
+            candidate_ids = [ids[row] for row in counted.rows.tolist()]
+            candidates = Candidates(candidate_ids, counted.published, counted.categories)
             ranks = ranking(counted.counts, candidates, self.tick, self._windows[window])
-            found = self.made[window] = Leaderboard(ranks, counted.rows, counted.categories)
-        return found
+            leaderboard = self.by_window[window] = Leaderboard(ranks, counted.rows, counted.categories)
+        return leaderboard
 
 
 class RankTracker:
-    """Follows the counts of the store, minute by minute, and ranks the articles of an edition by them.
+    """Reads the counts from the store every minute and makes leaderboards of a snapshot's articles.
 
-    The ranks of a tick depend on no earlier ones, so that all workers come to the same.
+    The ranks at a tick do not depend on earlier ones, so all workers compute the same.
     """
 
     def __init__(
         self,
         store: Store,
         *,
-        weights: Mapping[str, float] = EVENT_WEIGHTS,
-        windows: Mapping[str, Window] = WINDOWS,
+        weights: Mapping[str, float],
+        windows: Mapping[str, Window],
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
         self._store, self._weights, self._windows = store, weights, windows
         self._retry_seconds = retry_seconds
         self._lock = Lock()
-        self._tally: Tally | None = None
-        self._tick = 0  # that the tally is of
+        self._replica: CountsReplica | None = None
+        self._tick = 0  # of the replica
         self._is_down = False
         self._next_try = 0.0
-        self._rows = _Rows()
+        self._row_cache = _RowCache()
         self._leaderboards: Leaderboards | None = None
 
     def leaderboards(self, related: Related, now: datetime) -> Leaderboards:
-        """Return the rankings of the minute that has begun; while they are made, those of the one before.
+        """Return the leaderboards of the current minute, or the last ones while another thread makes these.
 
-        With the store down they stay those of the last minute that is known.
+        While the store is down, they stay those of the last minute that was read.
         """
-        tick, found = tick_of(microseconds(now)), self._leaderboards
-        if found is not None and found.related is related:
-            if self._is_of(tick):
-                return found
+        tick, leaderboards = tick_of(microseconds(now)), self._leaderboards
+        if leaderboards is not None and leaderboards.related is related:
+            if self._is_current(tick):
+                return leaderboards
             if not self._lock.acquire(blocking=False):
-                return found
+                return leaderboards
         else:
             self._lock.acquire()
         try:
-            if not self._is_of(tick):
-                self._follow(tick)
-            found = self._leaderboards
-            if found is None or found.related is not related or found.age != (self._tick, self._is_down):
-                found = self._leaderboards = self._ranked(related, now)
-            return found
+            if not self._is_current(tick):
+                self._update(tick)
+            leaderboards = self._leaderboards
+            if (
+                leaderboards is None
+                or leaderboards.related is not related
+                or leaderboards.age != (self._tick, self._is_down)
+            ):
+                leaderboards = self._leaderboards = self._new_leaderboards(related, now)
+            return leaderboards
         finally:
             self._lock.release()
 
     def latest(self, related: Related) -> Leaderboard | None:
-        """Return the ranking in the default window that is there already, None where there is none.
+        """Return the leaderboard of the default window if it is already computed, else None.
 
         It never waits for the store.
         """
         leaderboards = self._leaderboards
         return (
-            leaderboards.made.get(DEFAULT_WINDOW)
+            leaderboards.by_window.get(DEFAULT_WINDOW)
             if leaderboards is not None and leaderboards.related is related
             else None
         )
 
-    def _is_of(self, tick: int) -> bool:
-        """Tell whether there is nothing to ask the store for."""
+    def _is_current(self, tick: int) -> bool:
+        """Return whether the store need not be read now."""
         return monotonic() < self._next_try if self._is_down else self._tick == tick
 
-    def _follow(self, tick: int) -> None:
+    def _update(self, tick: int) -> None:
         try:
-            changed = self._store.counts(0 if self._tally is None else self._tally.newest)
+            changed = self._store.counts(0 if self._replica is None else self._replica.newest)
         except StoreDownError:
             self._is_down, self._next_try = True, monotonic() + self._retry_seconds
-            if self._tally is None:
+            if self._replica is None:
                 self._tick = tick
             return
-        self._tally = Tally.of(changed) if self._tally is None else self._tally.with_changes(changed)
+        replica = self._replica
+        self._replica = CountsReplica.of(changed) if replica is None else replica.with_changes(changed)
         self._tick, self._is_down = tick, False
 
-    def _ranked(self, related: Related, now: datetime) -> Leaderboards:
-        counted, former = _counted(self._tally, related, now, self._rows, self._weights), self._leaderboards
+    def _new_leaderboards(self, related: Related, now: datetime) -> Leaderboards:
+        counted = _counted_articles(self._replica, related, now, self._row_cache, self._weights)
         leaderboards = Leaderboards(related, self._tick, self._windows, counted, is_old=self._is_down)
-        if former is not None and former.age == leaderboards.age and counted.is_like(former.counted):
-            leaderboards.made = former.made
+        previous = self._leaderboards
+        if (
+            previous is not None
+            and previous.age == leaderboards.age
+            and counted.same_ranks_as(previous.counted)
+        ):
+            leaderboards.by_window = previous.by_window
         return leaderboards
 
 
-class _Rows:
-    """The rows of ids. What the model knows of them is remembered for as long as it is the same."""
+class _RowCache:
+    """Looks up the rows of ids, and caches those in the model until the model changes."""
 
     def __init__(self) -> None:
-        self._head: object = None
-        self._in_head: dict[str, int] = {}
+        self._trained: object = None
+        self._trained_row_of: dict[str, int] = {}
 
-    def of(self, documents: Documents, article_ids: Sequence[str]) -> np.ndarray:
-        """Return the row of each id in its latest state, (n,) int64; -1 where it is unknown."""
-        if self._head is not documents.head:
-            self._head, self._in_head = documents.head, {}
-        known = self._in_head
-        if len(known) > len(article_ids) + _SPARE_IDS:  # most of them have no counts any longer
-            known.clear()
+    def rows(self, documents: Documents, article_ids: Sequence[str]) -> np.ndarray:
+        """Return the row of the latest state of each id, (n,) int64; -1 if it is unknown."""
+        if self._trained is not documents.trained:
+            self._trained, self._trained_row_of = documents.trained, {}
+        trained_row_of = self._trained_row_of
+        if len(trained_row_of) > len(article_ids) + _SPARE_IDS:  # most of them have no counts any longer
+            trained_row_of.clear()
         for article_id in article_ids:
-            if article_id not in known:
-                row = documents.head.ids.find(article_id)
-                known[article_id] = _NO_ROW if row is None else row
-        live = documents.row_of
-        return np.array([live.get(each, known[each]) for each in article_ids], dtype=np.int64)
+            if article_id not in trained_row_of:
+                row = documents.trained.ids.find(article_id)
+                trained_row_of[article_id] = _NO_ROW if row is None else row
+        live_row_of = documents.row_of
+        return np.array(
+            [live_row_of.get(article_id, trained_row_of[article_id]) for article_id in article_ids],
+            dtype=np.int64,
+        )
 
 
-def _counted(
-    tally: Tally | None, related: Related, now: datetime, rows_of: _Rows, weights: Mapping[str, float]
-) -> _Counted:
-    if tally is None:
+def _counted_articles(
+    replica: CountsReplica | None,
+    related: Related,
+    now: datetime,
+    row_cache: _RowCache,
+    weights: Mapping[str, float],
+) -> _CountedArticles:
+    if replica is None:
         none = np.empty(0, dtype=np.int64)
-        return _Counted(None, none, none, none, none, Counts(none, none, none))
+        return _CountedArticles(None, none, none, none, none, EventCounts(none, none, none))
     articles = related.articles
-    rows = rows_of.of(articles, tally.article_ids)
-    rows[~related.public(now)[rows]] = _NO_ROW  # where it is that already, it stays so
+    rows = row_cache.rows(articles, replica.article_ids)
+    rows[~related.public(now)[rows]] = _NO_ROW  # where the row is -1 already, it stays -1
     candidates, numbers = np.unique(rows, return_inverse=True)
     if len(candidates) and candidates[0] == _NO_ROW:
         candidates, numbers = candidates[1:], numbers - 1
-    of_bucket = numbers[tally.articles]
-    kept = of_bucket >= 0
-    table = np.array([weights.get(kind, 0.0) for kind in tally.types])
-    counts = Counts(
-        rows=of_bucket[kept].astype(np.int32),
-        minutes=tally.minutes[kept],
-        counts=tally.counts[kept] * table[tally.kinds[kept]],
+    candidate_of_bucket = numbers[replica.article_codes]
+    is_candidate = candidate_of_bucket >= 0
+    table = np.array([weights.get(event_type, 0.0) for event_type in replica.types])
+    counts = EventCounts(
+        rows=candidate_of_bucket[is_candidate].astype(np.int32),
+        minutes=replica.minutes[is_candidate],
+        counts=replica.counts[is_candidate] * table[replica.type_codes[is_candidate]],
     )
-    return _Counted(
-        tally=tally,
+    return _CountedArticles(
+        replica=replica,
         rows_of_ids=rows,
         rows=candidates,
         published=articles.published[candidates],

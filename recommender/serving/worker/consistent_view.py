@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from recommender.model import microseconds
-from recommender.serving.http.responses import ModelStatus, ResponseBuilder
+from recommender.serving.http.responses import ModelStatus, RankOf, ResponseBuilder
 from recommender.serving.lists.related import Related
-from recommender.serving.trending.rankings import Leaderboard
+from recommender.serving.trending.rankings import Leaderboard, Leaderboards
+from recommender.trending import DEFAULT_WINDOW
 
 _HOUR = timedelta(hours=1)
 
@@ -26,6 +27,16 @@ class ConsistentView:
     def trending(self) -> tuple[int, ...]:
         """The trending rows that may fill up lists, best first."""
         return () if self.leaderboard is None else self.leaderboard.top
+
+    def trends(self, leaderboards: Leaderboards | None = None) -> tuple[tuple[int, ...], RankOf | None]:
+        """Return the rows that trend, best first, and the ranks to show.
+
+        Without `leaderboards` they are the rows in `trending`, and there are no ranks to show.
+        """
+        if leaderboards is None:
+            return self.trending, None
+        leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
+        return leaderboard.top, leaderboard.rank
 
     def builder(self) -> ResponseBuilder:
         """Return a builder of one response from this view."""

@@ -2,21 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from recommender.serving.http.concurrency import Slot
 from recommender.serving.http.problems import Problem
-from recommender.serving.http.responses import ModelStatus, RankOf
-from recommender.serving.lists.query import ListQuery
-from recommender.serving.lists.related import Related
+from recommender.serving.http.responses import ModelStatus
+from recommender.serving.lists.related import Related, ScoringLimit
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
 from recommender.serving.trending.rankings import Leaderboards, RankTracker
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
-from recommender.trending import DEFAULT_WINDOW, EVENT_WEIGHTS, windows
+from recommender.trending import event_weights, windows
 
 Clock = Callable[[], datetime]
 
@@ -33,20 +30,17 @@ class Context:
     request needs the model, at most once in `model_retry_seconds`.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now, scoring_slot: Slot = nullcontext) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock = utc_now, scoring_limit: ScoringLimit = nullcontext
+    ) -> None:
         self.settings = settings
         self.clock = clock
-        self._scoring_slot = scoring_slot  # held while a request scores the whole corpus
-        weights = {**EVENT_WEIGHTS, **settings.weight_of}
-        self.store = Store(
-            settings.database_url,
-            visitor_window_minutes=settings.visitor_window_minutes,
-            source_window_minutes=settings.source_window_minutes,
-            source_cap=settings.source_cap,
-            weights=weights,
-        )
+        self._scoring_limit = scoring_limit  # is held while a request scores the whole corpus
+        self.store = Store.of(settings)
         self.follower = Follower(settings, self.store)
-        self.rank_tracker = RankTracker(self.store, weights=weights, windows=windows(settings.half_life_of))
+        self.rank_tracker = RankTracker(
+            self.store, weights=event_weights(settings.weight_of), windows=windows(settings.half_life_of)
+        )
         self._checks: list[tuple[str, Callable[[], bool]]] = []
         self._related: Related | None = None
         self._active_rules: tuple[Rules, datetime, ActiveRules] | None = None
@@ -88,18 +82,6 @@ class Context:
         """Return the leaderboards of this minute; this may wait for the store."""
         return self.rank_tracker.leaderboards(view.related, view.now)
 
-    def in_trend(
-        self, query: ListQuery, view: ConsistentView, leaderboards: Leaderboards | None = None
-    ) -> tuple[ListQuery, RankOf | None]:
-        """Return the query with the rows that trend now, and the ranks to show.
-
-        Without `leaderboards`, the rows come from the view, and no ranks are shown.
-        """
-        if leaderboards is None:
-            return replace(query, trending=view.trending), None
-        leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
-        return replace(query, trending=leaderboard.top), leaderboard.rank
-
     def _related_at(self, now: datetime) -> Related:
         try:
             snapshot = self.follower.snapshot
@@ -108,7 +90,7 @@ class Context:
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
         related, active = self._related, self._active_at(now)
         if related is None or related.snapshot is not snapshot or related.rules.active is not active:
-            related = self._related = Related(snapshot, active, self._scoring_slot)
+            related = self._related = Related(snapshot, active, self._scoring_limit)
         return related
 
     def _status_of(self, related: Related, now: datetime) -> ModelStatus:

@@ -220,17 +220,19 @@ class Follower:
         is_lifted = any(
             article_id in snapshot.withdrawn and article_id not in self._folded for article_id in changed
         )
-        if changes.complete or is_lifted or snapshot.live > 2 * len(self._live) + _SPARE_ROWS:
+        if changes.complete or is_lifted or snapshot.n_live > 2 * len(self._live) + _SPARE_ROWS:
             return self._snapshot_of(snapshot.model)
-        snapshot = snapshot.less({row.id: row.updated for row in changes.articles if row.withdrawn})
-        return snapshot.more(self._folded_articles(changed))
+        snapshot = snapshot.without_withdrawn(
+            {row.id: row.updated for row in changes.articles if row.withdrawn}
+        )
+        return snapshot.with_articles(self._folded_articles(changed))
 
     def _snapshot_of(self, model: Model) -> Snapshot:
         """Return a snapshot of the model and all live articles."""
         for article_id, article in self._live.items():
             if article_id not in self._folded and _is_newer(model, article):
                 self._folded[article_id] = fold_in(model, article)
-        return Snapshot.of(model, self._withdrawn).more(self._folded_articles(sorted(self._folded)))
+        return Snapshot.of(model, self._withdrawn).with_articles(self._folded_articles(sorted(self._folded)))
 
     def _folded_articles(self, ids: Iterable[str]) -> list[tuple[Article, FoldedArticle]]:
         known_ids = [article_id for article_id in ids if article_id in self._folded]

@@ -37,7 +37,7 @@ class Maintenance:
         with suppress(Problem):  # there is no model yet
             related = self._context.related
             self._context.rank_tracker.leaderboards(related, now).leaderboard(DEFAULT_WINDOW)
-            related.snapshot.title_words()  # so that no search has to build the index
+            related.snapshot.title_segments()  # so that no search has to build the index
         tick = tick_of(microseconds(now))
         if tick != self._pruned_tick:
             self._pruned_tick = tick

@@ -1,4 +1,4 @@
-"""What one would show instead: by section, taxonomy, plain TF-IDF or BM25; and ours less an ingredient."""
+"""Systems to compare a model with: simple baselines, and the model without one of its ingredients."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,18 +15,18 @@ from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
 from recommender.training.evaluation.evaluate import System
 from recommender.training.neighbors.all_pairs import all_neighbors
-from recommender.training.neighbors.lists import find_lists
+from recommender.training.neighbors.lists import build_related_lists
 from recommender.training.train import train
 
-_ANY = 2**31  # articles: quick enough for every corpus
-_CHUNK = 256  # articles whose scores against all are held at a time
+_ANY = 2**31  # articles: fast enough for every corpus
+_CHUNK = 256  # articles scored against the whole corpus at a time
 
 
 def baselines() -> list[System]:
-    """Return what one would show instead, the simplest first."""
+    """Return the baseline systems, the simplest first."""
     return [
-        System("newest_in_section", "newest in section", newest_in_category, _ANY),
-        System("random_in_section", "random in section", random_in_category, _ANY),
+        System("newest_in_category", "newest in category", newest_in_category, _ANY),
+        System("random_in_category", "random in category", random_in_category, _ANY),
         System("shared_taxonomy", "shared taxonomy", shared_taxonomy, 50_000),
         System("sklearn_tfidf", "scikit-learn TF-IDF", sklearn_tfidf, _ANY),
         System("bm25", "BM25 (bm25s)", bm25, 5_000),
@@ -36,16 +36,16 @@ def baselines() -> list[System]:
 
 
 def ablations(manifest: Manifest) -> list[System]:
-    """Return ours less one ingredient each, those that a model has by its recipe and its corpus."""
+    """Return one system per ingredient that the model uses: the model without that ingredient."""
     return [
-        System(f"without_{name}", f"ours without {label}", partial(rank, recipe=other), _ANY)
-        for name, (label, rank, category, choices) in _WITHOUT.items()
-        if (other := _chosen_otherwise(manifest, category, choices))
+        System(f"without_{name}", f"ours without {label}", partial(rank, recipe=recipe), _ANY)
+        for name, (label, rank, table, choices) in _WITHOUT.items()
+        if (recipe := _changed_recipe(manifest, table, choices))
     ]
 
 
 def newest_in_category(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
-    """Rank the newest articles of the same section; those without a section are one."""
+    """Rank the newest articles of the same category; articles without a category form one group."""
     articles = model.articles
     categories = np.asarray(articles.category.codes)
     by_age = categories[articles.newest]
@@ -53,56 +53,56 @@ def newest_in_category(model: Model, rows: np.ndarray, k: int, threads: int) -> 
         category: np.asarray(articles.newest)[by_age == category][: k + 1]
         for category in np.unique(categories).tolist()
     }
-    return _filled((newest_of[categories[row]] for row in rows), rows, k)
+    return _without_self((newest_of[categories[row]] for row in rows), rows, k)
 
 
 def random_in_category(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
-    """Rank articles of the same section by chance, by the recipe's seed."""
+    """Rank random articles of the same category, drawn with the recipe's seed."""
     categories = np.asarray(model.articles.category.codes)
     members_of = {
         category: np.flatnonzero(categories == category) for category in np.unique(categories).tolist()
     }
-    draw = np.random.default_rng(model.manifest.recipe.seed)
+    generator = np.random.default_rng(model.manifest.recipe.seed)
 
-    def lines() -> Iterator[np.ndarray]:
+    def lists() -> Iterator[np.ndarray]:
         for row in rows:
             members = members_of[categories[row]]
-            yield draw.choice(members, min(k + 1, len(members)), replace=False)
+            yield generator.choice(members, min(k + 1, len(members)), replace=False)
 
-    return _filled(lines(), rows, k)
+    return _without_self(lists(), rows, k)
 
 
 def shared_taxonomy(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
-    """Rank by how many tags and categories are shared, at least one; the newest first among equals."""
+    """Rank by the number of shared tags and categories, at least 1; ties are broken by the newest."""
     newest = np.asarray(model.articles.newest)
     labels = _taxonomy(model.articles)
     by_age = labels[newest].T.tocsr()
 
-    def lines() -> Iterator[np.ndarray]:
+    def lists() -> Iterator[np.ndarray]:
         for start in range(0, len(rows), _CHUNK):
             for shared in (labels[rows[start : start + _CHUNK]] @ by_age).toarray():
                 best = top_k(shared, k + 1)
                 yield newest[best[shared[best] > 0]]
 
-    return _filled(lines(), rows, k)
+    return _without_self(lists(), rows, k)
 
 
 def sklearn_tfidf(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
-    """Rank by cosine of scikit-learn's TF-IDF: English stop words, sublinear, otherwise its defaults."""
+    """Rank by cosine of scikit-learn's TF-IDF: English stop words, sublinear TF, other defaults unchanged."""
     vectorizer = TfidfVectorizer(stop_words="english", sublinear_tf=True, dtype=np.float32)
     vectors = _vectors(vectorizer.fit_transform(_texts(model.articles)))
     return _ranked(vectors, 0.0, rows, k, threads)
 
 
 def bm25(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  # noqa: ARG001
-    """Rank by BM25, the article's whole text being the query."""
-    import bm25s  # noqa: PLC0415 loaded where it is asked for
+    """Rank by BM25, with the article's whole text as the query."""
+    import bm25s  # noqa: PLC0415 loaded only when used
 
     texts = list(_texts(model.articles))
     terms = bm25s.tokenize(texts, stopwords="en", return_ids=False, show_progress=False)
     index = bm25s.BM25()
     index.index(terms, show_progress=False)
-    return _filled((top_k(index.get_scores(terms[row]), k + 1) for row in rows), rows, k)
+    return _without_self((top_k(index.get_scores(terms[row]), k + 1) for row in rows), rows, k)
 
 
 def terms_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
@@ -121,20 +121,20 @@ def latent_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndar
 def retrained(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Recipe) -> np.ndarray:
     """Rank by a model trained on the same articles with another recipe."""
     articles = (model.articles.article(row) for row in range(len(model.articles)))
-    found = train(articles, recipe, now=model.manifest.trained_at, threads=threads).model
-    return np.asarray(found.neighbors.rows[rows][:, :k])
+    other_model = train(articles, recipe, now=model.manifest.trained_at, threads=threads).model
+    return np.asarray(other_model.neighbors.rows[rows][:, :k])
 
 
 def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Recipe) -> np.ndarray:
-    """Rank by the lists that another recipe makes of the model's own vectors."""
+    """Rank by the lists computed from the model's own vectors with another recipe."""
     adapted = model.manifest.adapted
     correction = min(adapted.hub_correction, recipe.neighbors.hub_correction)
     adapted = adapted.model_copy(update={"hub_correction": correction})
-    found = find_lists(model.vectors, adapted, recipe, threads)
-    return np.asarray(found.neighbors.rows[rows][:, :k])
+    lists = build_related_lists(model.vectors, adapted, recipe, threads)
+    return np.asarray(lists.neighbors.rows[rows][:, :k])
 
 
-# By name: what people call an ingredient, how to rank without it, and what to choose for that in the recipe.
+# Ingredient → (label, how to rank without it, table of the recipe, values in that table that switch it off).
 _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] = {
     "bigrams": ("bigrams", retrained, "terms", {"ngrams": 1}),
     "title_weight": ("title weight", retrained, "terms", {"title_weight": 1}),
@@ -149,16 +149,17 @@ _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] 
 }
 
 
-def _chosen_otherwise(manifest: Manifest, category: str, choices: dict[str, Any]) -> Recipe | None:
-    """Return the recipe with these choices, or None where they are what it came to in the corpus."""
-    before = getattr(manifest.recipe, category)
-    came_to = before.model_dump() | _came_to(manifest)
-    if all(came_to[key] == value for key, value in choices.items()):
+def _changed_recipe(manifest: Manifest, table: str, choices: dict[str, Any]) -> Recipe | None:
+    """Return the recipe with these choices, or None if the model was effectively trained with them."""
+    original = getattr(manifest.recipe, table)
+    effective = original.model_dump() | _effective_choices(manifest)
+    if all(effective[key] == value for key, value in choices.items()):
         return None
-    return manifest.recipe.model_copy(update={category: before.model_copy(update=choices)})
+    return manifest.recipe.model_copy(update={table: original.model_copy(update=choices)})
 
 
-def _came_to(manifest: Manifest) -> dict[str, Any]:
+def _effective_choices(manifest: Manifest) -> dict[str, Any]:
+    """Return the recipe values that training adapted to the corpus."""
     terms, adapted = manifest.recipe.terms, manifest.adapted
     return adapted.model_dump() | {
         "lead_weight": terms.lead_weight if adapted.lead_words else 1,
@@ -170,12 +171,12 @@ def _ranked(vectors: Vectors, weight: float, rows: np.ndarray, k: int, threads: 
     return np.asarray(all_neighbors(vectors, weight, k, threads).rows[rows])
 
 
-def _filled(lines: Iterator[np.ndarray], rows: np.ndarray, k: int) -> np.ndarray:
-    """Return the lines without their own row, cut at k and filled up, (m, k) int32."""
+def _without_self(lists: Iterator[np.ndarray], rows: np.ndarray, k: int) -> np.ndarray:
+    """Return each list without its own article, cut at k and padded with NO_ROW, (m, k) int32."""
     ranked = np.full((len(rows), k), NO_ROW, dtype=np.int32)
-    for at, (own, line) in enumerate(zip(rows, lines, strict=True)):
-        others = line[line != own][:k]
-        ranked[at, : len(others)] = others
+    for position, (row, items) in enumerate(zip(rows, lists, strict=True)):
+        others = items[items != row][:k]
+        ranked[position, : len(others)] = others
     return ranked
 
 
@@ -185,22 +186,22 @@ def _texts(articles: Articles) -> Iterator[str]:
 
 
 def _taxonomy(articles: Articles) -> csr_array:
-    """Return which article carries which tag or category, (n, tags + categories) float32."""
+    """Return 1 for every tag and category of each article, (n, tags + categories) float32."""
     n = len(articles)
 
-    def carried(labels: Labels) -> csr_array:
+    def matrix(labels: Labels) -> csr_array:
         ones = np.ones(len(labels.codes), dtype=np.float32)
         return csr_array((ones, labels.codes, labels.offsets), shape=(n, len(labels.names)))
 
-    tags, categories = carried(articles.tags), carried(articles.categories)
-    wide = (n, tags.shape[1] + categories.shape[1])
-    left = csr_array((tags.data, tags.indices, tags.indptr), shape=wide)
-    right = csr_array((categories.data, categories.indices + tags.shape[1], categories.indptr), shape=wide)
+    tags, categories = matrix(articles.tags), matrix(articles.categories)
+    shape = (n, tags.shape[1] + categories.shape[1])
+    left = csr_array((tags.data, tags.indices, tags.indptr), shape=shape)
+    right = csr_array((categories.data, categories.indices + tags.shape[1], categories.indptr), shape=shape)
     return csr_array(left + right)
 
 
 def _vectors(rows: Any) -> Vectors:
-    """Return sparse unit rows as vectors without a latent space."""
+    """Return sparse unit vectors as `Vectors` without a latent space."""
     rows.sort_indices()
     by_term = rows.tocsc()
     return Vectors(

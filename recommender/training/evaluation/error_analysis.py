@@ -1,4 +1,4 @@
-"""Lists that labels call poor, with their titles, for a person to judge by hand."""
+"""Error analysis: the lists with the lowest quality, with titles, for people to review."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from recommender.training.evaluation.measures import MEASURES, judged_lists, mea
 
 @dataclass(frozen=True)
 class Miss:
-    """A query whose list lacks what is right for it, or has it too low."""
+    """A query whose list lacks relevant articles or ranks them too low."""
 
     title: str
     ndcg_at_9: float
-    listed: tuple[tuple[str, bool], ...]  # titles of the list as it is judged, and whether each is right
-    wanted: tuple[str, ...]  # titles of what is right and not in the list, in row order
+    listed: tuple[tuple[str, bool], ...]  # titles of the judged list, and whether each is relevant
+    missing: tuple[str, ...]  # titles of relevant articles that are not in the list, in row order
 
 
 def worst_misses(model: Model, labels: LabelFile, count: int = 10) -> list[Miss]:
     """Return the queries with the lowest nDCG@9 in the model's own lists, the worst first.
 
-    Queries with equal values come in row order; one with a perfect list is no miss. Raises LabelsError when
-    no two of the labelled articles are in the model.
+    Ties are in row order. Queries with a perfect list are left out. Raises LabelsError when the model does
+    not contain two labelled articles that belong together.
     """
     titles = model.articles.titles
     judged = judgements(labels, model.articles)
@@ -31,17 +31,17 @@ def worst_misses(model: Model, labels: LabelFile, count: int = 10) -> list[Miss]
     lists = list(judged_lists(ranked, judged, titles))
     values = measured(ranked, judged, titles)[:, list(MEASURES).index("ndcg_at_9")]
     misses = []
-    for at in np.argsort(values, kind="stable")[:count]:
-        if values[at] > 1 - 1e-9:
+    for position in np.argsort(values, kind="stable")[:count]:
+        if values[position] > 1 - 1e-9:
             break
-        query = int(judged.queries[at])
-        right = judged.right(query)[0].tolist()
+        query, items = int(judged.queries[position]), lists[position]
+        relevant = judged.relevant(query)[0].tolist()
         misses.append(
             Miss(
                 titles[query],
-                float(values[at]),
-                tuple((titles[row], row in right) for row in lists[at]),
-                tuple(titles[row] for row in right if row not in lists[at]),
+                float(values[position]),
+                tuple((titles[row], row in relevant) for row in items),
+                tuple(titles[row] for row in relevant if row not in items),
             )
         )
     return misses

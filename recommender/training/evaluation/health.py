@@ -1,61 +1,60 @@
-"""How healthy lists are without any labels: who is ever recommended, who always, how alike, how old."""
+"""Measure lists without labels: coverage, hubness, category agreement, near-duplicates, similarity, age."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, Field
 from scipy.stats import skew
 
+from recommender.frozen_model import FrozenModel
 from recommender.model import NO_MOMENT, Articles, Model, Vectors
 from recommender.neighbors import NO_ROW
 from recommender.training.evaluation.measures import LIST_LENGTH
 from recommender.training.kernels import spread
 from recommender.training.neighbors.exact import pair_scores
 
-NEAR_DUPLICATE = 0.9  # cosine of TF-IDF from which two texts are one, as the literature on wire copies has it
-_PAIRED_LISTS = 10_000  # lists whose pairs are compared; of more, so many are drawn
+NEAR_DUPLICATE = 0.9  # TF-IDF cosine from which two texts are near-duplicates, as in papers on wire copy
+_PAIRED_LISTS = 10_000  # lists whose pairs are compared; with more lists, a sample of this size
 _CHUNK = 2_000  # lists whose pairs are compared at a time
 _DAY = 86_400_000_000  # microseconds
 _OCCURRENCE_EDGES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 _AGE_EDGES = (0, 1, 3, 7, 14, 30, 90, 180, 365, 730, 1825, 3650)
 
 
-class Histogram(BaseModel):
-    """How many values lie from each edge up to the next; in the last bin, from the last edge on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Histogram(FrozenModel):
+    """Counts of values per bin, from each edge up to the next; the last bin has no upper edge."""
 
     edges: list[float]
     counts: list[int]  # as many as edges
 
 
-class Health(BaseModel):
-    """Measures of lists of nine that need no labels. None: nothing to measure it on."""
+class Health(FrozenModel):
+    """Measures of lists of nine that need no labels. None: there was nothing to measure."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    coverage: float  # share of the articles that stand in at least one list, hidden copies aside
-    never_recommended: int  # articles in no list, hidden copies aside
-    hub_skew: float  # skewness of how many lists each article stands in (Radovanović et al. 2010)
-    top_1_percent_places: float  # share of all places in lists that the hundredth most listed articles hold
-    section_agreement: float | None  # mean share of a list in the article's own section
-    near_duplicate_lists: float  # share of lists with an item that copies the article or another item
-    near_duplicate_pairs: float  # share of pairs, of items and of article and item, that are copies
-    intra_list_similarity: float | None  # mean cosine of TF-IDF between two items of a list
+    coverage: float  # share of the articles in at least one list, without hidden near-duplicates
+    never_recommended: int  # articles in no list, without hidden near-duplicates
+    hub_skew: float  # skewness of the number of lists that contain an article (Radovanović et al. 2010)
+    top_1_percent_places: float  # share of all list positions that go to the 1 % most listed articles
+    category_agreement: float | None = Field(  # mean share of a list in the article's own category
+        validation_alias=AliasChoices("category_agreement", "section_agreement")  # the latter: older reports
+    )
+    near_duplicate_lists: float  # share of lists with a near-duplicate of the article or of another item
+    near_duplicate_pairs: float  # share of near-duplicates among pairs of items, and of article and item
+    intra_list_similarity: float | None  # mean TF-IDF cosine between two items of a list
     median_age_gap_days: float | None  # between an article and its items
-    lists_without_similar: int | None  # articles none of whose items is `similar`
-    occurrences: Histogram  # articles by how many lists they stand in
-    age_gaps_days: Histogram  # places in lists by the days between article and item
+    lists_without_similar: int | None  # articles without a `similar` item
+    occurrences: Histogram  # articles by the number of lists that contain them
+    age_gaps_days: Histogram  # list positions by the days between article and item
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayedLists:
     """The lists that readers see."""
 
-    lists: np.ndarray  # (n, at most 9) int32, best first, filled up with NO_ROW
+    lists: np.ndarray  # (n, at most 9) int32, best first, padded with NO_ROW
     scores: np.ndarray  # likewise, float32
-    listable: np.ndarray  # (n,) bool; the others are copies for which another stands
+    listable: np.ndarray  # (n,) bool; False for near-duplicates that another article replaces
 
 
 def health(
@@ -65,98 +64,100 @@ def health(
     scores: np.ndarray | None = None,
     listable: np.ndarray | None = None,
 ) -> Health:
-    """Measure the lists of all articles, (n, depth) int32, best first, filled up with NO_ROW, cut at nine.
+    """Measure the lists of all articles, (n, depth) int32, best first, padded with NO_ROW, cut at nine.
 
-    `scores`, (n, depth), are the model's own of these places; they tell which items are `similar`. Articles
-    that are not `listable` are left out of coverage and hubs: another stands for them in lists. Pairs in
-    lists are compared by TF-IDF alone, on at most 10,000 lists, drawn by the recipe's seed.
+    `scores`, (n, depth), are the model's scores of these items; they decide which items are `similar`.
+    Articles that are not `listable` are left out of coverage and hubness, because another article of their
+    cluster replaces them in lists. Pairs in lists are compared by TF-IDF alone, on at most 10,000 lists,
+    sampled with the recipe's seed.
     """
     lists = lists[:, :LIST_LENGTH]
     listed = occurrences(lists) if listable is None else occurrences(lists)[listable]
-    copies, copied_lists, alike = _pairs(lists, model, threads)
+    duplicate_pairs, duplicate_lists, similarity = _pairs(lists, model, threads)
     gaps = _age_gaps(lists, model.articles)
     similar_above = model.manifest.similar_above
-    without = None if scores is None else int(np.sum(~(scores[:, :1] > similar_above).any(axis=1)))
-    places = np.sort(listed)[::-1]
-    top = places[: max(1, round(len(places) / 100))].sum()
+    without_similar = None if scores is None else int(np.sum(~(scores[:, :1] > similar_above).any(axis=1)))
+    descending = np.sort(listed)[::-1]
+    top = descending[: max(1, round(len(descending) / 100))].sum()
     return Health(
         coverage=float(np.mean(listed > 0)),
         never_recommended=int(np.sum(listed == 0)),
         hub_skew=float(skew(listed)) if listed.any() and np.ptp(listed) else 0.0,
-        top_1_percent_places=float(top / max(places.sum(), 1)),
-        section_agreement=section_agreement(lists, model.articles.category.codes),
-        near_duplicate_lists=copied_lists,
-        near_duplicate_pairs=copies,
-        intra_list_similarity=alike,
+        top_1_percent_places=float(top / max(descending.sum(), 1)),
+        category_agreement=category_agreement(lists, model.articles.category.codes),
+        near_duplicate_lists=duplicate_lists,
+        near_duplicate_pairs=duplicate_pairs,
+        intra_list_similarity=similarity,
         median_age_gap_days=float(np.median(gaps)) if len(gaps) else None,
-        lists_without_similar=without,
+        lists_without_similar=without_similar,
         occurrences=_histogram(listed, _OCCURRENCE_EDGES),
         age_gaps_days=_histogram(gaps, _AGE_EDGES),
     )
 
 
-def shown(model: Model) -> Shown:
+def displayed_lists(model: Model) -> DisplayedLists:
     """Return the lists of nine that readers see without filters.
 
-    Of the k neighbours these are the best that are no copies of the article; of the copies of another, the
-    newest stands for all.
+    They are the best of the k neighbours, without near-duplicates of the article. Of several near-duplicates
+    of another article, only the newest is listed.
     """
     n, k = model.neighbors.rows.shape
-    stands = _standing(model)
+    listable = _listable(model)
     lists = np.full((n, min(k, LIST_LENGTH)), NO_ROW, dtype=np.int32)
     scores = np.zeros(lists.shape, dtype=np.float32)
     for rows in _chunks(n):
-        lists[rows], scores[rows] = _shown(model, rows, stands)
-    return Shown(lists, scores, stands)
+        lists[rows], scores[rows] = _displayed(model, rows, listable)
+    return DisplayedLists(lists, scores, listable)
 
 
-def shown_among(model: Model, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Return the lists of nine of some rows, (m, at most 9) int32, where only part of the articles exist.
+def displayed_lists_among(model: Model, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Return the lists of nine of some rows, (m, at most 9) int32, restricted to some of the articles.
 
-    `among` is (n,) bool. The lists are those of `shown`, the next neighbours in the places of the others.
+    `among` is (n,) bool. The lists are those of `displayed_lists`; the next neighbours replace excluded
+    articles.
     """
-    return _shown(model, rows, _standing(model) & among)[0]
+    return _displayed(model, rows, _listable(model) & among)[0]
 
 
-def _standing(model: Model) -> np.ndarray:
-    """Return which articles may stand in lists, (n,) bool: the newest of all copies."""
+def _listable(model: Model) -> np.ndarray:
+    """Return which articles lists may contain, (n,) bool: the newest of each near-duplicate cluster."""
     first = np.asarray(model.copies.first)
     newest = np.asarray(model.articles.newest)
-    stands = np.zeros(len(first), dtype=bool)
-    stands[newest[np.unique(first[newest], return_index=True)[1]]] = True
-    return stands
+    listable = np.zeros(len(first), dtype=bool)
+    listable[newest[np.unique(first[newest], return_index=True)[1]]] = True
+    return listable
 
 
-def _shown(model: Model, rows: np.ndarray, stands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _displayed(model: Model, rows: np.ndarray, listable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first = np.asarray(model.copies.first)
-    found = model.neighbors.rows[rows]
-    hidden = (found == NO_ROW) | ~stands[found] | (first[found] == first[rows, None])
+    neighbors = model.neighbors.rows[rows]
+    hidden = (neighbors == NO_ROW) | ~listable[neighbors] | (first[neighbors] == first[rows, None])
     best = np.argsort(hidden, axis=1, kind="stable")[:, :LIST_LENGTH]
-    kept = ~np.take_along_axis(hidden, best, axis=1)
-    lists = np.where(kept, np.take_along_axis(found, best, axis=1), NO_ROW)
-    return lists, np.where(kept, np.take_along_axis(model.neighbors.scores[rows], best, axis=1), 0)
+    visible = ~np.take_along_axis(hidden, best, axis=1)
+    lists = np.where(visible, np.take_along_axis(neighbors, best, axis=1), NO_ROW)
+    return lists, np.where(visible, np.take_along_axis(model.neighbors.scores[rows], best, axis=1), 0)
 
 
 def occurrences(lists: np.ndarray) -> np.ndarray:
-    """Return in how many of the lists of all articles each article stands, (n,) int64."""
+    """Return the number of lists that contain each article, (n,) int64."""
     return np.bincount(lists[lists != NO_ROW], minlength=len(lists))
 
 
-def section_agreement(lists: np.ndarray, categories: np.ndarray) -> float | None:
-    """Return the mean share of a list that is of the article's own section; None without any section.
+def category_agreement(lists: np.ndarray, categories: np.ndarray) -> float | None:
+    """Return the mean share of a list that is in the article's own category; None without any category.
 
-    `lists` is (n, k), `sections` (n,) int, negative for none. Articles without a section, or with an empty
-    list, are left out; items without a section do not agree.
+    `lists` is (n, k), `categories` (n,) int, negative for none. Articles without a category or with an empty
+    list are left out. Items without a category count as disagreement.
     """
     shares = agreement(lists, categories, categories)
     return None if np.isnan(shares).all() else float(np.nanmean(shares))
 
 
 def agreement(lists: np.ndarray, own: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return the share of each list that is of the list's own group, (m,) float64.
+    """Return the share of each list that is in the list's own group, (m,) float64.
 
-    `lists` is (m, k) of rows, `own` (m,) the group of each list, `groups` (n,) that of each row, negative for
-    none. NaN for a list that is empty or has no group.
+    `lists` is (m, k) of rows, `own` (m,) the group of each list, `groups` (n,) the group of each row,
+    negative for none. NaN for a list that is empty or has no group.
     """
     filled = lists != NO_ROW
     counted = (own >= 0) & filled.any(axis=1)
@@ -166,36 +167,39 @@ def agreement(lists: np.ndarray, own: np.ndarray, groups: np.ndarray) -> np.ndar
 
 
 def _pairs(lists: np.ndarray, model: Model, threads: int) -> tuple[float, float, float | None]:
-    """Return the shares of pairs and of lists that are copies, and the mean cosine within a list."""
-    drawn = np.arange(len(lists))
-    if len(drawn) > _PAIRED_LISTS:
-        draw = np.random.default_rng(model.manifest.recipe.seed)
-        drawn = np.sort(draw.choice(len(drawn), _PAIRED_LISTS, replace=False))
+    """Return the share of near-duplicate pairs, of lists with such pairs, and the mean cosine in a list."""
+    sample = np.arange(len(lists))
+    if len(sample) > _PAIRED_LISTS:
+        generator = np.random.default_rng(model.manifest.recipe.seed)
+        sample = np.sort(generator.choice(len(sample), _PAIRED_LISTS, replace=False))
     terms_alone = replace(model.vectors, latent=model.vectors.latent[:, :0])
-    copied = pairs = copied_lists = 0
-    alike: list[np.ndarray] = []
-    for rows in np.array_split(drawn, max(1, len(drawn) // _CHUNK)):
+    duplicates = pairs = duplicate_lists = 0
+    similarities: list[np.ndarray] = []
+    for rows in np.array_split(sample, max(1, len(sample) // _CHUNK)):
         cosines, with_article = _cosines(np.column_stack([rows, lists[rows]]), terms_alone, threads)
         exists = ~np.isnan(cosines)
-        copy = exists & (np.nan_to_num(cosines) >= NEAR_DUPLICATE)
-        copied, pairs = copied + int(copy.sum()), pairs + int(exists.sum())
-        copied_lists += int(copy.any(axis=1).sum())
-        inside = cosines[:, ~with_article]
-        more = ~np.isnan(inside).all(axis=1) if inside.shape[1] else np.zeros(len(rows), dtype=bool)
-        alike.append(np.nanmean(inside[more], axis=1))
-    means = np.concatenate(alike)
-    return copied / max(pairs, 1), copied_lists / len(drawn), float(means.mean()) if len(means) else None
+        duplicate = exists & (np.nan_to_num(cosines) >= NEAR_DUPLICATE)
+        duplicates, pairs = duplicates + int(duplicate.sum()), pairs + int(exists.sum())
+        duplicate_lists += int(duplicate.any(axis=1).sum())
+        between_items = cosines[:, ~with_article]
+        has_pair = np.zeros(len(rows), dtype=bool)
+        if between_items.shape[1]:
+            has_pair = ~np.isnan(between_items).all(axis=1)
+        similarities.append(np.nanmean(between_items[has_pair], axis=1))
+    means = np.concatenate(similarities)
+    mean = float(means.mean()) if len(means) else None
+    return duplicates / max(pairs, 1), duplicate_lists / len(sample), mean
 
 
 def _cosines(groups: np.ndarray, vectors: Vectors, threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cosine of every two of a group, NaN where one is missing; and which hold its first."""
+    """Return the cosine of every pair in each group, NaN for missing rows; and which pairs have its first."""
     left, right = np.triu_indices(groups.shape[1], 1)
     a, b = groups[:, left].ravel(), groups[:, right].ravel()
     exists = np.flatnonzero((a != NO_ROW) & (b != NO_ROW))
 
     def stripe(start: int, end: int) -> np.ndarray:
-        some = exists[start:end]
-        return pair_scores(vectors, 0.0, a[some], b[some])
+        pairs = exists[start:end]
+        return pair_scores(vectors, 0.0, a[pairs], b[pairs])
 
     cosines = np.full(len(a), np.nan)
     cosines[exists] = np.concatenate(list(spread(stripe, len(exists), threads))) if len(exists) else 0.0
@@ -203,7 +207,7 @@ def _cosines(groups: np.ndarray, vectors: Vectors, threads: int) -> tuple[np.nda
 
 
 def _age_gaps(lists: np.ndarray, articles: Articles) -> np.ndarray:
-    """Return the days between article and item for every place where both are dated, (m,) float64."""
+    """Return the days between article and item for every list position with two dates, (m,) float64."""
     published = np.asarray(articles.published)
     gaps = [
         np.abs(published[rows, None] - published[lists[rows]])[

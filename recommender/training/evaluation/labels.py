@@ -1,4 +1,4 @@
-"""Labels: which articles people say belong together, read from CSV and matched with a model's articles."""
+"""Labels: articles that belong together, as judged by people; read from CSV and matched with a model."""
 
 import csv
 from collections import Counter, defaultdict
@@ -12,26 +12,26 @@ from scipy.sparse.csgraph import connected_components
 
 from recommender.model import Articles
 
-MAX_BAD = 0.05  # share of bad rows that is still counted rather than refused
+MAX_BAD = 0.05  # share of bad rows up to which the file is accepted
 _HIGHEST_GRADE = 100
 
 
 class LabelsError(ValueError):
-    """Labels that cannot be used; the message names the file, the row and the value."""
+    """The labels cannot be used; the message names the file, the row and the value."""
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """Labels by article id, as a file or a caller gives them: stories, or graded pairs."""
+    """Labels by article id, from a file or from a caller: stories, or graded pairs."""
 
-    source: str  # what messages call it
-    stories: Mapping[str, frozenset[str]] = field(default_factory=dict)  # story to the ids of its articles
-    grades: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (query, other) to 0 … 100
+    source: str  # its name in messages
+    stories: Mapping[str, frozenset[str]] = field(default_factory=dict)  # story → ids of its articles
+    grades: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (query, other) → 0 … 100
     bad_rows: int = 0
 
     @classmethod
     def of_stories(cls, story_of: Iterable[tuple[str, str]], source: str = "the labels") -> "LabelFile":
-        """Return labels out of pairs of an article id and a story id; an article may be in several."""
+        """Return labels from pairs of an article id and a story id; an article may be in several stories."""
         members = defaultdict(set)
         for article_id, story in story_of:
             members[story].add(article_id)
@@ -40,29 +40,29 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class Judgements:
-    """What is right for each query, by the model's rows.
+    """The relevant articles of each query, by the model's rows.
 
-    A query is a labelled article with at least one other that is right for it. Articles that are linked by
-    labels, however many steps apart, make up one story: they are resampled together.
+    A query is a labelled article with at least one relevant article. Articles linked by labels, directly or
+    through other articles, form one story: they are resampled together.
     """
 
-    grades: csr_array  # (n, n) int32; row: the query, column: what is right for it; nothing on the diagonal
+    grades: csr_array  # (n, n) int32; row: the query, column: a relevant article; nothing on the diagonal
     queries: np.ndarray  # (q,) int32, ascending rows
     stories: np.ndarray  # (q,) int32, numbers from 0
     unknown_ids: int  # labelled, but not among the articles
 
-    def right(self, query: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows that are right for a query row, and their grades."""
+    def relevant(self, query: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that are relevant to a query row, and their grades."""
         inside = slice(self.grades.indptr[query], self.grades.indptr[query + 1])
         return self.grades.indices[inside], self.grades.data[inside]
 
 
 def read_labels(path: str | Path) -> LabelFile:
-    """Read labels: CSV with the columns `id,story_id`, or `a,b,grade`; other columns are let be.
+    """Read labels: CSV with the columns `id,story_id` or `a,b,grade`; other columns are ignored.
 
-    A grade is a whole number from 0 (not related) to 100; a pair counts both ways, unless the file also
-    grades it the other way round. A bad row is counted. Raises LabelsError for a file that cannot be read,
-    for other columns, and when more than 5 % of the rows are bad, naming the first.
+    A grade is a whole number from 0 (not related) to 100. A pair counts in both directions, unless the file
+    grades the reverse pair separately. Bad rows are counted. Raises LabelsError if the file cannot be read,
+    if the columns are missing, or if more than 5 % of the rows are bad; it names the first bad row.
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -76,23 +76,25 @@ def read_labels(path: str | Path) -> LabelFile:
         raise LabelsError(f"{path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise LabelsError(f"{path} is not CSV in UTF-8: {error}") from error
-    found = ", ".join(sorted(columns)) or "none"
-    raise LabelsError(f"{path} has the columns {found}; labels have id,story_id or a,b,grade")
+    names = ", ".join(sorted(columns)) or "none"
+    raise LabelsError(f"{path} has the columns {names}; labels need id,story_id or a,b,grade")
 
 
 def check_labels(labels: LabelFile, ids: frozenset[str]) -> None:
-    """Raise LabelsError when no two of these articles belong together, as `judgements` would."""
+    """Raise LabelsError, as `judgements` would, when no two of these articles belong together."""
     stories = any(len(members & ids) > 1 for members in labels.stories.values())
     if not stories and not any(grade and ids.issuperset(pair) for pair, grade in labels.grades.items()):
         raise LabelsError(f"{labels.source}: no two of the {len(ids):,} articles belong together")
 
 
 def judgements(labels: LabelFile, articles: Articles) -> Judgements:
-    """Match labels with articles; raises LabelsError when no two of the articles belong together."""
+    """Match labels with articles. Raises LabelsError when no two of the articles belong together."""
     n = len(articles)
-    ids: set[str] = {one for members in labels.stories.values() for one in members}
-    ids |= {one for pair in labels.grades for one in pair}
-    row_of = {one: row for one in sorted(ids) if (row := articles.ids.find(one)) is not None}
+    ids: set[str] = {article_id for members in labels.stories.values() for article_id in members}
+    ids |= {article_id for pair in labels.grades for article_id in pair}
+    row_of = {
+        article_id: row for article_id in sorted(ids) if (row := articles.ids.find(article_id)) is not None
+    }
     grades = _story_grades(labels.stories, row_of, n).maximum(_pair_grades(labels.grades, row_of, n))
     if not grades.nnz:
         raise LabelsError(
@@ -125,31 +127,31 @@ def _pairs(path: str | Path, rows: "csv.DictReader[str]") -> LabelFile:
         a, b, text = row["a"], row["b"], row["grade"] or ""
         grade = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("100") else -1
         if not a or not b or a == b:
-            bad.add(number, "pair", f"{a!r}, {b!r}: two different ids are needed")
+            bad.add(number, "pair", f"{a!r}, {b!r}: the two ids must be different")
         elif not 0 <= grade <= _HIGHEST_GRADE:
             bad.add(number, "grade", f"{text!r} is not a whole number from 0 to {_HIGHEST_GRADE}")
         elif grades.setdefault((a, b), grade) != grade:
-            bad.add(number, "grade", f"{text!r}, where an earlier row says {grades[a, b]}")
+            bad.add(number, "grade", f"{text!r}, but an earlier row says {grades[a, b]}")
     bad.check()
     return LabelFile(str(path), grades=grades, bad_rows=bad.count)
 
 
 class _BadRows:
-    """Counts rows that cannot be used, and keeps the first for the message."""
+    """Counts the unusable rows and records the first of them for the error message."""
 
     def __init__(self, path: str | Path) -> None:
         self._path, self._first, self._rows = path, "", 0
         self._reasons: Counter[str] = Counter()
 
     def counted(self, rows: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]:
-        """Yield each row with the number of its line, the header being 1."""
+        """Yield each row with its line number; the header is line 1."""
         for row in rows:
             self._rows += 1
             yield rows.line_num, row
 
-    def add(self, number: int, what: str, detail: str) -> None:
-        self._reasons[what] += 1
-        self._first = self._first or f"row {number}: {what}: {detail[:200]}"
+    def add(self, number: int, field: str, detail: str) -> None:
+        self._reasons[field] += 1
+        self._first = self._first or f"row {number}: {field}: {detail[:200]}"
 
     @property
     def count(self) -> int:
@@ -157,7 +159,7 @@ class _BadRows:
 
     def check(self) -> None:
         if not self._rows:
-            raise LabelsError(f"{self._path} holds no labels")
+            raise LabelsError(f"{self._path} contains no labels")
         if self.count > MAX_BAD * self._rows:
             raise LabelsError(
                 f"{self._path}: {self.count:,} of {self._rows:,} rows are bad, "
@@ -166,13 +168,13 @@ class _BadRows:
 
 
 def _story_grades(stories: Mapping[str, frozenset[str]], row_of: Mapping[str, int], n: int) -> csr_array:
-    """Return 1 for every two articles of one story, (n, n) int32."""
-    members = [sorted(row_of[one] for one in ids if one in row_of) for ids in stories.values()]
+    """Return 1 for every pair of articles in one story, (n, n) int32."""
+    members = [sorted(row_of[name] for name in ids if name in row_of) for ids in stories.values()]
     rows = np.array([row for story in members for row in story], dtype=np.int32)
     columns = np.repeat(np.arange(len(members), dtype=np.int32), [len(story) for story in members])
     belongs = csr_array((np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=(n, len(members)))
     together = (belongs @ belongs.T).tocoo()
-    return _others(together.row, together.col, np.ones_like(together.data), n)
+    return _off_diagonal(together.row, together.col, np.ones_like(together.data), n)
 
 
 def _pair_grades(grades: Mapping[tuple[str, str], int], row_of: Mapping[str, int], n: int) -> csr_array:
@@ -183,12 +185,12 @@ def _pair_grades(grades: Mapping[tuple[str, str], int], row_of: Mapping[str, int
         if grade and a in row_of and b in row_of
     ]
     rows, columns, values = np.array(known, dtype=np.int32).reshape(-1, 3).T
-    return _others(rows, columns, values, n)
+    return _off_diagonal(rows, columns, values, n)
 
 
-def _others(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, n: int) -> csr_array:
-    """Return the matrix of these cells, columns ascending in each row, less its diagonal."""
+def _off_diagonal(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, n: int) -> csr_array:
+    """Return the matrix of these cells without its diagonal, columns ascending in each row."""
     off = rows != columns
-    found = csr_array(coo_array((values[off], (rows[off], columns[off])), shape=(n, n)))
-    found.sort_indices()
-    return found
+    matrix = csr_array(coo_array((values[off], (rows[off], columns[off])), shape=(n, n)))
+    matrix.sort_indices()
+    return matrix

@@ -1,4 +1,4 @@
-"""Plots of an evaluation, for its page and for notebooks."""
+"""Plots of an evaluation, for the HTML report and for notebooks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from recommender.training.evaluation.evaluate import Estimate, SystemReport
 from recommender.training.evaluation.health import Health, Histogram
 
-SETTINGS: Any = {  # for whoever saves a figure as well: text in an SVG is settled only then
+SETTINGS: Any = {  # use them when saving a figure, too: the SVG settings take effect only then
     "svg.fonttype": "none",  # text stays text, in the page's font
     "svg.hashsalt": "report",  # the same report gives the same bytes
     "font.size": 10,
@@ -19,57 +19,58 @@ SETTINGS: Any = {  # for whoever saves a figure as well: text in an SVG is settl
 _OURS, _OTHERS = "#c2410c", ("#1d4ed8", "#0f766e", "#7e22ce")
 _MEASURES = {"ndcg_at_9": "nDCG@9", "recall_at_9": "recall@9"}
 _WIDTH, _LINE = 9, 0.32  # inches
-_FAR = 0.2  # a difference that nobody needs drawn to scale
+_MAX_DIFFERENCE = 0.2  # larger differences are written at the edge instead of drawn to scale
 _AGES = {1: "1 day", 7: "1 week", 30: "1 month", 365: "1 year", 3650: "10 years"}
 
 
 def quality(systems: Sequence[SystemReport]) -> Any:
-    """Return a figure of nDCG@9 and recall@9, a line with its 95 % interval for each system."""
+    """Return a figure of nDCG@9 and recall@9, one row with a 95 % interval for each system."""
 
     def draw(axes: Any, measure: str) -> None:
         _intervals(axes, [getattr(system.quality, measure) for system in systems], first=_OURS)
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"])
 
-    return _by_measure(draw, systems, "mean, and 95 % interval")
+    return _panels(draw, systems, "mean and 95 % interval")
 
 
 def differences(systems: Sequence[SystemReport]) -> Any:
-    """Return a figure of ours less each other system in nDCG@9 and recall@9, paired, with 95 % intervals.
+    """Return a figure of ours minus each other system in nDCG@9 and recall@9, paired, with 95 % intervals.
 
-    What lies farther off than 0.2 is told in figures at the edge, so that the near ones can be told apart.
+    Differences above 0.2 are written as numbers at the edge, so that the axis can resolve the small ones.
     """
     others = [system for system in systems if system.ours_minus_this]
-    found = {name: [getattr(system.ours_minus_this, name) for system in others] for name in _MEASURES}
-    near = [one for each in found.values() for one in each if abs(one.mean) <= _FAR]
-    reach = 1.1 * max((max(abs(one.low), abs(one.high)) for one in near), default=0) or _FAR
+    estimates = {name: [getattr(system.ours_minus_this, name) for system in others] for name in _MEASURES}
+    drawn = [estimate for column in estimates.values() for estimate in column if _fits(estimate)]
+    limit = 1.1 * max((max(abs(estimate.low), abs(estimate.high)) for estimate in drawn), default=0)
+    limit = limit or _MAX_DIFFERENCE
 
     def draw(axes: Any, measure: str) -> None:
-        _intervals(axes, [one if abs(one.mean) <= _FAR else None for one in found[measure]])
-        for place, one in enumerate(found[measure]):
-            if abs(one.mean) > _FAR:
-                _at_the_edge(axes, place, one.mean, reach)
+        _intervals(axes, [estimate if _fits(estimate) else None for estimate in estimates[measure]])
+        for position, estimate in enumerate(estimates[measure]):
+            if not _fits(estimate):
+                _write_at_edge(axes, position, estimate.mean, limit)
         axes.axvline(0, color="black", lw=0.8)
-        axes.set_xlim(-reach, reach)
+        axes.set_xlim(-limit, limit)
         axes.locator_params(axis="x", nbins=5)
-        axes.xaxis.set_major_formatter(lambda value, _: _signed(value) if abs(value) > reach / 100 else "0")
+        axes.xaxis.set_major_formatter(lambda value, _: _signed(value) if abs(value) > limit / 100 else "0")
 
-    return _by_measure(draw, others, "ours less this, and 95 % interval: right of 0, ours is better")
+    return _panels(draw, others, "ours minus this, and 95 % interval: right of 0, ours is better")
 
 
 def occurrences(systems: Sequence[SystemReport]) -> Any:
-    """Return a figure of how many lists articles stand in, for ours and at most three other systems."""
-    curves = _telling(systems)
-    found = [_health_of(system).occurrences for system in curves]
-    used = max(max(np.flatnonzero(histogram.counts), default=0) for histogram in found) + 1
+    """Return a figure of how many lists contain an article, for ours and up to three other systems."""
+    curves = _selected(systems)
+    histograms = [_health_of(system).occurrences for system in curves]
+    used = max(max(np.flatnonzero(histogram.counts), default=0) for histogram in histograms) + 1
     width = 0.8 / len(curves)
     figure, axes = _figure(3.4)
-    for at, (system, histogram) in enumerate(zip(curves, found, strict=True)):
+    for number, (system, histogram) in enumerate(zip(curves, histograms, strict=True)):
         shares = 100 * np.array(histogram.counts[:used]) / max(sum(histogram.counts), 1)
-        places = np.arange(used) + (at + 0.5) * width - 0.4
-        axes.bar(places, shares, width, color=_color(at), label=system.label)
-    axes.set_xticks(np.arange(used), _spans(found[0])[:used])
-    axes.set_xlabel("lists that an article stands in")
+        positions = np.arange(used) + (number + 0.5) * width - 0.4
+        axes.bar(positions, shares, width, color=_color(number), label=system.label)
+    axes.set_xticks(np.arange(used), _spans(histograms[0])[:used])
+    axes.set_xlabel("lists that contain the article")
     axes.set_ylabel("% of articles")
     axes.legend(frameon=False)
     return figure
@@ -78,22 +79,23 @@ def occurrences(systems: Sequence[SystemReport]) -> Any:
 def age_gaps(systems: Sequence[SystemReport]) -> Any:
     """Return a figure of the days between an article and the items of its list, for the same systems."""
     figure, axes = _figure(3.4)
-    for at, system in enumerate(_telling(systems)):
+    for number, system in enumerate(_selected(systems)):
         histogram = _health_of(system).age_gaps_days
         shares = 100 * np.cumsum(histogram.counts) / max(sum(histogram.counts), 1)
-        axes.plot(histogram.edges[1:], shares[:-1], marker="o", ms=4, color=_color(at), label=system.label)
+        color = _color(number)
+        axes.plot(histogram.edges[1:], shares[:-1], marker="o", ms=4, color=color, label=system.label)
     axes.set_xscale("log")
     axes.set_xticks(list(_AGES), list(_AGES.values()))
     axes.minorticks_off()
     axes.set_ylim(0, 102)
-    axes.set_xlabel("at most so long between article and item")
-    axes.set_ylabel("% of the places in lists")
+    axes.set_xlabel("time between article and item, at most")
+    axes.set_ylabel("% of the positions in lists")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="upper left")
     return figure
 
 
-def _by_measure(draw: Callable[[Any, str], None], systems: Sequence[SystemReport], told: str) -> Any:
+def _panels(draw: Callable[[Any, str], None], systems: Sequence[SystemReport], caption: str) -> Any:
     """Return a figure with one panel for each measure, the systems from top to bottom."""
     figure, panels = _figure(1.1 + _LINE * len(systems), columns=len(_MEASURES))
     for axes, (measure, title) in zip(panels, _MEASURES.items(), strict=True):
@@ -102,23 +104,27 @@ def _by_measure(draw: Callable[[Any, str], None], systems: Sequence[SystemReport
         axes.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(systems)), [system.label for system in systems])
     panels[0].set_ylim(len(systems) - 0.5, -0.5)
-    figure.supxlabel(told, fontsize=10)
+    figure.supxlabel(caption, fontsize=10)
     figure.get_layout_engine().set(wspace=0.08)
     return figure
 
 
 def _intervals(axes: Any, estimates: Sequence[Estimate | None], first: str = _OTHERS[0]) -> None:
-    for place, found in enumerate(estimates):
-        if found:
-            reach = [[found.mean - found.low], [found.high - found.mean]]
-            color = _OTHERS[0] if place else first
-            axes.errorbar(found.mean, place, xerr=reach, fmt="o", color=color, ms=5, capsize=3)
+    for position, estimate in enumerate(estimates):
+        if estimate:
+            errors = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
+            color = _OTHERS[0] if position else first
+            axes.errorbar(estimate.mean, position, xerr=errors, fmt="o", color=color, ms=5, capsize=3)
 
 
-def _at_the_edge(axes: Any, place: int, value: float, edge: float) -> None:
+def _fits(estimate: Estimate) -> bool:
+    return abs(estimate.mean) <= _MAX_DIFFERENCE
+
+
+def _write_at_edge(axes: Any, position: int, value: float, edge: float) -> None:
     text = f"{_signed(value)} →" if value > 0 else f"← {_signed(value)}"
     side = "right" if value > 0 else "left"
-    axes.text(np.copysign(edge, value), place, text, ha=side, va="center", color=_OTHERS[0])
+    axes.text(np.copysign(edge, value), position, text, ha=side, va="center", color=_OTHERS[0])
 
 
 def _signed(value: float) -> str:
@@ -126,7 +132,7 @@ def _signed(value: float) -> str:
 
 
 def _figure(height: float, columns: int = 1) -> tuple[Any, Any]:
-    import matplotlib as mpl  # noqa: PLC0415 only who draws needs it
+    import matplotlib as mpl  # noqa: PLC0415 loaded only when drawing
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with mpl.rc_context(SETTINGS):
@@ -134,11 +140,11 @@ def _figure(height: float, columns: int = 1) -> tuple[Any, Any]:
         return figure, figure.subplots(ncols=columns, sharey=True)
 
 
-def _telling(systems: Sequence[SystemReport]) -> list[SystemReport]:
-    """Return ours and the systems that tell most beside it; more than four curves cannot be told apart."""
+def _selected(systems: Sequence[SystemReport]) -> list[SystemReport]:
+    """Return ours and the most informative other systems; more than four curves are hard to distinguish."""
     measured = [system for system in systems if system.health]
-    wanted = ("sklearn_tfidf", "newest_in_section", "terms_only")
-    selection = [system for name in wanted for system in measured if system.name == name]
+    preferred = ("sklearn_tfidf", "newest_in_category", "terms_only")
+    selection = [system for name in preferred for system in measured if system.name == name]
     others = [system for system in measured[1:] if system not in selection]
     return [*measured[:1], *selection, *others][: 1 + len(_OTHERS)]
 
@@ -155,5 +161,5 @@ def _spans(histogram: Histogram) -> list[str]:
     return [f"{a}" if a == b else f"{a}-{b}" for a, b in zip(edges, ends, strict=False)] + [f"{edges[-1]}+"]
 
 
-def _color(at: int) -> str:
-    return (_OURS, *_OTHERS)[at]
+def _color(number: int) -> str:
+    return (_OURS, *_OTHERS)[number]

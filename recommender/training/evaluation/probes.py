@@ -1,4 +1,4 @@
-"""Probes of a model on a draw of its articles: whether all is where the service would look for it."""
+"""Checks on a sample of a model's articles: findable by headline, and embedded as the service does."""
 
 import hashlib
 from collections import Counter
@@ -12,90 +12,93 @@ from recommender.neighbors import NO_ROW, top_k
 from recommender.text import words
 from recommender.training.evaluation.measures import LIST_LENGTH
 
-HEADLINES = 200  # asked for; each costs a look at the whole corpus
-_LEAST_WORDS = 3  # known ones, for a headline that can be looked for
-_OFF = 1e-3  # more than single precision can err in a coordinate
+HEADLINES = 200  # headlines tested; each test scores the whole corpus
+_MIN_KNOWN_WORDS = 3  # in a headline that is tested
+_TOLERANCE = 1e-3  # per coordinate; more than single-precision error
 
 
-def drawn(ids: Iterable[str], most: int) -> list[int]:
-    """Return the places of at most so many ids, drawn by a hash of the id: a later draw chooses the same."""
-    digests = [hashlib.blake2b(one.encode(), digest_size=8).digest() for one in ids]
+def hash_sample(ids: Iterable[str], size: int) -> list[int]:
+    """Return the positions of at most `size` ids, sampled by a hash of the id: later samples agree."""
+    digests = [hashlib.blake2b(article_id.encode(), digest_size=8).digest() for article_id in ids]
     keys = np.frombuffer(b"".join(digests), dtype="<u8")
-    places: list[int] = np.argsort(keys, kind="stable")[:most].tolist()
-    return places
+    positions: list[int] = np.argsort(keys, kind="stable")[:size].tolist()
+    return positions
 
 
 def headlines_found(model: Model, rows: Iterable[int], most: int = HEADLINES) -> list[bool | None]:
-    """Return for each row whether the headline alone, asked for as a text, finds its article among nine.
+    """Return for each row whether a text query of the headline alone ranks its article in the top nine.
 
-    A copy of the article will do. None for a headline that could be another's, since several articles have
-    it or the model knows fewer than three of its words; and once `most` have been asked for.
+    A near-duplicate of the article counts. None for an ambiguous headline (several articles have it, or the
+    vocabulary contains fewer than three of its words), and after `most` headlines have been tested.
     """
     titles = [_plain(title) for title in model.articles.titles]
-    times = Counter(titles)
-    found: list[bool | None] = []
+    count_of = Counter(titles)
+    results: list[bool | None] = []
     for row in rows:
-        asked = len(found) - found.count(None)
-        fit = asked < most and times[titles[row]] == 1 and _telling(model, titles[row])
-        found.append(_finds(model, row) if fit else None)
-    return found
+        tested = len(results) - results.count(None)
+        testable = tested < most and count_of[titles[row]] == 1 and _has_known_words(model, titles[row])
+        results.append(_headline_finds(model, row) if testable else None)
+    return results
 
 
 def topic_fit(model: Model, rows: np.ndarray, lists: np.ndarray) -> np.ndarray:
-    """Return how much oftener the terms of its first topic stand in an article's list than elsewhere, (m,).
+    """Return how much more often lists contain the terms of the article's first topic than the corpus, (m,).
 
-    That is the share of the list whose text holds one of them, less the share of all articles; NaN for an
-    article without topic or list. `lists` is (m, k) of rows, filled up with NO_ROW.
+    That is the share of items that contain one of the terms, minus the share of all articles; NaN for an
+    article without a topic or with an empty list. `lists` is (m, k) of rows, padded with NO_ROW.
     """
     fit = np.full(len(rows), np.nan)
     first = np.asarray(model.topic_space.first)[rows]
     filled = lists != NO_ROW
-    for topic, facts in enumerate(model.manifest.topics):
-        own = np.flatnonzero((first == topic) & filled.any(axis=1))
+    for number, topic in enumerate(model.manifest.topics):
+        own = np.flatnonzero((first == number) & filled.any(axis=1))
         if len(own):
-            holds = _holding(model, facts.terms)
-            shares = (holds[lists[own]] & filled[own]).sum(axis=1) / filled[own].sum(axis=1)
-            fit[own] = shares - holds.mean()
+            matches = _containing_any(model, topic.terms)
+            shares = (matches[lists[own]] & filled[own]).sum(axis=1) / filled[own].sum(axis=1)
+            fit[own] = shares - matches.mean()
     return fit
 
 
 def misplaced(model: Model, rows: Iterable[int]) -> list[int]:
-    """Return the rows whose vectors or first topic are not what the service makes of the article's text."""
+    """Return the rows whose vectors or first topic differ from what the service computes from the text."""
     return [row for row in rows if not _in_place(model, row)]
 
 
-def _telling(model: Model, title: str) -> bool:
+def _has_known_words(model: Model, title: str) -> bool:
     terms = model.vocabulary.terms
-    return sum(terms.find(word) is not None for word in set(words(title))) >= _LEAST_WORDS
+    return sum(terms.find(word) is not None for word in set(words(title))) >= _MIN_KNOWN_WORDS
 
 
-def _finds(model: Model, row: int) -> bool:
+def _headline_finds(model: Model, row: int) -> bool:
     scores = model.scores(model.query(replace(model.articles.article(row), body="")))
     best = top_k(scores, LIST_LENGTH)
     first = model.copies.first
     return bool((first[best[scores[best] > 0]] == first[row]).any())
 
 
-def _holding(model: Model, terms: Iterable[str]) -> np.ndarray:
-    """Return which articles hold at least one of the terms, (n,) bool."""
-    holds = np.zeros(len(model.articles), dtype=bool)
+def _containing_any(model: Model, terms: Iterable[str]) -> np.ndarray:
+    """Return which articles contain at least one of the terms, (n,) bool."""
+    matches = np.zeros(len(model.articles), dtype=bool)
     for term in terms:
-        holds |= _standing(model, words(term))
-    return holds
+        matches |= _containing(model, words(term))
+    return matches
 
 
-def _standing(model: Model, parts: list[str]) -> np.ndarray:
-    """Return in which articles a term stands, (n,) bool: as a whole, else all of its words that are known."""
+def _containing(model: Model, parts: list[str]) -> np.ndarray:
+    """Return which articles contain a term, (n,) bool.
+
+    A term that is not in the vocabulary is matched by all of its words that are.
+    """
     find = model.vocabulary.terms.find
     whole = find(" ".join(parts))
     columns = [find(part) for part in parts] if whole is None else [whole]
     known = [column for column in columns if column is not None]
-    stands = np.full(len(model.articles), bool(known))
+    matches = np.full(len(model.articles), bool(known))
     for column in known:
-        inside = np.zeros(len(stands), dtype=bool)
-        inside[_rows_of(model, column)] = True
-        stands &= inside
-    return stands
+        with_column = np.zeros(len(matches), dtype=bool)
+        with_column[_rows_of(model, column)] = True
+        matches &= with_column
+    return matches
 
 
 def _rows_of(model: Model, column: int) -> np.ndarray:
@@ -104,15 +107,16 @@ def _rows_of(model: Model, column: int) -> np.ndarray:
 
 
 def _in_place(model: Model, row: int) -> bool:
-    made, kept = model.embed(model.articles.article(row)), model.vectors.of(row)
-    if not np.array_equal(made.columns, kept.columns):
+    embedded, stored = model.embed(model.articles.article(row)), model.vectors.of(row)
+    if not np.array_equal(embedded.columns, stored.columns):
         return False
-    off = [np.abs(made.values - kept.values), np.abs(made.latent - kept.latent)]
-    shares, first = model.topic_space.shares(kept.latent), model.topic_space.first[row]
+    errors = [np.abs(embedded.values - stored.values), np.abs(embedded.latent - stored.latent)]
+    shares, first = model.topic_space.shares(stored.latent), model.topic_space.first[row]
     nearest = first >= 0 if shares.any() else first < 0
     if nearest and first >= 0:
-        nearest = shares[first] >= shares.max() - _OFF
-    return bool(nearest) and max((float(each.max()) for each in off if len(each)), default=0.0) < _OFF
+        nearest = shares[first] >= shares.max() - _TOLERANCE
+    largest = max((float(error.max()) for error in errors if len(error)), default=0.0)
+    return bool(nearest) and largest < _TOLERANCE
 
 
 def _plain(title: str) -> str:

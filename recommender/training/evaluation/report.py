@@ -1,4 +1,4 @@
-"""An evaluation as one page for a browser: tables, and plots as SVG within it."""
+"""An evaluation as one HTML page: tables, and plots as inline SVG."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -10,9 +10,9 @@ from recommender.training.evaluation import plots
 from recommender.training.evaluation.error_analysis import Miss
 from recommender.training.evaluation.evaluate import Estimate, EvaluationReport, SystemReport
 
-_QUALITY_TOLD = (
-    "<p>Means over the queries; below, the 95 % interval of a bootstrap that draws whole stories. "
-    "The last column is the paired difference in nDCG between ours and the row.</p>"
+_QUALITY_NOTE = (
+    "<p>Means over the queries; below each mean, the 95 % interval of a bootstrap over stories. "
+    "The last column is the paired difference in nDCG, ours minus the system in the row.</p>"
 )
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1e293b }
@@ -28,28 +28,28 @@ svg text { font-family: system-ui, sans-serif }
 
 
 def html_report(report: EvaluationReport) -> str:
-    """Return one self-contained HTML page; it fetches nothing, and equal reports give equal pages."""
+    """Return one self-contained HTML page without external resources; equal reports give equal pages."""
     parts = [f"<h1>How good are the lists?</h1><p>{escape(_about(report))}</p>"]
     if report.labels:
         parts += [
             "<h2>Quality by labels</h2>",
-            _QUALITY_TOLD,
+            _QUALITY_NOTE,
             quality_table(report.systems),
             _svg(plots.quality(report.systems)),
         ]
         if len(report.systems) > 1:
-            parts += ["<h2>Ours less each of them</h2>", _svg(plots.differences(report.systems))]
+            parts += ["<h2>Ours minus each other system</h2>", _svg(plots.differences(report.systems))]
     parts += [
         "<h2>Health without labels</h2>",
         health_table(report.systems),
         "<h2>How often articles are listed</h2>",
-        "<p>Articles in no list are never seen again; those in very many crowd out the others.</p>",
+        "<p>Articles in no list are never recommended; articles in very many lists crowd out the others.</p>",
         _svg(plots.occurrences(report.systems)),
     ]
     if any(system.health and sum(system.health.age_gaps_days.counts) for system in report.systems):
         parts += [
-            "<h2>How far apart in time</h2>",
-            "<p>Share of the places in lists whose item lies within so many days of the article.</p>",
+            "<h2>Age gap</h2>",
+            "<p>Share of list positions whose item was published within this time of the article.</p>",
             _svg(plots.age_gaps(report.systems)),
         ]
     return (
@@ -63,74 +63,76 @@ def quality_table(systems: Sequence[SystemReport]) -> str:
     """Return the quality of systems as an HTML table, each with its interval."""
     rows = []
     for system in systems:
-        found, minus = system.quality, system.ours_minus_this
-        if found:
-            measures = (found.ndcg_at_9, found.recall_at_9, found.precision_at_1, found.mrr)
+        quality, minus = system.quality, system.ours_minus_this
+        if quality:
+            measures = (quality.ndcg_at_9, quality.recall_at_9, quality.precision_at_1, quality.mrr)
             difference = _estimate(minus.ndcg_at_9, "+") if minus else ""
             rows.append([escape(system.label), *map(_estimate, measures), difference])
-    return _table(["", "nDCG@9", "Recall@9", "Precision@1", "MRR", "Ours less this, nDCG@9"], rows)
+    return _table(["", "nDCG@9", "Recall@9", "Precision@1", "MRR", "Ours minus this, nDCG@9"], rows)
 
 
 def health_table(systems: Sequence[SystemReport]) -> str:
-    """Return the health of those systems that ranked every article as an HTML table."""
+    """Return the health of the systems that ranked every article as an HTML table."""
     rows = []
     for system in systems:
-        found = system.health
-        if found is None:
+        health = system.health
+        if health is None:
             continue
         rows.append(
             [
                 escape(system.label),
-                f"{found.coverage:.3f}",
-                f"{found.hub_skew:.2f}",
-                f"{found.top_1_percent_places:.3f}",
-                _maybe(found.section_agreement, ".3f"),
-                f"{found.near_duplicate_lists:.3f}",
-                _maybe(found.intra_list_similarity, ".3f"),
-                _maybe(found.median_age_gap_days, ",.0f"),
-                f"{found.never_recommended:,}",
-                _maybe(found.lists_without_similar, ",d"),
+                f"{health.coverage:.3f}",
+                f"{health.hub_skew:.2f}",
+                f"{health.top_1_percent_places:.3f}",
+                _maybe(health.category_agreement, ".3f"),
+                f"{health.near_duplicate_lists:.3f}",
+                _maybe(health.intra_list_similarity, ".3f"),
+                _maybe(health.median_age_gap_days, ",.0f"),
+                f"{health.never_recommended:,}",
+                _maybe(health.lists_without_similar, ",d"),
             ]
         )
-    headings = ["", "Coverage", "Hub skew", "Held by top 1 %", "Section agreement", "Lists with copies"]
+    headings = ["", "Coverage", "Hub skew", "Share of top 1 %", "Category agreement", "With near-duplicates"]
     return _table(
-        [*headings, "Likeness in list", "Median age gap, days", "Never listed", "No similar item"], rows
+        [*headings, "Similarity in list", "Median age gap, days", "Never listed", "No similar item"], rows
     )
 
 
 def misses_table(misses: Sequence[Miss]) -> str:
-    """Return poor lists as an HTML table: what each holds, ticked where right, and what it lacks."""
+    """Return poor lists as an HTML table: their items, the relevant ones ticked, and the missing articles."""
     rows = []
     for miss in misses:
-        listed = (f"<b>{escape(title)} ✓</b>" if right else escape(title) for title, right in miss.listed)
-        wanted = (
-            _list("ul", map(escape, miss.wanted)) if miss.wanted else "nothing: all are listed, but too low"
+        listed = (
+            f"<b>{escape(title)} ✓</b>" if relevant else escape(title) for title, relevant in miss.listed
         )
-        rows.append([escape(miss.title), f"{miss.ndcg_at_9:.2f}", _list("ol", listed), wanted])
+        missing = "none: all are listed, but too low"
+        if miss.missing:
+            missing = _list("ul", map(escape, miss.missing))
+        rows.append([escape(miss.title), f"{miss.ndcg_at_9:.2f}", _list("ol", listed), missing])
     return _table(
-        ["Article", "nDCG@9", "Its list, ticked where right", "Right, but not listed"], rows, left=(0, 2, 3)
+        ["Article", "nDCG@9", "List (✓ relevant)", "Relevant, but not listed"], rows, left=(0, 2, 3)
     )
 
 
 def _about(report: EvaluationReport) -> str:
-    told = f"{report.articles:,} articles, lists of {report.list_length}, {report.evaluated_at:%Y-%m-%d}."
+    text = f"{report.articles:,} articles, lists of {report.list_length}, {report.evaluated_at:%Y-%m-%d}."
     if report.model_version:
-        told += f" Model {report.model_version}."
+        text += f" Model {report.model_version}."
     if report.labels:
-        told += (
+        text += (
             f" {report.labels.queries:,} queries of {report.labels.stories:,} stories from "
             f"{report.labels.source}; {report.labels.unknown_ids:,} labelled ids are not in the model."
         )
-    return told
+    return text
 
 
 def _svg(figure: Any) -> str:
-    import matplotlib as mpl  # noqa: PLC0415 only a page needs plots
+    import matplotlib as mpl  # noqa: PLC0415 loaded only for pages
 
     with mpl.rc_context(plots.SETTINGS):
-        drawn = StringIO()
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    svg = drawn.getvalue()
+        output = StringIO()
+        figure.savefig(output, format="svg", metadata={"Date": None})
+    svg = output.getvalue()
     return f"<figure>{svg[svg.index('<svg') :]}</figure>"
 
 
@@ -150,13 +152,13 @@ def _list(tag: str, items: Iterable[str]) -> str:
 
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]], left: Sequence[int] = (0,)) -> str:
     def line(tag: str, cells: Iterable[str]) -> str:
-        sides = ("left" if at in left else "right" for at in count())
-        # In each cell, for a notebook knows no style of ours.
-        told = (
+        sides = ("left" if column in left else "right" for column in count())
+        # The style is repeated in each cell because notebooks do not load our stylesheet.
+        styled = (
             f"<{tag} style='text-align: {side}; vertical-align: top'>{cell}</{tag}>"
             for cell, side in zip(cells, sides, strict=False)
         )
-        return f"<tr>{''.join(told)}</tr>"
+        return f"<tr>{''.join(styled)}</tr>"
 
     body = "".join(line("td", row) for row in rows)
     return f"<table><thead>{line('th', headings)}</thead><tbody>{body}</tbody></table>"

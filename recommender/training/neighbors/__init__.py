@@ -1,1 +1,1 @@
-"""Find the nearest neighbours of every article, exactly, and build the lists."""
+"""Compute the exact nearest neighbours of every article, and build the lists."""

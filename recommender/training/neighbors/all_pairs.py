@@ -1,7 +1,8 @@
 """The nearest neighbours of every article, exactly.
 
-Every pair is scored once, in tiles and in single precision, for it counts both ways; the best candidates of
-each row are then scored again in double precision. A row for which these may not be the best is scored anew.
+Every pair is scored once, in tiles and in single precision, because the similarity is symmetric. The best
+candidates of each row are then scored again in double precision. If the true neighbours of a row may not be
+among its candidates, the row is scored against all articles.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from recommender.training.kernels import spread
 from recommender.training.neighbors.exact import list_scores, row_scores
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
-_SPARE = 14  # candidates kept beyond k, for single precision may misorder near ties
-_MARGIN = 2e-5  # more than single precision can err in a score
+_SPARE = 14  # candidates beyond k, because single precision may misorder near ties
+_MARGIN = 2e-5  # more than the error of a score in single precision
 _STRIPE = 512  # rows whose candidates are scored at a time
 
 
@@ -28,10 +29,10 @@ def all_neighbors(
     tile: int = TILE,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Neighbors:
-    """Return the k rows most like each row, best first, equal scores in row order; without corrections.
+    """Return the k most similar rows of each row, best first, equal scores in row order; without corrections.
 
-    Neither the tile nor the number of threads shows in the result. `progress` is told the share of all pairs
-    that has just been scored.
+    The result does not depend on `tile` or `threads`. `progress` is called with the share of all pairs that
+    has just been scored.
     """
     n = len(vectors.offsets) - 1
     plain = Corrections.none(n)
@@ -47,9 +48,9 @@ def candidates(
     tile: int = TILE,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Best:
-    """Return for every row the others that are most like it, their hubs taken off, in single precision.
+    """Return the `keep` best candidates of every row, in single precision, or all if there are fewer.
 
-    There are `keep` of them, or all.
+    A score is the similarity minus the candidate's hubness penalty.
     """
     n = len(plan)
     best = Best.empty(n, max(0, min(keep, n - 1)))
@@ -71,11 +72,11 @@ def candidates(
 def exact_neighbors(
     vectors: Vectors, weight: float, best: Best, corrections: Corrections, k: int, threads: int
 ) -> Neighbors:
-    """Return the k best rows of every row by the corrected scores, best first, equal scores in row order.
+    """Return the k best rows of every row by corrected score, best first, equal scores in row order.
 
-    They are looked for among the candidates of the row and of the row it is moved to. What is neither's
-    candidate scores no more than the mean of the least of both, and where that may reach the k-th, all are
-    scored.
+    The candidates are those of the row and of the row that it is moved towards. Any other row scores at most
+    the weighted mean of the lowest scores of both candidate lists. If this upper bound may reach the k-th
+    score, all rows are scored.
     """
     n, keep = best.rows.shape
     k = max(0, min(k, n - 1))
@@ -87,27 +88,29 @@ def exact_neighbors(
             own = np.arange(first, min(first + _STRIPE, end))
             nearest = corrections.nearest[own]
             nearest = np.where(nearest == NO_ROW, own, nearest)
-            found = _distinct(np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]]), own)
-            values = list_scores(vectors, weight, corrections, own, found)
-            order = np.lexsort((found, -values))[:, :k]
-            rows[own], scores[own] = (np.take_along_axis(each, order, axis=1) for each in (found, values))
+            row_candidates = _distinct(np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]]), own)
+            row_scores_of = list_scores(vectors, weight, corrections, own, row_candidates)
+            order = np.lexsort((row_candidates, -row_scores_of))[:, :k]
+            rows[own], scores[own] = (
+                np.take_along_axis(array, order, axis=1) for array in (row_candidates, row_scores_of)
+            )
             if keep == n - 1:
                 continue
             share = corrections.feedback[own]
-            beyond = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share)
-            for row in own[scores[own, -1] < beyond + _MARGIN].tolist():
-                everyone = row_scores(vectors, weight, corrections, row)
-                rows[row] = top_k(everyone, k, np.delete(np.arange(n), row))
-                scores[row] = everyone[rows[row]]
+            upper_bound = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share)
+            for row in own[scores[own, -1] < upper_bound + _MARGIN].tolist():
+                all_scores = row_scores(vectors, weight, corrections, row)
+                rows[row] = top_k(all_scores, k, np.delete(np.arange(n), row))
+                scores[row] = all_scores[rows[row]]
 
     if k:
-        list(spread(stripe, n, threads, pieces_each=16))
+        list(spread(stripe, n, threads, ranges_per_thread=16))
     return Neighbors(rows, scores)
 
 
-def _distinct(found: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return the candidates of each row, NO_ROW in place of what stands there twice and of itself."""
-    found = np.sort(found, axis=1)
-    found[:, 1:][found[:, 1:] == found[:, :-1]] = NO_ROW
-    found[found == own[:, None]] = NO_ROW
-    return found
+def _distinct(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return the candidates of each row, with NO_ROW in place of duplicates and of the row itself."""
+    rows = np.sort(rows, axis=1)
+    rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = NO_ROW
+    rows[rows == own[:, None]] = NO_ROW
+    return rows

@@ -1,4 +1,4 @@
-"""Scores in double precision: of pairs, of lists of candidates, and of rows against all."""
+"""Scores in double precision: of pairs, of candidate lists, and of a row against all articles."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from recommender.training.kernels import kernel
 
 
 def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the likeness of each pair of rows `left[i]`, `right[i]`, (m,) float64.
+    """Return the similarity of each pair of rows `left[i]`, `right[i]`, (m,) float64.
 
     (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space, uncorrected.
     """
@@ -23,7 +23,7 @@ def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.nda
 def list_scores(
     vectors: Vectors, weight: float, corrections: Corrections, rows: np.ndarray, candidates: np.ndarray
 ) -> np.ndarray:
-    """Return the score of each candidate for its row, (m, width) float32; minus infinity where it is NO_ROW.
+    """Return the score of each candidate for its row, (m, width) float32; minus infinity for NO_ROW.
 
     `rows` is (m,), `candidates` (m, width).
     """
@@ -38,7 +38,7 @@ def list_scores(
 
 
 def row_scores(vectors: Vectors, weight: float, corrections: Corrections, row: int) -> np.ndarray:
-    """Return the score of every article for a row, (n,) float32, bit for bit those of `list_scores`."""
+    """Return the score of every article for a row, (n,) float32, bit-identical to `list_scores`."""
     scores = np.zeros(len(vectors.offsets) - 1, dtype=np.float64)
     _score_row(
         vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight, corrections.nearest,
@@ -59,7 +59,7 @@ def _score_pairs(
     right: np.ndarray,
     scores: np.ndarray,
 ) -> None:
-    """Score each pair, terms in ascending order."""
+    """Score each pair, adding up terms in ascending order."""
     for pair in range(len(left)):
         a, b = offsets[left[pair]], offsets[right[pair]]
         a_end, b_end = offsets[left[pair] + 1], offsets[right[pair] + 1]
@@ -83,7 +83,7 @@ def _score_pairs(
 def _moved_terms(
     offsets: np.ndarray, columns: np.ndarray, values: np.ndarray, row: int, other: int, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the terms of a row moved towards another's, ascending, and their float32 values."""
+    """Return the terms of a row moved towards another row, ascending, and their float32 values."""
     a, a_end = offsets[row], offsets[row + 1]
     b, b_end = (offsets[other], offsets[other + 1]) if other >= 0 else (0, 0)
     terms = np.empty(a_end - a + b_end - b, dtype=np.int32)
@@ -105,7 +105,7 @@ def _moved_terms(
 
 @kernel
 def _moved_latent(latent: np.ndarray, row: int, other: int, share: float) -> np.ndarray:
-    """Return the latent vector of a row moved towards another's, float32."""
+    """Return the latent vector of a row moved towards another row, float32."""
     moved = np.empty(latent.shape[1], dtype=np.float32)
     for component in range(latent.shape[1]):
         value = np.float64(latent[row, component])
@@ -131,9 +131,10 @@ def _score_lists(
     marks: np.ndarray,
     scores: np.ndarray,
 ) -> None:
-    """Score candidates against each row's moved vector, laid out in `line`; both it and `marks` are zero.
+    """Score candidates against each row's moved vector, written densely to `line`.
 
-    A bit of `marks` for each term says whether it is worth looking it up: they fit into a processor's cache.
+    `line` and `marks` must be zero. `marks` has one bit per term that is set if the row has the term: the
+    bits fit into a processor's cache, so most lookups in `line` are avoided.
     """
     for at in range(len(rows)):
         row, other = rows[at], nearest[rows[at]]
@@ -156,8 +157,8 @@ def _score_lists(
             space = 0.0
             for component in range(latent.shape[1]):
                 space += np.float64(direction[component]) * np.float64(latent[candidate, component])
-            likeness = (1.0 - weight) * total + weight * space
-            scores[at, place] = np.float32(likeness - np.float64(hubs[candidate]))
+            similarity = (1.0 - weight) * total + weight * space
+            scores[at, place] = np.float32(similarity - np.float64(hubs[candidate]))
         for i in range(len(terms)):
             line[terms[i]] = 0.0
             marks[terms[i] >> 3] = 0
@@ -179,7 +180,7 @@ def _score_row(
     row: int,
     scores: np.ndarray,
 ) -> None:
-    """Score a row against all, in the order of additions of `_score_lists`; `scores` are zero."""
+    """Score a row against all, adding up in the same order as `_score_lists`; `scores` must be zero."""
     share = np.float64(feedback[row])
     terms, moved = _moved_terms(offsets, columns, values, row, nearest[row], share)
     direction = _moved_latent(latent, row, nearest[row], share)

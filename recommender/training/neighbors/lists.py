@@ -1,4 +1,4 @@
-"""The lists of all articles: hubs set back, copies found, queries moved to their nearest neighbours."""
+"""The related lists of all articles: hubness correction, near-duplicates and pseudo-relevance feedback."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,61 +8,61 @@ from threadpoolctl import threadpool_limits
 
 from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, Adapted, Vectors
-from recommender.neighbors import NO_ROW, Copies, Corrections, Neighbors
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.kernels import spread
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import list_scores, pair_scores
-from recommender.training.neighbors.near_duplicates import find_copies
+from recommender.training.neighbors.near_duplicates import find_near_duplicates
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
-_LONELY = 1  # percentile of nearness up to which an article is not set back
-_SPARE = 4  # candidates kept beyond these
+_FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
+_SPARE = 4  # candidates beyond those that count, because single precision may misorder near ties
 _RANDOM_PAIRS = 200_000
-_SIMILAR_AT_LEAST = 9  # others that an average article is `similar` to, however small the corpus
-_NEAR_TIE = 2e-5  # more than single precision can err in a score
+_SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
+_NEAR_TIE = 2e-5  # more than the error of a score in single precision
 
 
 @dataclass(frozen=True)
-class Lists:
-    """The neighbours of all articles, and how their scores came about."""
+class RelatedLists:
+    """The neighbour lists of all articles, and what their scores depend on."""
 
     neighbors: Neighbors
-    copies: Copies
+    copies: NearDuplicates
     corrections: Corrections
     similar_above: float  # the score that random pairs of articles hardly ever reach
-    hub_floor: float  # nearness up to which an article is not set back
+    hub_floor: float  # the hubness up to which an article has no penalty
 
 
-def find_lists(
+def build_related_lists(
     vectors: Vectors,
     adapted: Adapted,
     recipe: Recipe,
     threads: int,
     tile: int = TILE,
     progress: Callable[[float], None] = lambda _: None,
-) -> Lists:
+) -> RelatedLists:
     """Return the lists of all articles.
 
-    A score is the likeness to the query, moved towards its nearest neighbour, less the hub of the article
-    that is scored. `progress` is told the share of all pairs that has just been scored.
+    A score is the similarity to the query after pseudo-relevance feedback, minus the hubness penalty of the
+    scored article. `progress` is called with the share of all pairs that has just been scored.
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
-    hubs, floor = find_hubs(plan, vectors, adapted, recipe, threads, tile)
+    hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
-    copies = find_copies(vectors, best, hubs, weight, lists.copy_similarity)
-    corrections = find_feedback(vectors, weight, best, hubs, copies, lists.feedback)
-    return Lists(
+    copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity)
+    corrections = feedback_corrections(vectors, weight, best, hubs, copies, lists.feedback)
+    return RelatedLists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
         copies,
         corrections,
-        find_similar_above(vectors, weight, copies, corrections, recipe),
+        similarity_threshold(vectors, weight, copies, corrections, recipe),
         floor,
     )
 
 
-def find_hubs(
+def hubness_penalties(
     plan: Plan,
     vectors: Vectors,
     adapted: Adapted,
@@ -70,39 +70,40 @@ def find_hubs(
     threads: int,
     tile: int = TILE,
 ) -> tuple[np.ndarray, float]:
-    """Return by how much each article is set back for being near to many others, and the floor of nearness.
+    """Return the hubness penalty of each article, (n,) float32, and the hubness floor.
 
-    The first are (n,) float32, at least 0: `hub_correction` times the nearness of `HubSample`, above what
-    the loneliest hundredth has, so that a score is never more than the likeness. That is the floor.
+    The penalty is `hub_correction` times the part of the article's hubness (see `HubSample`) above the floor.
+    The floor is the first percentile of hubness; it keeps penalties at 0 or more, so that no score exceeds
+    the similarity.
     """
     n = len(plan)
     correction = adapted.hub_correction
-    if not correction or n < 2:  # noqa: PLR2004 one article is near to none
+    if not correction or n < 2:  # noqa: PLR2004 a single article has no neighbours
         return np.zeros(n, dtype=np.float32), 0.0
     sample = HubSample.of(n, recipe.seed)
     best = Best.empty(n, min(sample.count + _SPARE, len(sample.rows)))
-    nothing = np.zeros(n, dtype=np.float32)
+    zeros = np.zeros(n, dtype=np.float32)
     with threadpool_limits(1, user_api="blas"):
         for columns in plan.tiles(tile):
             inside = np.arange(columns.start, columns.end)
             for start in range(0, len(sample.rows), tile):
                 rows = sample.rows[start : start + tile]
                 scores = plan.scores(rows, columns, threads)
-                best.offer(scores.T, inside, rows, nothing, threads, below=recipe.neighbors.copy_similarity)
-    likeness = _exact(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
-    there = np.isfinite(likeness)
-    nearness = np.where(there, likeness, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    floor = float(np.percentile(nearness, _LONELY))
-    return np.asarray(correction * np.maximum(nearness - floor, 0), dtype=np.float32), floor
+                best.offer(scores.T, inside, rows, zeros, threads, below=recipe.neighbors.copy_similarity)
+    similarity = _exact_similarities(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
+    exists = np.isfinite(similarity)
+    hubness = np.where(exists, similarity, 0).sum(axis=1) / np.maximum(exists.sum(axis=1), 1)
+    floor = float(np.percentile(hubness, _FLOOR_PERCENTILE))
+    return np.asarray(correction * np.maximum(hubness - floor, 0), dtype=np.float32), floor
 
 
-def find_feedback(
-    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: Copies, feedback: float
+def feedback_corrections(
+    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: NearDuplicates, feedback: float
 ) -> Corrections:
-    """Return towards which neighbour each article is moved as a query, and how far.
+    """Return the corrections, with the neighbour that each article moves towards as a query, and its weight.
 
-    It is the candidate of the highest likeness less its hub that is no copy of the article; it weighs
-    `feedback` times its likeness.
+    The neighbour is the candidate with the highest similarity minus hubness penalty that is not a
+    near-duplicate of the article. Its weight is `feedback` times its similarity.
     """
     n = len(hubs)
     first = np.asarray(copies.first)
@@ -110,26 +111,27 @@ def find_feedback(
     approximate = np.where(usable, best.scores, -np.inf)
     highest = approximate.max(axis=1, initial=-np.inf)
     close = usable & (approximate >= highest[:, None] - _NEAR_TIE)
-    rows, found = np.nonzero(close)[0], best.rows[close]
-    likeness = pair_scores(vectors, weight, rows, found)
-    scores = (likeness - hubs[found]).astype(np.float32)
-    order = np.lexsort((found, -scores, rows))
+    rows, candidate_rows = np.nonzero(close)[0], best.rows[close]
+    similarity = pair_scores(vectors, weight, rows, candidate_rows)
+    scores = (similarity - hubs[candidate_rows]).astype(np.float32)
+    order = np.lexsort((candidate_rows, -scores, rows))
     nearest = np.full(n, NO_ROW, dtype=np.int32)
     share = np.zeros(n, dtype=np.float32)
     queries, firsts = np.unique(rows[order], return_index=True)
-    nearest[queries] = found[order][firsts]
-    share[queries] = feedback * np.maximum(likeness[order][firsts], 0)
+    nearest[queries] = candidate_rows[order][firsts]
+    share[queries] = feedback * np.maximum(similarity[order][firsts], 0)
     return Corrections(np.where(share > 0, nearest, NO_ROW).astype(np.int32), share, hubs)
 
 
-def find_similar_above(
-    vectors: Vectors, weight: float, copies: Copies, corrections: Corrections, recipe: Recipe
+def similarity_threshold(
+    vectors: Vectors, weight: float, copies: NearDuplicates, corrections: Corrections, recipe: Recipe
 ) -> float:
-    """Return the score that random pairs of articles, no copies, exceed as seldom as the recipe says.
+    """Return the `similar_percentile` of the scores of random pairs of articles, without near-duplicates.
 
-    In a corpus of under some 9,000 articles the percentile is lower, so that an average article exceeds it
-    with nine others: there, related pairs are a larger share of all. It lies midway between two scores, for
-    the service finds the score of a pair by another way than training, and rounding must not decide.
+    In a corpus of fewer than about 9,000 articles the percentile is lower, so that an average article exceeds
+    the threshold with nine others: there, related pairs are a larger share of all pairs. The threshold is
+    midway between two scores, because serving computes a score in a different order than training, and
+    rounding must not decide.
     """
     n = len(vectors.offsets) - 1
     if n == 1:
@@ -151,13 +153,13 @@ def find_similar_above(
     return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
 
 
-def _exact(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
-    """Return the likeness of each candidate, best first, (n, keep) float32; minus infinity where none is."""
+def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
+    """Return the similarity of each candidate, best first, (n, keep) float32; minus infinity for NO_ROW."""
     plain = Corrections.none(len(best.rows))
 
     def stripe(start: int, end: int) -> np.ndarray:
         rows = np.arange(start, end)
         return list_scores(vectors, weight, plain, rows, best.rows[start:end])
 
-    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, pieces_each=8)))
+    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, ranges_per_thread=8)))
     return -np.sort(-scores, axis=1)

@@ -1,7 +1,7 @@
-"""Scores of all pairs in tiles, so that memory is bounded by the tile, and the best of each row.
+"""Scores of all pairs in tiles, so that the tile size bounds the memory, and the best candidates of each row.
 
-Terms that stand in many articles are multiplied as dense columns together with the latent space (one matrix
-product); the others go through posting lists. Single precision: scores are right to some 1e-6.
+Frequent terms are multiplied as dense columns together with the latent space, in one matrix product; the
+others use posting lists. Scores are in single precision, accurate to about 1e-6.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from recommender.model import Vectors
 from recommender.neighbors import NO_ROW
 from recommender.training.kernels import kernel, spread
 
-TILE = 4096  # rows; a tile pair's scores are 64 MiB
-_DENSE_DF = 0.10  # share of articles above which a term is a dense column
+TILE = 4096  # rows; the scores of a pair of tiles take 64 MiB
+_DENSE_DF = 0.10  # a term in a larger share of articles becomes a dense column
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A range of columns, and where the postings that lie in it begin and end for each term."""
+    """A range of columns, and the start and end of each term's postings in it."""
 
     start: int
     end: int
@@ -29,19 +29,19 @@ class Tile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The vectors arranged for tiles: dense columns, and posting lists of the remaining terms."""
+    """The vectors arranged for scoring in tiles: dense columns, and posting lists of the other terms."""
 
-    dense: np.ndarray  # (n, n_dense_terms + n_components) float32, weights' square roots included
+    dense: np.ndarray  # (n, n_dense_terms + n_components) float32, times the square roots of the weights
     offsets: np.ndarray  # (n + 1,) int64
     columns: np.ndarray  # (entries,) int32, -1 for a dense term
-    values: np.ndarray  # (entries,) float32, 1 - weight included
+    values: np.ndarray  # (entries,) float32, times 1 - weight
     term_offsets: np.ndarray
     term_rows: np.ndarray
     term_values: np.ndarray
 
     @classmethod
     def of(cls, vectors: Vectors, weight: float) -> "Plan":
-        """Arrange vectors whose latent part weighs `weight`."""
+        """Arrange the vectors; `weight` is the weight of the latent space."""
         n = len(vectors.offsets) - 1
         frequent = np.flatnonzero(np.diff(vectors.term_offsets) > max(_DENSE_DF * n, 256))
         dense_at = np.full(len(vectors.term_offsets) - 1, -1, dtype=np.int32)
@@ -65,7 +65,7 @@ class Plan:
         return len(self.offsets) - 1
 
     def tiles(self, size: int) -> Iterator[Tile]:
-        """Yield the columns in ranges of a size."""
+        """Yield the columns in ranges of `size`."""
         firsts = self.term_offsets[:-1]
         for start in range(0, len(self), size):
             beyonds = firsts.copy()
@@ -75,7 +75,7 @@ class Plan:
             firsts = beyonds
 
     def scores(self, rows: np.ndarray, tile: Tile, threads: int) -> np.ndarray:
-        """Return the scores of some rows against the columns of a tile, (rows, columns) float32."""
+        """Return the scores of these rows against the columns of a tile, (rows, columns) float32."""
         scores = np.empty((len(rows), tile.end - tile.start), dtype=np.float32)
         columns = self.dense[tile.start : tile.end].T
 
@@ -86,20 +86,20 @@ class Plan:
                 tile.firsts, tile.beyonds, self.term_rows, self.term_values,
             )  # fmt: skip
 
-        list(spread(stripe, len(scores), threads, pieces_each=8))
+        list(spread(stripe, len(scores), threads, ranges_per_thread=8))
         return scores
 
 
 @dataclass(frozen=True)
 class Best:
-    """For every row a heap of its best candidates, the worst on top."""
+    """The best candidates of every row, as heaps with the worst candidate on top."""
 
-    rows: np.ndarray  # (n, keep) int32, NO_ROW where there is none
+    rows: np.ndarray  # (n, keep) int32, NO_ROW if empty
     scores: np.ndarray  # (n, keep) float32
 
     @classmethod
     def empty(cls, n: int, keep: int) -> "Best":
-        """Return heaps that hold nothing yet."""
+        """Return empty heaps."""
         return cls(np.full((n, keep), NO_ROW, np.int32), np.full((n, keep), -np.inf, np.float32))
 
     def offer(
@@ -111,16 +111,16 @@ class Best:
         threads: int,
         below: float = float("inf"),
     ) -> None:
-        """Offer candidates to rows, but none to itself; `scores` is (rows, candidates).
+        """Offer candidates to rows, never a row to itself; `scores` is (rows, candidates).
 
-        From a candidate's score `off` of it is taken; scores that are not below a bound do not count.
+        `off` has a penalty to subtract for each candidate. Scores of `below` or more are ignored.
         """
 
         def stripe(start: int, end: int) -> None:
             block = np.ascontiguousarray(scores[start:end])
             _offer(block, rows[start:end], candidates, off, below, self.rows, self.scores)
 
-        list(spread(stripe, len(scores), threads, pieces_each=16))
+        list(spread(stripe, len(scores), threads, ranges_per_thread=16))
 
 
 @kernel
@@ -143,7 +143,7 @@ def _lift(
 
 @kernel
 def _advance(term_offsets: np.ndarray, term_rows: np.ndarray, end: int, cursor: np.ndarray) -> None:
-    """Move each term's cursor to its first posting at or beyond row `end`."""
+    """Move each term's cursor to its first posting at row `end` or later."""
     for term in range(len(cursor)):
         at = cursor[term]
         while at < term_offsets[term + 1] and term_rows[at] < end:
@@ -166,7 +166,7 @@ def _add_sparse(
     term_rows: np.ndarray,
     term_values: np.ndarray,
 ) -> None:
-    """Add what the posting lists contribute to the scores of lines start..end of a tile."""
+    """Add the contributions of the posting lists to the scores of lines start..end of a tile."""
     for line in range(start, end):
         row, sums = rows[line], scores[line]
         for at in range(offsets[row], offsets[row + 1]):
@@ -187,7 +187,7 @@ def _offer(
     best_rows: np.ndarray,
     best_scores: np.ndarray,
 ) -> None:
-    """Push the candidates that beat the worst kept one; of equals the lower row wins."""
+    """Replace the worst candidate of a heap by any better one; of equal scores the lower row is better."""
     keep = best_rows.shape[1]
     for line in range(len(rows)):
         own = rows[line]

@@ -1,1 +1,1 @@
-"""Read files, feeds and sites into articles, and report every row that was refused."""
+"""Read articles from files, feeds and sites, and report every refused row."""

@@ -1,4 +1,4 @@
-"""The corpus: every article that training may use, and an account of every row that it may not."""
+"""The corpus: the articles to train on, and a report of every row that was refused or skipped."""
 
 from array import array
 from collections import Counter
@@ -17,8 +17,8 @@ from recommender.training.readers.wordpress import wordpress_rows
 
 __all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]
 
-KEPT_EXAMPLES = 20  # of each reason; the rest is only counted
-KEPT_COLUMNS = 1000
+MAX_EXAMPLES = 20  # stored for each reason; the others are only counted
+MAX_UNKNOWN_COLUMNS = 1000
 PROGRESS_ROWS = 500
 DETAIL_CHARS = 300
 
@@ -27,53 +27,52 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row, or a field of it, that was not taken."""
+    """A refused row, or a refused field of a row."""
 
     source: str  # the file
     row: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML
-    article_id: str | None  # None: the row has no valid one
-    reason: str  # to count by, such as "missing id" or "published_at: impossible date"
-    detail: str  # with the value
+    article_id: str | None  # None: the row has no valid id
+    reason: str  # to group by, such as "missing id" or "published_at: impossible date"
+    detail: str  # includes the value
 
 
 @dataclass(slots=True)
 class ReadingReport:
-    """What was read and what was not. Of each reason the first 20 examples are kept, all are counted."""
+    """The result of reading. All refusals are counted; the first 20 of each reason are stored as examples."""
 
-    files: dict[str, int] = field(default_factory=dict)  # rows read of each, in reading order
-    rows_read: int = 0  # articles and refused rows; skipped records are not among them
+    files: dict[str, int] = field(default_factory=dict)  # rows read from each, in reading order
+    rows_read: int = 0  # articles and refused rows, without skipped records
     refused: list[Refusal] = field(default_factory=list)
     refused_by_reason: Counter[str] = field(default_factory=Counter)
     refused_fields: list[Refusal] = field(default_factory=list)
-    fields_refused: Counter[str] = field(default_factory=Counter)  # by "field: reason"; the article is kept
-    unknown_columns: Counter[str] = field(default_factory=Counter)  # how many rows have each
-    skipped: Counter[str] = field(
-        default_factory=Counter
-    )  # WordPress: drafts, pages, password-protected posts …
+    fields_refused: Counter[str] = field(default_factory=Counter)  # by "field: reason"; the article is read
+    unknown_columns: Counter[str] = field(default_factory=Counter)  # number of rows that have each
+    skipped: Counter[str] = field(default_factory=Counter)  # drafts, WordPress pages, protected posts …
 
     @property
     def refused_rows(self) -> int:
-        """How many rows were refused, for all reasons."""
+        """The number of refused rows, for all reasons."""
         return self.refused_by_reason.total()
 
     @property
     def refused_share(self) -> float:
-        """The refused rows among all rows read, 0 when there are none."""
+        """The share of refused rows among all rows read, 0 if none were read."""
         return self.refused_rows / self.rows_read if self.rows_read else 0.0
 
     def refuse_row(self, refusal: Refusal) -> None:
-        """Count a refused row and keep it while it is among the first of its reason."""
-        _note(refusal, self.refused_by_reason, self.refused)
+        """Count a refused row, and store it if it is among the first of its reason."""
+        _count(refusal, self.refused_by_reason, self.refused)
 
     def refuse_field(self, refusal: Refusal) -> None:
-        """Count a refused field and keep it while it is among the first of its reason."""
-        _note(refusal, self.fields_refused, self.refused_fields)
+        """Count a refused field, and store it if it is among the first of its reason."""
+        _count(refusal, self.fields_refused, self.refused_fields)
 
     def common_reasons(self) -> str:
-        """Return the three commonest reasons for refusal with their counts and first rows, for a message."""
-        return "; ".join(self._reason_told(*found) for found in self.refused_by_reason.most_common(3))
+        """Return the three most common reasons for refused rows, with counts and rows, for a message."""
+        reasons = self.refused_by_reason.most_common(3)
+        return "; ".join(self._describe_reason(reason, count) for reason, count in reasons)
 
-    def _reason_told(self, reason: str, count: int) -> str:
+    def _describe_reason(self, reason: str, count: int) -> str:
         first = [refusal for refusal in self.refused if refusal.reason == reason][:3]
         rows = ", ".join(f"row {refusal.row} of {refusal.source}" for refusal in first)
         more = ", …" if count > len(first) else ""
@@ -82,7 +81,7 @@ class ReadingReport:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Articles in the order of their ids' UTF-8 bytes, each id once, and how they were read."""
+    """Articles sorted by the UTF-8 bytes of their ids, without duplicate ids, and the reading report."""
 
     articles: list[Article]
     report: ReadingReport
@@ -97,65 +96,65 @@ def read_articles(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
-    """Return the articles of files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also packed.
+    """Read articles from files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also compressed.
 
-    `columns` maps our column names to the files' (`{"body": "content"}`); `timezone` is that of dates that
-    name none; `id_prefix` goes before every id; `now` (default: this moment) tells an impossible date from an
-    embargo. Of rows with one id the one with the newest `updated_at` stays, else the first; the others are
-    refused. `progress` is called with the rows done and the rows there are, 0 where only reading can tell.
-    Raises CorpusError for what cannot be read, for no article, and when more than the share `max_bad` of the
-    rows are refused; the message names the file or the rows, the value and the cure.
+    `columns` maps our column names to those of the files (`{"body": "content"}`). `timezone` applies to dates
+    without an offset. `id_prefix` is prepended to every id. `now` (default: the current time) decides which
+    future dates are impossible. If rows share an id, the row with the newest `updated_at` is used, or the
+    first one; the others are refused. `progress` is called with the number of rows read and the total, which
+    is 0 if unknown. Raises CorpusError if a file cannot be read, if there is no article, or if more than the
+    share `max_bad` of the rows are refused; the message has the file or rows, the value and the cure.
     """
     if not 0 <= max_bad <= 1:
-        raise CorpusError(f"max_bad is {max_bad}; it is a share of the rows, from 0 to 1")
-    found = collect(
+        raise CorpusError(f"max_bad is {max_bad}; it must be a share of the rows, from 0 to 1")
+    collected = collect(
         *paths, columns=columns, timezone=timezone, id_prefix=id_prefix, now=now, progress=progress
     )
-    report = found.report
+    report = collected.report
     if report.refused_share > max_bad:
         raise CorpusError(
             f"{report.refused_rows:,} of {report.rows_read:,} rows are refused ({report.refused_share:.1%}, "
             f"more than the {max_bad:.1%} allowed): {report.common_reasons()}. {_cure(report)}"
         )
-    if not found.articles:
-        raise CorpusError(f"no article in {', '.join(report.files)}: {_nothing_told(report)}")
-    found.articles.sort(key=lambda article: article.id)  # code points sort as their UTF-8 bytes do
-    return Corpus(found.articles, report)
+    if not collected.articles:
+        raise CorpusError(f"no article in {', '.join(report.files)}: {_why_empty(report)}")
+    collected.articles.sort(key=lambda article: article.id)  # code points sort like their UTF-8 bytes
+    return Corpus(collected.articles, report)
 
 
 @dataclass(slots=True)
 class Collected:
-    """Articles in reading order, each id once, with the file and row that each came from."""
+    """Articles in reading order, without duplicate ids, with the file and row of each."""
 
     report: ReadingReport = field(default_factory=ReadingReport)
     articles: list[Article] = field(default_factory=list)
-    _files: "array[int]" = field(default_factory=lambda: array("L"))  # places among the report's files
+    _files: "array[int]" = field(default_factory=lambda: array("L"))  # positions in the report's files
     _rows: "array[int]" = field(default_factory=lambda: array("Q"))
-    _place_of: dict[str, int] = field(default_factory=dict)  # by id
+    _position_of: dict[str, int] = field(default_factory=dict)  # by id
 
-    def origin(self, place: int) -> tuple[str, int]:
-        """Return the file and the row of an article."""
-        return list(self.report.files)[self._files[place]], self._rows[place]
+    def origin(self, position: int) -> tuple[str, int]:
+        """Return the file and the row of the article at this position."""
+        return list(self.report.files)[self._files[position]], self._rows[position]
 
     def add(self, article: Article, source: str, row: int) -> None:
-        """Add an article of the last file, or refuse it, or the one held in its favour, as a duplicate id."""
-        held = self._place_of.get(article.id)
-        if held is None:
-            self._place_of[article.id] = len(self.articles)
+        """Add an article from the current file; of two articles with one id, refuse one as a duplicate."""
+        position = self._position_of.get(article.id)
+        if position is None:
+            self._position_of[article.id] = len(self.articles)
             self.articles.append(article)
             self._files.append(len(self.report.files) - 1)
             self._rows.append(row)
             return
-        kept, lost = self.origin(held), (source, row)
-        if (article.updated_at or EARLIEST) > (self.articles[held].updated_at or EARLIEST):
-            kept, lost = lost, kept
-            self.articles[held], self._files[held], self._rows[held] = (
+        winner, loser = self.origin(position), (source, row)
+        if (article.updated_at or EARLIEST) > (self.articles[position].updated_at or EARLIEST):
+            winner, loser = loser, winner
+            self.articles[position], self._files[position], self._rows[position] = (
                 article,
                 len(self.report.files) - 1,
                 row,
             )
-        detail = f"row {kept[1]} of {kept[0]} is kept as {article.id!r}"
-        self.report.refuse_row(Refusal(*lost, article.id, "duplicate id", detail[:DETAIL_CHARS]))
+        detail = f"row {winner[1]} of {winner[0]} is used for {article.id!r}"
+        self.report.refuse_row(Refusal(*loser, article.id, "duplicate id", detail[:DETAIL_CHARS]))
 
 
 def collect(
@@ -166,7 +165,7 @@ def collect(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Collected:
-    """Return the articles as `read_articles` does, however few or many are refused, in reading order."""
+    """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
     columns = _checked_columns(columns or {})
     reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix)
     files = corpus_files(paths)
@@ -177,7 +176,7 @@ def collect(
         source = str(file)
         collected.report.files[source] = 0
         for row in _rows(file, kind, columns):
-            _take(row, source, reading, collected)
+            _read_row(row, source, reading, collected)
             done += 1
             if progress and done % PROGRESS_ROWS == 0:
                 progress(done, total)
@@ -189,7 +188,7 @@ def collect(
 def _checked_columns(columns: Mapping[str, str]) -> Mapping[str, str]:
     for ours in columns:
         if ours not in COLUMNS:
-            raise CorpusError(f"there is no column {ours!r} to fill; ours are {' '.join(COLUMNS)}")
+            raise CorpusError(f"there is no column {ours!r} to map; the columns are {' '.join(COLUMNS)}")
     return columns
 
 
@@ -197,11 +196,11 @@ def _zone(name: str) -> tzinfo:
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise CorpusError(f"there is no timezone {name!r}; name one as in Europe/Berlin") from None
+        raise CorpusError(f"unknown timezone {name!r}; use a name such as Europe/Berlin") from None
 
 
 def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
-    """Return how many rows there are if the files say so beforehand, as Parquet does, else 0."""
+    """Return the number of rows if all files are Parquet, which stores it, else 0."""
     return sum(map(tables.parquet_row_count, files)) if set(formats) == {"parquet"} else 0
 
 
@@ -218,11 +217,11 @@ def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[RawRow]
     return wordpress_rows(file)
 
 
-def _take(row: RawRow, source: str, reading: RowReader, collected: Collected) -> None:
-    """Turn a row into an article of the collection, or an entry of its report."""
+def _read_row(row: RawRow, source: str, reading: RowReader, collected: Collected) -> None:
+    """Add a row to the collected articles, or to the report if it is skipped or refused."""
     report = collected.report
     for name in row.unknown:
-        if name in report.unknown_columns or len(report.unknown_columns) < KEPT_COLUMNS:
+        if name in report.unknown_columns or len(report.unknown_columns) < MAX_UNKNOWN_COLUMNS:
             report.unknown_columns[name] += 1
     if kind := row.skipped or not_public(row.values):
         report.skipped[kind] += 1
@@ -245,20 +244,20 @@ def _refusal(error: RefusedError, source: str, row: int) -> Refusal:
     return Refusal(source, row, error.article_id, error.reason, error.detail[:DETAIL_CHARS])
 
 
-def _note(refusal: Refusal, counts: Counter[str], examples: list[Refusal]) -> None:
+def _count(refusal: Refusal, counts: Counter[str], examples: list[Refusal]) -> None:
     counts[refusal.reason] += 1
-    if counts[refusal.reason] <= KEPT_EXAMPLES:
+    if counts[refusal.reason] <= MAX_EXAMPLES:
         examples.append(refusal)
 
 
 def _cure(report: ReadingReport) -> str:
     if report.refused_by_reason.most_common(1)[0][0] == "duplicate id":
-        return "Give the ids of each site a prefix of their own, or raise the share of bad rows allowed"
-    return "Correct them, or raise the share of bad rows allowed"
+        return "Use a different id prefix for each site, or raise the allowed share of bad rows"
+    return "Correct them, or raise the allowed share of bad rows"
 
 
-def _nothing_told(report: ReadingReport) -> str:
+def _why_empty(report: ReadingReport) -> str:
     skipped = ", ".join(f"{count} {kind}" for kind, count in report.skipped.most_common())
-    told = f"{report.rows_read} rows read"
-    told += f", skipped {skipped} (only published posts without a password are read)" if skipped else ""
-    return told + (f", refused {report.common_reasons()}" if report.refused else "")
+    message = f"{report.rows_read} rows read"
+    message += f", skipped {skipped} (only published posts without a password are read)" if skipped else ""
+    return message + (f", refused {report.common_reasons()}" if report.refused else "")

@@ -1,4 +1,4 @@
-"""Entries of a feed on the web, with the pages behind it."""
+"""Entries of a feed on the web, including its further pages."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,16 @@ from recommender.training.readers.remote import Remote
 
 
 def feed_site_rows(url: str, remote: Remote, max_pages: int) -> Iterator[RawRow]:
-    """Yield the entries of a feed, and of the pages that it names as its next, each once.
+    """Yield the entries of a feed and of the pages linked as `next`, without duplicates.
 
-    Raises CorpusError for what is no feed, or does not answer.
+    Raises CorpusError if a page is not a feed or the site does not answer.
     """
     address: str | None = url
     seen, ids = set[str](), set[str]()
     while address and address not in seen and len(seen) < max_pages:
         seen.add(address)
-        answer = remote.get(address)
-        feed = feed_of(answer.body, answer.url, answer.url, answer.headers.get("Content-Type", ""))
+        response = remote.get(address)
+        feed = feed_of(response.body, response.url, response.url, response.headers.get("Content-Type", ""))
         for row in feed.rows:
             article_id = row.values["id"]
             if article_id is None or article_id not in ids:

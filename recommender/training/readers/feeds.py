@@ -1,7 +1,7 @@
 """Entries of RSS and Atom feeds as rows of our columns.
 
-The id is that of the entry (`guid`), else its address. Feeds do not tell sections from tags: the first
-category is the section, the others are tags.
+The id is that of the entry (`guid`), or its URL. Feeds do not distinguish categories from tags: the first
+category of an entry becomes its category, the others become tags.
 """
 
 import io
@@ -21,15 +21,15 @@ from recommender.training.readers.files import CorpusError, RawRow, opened
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The entries of a feed as rows, numbered from 1, and the address of the page behind it."""
+    """The entries of a feed as rows, numbered from 1, and the address of its next page."""
 
     rows: list[RawRow]
     following: str | None
 
 
 def feed_of(content: bytes, source: str, base: str = "", content_type: str = "") -> Feed:
-    """Return the feed in what was read. Raises CorpusError, naming the `source`, for what is none."""
-    # A stream, for the parser would ask for a text that is an address; texts become plain elsewhere.
+    """Parse a feed. Raises CorpusError, with the `source`, if the content is not a feed."""
+    # Pass a stream: the parser would fetch a string that is an address. HTML is converted to text elsewhere.
     feed = feedparser.parse(
         io.BytesIO(content),
         response_headers={"content-type": content_type} if content_type else {},
@@ -37,8 +37,8 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
         sanitize_html=False,
     )
     if not feed.get("version"):
-        why = f" ({feed.bozo_exception})" if feed.get("bozo") else ""
-        raise CorpusError(f"{source} is no RSS or Atom feed{why}")
+        cause = f" ({feed.bozo_exception})" if feed.get("bozo") else ""
+        raise CorpusError(f"{source} is not an RSS or Atom feed{cause}")
     links = feed.feed.get("links", ())
     following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
     rows = [RawRow(number, _values(entry, feed.feed, base)) for number, entry in enumerate(feed.entries, 1)]
@@ -46,7 +46,7 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
 
 
 def feed_file_rows(path: Path) -> list[RawRow]:
-    """Return the entries of a feed in a file. Raises CorpusError for what is none, or cannot be read."""
+    """Return the entries of a feed in a file. Raises CorpusError if it is not a feed or cannot be read."""
     with opened(path) as stream:
         return feed_of(stream.read(), str(path)).rows
 
@@ -64,7 +64,7 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
         "categories": names[:1],
         "tags": names[1:],
         "authors": [author["name"] for author in entry.get("authors", ()) if author.get("name")],
-        # Atom need not say when an entry was published, and RSS 1.0 cannot.
+        # The publication date is optional in Atom, and missing in RSS 1.0.
         "published_at": _moment(entry, "published_parsed") or _moment(entry, "updated_parsed"),
         "updated_at": _moment(entry, "updated_parsed"),
         "lang": body.get("language") or feed.get("language"),
@@ -73,7 +73,7 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
 
 
 def _body(entry: Any) -> Mapping[str, Any]:
-    """Return the longest of the texts of an entry: its content, or its summary."""
+    """Return the longest text of an entry: its content or its summary."""
     texts = [*entry.get("content", ()), entry.get("summary_detail") or {}]
     return max(texts, key=lambda text: len(text.get("value") or ""))
 
@@ -84,18 +84,18 @@ def _html(text: Mapping[str, Any] | None) -> str:
 
 
 def _moment(entry: Any, name: str) -> str | None:
-    # `get` of the entry would take one date for the other, with a warning.
-    found: time.struct_time | None = dict.get(entry, name)
-    return None if found is None else datetime(*found[:6], tzinfo=UTC).isoformat()
+    # The entry's own `get` falls back to the other date, with a warning.
+    parsed: time.struct_time | None = dict.get(entry, name)
+    return None if parsed is None else datetime(*parsed[:6], tzinfo=UTC).isoformat()
 
 
 def _image(entry: Any, base: str) -> str | None:
-    """Return the address of a picture: a thumbnail, else media or an enclosure that is one."""
+    """Return the address of a thumbnail, or else of a picture in the media or enclosures."""
     media = entry.get("media_content", ())
-    pictures = [each for each in media if _is_picture(each) or each.get("medium") == "image"]
-    enclosed = [each for each in entry.get("enclosures", ()) if _is_picture(each)]
-    for each in (*entry.get("media_thumbnail", ()), *pictures, *enclosed):
-        if address := each.get("url") or each.get("href"):
+    pictures = [medium for medium in media if _is_picture(medium) or medium.get("medium") == "image"]
+    enclosed = [medium for medium in entry.get("enclosures", ()) if _is_picture(medium)]
+    for medium in (*entry.get("media_thumbnail", ()), *pictures, *enclosed):
+        if address := medium.get("url") or medium.get("href"):
             return str(urljoin(base, address))
     return None
 

@@ -1,4 +1,4 @@
-"""Corpus files: which there are, which format each is in, and their bytes unpacked."""
+"""Corpus files: find them, detect their format, and open them uncompressed."""
 
 import io
 import re
@@ -30,38 +30,39 @@ HEAD_BYTES = 65_536
 
 
 class CorpusError(Exception):
-    """A corpus that cannot be read; the message names the file, what is wrong and the cure."""
+    """A corpus that cannot be read; the message has the file, the problem and the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One record of a corpus file: its values by our column names, or why it gives none."""
+    """One record of a corpus file: its values by our column names, or why it was skipped or refused."""
 
     number: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML
     values: Mapping[str, Any] = field(default_factory=dict)
-    unknown: Sequence[str] = ()  # columns that are none of ours
-    skipped: str = ""  # the kind of record that is no public article, such as "draft"
+    unknown: Sequence[str] = ()  # columns that we do not use
+    skipped: str = ""  # the kind of a record that is not a public article, such as "draft"
     refused: RefusedError | None = None  # why the record cannot be read
 
 
 def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Return the files meant by `paths`, each once: a folder stands for its corpus files, sorted by name.
+    """Return the files in `paths`, without duplicates; a folder means its corpus files, sorted by name.
 
-    A corpus file is known by its suffix; hidden files are none. Raises CorpusError for no paths, a path that
-    does not exist, and a folder without corpus files.
+    A corpus file is recognized by its suffix; hidden files are ignored. Raises CorpusError if there are no
+    paths, a path does not exist, or a folder has no corpus files.
     """
     if not paths:
         raise CorpusError(
-            "no corpus given; name a .jsonl, .csv, .parquet or WordPress .xml file, or a folder"
+            "no corpus given; pass a .jsonl, .csv, .parquet or WordPress .xml file, or a folder"
         )
-    found = [file for path in paths for file in _files_in(Path(path))]
-    return list({file.resolve(): file for file in reversed(found)}.values())[::-1]
+    files = [file for path in paths for file in _files_in(Path(path))]
+    return list({file.resolve(): file for file in reversed(files)}.values())[::-1]
 
 
 def format_of(path: Path) -> str:
-    """Return `jsonl`, `csv`, `parquet`, `wxr` or `feed`: by suffix, or by the first bytes.
+    """Return the format of a file, `jsonl`, `csv`, `parquet`, `wxr` or `feed`, by its suffix or first bytes.
 
-    These decide for an unknown suffix, and tell a feed from an export of WordPress, which is RSS as well.
+    The first bytes decide if the suffix is unknown, and between a feed and a WordPress export, which is also
+    RSS.
     """
     head = head_of(path)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -71,32 +72,32 @@ def format_of(path: Path) -> str:
 
 
 def head_of(path: Path) -> bytes:
-    """Return the first 64 KiB of a file, unpacked."""
+    """Return the first 64 KiB of a file, uncompressed."""
     with opened(path) as stream:
         return stream.read(HEAD_BYTES)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes, unpacked when its first bytes are those of gzip or Zstandard.
+    """Open a file for reading bytes, and decompress it if it starts like gzip or Zstandard.
 
-    Inside the context, whatever the file system and the unpacker raise becomes a CorpusError.
+    Inside the context, errors of the file system and the decompressor are raised as CorpusError.
     """
     try:
         with path.open("rb") as stream:
             kind = _PACKED.get(stream.peek(4)[:4]) or _PACKED.get(stream.peek(2)[:2])
             yield io.BufferedReader(pa.CompressedInputStream(stream, kind), HEAD_BYTES) if kind else stream
     except PermissionError:
-        raise CorpusError(f"{path} may not be read by this user; change its owner or mode") from None
+        raise CorpusError(f"{path} is not readable by this user; change its owner or mode") from None
     except OSError as error:
         cause = error.strerror or str(error)
         raise CorpusError(
-            f"{path} cannot be read ({cause}); is it cut off or damaged? Copy it again"
+            f"{path} cannot be read ({cause}); it may be truncated or damaged: copy it again"
         ) from error
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-# What was passed over is not looked at again (*+): exports begin with many comments.
+# Possessive (*+), to avoid backtracking: exports begin with many comments.
 _FEED = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<(?:feed|rdf:RDF|rss(?![^>]*wordpress\.org/export/))[\s>]",
     re.DOTALL,
@@ -109,15 +110,15 @@ def _files_in(path: Path) -> list[Path]:
         if path.is_file():
             return [path]
         if not path.is_dir():
-            raise CorpusError(f"{path} does not exist, or is no file; check the path")
-        found = sorted(file for file in path.iterdir() if _is_corpus_file(file))
+            raise CorpusError(f"{path} does not exist or is not a file; check the path")
+        files = sorted(file for file in path.iterdir() if _is_corpus_file(file))
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(path)!r} cannot be read ({error})") from error
-    if not found:
+    if not files:
         raise CorpusError(
-            f"folder {path} holds no corpus file ({' '.join(FORMAT_OF_SUFFIX)}, also .gz and .zst)"
+            f"folder {path} contains no corpus file ({' '.join(FORMAT_OF_SUFFIX)}, also .gz and .zst)"
         )
-    return found
+    return files
 
 
 def _is_corpus_file(file: Path) -> bool:
@@ -143,6 +144,6 @@ def _format_by_content(path: Path, head: bytes) -> str:
     if re.search(r"[,;\t|]", header) and "id" in re.split(r'[,;\t|"]+', header.strip()):
         return "csv"
     raise CorpusError(
-        f"{path} is in no format known here: it begins with {start[:40]!r}; "
+        f"{path} has an unknown format: it begins with {start[:40]!r}; "
         f"give it the suffix of its format ({' '.join(FORMAT_OF_SUFFIX)})"
     )

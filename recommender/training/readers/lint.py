@@ -1,4 +1,4 @@
-"""What is wrong with a corpus, for the people who can put it right."""
+"""Check a corpus and report problems, with advice on how to fix them."""
 
 from array import array
 from collections import Counter
@@ -17,15 +17,15 @@ from recommender.training.readers.corpus import Collected, Progress, ReadingRepo
 
 THIN_BODY_WORDS = 30
 EXAMPLES = 10  # of each finding
-BOILERPLATE_ARTICLES = 5  # a line in so many articles, and in so large a share, is none of theirs
+BOILERPLATE_ARTICLES = 5  # a line in at least this many articles, and in this share, is boilerplate
 BOILERPLATE_SHARE = 0.001
-LONG_BODY_CHARS = 2000  # so many are seldom thin: counting stops there
+LONG_BODY_CHARS = 2000  # bodies of this length are rarely thin, so counting words stops here
 SHOWN_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One place where a finding was made; no source and row for what concerns the whole corpus."""
+    """One place of a finding; without source and row if it concerns the whole corpus."""
 
     value: str
     source: str | None = None
@@ -34,22 +34,22 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to put right: how often, where first, and how."""
+    """A problem to fix: how often it occurs, the first examples, and advice."""
 
     kind: str  # such as "thin body" or "published_at: impossible date"
-    count: int  # rows, articles, columns or lines, as the kind says
+    count: int  # rows, articles, columns or lines, depending on the kind
     examples: tuple[Example, ...]
     advice: str
 
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """All findings on a corpus: refused rows, then refused fields, then what is odd about the articles."""
+    """All findings on a corpus: refused rows, then refused fields, then problems of the articles."""
 
-    files: Mapping[str, int]  # rows read of each
+    files: Mapping[str, int]  # rows read from each
     rows_read: int
     articles: int
-    skipped: Mapping[str, int]  # WordPress: drafts, pages, password-protected posts …
+    skipped: Mapping[str, int]  # drafts, WordPress pages, password-protected posts …
     findings: tuple[Finding, ...]
 
 
@@ -62,9 +62,9 @@ def lint(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> LintReport:
-    """Return what is wrong with a corpus; the arguments are those of `read_articles`.
+    """Return the problems of a corpus; the arguments are those of `read_articles`.
 
-    Bad rows, however many, are findings. Raises CorpusError only for a file that cannot be read at all.
+    Bad rows are findings, however many there are. Raises CorpusError only if a file cannot be read at all.
     """
     collected = collect(
         *paths, columns=columns, timezone=timezone, id_prefix=id_prefix, now=now, progress=progress
@@ -77,8 +77,8 @@ def lint(
         _unknown_columns(report.unknown_columns),
         *_bodies(collected),
         *_languages(collected),
-        _lacking(collected, "undated", "published_at"),
-        _lacking(collected, "missing category", "category"),
+        _missing(collected, "undated", "published_at"),
+        _missing(collected, "missing category", "category"),
     ]
     return LintReport(
         files=report.files,
@@ -90,42 +90,42 @@ def lint(
 
 
 def recurring_lines(bodies: Sequence[str], at_least: int) -> list[tuple[str, int]]:
-    """Return the lines found in `at_least` bodies, each with the number of its bodies, the commonest first.
+    """Return the lines that occur in `at_least` bodies, with the number of bodies, the most frequent first.
 
-    Lines are compared without outer white space; equal counts come in the order of the lines.
+    Lines are compared without surrounding white space; lines with equal counts are in alphabetical order.
     """
-    # Eight bytes a line: counting the lines themselves would hold the corpus a second time.
+    # Hashes take eight bytes a line; counting the lines themselves would need the memory of the corpus again.
     hashes = array("q", (hash(line) for body in bodies for line in _lines(body)))
     values, counts = np.unique(np.frombuffer(hashes, dtype=np.int64), return_counts=True)
     frequent = set(values[counts >= at_least].tolist())
-    found = Counter(line for body in bodies for line in _lines(body) if hash(line) in frequent)
-    recurring = [(line, count) for line, count in found.items() if count >= at_least]
+    counted_lines = Counter(line for body in bodies for line in _lines(body) if hash(line) in frequent)
+    recurring = [(line, count) for line, count in counted_lines.items() if count >= at_least]
     return sorted(recurring, key=lambda pair: (-pair[1], pair[0]))
 
 
 _ADVICE = {
-    "too many refused rows": "Training stops at such a share; correct the rows, or allow more bad ones.",
+    "too many refused rows": "Training stops at this share. Correct the rows, or allow more bad rows.",
     "missing id": "Give every article an id that never changes.",
     "bad id": "An id is text of 1 to 512 bytes or a whole number, without NUL, and is not '.' or '..'.",
-    "duplicate id": "Give each article one id, and each site its own prefix; the newest updated_at is kept.",
-    "neither title nor body": "Leave the row out, or check that its text is in the columns title and body.",
+    "duplicate id": "Use unique ids, and an id prefix for each site. The newest version is used.",
+    "neither title nor body": "Remove the row, or check that its text is in the columns title and body.",
     "not JSON": "Write one JSON object on each line.",
     "no JSON object": "Write one JSON object on each line.",
     "not UTF-8": "Save the file as UTF-8.",
-    "broken CSV": "Write as many fields as the header has, and a quote inside a quoted field twice.",
-    "impossible date": "Write dates as in 2024-05-31T08:00:00Z (ISO 8601); the article goes without.",
-    "wrong type": "Write the field as text, and only lists of names as a list.",
-    "no web address": "Begin the address with https:// or, within the site, with a slash.",
-    "no two-letter language code": "Write the language as in en or pt-BR; it was detected instead.",
-    "unknown columns": "Map them if they hold what we need under another name; else they are not used.",
-    "empty body": "Such articles are related by their titles only; check the column of the body.",
-    "thin body": f"Bodies under {THIN_BODY_WORDS} words say little; check for teasers in place of texts.",
-    "duplicate body": "Leave copies out, unless they are wanted: only one of them appears in a list.",
-    "language mix": "Fine if intended, as lists keep to the article's language; else check the column lang.",
-    "language not known": "Name the language in the column lang; there is too little text to detect it.",
-    "undated": "Give published_at: undated articles match no date filter and are never fresh.",
-    "missing category": "Give the section as category: lists use it where too little is related.",
-    "boilerplate line": "Take such lines out of the bodies in the export: they make strangers look related.",
+    "broken CSV": "Write as many fields as the header has, and double a quote inside a quoted field.",
+    "impossible date": "Write dates as in 2024-05-31T08:00:00Z (ISO 8601). The article was read without it.",
+    "wrong type": "Write the field as text, or as a list if it has several names.",
+    "no web address": "Start the address with https:// or, within the site, with a slash.",
+    "no two-letter language code": "Write the language as in en or pt-BR. It was detected instead.",
+    "unknown columns": "Map them if they contain a field that we use. Otherwise they are ignored.",
+    "empty body": "These articles are compared by their titles only. Check the column of the body.",
+    "thin body": f"Bodies under {THIN_BODY_WORDS} words say little. Check for teasers instead of full texts.",
+    "duplicate body": "Remove duplicates unless you need them: only one of them appears in a list.",
+    "language mix": "Fine if intended: lists contain one language. Otherwise check the column lang.",
+    "language not known": "Set the column lang. The text is too short to detect the language.",
+    "undated": "Add published_at: undated articles match no date filter and get no freshness boost.",
+    "missing category": "Add a category: lists use it as a fallback if too few articles are related.",
+    "boilerplate line": "Remove these lines from the bodies: they make unrelated articles look similar.",
 }
 
 
@@ -135,8 +135,8 @@ def _finding(kind: str, count: int, examples: Iterable[Example], reason: str = "
 
 def _too_many(report: ReadingReport, max_bad: float) -> Finding:
     too_many = report.refused_rows if report.refused_share > max_bad else 0
-    told = f"{report.refused_rows:,} of {report.rows_read:,} rows, {report.refused_share:.1%}"
-    return _finding("too many refused rows", too_many, [Example(told)])
+    summary = f"{report.refused_rows:,} of {report.rows_read:,} rows, {report.refused_share:.1%}"
+    return _finding("too many refused rows", too_many, [Example(summary)])
 
 
 def _refusals(counts: Counter[str], refusals: Sequence[Refusal]) -> Iterator[Finding]:
@@ -152,7 +152,7 @@ def _unknown_columns(columns: Counter[str]) -> Finding:
 
 
 def _among_articles(collected: Collected, kind: str, notes: Mapping[int, str]) -> Finding:
-    """Return a finding on the articles at some places, what is to say of each beside its title."""
+    """Return a finding on the articles at these places, with a note on each."""
 
     def examples() -> Iterator[Example]:
         for place, note in notes.items():
@@ -171,34 +171,34 @@ def _bodies(collected: Collected) -> Iterator[Finding]:
     counts = {place: _word_count(body) for place, body in enumerate(bodies) if body}
     thin = {place: f"words: {count}" for place, count in counts.items() if count < THIN_BODY_WORDS}
     yield _among_articles(collected, "thin body", thin)
-    twin_of = _twins(bodies)
-    twins = {place: f"as {collected.articles[first].id}" for place, first in twin_of.items()}
-    yield _among_articles(collected, "duplicate body", twins)
-    yield _boilerplate([body for place, body in enumerate(bodies) if place not in twin_of])
+    first_of = _duplicates(bodies)
+    duplicates = {place: f"as {collected.articles[first].id}" for place, first in first_of.items()}
+    yield _among_articles(collected, "duplicate body", duplicates)
+    yield _boilerplate([body for place, body in enumerate(bodies) if place not in first_of])
 
 
 def _word_count(body: str) -> int:
-    """Return how many words a body has; of a long one only as many as its beginning, if it is not thin."""
+    """Return the number of words of a body, or of the beginning of a long body that is not thin."""
     count = len(words(body[:LONG_BODY_CHARS]))
     return count if count >= THIN_BODY_WORDS or len(body) <= LONG_BODY_CHARS else len(words(body))
 
 
-def _twins(bodies: Sequence[str]) -> dict[int, int]:
-    """Return the places of bodies that repeat an earlier one, but for case and white space, and its place."""
+def _duplicates(bodies: Sequence[str]) -> dict[int, int]:
+    """Return for each body that repeats an earlier one, ignoring case and white space, the earlier place."""
     first_of: dict[bytes, int] = {}
-    twin_of = {}
+    duplicate_of = {}
     for place, body in enumerate(bodies):
         digest = blake2b(" ".join(body.lower().split()).encode(), digest_size=16).digest()
         first = first_of.setdefault(digest, place)
         if body and first != place:
-            twin_of[place] = first
-    return twin_of
+            duplicate_of[place] = first
+    return duplicate_of
 
 
 def _boilerplate(bodies: Sequence[str]) -> Finding:
-    found = recurring_lines(bodies, max(BOILERPLATE_ARTICLES, ceil(BOILERPLATE_SHARE * len(bodies))))
-    examples = (Example(f"{line[:SHOWN_CHARS]} (in {count:,} articles)") for line, count in found)
-    return _finding("boilerplate line", len(found), examples)
+    lines = recurring_lines(bodies, max(BOILERPLATE_ARTICLES, ceil(BOILERPLATE_SHARE * len(bodies))))
+    examples = (Example(f"{line[:SHOWN_CHARS]} (in {count:,} articles)") for line, count in lines)
+    return _finding("boilerplate line", len(lines), examples)
 
 
 def _lines(body: str) -> set[str]:
@@ -215,6 +215,6 @@ def _languages(collected: Collected) -> Iterator[Finding]:
     )
 
 
-def _lacking(collected: Collected, kind: str, field: str) -> Finding:
-    lacking = (place for place, article in enumerate(collected.articles) if getattr(article, field) is None)
-    return _among_articles(collected, kind, dict.fromkeys(lacking, ""))
+def _missing(collected: Collected, kind: str, field: str) -> Finding:
+    places = (place for place, article in enumerate(collected.articles) if getattr(article, field) is None)
+    return _among_articles(collected, kind, dict.fromkeys(places, ""))

@@ -1,4 +1,4 @@
-"""Web sites asked politely: one request at a time, again where that may help, waiting as long as they say."""
+"""Fetch from web sites politely: one request at a time, with retries that respect `Retry-After`."""
 
 import functools
 import json
@@ -15,17 +15,17 @@ import stamina
 from recommender.training.readers.files import CorpusError
 
 MAX_ANSWER_BYTES = 64 << 20
-MAX_WAIT_SECONDS = 600.0  # a site that wants more is asked another day
+MAX_WAIT_SECONDS = 600.0  # if a site requires a longer wait, the import stops
 _FAILING = frozenset({429, 500, 502, 503, 504})
 _USER_AGENT = "recommender-import"
 _SHOWN_CHARS = 200
 
 
 class SiteError(CorpusError):
-    """A site that does not answer as it should; `status` is HTTP's, 0 without an answer.
+    """A failed request to a site; `status` is the HTTP status, 0 without a response.
 
-    `is_failing` tells that the site seems to be the cause, not the question: asking for less, or later, may
-    help.
+    `is_failing` means that the site is the likely cause, not the request: a smaller or later request may
+    succeed.
     """
 
     def __init__(self, message: str, status: int = 0, wait_seconds: float = 0.0, answer: Any = None) -> None:
@@ -36,7 +36,7 @@ class SiteError(CorpusError):
 
 @dataclass(frozen=True, slots=True)
 class SiteResponse:
-    """What a site answered: all of it, after all redirections."""
+    """The complete response of a site, after all redirects."""
 
     url: str
     status: int
@@ -44,16 +44,16 @@ class SiteResponse:
     body: bytes
 
     def json(self) -> Any:
-        """Return the JSON that was answered. Raises SiteError for anything else."""
+        """Return the body parsed as JSON. Raises SiteError if it is not JSON."""
         try:
             return json.loads(self.body.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             shown = self.body[:_SHOWN_CHARS].decode(errors="replace")
-            raise SiteError(f"{self.url} answers no JSON, it begins with {shown!r}", self.status) from None
+            raise SiteError(f"{self.url} is not JSON: it begins with {shown!r}", self.status) from None
 
 
 class Remote:
-    """Asks sites, and asks again, ever later, where they have no time, fail or break off."""
+    """An HTTP client that retries, with growing delays, if a site is busy, fails or drops the connection."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Remote:
             max_redirects=5,
             verify=_authorities(),
         )
-        self._again = stamina.RetryingCaller(
+        self._retrying = stamina.RetryingCaller(
             attempts=attempts,
             timeout=None,
             wait_initial=wait_seconds,
@@ -82,85 +82,87 @@ class Remote:
         ).on(_wait)
 
     def get(self, url: str, parameters: Mapping[str, str] | None = None) -> SiteResponse:
-        """Return what a GET answers. Raises SiteError, for every status from 400 on, too."""
+        """Return the response to a GET. Raises SiteError, also for every status from 400 on."""
         return self.send("GET", url, parameters)
 
     def send(
         self, method: str, url: str, parameters: Mapping[str, str] | None = None, body: Any = None
     ) -> SiteResponse:
-        """Return what a request answers, its body sent as JSON. Raises SiteError."""
-        return self._again(self.ask_once, method, url, parameters, body)
+        """Return the response to a request; `body` is sent as JSON. Raises SiteError."""
+        return self._retrying(self.ask_once, method, url, parameters, body)
 
     def ask_once(
         self, method: str, url: str, parameters: Mapping[str, str] | None = None, body: Any = None
     ) -> SiteResponse:
-        """Return what a request answers, without asking again. Raises SiteError."""
-        asked = url
+        """Return the response to a request, without retries. Raises SiteError."""
+        address = url
         try:
-            # httpx would drop the parameters that the address has for an empty mapping.
-            address = httpx.URL(url).copy_merge_params(parameters or {})
-            asked = str(address)
-            with self._client.stream(method, address, json=body) as answer:
-                read = SiteResponse(str(answer.url), answer.status_code, answer.headers, _all_of(answer))
+            # With an empty mapping, `httpx.Client.stream` would drop the parameters in the address.
+            parsed = httpx.URL(url).copy_merge_params(parameters or {})
+            address = str(parsed)
+            with self._client.stream(method, parsed, json=body) as stream:
+                response = SiteResponse(
+                    str(stream.url), stream.status_code, stream.headers, _read_body(stream)
+                )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
-            raise SiteError(f"{asked} cannot be asked: {error}", _BAD_ADDRESS) from error
+            raise SiteError(f"{address} cannot be requested: {error}", _BAD_ADDRESS) from error
         except httpx.HTTPError as error:
-            told = str(error) or type(error).__name__
-            raise SiteError(f"{asked} does not answer: {told}") from error
-        if read.status >= _REFUSED:
-            raise _refusal(asked, read)
-        return read
+            cause = str(error) or type(error).__name__
+            raise SiteError(f"{address} does not answer: {cause}") from error
+        if response.status >= _REFUSED:
+            raise _refusal(address, response)
+        return response
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._client.close()
 
 
 @functools.cache
 def _authorities() -> ssl.SSLContext:
-    """Return whom to trust; to read that takes longer than to ask a site nearby."""
+    """Return the trusted certificates, cached because reading them takes longer than a request nearby."""
     return httpx.create_ssl_context()
 
 
 _REFUSED = 400
-_BAD_ADDRESS = 400  # nothing that waiting would cure
+_BAD_ADDRESS = 400  # a status that is not retried
 
 
 def _wait(error: Exception) -> bool | float:
-    """Return whether to ask again, or in how many seconds."""
+    """Return whether to retry, or the seconds to wait before."""
     if not isinstance(error, SiteError) or not error.is_failing or error.wait_seconds > MAX_WAIT_SECONDS:
         return False
     return error.wait_seconds or True
 
 
-def _all_of(answer: httpx.Response) -> bytes:
-    read = bytearray()
-    for chunk in answer.iter_bytes():
-        read += chunk
-        if len(read) > MAX_ANSWER_BYTES:
-            raise SiteError(
-                f"{answer.url} answers more than {MAX_ANSWER_BYTES >> 20} MiB", answer.status_code
-            )
-    return bytes(read)
+def _read_body(stream: httpx.Response) -> bytes:
+    body = bytearray()
+    for chunk in stream.iter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise SiteError(f"{stream.url} is larger than {MAX_ANSWER_BYTES >> 20} MiB", stream.status_code)
+    return bytes(body)
 
 
-def _refusal(asked: str, read: SiteResponse) -> SiteError:
-    """Return the error that an answer of this status is, with what the site says of it."""
+def _refusal(address: str, response: SiteResponse) -> SiteError:
+    """Return the error for a response with an error status, including the site's own message."""
     try:
-        answer = json.loads(read.body)
+        answer = json.loads(response.body)
     except (ValueError, RecursionError):
         answer = None
-    found = answer if isinstance(answer, dict) else {}
-    said = found.get("message") or found.get("detail") or ""
-    wait = _retry_after(read.headers.get("Retry-After", "")) if read.status in _FAILING else 0.0
+    fields = answer if isinstance(answer, dict) else {}
+    detail = fields.get("message") or fields.get("detail") or ""
+    wait = _retry_after(response.headers.get("Retry-After", "")) if response.status in _FAILING else 0.0
     later = f"; it asks to wait {wait:,.0f} seconds" if wait else ""
-    # What a site says goes to a terminal, so it is quoted.
-    told = f"{asked} answers {read.status}{f' ({str(said)[:_SHOWN_CHARS]!r})' if said else ''}{later}"
-    return SiteError(told, read.status, wait, answer)
+    # The site's message is shown in a terminal, so it is quoted.
+    message = (
+        f"{address} answers {response.status}{f' ({str(detail)[:_SHOWN_CHARS]!r})' if detail else ''}{later}"
+    )
+    return SiteError(message, response.status, wait, answer)
 
 
 def _retry_after(text: str) -> float:
-    """Return the seconds in a Retry-After header, 0 where it says nothing that can be read."""
+    """Return the seconds in a Retry-After header, 0 if it cannot be parsed."""
     if text.strip().isdecimal():
         return float(text)
     try:

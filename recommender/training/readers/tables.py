@@ -1,4 +1,4 @@
-"""Rows of JSON lines, CSV and Parquet, plain or packed."""
+"""Rows of JSON lines, CSV and Parquet files, plain or compressed."""
 
 import csv
 import io
@@ -20,17 +20,17 @@ from recommender.fields import COLUMNS, RefusedError
 from recommender.training.readers.files import DELIMITERS, CorpusError, RawRow, head_of, opened
 
 PARQUET_BATCH_ROWS = 512
-MAX_FIELD_CHARS = 2**31 - 1  # csv's own limit, 131,072 characters, would refuse a long report
+MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 
 
 def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
-    """Yield the object of each line; blank lines are passed over, a line that holds no object is refused.
+    """Yield the object on each line; blank lines are skipped, a line that is not an object is refused.
 
-    `columns` maps our names to the file's; an object without the file's name is read by ours. Raises
-    CorpusError when the file is one JSON array, or when no object has a mapped name.
+    `columns` maps our names to the file's; if an object lacks the file's name, our name is used. Raises
+    CorpusError if the file is one JSON array, or if no object has a mapped name.
     """
     if head_of(path).removeprefix(_BOM).lstrip().startswith(b"["):
-        raise CorpusError(f"{path} is one JSON array; write one object a line: jq -c '.[]' {path.name}")
+        raise CorpusError(f"{path} is one JSON array; write one object per line: jq -c '.[]' {path.name}")
     unseen = set(columns.values())
     renamed = tuple(columns.items())
     with opened(path) as stream:
@@ -38,22 +38,22 @@ def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
             if line.isspace():
                 continue
             try:
-                found = _json_object(line)
+                fields = _json_object(line)
             except RefusedError as error:
                 yield RawRow(number, refused=error)
             else:
-                unseen.difference_update(found)
-                yield _layout(tuple(found), renamed).row(number, list(found.values()))
+                unseen.difference_update(fields)
+                yield _layout(tuple(fields), renamed).row(number, list(fields.values()))
     if unseen:
         raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
 
 
 def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
-    """Yield the records of a CSV file (`.tsv`: tabs between fields) by the line that each begins on.
+    """Yield the records of a CSV file (`.tsv`: separated by tabs), numbered by their first line.
 
-    Empty fields and NaN are missing. A record with too few or too many fields, with a stray quote or with
-    bytes that are not UTF-8 is refused. Raises CorpusError for a header without the columns we need and for
-    a quote that never closes.
+    Empty fields and NaN are missing values. A record with too few or too many fields, a stray quote or bytes
+    that are not UTF-8 is refused. Raises CorpusError if the header lacks a required column, or if a quote is
+    never closed.
     """
     csv.field_size_limit(MAX_FIELD_CHARS)
     delimiter = "\t" if ".tsv" in path.suffixes else ","
@@ -75,11 +75,11 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
 
 
 def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
-    """Yield the records of a Parquet file, a few hundred at a time in memory; unknown columns stay unread.
+    """Yield the records of a Parquet file, a few hundred at a time; unknown columns are not read.
 
-    Raises CorpusError for a file that is cut off or damaged, or without the columns we need.
+    Raises CorpusError if the file is truncated or damaged, or lacks a required column.
     """
-    with opened(path) as stream, _seekable(stream) as source, _damage_named(path):
+    with opened(path) as stream, _seekable(stream) as source, _damage_reported(path):
         file = pq.ParquetFile(source, pre_buffer=False)
         names = tuple(file.schema_arrow.names)
         _check_columns(path, names, columns)
@@ -95,18 +95,18 @@ def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
 
 
 def parquet_row_count(path: Path) -> int:
-    """Return how many records a Parquet file holds, by its footer."""
-    with opened(path) as stream, _seekable(stream) as source, _damage_named(path):
+    """Return the number of records of a Parquet file, from its footer."""
+    with opened(path) as stream, _seekable(stream) as source, _damage_reported(path):
         return int(pq.ParquetFile(source).metadata.num_rows)
 
 
 _BOM = b"\xef\xbb\xbf"
-_MISSING = frozenset({"", "NaN", "nan"})  # what pandas writes for no value
+_MISSING = frozenset({"", "NaN", "nan"})  # how pandas writes a missing value
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where our columns lie among a file's, and which of the file's are none of ours."""
+    """The positions of our columns in a file, and the file's columns that we do not use."""
 
     places: Mapping[str, int]
     unknown: tuple[str, ...]
@@ -124,11 +124,11 @@ def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...]) -> _La
 
 
 def _check_columns(path: Path, names: Sequence[str], columns: Mapping[str, str], delimiter: str = "") -> None:
-    """Raise CorpusError unless there are an id, a title or a body, and every mapped column."""
+    """Raise CorpusError unless there is an id, a title or body, and every mapped column."""
     shown = ", ".join(repr(name) for name in names[:30])
     for ours, theirs in columns.items():
         if theirs not in names:
-            raise CorpusError(f"{path} has no column {theirs!r} to take {ours!r} from; its columns: {shown}")
+            raise CorpusError(f"{path} has no column {theirs!r} to map to {ours!r}; its columns: {shown}")
     if "id" not in names and "id" not in columns:
         raise CorpusError(f"{path} has no column 'id'; its columns: {shown}; {_cure(names, delimiter)}")
     if not {"title", "body"} & {*names, *columns}:
@@ -145,34 +145,34 @@ def _cure(names: Sequence[str], delimiter: str) -> str:
             wanted = DELIMITERS[delimiter]
             return f"its fields seem to be separated by {word} ({other!r}); separate them by {wanted}"
     if delimiter and len(names) == 1:
-        return f"it has one column only: separate its fields by {DELIMITERS[delimiter]}"
-    alike = next((name for name in names if name.lower().strip("_") == "id"), "their_name")
-    return f"map one, such as id={alike}"
+        return f"it has only one column: separate its fields by {DELIMITERS[delimiter]}"
+    similar = next((name for name in names if name.lower().strip("_") == "id"), "their_name")
+    return f"map one, such as id={similar}"
 
 
 def _json_object(line: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(line.removeprefix(_BOM).decode())
+        value = json.loads(line.removeprefix(_BOM).decode())
     except UnicodeDecodeError as error:
         raise RefusedError(
             "not UTF-8", f"byte {error.start + 1} of the line is {line[error.start]:#04x}"
         ) from None
     except (ValueError, RecursionError) as error:
         raise RefusedError("not JSON", f"{error}: {line[:60]!r}") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise RefusedError("no JSON object", f"the line is {line[:60]!r}")
-    return found
+    return value
 
 
 def _utf8(stream: BinaryIO) -> io.TextIOWrapper:
-    # Bytes that are not UTF-8 become lone surrogates, which UTF-8 never yields: so their row can be told.
+    # Bytes that are not UTF-8 become lone surrogates, which valid UTF-8 never gives: this marks the bad rows.
     return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _csv_records(
     path: Path, text: Iterable[str], delimiter: str
 ) -> Iterator[tuple[int, list[str] | RefusedError]]:
-    """Yield each record with its first line's number, the header first; of a broken one what is wrong."""
+    """Yield each record, or the error of a broken record, with its first line's number; header first."""
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     width = 0
     while True:
@@ -189,7 +189,7 @@ def _csv_records(
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise CorpusError(
-                    f"{path}: the quote opened in line {number} or after it is never closed"
+                    f"{path}: a quote opened in line {number} or later is never closed"
                 ) from None
             yield number, RefusedError("broken CSV", str(error))
 
@@ -198,15 +198,15 @@ def _checked_cells(cells: list[str], width: int) -> list[str]:
     if len(cells) != width:
         raise RefusedError("broken CSV", f"{len(cells)} fields where the header has {width}")
     for cell in cells:
-        if not cell.isascii() and (found := _NOT_UTF8.search(cell)):
-            code = ord(found[0]) - 0xDC00
-            raise RefusedError("not UTF-8", f"byte {code:#04x} in {cell[: found.start()][-40:]!r}…")
+        if not cell.isascii() and (undecoded := _NOT_UTF8.search(cell)):
+            code = ord(undecoded[0]) - 0xDC00
+            raise RefusedError("not UTF-8", f"byte {code:#04x} in {cell[: undecoded.start()][-40:]!r}…")
     return cells
 
 
 @contextmanager
 def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Give the stream itself, or its unpacked bytes in a temporary file, for Parquet begins at its end."""
+    """Yield the stream, or a temporary file with its bytes if it is compressed: Parquet must be seekable."""
     if isinstance(getattr(stream, "raw", None), io.FileIO):
         yield stream
         return
@@ -217,12 +217,12 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def _damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, ValueError) as error:  # ValueError: names in the footer that are no text
+    except (pa.ArrowException, ValueError) as error:  # ValueError: names in the footer are not valid UTF-8
         raise CorpusError(
-            f"{path} is no whole Parquet file ({error}); is it cut off? Copy it again"
+            f"{path} is not a complete Parquet file ({error}); it may be truncated: copy it again"
         ) from error
 
 
@@ -234,7 +234,7 @@ def _python_values(column: pa.Array) -> list[Any]:
 
 
 def _python_value(scalar: pa.Scalar) -> Any:
-    """Return the value, or what shows it in a message: one bad value must not cost its whole batch."""
+    """Return the value, or a description of a bad value, so that only its own row is refused."""
     try:
         return scalar.as_py()
     except _NO_PYTHON_VALUE:

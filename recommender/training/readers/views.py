@@ -1,4 +1,4 @@
-"""Exports of analytics tools: how often which article was read, and when, in CSV, JSON lines or Parquet."""
+"""Exports of page views from analytics tools, in CSV, JSON lines or Parquet."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from recommender.article import InvalidArticleError, moment
 from recommender.training.readers.files import CorpusError, format_of, opened
 
-# What tools call them; of several that a file has the first counts.
+# Column names used by common tools; the first that a file has is used.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "article_id": ("article_id", "id", "post_id"),
     "url": ("url", "page", "page_location", "permalink"),
@@ -27,29 +27,30 @@ _ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def view_rows(path: Path, columns: Mapping[str, str], zone: tzinfo) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each row's number, from 1, and what it says, by our names; what it lacks is left out.
+    """Yield each row's number, from 1, and its values by our names, without missing values.
 
-    A `ts` is an ISO 8601 moment in UTC: of a naive one in the `zone`, of a day its beginning. What is no date
-    stays as it is, for whoever takes the row to refuse. `columns` maps our names to the file's. Raises
-    CorpusError for a file that cannot be read, or that has no column for the article or the moment.
+    `ts` becomes an ISO 8601 time in UTC: `zone` applies to a time without an offset, and a day means its
+    start. A value that is not a date is passed on unchanged for the caller to refuse. `columns` maps our
+    names to the file's. Raises CorpusError if the file cannot be read, or has no column for the article or
+    the time.
     """
     read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}.get(format_of(path))
     if read is None:
-        raise CorpusError(f"{path} is no export of views; CSV, JSON lines and Parquet can be read")
+        raise CorpusError(f"{path} is not an export of views; use CSV, JSON lines or Parquet")
     theirs: dict[str, str] = {}
     for number, row in enumerate(read(path), 1):
         if number == 1:
-            theirs = _named(path, row, columns)
-        found = {ours: row[name] for ours, name in theirs.items() if row.get(name) not in {None, ""}}
-        yield number, found | {"ts": _moment(found.get("ts"), zone)}
+            theirs = _column_names(path, row, columns)
+        values = {ours: row[name] for ours, name in theirs.items() if row.get(name) not in {None, ""}}
+        yield number, values | {"ts": _moment(values.get("ts"), zone)}
 
 
-def _named(path: Path, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
-    """Return the file's name for each of ours."""
+def _column_names(path: Path, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the file's column name for each of our names that it has."""
     theirs = {ours: next((name for name in names if name in row), "") for ours, names in NAMES.items()}
     for ours, name in columns.items():
         if ours not in NAMES or name not in row:
-            raise CorpusError(f"{path}: {ours}={name} names no column; there are {', '.join(row)}")
+            raise CorpusError(f"{path}: {ours}={name} does not name a column; there are {', '.join(row)}")
         theirs[ours] = name
     if not theirs["ts"] or not (theirs["article_id"] or theirs["url"]):
         wanted = "a column ts, and article_id or url"
@@ -89,9 +90,9 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise CorpusError(f"{path}: line {number} is no JSON: {error}") from None
+                raise CorpusError(f"{path}: line {number} is not JSON: {error}") from None
             if not isinstance(row, dict):
-                raise CorpusError(f"{path}: line {number} is no JSON object")
+                raise CorpusError(f"{path}: line {number} is not a JSON object")
             yield row
 
 
@@ -101,4 +102,4 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
             for batch in pq.ParquetFile(stream).iter_batches(_BATCH_ROWS):
                 yield from batch.to_pylist()
         except (pa.ArrowException, ValueError) as error:
-            raise CorpusError(f"{path} is no whole Parquet file: {error}") from None
+            raise CorpusError(f"{path} is not a complete Parquet file: {error}") from None

@@ -1,4 +1,4 @@
-"""Rows of a WordPress export (WXR): the posts that everybody may read, and nothing else."""
+"""Rows of a WordPress export (WXR): public posts only."""
 
 import codecs
 import io
@@ -13,16 +13,16 @@ from lxml import etree
 from recommender.fields import RefusedError
 from recommender.training.readers.files import CorpusError, RawRow, head_of, opened
 
-END_BYTES = 1024  # in which the closing tag of a whole export stands
+END_BYTES = 1024  # a complete export has its closing tag in the last bytes
 
 
 def wordpress_rows(path: Path) -> Iterator[RawRow]:
-    """Yield each item of an export: a published post by its values, any other as skipped, with its kind.
+    """Yield each item of an export: a published post with its values, any other item as skipped.
 
-    Kinds are the type of what is no post, `password` for a post that asks for one, else the status: only
-    `publish` is public. The file is read twice, for names of authors and categories and addresses of images
-    may follow the posts that refer to them. Characters that XML forbids are dropped. Raises CorpusError for
-    what is no WordPress export, is cut off or is otherwise not well-formed.
+    A skipped item has a kind: its type if it is not a post, `password` if it is protected, else its status;
+    only `publish` is public. The file is read twice, because authors, categories and images may come after
+    the posts that refer to them. Characters that XML forbids are dropped. Raises CorpusError if the file is
+    not a WordPress export, is truncated or is not well-formed.
     """
     _check_start(path)
     site = _site(path)
@@ -33,7 +33,7 @@ def wordpress_rows(path: Path) -> Iterator[RawRow]:
 
 @dataclass(slots=True)
 class _Site:
-    """What an export says once for all its posts."""
+    """The data of an export that all posts share."""
 
     lang: str = ""
     author_of: dict[str, str] = field(default_factory=dict)  # display name by login
@@ -54,12 +54,12 @@ def _site(path: Path) -> _Site:
             case "term" if _wp(element, "term_taxonomy") == "category":
                 site.category_of[_wp(element, "term_id")] = _wp(element, "term_name")
             case "language":
-                site.lang = site.lang or _said(element)
+                site.lang = site.lang or _text_of(element)
     return site
 
 
 def _kind(item: Any) -> str:
-    """Return why an item is not public, empty for a post that everybody may read."""
+    """Return why an item is not public, or an empty string for a public post."""
     post_type, status = _wp(item, "post_type"), _wp(item, "status")
     if post_type != "post":
         return post_type or "no type"
@@ -73,7 +73,7 @@ def _row(number: int, values: dict[str, Any]) -> RawRow:
     if not any(_LOST in text for text in texts if text):
         return RawRow(number, values)
     return RawRow(
-        number, refused=RefusedError("not UTF-8", f"post {values['id']} holds bytes that are no text")
+        number, refused=RefusedError("not UTF-8", f"post {values['id']} contains bytes that are not text")
     )
 
 
@@ -96,7 +96,7 @@ def _values(item: Any, site: _Site) -> dict[str, Any]:
 
 
 def _categories(item: Any, site: _Site) -> list[str]:
-    """Return the post's categories, first the one that Yoast calls primary if the post is still in it."""
+    """Return the post's categories; Yoast's primary category comes first, if the post is still in it."""
     names = _terms(item, "category")
     primary = site.category_of.get(_meta(item, "_yoast_wpseo_primary_category"))
     return [primary, *names] if primary in names else names
@@ -107,25 +107,25 @@ def _date(item: Any, name: str) -> str | None:
 
 
 def date_of(gmt: str, local: str) -> str | None:
-    """Return a date in GMT, else as the site's clock showed it; a draft's zeros are no date."""
+    """Return a date in GMT, else in the site's time zone; None for the zeros of a draft."""
     if gmt and not _NO_DATE.match(gmt):
         return f"{gmt}Z"
     return local if local and not _NO_DATE.match(local) else None
 
 
-_EXPORT = "wordpress.org/export/"  # in the namespace, with a version behind and http or https before it
+_EXPORT = "wordpress.org/export/"  # part of the namespace, after http or https and before a version
 _CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
 _CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
 _NO_DATE = re.compile(r"0000-|-")  # PHP writes the zero date as -0001-11-30, too
 _PROLOG = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _UNDECODED = re.compile("[\udc80-\udcff]+")
-_LOST = "\ufdd0"  # stands for bytes that are no text; Unicode promises never to give it a meaning
+_LOST = "\ufdd0"  # replaces bytes that are not text; Unicode guarantees that it is never a character
 _HARMLESS = {"ERR_INVALID_CHAR", "ERR_UNDECLARED_ENTITY", "WAR_UNDECLARED_ENTITY"}
 
 
 class _Characters:
-    """An XML file as UTF-8, without characters that XML forbids; bytes that are no text become `_LOST`."""
+    """An XML file as UTF-8, without characters that XML forbids; invalid bytes become `_LOST`."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream = stream
@@ -133,7 +133,7 @@ class _Characters:
         self.end = b""
 
     def read(self, size: int) -> bytes:
-        """Return the next characters, nothing at the end."""
+        """Return the next characters, or nothing at the end."""
         text = ""
         chunk = b"more"
         while chunk and not text:
@@ -145,7 +145,7 @@ class _Characters:
 
 
 def _elements(path: Path, *names: str) -> Iterator[Any]:
-    """Yield the elements of these local names as they end; an item is forgotten after its turn."""
+    """Yield the elements with these local names; the memory of an item is freed after it was yielded."""
     with opened(path) as stream:
         characters = _Characters(stream, _encoding(path))
         events = etree.iterparse(
@@ -162,36 +162,37 @@ def _elements(path: Path, *names: str) -> Iterator[Any]:
             for _, element in events:
                 yield element
                 if element.tag == "item":
-                    _forget(element)
-            faults = [_told(entry) for entry in events.error_log if entry.type_name not in _HARMLESS]
+                    _free(element)
+            faults = [_describe(entry) for entry in events.error_log if entry.type_name not in _HARMLESS]
         except etree.XMLSyntaxError as error:
             faults = [str(error)]
     if faults and b"</rss>" not in characters.end:
-        raise CorpusError(f"{path} is cut off, it has no </rss> at its end ({faults[0]}); export it again")
+        raise CorpusError(f"{path} is truncated: it has no </rss> at its end ({faults[0]}); export it again")
     if faults:
         raise CorpusError(f"{path} is not well-formed XML: {faults[0]}; correct that line or export it again")
 
 
-def _told(entry: Any) -> str:
+def _describe(entry: Any) -> str:
     message, _, _ = entry.message.partition("\n")
     return f"line {entry.line}: {message}"
 
 
-def _forget(item: Any) -> None:
+def _free(item: Any) -> None:
     item.clear()
     while item.getprevious() is not None:
         del item.getparent()[0]
 
 
 def _check_start(path: Path) -> None:
-    """Raise CorpusError unless the file begins as exports do; so no document type can declare entities."""
+    """Raise CorpusError unless the file begins like an export; a document type could declare entities."""
     head = head_of(path).removeprefix(codecs.BOM_UTF8)
-    start = head[_PROLOG.match(head).end() :]  # type: ignore[union-attr]  # it matches the empty text, too
+    start = head[_PROLOG.match(head).end() :]  # type: ignore[union-attr]  # it also matches the empty text
     if start.startswith(b"<!DOCTYPE"):
-        raise CorpusError(f"{path} declares a document type, which no WordPress export does")
+        raise CorpusError(f"{path} declares a document type, which a WordPress export never does")
     if not start.startswith(b"<rss"):
         raise CorpusError(
-            f"{path} is no WordPress export: it begins with {start[:40]!r}; use Tools > Export > All content"
+            f"{path} is not a WordPress export: it begins with {start[:40]!r}; "
+            "use Tools > Export > All content"
         )
 
 
@@ -201,28 +202,28 @@ def _encoding(path: Path) -> str:
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=name)
     except LookupError:
-        raise CorpusError(f"{path} is in the unknown encoding {name!r}; save it as UTF-8") from None
+        raise CorpusError(f"{path} has the unknown encoding {name!r}; save it as UTF-8") from None
     return name
 
 
 def _text(element: Any, tag: str) -> str:
-    found = element.find(tag)
-    return "" if found is None else _said(found)
+    child = element.find(tag)
+    return "" if child is None else _text_of(child)
 
 
 def _wp(element: Any, name: str) -> str:
-    """Return the text of WordPress's own child element of this name, empty without one."""
+    """Return the text of the child element with this name in WordPress's namespace, or an empty string."""
     children = element.iterchildren(f"{{*}}{name}")
-    return next((_said(child) for child in children if _EXPORT in child.tag), "")
+    return next((_text_of(child) for child in children if _EXPORT in child.tag), "")
 
 
-def _said(element: Any) -> str:
+def _text_of(element: Any) -> str:
     return "".join(element.itertext()).strip()
 
 
 def _terms(item: Any, taxonomy: str) -> list[str]:
-    found = (term for term in item.iterfind("category") if term.get("domain") == taxonomy)
-    return [name for term in found if (name := _said(term))]
+    terms = (term for term in item.iterfind("category") if term.get("domain") == taxonomy)
+    return [name for term in terms if (name := _text_of(term))]
 
 
 def _meta(item: Any, key: str) -> str:

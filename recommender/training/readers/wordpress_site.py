@@ -1,4 +1,4 @@
-"""Posts of a WordPress site over its REST API: which there are, and those that are wanted."""
+"""Posts of a WordPress site over its REST API: list all posts, and fetch some of them."""
 
 import html
 import re
@@ -15,58 +15,60 @@ from recommender.training.readers.files import RawRow
 from recommender.training.readers.remote import Remote, SiteError, SiteResponse
 from recommender.training.readers.wordpress import date_of
 
-PER_PAGE = 100  # the most that WordPress gives
-MAX_STEPS_BACK = 5  # without anything new: a site that hides posts from its own pages must not hold us up
-MAX_FAILED = 3  # posts that fail by themselves, one after the other
+PER_PAGE = 100  # WordPress's maximum
+MAX_STEPS_BACK = 5  # without new posts: a site that hides posts from its own lists must not block the import
+MAX_FAILED = 3  # single posts that fail in a row
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A published post as a list of posts names it."""
+class PostSummary:
+    """An entry in a list of published posts."""
 
     post_id: int
     updated_at: str  # ISO 8601
-    is_public: bool  # False: it asks for a password, or is a draft
+    is_public: bool  # False: it is password-protected or a draft
 
 
 class WordPressSite:
-    """A site, and which kind of its posts is asked for, by the name in its addresses (`posts`)."""
+    """A site, and the type of posts to read, by its name in the REST routes (`posts`)."""
 
     def __init__(self, remote: Remote, root: str, kind: str = "posts") -> None:
         self._remote, self._root, self._kind = remote, root, kind
         self._per_page = PER_PAGE
-        self._names: dict[str, dict[int, str]] = {"categories": {}, "tags": {}}  # of terms, by their ids
+        self._names: dict[str, dict[int, str]] = {"categories": {}, "tags": {}}  # names of terms by id
 
     @classmethod
     def at(cls, url: str, remote: Remote, kind: str = "posts") -> "WordPressSite":
-        """Return the site of an address, any of its pages. Raises SiteError where no REST API is found.
+        """Return the site of an address, any of its pages. Raises SiteError if no REST API is found.
 
-        Where the page names none, as some sites hide it, the API is looked for where it lies by default.
+        If the page has no link to the API, because some sites hide it, the default address is tried.
         """
-        refusal = SiteError(f"{url} names no WordPress REST API; is it a WordPress site, and the API open?")
+        error_for_page = SiteError(
+            f"{url} has no link to a WordPress REST API; check that it is WordPress and its API is public"
+        )
         try:
             if root := _root_of(remote.get(url)):
                 return cls(remote, root, kind)
         except SiteError as error:
-            if error.status not in _GONE:
+            if error.status not in _NOT_PUBLIC:
                 raise
-            refusal = error
+            error_for_page = error
         site = cls(remote, urljoin(f"{url.rstrip('/')}/", "wp-json/"), kind)
         try:
             _list_of(site._get("", {"per_page": "1", "_fields": "id"}))
         except SiteError as error:
             if error.is_failing:
                 raise
-            raise refusal from None
+            raise error_for_page from None
         return site
 
-    def listed(self, since: datetime | None = None) -> Iterator[Listed]:
-        """Yield all published posts in the order of their ids; only those published or changed `since`.
+    def listed(self, since: datetime | None = None) -> Iterator[PostSummary]:
+        """Yield all published posts in the order of their ids, or those published or changed after `since`.
 
-        A post that is published on its day was last changed before, so both are asked. Posts that come and
-        go meanwhile make others neither twice nor missing.
+        A scheduled post was changed before its publication, so both dates are queried. Posts that are added
+        or removed meanwhile do not cause duplicates or gaps.
         """
         if since is None:
             yield from self._walk({})
@@ -80,16 +82,16 @@ class WordPressSite:
                     yield post
 
     def rows(self, post_ids: Sequence[int]) -> Iterator[RawRow]:
-        """Yield the posts of these ids, each as a row of our columns; those that are not public as skipped.
+        """Yield the posts with these ids as rows of our columns; posts that are not public are skipped rows.
 
-        Where the site fails it is asked for fewer at once; a post that fails alone is refused. Raises
-        SiteError when the site fails altogether.
+        If the site fails, fewer posts are requested at once; a single post that fails is refused. Raises
+        SiteError if the site fails altogether.
         """
-        left, failed = list(post_ids), 0
-        while left:
-            chunk = left[: self._per_page]
+        pending, failed = list(post_ids), 0
+        while pending:
+            chunk = pending[: self._per_page]
             try:
-                found = self._posts(chunk)
+                rows = self._posts(chunk)
             except SiteError as error:
                 failed += len(chunk) == 1
                 if not error.is_failing or failed >= MAX_FAILED or error.wait_seconds:
@@ -97,40 +99,40 @@ class WordPressSite:
                 if len(chunk) > 1:
                     self._per_page = max(1, len(chunk) // 4)
                     continue
-                found = [RawRow(chunk[0], refused=RefusedError("unreadable post", str(error), str(chunk[0])))]
+                rows = [RawRow(chunk[0], refused=RefusedError("unreadable post", str(error), str(chunk[0])))]
             else:
                 failed = 0
-            yield from found
-            left = left[len(chunk) :]
+            yield from rows
+            pending = pending[len(chunk) :]
 
     def is_public(self, post_id: int) -> bool:
-        """Tell whether everybody may read a post, by asking for it alone. Raises SiteError."""
+        """Return whether a post is public, by requesting it alone. Raises SiteError."""
         try:
-            post = self._get(str(post_id), {"_fields": _LISTED_FIELDS}).json()
+            post = self._get(str(post_id), {"_fields": _SUMMARY_FIELDS}).json()
         except SiteError as error:
-            if error.status in _GONE and isinstance(error.answer, dict) and "code" in error.answer:
+            if error.status in _NOT_PUBLIC and isinstance(error.answer, dict) and "code" in error.answer:
                 return False
             raise
-        return _listed(post).is_public
+        return _summary(post).is_public
 
-    def _walk(self, wanted: Mapping[str, str]) -> Iterator[Listed]:
-        """Yield posts by id; each page begins with the last of the one before, or the walk steps back."""
+    def _walk(self, wanted: Mapping[str, str]) -> Iterator[PostSummary]:
+        """Yield posts by id. Each page must begin with the last post of the page before; else step back."""
         offset, last, steps_back = 0, 0, 0
         while True:
             size = self._per_page
             parameters = {
                 "status": "publish", "orderby": "id", "order": "asc", "per_page": str(size),
-                "offset": str(offset), "_fields": _LISTED_FIELDS, **wanted,
+                "offset": str(offset), "_fields": _SUMMARY_FIELDS, **wanted,
             }  # fmt: skip
             try:
-                page = [_listed(post) for post in _list_of(self._get("", parameters))]
+                page = [_summary(post) for post in _list_of(self._get("", parameters))]
             except SiteError as error:
                 if not error.is_failing or error.wait_seconds or size == 1:
                     raise
                 self._per_page = max(1, size // 4)
                 continue
             if offset and (not page or page[0].post_id > last) and steps_back < MAX_STEPS_BACK:
-                offset = max(0, offset - size)  # posts before this page are gone, and others moved up
+                offset = max(0, offset - size)  # posts before this page were removed, so later ones moved up
                 steps_back += 1
                 continue
             new = [post for post in page if post.post_id > last]
@@ -148,11 +150,11 @@ class WordPressSite:
         }  # fmt: skip
         posts = _list_of(self._get("", parameters))
         for taxonomy in self._names:
-            self._learn(taxonomy, posts)
+            self._add_term_names(taxonomy, posts)
         return [self._row(post) for post in posts]
 
-    def _learn(self, taxonomy: str, posts: Iterable[Mapping[str, Any]]) -> None:
-        """Take the names of terms from what posts embed, and ask for the rest: ten at most are embedded."""
+    def _add_term_names(self, taxonomy: str, posts: Iterable[Mapping[str, Any]]) -> None:
+        """Store the names of terms embedded in the posts, and request the rest: at most ten are embedded."""
         names = self._names[taxonomy]
         wanted = {term for post in posts for term in post.get(taxonomy) or ()}
         for post in posts:
@@ -179,32 +181,32 @@ class WordPressSite:
             "url": post.get("link"),
             "categories": _primary_first(categories, post),
             "tags": self._sorted("tags", post),
-            "authors": [name for each in embedded.get("author") or () if (name := each.get("name"))],
+            "authors": [name for embed in embedded.get("author") or () if (name := embed.get("name"))],
             "type": post.get("type"),
             "published_at": _utc(post, "date"),
             "updated_at": _utc(post, "modified"),
             "image_url": next(
-                (each.get("source_url") for each in embedded.get("wp:featuredmedia") or ()), None
+                (embed.get("source_url") for embed in embedded.get("wp:featuredmedia") or ()), None
             ),
         }
         return RawRow(number, values)
 
     def _sorted(self, taxonomy: str, post: Mapping[str, Any]) -> list[str]:
-        """Return the names of a post's terms in their order, as WordPress shows and exports them."""
+        """Return the names of a post's terms, sorted as WordPress displays and exports them."""
         names = self._names[taxonomy]
-        found = (html.unescape(names[term]) for term in post.get(taxonomy) or () if term in names)
-        return sorted(found, key=lambda name: (name.casefold(), name))
+        terms = (html.unescape(names[term]) for term in post.get(taxonomy) or () if term in names)
+        return sorted(terms, key=lambda name: (name.casefold(), name))
 
     def _get(self, path: str, parameters: Mapping[str, str]) -> SiteResponse:
         return self._remote.get(self._address(f"wp/v2/{self._kind}/{path}".rstrip("/")), parameters)
 
     def _address(self, path: str) -> str:
-        # Without pretty permalinks the root is `/?rest_route=/`, and takes the path at its end as well.
+        # Without pretty permalinks the root is `/?rest_route=/`, and the path is appended in the same way.
         return f"{self._root.rstrip('/')}/{path}"
 
 
-_GONE = frozenset({401, 403, 404, 410})
-_LISTED_FIELDS = "id,status,modified_gmt,modified,content.protected"
+_NOT_PUBLIC = frozenset({401, 403, 404, 410})
+_SUMMARY_FIELDS = "id,status,modified_gmt,modified,content.protected"
 _FIELDS = (
     "id,type,date,date_gmt,modified,modified_gmt,link,title,content,categories,tags,yoast_head_json,"
     "_links,_embedded"
@@ -213,27 +215,27 @@ _API = "https://api.w.org/"
 
 
 def _root_of(page: SiteResponse) -> str | None:
-    """Return the address of the REST API that a page names in its headers or its head."""
+    """Return the address of the REST API that a page links to in its headers or its head."""
     for part in page.headers.get("Link", "").split(","):
         address, _, parameters = part.partition(";")
         if re.search(rf'\brel="?{re.escape(_API)}"?', parameters):
             return str(urljoin(page.url, address.strip(" <>")))
-    found = LexborHTMLParser(page.body).css_first(f'link[rel="{_API}"]') if b"<" in page.body else None
-    address = str(found.attributes.get("href") or "") if found else ""
+    link = LexborHTMLParser(page.body).css_first(f'link[rel="{_API}"]') if b"<" in page.body else None
+    address = str(link.attributes.get("href") or "") if link else ""
     return urljoin(page.url, address) if address else None
 
 
 def _list_of(answer: SiteResponse) -> list[dict[str, Any]]:
-    found = answer.json()
-    if not isinstance(found, list) or not all(isinstance(each, dict) and "id" in each for each in found):
-        raise SiteError(f"{answer.url} answers no list of posts", answer.status)
-    return found
+    posts = answer.json()
+    if not isinstance(posts, list) or not all(isinstance(post, dict) and "id" in post for post in posts):
+        raise SiteError(f"{answer.url} is not a list of posts", answer.status)
+    return posts
 
 
-def _listed(post: Mapping[str, Any]) -> Listed:
+def _summary(post: Mapping[str, Any]) -> PostSummary:
     is_protected = bool((post.get("content") or {}).get("protected"))
     is_public = post.get("status", "publish") == "publish" and not is_protected
-    return Listed(int(post["id"]), _utc(post, "modified") or "", is_public)
+    return PostSummary(int(post["id"]), _utc(post, "modified") or "", is_public)
 
 
 def _utc(post: Mapping[str, Any], name: str) -> str | None:
@@ -241,7 +243,7 @@ def _utc(post: Mapping[str, Any], name: str) -> str | None:
 
 
 def _primary_first(categories: list[str], post: Mapping[str, Any]) -> list[str]:
-    """Return the categories, first the one that Yoast's breadcrumbs lead through, the innermost."""
+    """Return the categories; the innermost category in Yoast's breadcrumbs comes first."""
     graph = ((post.get("yoast_head_json") or {}).get("schema") or {}).get("@graph") or ()
     trails = (node.get("itemListElement") or () for node in graph if node.get("@type") == "BreadcrumbList")
     names = [html.unescape(str(step.get("name", ""))) for trail in trails for step in trail]

@@ -1,4 +1,4 @@
-"""From a trained model to a published version, or to a report that says why there is none."""
+"""Publish a trained model that passes the quality gate, or write a report of why it was refused."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from recommender.artifact import keep_refused, publish
+from recommender.frozen_model import FrozenModel
 from recommender.training.evaluation.evaluate import EvaluationReport, evaluate
 from recommender.training.evaluation.labels import LabelFile
 from recommender.training.readers.corpus import ReadingReport
@@ -18,16 +19,14 @@ from recommender.training.release.gate import Verdict, judge
 from recommender.training.release.previous import Baseline
 from recommender.training.train import Progress, Trained
 
-_SINGLE: Any = {  # what a report says of single articles and queries
+_PER_ARTICLE: Any = {  # fields of a report with values of single articles and queries
     **dict.fromkeys(("query_ids", "query_stories", "drawn"), True),
     "systems": {"__all__": {"per_query"}},
 }
 
 
-class RefusedReport(BaseModel):
-    """Why a model was refused, as `models/.refused/` keeps it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class RefusedReport(FrozenModel):
+    """Why a model was refused, as written to `models/.refused/`."""
 
     format: int
     refused_at: AwareDatetime
@@ -38,7 +37,7 @@ class RefusedReport(BaseModel):
 
 @dataclass(frozen=True)
 class Release:
-    """What became of a trained model."""
+    """The outcome for a trained model: published or refused."""
 
     verdict: Verdict
     version: str | None  # None: refused
@@ -58,29 +57,30 @@ def release(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Release:
-    """Measure a model, and publish it if it passes its recipe's gate; else keep a report and no version.
+    """Measure a model, and publish it if it passes its recipe's gate; otherwise write a report.
 
-    The manifest of what is published keeps the evaluation and how the gate was passed: with `gate` False also
-    a model that would have been refused. Raises LabelsError where the labels do not fit the articles, and
-    ArtifactError where nothing can be written.
+    The manifest of the published version contains the evaluation and a summary of the verdict. With `gate`
+    False, a model that fails the gate is published, too. Raises LabelsError if the labels do not match the
+    articles, and ArtifactError if nothing can be written.
     """
     now, seconds = now or datetime.now(UTC), {}
-    began = time.perf_counter()
+    start = time.perf_counter()
     with _step(progress, "quality gate", "models") as done:
         report = evaluate(trained.model, labels, now=now, threads=threads)
         verdict = judge(trained.model, report, reading=reading, baseline=baseline, labels=labels)
         done(1)
-    seconds["quality gate"] = time.perf_counter() - began
+    seconds["quality gate"] = time.perf_counter() - start
     if verdict.reasons and gate:
-        return Release(verdict, None, _keep(trained, models_dir, report, verdict, now), seconds)
-    began = time.perf_counter()
+        return Release(verdict, None, _write_refused(trained, models_dir, report, verdict, now), seconds)
+    start = time.perf_counter()
     with _step(progress, "publishing", "versions") as done:
-        kept = {"evaluation": report.model_dump(mode="json", exclude=_SINGLE), "gate": verdict.passage}
-        manifest = trained.model.manifest.model_copy(update=kept)
+        evaluation = report.model_dump(mode="json", exclude=_PER_ARTICLE)
+        update = {"evaluation": evaluation, "gate": verdict.summary}
+        manifest = trained.model.manifest.model_copy(update=update)
         model = replace(trained.model, manifest=manifest)
         version = publish(model, models_dir, now=now, extra_files=trained.extra_files())
         done(1)
-    seconds["publishing"] = time.perf_counter() - began
+    seconds["publishing"] = time.perf_counter() - start
     return Release(verdict, version, None, seconds)
 
 
@@ -88,7 +88,7 @@ def _step(progress: Progress | None, name: str, unit: str) -> AbstractContextMan
     return progress.step(name, 1, unit) if progress else nullcontext(lambda _: None)
 
 
-def _keep(
+def _write_refused(
     trained: Trained, models_dir: str | Path, report: EvaluationReport, verdict: Verdict, now: datetime
 ) -> Path:
     refused = RefusedReport(

@@ -1,1 +1,1 @@
-"""Count the terms of a corpus and turn them into TF-IDF vectors."""
+"""Count the terms of a corpus and convert them to TF-IDF vectors."""

@@ -1,4 +1,4 @@
-"""Count the terms of a whole corpus: the fast twin of `TermRules.terms`, equal to it by test."""
+"""Count the terms of a whole corpus: a fast equivalent of `TermRules.terms`, tested against it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from recommender.training.terms.stemming import stem_corpus
 _BLOCK_CHARS = 4_000_000
 WORD, PAIR, PIECE = range(3)  # kinds of terms
 _REST, _LEAD, _TITLE = range(3)  # the parts of an article
-_SECOND = 0xFFFFFFFF  # the bits of a key that hold its second word
+_SECOND = 0xFFFFFFFF  # the bits of a key for its second word
 
 
 @dataclass(frozen=True)
 class TermCounts:
-    """How often each kept term stands in each article, title and lead weighted."""
+    """The counts of the terms within the df bounds in each article, with title and lead weighted."""
 
     terms: Strings  # (n_terms,), sorted by their bytes
-    df: np.ndarray  # (n_terms,) int64, in how many articles a term stands
+    df: np.ndarray  # (n_terms,) int64, the number of articles with each term
     offsets: np.ndarray  # (n + 1,) int64
     columns: np.ndarray  # (entries,) int32, ascending in each article
     counts: np.ndarray  # (entries,) int32
     kinds: np.ndarray  # (n_terms,) uint8, WORD, PAIR or PIECE
-    distinct: int  # words and pieces, and pairs of words that are kept themselves, before pruning
-    forms: dict[str, str]  # the word that most often stood for a stem, where it is another
+    distinct: int  # before pruning: words, pieces, and the pairs of words that are not rare
+    forms: dict[str, str]  # the most frequent word of each stem, if it differs from the stem
 
 
 def count_terms(
@@ -41,18 +41,18 @@ def count_terms(
     threads: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> TermCounts:
-    """Count the terms that stand in `min_df` to `max_df` articles.
+    """Count the terms that occur in `min_df` to `max_df` articles.
 
-    `progress` is told how many more articles have been read.
+    `progress` is called with the number of articles just read.
     """
     lexicon = Lexicon()
     ids, ends = _read(articles, rules, lexicon, progress)
     langs, names = _languages(articles, rules)
-    _drop_stop_words(ids, ends, langs, _stop_table(names, rules, lexicon))
+    _drop_stop_words(ids, ends, langs, _stop_word_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
     stems = stem_corpus(ids, ends, langs, names, rules.unstemmed, lexicon) if rules.stems else None
     df = _df(ids, ends, len(lexicon))
-    rank_of, sorted_words, split = _ranked(lexicon, df, rules)
+    rank_of, sorted_words, pieces_of = _sorted_words_and_pieces(lexicon, df, rules)
     ids = rank_of.astype(np.int32)[ids]
     rare = np.zeros(len(sorted_words), dtype=bool)
     rare[rank_of] = df < min_df
@@ -68,21 +68,21 @@ def count_terms(
             rules.lead_words,
             rules.ngrams,
             rare,
-            *split,
+            *pieces_of,
         )
 
     parts = list(spread(count, len(articles), threads))
-    keys, key_df, distinct = _kept(np.concatenate([part[0] for part in parts]), min_df, max_df)
+    keys, key_df, distinct = _prune(np.concatenate([part[0] for part in parts]), min_df, max_df)
     slots, slot_columns = _hash_keys(keys)
-    found = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
+    columns_and_counts = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
     offsets = np.zeros(len(articles) + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([part[2] for part in found]), out=offsets[1:])
+    np.cumsum(np.concatenate([part[2] for part in columns_and_counts]), out=offsets[1:])
     return TermCounts(
         terms=_term_strings(keys, sorted_words),
         df=key_df,
         offsets=offsets,
-        columns=np.concatenate([part[0] for part in found]),
-        counts=np.concatenate([part[1] for part in found]),
+        columns=np.concatenate([part[0] for part in columns_and_counts]),
+        counts=np.concatenate([part[1] for part in columns_and_counts]),
         kinds=_kinds_of(keys, sorted_words),
         distinct=distinct + int(np.count_nonzero((df > 0) & (df < min_df))),
         forms=stems.forms(lexicon, df >= min_df) if stems else {},
@@ -92,7 +92,7 @@ def count_terms(
 def _read(
     articles: Sequence[Article], rules: TermRules, lexicon: Lexicon, progress: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the word numbers of all titles and bodies, and where each one's end, (2 n + 1,) from 0."""
+    """Return the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0."""
     ids, ends, total = [], [np.zeros(1, dtype=np.int64)], 0
     for block in _blocks(articles, rules.max_body_chars):
         bounds = np.zeros(len(block) + 1, dtype=np.int64)
@@ -106,7 +106,7 @@ def _read(
 
 
 def _blocks(articles: Sequence[Article], max_body_chars: int) -> Iterator[list[str]]:
-    """Yield lists of title, body, title, body, … of a few million characters each, folded."""
+    """Yield lists of folded title, body, title, body, …, of a few million characters each."""
     block: list[str] = []
     size = 0
     for article in articles:
@@ -120,15 +120,15 @@ def _blocks(articles: Sequence[Article], max_body_chars: int) -> Iterator[list[s
 
 
 def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarray, list[str]]:
-    """Return the number of the language that each article is read in, (n,) int32, and the languages."""
+    """Return the number of each article's language, (n,) int32, and the languages by number."""
     names = sorted({article.lang or rules.main_lang for article in articles})
     number_of = {lang: number for number, lang in enumerate(names)}
     numbers = [number_of[article.lang or rules.main_lang] for article in articles]
     return np.array(numbers, dtype=np.int32), names
 
 
-def _stop_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:
-    """Return what stops in each language, (languages, words) bool."""
+def _stop_word_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:
+    """Return which words are stop words of each language, (languages, words) bool."""
     stop_ids = [lexicon.number(sorted(rules.stop_words.get(lang, ()))) for lang in names]
     table = np.zeros((len(names), len(lexicon)), dtype=bool)
     for number, ids in enumerate(stop_ids):
@@ -136,26 +136,30 @@ def _stop_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndar
     return table
 
 
-def _ranked(
+def _sorted_words_and_pieces(
     lexicon: Lexicon, df: np.ndarray, rules: TermRules
 ) -> tuple[np.ndarray, list[str], tuple[np.ndarray, np.ndarray]]:
-    """Return each word's place in the order of bytes, words and pieces in that order, and what has which.
+    """Return each word's place in byte order, all words and pieces in that order, and each word's pieces.
 
-    The last are offsets for each place, and the places of the pieces of its word.
+    The last is a pair: offsets for each place, and the places of the pieces of its word.
     """
     rank_of, words = lexicon.ranked()
     if not rules.pieces:
         return rank_of, words, (np.zeros(len(words) + 1, dtype=np.int64), np.zeros(0, dtype=np.int32))
-    met = np.zeros(len(words), dtype=bool)
-    met[rank_of] = df > 0
-    split = [pieces(word) if there else [] for word, there in zip(words, met.tolist(), strict=True)]
-    every = sorted({*words, *(piece for each in split for piece in each)})
-    place_of = {one: place for place, one in enumerate(every)}
+    present = np.zeros(len(words), dtype=bool)
+    present[rank_of] = df > 0
+    pieces_by_word = [
+        pieces(word) if is_present else [] for word, is_present in zip(words, present.tolist(), strict=True)
+    ]
+    sorted_terms = sorted({*words, *(piece for word_pieces in pieces_by_word for piece in word_pieces)})
+    place_of = {term: place for place, term in enumerate(sorted_terms)}
     places = np.array([place_of[word] for word in words], dtype=np.int64)
-    offsets = np.zeros(len(every) + 1, dtype=np.int64)
-    offsets[places + 1] = [len(each) for each in split]
-    inside = np.array([place_of[piece] for each in split for piece in each], dtype=np.int32)
-    return places[rank_of], every, (np.cumsum(offsets), inside)
+    offsets = np.zeros(len(sorted_terms) + 1, dtype=np.int64)
+    offsets[places + 1] = [len(word_pieces) for word_pieces in pieces_by_word]
+    piece_places = np.array(
+        [place_of[piece] for word_pieces in pieces_by_word for piece in word_pieces], dtype=np.int32
+    )
+    return places[rank_of], sorted_terms, (np.cumsum(offsets), piece_places)
 
 
 def _kinds_of(keys: np.ndarray, sorted_words: list[str]) -> np.ndarray:
@@ -164,17 +168,17 @@ def _kinds_of(keys: np.ndarray, sorted_words: list[str]) -> np.ndarray:
     return np.where(keys & _SECOND, PAIR, kinds).astype(np.uint8)
 
 
-def _kept(keys: np.ndarray, min_df: int, max_df: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the distinct keys within the bounds, ascending, their df, and how many were distinct at all."""
+def _prune(keys: np.ndarray, min_df: int, max_df: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the distinct keys within the bounds, ascending, their df, and the number of distinct keys."""
     keys.sort()
     firsts = np.flatnonzero(np.diff(keys, prepend=-1))
     df = np.diff(firsts, append=len(keys))
-    kept = (df >= min_df) & (df <= max_df)
-    return keys[firsts[kept]], df[kept], len(firsts)
+    inside = (df >= min_df) & (df <= max_df)
+    return keys[firsts[inside]], df[inside], len(firsts)
 
 
 def _hash_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return an open-addressing table from key to column: its slots, -1 where empty, and their columns."""
+    """Return an open-addressing hash table from key to column: its slots, -1 if empty, and their columns."""
     size = 1 << max(4, int(2 * len(keys)).bit_length())
     slots = np.full(size, -1, dtype=np.int64)
     columns = np.zeros(size, dtype=np.int32)
@@ -183,7 +187,7 @@ def _hash_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _term_strings(keys: np.ndarray, sorted_words: list[str]) -> Strings:
-    """Return the terms behind the keys: a word, or two with a space between."""
+    """Return the terms of the keys: a word, or two words with a space between."""
     words = Strings.of(sorted_words)
     first, second = keys >> 32, (keys & _SECOND) - 1
     lengths = np.diff(words.offsets)
@@ -198,7 +202,7 @@ def _term_strings(keys: np.ndarray, sorted_words: list[str]) -> Strings:
 
 @kernel
 def _drop_stop_words(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, stop: np.ndarray) -> None:
-    """Move the words that do not stop together, in place."""
+    """Remove the stop words, in place."""
     start, out = 0, 0
     for piece in range(len(ends) - 1):
         end = ends[piece + 1]
@@ -213,7 +217,7 @@ def _drop_stop_words(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, stop:
 
 @kernel
 def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
-    """Return in how many articles each word stands, (words,) int64."""
+    """Return the number of articles with each word, (words,) int64."""
     df = np.zeros(words, dtype=np.int64)
     seen = np.full(words, -1, dtype=np.int64)
     for article in range(len(ends) // 2):
@@ -238,10 +242,10 @@ def _count_keys(  # noqa: C901 one loop over words, kept whole for the compiler
     piece_offsets: np.ndarray,
     pieces_of: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the keys of the terms of articles start..end, their weighted counts, and each one's key count.
+    """Return the keys of the terms of articles start..end, their weighted counts, and the keys per article.
 
-    A key is first word << 32 | second word + 1, or + 0 for a word or piece alone, so that keys sort as their
-    terms do. No frequent pair holds a rare word.
+    A key is first word << 32 | second word + 1, or + 0 for a single word or piece, so that keys sort like
+    their terms. Rare words are skipped, because no frequent pair contains a rare word.
     """
     most = 2 * (ends[2 * end] - ends[2 * start])
     for at in range(ends[2 * start], ends[2 * end]):
@@ -294,7 +298,7 @@ def _slot(key: int, size: int) -> int:
 
 @kernel
 def _fill(slots: np.ndarray, columns: np.ndarray, keys: np.ndarray) -> None:
-    """Put each key into the table, with its position as column."""
+    """Insert each key into the table, with its position as column."""
     for column in range(len(keys)):
         at = _slot(keys[column], len(slots))
         while slots[at] >= 0:
@@ -307,10 +311,10 @@ def _fill(slots: np.ndarray, columns: np.ndarray, keys: np.ndarray) -> None:
 def _look_up(
     keys: np.ndarray, counts: np.ndarray, lengths: np.ndarray, slots: np.ndarray, slot_columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the columns and counts of the keys that were kept, and how many each article has."""
+    """Return the columns and counts of the keys in the table, and their number in each article."""
     columns = np.empty(len(keys), dtype=np.int32)
-    kept_counts = np.empty(len(keys), dtype=np.int32)
-    kept_lengths = np.zeros(len(lengths), dtype=np.int64)
+    out_counts = np.empty(len(keys), dtype=np.int32)
+    out_lengths = np.zeros(len(lengths), dtype=np.int64)
     start, out = 0, 0
     for article in range(len(lengths)):
         before = out
@@ -319,11 +323,11 @@ def _look_up(
             while slots[slot] >= 0 and slots[slot] != keys[at]:
                 slot = (slot + 1) & (len(slots) - 1)
             if slots[slot] >= 0:
-                columns[out], kept_counts[out] = slot_columns[slot], counts[at]
+                columns[out], out_counts[out] = slot_columns[slot], counts[at]
                 out += 1
         start += lengths[article]
-        kept_lengths[article] = out - before
-    return columns[:out].copy(), kept_counts[:out].copy(), kept_lengths
+        out_lengths[article] = out - before
+    return columns[:out].copy(), out_counts[:out].copy(), out_lengths
 
 
 @kernel
@@ -335,7 +339,7 @@ def _write_terms(
     words: np.ndarray,
     word_offsets: np.ndarray,
 ) -> None:
-    """Write each term's bytes to its place."""
+    """Write the bytes of each term at its offset."""
     for term in range(len(first)):
         out = offsets[term]
         for at in range(word_offsets[first[term]], word_offsets[first[term] + 1]):

@@ -1,4 +1,4 @@
-"""The words of a corpus, numbered as they are met: the compiled twin of `text.words`."""
+"""The words of a corpus, numbered in order of appearance: a compiled equivalent of `text.words`."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,13 +13,14 @@ _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
 
 
 class Lexicon:
-    """Every distinct word met so far, numbered in order of appearance: an open-addressing hash table.
+    """All distinct words so far, numbered in order of appearance, in an open-addressing hash table.
 
-    The letters of each word are compared, not only their hashes, so no text can make two words one.
+    Words are compared by their letters and not only by their hashes, so a hash collision never merges two
+    words.
     """
 
     def __init__(self) -> None:
-        self._allot(words=1 << 17, chars=1 << 21)
+        self._allocate(words=1 << 17, chars=1 << 21)
         self._kinds = _kinds()
         self._size = np.zeros(2, dtype=np.int64)  # words, characters
 
@@ -28,7 +29,7 @@ class Lexicon:
         return int(self._size[0])
 
     def scan(self, text: str, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the word numbers of the pieces of a folded text, and where each piece's words end.
+        """Return the word numbers of the pieces of a folded text, and the end of each piece's words.
 
         Piece i is text[bounds[i]:bounds[i + 1]].
         """
@@ -47,55 +48,55 @@ class Lexicon:
             self._grow(int(bounds[done + 1] - bounds[done]))
 
     def number(self, words: Sequence[str]) -> np.ndarray:
-        """Return the numbers of these words, new ones of those not met before, (m,) int32."""
-        listed = "\n".join(words)
-        ids, _ = self.scan(listed, np.array([0, len(listed)], dtype=np.int64))
+        """Return the numbers of these words, (m,) int32; unknown words are added."""
+        joined = "\n".join(words)
+        ids, _ = self.scan(joined, np.array([0, len(joined)], dtype=np.int64))
         return ids
 
     def words(self, numbers: np.ndarray) -> list[str]:
-        """Return the words that have these numbers."""
+        """Return the words with these numbers."""
         letters = self._letters[: self._starts[len(self)]].tobytes().decode("utf-32-le", "surrogatepass")
         starts, ends = self._starts[numbers].tolist(), self._starts[numbers + 1].tolist()
         return [letters[a:b] for a, b in zip(starts, ends, strict=True)]
 
     def ranked(self) -> tuple[np.ndarray, list[str]]:
-        """Return each word's place in the order of the words' bytes, and the words in that order."""
+        """Return each word's place in the byte order of the words, and the words in that order."""
         starts = self._starts[: len(self) + 1].tolist()
         letters = self._letters[: starts[-1]].tobytes().decode("utf-32-le", "surrogatepass")
         words = [letters[a:b] for a, b in pairwise(starts)]
-        order = sorted(range(len(words)), key=words.__getitem__)  # code points sort as their UTF-8 does
+        order = sorted(range(len(words)), key=words.__getitem__)  # code points sort like their UTF-8 bytes
         rank_of = np.empty(len(words), dtype=np.int64)
         rank_of[order] = np.arange(len(words))
         return rank_of, [words[number] for number in order]
 
-    def _allot(self, words: int, chars: int) -> None:
+    def _allocate(self, words: int, chars: int) -> None:
         self._slots = np.full(1 << (4 * words - 1).bit_length(), -1, dtype=np.int32)  # a power of two
         self._hashes = np.zeros(words, dtype=np.uint64)
         self._starts = np.zeros(words + 1, dtype=np.int64)
         self._letters = np.zeros(chars, dtype=np.uint32)
 
     def _grow(self, coming: int) -> None:
-        """Make room for a piece of so many characters."""
+        """Enlarge the tables for a piece of `coming` characters."""
         old = self._hashes, self._starts, self._letters
         words, chars = int(self._size[0]), int(self._size[1])
-        # A piece of m characters holds at most m words, and these at most 2 m characters.
-        self._allot(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
+        # A piece of m characters has at most m words, and these have at most 2 m characters.
+        self._allocate(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
         self._hashes[:words] = old[0][:words]
         self._starts[: words + 1] = old[1][: words + 1]
         self._letters[:chars] = old[2][:chars]
-        _refill(self._slots, self._hashes, words)
+        _rehash(self._slots, self._hashes, words)
 
 
 @cache
 def _kinds() -> np.ndarray:
-    """Return the kind of each code point as `text.words` sees it in folded text, (code points,) uint8."""
-    every = "".join(map(chr, range(0x110000)))
-    kinds = np.full(len(every), _SEPARATOR, dtype=np.uint8)
-    for run in word_runs().finditer(every.replace("_", " ")):
+    """Return the kind of each code point by the rules of `text.words`, (code points,) uint8."""
+    characters = "".join(map(chr, range(0x110000)))
+    kinds = np.full(len(characters), _SEPARATOR, dtype=np.uint8)
+    for run in word_runs().finditer(characters.replace("_", " ")):
         kinds[run.start() : run.end()] = _WORD
-    for run in unspaced_runs().finditer(every):
-        inside = kinds[run.start() : run.end()]
-        inside[inside == _WORD] = _UNSPACED
+    for run in unspaced_runs().finditer(characters):
+        kinds_of_run = kinds[run.start() : run.end()]
+        kinds_of_run[kinds_of_run == _WORD] = _UNSPACED
     return kinds
 
 
@@ -115,15 +116,15 @@ def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
     ends: np.ndarray,
     done: int,
 ) -> int:
-    """Read the words of pieces `done`, done + 1, …; return the first that the tables have no room for."""
+    """Read the words of pieces `done`, done + 1, …; return the first piece that may not fit the tables."""
     word = np.empty(longest, dtype=np.uint32)
     out = ends[done - 1] if done > 0 else 0
     for piece in range(done, len(ends)):
-        room = bounds[piece + 1] - bounds[piece]
-        if size[0] + room > len(hashes) or size[1] + 2 * room > len(letters):
+        chars = bounds[piece + 1] - bounds[piece]
+        if size[0] + chars > len(hashes) or size[1] + 2 * chars > len(letters):
             return piece
-        length = 0  # of the spaced word that is being read; beyond the longest only counted
-        run = 0  # characters of the unspaced run that is being read
+        length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
+        run = 0  # characters of the current run in an unspaced script
         before = np.uint32(0)  # its last character
         for at in range(bounds[piece], bounds[piece + 1] + 1):
             last = at == bounds[piece + 1]
@@ -165,7 +166,7 @@ def _number(
     starts: np.ndarray,
     size: np.ndarray,
 ) -> int:
-    """Return the number of a word, a new one when it was not met before."""
+    """Return the number of a word; a new word is added."""
     value = np.uint64(14695981039346656037)  # FNV-1a over code points
     for i in range(length):
         value = (value ^ np.uint64(word[i])) * np.uint64(1099511628211)
@@ -194,8 +195,8 @@ def _number(
 
 
 @kernel
-def _refill(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
-    """Put the known words into an empty table."""
+def _rehash(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
+    """Insert the known words into an empty table."""
     mask = np.uint64(len(slots) - 1)
     for number in range(words):
         value = hashes[number]

@@ -1,4 +1,4 @@
-"""The words of a corpus replaced by their stems, in bulk; and the words that stood for them."""
+"""Replace the words of a corpus by their stems, and record the most frequent word of each stem."""
 
 from dataclasses import dataclass
 
@@ -11,22 +11,22 @@ from recommender.training.terms.lexicon import Lexicon
 
 @dataclass(frozen=True)
 class StemmedWords:
-    """Which words became which stems, by their numbers in the lexicon, language by language."""
+    """The replaced words and their stems, by their numbers in the lexicon, language by language."""
 
     words: np.ndarray  # (m,) int64
     stems: np.ndarray  # (m,) int64
-    times: np.ndarray  # (m,) int64, how often
+    times: np.ndarray  # (m,) int64, the number of occurrences
 
     def forms(self, lexicon: Lexicon, wanted: np.ndarray) -> dict[str, str]:
-        """Return, for each wanted stem, the word that most often stood for it, where it is another.
+        """Return the most frequent word of each wanted stem, if it differs from the stem.
 
-        Of words that stood as often, the one met first in the corpus.
+        If words are equally frequent, the word that appears first in the corpus is used.
         """
         order = np.lexsort((self.words, -self.times, self.stems))
         stems, firsts = np.unique(self.stems[order], return_index=True)
         words = self.words[order][firsts]
-        kept = wanted[stems] & (words != stems)
-        return dict(zip(lexicon.words(stems[kept]), lexicon.words(words[kept]), strict=True))
+        changed = wanted[stems] & (words != stems)
+        return dict(zip(lexicon.words(stems[changed]), lexicon.words(words[changed]), strict=True))
 
 
 def stem_corpus(
@@ -37,11 +37,11 @@ def stem_corpus(
     unstemmed: frozenset[str],
     lexicon: Lexicon,
 ) -> StemmedWords:
-    """Replace each word number by that of its stem, in place; `langs` holds each article's place in `names`.
+    """Replace each word number by that of its stem, in place; `langs` has each article's index in `names`.
 
-    The words of article i are ids[ends[2 i]:ends[2 i + 2]]. Those of unstemmed languages stay.
+    The words of article i are ids[ends[2 i]:ends[2 i + 2]]. Words of unstemmed languages are unchanged.
     """
-    found = []
+    parts = []
     for number, lang in enumerate(names):
         times = _times(ids, ends, langs, number, len(lexicon))
         words = np.flatnonzero(times)
@@ -49,13 +49,13 @@ def stem_corpus(
         stem_of = np.arange(len(lexicon), dtype=np.int32)
         stem_of[words] = stems
         _replace(ids, ends, langs, number, stem_of)
-        found.append((words, stems.astype(np.int64), times[words]))
-    return StemmedWords(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        parts.append((words, stems.astype(np.int64), times[words]))
+    return StemmedWords(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 @kernel
 def _times(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, lang: int, words: int) -> np.ndarray:
-    """Return how often each word stands in the articles of a language, (words,) int64."""
+    """Return the number of occurrences of each word in the articles of a language, (words,) int64."""
     times = np.zeros(words, dtype=np.int64)
     for article in range(len(langs)):
         if langs[article] == lang:

@@ -1,4 +1,4 @@
-"""TF-IDF with scikit-learn's semantics, from terms counted in bulk; and its estimator for notebooks."""
+"""TF-IDF vectors from term counts, with scikit-learn's semantics, and the fitted estimator for notebooks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from recommender.training.terms.counting import PAIR, PIECE, WORD, TermCounts
 
 @dataclass(frozen=True)
 class ArticleAnalyzer:
-    """The analyzer of the fitted TfidfVectorizer: an Article, a mapping with its fields, or a raw text."""
+    """The analyzer of the fitted TfidfVectorizer, for an Article, a mapping with its fields, or a text."""
 
     rules: TermRules
 
     def __call__(self, document: Article | Mapping[str, Any] | str) -> list[str]:
-        """Return the terms of a document; HTML becomes text, and a missing language is detected."""
+        """Return the terms of a document; HTML is converted to text, and a missing language is detected."""
         if isinstance(document, Article):
             return self.rules.terms(document.title, document.body, document.lang)
         fields = {"body": document} if isinstance(document, str) else document
@@ -31,10 +31,10 @@ class ArticleAnalyzer:
 
 
 def term_weights(counts: TermCounts, recipe: Terms, piece_weight: float = 0.0) -> np.ndarray:
-    """Return how much each term tells, (n_terms,) float32.
+    """Return the weight of each term, (n_terms,) float32.
 
-    The inverse document frequency as scikit-learn smooths it, to the recipe's power, and for a pair of words
-    the recipe's share of that, for a piece of one that of the corpus.
+    It is the inverse document frequency, smoothed as in scikit-learn, to the power of `idf_power`, times
+    `pair_weight` for a pair of words or `piece_weight` for a piece of a word.
     """
     n = len(counts.offsets) - 1
     idf = 1 + np.log((1 + n) / (1 + counts.df))
@@ -58,9 +58,9 @@ def tfidf(counts: TermCounts, weights: np.ndarray) -> csr_array:
 def fitted_vectorizer(
     rules: TermRules, terms: Iterable[str], weights: np.ndarray, min_df: int, max_df: int
 ) -> TfidfVectorizer:
-    """Return the TfidfVectorizer that `fit` on the articles would have come to, but for its weights.
+    """Return a TfidfVectorizer as if fitted on the articles, but with these weights in place of its idf.
 
-    Those of terms stand where scikit-learn keeps its idf; at `idf_power` and `pair_weight` 1 they are equal.
+    With `idf_power` and `pair_weight` 1, the weights of words and pairs equal scikit-learn's idf.
     """
     vectorizer = TfidfVectorizer(
         analyzer=ArticleAnalyzer(rules), sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float64

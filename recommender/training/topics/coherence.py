@@ -1,4 +1,4 @@
-"""Coherence: how well the terms of a topic keep company in the articles of the corpus."""
+"""Topic coherence: how often the terms of a topic occur together in the articles of the corpus."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,28 @@ import numpy as np
 from scipy.sparse import csc_array
 
 
-def together(by_term: csc_array, columns: Sequence[int]) -> np.ndarray:
-    """Return in how many articles each two of the terms stand, (m, m) int64; the diagonal is their df.
+def co_occurrences(by_term: csc_array, columns: Sequence[int]) -> np.ndarray:
+    """Return the number of articles with each pair of the terms, (m, m) int64; the diagonal is their df.
 
-    `by_term` is (n, terms), 1 where a term stands in an article.
+    `by_term` is (n, terms), 1 if an article has the term.
     """
-    standing = by_term[:, list(columns)].astype(np.int64)
-    return np.asarray((standing.T @ standing).toarray(), dtype=np.int64)
+    present = by_term[:, list(columns)].astype(np.int64)
+    return np.asarray((present.T @ present).toarray(), dtype=np.int64)
 
 
-def npmi(both: np.ndarray, n: int) -> float:
-    """Return the mean normalized pointwise mutual information of all pairs of terms among n articles.
+def npmi(counts: np.ndarray, n: int) -> float:
+    """Return the mean normalized pointwise mutual information of all pairs of terms in n articles.
 
-    It is 1 where they only stand together, 0 where they meet by chance, -1 where never; 0 for a single term.
-    `both` is what `together` returns. Bouma 2009; for topics Lau, Newman and Baldwin 2014.
+    It is 1 if the terms only occur together, 0 if they are independent, -1 if they never occur together; 0
+    for a single term. `counts` is the result of `co_occurrences`. Bouma 2009; for topics Lau, Newman and
+    Baldwin 2014.
     """
-    left, right = np.triu_indices(len(both), 1)
+    left, right = np.triu_indices(len(counts), 1)
     if not len(left):
         return 0.0
-    df = np.diag(both).astype(np.float64)
-    share = both[left, right] / n
-    with np.errstate(divide="ignore", invalid="ignore"):  # never, or in every article: told below
+    df = np.diag(counts).astype(np.float64)
+    share = counts[left, right] / n
+    with np.errstate(divide="ignore", invalid="ignore"):  # shares 0 and 1 are set below
         pairs = np.log(share * n * n / (df[left] * df[right])) / -np.log(share)
     pairs[share == 0] = -1.0
     pairs[share == 1] = 1.0

@@ -1,4 +1,4 @@
-"""The latent space of a corpus (LSA), and topics in it that people can read."""
+"""The latent space of a corpus (LSA), and the topics: clusters in it that have readable names."""
 
 import hashlib
 import math
@@ -18,13 +18,13 @@ from recommender.recipe import Topics
 from recommender.training.kernels import kernel, spread
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 
-_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the lists' quality
-_WIDER = 1.3  # so many more clusters than topics, to choose from
-_WARD_ARTICLES = 3000  # on which k-means finds its start: Ward's method takes memory by the square
-_LEAST_ARTICLES = 3  # of a topic, and
-_LEAST_SHARE = 0.1  # of the mean of all
-_MAY_GO = 10  # of so many topics one may go for its terms avoid each other
-_ALIKE_TERMS = 4  # of 8 in common: two topics that read alike
+_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
+_OVERPRODUCTION = 1.3  # clusters per topic, to select from
+_WARD_ARTICLES = 3000  # used to initialize k-means: Ward's method needs quadratic memory
+_LEAST_ARTICLES = 3  # a topic has at least this many, and
+_LEAST_SHARE = 0.1  # this share of the mean size
+_INCOHERENT_PART = 10  # at most one topic in 10 is removed because its terms rarely occur together
+_COMMON_TERMS = 4  # two topics with 4 of 8 terms in common are merged
 _BLOCK = 16_384
 
 
@@ -34,10 +34,10 @@ class LatentSpace:
 
     terms: np.ndarray  # (n_latent_terms,) int32, ascending columns of the TF-IDF rows
     components: np.ndarray  # (n_latent_terms, n_components) float32
-    estimator: TruncatedSVD | None  # None where the corpus is too small for one
+    estimator: TruncatedSVD | None  # None if the corpus is too small
 
     def project(self, rows: csr_array, threads: int) -> np.ndarray:
-        """Return the rows in the latent space, (n, n_components) float32, of unit length or zero."""
+        """Project the rows into the latent space, (n, n_components) float32, of unit length or zero."""
         latent = np.zeros((rows.shape[0], self.components.shape[1]), dtype=np.float32)
         place = np.full(rows.shape[1], -1, dtype=np.int32)
         place[self.terms] = np.arange(len(self.terms))
@@ -50,9 +50,9 @@ class LatentSpace:
 
 
 def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics, seed: int) -> LatentSpace:
-    """Fit the latent space on the terms of highest df, and on a sample where articles are many.
+    """Fit the latent space on the terms of highest df, and on a sample of the articles if there are many.
 
-    It has `count` components, or one fewer than terms.
+    It has `count` components, but fewer than there are terms.
     """
     n = rows.shape[0]
     frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
@@ -64,7 +64,7 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics
         drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
         selection = np.sort(drawn)
     svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
-    # One BLAS thread, for more would add up in an order of their own; identical articles have no variance.
+    # One BLAS thread, because several add up in a different order. Identical articles have no variance.
     with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
         svd.fit(rows[selection][:, frequent])
     components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
@@ -72,65 +72,71 @@ def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics
 
 
 def topic_count(n: int, recipe: Topics) -> int:
-    """Return how many topics a corpus of n articles gets: the recipe's, or 1.2 n^0.4 between 20 and 150."""
+    """Return the number of topics for n articles: the recipe's, or 1.2 n^0.4 between 20 and 150."""
     wanted = recipe.count or int(np.clip(1.2 * n**0.4, 20, 150))
     return min(wanted, n // 5, recipe.max_fit_articles)
 
 
 @dataclass(frozen=True)
-class TopicsFound:
+class TopicModel:
     """The topics of a corpus."""
 
     space: TopicSpace
     topics: list[Topic]
-    estimator: KMeans | None  # predicts each article's first topic; None where there are no topics
+    estimator: KMeans | None  # predicts each article's first topic; None if there are no topics
 
 
-def find_topics(
+def fit_topics(
     latent: np.ndarray, naming: NamingTerms, articles: Sequence[Article], recipe: Topics, seed: int
-) -> TopicsFound:
-    """Find the topics of the articles and name them; none where the articles are too few or too alike.
+) -> TopicModel:
+    """Find and name the topics of the articles; there are none if the articles are too few or too similar.
 
-    There are at most as many as `topic_count` says. A third more are looked for: those that hold next to
-    nothing, that only repeat a passage, and that read the least coherent go, and two that read alike are one.
+    There are at most `topic_count` topics. 1.3 times as many clusters are computed; then the smallest, those
+    of boilerplate and the least coherent are removed, and clusters with similar terms are merged.
     """
     count = topic_count(len(articles), recipe)
-    draws = _draws(articles, seed)
-    drawn = _sample(latent, draws, recipe.max_fit_articles)
-    wide = fit_topics(latent, math.ceil(_WIDER * count), recipe, draws)
+    order = _sampling_order(articles, seed)
+    drawn = _sample(latent, order, recipe.max_fit_articles)
+    wide = cluster_articles(latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
     if count < 1 or wide is None or len(wide.cluster_centers_) < count:
-        nowhere = np.full(len(articles), -1, dtype=np.int32)
-        return TopicsFound(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), nowhere), [], None)
-    centroids = _unit(wide.cluster_centers_)
-    readings = naming.among(drawn).read(first_topics(latent[drawn], centroids), len(centroids))
-    centroids = _worth_reading(centroids, readings, count)
-    centroids, first, readings = _coherent(latent, centroids, naming)
-    topics = name_topics(naming, readings, first, lambda row: _text(articles[row]))
-    return TopicsFound(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
+        no_topics = np.full(len(articles), -1, dtype=np.int32)
+        return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), no_topics), [], None)
+    centroids = _normalized(wide.cluster_centers_)
+    descriptions = naming.restricted_to(drawn).describe(
+        assign_topics(latent[drawn], centroids), len(centroids)
+    )
+    centroids = _select_topics(centroids, descriptions, count)
+    centroids, first, descriptions = _without_incoherent(latent, centroids, naming)
+    topics = name_topics(naming, descriptions, first, lambda row: _text(articles[row]))
+    return TopicModel(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
 
 
-def fit_topics(latent: np.ndarray, count: int, recipe: Topics, draws: np.ndarray) -> KMeans | None:
-    """Cluster the articles by direction in the latent space; None where none lies there.
+def cluster_articles(latent: np.ndarray, clusters: int, recipe: Topics, order: np.ndarray) -> KMeans | None:
+    """Cluster the articles by direction in the latent space; None if all their vectors are zero.
 
-    `draws` are all rows in the order in which a sample takes them. k-means starts from Ward's clusters of the
-    first of them, which depend little on single articles, so that a corpus a little larger has topics alike.
-    Where fewer than `count` articles differ, there are fewer clusters.
+    `order` has all rows in sampling order. k-means is initialized with Ward clusters of the first rows, which
+    depend little on single articles, so that a slightly larger corpus has similar topics. There are fewer
+    clusters if fewer than `clusters` articles differ.
     """
-    few = latent[_sample(latent, draws, min(_WARD_ARTICLES, recipe.max_fit_articles))]
-    count = min(count, len(np.unique(few, axis=0)))
-    if count < 1:
+    start_rows = latent[_sample(latent, order, min(_WARD_ARTICLES, recipe.max_fit_articles))]
+    clusters = min(clusters, len(np.unique(start_rows, axis=0)))
+    if clusters < 1:
         return None
-    with threadpool_limits(1):  # threads would add up the centroids in an order of their own
-        labels = AgglomerativeClustering(count).fit_predict(few) if count > 1 else np.zeros(len(few), int)
-        start = np.array([few[labels == label].mean(axis=0) for label in range(count)])
-        many = latent[_sample(latent, draws, recipe.max_fit_articles)]
-        return KMeans(count, init=start, n_init=1, max_iter=100).fit(many)
+    with threadpool_limits(1):  # several threads add up the centroids in a different order
+        labels = (
+            AgglomerativeClustering(clusters).fit_predict(start_rows)
+            if clusters > 1
+            else np.zeros(len(start_rows), int)
+        )
+        centroids = np.array([start_rows[labels == label].mean(axis=0) for label in range(clusters)])
+        fit_rows = latent[_sample(latent, order, recipe.max_fit_articles)]
+        return KMeans(clusters, init=centroids, n_init=1, max_iter=100).fit(fit_rows)
 
 
-def first_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Return the nearest centroid of each row, (n,) int32; -1 for a row that lies nowhere."""
+def assign_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the nearest centroid of each row, (n,) int32; -1 for a row of zeros."""
     first = np.full(len(latent), -1, dtype=np.int32)
-    with threadpool_limits(1):  # the same sums, whatever the threads
+    with threadpool_limits(1):  # the same sums for any number of threads
         for start in range(0, len(latent), _BLOCK):
             block = latent[start : start + _BLOCK]
             nearest = np.argmax(block @ centroids.T, axis=1)
@@ -138,55 +144,61 @@ def first_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     return first
 
 
-def _draws(articles: Sequence[Article], seed: int) -> np.ndarray:
-    """Return all rows in an order drawn by their ids, so that new articles leave the old in their order."""
+def _sampling_order(articles: Sequence[Article], seed: int) -> np.ndarray:
+    """Return all rows ordered by a hash of their ids: new articles do not change the order of the others."""
     key = seed.to_bytes(4, "little")
     digests = [hashlib.blake2b(a.id.encode(), digest_size=8, key=key).digest() for a in articles]
     return np.argsort(np.frombuffer(b"".join(digests), dtype="<u8"), kind="stable")
 
 
-def _sample(latent: np.ndarray, draws: np.ndarray, most: int) -> np.ndarray:
-    """Return the first of the drawn rows that lie somewhere, ascending."""
-    somewhere = np.asarray(latent.any(axis=1))
-    return np.sort(draws[somewhere[draws]][:most])
+def _sample(latent: np.ndarray, order: np.ndarray, most: int) -> np.ndarray:
+    """Return the first `most` rows in sampling order that are not zero, ascending."""
+    nonzero = np.asarray(latent.any(axis=1))
+    return np.sort(order[nonzero[order]][:most])
 
 
-def _worth_reading(centroids: np.ndarray, readings: Sequence[TopicDescription], count: int) -> np.ndarray:
-    """Return the centroids of at most `count` topics that are worth an editor's while."""
-    sizes = np.array([reading.articles for reading in readings], dtype=np.float64)
+def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescription], count: int) -> np.ndarray:
+    """Return the centroids of the `count` most coherent topics, without small and boilerplate topics.
+
+    Topics with similar terms are merged.
+    """
+    sizes = np.array([description.articles for description in descriptions], dtype=np.float64)
     least = max(_LEAST_ARTICLES, _LEAST_SHARE * sizes.mean())
-    alive = [
-        at for at, reading in enumerate(readings) if sizes[at] >= least and not reading.is_furniture
-    ] or list(range(len(readings)))
+    selected = [
+        topic
+        for topic, description in enumerate(descriptions)
+        if sizes[topic] >= least and not description.is_boilerplate
+    ] or list(range(len(descriptions)))
     centroids = centroids.copy()
-    for one, other in combinations(sorted(alive, key=lambda at: (-sizes[at], at)), 2):
-        alike = len({*readings[one].terms} & {*readings[other].terms}) >= _ALIKE_TERMS
-        if alike and one in alive and other in alive:
-            centroids[one] = sizes[one] * centroids[one] + sizes[other] * centroids[other]
-            alive.remove(other)
-    best = sorted(alive, key=lambda at: (-readings[at].coherence, at))[:count]
-    return _unit(centroids[sorted(best)])
+    for larger, smaller in combinations(sorted(selected, key=lambda topic: (-sizes[topic], topic)), 2):
+        similar = len({*descriptions[larger].terms} & {*descriptions[smaller].terms}) >= _COMMON_TERMS
+        if similar and larger in selected and smaller in selected:
+            centroids[larger] = sizes[larger] * centroids[larger] + sizes[smaller] * centroids[smaller]
+            selected.remove(smaller)
+    best = sorted(selected, key=lambda topic: (-descriptions[topic].coherence, topic))[:count]
+    return _normalized(centroids[sorted(best)])
 
 
-def _coherent(
+def _without_incoherent(
     latent: np.ndarray, centroids: np.ndarray, naming: NamingTerms
 ) -> tuple[np.ndarray, np.ndarray, list[TopicDescription]]:
-    """Return the topics without those whose terms avoid each other, the articles' own, and how they read.
+    """Return the centroids without those of negative coherence, the articles' topics, and the descriptions.
 
-    At most one in ten goes: its articles come to their next topic, and may tear that apart.
+    At most one topic in ten is removed, because its articles move to their next topic and may make that
+    incoherent.
     """
-    fewest = len(centroids) - len(centroids) // _MAY_GO
+    fewest = len(centroids) - len(centroids) // _INCOHERENT_PART
     while True:
-        first = first_topics(latent, centroids)
-        readings = naming.read(first, len(centroids))
-        least = min(range(len(readings)), key=lambda at: (readings[at].coherence, at))
-        if len(centroids) == fewest or readings[least].coherence >= 0:
-            return centroids, first, readings
+        first = assign_topics(latent, centroids)
+        descriptions = naming.describe(first, len(centroids))
+        least = min(range(len(descriptions)), key=lambda at: (descriptions[at].coherence, at))
+        if len(centroids) == fewest or descriptions[least].coherence >= 0:
+            return centroids, first, descriptions
         centroids = np.delete(centroids, least, axis=0)
 
 
 def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMeans:
-    """Return the estimator with the topics for its clusters, of which it finds the nearest for unit rows."""
+    """Return the estimator with the topics as its clusters; it predicts the nearest topic of unit rows."""
     fitted.set_params(n_clusters=len(centroids), init="k-means++")
     fitted.cluster_centers_ = centroids
     fitted.labels_ = fitted.predict(rows)
@@ -194,7 +206,7 @@ def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMean
     return fitted
 
 
-def _unit(centers: np.ndarray) -> np.ndarray:
+def _normalized(centers: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(centers, axis=1, keepdims=True)
     return np.asarray(centers / np.maximum(lengths, 1e-12), dtype=np.float32)
 
@@ -214,7 +226,7 @@ def _project(
     end: int,
     latent: np.ndarray,
 ) -> None:
-    """Fill in the unit latent rows start..end, added up in double precision."""
+    """Compute the unit latent rows start..end, adding up in double precision."""
     width = components.shape[1]
     total = np.empty(width, dtype=np.float64)
     for row in range(start, end):

@@ -1,4 +1,4 @@
-"""What people call a topic: the terms that tell it from the others, and how newspapers spell them."""
+"""Topic names: the terms that distinguish a topic from the others, as the articles spell them."""
 
 import re
 from collections import Counter
@@ -12,29 +12,36 @@ from recommender.columns import Strings
 from recommender.model import Topic
 from recommender.stems import ELLIPSIS
 from recommender.text import unspaced_runs
-from recommender.training.topics.coherence import npmi, together
+from recommender.training.topics.coherence import co_occurrences, npmi
 
-TERMS = 8  # that a topic is told by
-_MOST_TERMS = 50_000  # of the highest df; the others name nothing
+TERMS = 8  # of a topic
+_MOST_TERMS = 50_000  # only the terms of highest df can name a topic
 _CANDIDATES = 80  # for the terms of one topic
-_LEAST_SHARE = 0.1  # of a topic's articles, for a term of it
+_LEAST_SHARE = 0.1  # of a topic's articles must have a term of the topic
 _NAME_TERMS = 3
-_SLACK = 0.05  # so that a topic alone, which nothing tells apart, is named by its weightiest terms
+_SLACK = (
+    0.05  # so that the only topic of a corpus, which has no lift, is named by its terms of highest weight
+)
 
-# The terms of a passage that many articles repeat (a notice, an advertisement) stand in the same articles.
-_PASSAGE_CANDIDATES = 30  # of a topic's best terms; where so many of them are
-_PASSAGE_TERMS = 5  # of a passage, the topic is about nothing else: furniture.
-_PASSAGE_OTHERS = 3  # with so many others, no word in common, each is found
-_PASSAGE_LIKENESS = 0.6  # in the same articles, by the Jaccard coefficient,
-_PASSAGE_ARTICLES = 20  # and in so many of the corpus: in few, they may well be one story,
-_PASSAGE_LEAST = 5  # and in so many of a sample
+# The terms of a passage that many articles repeat (a notice, an advertisement) occur in the same articles. A
+# topic is boilerplate if at least _PASSAGE_TERMS of its _PASSAGE_CANDIDATES best terms each occur with at
+# least _PASSAGE_OTHERS others, without a common word, in the same articles: by the Jaccard coefficient, and
+# in enough articles of the corpus (in few, they may be about one story) and of the sample.
+_PASSAGE_CANDIDATES = 30
+_PASSAGE_TERMS = 5
+_PASSAGE_OTHERS = 3
+_PASSAGE_JACCARD = 0.6
+_PASSAGE_ARTICLES = 20
+_PASSAGE_LEAST = 5
 
-_TWIN_LETTERS = 4
-_TWIN_SHARE = 0.57  # ferry and ferries, Russia and Russian, immigrant and immigration
-_BIGRAM_SHARE = 0.5  # of a word's articles in a topic; above it, the word is spoken of as that pair
+_VARIANT_LETTERS = 4
+_VARIANT_SHARE = 0.57  # ferry and ferries, Russia and Russian, immigrant and immigration
+_BIGRAM_SHARE = (
+    0.5  # of a word's articles in a topic that have the pair; from here on the pair replaces the word
+)
 _BIGRAM_ARTICLES = 3
 
-_SPELLING_ARTICLES = 12  # read to learn how a term is spelt
+_SPELLING_ARTICLES = 12  # read to find the spelling of a term
 _SPELLING_CHARS = 8_000
 _BETWEEN = (
     r"[ \u00a0'\u2019-]+(?:\w+[ \u00a0'\u2019-]+){0,2}?"  # the stop words that a pair of words leaves out
@@ -43,68 +50,71 @@ _BETWEEN = (
 
 @dataclass(frozen=True)
 class TopicDescription:
-    """How a topic reads."""
+    """The terms of a topic and their quality."""
 
-    terms: list[int]  # up to 8 places among the naming terms, the most telling first
+    terms: list[int]  # up to 8 places in the naming terms, the most distinctive first
     articles: int
     coherence: float  # NPMI of the terms
-    is_furniture: bool  # whether it holds what repeats one passage, whatever that is about
+    is_boilerplate: bool  # whether its articles only have a repeated passage in common
 
 
 @dataclass(frozen=True)
 class NamingTerms:
-    """The terms that may name a topic, and the articles that they stand in."""
+    """The terms that may name a topic, and the articles in which they occur."""
 
     words: list[str]
     weights: csr_array  # (n, m) float32, TF-IDF
-    present: csr_array  # (n, m) float32, 1 where a term stands
-    sampled: float = 1.0  # the share of the corpus that the n articles are
+    present: csr_array  # (n, m) float32, 1 if an article has the term
+    sampled: float = 1.0  # the n articles as a share of the corpus
 
     @classmethod
     def of(
         cls, rows: csr_array, df: np.ndarray, terms: Strings, spelt: Callable[[str], str] = str
     ) -> "NamingTerms":
-        """Choose among the terms of the TF-IDF rows: the highest df, no piece, none led by a number.
+        """Select from the terms of the TF-IDF rows: highest df, no pieces, no terms that start with a number.
 
-        `spelt` returns a term in whole words.
+        `spelt` converts the stems of a term to words.
         """
         whole = np.array([ELLIPSIS not in term for term in terms], dtype=bool)
         frequent = np.sort(np.argsort(np.where(whole, -df, 0), kind="stable")[:_MOST_TERMS])
         columns = [column for column in frequent.tolist() if _may_name(terms[column])]
-        return cls._with([spelt(terms[column]) for column in columns], rows[:, columns])
+        return cls._of_matrix([spelt(terms[column]) for column in columns], rows[:, columns])
 
-    def among(self, rows: np.ndarray) -> "NamingTerms":
-        """Return the same terms in these rows only."""
+    def restricted_to(self, rows: np.ndarray) -> "NamingTerms":
+        """Return the same terms for these rows only."""
         sampled = len(rows) / max(self.weights.shape[0], 1)
-        return self._with(self.words, self.weights[rows], sampled)
+        return self._of_matrix(self.words, self.weights[rows], sampled)
 
     @classmethod
-    def _with(cls, words: list[str], weights: csr_array, sampled: float = 1.0) -> "NamingTerms":
+    def _of_matrix(cls, words: list[str], weights: csr_array, sampled: float = 1.0) -> "NamingTerms":
         ones = np.ones(len(weights.data), dtype=np.float32)
         present = csr_array((ones, weights.indices, weights.indptr), shape=weights.shape)
         return cls(words, weights, present, sampled)
 
-    def read(self, first: np.ndarray, count: int) -> list[TopicDescription]:
-        """Return how each of `count` topics reads; `first` is that of each article, (n,) int, -1 for none."""
-        sizes, docs, telling = self._telling(first, count)
-        candidates = [_best(telling[topic]) for topic in range(count)]
+    def describe(self, first: np.ndarray, count: int) -> list[TopicDescription]:
+        """Describe each of `count` topics; `first` is the topic of each article, (n,) int, -1 for none."""
+        sizes, dfs, distinctiveness = self._distinctiveness(first, count)
+        candidates = [_most_distinctive(distinctiveness[topic]) for topic in range(count)]
         places = sorted({place for best in candidates for place in best})
         by_term = self.present[:, places].tocsc()
         column_of = {place: column for column, place in enumerate(places)}
-        readings = []
-        for best, df, size in zip(candidates, docs, sizes.tolist(), strict=True):
-            terms = self._chosen(best, df, size)
-            among = [column_of[place] for place in best[:_PASSAGE_CANDIDATES]]
-            furniture = self._is_furniture(best[:_PASSAGE_CANDIDATES], together(by_term, among))
-            both = together(by_term, [column_of[place] for place in terms])
-            readings.append(TopicDescription(terms, size, npmi(both, len(first)), furniture))
-        return readings
+        descriptions = []
+        for best, df, size in zip(candidates, dfs, sizes.tolist(), strict=True):
+            terms = self._select_terms(best, df, size)
+            candidate_columns = [column_of[place] for place in best[:_PASSAGE_CANDIDATES]]
+            boilerplate = self._is_boilerplate(
+                best[:_PASSAGE_CANDIDATES], co_occurrences(by_term, candidate_columns)
+            )
+            both = co_occurrences(by_term, [column_of[place] for place in terms])
+            descriptions.append(TopicDescription(terms, size, npmi(both, len(first)), boilerplate))
+        return descriptions
 
-    def _telling(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the topics' sizes, the df of each term in each, and how well it tells the topic apart.
+    def _distinctiveness(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the topics' sizes, and the df and distinctiveness of each term in each topic.
 
-        That is the geometric mean of its weight and of its share of the articles, times the logarithm of how
-        much larger that share is than elsewhere; 0 for a term of too few.
+        The distinctiveness is the geometric mean of the term's mean weight in the topic and its share of the
+        topic's articles, times the log of its lift: that share relative to its share of all articles. It is 0
+        if too few articles have the term.
         """
         members = np.flatnonzero(first >= 0)
         sizes = np.bincount(first[members], minlength=count)
@@ -115,78 +125,81 @@ class NamingTerms:
         share = docs / inside
         overall = np.maximum(self.present.sum(axis=0), 1) / max(len(first), 1)
         lift = np.log(np.maximum(share / overall, 1e-9)) + _SLACK
-        telling = np.sqrt((belongs @ self.weights).toarray() / inside * share) * lift
-        telling[docs < np.maximum(np.minimum(sizes, 2), _LEAST_SHARE * sizes)[:, None]] = 0
-        return sizes, docs, telling
+        distinctiveness = np.sqrt((belongs @ self.weights).toarray() / inside * share) * lift
+        distinctiveness[docs < np.maximum(np.minimum(sizes, 2), _LEAST_SHARE * sizes)[:, None]] = 0
+        return sizes, docs, distinctiveness
 
-    def _is_furniture(self, places: list[int], both: np.ndarray) -> bool:
-        """Tell whether many of the terms are of one passage that articles repeat; `both` as of `together`."""
+    def _is_boilerplate(self, places: list[int], both: np.ndarray) -> bool:
+        """Return whether many terms are from one repeated passage; `both` is from `co_occurrences`."""
         df = np.diag(both)
-        likeness = both / np.maximum(df[:, None] + df - both, 1)
+        jaccard = both / np.maximum(df[:, None] + df - both, 1)
         words = [set(self.words[place].split()) for place in places]
-        apart = np.array([[one.isdisjoint(other) for other in words] for one in words], dtype=bool)
+        apart = np.array([[left.isdisjoint(right) for right in words] for left in words], dtype=bool)
         least = max(_PASSAGE_LEAST, _PASSAGE_ARTICLES * self.sampled)
-        alike = (likeness >= _PASSAGE_LIKENESS) & (both >= least) & apart.reshape(both.shape)
-        return int(np.count_nonzero(alike.sum(axis=1) >= _PASSAGE_OTHERS)) >= _PASSAGE_TERMS
+        similar = (jaccard >= _PASSAGE_JACCARD) & (both >= least) & apart.reshape(both.shape)
+        return int(np.count_nonzero(similar.sum(axis=1) >= _PASSAGE_OTHERS)) >= _PASSAGE_TERMS
 
-    def _chosen(self, places: list[int], docs: np.ndarray, size: int) -> list[int]:
-        """Return the first terms, no two of them twins; a pair of words stands for its halves."""
+    def _select_terms(self, places: list[int], docs: np.ndarray, size: int) -> list[int]:
+        """Return the first terms without variants of each other; a pair of words replaces its words."""
         common = min(_BIGRAM_ARTICLES, size)
         pairs = [place for place in places if " " in self.words[place] and docs[place] >= common]
         selection: list[int] = []
         used: list[str] = []
         for place in places:
-            best = self._fuller(place, pairs, docs)
+            best = self._prefer_pair(place, pairs, docs)
             parts = [] if best is None else self.words[best].split()
-            if best is not None and not any(_are_twins(part, other) for part in parts for other in used):
+            if best is not None and not any(_are_variants(part, other) for part in parts for other in used):
                 selection.append(best)
                 used += parts
             if len(selection) == TERMS:
                 break
         return selection
 
-    def _fuller(self, place: int, pairs: list[int], docs: np.ndarray) -> int | None:
-        """Return the pair of words that most of a word's articles have, else the word; no pair of too few."""
+    def _prefer_pair(self, place: int, pairs: list[int], docs: np.ndarray) -> int | None:
+        """Return the pair that most of a word's articles have, or the word; None for a rare pair."""
         if " " in self.words[place]:
             return place if place in pairs else None
-        holding = [pair for pair in pairs if self.words[place] in self.words[pair].split()]
-        best = max(holding, key=lambda pair: docs[pair], default=place)
+        containing = [pair for pair in pairs if self.words[place] in self.words[pair].split()]
+        best = max(containing, key=lambda pair: docs[pair], default=place)
         return best if docs[best] >= _BIGRAM_SHARE * docs[place] else place
 
 
 def name_topics(
-    terms: NamingTerms, readings: Sequence[TopicDescription], first: np.ndarray, text_of: Callable[[int], str]
+    terms: NamingTerms,
+    descriptions: Sequence[TopicDescription],
+    first: np.ndarray,
+    text_of: Callable[[int], str],
 ) -> list[Topic]:
-    """Name each topic by its first terms, no two alike, spelt as its own articles spell them.
+    """Name each topic by its first terms, with unique names, spelt as in its own articles.
 
     `text_of` returns the text of a row.
     """
-    by_term = terms.present[:, [place for reading in readings for place in reading.terms]].tocsc()
-    taken: set[str] = set()
+    by_term = terms.present[:, [place for description in descriptions for place in description.terms]].tocsc()
+    used_names: set[str] = set()
     topics = []
     column = 0
-    for topic, reading in enumerate(readings):
-        words = [terms.words[place] for place in reading.terms]
+    for topic, description in enumerate(descriptions):
+        words = [terms.words[place] for place in description.terms]
         spelt = []
         for word in words:
-            standing = by_term.indices[by_term.indptr[column] : by_term.indptr[column + 1]]
-            own = standing[first[standing] == topic]
+            rows_with_term = by_term.indices[by_term.indptr[column] : by_term.indptr[column + 1]]
+            own = rows_with_term[first[rows_with_term] == topic]
             step = max(1, len(own) // _SPELLING_ARTICLES)
             spelt.append(_Spelling(word, own[::step][:_SPELLING_ARTICLES].tolist(), text_of))
             column += 1
-        name, slug = _title(words, spelt, taken, topic)
-        coherence = round(reading.coherence, 4)
+        name, slug = _name_and_slug(words, spelt, used_names, topic)
+        coherence = round(description.coherence, 4)
         topics.append(
-            Topic(slug=slug, name=name, terms=words, articles=reading.articles, coherence=coherence)
+            Topic(slug=slug, name=name, terms=words, articles=description.articles, coherence=coherence)
         )
     return topics
 
 
 def spelling(term: str, texts: Iterable[str]) -> str:
-    """Return how the texts spell a term most often, with the small words that it leaves out.
+    """Return the most frequent spelling of a term in the texts, including the stop words inside it.
 
-    `bureau investigation` may come back as `Bureau of Investigation`, `sex marriage` as `same-sex marriage`.
-    Where none has it, the term itself; the overlapping pairs of a script without spaces are joined.
+    `bureau investigation` may become `Bureau of Investigation`, and `sex marriage` `same-sex marriage`. If no
+    text has the term, it is returned unchanged; overlapping pairs in a script without spaces are joined.
     """
     words = term.split()
     if len(words) > 1 and unspaced_runs().fullmatch(words[0]):
@@ -194,13 +207,13 @@ def spelling(term: str, texts: Iterable[str]) -> str:
         return joined if words[0][-1:] == words[1][:1] else term
     pattern = re.compile(rf"(?:\b\w+-)?\b{_BETWEEN.join(map(re.escape, words))}\b(?:-\w+\b)?", re.IGNORECASE)
     forms = Counter(" ".join(form.split()) for text in texts for form in pattern.findall(text))
-    # Of two forms that are as frequent, the one in small letters: capitals may be those of a headline.
+    # If two forms are equally frequent, prefer lower case: the capitals may be from a headline.
     return max(forms, key=lambda form: (forms[form], form), default=term)
 
 
 @dataclass(frozen=True)
 class _Spelling:
-    """How a term is spelt, looked up when it is needed."""
+    """The spelling of a term, computed on demand."""
 
     term: str
     rows: list[int]
@@ -210,17 +223,19 @@ class _Spelling:
         return spelling(self.term, (self.text_of(row)[:_SPELLING_CHARS] for row in self.rows))
 
 
-def _title(terms: Sequence[str], spelt: Sequence[_Spelling], taken: set[str], number: int) -> tuple[str, str]:
-    """Return a name and a slug that no earlier topic has."""
+def _name_and_slug(
+    terms: Sequence[str], spelt: Sequence[_Spelling], used_names: set[str], number: int
+) -> tuple[str, str]:
+    """Return a name and a slug that are not used by an earlier topic."""
     for length in range(min(_NAME_TERMS, len(terms)), len(terms) + 1):
         name = ", ".join(map(str, spelt[:length]))
         name = name[:1].upper() + name[1:]
         slug = "-".join(" ".join(spelling(term, ()) for term in terms[: max(1, length - 1)]).split())
-        if name and name not in taken and slug not in taken:
+        if name and name not in used_names and slug not in used_names:
             break
     else:
         name, slug = ", ".join([*terms[:2], str(number + 1)]), f"topic-{number + 1}"
-    taken |= {name, slug}
+    used_names |= {name, slug}
     return name, slug
 
 
@@ -228,17 +243,17 @@ def _may_name(term: str) -> bool:
     return ELLIPSIS not in term and not term.split(maxsplit=1)[0].isdigit()
 
 
-def _best(telling: np.ndarray) -> list[int]:
-    """Return the places of the most telling terms, best first."""
-    best = np.argsort(-telling, kind="stable")[:_CANDIDATES]
-    places: list[int] = best[telling[best] > 0].tolist()
+def _most_distinctive(distinctiveness: np.ndarray) -> list[int]:
+    """Return the places of the most distinctive terms, best first."""
+    best = np.argsort(-distinctiveness, kind="stable")[:_CANDIDATES]
+    places: list[int] = best[distinctiveness[best] > 0].tolist()
     return places
 
 
-def _are_twins(one: str, other: str) -> bool:
-    """Tell whether two words are the same or begin alike, as forms of one word do."""
-    if one == other:
+def _are_variants(left: str, right: str) -> bool:
+    """Return whether two words are equal or share a long prefix, like forms of one word."""
+    if left == right:
         return True
-    alike = next((at for at, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1), None)
-    length = min(len(one), len(other)) if alike is None else alike
-    return length >= max(_TWIN_LETTERS, _TWIN_SHARE * max(len(one), len(other)))
+    prefix = next((at for at, pair in enumerate(zip(left, right, strict=False)) if len(set(pair)) > 1), None)
+    length = min(len(left), len(right)) if prefix is None else prefix
+    return length >= max(_VARIANT_LETTERS, _VARIANT_SHARE * max(len(left), len(right)))

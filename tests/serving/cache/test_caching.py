@@ -28,6 +28,7 @@ from tests.support.state_machine import (
     TITLES,
     ServiceStateMachine,
 )
+from tests.support.waiting import eventually
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -242,25 +243,27 @@ def test_no_response_contains_an_article_withdrawn_before_the_request(models_dir
     headers = {"Authorization": f"Bearer {key}"}
     withdrawn: set[str] = set()  # only grows
     violations: list[str] = []
+    rounds = [0] * 6  # completed by each thread
     finished = Event()
 
-    def read_lists() -> None:
+    def read_lists(number: int) -> None:
         client = service.app.test_client()
         while not finished.is_set():
             before = set(withdrawn)
             for target in ("/v1/related?id=9&limit=50", "/v1/page/9", "/v1/articles?limit=50"):
                 text = client.get(target).text
-                violations.extend(
-                    f"{target} shows {article_id}" for article_id in before if f'"id":"{article_id}"' in text
-                )
+                shown = [article_id for article_id in before if f'"id":"{article_id}"' in text]
+                violations.extend(f"{target} shows {article_id}" for article_id in shown)
+            rounds[number] += 1
 
-    threads = [Thread(target=read_lists) for _ in range(6)]
+    threads = [Thread(target=read_lists, args=(number,)) for number in range(6)]
     for thread in threads:
         thread.start()
     for article_id in ("10", "11", "14", "a", "8"):
         assert service.client.delete(f"/v1/articles/{article_id}", headers=headers).status_code == 204
         withdrawn.add(article_id)
-        finished.wait(0.2)
+        goal = [done + 2 for done in rounds]  # each thread starts at least one round after the withdrawal
+        eventually(lambda goal=goal: all(done >= least for done, least in zip(rounds, goal, strict=True)))  # type: ignore[misc]
     finished.set()
     for thread in threads:
         thread.join()

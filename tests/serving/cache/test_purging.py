@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +28,7 @@ from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings, SettingsError
 from tests.support.newsroom import NOW
 from tests.support.servers import serving
+from tests.support.waiting import eventually
 
 KEY, WORD = new_key("cms", ["articles"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -244,9 +244,9 @@ def test_a_missing_cache_folder_is_an_error(tmp_path: Path) -> None:
 
 def test_invalid_purge_urls_are_rejected() -> None:
     for url in ("ftp://x/", "cache.example", "http://"):
-        with pytest.raises(SettingsError, match=r"RECOMMENDER_PURGE_URL is wrong; allowed: an address"):
+        with pytest.raises(SettingsError, match=r"RECOMMENDER_PURGE_URL is invalid; allowed: a URL"):
             Settings.read(purge_url=url)
-    with pytest.raises(SettingsError, match="RECOMMENDER_PURGE_HEADER is wrong"):
+    with pytest.raises(SettingsError, match="RECOMMENDER_PURGE_HEADER is invalid"):
         Settings.read(purge_header="a: b\r\nc: d")
 
 
@@ -259,12 +259,11 @@ def test_every_worker_of_a_server_purges_every_change(models_dir: Path, tmp_path
     with listening() as (url, posts), serving(tmp_path / "log", 2, purge_url=url, **options) as server:
 
         def wait_for(key: str, times: int) -> None:
-            end = time.monotonic() + 20
-            while time.monotonic() < end:
-                if sum(key in body["surrogate_keys"] for _, body in posts) >= times:
-                    return
-                time.sleep(0.02)
-            pytest.fail(f"{key} was not purged {times} times: {posts}")
+            eventually(
+                lambda: sum(key in body["surrogate_keys"] for _, body in posts) >= times,
+                20,
+                lambda: f"{key} {times} times: {posts}",
+            )
 
         wait_for("recommender", 2 * 2)
         server.ask("PUT", "/v1/articles/new", article, HEADERS)

@@ -143,14 +143,18 @@ def test_a_list_that_any_new_article_may_join_has_the_key_newest(client: FlaskCl
     assert "newest" in keys(client, "/v1/related?id=nobody&unknown=fallback")
 
 
-def test_near_duplicates_in_a_response_have_keys(client: FlaskClient) -> None:
-    response = client.get("/v1/related?id=/abs&limit=3").json
-    assert response is not None
-    [copies] = [item["also_published_as"] for item in response["items"] if item["also_published_as"]]
+def test_near_duplicates_in_a_response_have_keys(models_dir: Path) -> None:
+    service = ChangingService(models_dir)
+    for article_id in ("first", "second"):
+        service.put(article_id, STORM)
 
-    assert {f"a-{copy}" for copy in copies if copy.isalnum() and copy.isascii()} <= keys(
-        client, "/v1/related?id=/abs&limit=3"
+    items = service.client.get("/v1/related?id=9&limit=3").json["items"]  # type: ignore[index]
+
+    assert [item["also_published_as"] for item in items if item["id"] in {"first", "second"}] in (
+        [["first"]],
+        [["second"]],
     )
+    assert {"a-first", "a-second"} <= keys(service.client, "/v1/related?id=9&limit=3")
 
 
 @pytest.mark.parametrize("article_id", ["a b", "日本 🗞", "x" * 512, "a\tb", "%2F", "a-b", "~x"])

@@ -1,4 +1,4 @@
-"""Lists in the shapes of other services, as these document them."""
+"""Related lists in the JSON formats that other services document."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from recommender.settings import Settings, SettingsError
 from tests.support.newsroom import NOW, build_model, newsroom
 
 STORY = "https://www.courier.example/storm-8/"
-# What clients of each service rely on: names, and the types that its documentation gives them.
+# The field names and types that the documentation of each service promises to clients.
 WORDPRESS_POST = {
     "id": int,
     "date": str,
@@ -69,9 +69,9 @@ GORSE_SCORE = {"Id": str, "Score": float}
 
 
 def shape(value: Any) -> Any:
-    """Return the names of an object with the types of what they hold."""
+    """Return the names of an object with the types of their values."""
     return (
-        {name: shape(each) for name, each in value.items()}
+        {name: shape(item) for name, item in value.items()}
         if isinstance(value, dict) and value
         else type(value)
     )
@@ -79,19 +79,19 @@ def shape(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Articles with decimal ids, as WordPress has them."""
+    """A model whose articles have decimal ids, as in WordPress."""
     folder = tmp_path_factory.mktemp("models")
     articles = [
         replace(
-            each,
-            id=str(100 + at),
-            url=f"https://www.courier.example/storm-{at}/",
-            title=f"{each.title} & more",
-            image_url=f"https://www.courier.example/{at}.jpg",
+            article,
+            id=str(100 + number),
+            url=f"https://www.courier.example/storm-{number}/",
+            title=f"{article.title} & more",
+            image_url=f"https://www.courier.example/{number}.jpg",
             tags=("Weather",),
             authors=("Ana Reyes", "B. Oduya"),
         )
-        for at, each in enumerate(newsroom())
+        for number, article in enumerate(newsroom())
     ]
     publish(build_model(articles), folder, now=NOW)
     return folder
@@ -112,7 +112,7 @@ def ours(client: FlaskClient, query: str = "id=108&limit=9") -> list[dict[str, A
     return items
 
 
-ADDRESSES = {
+PATHS = {
     "yarpp": "/wp-json/yarpp/v1/related/108",
     "jetpack": "/storm-8/?relatedposts=1",
     "parsely": "/v2/related?url=https://www.courier.example/storm-8/",
@@ -120,20 +120,20 @@ ADDRESSES = {
 }
 
 
-@pytest.mark.parametrize("name", ADDRESSES)
-def test_a_shape_is_there_only_where_the_setting_names_it(models: Path, name: str) -> None:
-    others = " ".join(each for each in ADDRESSES if each != name)
+@pytest.mark.parametrize("name", PATHS)
+def test_an_endpoint_exists_only_if_the_setting_names_its_service(models: Path, name: str) -> None:
+    others = " ".join(service for service in PATHS if service != name)
 
-    assert serving(models, others).get(ADDRESSES[name]).status_code == 404
-    assert serving(models, name).get(ADDRESSES[name]).status_code == 200
+    assert serving(models, others).get(PATHS[name]).status_code == 404
+    assert serving(models, name).get(PATHS[name]).status_code == 200
 
 
-def test_a_service_that_is_not_known_is_refused() -> None:
+def test_an_unknown_service_is_rejected() -> None:
     with pytest.raises(SettingsError, match="of yarpp, jetpack, parsely, gorse"):
         Settings.read(drop_in="outbrain")
 
 
-def test_yarpp_tells_posts_as_wordpress_does_and_a_score(client: FlaskClient) -> None:
+def test_yarpp_returns_wordpress_posts_with_a_score(client: FlaskClient) -> None:
     posts = client.get("/wp-json/yarpp/v1/related/108?limit=4").get_json()
 
     assert [shape(post) for post in posts] == [WORDPRESS_POST] * 4
@@ -145,10 +145,10 @@ def test_yarpp_tells_posts_as_wordpress_does_and_a_score(client: FlaskClient) ->
     assert first["score"] == ours(client)[0]["score"]
 
 
-def test_yarpp_leaves_out_what_is_not_asked_for_and_embeds_what_is(client: FlaskClient) -> None:
-    asked = "/wp-json/yarpp/v1/related/108?limit=1&context=view&_fields=id,title,_embedded&_embed=1"
+def test_yarpp_returns_only_the_requested_fields_and_embeds(client: FlaskClient) -> None:
+    target = "/wp-json/yarpp/v1/related/108?limit=1&context=view&_fields=id,title,_embedded&_embed=1"
 
-    post = client.get(asked).get_json()[0]
+    post = client.get(target).get_json()[0]
 
     assert set(post) == {"id", "title", "_embedded"}
     embedded = post["_embedded"]
@@ -157,64 +157,64 @@ def test_yarpp_leaves_out_what_is_not_asked_for_and_embeds_what_is(client: Flask
     assert terms == [("category", "environment"), ("post_tag", "weather")]
 
 
-def test_yarpp_knows_no_other_post(client: FlaskClient) -> None:
-    answer = client.get("/wp-json/yarpp/v1/related/4711")
+def test_yarpp_returns_404_for_an_unknown_post(client: FlaskClient) -> None:
+    response = client.get("/wp-json/yarpp/v1/related/4711")
 
-    assert answer.status_code == 404
-    assert answer.get_json()["code"] == "rest_post_invalid_id"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert response.status_code == 404
+    assert response.get_json()["code"] == "rest_post_invalid_id"
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_jetpack_answers_at_the_address_of_the_post(client: FlaskClient) -> None:
-    answer = client.get("/storm-8/?relatedposts=1", headers={"Host": "www.courier.example"}).get_json()
+def test_jetpack_responds_at_the_url_of_the_post(client: FlaskClient) -> None:
+    response = client.get("/storm-8/?relatedposts=1", headers={"Host": "www.courier.example"}).get_json()
 
-    assert shape(answer) == JETPACK
-    assert [shape(item) for item in answer["items"]] == [JETPACK_ITEM] * 3
-    assert [str(item["id"]) for item in answer["items"]] == [item["id"] for item in ours(client)[:3]]
-    first = answer["items"][0]
+    assert shape(response) == JETPACK
+    assert [shape(item) for item in response["items"]] == [JETPACK_ITEM] * 3
+    assert [str(item["id"]) for item in response["items"]] == [item["id"] for item in ours(client)[:3]]
+    first = response["items"][0]
     assert first["url_meta"] == {"origin": 108, "position": 0}
     assert first["date"] == "March 1, 2026"
     assert first["context"] == 'In "Environment"'
     assert first["excerpt"].startswith("The storm surge flooded the marsh")
 
 
-def test_jetpack_leaves_out_what_the_page_shows_already(client: FlaskClient) -> None:
-    asked = f"/?relatedposts=1&url={quote(STORY)}&relatedposts_exclude=113,109"
+def test_jetpack_excludes_posts_that_the_page_shows_already(client: FlaskClient) -> None:
+    target = f"/?relatedposts=1&url={quote(STORY)}&relatedposts_exclude=113,109"
 
-    answer = client.get(asked).get_json()
+    response = client.get(target).get_json()
 
     expected = ours(client, "id=108&limit=3&exclude=113&exclude=109")
-    assert [str(item["id"]) for item in answer["items"]] == [item["id"] for item in expected]
+    assert [str(item["id"]) for item in response["items"]] == [item["id"] for item in expected]
 
 
 @pytest.mark.parametrize("path", ["/storm-8/", "/v1/nothing", "/feed/"])
-def test_jetpack_takes_no_other_address(client: FlaskClient, path: str) -> None:
-    answer = client.get(path)
+def test_jetpack_requires_the_parameter_relatedposts(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
 
-    assert answer.status_code == 404
-    assert answer.get_json()["type"] == "not-found"
+    assert response.status_code == 404
+    assert response.get_json()["type"] == "not-found"
 
 
 @pytest.mark.parametrize("version", ["v1", "v1.1"])
 @pytest.mark.parametrize("body", [{"data": {"size": "4", "filter[and]": "x"}}, {"json": {"size": 4}}])
-def test_jetpack_has_ids_and_scores_from_where_wordpress_com_has_them(
+def test_jetpack_gets_ids_and_scores_at_the_path_of_wordpress_com(
     client: FlaskClient, version: str, body: dict[str, Any]
 ) -> None:
     address = f"/rest/{version}/sites/82974409/posts/108/related"
 
-    answer = client.post(address, **body).get_json()
+    response = client.post(address, **body).get_json()
 
     scores = [item["score"] or 0.0 for item in ours(client)[:4]]
-    assert shape(answer) == {"total": int, "max_score": float, "hits": list}
-    assert answer["max_score"] == max(scores)
-    assert answer["hits"] == [
+    assert shape(response) == {"total": int, "max_score": float, "hits": list}
+    assert response["max_score"] == max(scores)
+    assert response["hits"] == [
         {"_score": score, "fields": {"post_id": int(item["id"]), "blog_id": 82974409}}
         for score, item in zip(scores, ours(client)[:4], strict=True)
     ]
-    assert client.post(f"{address}/", **body).get_json() == answer
+    assert client.post(f"{address}/", **body).get_json() == response
 
 
-def test_where_reading_needs_a_key_so_do_other_services_calls(models: Path) -> None:
+def test_endpoints_of_other_services_require_a_key_if_reading_does(models: Path) -> None:
     settings = Settings.read(
         models_dir=models, drop_in="yarpp jetpack", read_keys=new_key("site", ["read"])[1]
     )
@@ -224,7 +224,7 @@ def test_where_reading_needs_a_key_so_do_other_services_calls(models: Path) -> N
     assert client.post("/rest/v1.1/sites/1/posts/108/related").status_code == 401
 
 
-def test_jetpack_has_no_hits_for_a_post_that_is_not_there_and_a_refusal_for_what_is_no_number(
+def test_jetpack_gets_no_hits_for_an_unknown_post_and_an_error_for_an_invalid_size(
     client: FlaskClient,
 ) -> None:
     address = "/rest/v1.1/sites/example.org/posts/4711/related"
@@ -235,32 +235,32 @@ def test_jetpack_has_no_hits_for_a_post_that_is_not_there_and_a_refusal_for_what
     assert client.post(address, data={"size": "5" * 2_000_000}).status_code == 413
 
 
-def test_jetpack_has_nothing_for_a_post_that_is_not_there(client: FlaskClient) -> None:
-    answer = client.get("/?relatedposts=1&url=https://www.courier.example/lost/")
+def test_jetpack_returns_an_empty_list_for_an_unknown_post(client: FlaskClient) -> None:
+    response = client.get("/?relatedposts=1&url=https://www.courier.example/lost/")
 
-    assert (answer.status_code, answer.get_json()["items"]) == (200, [])
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert (response.status_code, response.get_json()["items"]) == (200, [])
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("call", ["/v2/related", "/related"])
-def test_parsely_tells_posts_in_its_envelope(client: FlaskClient, call: str) -> None:
-    asked = f"{call}?apikey=courier.example&limit=4&boost=views&url=https://www.courier.example/storm-8/"
+@pytest.mark.parametrize("path", ["/v2/related", "/related"])
+def test_parsely_returns_posts_in_its_envelope(client: FlaskClient, path: str) -> None:
+    target = f"{path}?apikey=courier.example&limit=4&boost=views&url=https://www.courier.example/storm-8/"
 
-    answer = client.get(asked).get_json()
+    response = client.get(target).get_json()
 
-    assert shape(answer) == PARSELY | {"meta": dict, "links": dict}
-    assert [shape(post) for post in answer["data"]] == [PARSELY_POST] * 4
-    assert [post["url"] for post in answer["data"]] == [item["url"] for item in ours(client)[:4]]
-    first = answer["data"][0]
+    assert shape(response) == PARSELY | {"meta": dict, "links": dict}
+    assert [shape(post) for post in response["data"]] == [PARSELY_POST] * 4
+    assert [post["url"] for post in response["data"]] == [item["url"] for item in ours(client)[:4]]
+    first = response["data"][0]
     assert (first["author"], first["authors"]) == ("Ana Reyes, B. Oduya", ["Ana Reyes", "B. Oduya"])
     assert first["pub_date"] == "2026-03-01T12:00:20"
 
 
 def test_parsely_pages_filters_and_sorts(client: FlaskClient) -> None:
-    asked = "/v2/related?url=https://www.courier.example/storm-8/&limit=2"
+    target = "/v2/related?url=https://www.courier.example/storm-8/&limit=2"
 
     def urls(more: str) -> list[str]:
-        return [post["url"] for post in client.get(asked + more).get_json()["data"]]
+        return [post["url"] for post in client.get(target + more).get_json()["data"]]
 
     expected = [item["url"] for item in ours(client)]
     assert urls("&page=2") == expected[2:4]
@@ -274,42 +274,42 @@ def test_parsely_pages_filters_and_sorts(client: FlaskClient) -> None:
     assert urls("&pub_date_end=2026-02-10") == [
         item["url"] for item in ours(client, "id=108&limit=2&published_before=2026-02-10")
     ]
-    newest_first = client.get(asked + "&sort=pub_date").get_json()["data"]
+    newest_first = client.get(target + "&sort=pub_date").get_json()["data"]
     dates = [post["pub_date"] for post in newest_first]
     assert dates == sorted(dates, reverse=True)
 
 
-def test_parsely_has_the_newest_for_an_address_it_does_not_know(client: FlaskClient) -> None:
+def test_parsely_returns_the_newest_articles_for_an_unknown_url(client: FlaskClient) -> None:
     posts = client.get("/v2/related?uuid=somebody&limit=2").get_json()["data"]
 
     newest = client.get("/v1/articles?limit=2").get_json()["items"]
     assert [post["url"] for post in posts] == [item["url"] for item in newest]
 
 
-def test_gorse_tells_ids_and_scores(client: FlaskClient) -> None:
+def test_gorse_returns_ids_and_scores(client: FlaskClient) -> None:
     scores = client.get("/api/item/108/neighbors?n=3", headers={"X-API-Key": "any"}).get_json()
 
     assert [shape(score) for score in scores] == [GORSE_SCORE] * 3
     assert scores == [{"Id": item["id"], "Score": item["score"] or 0.0} for item in ours(client)[:3]]
 
 
-def test_gorse_begins_further_down_and_keeps_to_a_category(client: FlaskClient) -> None:
-    behind = client.get("/api/item/108/neighbors?n=2&offset=2").get_json()
+def test_gorse_supports_an_offset_and_a_category(client: FlaskClient) -> None:
+    second_page = client.get("/api/item/108/neighbors?n=2&offset=2").get_json()
     political = client.get("/api/item/108/neighbors/Politics?n=2").get_json()
 
-    assert [score["Id"] for score in behind] == [item["id"] for item in ours(client)[2:4]]
+    assert [score["Id"] for score in second_page] == [item["id"] for item in ours(client)[2:4]]
     expected = ours(client, "id=108&limit=2&category=Politics")
     assert [score["Id"] for score in political] == [item["id"] for item in expected]
 
 
 @pytest.mark.parametrize("item", ["4711", "..", "108/neighbors/Sport"])
-def test_gorse_has_no_neighbors_of_what_is_not_there(client: FlaskClient, item: str) -> None:
+def test_gorse_returns_no_neighbors_of_an_unknown_item(client: FlaskClient, item: str) -> None:
     path = f"/api/item/{item}" if "/" in item else f"/api/item/{item}/neighbors"
 
-    answer = client.get(path)
+    response = client.get(path)
 
-    assert (answer.status_code, answer.get_json()) == (200, [])
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert (response.status_code, response.get_json()) == (200, [])
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -322,20 +322,20 @@ def test_gorse_has_no_neighbors_of_what_is_not_there(client: FlaskClient, item: 
         "/api/item/108/neighbors?n=-1",
     ],
 )
-def test_a_number_or_date_out_of_range_is_refused(client: FlaskClient, address: str) -> None:
-    answer = client.get(address)
+def test_an_invalid_number_or_date_is_rejected(client: FlaskClient, address: str) -> None:
+    response = client.get(address)
 
-    assert answer.status_code == 400
-    assert answer.get_json()["type"] == "bad-parameter"
+    assert response.status_code == 400
+    assert response.get_json()["type"] == "bad-parameter"
 
 
-@pytest.mark.parametrize("address", ADDRESSES.values())
-def test_an_answer_is_cached_like_a_list(client: FlaskClient, address: str) -> None:
+@pytest.mark.parametrize("address", PATHS.values())
+def test_a_response_is_cached_like_a_related_list(client: FlaskClient, address: str) -> None:
     first = client.get(address, headers={"Host": "www.courier.example"})
 
     assert "s-maxage" in first.headers["Cache-Control"]
-    again = {"Host": "www.courier.example", "If-None-Match": first.headers["ETag"]}
-    assert client.get(address, headers=again).status_code == 304
+    headers = {"Host": "www.courier.example", "If-None-Match": first.headers["ETag"]}
+    assert client.get(address, headers=headers).status_code == 304
 
 
 @pytest.mark.parametrize(
@@ -353,9 +353,9 @@ def test_an_answer_is_cached_like_a_list(client: FlaskClient, address: str) -> N
         "/v2/related?section=" + "x" * 200,
     ],
 )
-def test_what_is_odd_is_answered_all_the_same(client: FlaskClient, address: str) -> None:
+def test_unusual_requests_get_a_json_response(client: FlaskClient, address: str) -> None:
     for host in ("www.courier.example", "[::1", "a b", ""):
-        answer = client.get(address, headers={"Host": host})
+        response = client.get(address, headers={"Host": host})
 
-        assert answer.status_code in {200, 400, 404}, (host, answer.text)
-        assert answer.is_json
+        assert response.status_code in {200, 400, 404}, (host, response.text)
+        assert response.is_json

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Queue
 from threading import Event, Thread
 
 import pytest
@@ -56,33 +57,26 @@ def test_at_most_so_many_run_at_once_and_the_next_times_out() -> None:
     assert refused.value.headers == {"Retry-After": "1"}
 
 
-def test_a_caller_beyond_the_queue_gets_an_error_at_once() -> None:
-    limit = ConcurrencyLimit(1, 1, wait_seconds=60)
-    with slots_requested(limit, 1):
-        waiting = Thread(target=lambda: limit.slot().__enter__())
-        waiting.start()
-        while limit._capacity._value:
-            pass
+def test_of_two_requests_for_one_place_in_the_queue_one_is_rejected_at_once_and_one_gets_the_slot() -> None:
+    limit, outcomes = ConcurrencyLimit(1, 1, wait_seconds=60), Queue[str]()
 
-        with pytest.raises(Problem, match="the queue is full"), limit.slot():
-            pass
-    waiting.join()
+    def request_slot() -> None:
+        try:
+            with limit.slot():
+                outcomes.put("slot")
+        except Problem as problem:
+            outcomes.put(str(problem))
 
+    threads = [Thread(target=request_slot) for _ in range(2)]
+    with limit.slot():
+        for thread in threads:
+            thread.start()
+        assert "the queue is full" in outcomes.get(timeout=30)  # from the thread that is second
+        outcomes.put("slot released")
+    for thread in threads:
+        thread.join()
 
-def test_a_waiting_caller_gets_the_slot_that_another_releases() -> None:
-    limit, has_slot = ConcurrencyLimit(1, 1, wait_seconds=60), Event()
-
-    def wait() -> None:
-        with limit.slot():
-            has_slot.set()
-
-    with slots_requested(limit, 1):
-        waiting = Thread(target=wait)
-        waiting.start()
-        assert not has_slot.is_set()
-    waiting.join()
-
-    assert has_slot.is_set()
+    assert [outcomes.get(timeout=30) for _ in range(2)] == ["slot released", "slot"]
 
 
 def test_work_that_fails_releases_its_slot() -> None:
@@ -103,7 +97,7 @@ def test_a_list_needs_a_slot_only_if_the_precomputed_neighbours_are_not_enough()
         requested.append("slot")
         yield
 
-    related = Related(build_model(newsroom(), k=2), slot=slot)
+    related = Related(build_model(newsroom(), k=2), scoring_limit=slot)
 
     related.of("a", ListQuery(limit=1), NOW)
     assert requested == []

@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from recommender.serving.app import create_app
+from recommender.serving.http import cors
 from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
+from tests.support.limits import captured_limits
 from tests.support.newsroom import NOW
 
 KEY, SETTING = new_key("desk", ["read"])
@@ -152,10 +154,11 @@ def test_requests_that_score_the_corpus_have_another_limit_also_with_a_key(clien
 
 
 def test_under_load_requests_that_score_the_corpus_are_refused_first(client_with: CreateClient) -> None:
-    busy = client_with(scoring_at_once=1, scoring_queue=0)
-    related = busy.application.extensions["recommender"].related
+    with captured_limits(cors) as limits:
+        busy = client_with(scoring_at_once=1, scoring_queue=0)
+    [scoring] = limits
 
-    with related._slot():
+    with scoring.slot():
         refused, precomputed = busy.post("/v1/similar", json=TEXT), busy.get(LIST)
 
     assert (refused.status_code, refused.get_json()["type"]) == (503, "overloaded")

@@ -1,8 +1,10 @@
 """Bodies that never end occupy a few slots, and no more."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
+from weakref import ref
 
 import pytest
 from flask import Flask, g
@@ -55,13 +57,29 @@ def test_bodies_without_a_key_leave_slots_for_bodies_with_a_key() -> None:
     assert has_slot(limit, None)
 
 
-def test_an_address_cannot_occupy_all_slots() -> None:
+def test_one_address_cannot_occupy_all_slots() -> None:
     limit = UploadLimit()
     with occupied(limit, Caller("192.0.2.1"), 8):
         assert not has_slot(limit, Caller("192.0.2.1"))
         assert has_slot(limit, Caller("192.0.2.2"))
     assert has_slot(limit, Caller("192.0.2.1"))
-    assert not limit._per_address
+
+
+def test_an_address_without_a_body_is_forgotten() -> None:
+    class Address(str):
+        """A string to which a weak reference is possible."""
+
+        __slots__ = ("__weakref__",)
+
+    limit, address = UploadLimit(), Address("192.0.2.1")
+    reference = ref(address)
+    with occupied(limit, Caller(address), 1):
+        pass
+
+    del address
+    gc.collect()
+
+    assert reference() is None
 
 
 def test_a_body_has_a_slot_from_its_first_byte_to_its_end() -> None:

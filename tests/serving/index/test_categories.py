@@ -1,4 +1,4 @@
-"""Categories are found by name or slug, and a name that none has is refused with those that there are."""
+"""Categories are found by name or slug, and the error on an unknown name lists the known ones."""
 
 import pytest
 
@@ -18,28 +18,28 @@ def _categories(*rows: tuple[str | None, tuple[str, ...]]) -> Categories:
 
 @pytest.mark.parametrize("wanted", ["Science & Tech", "science & tech", "science-tech", "SCIENCE-TECH"])
 def test_a_category_is_found_by_name_or_slug_in_any_case(wanted: str) -> None:
-    found = _categories(("Science & Tech", ()), ("Politics", ()), (None, ("Science & Tech",)))
+    categories = _categories(("Science & Tech", ()), ("Politics", ()), (None, ("Science & Tech",)))
 
-    assert found.rows([wanted]).tolist() == [True, False, True]
-
-
-def test_several_names_mean_any_of_them() -> None:
-    found = _categories(("a", ()), ("b", ("c",)), ("d", ()))
-
-    assert found.rows(["a", "C"]).tolist() == [True, True, False]
+    assert categories.rows([wanted]).tolist() == [True, False, True]
 
 
-def test_categories_that_differ_in_case_only_are_found_together() -> None:
-    found = _categories(("News", ()), ("news", ()))
+def test_several_names_match_articles_in_any_of_them() -> None:
+    categories = _categories(("a", ()), ("b", ("c",)), ("d", ()))
 
-    assert found.rows(["NEWS"]).tolist() == [True, True]
+    assert categories.rows(["a", "C"]).tolist() == [True, True, False]
 
 
-def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UnknownCategoryError) as refused:
+def test_categories_that_differ_only_in_case_are_found_together() -> None:
+    categories = _categories(("News", ()), ("news", ()))
+
+    assert categories.rows(["NEWS"]).tolist() == [True, True]
+
+
+def test_the_error_on_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownCategoryError) as error:
         _categories(("b", ()), ("A", ())).rows(["z"])
 
-    assert (refused.value.name, refused.value.known) == ("z", ["A", "b"])
+    assert (error.value.name, error.value.known) == ("z", ["A", "b"])
 
 
 def test_the_largest_category_comes_first() -> None:
@@ -58,5 +58,5 @@ def test_the_largest_category_comes_first() -> None:
         ("&", ""),
     ],
 )
-def test_a_slug_is_the_name_as_addresses_carry_it(name: str, expected: str) -> None:
+def test_a_slug_is_the_name_as_written_in_urls(name: str, expected: str) -> None:
     assert slug(name) == expected

@@ -1,4 +1,4 @@
-"""A few scores are those that scoring the whole corpus gives."""
+"""Scores of selected articles equal those from scoring the whole corpus."""
 
 import numpy as np
 import pytest
@@ -8,20 +8,20 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.training.train import Trained
 
 
-def test_a_few_scores_equal_those_of_the_whole_corpus(trained: Trained) -> None:
+def test_scores_of_selected_articles_equal_those_of_the_whole_corpus(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 7)
-    nearness = SimilarityScorer(Snapshot.of(model))
+    scorer = SimilarityScorer(Snapshot.of(model))
     for row in rows.tolist():
         whole = model.vectors.scores(model.vectors.of(row), model.latent_weight)
 
-        assert nearness.of(model.vectors.of(row), rows) == pytest.approx(whole[rows], abs=1e-6)
+        assert scorer.of(model.vectors.of(row), rows) == pytest.approx(whole[rows], abs=1e-6)
 
 
-def test_a_score_does_not_depend_on_its_company(trained: Trained) -> None:
+def test_a_score_does_not_depend_on_the_other_articles(trained: Trained) -> None:
     model, rows = trained.model, np.arange(0, len(trained.model.articles), 3)
-    nearness, point = SimilarityScorer(Snapshot.of(model)), model.vectors.of(5)
+    scorer, point = SimilarityScorer(Snapshot.of(model)), model.vectors.of(5)
 
-    together = nearness.of(point, rows)
+    together = scorer.of(point, rows)
 
-    assert together.tolist() == [nearness.of(point, rows[at : at + 1])[0] for at in range(len(rows))]
-    assert nearness.of(point, rows[:0]).shape == (0,)
+    assert together.tolist() == [scorer.of(point, rows[n : n + 1])[0] for n in range(len(rows))]
+    assert scorer.of(point, rows[:0]).shape == (0,)

@@ -1,4 +1,4 @@
-"""The articles in time: what is public, what stands beside what, and pages that survive equal dates."""
+"""Articles by date: which are public, which are next to each other, and pages across equal dates."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,9 +23,9 @@ def _articles(hours: list[int | None]) -> list[Article]:
         Article(
             id=f"{number:02}",
             title="x",
-            published_at=None if each is None else NOW - timedelta(hours=each),
+            published_at=None if age is None else NOW - timedelta(hours=age),
         )
-        for number, each in enumerate(hours)
+        for number, age in enumerate(hours)
     ]
 
 
@@ -33,7 +33,9 @@ def _newest(articles: list[Article]) -> list[int]:
     """Return the rows of the public articles, newest first, equal dates in id order, undated last."""
     last = datetime(1000, 1, 1, tzinfo=UTC)
     public = [
-        row for row, each in enumerate(articles) if each.published_at is None or each.published_at <= NOW
+        row
+        for row, article in enumerate(articles)
+        if article.published_at is None or article.published_at <= NOW
     ]
     return sorted(public, key=lambda row: ((last - (articles[row].published_at or last)), row))
 
@@ -43,17 +45,17 @@ def _timeline(articles: list[Article]) -> Timeline:
 
 
 @given(HOURS, st.integers(-6, 6))
-def test_the_median_age_is_the_lower_middle_of_all_ages(hours: list[int | None], reference: int) -> None:
-    ages = sorted(abs(each - reference) for each in hours if each is not None)
+def test_the_median_age_is_the_lower_median_of_all_ages(hours: list[int | None], reference: int) -> None:
+    ages = sorted(abs(age - reference) for age in hours if age is not None)
     middle = timedelta(hours=ages[(len(ages) - 1) // 2]) if ages else timedelta()
 
-    found = _timeline(_articles(hours)).median_age(microseconds(NOW - timedelta(hours=reference)))
+    median = _timeline(_articles(hours)).median_age(microseconds(NOW - timedelta(hours=reference)))
 
-    assert timedelta(microseconds=found) == middle
+    assert timedelta(microseconds=median) == middle
 
 
 @given(HOURS)
-def test_a_page_holds_the_public_articles_newest_first(hours: list[int | None]) -> None:
+def test_a_page_lists_the_public_articles_newest_first(hours: list[int | None]) -> None:
     articles = _articles(hours)
 
     page = _timeline(articles).page(np.ones(len(hours), dtype=bool), len(hours), NOW)
@@ -66,27 +68,29 @@ def test_pages_by_cursor_add_up_to_the_whole(hours: list[int | None], limit: int
     columns = Articles.of(_articles(hours))
     timeline, mask = Timeline(Documents.of(columns)), np.ones(len(hours), dtype=bool)
     seen = timeline.page(mask, limit, NOW)
-    while len(page := timeline.page(mask, limit, NOW, _behind(columns, seen[-1]) if seen else None)) and seen:
+    while (
+        len(page := timeline.page(mask, limit, NOW, _cursor_of(columns, seen[-1]) if seen else None)) and seen
+    ):
         seen += page
 
     assert seen == _newest(_articles(hours))
 
 
-def _behind(columns: Articles, row: int) -> tuple[int, str]:
+def _cursor_of(columns: Articles, row: int) -> tuple[int, str]:
     return read_cursor(cursor_after(int(columns.published[row]), columns.ids[row]))
 
 
 @given(HOURS)
-def test_beside_an_article_stand_its_neighbours_in_the_order_of_time(hours: list[int | None]) -> None:
+def test_the_articles_beside_another_are_the_next_older_and_newer(hours: list[int | None]) -> None:
     articles = _articles(hours)
     dated = [row for row in _newest(articles) if articles[row].published_at]
     timeline = _timeline(articles)
 
-    found = [timeline.beside(row, NOW) for row in dated]
+    beside = [timeline.beside(row, NOW) for row in dated]
 
     older: list[int | None] = [*dated[1:], None]
     newer: list[int | None] = [None, *dated[:-1]]
-    assert found == list(zip(older, newer, strict=True))[: len(dated)]
+    assert beside == list(zip(older, newer, strict=True))[: len(dated)]
 
 
 def test_an_undated_article_has_nothing_beside_it() -> None:
@@ -95,17 +99,17 @@ def test_an_undated_article_has_nothing_beside_it() -> None:
     assert timeline.beside(1, NOW) == (None, None)
 
 
-def test_a_cursor_of_an_article_that_is_gone_still_finds_its_place() -> None:
+def test_a_cursor_of_a_deleted_article_still_finds_its_position() -> None:
     articles = _articles([2, 1, 1, 1])
     columns = Articles.of(articles)
-    gone = _timeline([articles[0], articles[1], articles[3]])
+    timeline = _timeline([articles[0], articles[1], articles[3]])
 
-    page = gone.page(np.ones(3, dtype=bool), 3, NOW, _behind(columns, 2))
+    page = timeline.page(np.ones(3, dtype=bool), 3, NOW, _cursor_of(columns, 2))
 
     assert page == [2, 0]
 
 
-def test_as_of_is_the_hour_when_nothing_was_published_in_it() -> None:
+def test_as_of_is_the_start_of_the_hour_if_nothing_was_published_since() -> None:
     timeline = _timeline(_articles([1]))
 
     assert timeline.as_of(NOW) == NOW.replace(minute=0, second=0)
@@ -117,14 +121,14 @@ def test_as_of_is_the_last_publication_within_the_hour() -> None:
     assert _timeline(articles).as_of(NOW) == NOW - timedelta(seconds=10)
 
 
-def test_as_of_is_the_hour_for_undated_and_for_no_public_articles() -> None:
+def test_as_of_is_the_start_of_the_hour_without_dated_public_articles() -> None:
     hour = NOW.replace(minute=0, second=0)
 
     assert _timeline(_articles([None])).as_of(NOW) == hour
     assert _timeline(_articles([-1])).as_of(NOW) == hour
 
 
-def test_the_next_publication_is_the_nearest_one_ahead() -> None:
+def test_the_next_publication_is_the_earliest_in_the_future() -> None:
     timeline = _timeline(_articles([1, -3, -2]))
 
     assert timeline.next_publication(NOW) == NOW + timedelta(hours=2)
@@ -134,6 +138,6 @@ def test_the_next_publication_is_the_nearest_one_ahead() -> None:
 @pytest.mark.parametrize(
     "cursor", ["", "%%%", "YWJj", "MTIzIA==", "1", "日本", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5IGE="]
 )
-def test_a_cursor_that_nobody_issued_is_refused(cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected(cursor: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         read_cursor(cursor)

@@ -13,9 +13,9 @@ from recommender.model import NO_MOMENT, Model, microseconds
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.lists.ranking import Ranker, reference_date
+from recommender.serving.lists.ranking import CandidateRanker, reference_date
 from recommender.serving.lists.related import Related
-from recommender.training.evaluation.health import shown
+from recommender.training.evaluation.health import displayed_lists
 from recommender.training.train import Trained
 from tests.support.newsroom import NOW, build_model
 
@@ -34,10 +34,10 @@ def _sisters(*ages: timedelta | None) -> list[Article]:
     ]
 
 
-def _order(model: Model, source: Article, **asked: Any) -> Ranker:
+def _order(model: Model, source: Article, **asked: Any) -> CandidateRanker:
     published = microseconds(source.published_at)
     snapshot = Snapshot.of(model)
-    return Ranker(snapshot, Timeline(snapshot.articles), ListQuery(**asked), published, NOW)
+    return CandidateRanker(snapshot, Timeline(snapshot.articles), ListQuery(**asked), published, NOW)
 
 
 def test_a_score_halves_with_each_half_life_where_freshness_is_whole() -> None:
@@ -137,7 +137,7 @@ def test_without_freshness_and_diversity_a_list_is_the_time_blind_one_that_is_ev
     trained: Trained,
 ) -> None:
     model, now = trained.model, datetime(2027, 1, 1, tzinfo=UTC)
-    related, evaluated = Related(model), shown(model)
+    related, evaluated = Related(model), displayed_lists(model)
     for row in range(len(model.articles)):
         found = related.of_row(row, ListQuery(freshness=0.0, diversity=0.0, lang="any"), now)
 

@@ -15,12 +15,13 @@ from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ANY
 from recommender.serving.lists.related import Related
 from recommender.serving.rules.active import ActiveRules
-from recommender.serving.rules.schema import Block, Boost
+from recommender.serving.rules.schema import Block, Boost, read_rule
 from recommender.text import typed_words, words
 from recommender.training.train import Trained, train
-from tests.serving.index.test_snapshot import grown
+from tests.support.laws import examples
 from tests.support.newsroom import build_model
 from tests.support.sample import NOW
+from tests.support.snapshots import snapshot_with
 
 LATER = NOW + timedelta(days=1)
 
@@ -44,7 +45,7 @@ LIVE[2] = replace(LIVE[2], published_at=LATER)
 
 @pytest.fixture(scope="module")
 def related(trained: Trained) -> Related:
-    return Related(grown(trained.model, LIVE))
+    return Related(snapshot_with(trained.model, LIVE))
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def texts(draw: st.DrawFn, articles: Sequence[Article]) -> str:
     return " ".join(selection)[: -draw(st.integers(0, 3)) or None]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.data(), st.integers(1, 50), st.sampled_from([None, "Politics"]), st.sampled_from([ANY, "en"]))
 def test_a_search_finds_exactly_what_a_slow_and_obvious_one_does(
     related: Related, slow: Slow, data: st.DataObject, limit: int, category: str | None, lang: str
@@ -218,12 +219,12 @@ BLOCK = Block(id="b", kind="block", articles=("L1",), reason="r", author="a")
 
 def test_what_is_withdrawn_or_hidden_is_not_found(related: Related) -> None:
     assert ids(Related(related.snapshot, ActiveRules((BLOCK,))), "zyxwer") == []
-    assert ids(Related(related.snapshot.less({"L1": 0})), "zyxwer") == []
+    assert ids(Related(related.snapshot.without_withdrawn({"L1": 0})), "zyxwer") == []
 
 
 def test_what_is_blocked_in_a_section_is_not_found_there(related: Related) -> None:
-    in_section = BLOCK.model_copy(update={"for_section": "Sport"})
-    blocked = Related(related.snapshot, ActiveRules((in_section,)))
+    in_category = read_rule(BLOCK.as_json() | {"for_category": "Sport"}, "b")
+    blocked = Related(related.snapshot, ActiveRules((in_category,)))
 
     assert ids(related, "zyxwer", categories=["sport"]) == ["L1"]
     assert ids(blocked, "zyxwer", categories=["sport"]) == []
@@ -236,8 +237,8 @@ def test_a_category_that_no_article_has_is_refused(related: Related) -> None:
 
 
 def test_an_earlier_state_of_an_edition_does_not_find_what_came_later(trained: Trained) -> None:
-    before = grown(trained.model, LIVE[:1])
-    after = before.more([(LIVE[1], grown(trained.model, LIVE[1:2]).folded[0])])
+    before = snapshot_with(trained.model, LIVE[:1])
+    after = before.with_articles([(LIVE[1], snapshot_with(trained.model, LIVE[1:2]).folded[0])])
 
     assert ids(Related(after), "zizka") == ["L2"]
     assert ids(Related(before), "zizka") == []

@@ -1,4 +1,4 @@
-"""The document tells of every call there is, of no other, and types all that it tells."""
+"""The OpenAPI document describes every endpoint and no other, with a type for every value."""
 
 import re
 from collections.abc import Iterator
@@ -10,126 +10,125 @@ from flask.testing import FlaskClient
 from openapi_pydantic.v3.v3_1 import OpenAPI
 
 from recommender.serving.http.problems import KINDS, status_of
-from recommender.serving.openapi.endpoints import CALLS
+from recommender.serving.openapi.endpoints import ENDPOINTS
 
-PAGES = ("/demo", "/docs/")  # for people, with what they are made of; no contract
+PAGES = ("/demo", "/docs/")  # HTML pages and their files, which are not part of the API
 METHODS = {"GET", "POST", "PUT", "DELETE"}
 
 
 @pytest.fixture(scope="module")
 def document(app: Flask) -> dict[str, Any]:
-    found: dict[str, Any] = app.test_client().get("/openapi.json").get_json()
-    return found
+    parsed: dict[str, Any] = app.test_client().get("/openapi.json").get_json()
+    return parsed
 
 
-def told_routes(document: dict[str, Any]) -> set[tuple[str, str]]:
+def documented_routes(document: dict[str, Any]) -> set[tuple[str, str]]:
     return {(path, method.upper()) for path, item in document["paths"].items() for method in item}
 
 
-def endpoint_of(app: Flask, path: str, method: str) -> str:
+def flask_endpoint(app: Flask, path: str, method: str) -> str:
     address = re.sub(r"{\w+}", "1", path)
     return str(app.url_map.bind("").match(address, method)[0])
 
 
 def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield every schema of an object, however deep."""
+    """Yield every schema of an object, at any depth."""
     if isinstance(node, dict):
         if "properties" in node and isinstance(node["properties"], dict):
             yield node
-        for each in node.values():
-            yield from schemas_in(each)
+        for child in node.values():
+            yield from schemas_in(child)
     elif isinstance(node, list):
-        for each in node:
-            yield from schemas_in(each)
+        for child in node:
+            yield from schemas_in(child)
 
 
-def test_the_document_is_openapi(document: dict[str, Any]) -> None:
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert OpenAPI.model_validate(document)
 
 
-def test_every_call_told_is_there(app: Flask, document: dict[str, Any]) -> None:
-    for path, method in told_routes(document):
-        assert endpoint_of(app, path, method)
+def test_every_documented_route_exists(app: Flask, document: dict[str, Any]) -> None:
+    for path, method in documented_routes(document):
+        assert flask_endpoint(app, path, method)
 
 
-def test_every_call_there_is_told(app: Flask, document: dict[str, Any]) -> None:
-    told = {endpoint_of(app, path, method) for path, method in told_routes(document)}
-    there = {
+def test_every_existing_route_is_documented(app: Flask, document: dict[str, Any]) -> None:
+    documented = {flask_endpoint(app, path, method) for path, method in documented_routes(document)}
+    existing = {
         rule.endpoint
         for rule in app.url_map.iter_rules()
         if (rule.methods or set()) & METHODS and not rule.rule.startswith(PAGES)
     }
 
-    assert told == there
+    assert documented == existing
 
 
-def test_every_method_of_an_address_is_told(app: Flask, document: dict[str, Any]) -> None:
+def test_every_method_of_a_path_is_documented(app: Flask, document: dict[str, Any]) -> None:
     for rule in app.url_map.iter_rules():
         methods = (rule.methods or set()) & METHODS
-        shown = re.sub(r"<(tail:tail|tail:article_id|article_id)>", "{id}", rule.rule)
-        shown = re.sub(r"<(\w+)>", r"{\1}", shown)
-        if methods and not shown.startswith(PAGES):
-            assert {(shown, method) for method in methods} <= told_routes(document), shown
+        path = re.sub(r"<(tail:tail|tail:article_id|article_id)>", "{id}", rule.rule)
+        path = re.sub(r"<(\w+)>", r"{\1}", path)
+        if methods and not path.startswith(PAGES):
+            assert {(path, method) for method in methods} <= documented_routes(document), path
 
 
-def test_every_property_has_a_type_and_no_object_takes_more(document: dict[str, Any]) -> None:
+def test_every_property_has_a_type_and_no_object_allows_others(document: dict[str, Any]) -> None:
     schemas = list(schemas_in(document))
 
     assert len(schemas) > 30
     for schema in schemas:
         assert schema["additionalProperties"] is False, schema
-        for name, each in schema["properties"].items():
-            assert {"type", "$ref", "anyOf", "oneOf", "const"} & set(each), (schema.get("title"), name)
+        for name, field in schema["properties"].items():
+            assert {"type", "$ref", "anyOf", "oneOf", "const"} & set(field), (schema.get("title"), name)
 
 
-def test_every_parameter_has_a_type_and_says_what_it_allows(document: dict[str, Any]) -> None:
-    operations = [each for item in document["paths"].values() for each in item.values()]
+def test_every_parameter_has_a_type_and_a_description(document: dict[str, Any]) -> None:
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
 
-    for parameter in (each for operation in operations for each in operation["parameters"]):
+    for parameter in (parameter for operation in operations for parameter in operation["parameters"]):
         assert {"type", "anyOf"} & set(parameter["schema"]), parameter
         assert parameter["description"], parameter
 
 
-def test_limits_stand_in_the_document(document: dict[str, Any]) -> None:
-    parameters = {
-        each["name"]: each["schema"] for each in document["paths"]["/v1/related"]["get"]["parameters"]
-    }
+def test_the_document_states_the_limits_of_parameters(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/related"]["get"]
+    parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
 
     assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 50, "default": 9}
     assert parameters["exclude"]["maxItems"] == 200
     assert parameters["unknown"]["enum"] == ["404", "fallback"]
 
 
-def test_every_kind_of_problem_is_told_by_some_call() -> None:
-    of_any_call = {"bad-request", "internal-error", "method-not-allowed"}
-    told = {kind for call in CALLS for kind in call.problems}
+def test_every_problem_type_is_listed_by_an_endpoint() -> None:
+    of_any_endpoint = {"bad-request", "internal-error", "method-not-allowed"}
+    documented = {kind for endpoint in ENDPOINTS for kind in endpoint.problems}
 
-    assert told | of_any_call == set(KINDS)
-
-
-def test_a_call_of_a_kind_of_problem_tells_its_status(document: dict[str, Any]) -> None:
-    for call in CALLS:
-        responses = document["paths"][call.path][call.method]["responses"]
-        assert {str(status_of(kind)) for kind in call.problems} <= set(responses)
+    assert documented | of_any_endpoint == set(KINDS)
 
 
-def test_the_document_is_made_once(client: FlaskClient) -> None:
+def test_every_problem_of_an_endpoint_has_its_status_documented(document: dict[str, Any]) -> None:
+    for endpoint in ENDPOINTS:
+        responses = document["paths"][endpoint.path][endpoint.method]["responses"]
+        assert {str(status_of(kind)) for kind in endpoint.problems} <= set(responses)
+
+
+def test_the_document_is_the_same_on_every_request(client: FlaskClient) -> None:
     first, second = client.get("/openapi.json"), client.get("/openapi.json")
 
     assert first.data == second.data
     assert first.content_type == "application/json"
 
 
-def test_headers_are_told_where_they_are_sent(client: FlaskClient, document: dict[str, Any]) -> None:
-    operation = document["paths"]["/v1/related"]["get"]["responses"]
+def test_documented_headers_are_sent(client: FlaskClient, document: dict[str, Any]) -> None:
+    responses = document["paths"]["/v1/related"]["get"]["responses"]
 
     for target, status in (("/v1/related?id=a", "200"), ("/v1/related?id=nowhere", "404")):
-        assert set(operation[status]["headers"]) <= set(client.get(target).headers.keys())
-    assert {"ETag", "Cache-Control"} <= set(operation["200"]["headers"])
-    assert "Retry-After" in operation["429"]["headers"]
+        assert set(responses[status]["headers"]) <= set(client.get(target).headers.keys())
+    assert {"ETag", "Cache-Control"} <= set(responses["200"]["headers"])
+    assert "Retry-After" in responses["429"]["headers"]
 
 
 @pytest.mark.parametrize("number", ["11393.464286368007", "0.1", "1e-05", "7.25e-9"])
-def test_numbers_are_taken_as_programs_print_them(client: FlaskClient, number: str) -> None:
+def test_numbers_are_accepted_as_programs_print_them(client: FlaskClient, number: str) -> None:
     assert client.get(f"/v1/related?id=a&max_age_days={number}").status_code == 200

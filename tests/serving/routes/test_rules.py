@@ -285,13 +285,18 @@ def test_deleting_a_missing_rule_succeeds(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("rule_id", "rule", "error"),
     [
-        ("x", PIN | {"articles": []}, ("body", "articles", "[]", "a list of 1 to 1000 ids of articles")),
+        ("x", PIN | {"articles": []}, ("body", "articles", "[]", "a list of 1 to 1000 article ids")),
         ("x", {"kind": "pin"}, ("body", "reason", None, "1 to 1000 characters")),
         ("x", PIN | {"id": "y"}, ("body", "id", "y", "the id in the URL, or no id")),
         (
             "a%20b",
             PIN,
-            ("path", "rule_id", "a b", "1 to 100 of the characters A-Z a-z 0-9 . _ -, the first no dot"),
+            (
+                "path",
+                "rule_id",
+                "a b",
+                "1 to 100 of the characters A-Z a-z 0-9 . _ -; the first is not a dot",
+            ),
         ),
     ],
 )

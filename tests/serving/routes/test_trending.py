@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store, StoreDownError
+from recommender.serving.trending import rankings
 from tests.support.service import WITH_KEY, ServiceUnderTest, get_json, item_ids, send_views
 
 NEWEST = ["14", "13", "11", "10", "9", "%2F", "8", "日本 🗞"]
@@ -230,7 +232,8 @@ def test_after_the_clock_jumps_back_the_list_is_as_it_was_then(service: ServiceU
 def test_while_the_database_is_down_the_last_ranks_are_shown(
     service: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.app.extensions["recommender"].rank_tracker, "_retry_seconds", 0.0)
+    hours = count()  # pass between two readings of the clock, so that the database is read every time
+    monkeypatch.setattr(rankings, "monotonic", lambda: 3600.0 * next(hours))
     send_views(service, _9=30)
     before = get_json(service, "/v1/trending")
 

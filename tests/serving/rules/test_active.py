@@ -49,8 +49,8 @@ def test_the_boundary_is_the_next_moment_at_which_a_rule_begins_or_ends() -> Non
 
 def test_pins_for_the_article_come_before_those_of_its_section_and_of_everywhere() -> None:
     active = acting(
-        pin("all"), pin("s2", "s1", for_section="economy-business"), pin("own", for_article="x"),
-        pin("s1", "s3"), pin("else", for_article="y"), pin("sport", for_section="Sport"),
+        pin("all"), pin("s2", "s1", for_category="economy-business"), pin("own", for_article="x"),
+        pin("s1", "s3"), pin("else", for_article="y"), pin("sport", for_category="Sport"),
     )  # fmt: skip
 
     assert active.pins("x", ["Economy & Business"]) == ("own", "s2", "s1", "all", "s3")
@@ -59,7 +59,7 @@ def test_pins_for_the_article_come_before_those_of_its_section_and_of_everywhere
 
 @pytest.mark.parametrize("name", ["Économie & Cie", "économie & cie", "economie-cie"])
 def test_a_section_is_meant_by_its_name_or_slug_whatever_the_case(name: str) -> None:
-    active = acting(pin("1", for_section=name), block("2", for_section=name))
+    active = acting(pin("1", for_category=name), block("2", for_category=name))
 
     assert active.pins("x", ["Économie & Cie"]) == ("1",)
     assert active.blocked("x", ["Économie & Cie"]) == {"2"}
@@ -74,19 +74,19 @@ def test_an_article_is_not_pinned_in_its_own_list() -> None:
     [
         block("1"),
         block("1", for_article="x"),
-        block("1", for_section="Sport"),
+        block("1", for_category="Sport"),
         rule("s", "sensitive", articles=["1"]),
     ],
 )
 def test_a_block_wins_over_every_pin(against: Rule) -> None:
-    pins = (pin("1", "2"), pin("1", for_article="x"), pin("1", for_section="Sport"))
+    pins = (pin("1", "2"), pin("1", for_article="x"), pin("1", for_category="Sport"))
 
     for rules in ((*pins, against), (against, *pins)):
         assert acting(*rules).pins("x", ["Sport"]) == ("2",)
 
 
 def test_a_block_for_one_list_leaves_the_others_alone() -> None:
-    active = acting(block("1", for_article="x"), block("2", for_section="Sport"), block("3"))
+    active = acting(block("1", for_article="x"), block("2", for_category="Sport"), block("3"))
 
     assert active.hidden == {"3"}
     assert active.blocked("x") == {"1"}
@@ -103,11 +103,11 @@ def test_a_block_that_is_over_hides_nothing() -> None:
 
 
 def test_of_several_caps_the_smallest_acts() -> None:
-    caps = [rule(f"cap{n}", "cap", per="section", at_most=n) for n in (3, 2, 5)]
+    caps = [rule(f"cap{n}", "cap", per="category", at_most=n) for n in (3, 2, 5)]
 
     active = acting(*caps)
 
-    assert (active.cap("section"), active.cap("author")) == (2, None)
+    assert (active.cap("category"), active.cap("author")) == (2, None)
 
 
 def test_equal_rules_are_one_version_and_others_another() -> None:

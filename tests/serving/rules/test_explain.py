@@ -29,10 +29,10 @@ def effects(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[tuple[str
     [
         (
             "pin",
-            {"articles": ["1", "7"], "for_section": "Sport"},
+            {"articles": ["1", "7"], "for_category": "Sport"},
             [("candidate", "pin 2 of 2 in the lists of Sport")],
         ),
-        ("pin", {"articles": ["1", "2"], "for_section": "politics"}, [("own list", "puts first 1, 2")]),
+        ("pin", {"articles": ["1", "2"], "for_category": "politics"}, [("own list", "puts first 1, 2")]),
         ("pin", {"articles": ["1"], "for_article": "7"}, [("own list", "puts first 1")]),
         (
             "pin",
@@ -44,7 +44,7 @@ def effects(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[tuple[str
         ("block", {"articles": ["7"], "for_article": "8"}, [("candidate", "kept out of the list of 8")]),
         (
             "block",
-            {"articles": ["7", "1"], "for_section": "Politics"},
+            {"articles": ["7", "1"], "for_category": "Politics"},
             [("candidate", "kept out of the lists of Politics"), ("own list", "keeps out 1")],
         ),
         ("block", {"articles": ["1"]}, []),
@@ -53,29 +53,29 @@ def effects(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[tuple[str
             "boost",
             {"by_author": "JOHN ROE", "factor": 0.5},
             [
-                ("candidate", "its score counts 0.5 times"),
-                ("own list", "scores count 0.5 times of articles by JOHN ROE"),
+                ("candidate", "its score is multiplied by 0.5"),
+                ("own list", "scores of articles by JOHN ROE are multiplied by 0.5"),
             ],
         ),
         (
             "boost",
-            {"in_section": "economy-business", "factor": 2},
+            {"in_category": "economy-business", "factor": 2},
             [
-                ("candidate", "its score counts 2 times"),
-                ("own list", "scores count 2 times of articles in economy-business"),
+                ("candidate", "its score is multiplied by 2"),
+                ("own list", "scores of articles in economy-business are multiplied by 2"),
             ],
         ),
         (
             "boost",
             {"articles": [str(n) for n in range(1, 7)], "factor": 2},
-            [("own list", "scores count 2 times of 1, 2, 3, 4, 5 and 1 more")],
+            [("own list", "scores of 1, 2, 3, 4, 5 and 1 more are multiplied by 2")],
         ),
         (
             "cap",
-            {"per": "section", "at_most": 2},
+            {"per": "category", "at_most": 2},
             [
                 ("candidate", "at most 2 of Economy & Business in a list"),
-                ("own list", "at most 2 of one section"),
+                ("own list", "at most 2 of one category"),
             ],
         ),
         (
@@ -91,9 +91,9 @@ def test_each_rule_says_what_it_does(
     assert effects(rule(kind, **fields)) == expected
 
 
-@pytest.mark.parametrize("place", [{}, {"for_section": "Sport"}])
+@pytest.mark.parametrize("place", [{}, {"for_category": "Sport"}])
 def test_a_pin_that_is_blocked_says_so(place: dict[str, str]) -> None:
-    found = effects(rule("pin", articles=["7"], for_section="sport"), rule("block", articles=["7"], **place))
+    found = effects(rule("pin", articles=["7"], for_category="sport"), rule("block", articles=["7"], **place))
 
     assert found[0] == ("candidate", "pin 1 of 1 in the lists of sport; but it is blocked, and a block wins")
 
@@ -121,10 +121,10 @@ def test_what_acts_comes_before_what_will_and_what_did() -> None:
 
 def test_of_an_unknown_article_only_its_id_counts() -> None:
     found = effects(
-        rule("cap", per="section", at_most=2), rule("block", articles=["x"]), subject=ExplainedArticle("x")
+        rule("cap", per="category", at_most=2), rule("block", articles=["x"]), subject=ExplainedArticle("x")
     )
 
     assert found == [
-        ("own list", "at most 2 of one section"),
+        ("own list", "at most 2 of one category"),
         ("candidate", "kept out of every answer but its own"),
     ]

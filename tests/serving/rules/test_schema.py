@@ -28,7 +28,7 @@ EVERY_KIND = """
 id = "live-first"
 kind = "pin"
 articles = ["4711", 4712]
-for_section = "Economy & Business"
+for_category = "Economy & Business"
 reason = "the live blog comes first"
 author = "A. Reyes"
 from = 2026-11-03T18:00:00+01:00
@@ -60,7 +60,7 @@ author = "A. Reyes"
 [[rule]]
 id = "mixed"
 kind = "cap"
-per = "section"
+per = "category"
 at_most = 3
 reason = "not all of one kind"
 author = "A. Reyes"
@@ -81,7 +81,7 @@ def test_a_file_holds_rules_of_every_kind(tmp_path: Path) -> None:
     pin, block, sensitive, boost, cap = read_file(tmp_path / "rules.toml")
 
     assert isinstance(pin, Pin)
-    assert (pin.articles, pin.for_section) == (("4711", "4712"), "Economy & Business")
+    assert (pin.articles, pin.for_category) == (("4711", "4712"), "Economy & Business")
     assert pin.begins == datetime(2026, 11, 3, 17, tzinfo=UTC)
     assert isinstance(block, Block)
     assert block.for_article == "1048"
@@ -89,7 +89,7 @@ def test_a_file_holds_rules_of_every_kind(tmp_path: Path) -> None:
     assert isinstance(boost, Boost)
     assert (boost.by_author, boost.factor, boost.author) == ("Jane Doe", 2.0, "A. Reyes")
     assert isinstance(cap, Cap)
-    assert (cap.per, cap.at_most) == ("section", 3)
+    assert (cap.per, cap.at_most) == ("category", 3)
 
 
 def test_an_empty_file_holds_no_rules(tmp_path: Path) -> None:
@@ -134,28 +134,33 @@ BOOST: dict[str, Any] = {"kind": "boost", "articles": ["1"]}
     [
         ({}, "kind", None, "'pin', 'block', 'sensitive', 'boost' or 'cap'"),
         ({"kind": "ban"}, "kind", "ban", "'pin', 'block', 'sensitive', 'boost' or 'cap'"),
-        (PIN | {"articles": []}, "articles", "[]", "a list of 1 to 1000 ids of articles"),
-        (PIN | {"articles": [".."]}, "articles", "..", "a list of 1 to 1000 ids of articles"),
-        (PIN | {"articles": "1"}, "articles", "1", "a list of 1 to 1000 ids of articles"),
-        ({"kind": "pin"}, "articles", None, "a list of 1 to 1000 ids of articles"),
+        (PIN | {"articles": []}, "articles", "[]", "a list of 1 to 1000 article ids"),
+        (PIN | {"articles": [".."]}, "articles", "..", "a list of 1 to 1000 article ids"),
+        (PIN | {"articles": "1"}, "articles", "1", "a list of 1 to 1000 article ids"),
+        ({"kind": "pin"}, "articles", None, "a list of 1 to 1000 article ids"),
         (PIN | {"reason": "  "}, "reason", "  ", "1 to 1000 characters"),
         (PIN | {"author": None}, "author", "null", "1 to 200 characters"),
-        (PIN | {"for_article": ""}, "for_article", "", "the id of an article"),
-        (PIN | {"for_section": 7}, "for_section", "7", "the name or slug of a section"),
+        (PIN | {"for_article": ""}, "for_article", "", "an article id"),
+        (PIN | {"for_category": 7}, "for_category", "7", "the name or slug of a category"),
         (
-            PIN | {"for_article": "1", "for_section": "a"},
-            "for_section",
+            PIN | {"for_article": "1", "for_category": "a"},
+            "for_category",
             "a",
-            "only one of for_article and for_section",
+            "only one of for_article and for_category",
         ),
-        (PIN | {"from": "2026-05-01"}, "from", "2026-05-01", "a moment with its offset, such as"),
-        (PIN | {"from": 5}, "from", "5", "a moment with its offset, such as"),
-        (PIN | {"until": "2026-05-01T10:00:00"}, "until", "2026-05-01T10:00:00", "a moment with its offset"),
+        (PIN | {"from": "2026-05-01"}, "from", "2026-05-01", "a date and time with a UTC offset, such as"),
+        (PIN | {"from": 5}, "from", "5", "a date and time with a UTC offset, such as"),
+        (
+            PIN | {"until": "2026-05-01T10:00:00"},
+            "until",
+            "2026-05-01T10:00:00",
+            "a date and time with a UTC offset",
+        ),
         (
             PIN | {"from": "2026-05-01T10:00:00Z", "until": "2026-05-01T12:00:00+02:00"},
             "until",
             "2026-05-01T12:00:00+02:00",
-            "a moment after `from`",
+            "a date and time after `from`",
         ),
         (PIN | {"articels": []}, "articels", "[]", "one of id, reason, author, from, until, for_article"),
         (PIN | {"id": "a b"}, "id", "a b", "1 to 100 of the characters"),
@@ -164,14 +169,14 @@ BOOST: dict[str, Any] = {"kind": "boost", "articles": ["1"]}
         (BOOST | {"factor": 10.5}, "factor", "10.5", "a number from 0.1 to 10"),
         (BOOST | {"factor": float("nan")}, "factor", "NaN", "a number from 0.1 to 10"),
         (BOOST | {"factor": "2"}, "factor", "2", "a number from 0.1 to 10"),
-        ({"kind": "boost", "factor": 2}, "articles", None, "exactly one of articles, in_section and"),
+        ({"kind": "boost", "factor": 2}, "articles", None, "exactly one of articles, in_category and"),
         (
             BOOST | {"factor": 2, "by_author": "J"},
             "articles",
             '["1"]',
-            "exactly one of articles, in_section and by_author",
+            "exactly one of articles, in_category and by_author",
         ),
-        ({"kind": "cap", "per": "day", "at_most": 1}, "per", "day", "'section' or 'author'"),
+        ({"kind": "cap", "per": "day", "at_most": 1}, "per", "day", "'category' or 'author'"),
         ({"kind": "cap", "per": "author", "at_most": 0}, "at_most", "0", "a whole number from 1 to 50"),
         ({"kind": "cap", "per": "author", "at_most": True}, "at_most", "true", "a whole number from 1 to 50"),
     ],
@@ -188,7 +193,7 @@ def test_a_refusal_names_rule_field_value_and_what_is_allowed(
 
 def test_every_fault_of_every_rule_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text(
-        EVERY_KIND.replace("factor = 2", "factor = 20").replace('"section"', '"page"')
+        EVERY_KIND.replace("factor = 2", "factor = 20").replace('"category"', '"page"')
         + '[[rule]]\nid = "mixed"'
     )
 
@@ -198,7 +203,7 @@ def test_every_fault_of_every_rule_is_told(tmp_path: Path) -> None:
     assert str(refused.value).splitlines() == [
         f"{tmp_path}/bad.toml: 3 faults",
         "rule 'reporters': factor is '20'; allowed: a number from 0.1 to 10",
-        "rule 'mixed': per is 'page'; allowed: 'section' or 'author'",
+        "rule 'mixed': per is 'page'; allowed: 'category' or 'author'",
         "rule 'mixed': kind is missing; allowed: 'pin', 'block', 'sensitive', 'boost' or 'cap'",
     ]
 

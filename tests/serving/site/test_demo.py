@@ -1,4 +1,4 @@
-"""The demo pages: an article with its lists, sections, search; and nothing twice."""
+"""The demo pages: article, section and search pages, without repeated articles."""
 
 import re
 from html.parser import HTMLParser
@@ -25,7 +25,7 @@ PAGES = [
 
 
 class _Page(HTMLParser):
-    """The tags of a page, the text of its headings, and the targets of its links."""
+    """The tags, headings and link targets of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Page(HTMLParser):
             self.headings[-1] = (level, (text + data).strip())
 
 
-def test_a_related_post_says_which_words_it_shares(client: FlaskClient) -> None:
+def test_a_related_post_lists_the_shared_words(client: FlaskClient) -> None:
     text = client.get("/demo/article?id=a").text
     words = re.findall(r'<li class="word"><span dir="auto">([^<]*)<', text.split('class="reasons"')[1])
 
@@ -62,13 +62,13 @@ def test_a_related_post_says_which_words_it_shares(client: FlaskClient) -> None:
     assert '<span class="note">Recent</span>' in text
 
 
-def test_the_front_page_is_the_newest_article_in_the_language_of_the_corpus(client: FlaskClient) -> None:
+def test_the_home_page_shows_the_newest_article_in_the_main_language(client: FlaskClient) -> None:
     page = _Page(client.get("/demo/").text)
 
     assert page.headings[0] == (1, "Storm inquiry opens")
 
 
-def test_an_article_page_has_the_lists_of_the_page_call_and_no_title_twice(client: FlaskClient) -> None:
+def test_an_article_page_has_the_lists_of_the_page_endpoint_and_no_title_twice(client: FlaskClient) -> None:
     page = _Page(client.get("/demo/article?id=9").text)
 
     titles = [text for level, text in page.headings if level in {1, 3}]
@@ -78,67 +78,69 @@ def test_an_article_page_has_the_lists_of_the_page_call_and_no_title_twice(clien
     assert len(titles) == len(set(titles))
 
 
-def test_previous_and_next_are_those_of_the_page_call(client: FlaskClient) -> None:
+def test_previous_and_next_are_those_of_the_page_endpoint(client: FlaskClient) -> None:
     text = client.get("/demo/article?id=9&").text
     answer = client.get("/v1/page?id=9").get_json()
 
     shown = re.findall(r'<p class="(older|newer)" data-id="([^"]*)"', text)
-    told = {"older": answer["previous"], "newer": answer["next"]}
-    assert shown == [(way, item["id"]) for way, item in told.items() if item is not None]
+    expected = {"older": answer["previous"], "newer": answer["next"]}
+    assert shown == [(direction, item["id"]) for direction, item in expected.items() if item is not None]
 
 
-def test_an_article_page_says_who_when_and_how_long(client: FlaskClient) -> None:
+def test_an_article_page_shows_author_date_and_reading_time(client: FlaskClient) -> None:
     text = client.get("/demo/article?id=9").text
 
     assert "20 February 2026" in text
     assert "1 min read" in text
-    assert "Nothing else has been read lately" in text
+    assert "No other stories were read recently" in text
     assert '<html lang="en">' in text
 
 
-def test_a_section_page_shows_its_articles_by_name_or_slug(client: FlaskClient) -> None:
+def test_a_section_page_is_found_by_name_or_slug(client: FlaskClient) -> None:
     page = _Page(client.get("/demo/section?name=environment").text)
 
     assert page.headings[0] == (1, "Environment")
     assert (2, "Sturmflut an der Küste") in page.headings
 
 
-def test_a_search_finds_what_is_close(client: FlaskClient) -> None:
+def test_a_search_shows_matching_articles(client: FlaskClient) -> None:
     page = _Page(client.get("/demo/search?q=lighthouse").text)
 
     assert "Lighthouse repaired" in [text for level, text in page.headings if level == 2]
 
 
-def test_a_search_without_a_result_is_kind(client: FlaskClient) -> None:
+def test_a_search_without_results_suggests_sections(client: FlaskClient) -> None:
     response = client.get("/demo/search?q=qwertz")
 
     assert response.status_code == 200
-    assert "Nothing in the archive comes close" in response.text
+    assert "No stories match these words" in response.text
     assert "/demo/section?name=Politics" in response.text
 
 
 @pytest.mark.parametrize("path", ["/demo/article?id=nobody", "/demo/section?name=none", "/demo/article"])
-def test_what_is_not_there_is_a_page_with_status_404(client: FlaskClient, path: str) -> None:
+def test_an_unknown_article_or_section_gets_a_page_with_status_404(client: FlaskClient, path: str) -> None:
     response = client.get(path)
 
     assert response.status_code == 404
     assert response.mimetype == "text/html"
 
 
-def test_what_readers_and_authors_write_is_escaped(tmp_path: Path) -> None:
-    nasty = "<script>alert(1)</script>"
+def test_texts_of_readers_and_authors_are_escaped(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
     article = Article(
-        id=f"1&{nasty}", title=nasty, body=f"{nasty} in a story", category=nasty, authors=(nasty,)
+        id=f"1&{hostile}", title=hostile, body=f"{hostile} in a story", category=hostile, authors=(hostile,)
     )
     publish(build_model([article, Article(id="2", title="Two")]), tmp_path, now=NOW)
-    client = create_app(Settings(models_dir=tmp_path, site_name=nasty), clock=lambda: NOW).test_client()
+    client = create_app(Settings(models_dir=tmp_path, site_name=hostile), clock=lambda: NOW).test_client()
 
-    for path in (f"/demo/article?id={quote(article.id)}", f"/demo/search?q={quote(nasty)}", "/demo/"):
-        assert nasty not in client.get(path).text
+    for path in (f"/demo/article?id={quote(article.id)}", f"/demo/search?q={quote(hostile)}", "/demo/"):
+        assert hostile not in client.get(path).text
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_whole_accessible_and_needs_nothing_from_elsewhere(client: FlaskClient, path: str) -> None:
+def test_a_page_is_complete_and_accessible_and_loads_nothing_from_other_hosts(
+    client: FlaskClient, path: str
+) -> None:
     html = client.get(path).text
     page = _Page(html)
 
@@ -154,16 +156,17 @@ def test_a_page_is_whole_accessible_and_needs_nothing_from_elsewhere(client: Fla
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_runs_no_script_and_asks_nothing_but_its_own(client: FlaskClient, path: str) -> None:
+def test_a_page_allows_only_scripts_and_requests_of_this_service(client: FlaskClient, path: str) -> None:
     policy = dict(
-        each.split(" ", 1) for each in client.get(path).headers["Content-Security-Policy"].split("; ")
+        directive.split(" ", 1)
+        for directive in client.get(path).headers["Content-Security-Policy"].split("; ")
     )
 
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["connect-src"] == policy["style-src"] == "'self'"
 
 
-def test_every_script_of_the_pages_is_there(client: FlaskClient) -> None:
+def test_every_imported_script_exists(client: FlaskClient) -> None:
     with client.get("/demo/static/site.js") as response:
         imported = re.findall(r'from "\./(\w+\.js)"', response.get_data(as_text=True))
 
@@ -174,26 +177,26 @@ def test_every_script_of_the_pages_is_there(client: FlaskClient) -> None:
             assert "javascript" in (response.mimetype or "")
 
 
-def test_a_search_says_how_many_stories_there_are(client: FlaskClient) -> None:
+def test_a_search_shows_the_number_of_matching_stories(client: FlaskClient) -> None:
     eligible = client.get("/v1/search?q=harbour").get_json()["eligible"]
 
-    assert f">{eligible} stories, the closest first<" in client.get("/demo/search?q=harbour").text
+    assert f">{eligible} stories, best matches first<" in client.get("/demo/search?q=harbour").text
 
 
-def test_a_section_page_shows_nothing_twice(client: FlaskClient) -> None:
+def test_a_section_page_shows_no_article_twice(client: FlaskClient) -> None:
     page = _Page(client.get("/demo/section?name=politics").text)
 
     titles = [text for level, text in page.headings if level in {2, 3}]
     assert len(titles) == len(set(titles)) > 8
 
 
-def test_every_link_of_a_page_leads_somewhere(client: FlaskClient) -> None:
+def test_every_link_of_a_page_works(client: FlaskClient) -> None:
     for link in {link for path in PAGES for link in _Page(client.get(path).text).links if link[0] == "/"}:
         with client.get(link) as response:
             assert response.status_code == 200, link
 
 
-def test_an_article_without_a_title_is_headed_by_its_first_words(tmp_path: Path) -> None:
+def test_an_article_without_a_title_gets_its_first_words_as_headline(tmp_path: Path) -> None:
     publish(build_model([Article(id="1", body="One word after another. " * 20)]), tmp_path, now=NOW)
     client = create_app(Settings(models_dir=tmp_path), clock=lambda: NOW).test_client()
 

@@ -1,4 +1,4 @@
-"""What a page says of why an article is there, in words for readers."""
+"""The reasons for an article in a list, in words for readers."""
 
 from dataclasses import replace
 
@@ -19,28 +19,28 @@ WHY = Explanation(
 )
 
 
-def test_words_are_told_once_and_only_those_that_say_something() -> None:
+def test_words_are_listed_once_without_those_that_contribute_little() -> None:
     assert reasons(WHY).words == (Word("harbour quay", 100), Word("dredging", 50))
 
 
-def test_topics_are_told_by_name() -> None:
+def test_topics_are_listed_by_name() -> None:
     assert reasons(WHY).topics == ("The port",)
 
 
-def test_what_changes_a_score_by_little_is_not_told() -> None:
+def test_small_adjustments_of_a_score_are_not_mentioned() -> None:
     assert reasons(replace(WHY, freshness=-0.01, hub=-0.01, feedback=0.01, boost=0.01)).adjustments == ()
 
 
-def test_what_sets_a_story_higher_or_lower_is_told() -> None:
-    told = reasons(replace(WHY, freshness=-0.2, hub=-0.2, boost=-0.2)).adjustments
+def test_large_adjustments_of_a_score_are_mentioned() -> None:
+    adjustments = reasons(replace(WHY, freshness=-0.2, hub=-0.2, boost=-0.2)).adjustments
 
-    assert [sentence.split()[-1] for sentence in told] == ["lower.", "lower.", "lower."]
-    assert reasons(replace(WHY, boost=0.2)).adjustments == ("The editors set it higher.",)
+    assert [sentence.split()[:2] for sentence in adjustments] == [["Ranked", "lower"]] * 3
+    assert reasons(replace(WHY, boost=0.2)).adjustments == ("Ranked higher by the editors.",)
 
 
-def test_a_story_without_words_in_common_has_no_words_told() -> None:
+def test_a_story_without_shared_words_has_no_words() -> None:
     assert reasons(replace(WHY, terms=())).words == ()
 
 
-def test_a_section_is_named_as_readers_expect_it() -> None:
+def test_a_category_has_a_readable_label() -> None:
     assert [label(name) for name in ("white_house", "Law & Justice")] == ["White house", "Law & Justice"]

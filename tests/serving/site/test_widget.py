@@ -1,4 +1,4 @@
-"""The widget in a real browser, on pages of another origin than the service."""
+"""The widget in a real browser, on pages whose origin differs from that of the service."""
 
 import json
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     site, folder = Site(), tmp_path_factory.mktemp("widget")
     with listening(site) as origin:
         articles = [
-            replace(each, url=f"{origin}/{at}/", image_url=f"{origin}/pictures/{at}.svg")
-            for at, each in enumerate(newsroom(), 1)
+            replace(article, url=f"{origin}/{number}/", image_url=f"{origin}/pictures/{number}.svg")
+            for number, article in enumerate(newsroom(), 1)
         ]
         articles[9] = replace(articles[9], image_url=f"{origin}/lost.jpg")
         site.pages["/lost.jpg"] = "no picture"
@@ -64,7 +64,7 @@ def titles(page: "Page", kind: str) -> list[str]:
     return page.locator(f"[data-recommender={kind}] a").all_text_contents()
 
 
-def test_both_lists_of_an_article_come_in_one_call_with_nothing_twice(stage: Stage, visit: Visit) -> None:
+def test_both_lists_of_an_article_are_fetched_in_one_request(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED + TRENDING)
 
     expected = stage.answer("/v1/page?id=9&trending_limit=3")
@@ -74,9 +74,7 @@ def test_both_lists_of_an_article_come_in_one_call_with_nothing_twice(stage: Sta
     assert visit.complaints == []
 
 
-def test_lists_are_regions_with_headings_and_links_that_lead_to_the_articles(
-    stage: Stage, visit: Visit
-) -> None:
+def test_lists_are_regions_with_headings_and_links_to_the_articles(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED + TRENDING)
 
     related = page.get_by_role("region", name="Related posts")
@@ -87,14 +85,14 @@ def test_lists_are_regions_with_headings_and_links_that_lead_to_the_articles(
     assert page.get_by_role("region", name="Trending").get_by_role("listitem").count() == 3
 
 
-def test_an_item_tells_its_section_its_date_and_how_long_it_is(stage: Stage, visit: Visit) -> None:
+def test_an_item_shows_its_category_date_and_reading_time(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED, html='lang="de"')
 
-    told = page.locator("li").first.inner_text().split("\n")
-    assert [line for line in told if line] == ["Environment", "Storm inquiry opens", "01.03.2026 1 Min."]
+    lines = page.locator("li").first.inner_text().split("\n")
+    assert [line for line in lines if line] == ["Environment", "Storm inquiry opens", "01.03.2026 1 Min."]
 
 
-def test_a_strict_policy_of_the_page_leaves_it_whole_and_dressed(stage: Stage, visit: Visit) -> None:
+def test_the_widget_works_under_a_strict_content_security_policy(stage: Stage, visit: Visit) -> None:
     stage.site.headers["Content-Security-Policy"] = STRICT.format(service=stage.service_origin)
 
     page = stage.open(visit, RELATED + TRENDING)
@@ -105,7 +103,7 @@ def test_a_strict_policy_of_the_page_leaves_it_whole_and_dressed(stage: Stage, v
     assert visit.complaints == []
 
 
-def test_a_view_is_counted_once_and_nothing_is_kept_in_the_browser(stage: Stage, visit: Visit) -> None:
+def test_a_view_is_counted_once_and_nothing_is_stored_in_the_browser(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED + TRENDING)
 
     assert stage.events(visit, 1) == [{"article_id": "9", "type": "view"}]
@@ -113,10 +111,10 @@ def test_a_view_is_counted_once_and_nothing_is_kept_in_the_browser(stage: Stage,
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
-def test_a_tab_in_the_background_is_counted_when_it_is_looked_at(stage: Stage, visit: Visit) -> None:
+def test_a_background_tab_is_counted_once_it_is_visible(stage: Stage, visit: Visit) -> None:
     visit.page.add_init_script(
-        "let seen = 'hidden'; Object.defineProperty(document, 'visibilityState', {get: () => seen});"
-        "window.look = () => { seen = 'visible'; document.dispatchEvent(new Event('visibilitychange')); };"
+        "let state = 'hidden'; Object.defineProperty(document, 'visibilityState', {get: () => state});"
+        "window.look = () => { state = 'visible'; document.dispatchEvent(new Event('visibilitychange')); };"
     )
     page = stage.open(visit, RELATED)
     before = stage.events(visit, 0)
@@ -128,7 +126,7 @@ def test_a_tab_in_the_background_is_counted_when_it_is_looked_at(stage: Stage, v
 
 
 @pytest.mark.parametrize("button", ["left", "middle"])
-def test_a_click_tells_where_the_reader_met_the_article(stage: Stage, visit: Visit, button: Any) -> None:
+def test_a_click_event_has_the_list_and_the_position(stage: Stage, visit: Visit, button: Any) -> None:
     page = stage.open(visit, RELATED)
     target = stage.answer("/v1/related?id=9")
     stage.site.pages["/11/"] = stage.site.pages["/10/"] = "<!doctype html><title>Next</title>"
@@ -147,14 +145,14 @@ def test_a_click_tells_where_the_reader_met_the_article(stage: Stage, visit: Vis
     }
 
 
-def test_events_can_be_left_to_the_server(stage: Stage, visit: Visit) -> None:
+def test_events_can_be_disabled(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED, script='data-events="none"')
     page.locator("li a").first.click(modifiers=["Control"])
 
     assert stage.events(visit, 0) == []
 
 
-def test_a_front_page_has_what_is_trending_and_counts_no_view(stage: Stage, visit: Visit) -> None:
+def test_a_page_without_an_article_shows_trending_and_sends_no_view(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, TRENDING)
 
     assert titles(page, "trending") == [
@@ -163,7 +161,7 @@ def test_a_front_page_has_what_is_trending_and_counts_no_view(stage: Stage, visi
     assert (stage.calls(), stage.events(visit, 0)) == (["/v1/trending"], [])
 
 
-def test_the_article_itself_is_in_no_list_that_is_asked_for_alone(stage: Stage, visit: Visit) -> None:
+def test_a_trending_list_fetched_separately_omits_the_article_of_the_page(stage: Stage, visit: Visit) -> None:
     related = '<div data-recommender="related" data-article="14"></div>'
 
     page = stage.open(visit, related + TRENDING.replace(">", ' data-query="window=24h">', 1))
@@ -173,7 +171,7 @@ def test_the_article_itself_is_in_no_list_that_is_asked_for_alone(stage: Stage, 
     assert titles(page, "trending") == newest[1:]
 
 
-def test_an_article_is_known_by_its_canonical_address(stage: Stage, visit: Visit) -> None:
+def test_an_article_is_identified_by_its_canonical_url(stage: Stage, visit: Visit) -> None:
     head = f'<link rel="canonical" href="{stage.site_origin}/9/?utm_source=mail">'
 
     page = stage.open(visit, '<div data-recommender="related"></div>', head=head)
@@ -182,7 +180,7 @@ def test_an_article_is_known_by_its_canonical_address(stage: Stage, visit: Visit
     assert stage.events(visit, 1) == [{"article_id": "9", "type": "view"}]
 
 
-def test_attributes_say_how_many_of_what_under_which_heading(stage: Stage, visit: Visit) -> None:
+def test_attributes_set_the_limit_the_heading_and_the_filters(stage: Stage, visit: Visit) -> None:
     page = stage.open(
         visit,
         '<div data-recommender="related" data-article="9" data-limit="2" data-heading="Mehr dazu" '
@@ -191,39 +189,37 @@ def test_attributes_say_how_many_of_what_under_which_heading(stage: Stage, visit
     )
 
     assert page.get_by_role("heading", name="Mehr dazu", level=3).count() == 1
-    asked = next(each.query for each in stage.service.requests if each.path == "/v1/related")
+    query = next(request.query for request in stage.service.requests if request.path == "/v1/related")
     filters = {"category": "politics", "max_age_days": "30"}
-    assert asked == {"id": "9", "limit": "2", "unknown": "fallback"} | filters
+    assert query == {"id": "9", "limit": "2", "unknown": "fallback"} | filters
     assert page.locator("img").count() == 0
     links = page.locator("li a").evaluate_all("links => links.map((link) => link.getAttribute('href'))")
     assert len(links) == 2
     assert all(link.startswith(f"{stage.site_origin}/?p=") for link in links)
 
 
-def test_an_article_that_the_service_does_not_know_has_recent_ones(stage: Stage, visit: Visit) -> None:
+def test_an_unknown_article_gets_recent_articles(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, '<div data-recommender="related" data-article="new"></div>' + TRENDING)
 
     assert len(titles(page, "related")) == 9
     assert len(titles(page, "trending")) == 3
 
 
-def test_a_lost_picture_leaves_no_trace_and_others_load_when_they_are_near(
-    stage: Stage, visit: Visit
-) -> None:
+def test_a_missing_image_is_removed_and_others_are_loaded_lazily(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED)
     page.locator("li").last.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelectorAll('li img').length === 8")
 
     pictures = page.locator("li img").evaluate_all(
-        "images => images.map((each) => [each.loading, each.alt, each.complete && each.naturalWidth > 0])"
+        "images => images.map((i) => [i.loading, i.alt, i.complete && i.naturalWidth > 0])"
     )
     assert pictures == [["lazy", "", True]] * 8
 
 
-def test_what_an_answer_holds_is_text_and_no_script(stage: Stage, visit: Visit) -> None:
-    bad = {"id": "1", "title": HOSTILE, "category": HOSTILE, "lang": None, "reading_minutes": 1}
-    bad |= {"published_at": None, "url": f"{stage.site_origin}/1/", "image_url": "javascript:alert(1)"}
-    items = [bad, bad | {"id": "2", "url": "javascript:alert(2)"}, bad | {"id": "3", "url": None}]
+def test_values_of_a_response_are_never_rendered_as_html(stage: Stage, visit: Visit) -> None:
+    hostile = {"id": "1", "title": HOSTILE, "category": HOSTILE, "lang": None, "reading_minutes": 1}
+    hostile |= {"published_at": None, "url": f"{stage.site_origin}/1/", "image_url": "javascript:alert(1)"}
+    items = [hostile, hostile | {"id": "2", "url": "javascript:alert(2)"}, hostile | {"id": "3", "url": None}]
     answer = json.dumps({"article_id": "9", "model": {"version": "v"}, "items": items})
     headers = {"Access-Control-Allow-Origin": "*"}
     visit.page.route("**/v1/related?*", lambda route: route.fulfill(body=answer, headers=headers))
@@ -246,19 +242,19 @@ def _cut(route: "Route") -> None:
 
 
 @pytest.mark.parametrize("fail", [_refuse, _cut])
-@pytest.mark.parametrize("what", ["**/v1/**", "**/widget.js"])
-def test_a_page_stays_as_it_is_when_the_service_is_down(
-    stage: Stage, visit: Visit, fail: Any, what: str
+@pytest.mark.parametrize("pattern", ["**/v1/**", "**/widget.js"])
+def test_a_page_is_unchanged_if_the_service_is_down(
+    stage: Stage, visit: Visit, fail: Any, pattern: str
 ) -> None:
-    visit.page.route(what, fail)
+    visit.page.route(pattern, fail)
 
     page = stage.open(visit, RELATED.replace("></div>", "><p>Our archive</p></div>") + TRENDING)
 
     assert page.locator("main").inner_text().split() == ["A", "story", "Our", "archive"]
-    assert all("Failed to load resource" in told for told in visit.complaints)
+    assert all("Failed to load resource" in message for message in visit.complaints)
 
 
-def test_a_page_stays_as_it_is_when_there_is_nothing_to_show(stage: Stage, visit: Visit) -> None:
+def test_a_page_is_unchanged_if_the_list_is_empty(stage: Stage, visit: Visit) -> None:
     answer = json.dumps({"article_id": "9", "items": []})
     headers = {"Access-Control-Allow-Origin": "*"}
     visit.page.route("**/v1/related?*", lambda route: route.fulfill(body=answer, headers=headers))
@@ -269,7 +265,7 @@ def test_a_page_stays_as_it_is_when_there_is_nothing_to_show(stage: Stage, visit
     assert visit.complaints == []
 
 
-def test_a_page_can_ask_for_lists_of_what_it_adds_later(stage: Stage, visit: Visit) -> None:
+def test_a_page_can_render_lists_that_it_adds_later(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, "")
 
     page.evaluate(
@@ -285,7 +281,7 @@ def test_a_page_can_ask_for_lists_of_what_it_adds_later(stage: Stage, visit: Vis
     assert len(stage.events(visit, 1)) == 1
 
 
-def test_the_page_that_the_readme_shows_has_its_lists(stage: Stage, visit: Visit) -> None:
+def test_the_page_of_the_readme_shows_both_lists(stage: Stage, visit: Visit) -> None:
     page = stage.show(visit, template("html").replace("4711", "9").replace(EXAMPLE, stage.service_origin))
 
     expected = stage.answer("/v1/page?id=9")
@@ -294,7 +290,7 @@ def test_the_page_that_the_readme_shows_has_its_lists(stage: Stage, visit: Visit
         assert titles(page, kind)
 
 
-def test_right_to_left_numbers_and_pictures_stand_on_the_right(stage: Stage, browser: "Browser") -> None:
+def test_right_to_left_pages_have_numbers_and_images_on_the_right(stage: Stage, browser: "Browser") -> None:
     with visiting(browser, viewport={"width": 360, "height": 740}) as visit:
         page = stage.open(visit, RELATED + TRENDING, html='lang="ar" dir="rtl"')
 
@@ -311,7 +307,7 @@ def test_right_to_left_numbers_and_pictures_stand_on_the_right(stage: Stage, bro
         assert text["width"] < box["width"]
 
 
-def test_a_narrow_page_is_not_wider_for_it(stage: Stage, browser: "Browser") -> None:
+def test_the_widget_fits_a_narrow_page(stage: Stage, browser: "Browser") -> None:
     with visiting(browser, viewport={"width": 360, "height": 740}) as visit:
         page = stage.open(
             visit, RELATED + TRENDING, head='<meta name="viewport" content="width=device-width">'
@@ -332,18 +328,18 @@ def test_lists_fill_the_rows_of_any_width(stage: Stage, visit: Visit, width: str
     assert rows == {1: [1] * 9, 2: [1, 2, 2, 2, 2], 3: [3, 3, 3]}[columns]
 
 
-def test_it_is_no_barrier_by_day_or_night(stage: Stage, visit: Visit) -> None:
+def test_the_widget_is_accessible_in_light_and_dark_mode(stage: Stage, visit: Visit) -> None:
     from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 it loads Playwright
 
     page = stage.open(visit, RELATED + TRENDING, head='<meta name="color-scheme" content="light dark">')
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
 
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        result = Axe().run(page)
+        assert result.violations_count == 0, result.generate_report()
 
 
-def test_in_the_dark_its_colours_are_those_of_the_page(stage: Stage, browser: "Browser") -> None:
+def test_in_dark_mode_the_widget_has_the_colours_of_the_page(stage: Stage, browser: "Browser") -> None:
     with visiting(browser, color_scheme="dark") as visit:
         page = stage.open(visit, RELATED, head='<meta name="color-scheme" content="light dark">')
 

@@ -1,4 +1,4 @@
-"""The widget's script as it is served, and the templates that place it."""
+"""The served widget script, and the templates of the README that include it."""
 
 import shutil
 import subprocess
@@ -12,37 +12,37 @@ from tests.support.sites import template
 
 
 def test_the_script_has_at_most_five_kilobytes_gzipped(client: FlaskClient) -> None:
-    answer = client.get("/widget.js", headers={"Accept-Encoding": "gzip"})
+    response = client.get("/widget.js", headers={"Accept-Encoding": "gzip"})
 
-    assert answer.headers["Content-Encoding"] == "gzip"
-    assert len(answer.data) <= 5_000
-
-
-def test_the_script_is_for_pages_of_every_site_and_kept_for_an_hour(client: FlaskClient) -> None:
-    answer = client.get("/widget.js")
-
-    assert answer.mimetype == "text/javascript"
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert "max-age=3600" in answer.headers["Cache-Control"]
-    assert client.get("/widget.js", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(response.data) <= 5_000
 
 
-def test_the_script_writes_no_markup_and_keeps_nothing(client: FlaskClient) -> None:
+def test_every_site_may_load_the_script_and_cache_it_for_an_hour(client: FlaskClient) -> None:
+    response = client.get("/widget.js")
+
+    assert response.mimetype == "text/javascript"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "max-age=3600" in response.headers["Cache-Control"]
+    assert client.get("/widget.js", headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
+
+
+def test_the_script_writes_no_html_and_stores_nothing(client: FlaskClient) -> None:
     script = client.get("/widget.js").text
 
     for forbidden in ("innerHTML", "insertAdjacentHTML", "cookie", "localStorage", "sessionStorage", "eval("):
         assert forbidden not in script
 
 
-def test_the_template_of_jinja_escapes_the_id() -> None:
+def test_the_jinja_template_escapes_the_id() -> None:
     page = Environment().from_string(template("jinja")).render(article={"id": '"><script>'})  # noqa: S701 as a site may
 
     assert 'data-article="&#34;&gt;&lt;script&gt;"' in page
 
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="no php on PATH")
-def test_the_snippet_of_wordpress_marks_posts_and_leaves_other_content(tmp_path: Path) -> None:
+def test_the_wordpress_snippet_changes_only_posts(tmp_path: Path) -> None:
     stub = """<?php
         function add_action($hook, $call) { if ($hook == 'wp_enqueue_scripts') $call(); }
         function add_filter($hook, $call) { if ($hook == 'the_content') { global $filter; $filter = $call; } }

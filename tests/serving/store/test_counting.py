@@ -1,4 +1,4 @@
-"""Events counted once, on SQLite and on PostgreSQL."""
+"""Event counting, on SQLite and on PostgreSQL."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -8,34 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender.serving.store import Event, PositionCount, Store, Verdict
-
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-NOW = 30_000_000 * MINUTE
-
-
-def view(article_id: str = "a", at: int = NOW, **more: str | int | bytes | None) -> Event:
-    return Event(article_id, "view", at, **more)  # type: ignore[arg-type]
-
-
-def totals(store: Store) -> dict[str, int]:
-    """Return the sum of the counts of each article."""
-    counts = store.counts()
-    sums: Counter[str] = Counter()
-    for article, n in zip(counts.articles, counts.counts, strict=True):
-        sums[counts.article_ids[article]] += int(n)
-    return dict(sums)
-
-
-def buckets(store: Store, after: int = 0) -> dict[tuple[int, str, str], int]:
-    """Return the count of each minute, article and type that changed after a number."""
-    counts = store.counts(after)
-    columns = zip(counts.minutes, counts.articles, counts.kinds, counts.counts, strict=True)
-    return {
-        (int(minute) - NOW // MINUTE, counts.article_ids[article], counts.types[kind]): int(n)
-        for minute, article, kind, n in columns
-    }
+from tests.support.counts import HOUR, MINUTE, NOW, SECOND, buckets, totals, view
+from tests.support.laws import examples
 
 
 def test_events_are_counted_by_minute_article_and_type(store: Store) -> None:
@@ -52,14 +26,14 @@ def test_events_are_counted_by_minute_article_and_type(store: Store) -> None:
     }
 
 
-def test_no_events_are_no_change(store: Store) -> None:
+def test_counting_no_events_changes_nothing(store: Store) -> None:
     newest = store.counts().newest
 
     assert store.count([], NOW) == []
     assert store.counts().newest == newest
 
 
-def test_an_event_id_counts_once_in_one_batch_and_in_the_next_for_48_hours(store: Store) -> None:
+def test_an_event_id_counts_once_within_a_batch_and_for_48_hours(store: Store) -> None:
     event = view(event_id="1")
 
     assert store.count([event, event, view(event_id="2")], NOW) == ["counted", "duplicate", "counted"]
@@ -87,11 +61,11 @@ def test_the_window_of_a_visitor_can_be_set(database_url: str) -> None:
     store.close()
 
 
-def test_without_a_visitor_every_event_counts(store: Store) -> None:
+def test_every_event_without_a_visitor_counts(store: Store) -> None:
     assert store.count([view(), view()], NOW) == ["counted", "counted"]
 
 
-def test_a_retry_does_not_begin_a_new_window_for_its_visitor(store: Store) -> None:
+def test_a_retry_does_not_start_a_new_window_for_its_visitor(store: Store) -> None:
     first = view(event_id="1", visitor=b"v")
     store.count([first], NOW)
 
@@ -101,7 +75,7 @@ def test_a_retry_does_not_begin_a_new_window_for_its_visitor(store: Store) -> No
 
 
 def test_a_source_counts_up_to_its_cap_per_article_and_window(store: Store) -> None:
-    flood = [view(source=b"s", visitor=bytes([each])) for each in range(5)]
+    flood = [view(source=b"s", visitor=bytes([number])) for number in range(5)]
 
     assert store.count(flood[:2], NOW) == ["counted"] * 2
     assert store.count(flood[2:], NOW) == ["counted"] + ["capped"] * 2
@@ -110,27 +84,28 @@ def test_a_source_counts_up_to_its_cap_per_article_and_window(store: Store) -> N
     assert totals(store) == {"a": 6, "b": 1}
 
 
-def test_a_duplicate_takes_nothing_of_the_cap(store: Store) -> None:
-    same = [view(source=b"s", visitor=b"v")] * 20
+def test_a_duplicate_does_not_count_towards_the_cap(store: Store) -> None:
+    duplicates = [view(source=b"s", visitor=b"v")] * 20
 
-    store.count(same, NOW)
+    store.count(duplicates, NOW)
 
     assert store.count([view(source=b"s")] * 3, NOW) == ["counted"] * 2 + ["capped"]
 
 
-def test_the_cap_is_of_each_type_by_its_weight_and_the_first_event_fits(database_url: str) -> None:
+def test_the_cap_applies_to_each_type_by_weight_and_the_first_event_always_counts(database_url: str) -> None:
     store = Store(database_url, source_cap=4, source_window_minutes=60, weights={"like": 2.5, "share": 9})
 
-    def sent(article_id: str, *types: str) -> list[Verdict]:
-        return store.count([Event(article_id, each, NOW, source=b"s") for each in types], NOW)
+    def verdicts(article_id: str, *types: str) -> list[Verdict]:
+        events = [Event(article_id, event_type, NOW, source=b"s") for event_type in types]
+        return store.count(events, NOW)
 
-    assert sent("a", *["view"] * 5) == ["counted"] * 4 + ["capped"]
-    assert sent("a", "like", "like", "share", "share") == ["counted", "capped"] * 2
-    assert sent("b", "share", "view", "like") == ["counted"] * 3
+    assert verdicts("a", *["view"] * 5) == ["counted"] * 4 + ["capped"]
+    assert verdicts("a", "like", "like", "share", "share") == ["counted", "capped"] * 2
+    assert verdicts("b", "share", "view", "like") == ["counted"] * 3
     store.close()
 
 
-def test_a_clock_that_goes_back_does_no_harm(store: Store) -> None:
+def test_duplicates_are_recognized_after_a_clock_is_set_back(store: Store) -> None:
     event = view(event_id="1", visitor=b"v", source=b"s")
     store.count([event], NOW)
 
@@ -141,7 +116,9 @@ def test_a_clock_that_goes_back_does_no_harm(store: Store) -> None:
     assert store.count([replace(event, event_id="3", at=NOW - HOUR)], NOW - HOUR) == ["counted"]
 
 
-def test_readers_see_what_changed_after_a_number_as_whole_counts(store: Store, other: Store) -> None:
+def test_buckets_that_changed_after_a_number_are_returned_with_their_total_counts(
+    store: Store, other: Store
+) -> None:
     store.count([view(), view("b")], NOW)
     first = other.counts()
 
@@ -154,7 +131,7 @@ def test_readers_see_what_changed_after_a_number_as_whole_counts(store: Store, o
     assert buckets(other, second.newest) == {}
 
 
-def test_a_number_of_another_database_gets_all_counts(store: Store) -> None:
+def test_a_change_number_of_another_database_returns_all_counts(store: Store) -> None:
     store.count([view()], NOW)
     newest = store.counts().newest
 
@@ -163,42 +140,45 @@ def test_a_number_of_another_database_gets_all_counts(store: Store) -> None:
         assert buckets(store, foreign) == {(0, "a", "view"): 1}
 
 
-def test_events_in_lists_are_kept_by_place_and_model(store: Store) -> None:
+def test_events_in_lists_are_counted_by_position_and_model(store: Store) -> None:
     click = Event("b", "click", NOW, from_id="a", list="related", position=2, model_version="m")
     shown = replace(click, type="view", from_id=None, position=None, model_version=None)
 
     store.count([click, replace(click, at=NOW + MINUTE), shown, view()], NOW)
 
     hour = NOW // HOUR
-    assert sorted(store.position_counts(), key=lambda each: each.type) == [
+    assert sorted(store.position_counts(), key=lambda count: count.type) == [
         PositionCount(hour, "a", "b", "related", 2, "m", "click", 2),
         PositionCount(hour, None, "b", "related", None, None, "view", 1),
     ]
     assert store.position_counts(NOW + HOUR) == []
 
 
-def test_the_longest_words_that_a_caller_may_send_are_kept(store: Store) -> None:
-    rare = ["".join(chr(0x20000 + (each * 7919 + word) % 40000) for each in range(256)) for word in range(4)]
-    click = Event(rare[0][:128], "click", NOW, from_id=rare[1][:128], list=rare[2], model_version=rare[3])
+def test_the_longest_texts_that_a_caller_may_send_are_stored(store: Store) -> None:
+    texts = [
+        "".join(chr(0x20000 + (position * 7919 + text) % 40000) for position in range(256))
+        for text in range(4)
+    ]
+    click = Event(texts[0][:128], "click", NOW, from_id=texts[1][:128], list=texts[2], model_version=texts[3])
 
     store.count([click, click], NOW)
 
-    (placement,) = store.position_counts()
-    assert (placement.list, placement.model_version, placement.count) == (rare[2], rare[3], 2)
+    (count,) = store.position_counts()
+    assert (count.list, count.model_version, count.count) == (texts[2], texts[3], 2)
 
 
-def test_the_salt_is_of_the_day_and_the_same_for_all(store: Store, other: Store) -> None:
+def test_the_salt_changes_daily_and_is_the_same_for_all_workers(store: Store, other: Store) -> None:
     today = store.salt(NOW)
 
     assert len(today) == 32
     assert other.salt(NOW + SECOND) == today
     tomorrow = other.salt(NOW + 24 * HOUR)
     assert tomorrow == store.salt(NOW + 24 * HOUR) != today
-    assert store.salt(NOW) not in {today, tomorrow}  # the first is gone, also for a clock that goes back
+    assert store.salt(NOW) not in {today, tomorrow}  # the first was deleted, even for a clock set back
 
 
 class Ledger:
-    """What the store should say, the obvious way: one event after the other, all of them remembered."""
+    """The expected verdicts, computed the obvious way: one event after the other, with all of them stored."""
 
     def __init__(self) -> None:
         self.events: dict[str, int] = {}
@@ -237,27 +217,29 @@ EVENTS = st.builds(
 BATCHES = st.lists(st.tuples(st.lists(EVENTS, max_size=8), st.integers(0, 3)), max_size=4)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batches=BATCHES)
-def test_batches_are_counted_as_if_each_event_came_alone(
+def test_batches_are_counted_as_if_each_event_arrived_alone(
     store: Store, batches: list[tuple[list[Event], int]]
 ) -> None:
-    key = str(store.counts().newest)  # what only this example has seen
+    key = str(store.counts().newest)  # makes ids unique to this example
     ledger = Ledger()
     before = totals(store)
     added: Counter[str] = Counter()
     for events, days in batches:
         now = NOW + days * 24 * HOUR
-        own = [_owned(event, key) for event in events]
+        unique = [_unique(event, key) for event in events]
 
-        verdicts = store.count(own, now)
+        verdicts = store.count(unique, now)
 
-        assert verdicts == [ledger.count(event, now) for event in own]
-        added.update(_sums(own, verdicts))
+        assert verdicts == [ledger.count(event, now) for event in unique]
+        added.update(_sums(unique, verdicts))
     assert totals(store) == dict(Counter(before) + added)
 
 
-def _owned(event: Event, key: str) -> Event:
+def _unique(event: Event, key: str) -> Event:
     return replace(
         event,
         event_id=event.event_id and event.event_id + key,

@@ -1,22 +1,24 @@
-"""What every write may rely on, and what becomes of it when the database fails."""
+"""Guarantees of every write, and errors when the database fails."""
 
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Event
-from time import monotonic
-from typing import TypeVar
+from threading import Event, Semaphore
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from recommender.serving.store import ArticleRow, Store, StoreDownError, StoreError
+from recommender.serving.store import database as database_module
 from recommender.serving.store.database import Database
 from recommender.serving.store.engine import _ONE_WRITER
-from tests.serving.store.test_counting import NOW, totals, view
+from recommender.serving.store.writer import Job
+from tests.support.counts import NOW, totals, view
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
@@ -30,54 +32,68 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 class Slow:
-    """Work that waits, and tells what it was given."""
+    """Work that waits, and records its items."""
 
     def __init__(self) -> None:
-        self.began = Event()
+        self.started = Event()
         self.go_on = Event()
         self.groups: list[list[str]] = []
 
     def __call__(self, _: Connection, items: list[str]) -> list[str]:
         self.groups.append(sorted(items))
-        self.began.set()
+        self.started.set()
         assert self.go_on.wait(timeout=30)
         if "bad" in items:
             raise ValueError("bad")
         return [item.upper() for item in items]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once it is so, within half a minute."""
-    until = monotonic() + 30
-    while not condition():
-        assert monotonic() < until
-        Event().wait(0.001)
+def once_available(call: Callable[[], T]) -> T:
+    """Return the result of the first call that finds the database up, within half a minute."""
+    results: list[T] = []
+
+    def succeeds() -> bool:
+        with suppress(StoreDownError):
+            results.append(call())
+        return bool(results)
+
+    eventually(succeeds)
+    return results[0]
 
 
-def once_it_is_up(call: Callable[[], T]) -> T:
-    """Return what the call returns once the database is not down, within half a minute."""
-    until = monotonic() + 30
-    while True:
-        try:
-            return call()
-        except StoreDownError:
-            assert monotonic() < until
+@contextmanager
+def queued_jobs() -> Iterator[Semaphore]:
+    """Yield a semaphore that is released by each caller who has queued a job and begins to wait for it."""
+    queued = Semaphore(0)
+
+    class Settled(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            queued.release()
+            return super().wait(timeout)
+
+    def create(work: Callable[..., list[Any]], item: object, durable: bool) -> Job:  # noqa: FBT001
+        return Job(work, item, durable, settled=Settled())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "Job", create)
+        yield queued
 
 
 @contextmanager
 def others_waiting(database: Database, work: Slow, items: list[str]) -> Iterator[Sequence[Callable[[], str]]]:
-    """Let callers wait behind one who is at work; yields how to get each result."""
+    """Let callers wait behind a running write; yield the function that returns each result."""
     with ThreadPoolExecutor(len(items) + 1) as threads:
         first = threads.submit(database.write, work, "first")
-        assert work.began.wait(timeout=30)
-        results = [threads.submit(database.write, work, item).result for item in items]
-        wait_until(lambda: len(database._writer._waiting) == len(items))
+        assert work.started.wait(timeout=30)
+        with queued_jobs() as queued:
+            results = [threads.submit(database.write, work, item).result for item in items]
+            assert all(queued.acquire(timeout=30) for _ in items)
         work.go_on.set()
         yield results
         assert first.result() == "FIRST"
 
 
-def test_writes_that_wait_together_are_one_transaction(database: Database) -> None:
+def test_waiting_writes_share_one_transaction(database: Database) -> None:
     work = Slow()
 
     with others_waiting(database, work, ["a", "b", "c"]) as results:
@@ -86,7 +102,7 @@ def test_writes_that_wait_together_are_one_transaction(database: Database) -> No
     assert work.groups == [["first"], ["a", "b", "c"]]
 
 
-def test_nobody_fails_for_anothers_write(database: Database) -> None:
+def test_a_failing_write_does_not_fail_the_others(database: Database) -> None:
     work = Slow()
 
     with others_waiting(database, work, ["a", "bad", "c"]) as results:
@@ -95,32 +111,32 @@ def test_nobody_fails_for_anothers_write(database: Database) -> None:
             results[1]()
 
     assert work.groups[:2] == [["first"], ["a", "bad", "c"]]
-    assert sorted(work.groups[2:]) == [["a"], ["bad"], ["c"]]  # they came in any order
+    assert sorted(work.groups[2:]) == [["a"], ["bad"], ["c"]]  # they ran in any order
 
 
-def test_a_failed_write_leaves_nothing_behind(database: Database) -> None:
+def test_a_failed_write_is_rolled_back(database: Database) -> None:
     def fail(connection: Connection, _: list[None]) -> list[None]:
         connection.execute(text("DELETE FROM numbers"))
         raise ValueError
 
-    with pytest.raises(ValueError):  # noqa: PT011 our own
+    with pytest.raises(ValueError):  # noqa: PT011 raised above
         database.write(fail, None)
 
     assert database.read(lambda connection: connection.execute(text("SELECT count(*) FROM numbers")).scalar())
 
 
-def test_a_value_that_the_database_refuses_is_told_from_a_database_that_is_down(postgresql_url: str) -> None:
+def test_a_rejected_value_is_a_different_error_from_a_database_that_is_down(postgresql_url: str) -> None:
     with closing(Store(postgresql_url)) as store:
-        with pytest.raises(StoreError, match="refuses a value") as refused:
+        with pytest.raises(StoreError, match="rejects a value") as error:
             store.put_rule("a", "no \0 in PostgreSQL")
 
-        assert not isinstance(refused.value, StoreDownError)
+        assert not isinstance(error.value, StoreDownError)
         assert store.put_rule("a", "1")[0]
 
 
-def test_writers_of_many_threads_lose_nothing(store: Store) -> None:
+def test_concurrent_writes_lose_nothing(store: Store) -> None:
     with ThreadPoolExecutor(8) as threads:
-        batches = [[view(f"{n % 3}", event_id=f"{n} {each}") for each in range(5)] for n in range(24)]
+        batches = [[view(f"{n % 3}", event_id=f"{n} {event}") for event in range(5)] for n in range(24)]
         list(threads.map(lambda batch: store.count(batch, NOW), batches))
 
     assert totals(store) == {"0": 40, "1": 40, "2": 40}
@@ -128,7 +144,7 @@ def test_writers_of_many_threads_lose_nothing(store: Store) -> None:
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Hold the place of the only writer."""
+    """Hold the write lock."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     begin = "BEGIN IMMEDIATE" if url.startswith("sqlite") else f"SELECT pg_advisory_lock({_ONE_WRITER})"
     with engine.connect() as connection:
@@ -137,7 +153,7 @@ def locked(url: str) -> Iterator[None]:
     engine.dispose()
 
 
-def test_a_busy_database_refuses_writes_answers_reads_and_recovers(database_url: str) -> None:
+def test_a_busy_database_rejects_writes_serves_reads_and_recovers(database_url: str) -> None:
     with (
         closing(Store(database_url, pause_seconds=0)) as store,
         closing(Store(database_url, timeout_seconds=0.05, pause_seconds=0)) as impatient,
@@ -149,10 +165,10 @@ def test_a_busy_database_refuses_writes_answers_reads_and_recovers(database_url:
                 impatient.put_articles([ROW])
             assert store.article("a") is not None
 
-        assert once_it_is_up(lambda: impatient.put_articles([ROW])[0]) == ["unchanged"]
+        assert once_available(lambda: impatient.put_articles([ROW])[0]) == ["unchanged"]
 
 
-def test_a_database_that_is_away_is_down_until_it_is_there(tmp_path: Path) -> None:
+def test_a_missing_database_is_down_until_it_can_be_created(tmp_path: Path) -> None:
     folder = tmp_path / "not yet"
     with closing(Store(f"sqlite:///{folder}/store.db", pause_seconds=0)) as store:
         with pytest.raises(StoreDownError, match="unable to open database file"):
@@ -163,14 +179,14 @@ def test_a_database_that_is_away_is_down_until_it_is_there(tmp_path: Path) -> No
         assert store.count([view()], NOW) == ["counted"]
 
 
-def test_a_server_that_nobody_hears_is_down() -> None:
+def test_an_unreachable_server_is_down() -> None:
     with closing(Store("postgresql+psycopg://user:secret@127.0.0.1:1/none")) as store:
         with pytest.raises(StoreDownError, match="refused") as down:
             store.counts()
         assert "secret" not in str(down.value)
 
 
-def test_after_a_failure_nothing_is_tried_for_a_while(tmp_path: Path) -> None:
+def test_calls_fail_at_once_for_a_while_after_a_failure(tmp_path: Path) -> None:
     folder = tmp_path / "not yet"
     with closing(Store(f"sqlite:///{folder}/store.db", pause_seconds=1000)) as store:
         with pytest.raises(StoreDownError):
@@ -181,7 +197,7 @@ def test_after_a_failure_nothing_is_tried_for_a_while(tmp_path: Path) -> None:
             store.counts()
 
 
-def test_a_file_that_is_no_database_is_down_until_it_is_gone(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_down_until_it_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     file.write_text("this is not a database " * 1000)
     with closing(Store(f"sqlite:///{file}", pause_seconds=0)) as store:
@@ -193,12 +209,12 @@ def test_a_file_that_is_no_database_is_down_until_it_is_gone(tmp_path: Path) -> 
         assert store.count([view()], NOW) == ["counted"]
 
 
-def test_a_full_database_refuses_writes_answers_reads_and_recovers(
+def test_a_full_database_rejects_writes_serves_reads_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    with closing(Store(url, pause_seconds=0)) as roomy:
-        _, version = roomy.put_articles([ROW])
+    with closing(Store(url, pause_seconds=0)) as unlimited:
+        _, version = unlimited.put_articles([ROW])
     with monkeypatch.context() as patch, closing(Store(url, pause_seconds=0)) as store:
         patch.setattr("recommender.serving.store.engine._SQLITE_SETTINGS", ("max_page_count=40",))
         with pytest.raises(StoreDownError, match="full"):
@@ -208,23 +224,23 @@ def test_a_full_database_refuses_writes_answers_reads_and_recovers(
         assert store.count([view()], NOW) == ["counted"]
 
 
-def test_a_lost_file_is_made_anew_and_what_came_of_the_old_is_foreign(tmp_path: Path) -> None:
+def test_a_lost_file_is_recreated_and_versions_of_the_old_one_are_foreign(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     with closing(Store(f"sqlite:///{file}", pause_seconds=0)) as store:
         _, version = store.put_articles([ROW])
-        for each in tmp_path.glob("store.db*"):
-            each.unlink()
+        for path in tmp_path.glob("store.db*"):
+            path.unlink()
 
         changes = store.changes(version)
 
         assert changes.complete
         assert changes.articles == []
         assert store.put_articles([ROW])[0] == ["created"]
-    with closing(sqlite3.connect(file)) as fresh:
-        assert fresh.execute("SELECT id FROM articles").fetchall() == [("a",)]
+    with closing(sqlite3.connect(file)) as recreated:
+        assert recreated.execute("SELECT id FROM articles").fetchall() == [("a",)]
 
 
-def test_lost_tables_are_made_anew(postgresql_url: str) -> None:
+def test_lost_tables_are_recreated(postgresql_url: str) -> None:
     with closing(Store(postgresql_url, pause_seconds=0)) as store:
         store.put_articles([ROW])
         engine = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
@@ -238,14 +254,14 @@ def test_lost_tables_are_made_anew(postgresql_url: str) -> None:
         assert store.put_articles([ROW])[0] == ["created"]
 
 
-def test_a_database_that_hangs_holds_up_nobody_for_long(database_url: str) -> None:
+def test_callers_do_not_wait_long_for_a_hanging_database(database_url: str) -> None:
     work = Slow()
     with (
         closing(Database(database_url, timeout_seconds=0.02, pause_seconds=0)) as database,
         ThreadPoolExecutor(1) as threads,
     ):
         hanging = threads.submit(database.write, work, "hangs")
-        assert work.began.wait(timeout=30)
+        assert work.started.wait(timeout=30)
         with pytest.raises(StoreDownError, match="does not answer"):
             database.write(work, "waits in vain")
         with pytest.raises(StoreDownError, match="does not answer"):
@@ -255,7 +271,7 @@ def test_a_database_that_hangs_holds_up_nobody_for_long(database_url: str) -> No
 
         work.go_on.set()
 
-        assert once_it_is_up(lambda: database.write(work, "again")) == "AGAIN"
+        assert once_available(lambda: database.write(work, "again")) == "AGAIN"
         assert work.groups[0] == ["hangs"]
         assert all(group == ["again"] for group in work.groups[1:])
 
@@ -275,7 +291,7 @@ def test_a_forked_process_has_its_own_connections(store: Store) -> None:
     assert totals(store) == {"a": 4}
 
 
-def test_articles_and_rules_outlive_a_power_cut_and_events_the_process(tmp_path: Path) -> None:
+def test_only_durable_writes_are_synced_to_the_disk(tmp_path: Path) -> None:
     def synchronous(connection: Connection, items: list[None]) -> list[int]:
         return [connection.execute(text("PRAGMA synchronous")).scalar_one()] * len(items)
 

@@ -1,4 +1,4 @@
-"""Processes, servers and disks that end in mid-write: what was acknowledged is there, and counted once."""
+"""Processes and servers killed during a write, and full disks: acknowledged events are counted once."""
 
 import os
 import signal
@@ -13,18 +13,26 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy import event as hooks
 
 from recommender.serving.store import ArticleRow, Event, Store, StoreDownError
-from tests.serving.store.test_counting import NOW, totals, view
 from tests.support import postgresql
+from tests.support.counts import NOW, totals, view
+from tests.support.waiting import eventually
 
-EVENTS = [view(f"{each % 3}", event_id=str(each), visitor=b"%d" % each, list="related") for each in range(9)]
+EVENTS = [view(f"{n % 3}", event_id=str(n), visitor=b"%d" % n, list="related") for n in range(9)]
 COUNTED = {"0": 3, "1": 3, "2": 3}
-MOMENTS = ("begin", "before_cursor_execute", "after_cursor_execute", "commit", "checkin")  # the last after it
+MOMENTS = (
+    "begin",
+    "before_cursor_execute",
+    "after_cursor_execute",
+    "commit",
+    "checkin",
+)  # checkin is after the commit
 
-# Counts batches of events on a database, from the one asked for on, and says so after each: a client that
-# retries what was not acknowledged. Batch n holds events of article n % 5 with ids of its own.
+# A client that retries what was not acknowledged: it counts batches of events from `first` on, and prints the
+# number of each batch once it is counted. Batch n contains events of article n % 5 with distinct ids.
 WRITER = """
 import sys
 from recommender.serving.store import Event, Store, StoreDownError
@@ -32,7 +40,7 @@ url, name, first, last, now = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 store = Store(url, timeout_seconds=20, pause_seconds=0)
 sys.stdin.readline()
 for batch in range(first, last):
-    events = [Event(f"{batch % 5}", "view", now, event_id=f"{name} {batch} {each}") for each in range(20)]
+    events = [Event(f"{batch % 5}", "view", now, event_id=f"{name} {batch} {n}") for n in range(20)]
     store.count(events, now)
     print(batch, flush=True)
 store.close()
@@ -44,14 +52,14 @@ def writer(url: str, name: str, first: int, last: int) -> "subprocess.Popen[str]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def let_go(process: "subprocess.Popen[str]") -> None:
+def start(process: "subprocess.Popen[str]") -> None:
     assert process.stdin
     process.stdin.write("\n")
     process.stdin.flush()
 
 
 def killed(process: "subprocess.Popen[str]", least: int) -> int:
-    """Kill the writer once it has done so many batches, or all; returns the last that it acknowledged."""
+    """Kill the writer after `least` batches, or all; return the last batch that it acknowledged."""
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(least)]
     process.kill()
@@ -60,23 +68,22 @@ def killed(process: "subprocess.Popen[str]", least: int) -> int:
     return max(int(line) for line in lines if line.endswith("\n"))
 
 
-def calls_until_killed(store: Store, events: Sequence[Event], slot: int) -> int:
-    """Count the events, and kill this process at a call to the database; returns how many there were."""
+def calls_until_killed(store: Store, events: Sequence[Event], kill_at: int) -> int:
+    """Count the events, but kill this process at database call `kill_at`; return the number of calls."""
     calls = 0
 
     def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
-        if calls == slot:
+        if calls == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.version()
-    engine = store._database._engine
     for moment in MOMENTS:
-        hooks.listen(engine, moment, count)
+        hooks.listen(Engine, moment, count)
     store.count(events, NOW)
     for moment in MOMENTS:
-        hooks.remove(engine, moment, count)
+        hooks.remove(Engine, moment, count)
     return calls
 
 
@@ -84,26 +91,26 @@ def calls_until_killed(store: Store, events: Sequence[Event], slot: int) -> int:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_process_killed_at_any_call_counts_all_of_its_events_or_none(database_url: str) -> None:
     with closing(Store(database_url, pause_seconds=0)) as store:
-        last = calls_until_killed(store, EVENTS, slot=0)
+        last = calls_until_killed(store, EVENTS, kill_at=0)
     assert last > 20
     expected = dict(COUNTED)
-    for slot in range(1, last + 1):
-        batch = [_renamed(event, slot) for event in EVENTS]
+    for kill_at in range(1, last + 1):
+        batch = [_renamed(event, kill_at) for event in EVENTS]
         child = os.fork()
         if child == 0:
             with suppress(BaseException):
-                calls_until_killed(Store(database_url), batch, slot)
+                calls_until_killed(Store(database_url), batch, kill_at)
             os._exit(1)
         _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), slot
+        assert os.WIFSIGNALED(status), kill_at
 
         with closing(Store(database_url, pause_seconds=0)) as store:
-            half = totals(store)
+            counts_after_kill = totals(store)
             verdicts = store.count(batch, NOW)
             expected = {article: n + 3 for article, n in expected.items()}
-            assert len(set(verdicts)) == 1, slot
-            assert (half == expected) == (verdicts[0] == "duplicate"), slot
-            assert totals(store) == expected, slot
+            assert len(set(verdicts)) == 1, kill_at
+            assert (counts_after_kill == expected) == (verdicts[0] == "duplicate"), kill_at
+            assert totals(store) == expected, kill_at
 
 
 @pytest.mark.slow
@@ -113,10 +120,10 @@ def test_writers_killed_again_and_again_count_every_event_once(database_url: str
     for _ in range(kills):
         writers = {name: writer(database_url, name, first, last) for name, first in done.items()}
         for process in writers.values():
-            let_go(process)
+            start(process)
         done = {name: killed(process, least=30) for name, process in writers.items()}
-    rest = [writer(database_url, name, first, last) for name, first in done.items()]
-    for process in rest:
+    writers_left = [writer(database_url, name, first, last) for name, first in done.items()]
+    for process in writers_left:
         process.communicate("\n")
 
     with closing(Store(database_url)) as store:
@@ -124,10 +131,10 @@ def test_writers_killed_again_and_again_count_every_event_once(database_url: str
 
 
 @pytest.mark.slow
-def test_many_processes_may_begin_at_once_on_an_empty_database(database_url: str) -> None:
+def test_many_processes_may_start_at_once_on_an_empty_database(database_url: str) -> None:
     writers = [writer(database_url, str(name), 0, 5) for name in range(4)]
     for process in writers:
-        let_go(process)
+        start(process)
     for process in writers:
         process.communicate()
 
@@ -137,19 +144,19 @@ def test_many_processes_may_begin_at_once_on_an_empty_database(database_url: str
 
 
 @contextmanager
-def traffic(store: Store, counted: list[int], refused: list[str]) -> Iterator[None]:
-    """Count events again and again until the end; what is refused is sent once more, with the same ids."""
+def traffic(store: Store, counted: list[int], errors: list[str]) -> Iterator[None]:
+    """Count events repeatedly until the end; a failed batch is sent again with the same ids."""
     end = Flag()
 
     def send() -> None:
         batch = 0
         while not end.is_set():
             try:
-                store.count([view(event_id=f"{batch} {each}") for each in range(10)], NOW)
+                store.count([view(event_id=f"{batch} {n}") for n in range(10)], NOW)
                 counted.append(batch)
                 batch += 1
             except StoreDownError as down:
-                refused.append(str(down))
+                errors.append(str(down))
                 end.wait(0.01)
 
     thread = Thread(target=send)
@@ -172,29 +179,25 @@ def kill_all(server: Any) -> None:
 
 
 def wait_for(items: Sequence[Any], more: int) -> None:
-    """Return once there are so many more of them, within a minute."""
+    """Return once there are `more` new items, within a minute."""
     target = len(items) + more
-    for _ in range(6000):
-        if len(items) >= target:
-            return
-        Flag().wait(0.01)
-    raise AssertionError(f"{len(items)} of {target}")
+    eventually(lambda: len(items) >= target, 60, lambda: f"{len(items)} of {target}")
 
 
 @pytest.mark.slow
-def test_a_killed_postgresql_refuses_writes_and_loses_nothing_when_it_is_back() -> None:
+def test_a_killed_postgresql_rejects_writes_and_has_lost_nothing_after_its_restart() -> None:
     counted: list[int] = []
-    refused: list[str] = []
+    errors: list[str] = []
     with (
         postgresql.running_server() as server,
         closing(Store(postgresql.url_of(server), pause_seconds=0)) as store,
     ):
         _, version = store.put_articles([ArticleRow("a", 1, withdrawn=False, payload=b"{}")])
-        with traffic(store, counted, refused):
+        with traffic(store, counted, errors):
             for _ in range(2):
                 wait_for(counted, 20)
                 kill_all(server)
-                wait_for(refused, 3)
+                wait_for(errors, 3)
                 server.ensure_postgres_running()
             wait_for(counted, 20)
 
@@ -204,7 +207,7 @@ def test_a_killed_postgresql_refuses_writes_and_loses_nothing_when_it_is_back() 
 
 
 @pytest.mark.slow
-def test_a_full_disk_refuses_writes_and_loses_nothing_when_there_is_room(full_disk: Path) -> None:
+def test_a_full_disk_rejects_writes_and_nothing_is_lost_once_there_is_space(full_disk: Path) -> None:
     ballast = full_disk / "ballast"
     ballast.write_bytes(bytes(300_000))
     counted = 0
@@ -228,9 +231,9 @@ def test_a_full_disk_refuses_writes_and_loses_nothing_when_there_is_room(full_di
 
 
 def _batch(number: int) -> list[Event]:
-    return [view(event_id=f"{number} {each}", visitor=b"%d %d" % (number, each)) for each in range(50)]
+    return [view(event_id=f"{number} {n}", visitor=b"%d %d" % (number, n)) for n in range(50)]
 
 
-def _renamed(event: Event, slot: int) -> Event:
-    name = f"{slot} {event.event_id}"
+def _renamed(event: Event, kill_at: int) -> Event:
+    name = f"{kill_at} {event.event_id}"
     return view(event.article_id, event_id=name, visitor=name.encode(), list="related")

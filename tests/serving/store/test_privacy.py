@@ -1,13 +1,13 @@
-"""What the files of the database hold of readers, and for how long."""
+"""Data about readers in the files of the database."""
 
 from contextlib import closing
 from pathlib import Path
 
 from recommender.serving.store import Event, Store
-from tests.serving.store.test_counting import HOUR, NOW
+from tests.support.counts import HOUR, NOW
 
 
-def test_ids_and_hashes_are_in_no_file_as_they_were_given(tmp_path: Path) -> None:
+def test_no_file_contains_event_ids_or_hashes_in_plain_form(tmp_path: Path) -> None:
     secrets = [b"event-id-of-a-reader", b"visitor-hash-16b", b"source-hash-16by"]
     with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
         store.count(
@@ -21,7 +21,7 @@ def test_ids_and_hashes_are_in_no_file_as_they_were_given(tmp_path: Path) -> Non
     assert not [name for name, content in files.items() if any(secret in content for secret in secrets)]
 
 
-def test_a_salt_of_the_past_is_in_no_file(tmp_path: Path) -> None:
+def test_no_file_contains_an_earlier_salt(tmp_path: Path) -> None:
     with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
         yesterday = store.salt(NOW)
         today = store.salt(NOW + 24 * HOUR)

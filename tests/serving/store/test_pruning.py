@@ -1,10 +1,10 @@
-"""What is past is forgotten, on SQLite and on PostgreSQL."""
+"""Deletion of old data, on SQLite and on PostgreSQL."""
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from recommender.serving.store import Event, Store
-from tests.serving.store.test_counting import HOUR, MINUTE, NOW, buckets, totals, view
+from tests.support.counts import HOUR, MINUTE, NOW, buckets, totals, view
 
 DAY = 24 * HOUR
 
@@ -13,22 +13,24 @@ def rows(url: str, table: str) -> int:
     """Return how many rows a table has."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        n = int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 our own
+        n = int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 our own name
     engine.dispose()
     return n
 
 
 def seen(url: str) -> tuple[int, int, int]:
-    """Return how many ids of events, visitors and sources are remembered."""
+    """Return how many event ids, visitors and sources are stored."""
     return rows(url, "seen_events"), rows(url, "seen_visitors"), rows(url, "sources")
 
 
-def known(minutes: int = 0) -> Event:
+def tracked_view(minutes: int = 0) -> Event:
     return view(at=NOW + minutes * MINUTE, event_id=str(minutes), visitor=b"%d" % minutes, source=b"s")
 
 
-def test_each_is_forgotten_when_its_window_is_past(store: Store, database_url: str) -> None:
-    store.count([known()], NOW)
+def test_event_ids_visitors_and_sources_are_deleted_after_their_windows(
+    store: Store, database_url: str
+) -> None:
+    store.count([tracked_view()], NOW)
 
     store.prune(NOW + 25 * MINUTE)
     assert seen(database_url) == (1, 1, 1)
@@ -38,18 +40,18 @@ def test_each_is_forgotten_when_its_window_is_past(store: Store, database_url: s
     assert seen(database_url) == (0, 0, 0)
 
 
-def test_more_than_are_forgotten_at_a_time_are_forgotten(
+def test_more_rows_than_one_transaction_reads_are_deleted(
     store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recommender.serving.store.pruning._AT_A_TIME", 2)
-    store.count([known(each) for each in range(7)], NOW)
+    monkeypatch.setattr("recommender.serving.store.pruning._BATCH", 2)
+    store.count([tracked_view(minutes) for minutes in range(7)], NOW)
 
     store.prune(NOW + 35 * MINUTE)
 
     assert seen(database_url) == (7, 1, 0)
 
 
-def test_a_visitor_who_was_counted_again_is_remembered_from_then(store: Store, database_url: str) -> None:
+def test_the_window_of_a_visitor_starts_again_with_the_last_count(store: Store, database_url: str) -> None:
     store.count([view(visitor=b"v"), view(visitor=b"w")], NOW)
     store.count([view(visitor=b"v", at=NOW + 40 * MINUTE)], NOW + 40 * MINUTE)
 
@@ -59,8 +61,8 @@ def test_a_visitor_who_was_counted_again_is_remembered_from_then(store: Store, d
     assert store.count([view(visitor=b"v", at=NOW + 45 * MINUTE)], NOW + 45 * MINUTE) == ["duplicate"]
 
 
-def test_what_a_clock_far_ahead_left_is_forgotten(store: Store, database_url: str) -> None:
-    store.count([known(60 * 24 * 400)], NOW + 400 * DAY)
+def test_data_from_a_clock_far_ahead_is_deleted(store: Store, database_url: str) -> None:
+    store.count([tracked_view(60 * 24 * 400)], NOW + 400 * DAY)
 
     store.prune(NOW)
 
@@ -68,7 +70,7 @@ def test_what_a_clock_far_ahead_left_is_forgotten(store: Store, database_url: st
     assert totals(store) == {}
 
 
-def test_minutes_become_hours_after_48_hours_and_are_gone_after_8_days(store: Store) -> None:
+def test_minutes_are_merged_into_hours_after_48_hours_and_deleted_after_8_days(store: Store) -> None:
     store.count([view(), view(at=NOW + 59 * MINUTE, count=2), view(at=NOW + 60 * MINUTE)], NOW)
 
     store.prune(NOW + 49 * HOUR)
@@ -79,7 +81,7 @@ def test_minutes_become_hours_after_48_hours_and_are_gone_after_8_days(store: St
     assert buckets(store) == {(60, "a", "view"): 1}
 
 
-def test_who_knows_minutes_is_told_all_once_they_are_merged(store: Store) -> None:
+def test_changes_since_before_a_merge_are_complete(store: Store) -> None:
     store.count([view()], NOW)
     newest = store.counts().newest
 
@@ -90,7 +92,7 @@ def test_who_knows_minutes_is_told_all_once_they_are_merged(store: Store) -> Non
     assert not store.counts(merged.newest).complete
 
 
-def test_late_events_join_the_hour_that_was_merged(store: Store) -> None:
+def test_late_events_are_added_to_their_merged_hour(store: Store) -> None:
     store.count([view(at=NOW + 5 * MINUTE)], NOW)
     store.prune(NOW + 60 * HOUR)
 
@@ -113,7 +115,7 @@ def test_hours_and_days_without_events_are_merged_too(store: Store) -> None:
     }
 
 
-def test_a_clock_that_was_ahead_leaves_minutes_behind_it(store: Store) -> None:
+def test_events_are_counted_by_minute_after_a_clock_that_was_ahead_is_set_back(store: Store) -> None:
     store.prune(NOW + 5 * DAY)
 
     store.prune(NOW)
@@ -122,7 +124,7 @@ def test_a_clock_that_was_ahead_leaves_minutes_behind_it(store: Store) -> None:
     assert buckets(store) == {(-3, "a", "view"): 1}
 
 
-def test_placements_are_kept_for_90_days(store: Store) -> None:
+def test_position_counts_are_deleted_after_90_days(store: Store) -> None:
     store.count([Event("a", "click", NOW, list="related")], NOW)
 
     store.prune(NOW + 90 * DAY)
@@ -131,8 +133,8 @@ def test_placements_are_kept_for_90_days(store: Store) -> None:
     assert store.position_counts() == []
 
 
-def test_one_of_many_workers_prunes_every_five_minutes(store: Store, other: Store) -> None:
+def test_only_one_worker_prunes_every_five_minutes(store: Store, other: Store) -> None:
     assert store.prune(NOW)
     assert not other.prune(NOW + 5 * MINUTE - 1)
     assert other.prune(NOW + 5 * MINUTE)
-    assert store.prune(NOW)  # the clock of the last one was ahead
+    assert store.prune(NOW)  # the clock of the last worker was ahead

@@ -1,4 +1,4 @@
-"""Databases that other versions of the program made."""
+"""Databases created by other versions of the program."""
 
 from collections.abc import Iterator
 
@@ -20,40 +20,39 @@ def add_column(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE rules ADD COLUMN colour TEXT DEFAULT 'red'"))
 
 
-def test_an_old_database_is_brought_up_to_date_and_keeps_what_it_holds(store: Store, engine: Engine) -> None:
+def test_an_old_database_is_migrated_and_keeps_its_data(store: Store, engine: Engine) -> None:
     store.put_rule("a", "1")
 
     with engine.begin() as connection:
         migrate(connection, (*STEPS, add_column))
         assert connection.execute(text("SELECT id, body, colour FROM rules")).all() == [("a", "1", "red")]
-        migrate(connection, (*STEPS, add_column))  # once is enough
+        migrate(connection, (*STEPS, add_column))  # each step runs once
 
 
-def test_a_step_that_fails_leaves_the_database_as_it_was(store: Store, engine: Engine) -> None:
+def test_a_failing_step_leaves_the_database_unchanged(store: Store, engine: Engine) -> None:
     def fail(connection: Connection) -> None:
         connection.execute(text("DELETE FROM rules"))
         raise OSError
 
     store.put_rule("a", "1")
 
-    with pytest.raises(OSError), engine.begin() as connection:  # noqa: PT011 our own
+    with pytest.raises(OSError), engine.begin() as connection:  # noqa: PT011 raised above
         migrate(connection, (*STEPS, fail))
 
     assert store.rules().rules == (("a", "1"),)
 
 
-def test_a_database_of_a_newer_program_is_refused_with_the_cure(
+def test_the_message_on_a_database_of_a_newer_program_says_what_to_do(
     store: Store, other: Store, engine: Engine
 ) -> None:
     store.version()
     with engine.begin() as connection:
         migrate(connection, (*STEPS, add_column))
 
-    with pytest.raises(
-        StoreError, match="has schema 2, and this program knows up to 1: install the newer"
-    ) as refused:
+    message = "has schema version 2, but this program supports versions up to 1: install a newer recommender"
+    with pytest.raises(StoreError, match=message) as error:
         other.count([], 0)
-    assert not isinstance(refused.value, StoreDownError)
+    assert not isinstance(error.value, StoreDownError)
 
 
 def test_an_empty_database_is_not_current(engine: Engine) -> None:

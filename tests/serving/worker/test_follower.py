@@ -273,7 +273,7 @@ def test_rows_of_old_corrections_are_removed(settings: Settings, store: Store) -
         store.put_articles([row(replace(ARTICLE, title=f"State {number}"), updated=UPDATED + number)])
         follower.refresh()
 
-    assert follower.snapshot.live < 250
+    assert follower.snapshot.n_live < 250
     related = Related(follower.snapshot)
     assert related.articles.titles[related.find("new", NOW) or 0] == "State 299"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.serving.index.title_index import TitleBlock
+from recommender.serving.index.title_index import TitleSegment
 from recommender.serving.store import Store, StoreDownError
 from recommender.serving.worker.maintenance import Maintenance
 from tests.support.service import VIEW, ServiceUnderTest, get_json, item_ids
@@ -35,7 +35,7 @@ def test_titles_are_indexed_before_a_search_needs_them(
     def fail(*_: object) -> None:
         raise AssertionError("the titles were read for the request")
 
-    monkeypatch.setattr(TitleBlock, "of", fail)
+    monkeypatch.setattr(TitleSegment, "of", fail)
     assert item_ids(get_json(service, "/v1/search?q=harbour"))
 
 

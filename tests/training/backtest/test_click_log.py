@@ -88,11 +88,11 @@ def test_a_sample_is_that_of_its_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({"time": 1, "article_id": "a"}, "has no column ts; there are time, article_id"),
-        ({"ts": "yesterday", "article_id": "a"}, "a ts is no ISO 8601 moment"),
+        ({"time": 1, "article_id": "a"}, "has no column ts; its columns are time, article_id"),
+        ({"ts": "yesterday", "article_id": "a"}, "a ts is not an ISO 8601 time"),
         ({"ts": None, "article_id": "a"}, "row 1 has no ts"),
-        ({"ts": 1, "article_id": "a", "count": -1}, "the count of row 1 is no number from 0"),
-        ({"ts": 1, "article_id": "a", "count": 0}, "holds no events that count"),
+        ({"ts": 1, "article_id": "a", "count": -1}, "the count of row 1 is not a number of at least 0"),
+        ({"ts": 1, "article_id": "a", "count": 0}, "contains no events with a weight above 0"),
     ],
 )
 def test_a_log_that_cannot_be_replayed_is_refused(tmp_path: Path, row: dict[str, object], told: str) -> None:

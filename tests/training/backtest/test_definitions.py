@@ -13,7 +13,7 @@ from recommender.training.backtest.definitions import (
     ours_with,
     reddit,
 )
-from recommender.trending import Candidates, Counts, Window, ranking
+from recommender.trending import Candidates, EventCounts, Window, ranking
 from tests.support.portal import BEGIN, portal
 
 MINUTE = 60_000_000
@@ -31,7 +31,7 @@ def by_id(found: Log, scores: np.ndarray) -> dict[str, float]:
 @pytest.mark.parametrize("half_life", [12, 20, 60])
 def test_ours_ranks_as_the_service_does(half_life: int) -> None:
     read = portal(420, 15, seed=half_life)
-    counts = Counts(read.columns, read.minutes, read.counts)
+    counts = EventCounts(read.columns, read.minutes, read.counts)
     candidates = Candidates(read.ids, read.first * MINUTE, np.zeros(len(read.ids), dtype=np.int64))
     ticks = [*range(BEGIN + 5, BEGIN + 420, 23)]
 

@@ -27,12 +27,12 @@ def test_definitions_stand_from_the_best_to_the_poorest(report: BacktestReport) 
 def test_titles_say_what_is_asked_and_which_way_is_better(report: BacktestReport) -> None:
     figure = race(report)
 
-    assert "Who foretells the 5 articles most read in the next hour?" in figure.get_suptitle()
+    assert "Which definition predicts the 5 most read articles of the next hour?" in figure.get_suptitle()
     assert "a new list every 20 minutes" in figure.get_suptitle()
     assert [axes.get_title(loc="left").split("(")[1] for axes in figure.axes] == [
-        "more is better)",
-        "less is calmer)",
-        "less is quicker)",
+        "higher is better)",
+        "lower is more stable)",
+        "lower is faster)",
     ]
 
 
@@ -59,7 +59,7 @@ def test_the_same_report_gives_the_same_picture(report: BacktestReport, tmp_path
 
 
 def test_a_picture_that_cannot_be_made_is_refused(report: BacktestReport, tmp_path: Path) -> None:
-    with pytest.raises(BacktestError, match=r"race\.bmp: a plot is \.png or \.svg"):
+    with pytest.raises(BacktestError, match=r"race\.bmp: the name of a plot must end in \.png or \.svg"):
         save_race(report, tmp_path / "race.bmp")
     with pytest.raises(BacktestError, match="cannot write"):
         save_race(report, tmp_path / "nowhere" / "race.png")

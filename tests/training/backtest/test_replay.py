@@ -15,7 +15,7 @@ from recommender.training.backtest.replay import (
     backtest,
     fitted_half_life,
 )
-from recommender.trending import WINDOWS, Candidates, Counts, Ranking, ranking
+from recommender.trending import WINDOWS, Candidates, EventCounts, Ranking, ranking
 from tests.support.portal import BEGIN, portal
 
 MINUTE = 60_000_000
@@ -73,7 +73,7 @@ def test_two_days_are_parted_at_a_midnight() -> None:
 
 
 def test_a_log_of_little_is_refused_with_its_length() -> None:
-    with pytest.raises(BacktestError, match="the log has 100 minutes; 125 are needed"):
+    with pytest.raises(BacktestError, match="the log covers 100 minutes; 125 are needed"):
         backtest(portal(100, 30))
 
 
@@ -130,7 +130,7 @@ def planted(log: Log, minutes: np.ndarray, counts: np.ndarray, tick: int) -> tup
     ):
         unknown = np.full(len(ids), -(1 << 62))
         candidates = Candidates(ids, unknown, np.zeros(len(ids), dtype=np.int64))
-        found.append(ranking(Counts(rows, at, n), candidates, tick, WINDOWS["1h"]))
+        found.append(ranking(EventCounts(rows, at, n), candidates, tick, WINDOWS["1h"]))
     return found[0], found[1]
 
 

@@ -40,7 +40,7 @@ def test_what_is_right_is_either_ticked_or_wanted(trained: Trained, labels: Labe
         rows = [articles.ids.find(other) for other in story_of[query] - {query}]
         ticked = [title for title, right in miss.listed if right]
 
-        assert sorted([*ticked, *miss.wanted]) == sorted(
+        assert sorted([*ticked, *miss.missing]) == sorted(
             articles.titles[row] for row in rows if row is not None
         )
         assert len(miss.listed) == 9
@@ -66,4 +66,4 @@ def test_a_table_ticks_what_is_right_and_names_what_lacks() -> None:
     assert ">0.25</td>" in table
     assert "<ol><li>Wrong</li><li><b>Right ✓</b></li></ol></td>" in table
     assert "<ul><li>Lacking</li></ul>" in table
-    assert "nothing: all are listed, but too low" in table
+    assert "none: all are listed, but too low" in table

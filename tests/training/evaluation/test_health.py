@@ -8,8 +8,8 @@ import pytest
 
 from recommender.article import Article
 from recommender.model import Articles, Model, Vectors
-from recommender.neighbors import NO_ROW, Copies, Neighbors
-from recommender.training.evaluation.health import health, occurrences, section_agreement, shown
+from recommender.neighbors import NO_ROW, NearDuplicates, Neighbors
+from recommender.training.evaluation.health import category_agreement, displayed_lists, health, occurrences
 from recommender.training.train import Trained
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,13 +79,13 @@ def test_lists_that_hold_everyone_equally_have_no_skew(model: Model) -> None:
     assert (found.coverage, found.hub_skew) == (1, 0)
 
 
-def test_section_agreement_leaves_out_articles_without_section_or_list(model: Model) -> None:
+def test_category_agreement_leaves_out_articles_without_section_or_list(model: Model) -> None:
     # a: b agrees, c does not; b: a agrees; c: b does not; d has no list, e no section.
-    assert health(LISTS, model, threads=1).section_agreement == pytest.approx((0.5 + 1 + 0) / 3)
+    assert health(LISTS, model, threads=1).category_agreement == pytest.approx((0.5 + 1 + 0) / 3)
 
 
 def test_without_sections_there_is_no_agreement() -> None:
-    assert section_agreement(LISTS, np.full(5, -1)) is None
+    assert category_agreement(LISTS, np.full(5, -1)) is None
 
 
 def test_near_duplicates_are_told_by_list_and_by_pair(model: Model) -> None:
@@ -127,10 +127,10 @@ def test_the_newest_of_copies_is_shown_and_none_of_the_article_itself(model: Mod
     copied = replace(
         model,
         neighbors=Neighbors(rows, scores),
-        copies=Copies(np.array([0, 0, 2, 2, 4], dtype=np.int32)),
+        copies=NearDuplicates(np.array([0, 0, 2, 2, 4], dtype=np.int32)),
     )
 
-    seen = shown(copied)
+    seen = displayed_lists(copied)
 
     assert seen.listable.tolist() == [False, True, False, True, True]
     assert seen.lists.tolist() == [
@@ -166,7 +166,7 @@ def test_a_corpus_without_any_list_is_measured(model: Model) -> None:
     found = health(np.full((5, 2), NO_ROW, dtype=np.int32), model, threads=1)
 
     assert (found.coverage, found.hub_skew, found.top_1_percent_places) == (0, 0, 0)
-    assert (found.intra_list_similarity, found.median_age_gap_days, found.section_agreement) == (None,) * 3
+    assert (found.intra_list_similarity, found.median_age_gap_days, found.category_agreement) == (None,) * 3
 
 
 def test_hub_places_of_the_top_hundredth_of_the_sample(trained: Trained) -> None:

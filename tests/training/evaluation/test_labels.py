@@ -28,8 +28,8 @@ def test_the_other_articles_of_a_story_are_right(articles: Articles) -> None:
     judged = judgements(labels, articles)
 
     assert judged.queries.tolist() == [0, 1, 2, 3, 5]
-    assert judged.right(3)[0].tolist() == [1, 5]
-    assert judged.right(3)[1].tolist() == [1, 1]
+    assert judged.relevant(3)[0].tolist() == [1, 5]
+    assert judged.relevant(3)[1].tolist() == [1, 1]
     assert judged.stories.tolist() == [0, 1, 0, 1, 1]
 
 
@@ -47,7 +47,7 @@ def test_stories_that_share_an_article_are_resampled_together(articles: Articles
 
     judged = judgements(labels, articles)
 
-    assert judged.right(0)[0].tolist() == [1]
+    assert judged.relevant(0)[0].tolist() == [1]
     assert judged.stories.tolist() == [0, 0, 0, 1, 1]
 
 
@@ -83,15 +83,15 @@ def test_few_bad_rows_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "the columns none; labels have id,story_id or a,b,grade"),
+        ("", "the columns none; labels need id,story_id or a,b,grade"),
         ("id,topic\na,x\n", "the columns id, topic"),
-        ("id,story_id\n", "holds no labels"),
+        ("id,story_id\n", "contains no labels"),
         ("id,story_id\na\nb,x\n", "1 of 2 rows are bad, more than the 5% allowed; row 2: story_id: missing"),
         ("a,b,grade\na,b,good\n", "row 2: grade: 'good' is not a whole number from 0 to 100"),
         ("a,b,grade\na,b,101\n", "row 2: grade: '101' is not"),
         ("a,b,grade\na,b,²\n", "row 2: grade: '²' is not"),
-        ("a,b,grade\na,a,1\n", "row 2: pair: 'a', 'a': two different ids are needed"),
-        ("a,b,grade\na,b,1\na,b,2\n", "row 3: grade: '2', where an earlier row says 1"),
+        ("a,b,grade\na,a,1\n", "row 2: pair: 'a', 'a': the two ids must be different"),
+        ("a,b,grade\na,b,1\na,b,2\n", "row 3: grade: '2', but an earlier row says 1"),
         ('id,story_id\n"a,x\n', "is not CSV in UTF-8"),
     ],
 )

@@ -44,7 +44,7 @@ def test_measures_equal_their_definitions() -> None:
     found = measured(ranked, judged, articles.titles)
 
     expected = [
-        slow(line, dict(zip(*(part.tolist() for part in judged.right(query)), strict=True)))
+        slow(line, dict(zip(*(part.tolist() for part in judged.relevant(query)), strict=True)))
         for query, line in zip(judged.queries, ranked.tolist(), strict=True)
     ]
     assert found == pytest.approx(np.array(expected))

@@ -72,7 +72,7 @@ def test_four_systems_are_told_apart_by_their_names(report: EvaluationReport) ->
         (axes,) = figure.axes
         names = [text.get_text() for text in axes.get_legend().get_texts()]
 
-        assert names == ["ours", "scikit-learn TF-IDF", "newest in section", "our terms only"]
+        assert names == ["ours", "scikit-learn TF-IDF", "newest in category", "our terms only"]
         assert axes.get_xlabel()
         assert "%" in axes.get_ylabel()
 

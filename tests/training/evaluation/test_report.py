@@ -16,7 +16,7 @@ from tests.support.sample import NOW
 def report(trained: Trained) -> EvaluationReport:
     ids = list(trained.model.articles.ids)
     labels = LabelFile.of_stories([(one, str(at // 3)) for at, one in enumerate(ids[:30])], "<labels>")
-    systems = [system for system in baselines() if system.name in {"newest_in_section", "terms_only"}]
+    systems = [system for system in baselines() if system.name in {"newest_in_category", "terms_only"}]
     return evaluate(trained.model, labels, systems=systems, now=NOW, resamples=100)
 
 
@@ -28,7 +28,7 @@ def page(report: EvaluationReport) -> str:
 def test_a_page_holds_tables_and_plots_and_fetches_nothing(page: str) -> None:
     assert page.count("<table>") == 2
     assert page.count("<svg") == 4
-    assert "newest in section" in page
+    assert "newest in category" in page
     assert "&lt;labels&gt;" in page
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!["']?#)|@import|<script""", page)
 

@@ -1,4 +1,4 @@
-"""Lists with feedback and hubs equal those of a slow computation out of all pairs."""
+"""Lists with feedback and hubness correction equal a slow computation from all pairs."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from recommender.training.evaluation.health import occurrences
 from recommender.training.neighbors import all_pairs as allpairs
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import row_scores
-from recommender.training.neighbors.lists import Lists, find_lists
+from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.neighbors.tiles import Plan
 from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained
-from tests.training.neighbors.test_all_pairs import best_of, check_against, slow_scores, unit_rows, vectors_of
+from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of
 
 ROWS, WEIGHT, K = 600, 0.2, 12
 RECIPE = Recipe(neighbors=NeighborLists(k=K, feedback=1.5, hub_correction=0.6))
@@ -30,13 +30,13 @@ TERMS[50:60] = TERMS[40:50]  # copies
 TERMS[599] = 0
 LATENT = unit_rows(TERMS @ DRAW.normal(size=(300, 12)))
 VECTORS = vectors_of(TERMS, LATENT)
-LIKENESS = np.where(np.eye(ROWS, dtype=bool), -np.inf, slow_scores(VECTORS, WEIGHT))
+SIMILARITY = np.where(np.eye(ROWS, dtype=bool), -np.inf, slow_scores(VECTORS, WEIGHT))
 
 
-def found(recipe: Recipe = RECIPE, **how: Any) -> Lists:
+def build(recipe: Recipe = RECIPE, **options: Any) -> RelatedLists:
     hub_correction = recipe.neighbors.hub_correction
     adapted = trained_on(1).model_copy(update={"latent_weight": WEIGHT, "hub_correction": hub_correction})
-    return find_lists(VECTORS, adapted, recipe, **{"threads": 2, **how})
+    return build_related_lists(VECTORS, adapted, recipe, **{"threads": 2, **options})
 
 
 def trained_on(n: int) -> Adapted:
@@ -44,97 +44,97 @@ def trained_on(n: int) -> Adapted:
 
 
 @pytest.fixture(scope="module")
-def usual() -> Lists:
-    return found()
+def usual() -> RelatedLists:
+    return build()
 
 
-def slow_hubs() -> np.ndarray:
-    usable: np.ndarray = np.where(RECIPE.neighbors.copy_similarity > LIKENESS, LIKENESS, -np.inf)
-    nearness = -np.sort(-usable, axis=1)[:, :50].mean(axis=1)
-    hubs = 0.6 * np.maximum(nearness - np.percentile(nearness, 1), 0)
+def slow_penalties() -> np.ndarray:
+    usable: np.ndarray = np.where(RECIPE.neighbors.copy_similarity > SIMILARITY, SIMILARITY, -np.inf)
+    hubness = -np.sort(-usable, axis=1)[:, :50].mean(axis=1)
+    hubs = 0.6 * np.maximum(hubness - np.percentile(hubness, 1), 0)
     return np.asarray(hubs)
 
 
-def slow_corrected(of: Lists) -> np.ndarray:
+def slow_corrected(of: RelatedLists) -> np.ndarray:
     """Return the corrected score of every pair, the query by row."""
-    likeness = LIKENESS.copy()
-    np.fill_diagonal(likeness, (TERMS**2).sum(axis=1) * 0.8 + (LATENT**2).sum(axis=1) * 0.2)
+    similarity = SIMILARITY.copy()
+    np.fill_diagonal(similarity, (TERMS**2).sum(axis=1) * 0.8 + (LATENT**2).sum(axis=1) * 0.2)
     share = of.corrections.feedback[:, None]
-    scores = (likeness + share * likeness[of.corrections.nearest]) / (1 + share) - of.corrections.hubs
+    scores = (similarity + share * similarity[of.corrections.nearest]) / (1 + share) - of.corrections.hubs
     np.fill_diagonal(scores, -np.inf)
     return np.asarray(scores)
 
 
-def test_a_hub_is_what_is_near_to_its_fifty_nearest(usual: Lists) -> None:
-    np.testing.assert_allclose(usual.corrections.hubs, slow_hubs(), atol=1e-5)
+def test_the_hubness_penalty_is_a_mean_similarity_above_the_floor(usual: RelatedLists) -> None:
+    np.testing.assert_allclose(usual.corrections.hubs, slow_penalties(), atol=1e-5)
     assert usual.corrections.hubs.min() == 0 < usual.corrections.hubs.max()
 
 
-def test_a_query_moves_towards_its_nearest_that_is_no_copy(usual: Lists) -> None:
+def test_a_query_moves_towards_its_nearest_neighbour_that_is_not_a_copy(usual: RelatedLists) -> None:
     first = usual.copies.first
-    usable = np.where(first[:, None] == first, -np.inf, LIKENESS)
+    usable = np.where(first[:, None] == first, -np.inf, SIMILARITY)
     nearest = np.argmax((usable - usual.corrections.hubs).astype(np.float32), axis=1)
-    likeness = usable[np.arange(ROWS), nearest]
-    moves = likeness > 0
+    similarity = usable[np.arange(ROWS), nearest]
+    moves = similarity > 0
 
     assert (first[50:60] == first[40:50]).all()
     assert moves.sum() > ROWS - 20
     assert usual.corrections.nearest[moves].tolist() == nearest[moves].tolist()
     assert (usual.corrections.nearest[~moves] == NO_ROW).all()
-    np.testing.assert_allclose(usual.corrections.feedback, 1.5 * np.maximum(likeness, 0), atol=1e-5)
+    np.testing.assert_allclose(usual.corrections.feedback, 1.5 * np.maximum(similarity, 0), atol=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [{}, {"tile": 77}, {"tile": 100, "threads": 1}])
-def test_the_lists_are_the_best_of_all_corrected_scores(usual: Lists, how: dict[str, Any]) -> None:
-    same = found(**how)
+@pytest.mark.parametrize("options", [{}, {"tile": 77}, {"tile": 100, "threads": 1}])
+def test_the_lists_are_the_best_of_all_corrected_scores(usual: RelatedLists, options: dict[str, Any]) -> None:
+    same = build(**options)
 
     check_against(slow_corrected(same), best_of(slow_corrected(same), K), same.neighbors)
     np.testing.assert_allclose(same.corrections.hubs, usual.corrections.hubs, rtol=0, atol=1e-7)
     np.testing.assert_array_equal(same.neighbors.rows, usual.neighbors.rows)
 
 
-def test_lists_that_their_candidates_do_not_settle_are_scored_in_full(
-    usual: Lists, monkeypatch: pytest.MonkeyPatch
+def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
+    usual: RelatedLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    scored_rows: list[int] = []
 
-    def counted(*given: Any) -> np.ndarray:
-        asked.append(given[-1])
-        return row_scores(*given)
+    def recorded(*arguments: Any) -> np.ndarray:
+        scored_rows.append(arguments[-1])
+        return row_scores(*arguments)
 
-    monkeypatch.setattr(allpairs, "row_scores", counted)
+    monkeypatch.setattr(allpairs, "row_scores", recorded)
     best = candidates(Plan.of(VECTORS, WEIGHT), usual.corrections.hubs, K + 1, 2)
 
     few = exact_neighbors(VECTORS, WEIGHT, best, usual.corrections, K, 2)
 
-    assert len(asked) > ROWS / 20
+    assert len(scored_rows) > ROWS / 20
     np.testing.assert_array_equal(few.rows, usual.neighbors.rows)
     np.testing.assert_array_equal(few.scores, usual.neighbors.scores)
 
 
-def test_without_feedback_and_hubs_a_score_is_the_likeness() -> None:
-    plain = found(Recipe(neighbors=NeighborLists(k=K, feedback=0.0, hub_correction=0.0)))
+def test_without_feedback_and_hubness_correction_a_score_is_the_similarity() -> None:
+    plain = build(Recipe(neighbors=NeighborLists(k=K, feedback=0.0, hub_correction=0.0)))
 
-    check_against(LIKENESS, best_of(LIKENESS, K), plain.neighbors)
+    check_against(SIMILARITY, best_of(SIMILARITY, K), plain.neighbors)
     assert (plain.corrections.nearest == NO_ROW).all()
     assert not plain.corrections.hubs.any()
 
 
-def test_a_sample_tells_much_the_same_hubs(usual: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_gives_similar_penalties(usual: RelatedLists, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "_SAMPLE", 300)
 
-    sampled = found()
+    sampled = build()
 
     assert np.corrcoef(sampled.corrections.hubs, usual.corrections.hubs)[0, 1] > 0.8
     assert (sampled.corrections.hubs != usual.corrections.hubs).any()
 
 
 @pytest.mark.slow
-def test_with_hubs_set_back_none_stands_in_so_many_lists(trained: Trained) -> None:
+def test_the_hubness_correction_reduces_the_skew_of_list_occurrences(trained: Trained) -> None:
     model = trained.model
     lists_of = {
-        hub_correction: find_lists(
+        hub_correction: build_related_lists(
             model.vectors,
             model.manifest.adapted.model_copy(update={"hub_correction": hub_correction}),
             model.manifest.recipe,
@@ -143,5 +143,5 @@ def test_with_hubs_set_back_none_stands_in_so_many_lists(trained: Trained) -> No
         for hub_correction in (0.0, 0.5)
     }
 
-    skews = [skew(occurrences(found.rows[:, :9])) for found in lists_of.values()]
+    skews = [skew(occurrences(neighbors.rows[:, :9])) for neighbors in lists_of.values()]
     assert skews[1] < 0.8 * skews[0]

@@ -1,4 +1,4 @@
-"""Near-duplicates are found, and nothing else is taken for one."""
+"""All near-duplicates are found, and no other articles."""
 
 from pathlib import Path
 
@@ -19,20 +19,20 @@ WIRE = [
 ]  # fmt: skip
 
 
-def groups(trained: Trained) -> list[str]:
-    """Return the ids of each group of copies, in order."""
+def clusters(trained: Trained) -> list[str]:
+    """Return the ids of each cluster of copies, in order."""
     model = trained.model
-    found: dict[int, list[str]] = {}
+    ids_by_first: dict[int, list[str]] = {}
     for row in model.copies.grouped.tolist():
-        found.setdefault(int(model.copies.first[row]), []).append(model.articles.ids[row])
-    return sorted(" ".join(ids) for ids in found.values())
+        ids_by_first.setdefault(int(model.copies.first[row]), []).append(model.articles.ids[row])
+    return sorted(" ".join(ids) for ids in ids_by_first.values())
 
 
 def test_the_wire_copies_of_the_sample_are_found_and_nothing_else(trained: Trained) -> None:
-    assert groups(trained) == WIRE
+    assert clusters(trained) == WIRE
 
 
-def test_more_copies_than_neighbours_are_one_group() -> None:
+def test_more_copies_than_neighbours_are_one_cluster() -> None:
     bodies = ["the ferry to the islands sank in the harbour"] * 40 + ["council votes on the budget"] * 20
     articles = [
         Article(id=f"{n:03}", title=f"Story {n}", body=body, lang="en") for n, body in enumerate(bodies)
@@ -45,7 +45,7 @@ def test_more_copies_than_neighbours_are_one_group() -> None:
     assert copies.of(3) == [0, 1, 2, *range(4, 40)]
 
 
-def test_articles_without_terms_are_no_copies() -> None:
+def test_articles_without_terms_are_not_copies() -> None:
     texts = ["ferry harbour", "ferry island", "the and of", "of and the"]
     articles = [Article(id=str(n), title=text, lang="en") for n, text in enumerate(texts)]
 
@@ -74,7 +74,7 @@ def test_a_list_shows_one_of_the_copies_and_names_the_others(client: FlaskClient
 def test_excluding_an_article_excludes_its_copies(client: FlaskClient) -> None:
     plain = client.get("/v1/related?id=2030&limit=50").get_json()
     shown, hidden = next(
-        (each["id"], each["also_published_as"]) for each in plain["items"] if each["also_published_as"]
+        (item["id"], item["also_published_as"]) for item in plain["items"] if item["also_published_as"]
     )
 
     without = client.get(

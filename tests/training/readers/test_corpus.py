@@ -1,6 +1,5 @@
-"""What a corpus takes, what it refuses, and what it says about it."""
+"""Which rows of a corpus are read, which are refused, and what is reported."""
 
-import json
 import math
 import shutil
 from datetime import UTC, datetime
@@ -11,14 +10,10 @@ import pytest
 
 from recommender.article import Article
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
+from tests.support.corpora import jsonl
 
 NEWSROOM = Path(__file__).parents[2] / "data"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
-
-
-def jsonl(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def read(*paths: str | Path, max_bad: float = 1, **options: Any) -> Corpus:
@@ -27,7 +22,7 @@ def read(*paths: str | Path, max_bad: float = 1, **options: Any) -> Corpus:
 
 @pytest.fixture
 def corpus_of(tmp_path: Path) -> Any:
-    """Return a function that reads rows, each completed by an id and a title."""
+    """Return a function that reads rows, after adding a missing id and title."""
 
     def corpus(*rows: dict[str, Any], **options: Any) -> Corpus:
         complete = ({"id": str(n), "title": "A title", "lang": "en"} | row for n, row in enumerate(rows, 1))
@@ -41,8 +36,8 @@ def article_of(corpus: Corpus) -> Article:
     return article
 
 
-def test_no_path_is_refused_with_what_could_be_named() -> None:
-    with pytest.raises(CorpusError, match=r"no corpus given; name a \.jsonl"):
+def test_missing_paths_are_refused_with_the_possible_formats() -> None:
+    with pytest.raises(CorpusError, match=r"no corpus given; pass a \.jsonl"):
         read_articles()
 
 
@@ -58,7 +53,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # root may read every file
-    with pytest.raises(CorpusError, match=r"secret\.jsonl may not be read by this user"):
+    with pytest.raises(CorpusError, match=r"secret\.jsonl is not readable by this user"):
         read(path)
 
 
@@ -70,14 +65,14 @@ def test_an_empty_corpus_is_named(tmp_path: Path, name: str) -> None:
         read(tmp_path / name)
 
 
-def test_an_empty_file_beside_another_does_no_harm(tmp_path: Path) -> None:
+def test_an_empty_file_beside_another_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
     jsonl(tmp_path / "b.jsonl", {"id": 1, "title": "One"})
 
     assert list(read(tmp_path).report.files.values()) == [0, 1]
 
 
-def test_a_folder_stands_for_its_corpus_files_in_order(tmp_path: Path) -> None:
+def test_a_folder_means_its_corpus_files_in_order(tmp_path: Path) -> None:
     jsonl(tmp_path / "b.jsonl", {"id": "b", "title": "One"})
     (tmp_path / "a.csv").write_text("id,title\na,Two\n")
     for name in ("README.md", ".hidden.jsonl", "notes.txt"):
@@ -89,7 +84,7 @@ def test_a_folder_stands_for_its_corpus_files_in_order(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_corpus_files_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"holds no corpus file \(\.jsonl"):
+    with pytest.raises(CorpusError, match=r"contains no corpus file \(\.jsonl"):
         read(tmp_path)
 
 
@@ -102,9 +97,9 @@ def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
 def test_articles_come_in_the_order_of_their_ids_bytes(corpus_of: Any) -> None:
     ids = ["b", "a,b", "日本 🗞", "10", "9", "É", "\uffee", "a/related"]
 
-    found = [article.id for article in corpus_of(*({"id": name} for name in ids)).articles]
+    ids_read = [article.id for article in corpus_of(*({"id": name} for name in ids)).articles]
 
-    assert found == sorted(ids, key=str.encode)
+    assert ids_read == sorted(ids, key=str.encode)
 
 
 def test_integer_ids_become_decimal_strings(corpus_of: Any) -> None:
@@ -141,7 +136,7 @@ def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> 
     (refusal,) = corpus_of({}, {name: {"rendered": "x"}}).report.refused
 
     assert refusal.reason == f"{name}: wrong type"
-    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); text is wanted"
+    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); it must be text"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +159,7 @@ def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> 
         ("updated_at", "2124-05-01", "impossible date"),
     ],
 )
-def test_another_field_that_cannot_be_taken_costs_only_the_field(
+def test_another_invalid_field_is_refused_without_its_row(
     corpus_of: Any, field: str, value: object, reason: str
 ) -> None:
     corpus = corpus_of({field: value})
@@ -181,7 +176,7 @@ def test_another_field_that_cannot_be_taken_costs_only_the_field(
 @pytest.mark.parametrize(
     "url", ["https://example.org/a", "HTTP://example.org", "//cdn.example.org/i.png", "/2024/x"]
 )
-def test_web_addresses_are_kept_as_they_are(corpus_of: Any, url: str) -> None:
+def test_web_addresses_are_unchanged(corpus_of: Any, url: str) -> None:
     assert article_of(corpus_of({"url": f" {url} "})).url == url
 
 
@@ -229,7 +224,7 @@ def test_names_in_a_text_are_separated_by_bars_and_semicolons_but_not_commas(cor
         ({"category": " ", "categories": []}, ()),
     ],
 )
-def test_categories_hold_the_primary_one_first(corpus_of: Any, row: Any, categories: tuple[str, ...]) -> None:
+def test_the_primary_category_comes_first(corpus_of: Any, row: Any, categories: tuple[str, ...]) -> None:
     article = article_of(corpus_of(row))
 
     assert article.categories == categories
@@ -237,20 +232,20 @@ def test_categories_hold_the_primary_one_first(corpus_of: Any, row: Any, categor
 
 
 @pytest.mark.parametrize(
-    ("told", "lang"), [("en-US", "en"), ("PT_br", "pt"), ("nb-NO", "no"), (" DE ", "de")]
+    ("given", "lang"), [("en-US", "en"), ("PT_br", "pt"), ("nb-NO", "no"), (" DE ", "de")]
 )
-def test_languages_are_two_lower_case_letters(corpus_of: Any, told: str, lang: str) -> None:
-    assert article_of(corpus_of({"lang": told})).lang == lang
+def test_languages_are_two_lower_case_letters(corpus_of: Any, given: str, lang: str) -> None:
+    assert article_of(corpus_of({"lang": given})).lang == lang
 
 
-@pytest.mark.parametrize("told", [None, "", "und", "German"])
-def test_a_language_that_is_not_told_is_detected(corpus_of: Any, told: str | None) -> None:
+@pytest.mark.parametrize("given", [None, "", "und", "German"])
+def test_a_missing_language_is_detected(corpus_of: Any, given: str | None) -> None:
     body = "Der Stadtrat hat am Montag beschlossen, die Mauer am Hafen zu erhöhen."
 
-    assert article_of(corpus_of({"lang": told, "title": "", "body": body})).lang == "de"
+    assert article_of(corpus_of({"lang": given, "title": "", "body": body})).lang == "de"
 
 
-def test_too_little_text_leaves_the_language_open(corpus_of: Any) -> None:
+def test_the_language_of_too_little_text_is_unknown(corpus_of: Any) -> None:
     assert article_of(corpus_of({"lang": None, "title": "42"})).lang is None
 
 
@@ -265,20 +260,20 @@ def test_naive_dates_are_in_the_timezone_given(corpus_of: Any) -> None:
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "/etc/passwd", "Europe"])
 def test_an_unknown_timezone_is_named(corpus_of: Any, name: str) -> None:
-    with pytest.raises(CorpusError, match=f"no timezone '{name}'"):
+    with pytest.raises(CorpusError, match=f"unknown timezone '{name}'"):
         corpus_of({}, timezone=name)
 
 
-def test_an_unknown_column_of_ours_is_named(corpus_of: Any) -> None:
-    with pytest.raises(CorpusError, match="no column 'text' to fill; ours are id title body"):
+def test_an_unknown_column_in_the_mapping_is_named(corpus_of: Any) -> None:
+    with pytest.raises(CorpusError, match="no column 'text' to map; the columns are id title body"):
         corpus_of({}, columns={"text": "body"})
 
 
-def test_the_prefix_goes_before_every_id(corpus_of: Any) -> None:
+def test_the_prefix_is_prepended_to_every_id(corpus_of: Any) -> None:
     assert article_of(corpus_of({"id": 7}, id_prefix="site-")).id == "site-7"
 
 
-def test_of_rows_with_one_id_the_newest_update_stays(corpus_of: Any) -> None:
+def test_of_rows_with_one_id_the_newest_is_used(corpus_of: Any) -> None:
     rows = [
         {"id": "a", "title": "old", "updated_at": "2024-01-01"},
         {"id": "a", "title": "newest", "updated_at": "2024-03-01"},
@@ -293,67 +288,67 @@ def test_of_rows_with_one_id_the_newest_update_stays(corpus_of: Any) -> None:
     assert corpus.report.refused_by_reason == {"duplicate id": 2}
 
 
-def test_of_rows_with_one_id_and_no_update_the_first_stays(corpus_of: Any) -> None:
+def test_of_rows_with_one_id_and_no_update_the_first_is_used(corpus_of: Any) -> None:
     assert article_of(corpus_of({"id": "a", "title": "one"}, {"id": "a", "title": "two"})).title == "one"
 
 
-def test_the_row_kept_is_named_with_its_file(tmp_path: Path) -> None:
+def test_the_used_row_is_named_with_its_file(tmp_path: Path) -> None:
     first = jsonl(tmp_path / "first.jsonl", {"id": "a", "title": "One"})
     second = jsonl(tmp_path / "second.jsonl", {"id": "b", "title": "Two"}, {"id": "a", "title": "Three"})
 
     (refusal,) = read(first, second).report.refused
 
     assert (refusal.source, refusal.row) == (str(second), 2)
-    assert refusal.detail == f"row 1 of {first} is kept as 'a'"
+    assert refusal.detail == f"row 1 of {first} is used for 'a'"
 
 
-def test_a_bad_row_among_many_is_counted_and_kills_nothing(corpus_of: Any) -> None:
+def test_one_bad_row_among_many_is_only_counted(corpus_of: Any) -> None:
     corpus = corpus_of(*({} for _ in range(19)), {"id": None}, max_bad=0.05)
 
     assert (len(corpus.articles), corpus.report.rows_read) == (19, 20)
 
 
-def test_too_many_bad_rows_are_refused_with_the_commonest_reasons_and_their_rows(corpus_of: Any) -> None:
+def test_too_many_bad_rows_are_refused_with_the_most_common_reasons_and_rows(corpus_of: Any) -> None:
     bad = [{"id": None}, {"id": None}, {"title": 5}, {"id": ".."}, {"title": ""}, {"id": None}]
 
     with pytest.raises(CorpusError) as caught:
         corpus_of(*({} for _ in range(6)), *bad, max_bad=0.05)
 
-    told = str(caught.value)
-    assert told.startswith(
+    message = str(caught.value)
+    assert message.startswith(
         "6 of 12 rows are refused (50.0%, more than the 5.0% allowed): missing id (3: row 7 of"
     )
-    assert "title: wrong type (1: row 9 of" in told
-    assert "row 12 of" in told
-    assert told.count(" (1: row ") == 2  # the three commonest of four reasons
+    assert "title: wrong type (1: row 9 of" in message
+    assert "row 12 of" in message
+    assert message.count(" (1: row ") == 2  # the three commonest of four reasons
 
 
 @pytest.mark.parametrize("share", [-0.1, 5, math.nan])
-def test_a_share_of_bad_rows_beyond_0_to_1_is_named(corpus_of: Any, share: float) -> None:
+def test_a_share_of_bad_rows_outside_0_to_1_is_refused(corpus_of: Any, share: float) -> None:
     with pytest.raises(CorpusError, match=f"max_bad is {share}"):
         corpus_of({}, max_bad=share)
 
 
-def test_only_the_first_examples_of_a_reason_are_kept_and_all_are_counted(corpus_of: Any) -> None:
+def test_all_refusals_are_counted_and_only_the_first_examples_stored(corpus_of: Any) -> None:
     report = corpus_of({}, *({"id": None, "mood": n} for n in range(50))).report
 
     assert (len(report.refused), report.refused_by_reason["missing id"]) == (20, 50)
     assert report.refused_rows + 1 == report.rows_read == 51
 
 
-def test_strange_columns_without_end_do_not_fill_the_memory(corpus_of: Any) -> None:
+def test_the_number_of_stored_unknown_columns_is_limited(corpus_of: Any) -> None:
     report = corpus_of(*({f"column {n}": 1} for n in range(1200))).report
 
     assert len(report.unknown_columns) == 1000
 
 
-def test_progress_tells_the_rows_done_and_the_rows_there_are(tmp_path: Path) -> None:
+def test_progress_reports_the_rows_read_and_the_total(tmp_path: Path) -> None:
     rows = [{"id": n, "title": "A title", "lang": "en"} for n in range(1200)]
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
-    read(jsonl(tmp_path / "a.jsonl", *rows), progress=lambda done, total: told.append((done, total)))
+    read(jsonl(tmp_path / "a.jsonl", *rows), progress=lambda done, total: calls.append((done, total)))
 
-    assert told == [(500, 0), (1000, 0), (1200, 0)]
+    assert calls == [(500, 0), (1000, 0), (1200, 0)]
 
 
 def test_formats_can_be_mixed_in_one_corpus(tmp_path: Path) -> None:

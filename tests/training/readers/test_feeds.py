@@ -1,4 +1,4 @@
-"""RSS and Atom in files of a corpus."""
+"""RSS and Atom feeds as corpus files."""
 
 import gzip
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_feed_is_read(tmp_path: Path, name: str, text: str) -> None:
     assert article.published_at.isoformat() == "2026-02-01T09:00:00+00:00"
 
 
-def test_an_entry_without_an_id_goes_by_its_address_also_packed(tmp_path: Path) -> None:
+def test_an_entry_without_an_id_is_identified_by_its_address_also_compressed(tmp_path: Path) -> None:
     text = RSS.format(prolog="", item="")
     (tmp_path / "feed.rss.gz").write_bytes(gzip.compress(text.encode()))
 
@@ -47,8 +47,8 @@ def test_an_entry_without_an_id_goes_by_its_address_also_packed(tmp_path: Path) 
     assert (article.id, article.url, article.category) == ("/theft", "/theft", "Law")
 
 
-def test_what_is_no_feed_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_feed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "feed.rss").write_text("<html></html>")
 
-    with pytest.raises(CorpusError, match=r"feed\.rss is no RSS or Atom feed"):
+    with pytest.raises(CorpusError, match=r"feed\.rss is not an RSS or Atom feed"):
         read_articles(tmp_path)

@@ -1,4 +1,4 @@
-"""Lint finds what is wrong, says where, and stops at nothing that can be read."""
+"""Lint finds problems, reports where they are, and reads every readable file."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ BODY = " ".join(f"word{n}" for n in range(40))
 
 @pytest.fixture
 def lint_of(tmp_path: Path) -> Any:
-    """Return a function that lints rows, each completed to an article without fault."""
+    """Return a function that lints rows, after completing each to a valid article."""
 
     def report(*rows: Any) -> LintReport:
         whole = [
@@ -44,7 +44,7 @@ def lint_of(tmp_path: Path) -> Any:
     return report
 
 
-def found(report: LintReport, kind: str) -> Finding:
+def finding_of(report: LintReport, kind: str) -> Finding:
     (finding,) = [finding for finding in report.findings if finding.kind == kind]
     return finding
 
@@ -53,13 +53,13 @@ def places(finding: Finding) -> list[int | None]:
     return [example.row for example in finding.examples]
 
 
-def test_a_corpus_without_fault_has_no_findings(lint_of: Any) -> None:
+def test_a_valid_corpus_has_no_findings(lint_of: Any) -> None:
     report = lint_of({}, {}, {})
 
     assert (report.rows_read, report.articles, report.findings) == (3, 3, ())
 
 
-def test_refused_rows_are_findings_and_no_errors(lint_of: Any) -> None:
+def test_refused_rows_are_findings_and_not_errors(lint_of: Any) -> None:
     report = lint_of({}, "not json", {"id": None}, {"id": 1}, {"id": True})
 
     kinds = {finding.kind: places(finding) for finding in report.findings}
@@ -70,11 +70,11 @@ def test_refused_rows_are_findings_and_no_errors(lint_of: Any) -> None:
         "duplicate id": [4],
         "bad id": [5],
     }
-    assert found(report, "too many refused rows").examples[0].value == "4 of 5 rows, 80.0%"
+    assert finding_of(report, "too many refused rows").examples[0].value == "4 of 5 rows, 80.0%"
 
 
 def test_impossible_dates_are_shown_with_their_value(lint_of: Any) -> None:
-    finding = found(lint_of({}, {"published_at": "0001-01-01"}), "published_at: impossible date")
+    finding = finding_of(lint_of({}, {"published_at": "0001-01-01"}), "published_at: impossible date")
 
     assert (finding.count, places(finding)) == (1, [2])
     assert "'0001-01-01'" in finding.examples[0].value
@@ -90,40 +90,42 @@ def test_empty_and_thin_bodies_are_found(lint_of: Any) -> None:
         {"body": "x " * 5000 + thirty},
     )
 
-    assert places(found(report, "empty body")) == [1]
-    assert [example.value for example in found(report, "thin body").examples] == [
+    assert places(finding_of(report, "empty body")) == [1]
+    assert [example.value for example in finding_of(report, "thin body").examples] == [
         "2: Title 2 (words: 4)",
         "4: Title 4 (words: 29)",
     ]
 
 
 def test_bodies_that_differ_in_case_and_space_only_are_duplicates(lint_of: Any) -> None:
-    finding = found(lint_of({"body": BODY}, {}, {"body": BODY.upper().replace(" ", "\n ")}), "duplicate body")
+    finding = finding_of(
+        lint_of({"body": BODY}, {}, {"body": BODY.upper().replace(" ", "\n ")}), "duplicate body"
+    )
 
     assert places(finding) == [3]
     assert finding.examples[0].value == "3: Title 3 (as 1)"
 
 
-def test_empty_bodies_are_no_duplicates_of_each_other(lint_of: Any) -> None:
+def test_empty_bodies_are_not_duplicates_of_each_other(lint_of: Any) -> None:
     assert [finding.kind for finding in lint_of({"body": ""}, {"body": ""}).findings] == ["empty body"]
 
 
 def test_undated_and_uncategorized_articles_are_found(lint_of: Any) -> None:
     report = lint_of({"published_at": None}, {"category": ""})
 
-    assert places(found(report, "undated")) == [1]
-    assert places(found(report, "missing category")) == [2]
+    assert places(finding_of(report, "undated")) == [1]
+    assert places(finding_of(report, "missing category")) == [2]
 
 
-def test_a_mix_of_languages_is_found_with_the_rarer_ones(lint_of: Any) -> None:
+def test_a_mix_of_languages_is_found_with_examples_of_the_rarer_languages(lint_of: Any) -> None:
     report = lint_of({}, {}, {"lang": "de"}, {"lang": None, "title": "42", "body": "7"})
 
-    assert [example.value for example in found(report, "language mix").examples] == ["3: Title 3 (de)"]
-    assert places(found(report, "language not known")) == [4]
+    assert [example.value for example in finding_of(report, "language mix").examples] == ["3: Title 3 (de)"]
+    assert places(finding_of(report, "language not known")) == [4]
 
 
-def test_unknown_columns_are_found_with_how_many_rows_have_them(lint_of: Any) -> None:
-    finding = found(lint_of({"mood": 1}, {"mood": 2, "vector": [1]}), "unknown columns")
+def test_unknown_columns_are_found_with_their_number_of_rows(lint_of: Any) -> None:
+    finding = finding_of(lint_of({"mood": 1}, {"mood": 2, "vector": [1]}), "unknown columns")
 
     assert [example.value for example in finding.examples] == ["mood (2 rows)", "vector (1 rows)"]
 
@@ -133,7 +135,7 @@ def test_a_line_that_recurs_in_five_articles_is_boilerplate(lint_of: Any) -> Non
     rows = [{"body": f"{BODY} {n}\n {sign_up} \nShare this"} for n in range(4)]
 
     assert not lint_of(*rows).findings
-    finding = found(lint_of(*rows, {"body": f"{sign_up}\n{BODY} {sign_up}"}), "boilerplate line")
+    finding = finding_of(lint_of(*rows, {"body": f"{sign_up}\n{BODY} {sign_up}"}), "boilerplate line")
 
     assert finding.count == 1
     assert finding.examples[0].value == f"{sign_up[:80]} (in 5 articles)"
@@ -146,7 +148,7 @@ def test_copies_of_one_article_do_not_make_its_lines_boilerplate(lint_of: Any) -
 
 
 def test_only_the_first_examples_are_shown_and_all_are_counted(lint_of: Any) -> None:
-    finding = found(lint_of(*({"published_at": None} for _ in range(30))), "undated")
+    finding = finding_of(lint_of(*({"published_at": None} for _ in range(30))), "undated")
 
     assert (finding.count, len(finding.examples)) == (30, 10)
 
@@ -167,7 +169,7 @@ def test_a_file_that_cannot_be_read_at_all_is_an_error(tmp_path: Path) -> None:
 @given(
     st.lists(st.lists(st.sampled_from(["a", " a", "b", "c ", ""]), max_size=6), max_size=8), st.integers(1, 4)
 )
-def test_recurring_lines_are_those_that_a_plain_count_finds(bodies: list[list[str]], at_least: int) -> None:
+def test_recurring_lines_equal_a_simple_count(bodies: list[list[str]], at_least: int) -> None:
     counts = Counter(line for body in bodies for line in {line.strip() for line in body} if line)
     plain = sorted((pair for pair in counts.items() if pair[1] >= at_least), key=lambda at: (-at[1], at[0]))
 

@@ -1,4 +1,4 @@
-"""Web sites asked politely."""
+"""Requests to web sites, with retries."""
 
 import time
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from tests.support.sites import listening
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, in no time."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", found.append)
-    return found
+    """The waiting times in seconds, without actually waiting."""
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def answering(*answers: Response) -> Any:
     return Request.application(lambda _: left.pop(0))
 
 
-def test_it_waits_as_long_as_it_is_asked_to(remote: Remote, waits: list[float]) -> None:
+def test_a_retry_waits_as_long_as_the_site_asks(remote: Remote, waits: list[float]) -> None:
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     busy = [Response(status=status, headers={"Retry-After": w}) for status, w in [(429, "7"), (503, until)]]
 
@@ -45,7 +45,7 @@ def test_it_waits_as_long_as_it_is_asked_to(remote: Remote, waits: list[float]) 
     assert 90 < waits[1] <= 100
 
 
-def test_it_gives_up_after_its_attempts(remote: Remote, waits: list[float]) -> None:
+def test_requests_stop_after_the_maximum_attempts(remote: Remote, waits: list[float]) -> None:
     with listening(answering(*[Response(status=502)] * 3)) as url, pytest.raises(SiteError, match="502"):
         remote.get(url)
 
@@ -53,7 +53,7 @@ def test_it_gives_up_after_its_attempts(remote: Remote, waits: list[float]) -> N
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410])
-def test_it_does_not_ask_again_what_was_refused(remote: Remote, waits: list[float], status: int) -> None:
+def test_a_refused_request_is_not_retried(remote: Remote, waits: list[float], status: int) -> None:
     refusal = listening(answering(Response('{"message": "no"}', status)))
     with refusal as url, pytest.raises(SiteError, match="no") as refused:
         remote.get(url)
@@ -61,7 +61,7 @@ def test_it_does_not_ask_again_what_was_refused(remote: Remote, waits: list[floa
     assert (refused.value.status, refused.value.is_failing, waits) == (status, False, [])
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(remote: Remote, waits: list[float]) -> None:
+def test_an_interrupted_response_is_requested_again(remote: Remote, waits: list[float]) -> None:
     torn = Response(iter([b"half of it"]), headers={"Content-Length": "1000"})
 
     with listening(answering(torn, Response("all of it"))) as url:
@@ -70,33 +70,33 @@ def test_an_answer_that_breaks_off_is_asked_for_again(remote: Remote, waits: lis
     assert len(waits) == 1
 
 
-def test_a_server_that_is_not_there_is_told(waits: list[float]) -> None:
+def test_an_unreachable_server_is_an_error(waits: list[float]) -> None:
     with closing(Remote(attempts=2)) as asking, pytest.raises(SiteError, match="does not answer"):
         asking.get("http://127.0.0.1:1/")
 
     assert len(waits) == 1
 
 
-def test_an_endless_answer_is_left(
+def test_an_endless_response_is_refused(
     remote: Remote, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100)
 
-    with listening(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="more than"):
+    with listening(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="larger than"):
         remote.get(url)
 
     assert waits == []
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "no address", "http://[::1"])
-def test_what_is_no_web_address_is_refused(remote: Remote, waits: list[float], url: str) -> None:
-    with pytest.raises(SiteError, match="cannot be asked"):
+def test_an_invalid_web_address_is_refused(remote: Remote, waits: list[float], url: str) -> None:
+    with pytest.raises(SiteError, match="cannot be requested"):
         remote.get(url)
 
     assert waits == []
 
 
-def test_what_is_no_json_is_refused_with_its_beginning(remote: Remote) -> None:
+def test_a_response_that_is_not_json_is_refused_with_its_beginning(remote: Remote) -> None:
     with (
         listening(answering(Response("<b>Warning</b>"))) as url,
         pytest.raises(SiteError, match="<b>Warning"),

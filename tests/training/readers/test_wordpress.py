@@ -1,4 +1,4 @@
-"""A WordPress export gives its public posts and nothing else."""
+"""Only the public posts of a WordPress export are read."""
 
 import gzip
 import os
@@ -38,7 +38,7 @@ def post(path: Path, article_id: str = "11") -> Article:
     return next(article for article in read(path).articles if article.id == article_id)
 
 
-def test_a_post_arrives_with_all_its_fields() -> None:
+def test_a_post_is_read_with_all_its_fields() -> None:
     assert post(EXPORT) == Article(
         id="11",
         title="Harbour wall to be raised",
@@ -67,14 +67,14 @@ def test_only_published_posts_without_a_password_are_read() -> None:
     assert not corpus.report.refused
 
 
-def test_an_export_without_public_posts_says_what_it_held(tmp_path: Path) -> None:
+def test_an_export_without_public_posts_is_refused_with_what_was_skipped(tmp_path: Path) -> None:
     hidden = altered(tmp_path, (b"[publish]", b"[draft]"))
 
     with pytest.raises(CorpusError, match=r"no article in .*skipped 3 draft.*only published posts"):
         read(hidden)
 
 
-def test_another_plugins_status_does_not_make_a_draft_public(tmp_path: Path) -> None:
+def test_the_status_of_another_plugin_does_not_make_a_draft_public(tmp_path: Path) -> None:
     spoofed = altered(
         tmp_path,
         (b"<rss ", b'<rss xmlns:x="https://example.org/x" '),
@@ -84,7 +84,7 @@ def test_another_plugins_status_does_not_make_a_draft_public(tmp_path: Path) -> 
     assert [article.id for article in read(spoofed).articles] == ["11", "12"]
 
 
-def test_a_primary_category_that_the_post_left_does_not_count() -> None:
+def test_a_primary_category_that_the_post_is_no_longer_in_is_ignored() -> None:
     assert post(EXPORT, "12").categories == ("Politics",)  # term 9, which Yoast still names, is Culture
 
 
@@ -95,31 +95,31 @@ def test_a_primary_category_may_be_named_by_a_term(tmp_path: Path) -> None:
     assert post(moved, "12").categories == ("Culture", "Politics")
 
 
-def test_an_author_without_an_entry_goes_by_the_login() -> None:
+def test_an_author_without_an_entry_is_named_by_the_login() -> None:
     assert post(EXPORT, "12").authors == ("guest",)
 
 
-def test_a_zero_gmt_date_gives_way_to_the_sites_clock() -> None:
+def test_a_zero_gmt_date_is_replaced_by_the_local_date() -> None:
     (article,) = [at for at in read(EXPORT, timezone="Europe/Oslo").articles if at.id == "12"]
 
     assert article.published_at == datetime(2024, 5, 2, 7, 15, tzinfo=UTC)
 
 
-def test_a_post_without_any_date_is_undated_and_no_error(tmp_path: Path) -> None:
+def test_a_post_without_any_date_is_undated(tmp_path: Path) -> None:
     undated = altered(tmp_path, (b"2024-05-02 09:15:00", b"-0001-11-30 00:00:00"))
 
     assert post(undated, "12").published_at is None
     assert not read(undated).report.fields_refused
 
 
-def test_ids_take_the_prefix_of_their_site() -> None:
+def test_ids_get_the_prefix_of_their_site() -> None:
     assert [article.id for article in read(EXPORT, id_prefix="courier-").articles] == [
         "courier-11",
         "courier-12",
     ]
 
 
-def test_control_characters_cost_no_post(tmp_path: Path) -> None:
+def test_control_characters_do_not_refuse_a_post(tmp_path: Path) -> None:
     dirty = altered(
         tmp_path,
         (b"voted on Monday", b"voted\x00 on\x0b Monday\x1b"),
@@ -139,7 +139,7 @@ def test_an_html_entity_outside_cdata_is_read_as_html(tmp_path: Path) -> None:
     assert post(loose, "12").title == "The library opensé"
 
 
-def test_bytes_that_are_no_text_refuse_their_post_only(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_refuse_only_their_post(tmp_path: Path) -> None:
     broken = altered(tmp_path, (b"The library", b"The caf\xe9 library"))
 
     corpus = read(broken, max_bad=1)
@@ -161,30 +161,32 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (b"Dear editor, here is our export.", "no WordPress export: it begins with b'Dear editor"),
-        (b"", "no WordPress export: it begins with b''"),
+        (b"Dear editor, here is our export.", "not a WordPress export: it begins with b'Dear editor"),
+        (b"", "not a WordPress export: it begins with b''"),
         (b"<html><body>502 Bad Gateway</body></html>", "it begins with b'<html>"),
         (b'<!-- x --><!DOCTYPE rss [<!ENTITY a "b">]><rss ' + WP + b"/>", "declares a document type"),
         (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
     ],
 )
-def test_what_is_no_export_is_refused_with_how_it_begins(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_not_an_export_is_refused_with_its_beginning(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "export.xml"
     path.write_bytes(content)
 
-    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(told)}"):
+    with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(message)}"):
         read(path)
 
 
-def test_an_export_that_is_cut_off_is_named(tmp_path: Path) -> None:
+def test_a_truncated_export_is_named(tmp_path: Path) -> None:
     content = EXPORT.read_bytes()
     path = tmp_path / "cut.xml"
     for size in (len(content) - 30, len(content) // 2, len(content) // 3):
         path.write_bytes(content[:size])
 
-        with pytest.raises(CorpusError, match=r"cut\.xml .*cut off, .*export it again"):
+        with pytest.raises(CorpusError, match=r"cut\.xml is truncated: .*export it again"):
             read(path)
 
 
@@ -195,14 +197,14 @@ def test_tags_that_do_not_match_are_named_with_their_line(tmp_path: Path) -> Non
         read(broken)
 
 
-def test_a_packed_export_is_read_too(tmp_path: Path) -> None:
+def test_a_compressed_export_is_read(tmp_path: Path) -> None:
     path = tmp_path / "export.xml.gz"
     path.write_bytes(gzip.compress(EXPORT.read_bytes()))
 
     assert read(path).articles == read(EXPORT).articles
 
 
-def test_an_export_of_any_length_takes_the_memory_of_one_item(tmp_path: Path) -> None:
+def test_an_export_of_any_length_needs_the_memory_of_one_item(tmp_path: Path) -> None:
     content = EXPORT.read_bytes()
     start, end = content.index(b"<item>"), content.rindex(b"</item>") + len(b"</item>")
     path = tmp_path / "long.xml"

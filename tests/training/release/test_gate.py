@@ -115,7 +115,7 @@ def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) 
 
     assert verdict.reasons == []
     assert {check.name for check in verdict.checks if check.value is not None} >= {
-        *("articles", "coverage", "hub_skew", "section_agreement", "headlines_found", "topic_fit", "ndcg")
+        *("articles", "coverage", "hub_skew", "category_agreement", "headlines_found", "topic_fit", "ndcg")
     }
 
 
@@ -124,7 +124,7 @@ def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) 
     [
         ("min_articles", 10_000, "articles", "articles"),
         ("min_coverage", 0.9999, "coverage", "coverage"),
-        ("min_section_agreement", 0.9, "section_agreement", "section agreement"),
+        ("min_category_agreement", 0.9, "category_agreement", "category agreement"),
         ("min_headlines_found", 1.0, "headlines_found", "headlines found"),
         ("min_topic_fit", 0.99, "topic_fit", "topic fit"),
         ("min_ndcg", 0.99, "ndcg", "nDCG at 9"),
@@ -233,11 +233,11 @@ def test_swapped_bodies_are_refused(
 ) -> None:
     verdict = judged(swapped, previous, labels if labelled else None)
 
-    assert failed(verdict) == {"sections", "topics", *(["ndcg"] if labelled else [])}
+    assert failed(verdict) == {"categories", "topics", *(["ndcg"] if labelled else [])}
 
 
 def test_swapped_bodies_do_not_reach_the_floors_of_the_sample(swapped: Model) -> None:
-    assert "section_agreement" in failed(judged(asking(swapped, **sample_recipe().gate.model_dump())))
+    assert "category_agreement" in failed(judged(asking(swapped, **sample_recipe().gate.model_dump())))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -253,7 +253,7 @@ def test_an_honest_retrain_with_5_percent_new_articles_passes(
     verdict = judged(trained.model, before, labels)
 
     assert verdict.reasons == []
-    assert [each.name for each in verdict.comparisons] == ["sections", "topics", "headlines", "ndcg"]
+    assert [each.name for each in verdict.comparisons] == ["categories", "topics", "headlines", "ndcg"]
     assert all(each.enough for each in verdict.comparisons)
     assert verdict.articles_in_common == 246
     assert verdict.list_overlap is not None
@@ -276,10 +276,10 @@ def test_a_report_takes_the_place_of_a_model(
 
     same, worse = judged(trained.model, baseline, labels), judged(swapped, baseline, labels)
 
-    assert [each.name for each in same.comparisons] == ["sections", "headlines", "ndcg"]
+    assert [each.name for each in same.comparisons] == ["categories", "headlines", "ndcg"]
     assert [each.difference.mean for each in same.comparisons] == [0, 0, 0]
     assert same.reasons == []
-    assert failed(worse) == {"sections", "ndcg"}
+    assert failed(worse) == {"categories", "ndcg"}
 
 
 def test_articles_that_one_side_lacks_stand_in_neither_list(
@@ -288,7 +288,7 @@ def test_articles_that_one_side_lacks_stand_in_neither_list(
     earlier = without(sample_articles, 0.05, 0)
     gone = {article.id for article in sample_articles} - {article.id for article in earlier}
 
-    shared = Baseline("before", train(earlier, now=NOW).model).lists(trained.model)
+    shared = Baseline("before", train(earlier, now=NOW).model).shared_lists(trained.model)
 
     ids = trained.model.articles.ids
     listed = {ids[row] for row in np.unique([shared.new, shared.old]).tolist() if row != NO_ROW}
@@ -331,7 +331,9 @@ def test_a_corpus_that_shrank_is_refused(sample_articles: list[Article], previou
 
     assert "corpus" in failed(judged(some, previous))
     assert "corpus" not in failed(judged(most, previous))
-    assert "the corpus shrank by over 10%: 259 articles before, 231 now" in judged(some, previous).reasons
+    assert (
+        "the corpus shrank by more than 10%: 259 articles before, 231 now" in judged(some, previous).reasons
+    )
 
 
 def test_a_newest_article_older_than_before_is_refused(
@@ -343,7 +345,7 @@ def test_a_newest_article_older_than_before_is_refused(
     reasons = judged(older, previous).reasons
 
     assert len(reasons) == 1
-    assert reasons[0].startswith("older than before: newest article of 2026-")
+    assert reasons[0].startswith("older than before: newest article 2026-")
 
 
 def test_an_embargo_that_was_lifted_from_the_plan_is_no_loss(sample_articles: list[Article]) -> None:
@@ -373,8 +375,8 @@ def test_with_nothing_in_common_nothing_is_compared_nor_guarded(previous: Baseli
     assert verdict.reasons == []
     assert ([guard.name for guard in verdict.guards], verdict.comparisons) == (["in_place"], [])
     assert (verdict.compared_with, verdict.list_overlap, verdict.most_changed) == (None, None, [])
-    assert verdict.not_compared == "nothing in common with before: not compared"
-    assert verdict.passage.not_compared == verdict.not_compared
+    assert verdict.not_compared == "no articles in common with before: not compared"
+    assert verdict.summary.not_compared == verdict.not_compared
 
 
 @pytest.mark.parametrize("kept", ["title", "url", "body"])
@@ -384,10 +386,10 @@ def test_articles_are_the_same_by_title_url_or_body(
     article = sample_articles[0]
     other = Article(id=article.id, title="Other", body="Another text", url="https://other.example/")
 
-    assert previous.knows(replace(other, **{kept: getattr(article, kept)}))
-    assert not previous.knows(other)
-    assert not previous.knows(replace(article, id="other"))
-    assert not Baseline("x", train([replace(article, url=None)], now=NOW).model).knows(
+    assert previous.contains(replace(other, **{kept: getattr(article, kept)}))
+    assert not previous.contains(other)
+    assert not previous.contains(replace(article, id="other"))
+    assert not Baseline("x", train([replace(article, url=None)], now=NOW).model).contains(
         replace(other, url=None)
     )
 
@@ -420,8 +422,8 @@ def test_of_few_articles_only_a_clear_loss_refuses(sample_articles: list[Article
 )
 def test_an_end_of_the_interval_decides(*, low: float, high: float, enough: bool, passed: bool) -> None:
     found = Comparison(
-        name="sections",
-        label="section agreement",
+        name="categories",
+        label="category agreement",
         count=9,
         new=0.4,
         old=0.5,
@@ -441,8 +443,8 @@ def test_reports_survive_json(trained: Trained, previous: Baseline) -> None:
 
 
 def test_what_passed_is_told_for_the_manifest(trained: Trained, previous: Baseline) -> None:
-    passed = judged(trained.model, previous).passage
-    overridden = judged(asking(trained.model, min_articles=1000)).passage
+    passed = judged(trained.model, previous).summary
+    overridden = judged(asking(trained.model, min_articles=1000)).summary
 
     assert (passed.outcome, passed.reasons, passed.compared_with) == ("passed", [], "before")
     assert (overridden.outcome, overridden.compared_with) == ("overridden", None)

@@ -1,4 +1,4 @@
-"""The one recipe suits a corpus by formulas of its size, length and languages."""
+"""A recipe is adapted to the size, text length and languages of a corpus."""
 
 import csv
 from dataclasses import replace
@@ -37,17 +37,17 @@ def test_the_nearest_of_twenty_articles_is_mostly_of_the_same_story(lang: str) -
 
 
 @pytest.mark.slow
-def test_the_latent_space_weighs_little_among_few_articles() -> None:
+def test_the_latent_space_has_little_weight_in_a_small_corpus() -> None:
     weights = [adapted(n).latent_weight for n in (1, 20, 100, 1_000, 40_000)]
 
     assert weights == pytest.approx([0.0025, 0.0417, 0.125, 0.2273, 0.2494], abs=1e-4)
 
 
-def test_the_latent_space_of_few_articles_has_few_components() -> None:
+def test_the_latent_space_of_a_small_corpus_has_few_components() -> None:
     assert [adapted(n).latent_components for n in (3, 20, 256, 2_500, 10_000)] == [0, 5, 48, 150, 300]
 
 
-def test_hubs_are_set_back_in_large_corpora() -> None:
+def test_the_hubness_correction_is_stronger_in_large_corpora() -> None:
     corrections = [adapted(n).hub_correction for n in (1, 250, 4_000, 36_000)]
 
     assert corrections == pytest.approx([0, 0.038, 0.325, 0.585], abs=1e-3)
@@ -59,12 +59,12 @@ def test_pieces_of_words_count_in_small_corpora() -> None:
     assert weights == pytest.approx([0.3, 0.3, 0.15, 0, 0], abs=1e-4)
 
 
-def test_a_large_corpus_in_english_keeps_the_forms_of_words_apart() -> None:
+def test_a_large_corpus_in_english_is_not_stemmed() -> None:
     assert [adapted(n).unstemmed for n in (1, 9_999, 10_000)] == [[], [], ["en"]]
     assert adapted(10_000, lang="cs").unstemmed == []
 
 
-def test_a_lead_is_as_long_as_bodies_are() -> None:
+def test_the_length_of_the_lead_grows_with_the_bodies() -> None:
     assert [adapted(1, "x" * n).lead_words for n in (1, 1_000, 2_000, 5_000, 90_000)] == [0, 0, 5, 20, 25]
 
 
@@ -77,7 +77,7 @@ def test_rare_terms_count_up_to_twenty_articles() -> None:
     ]
 
 
-def test_an_article_of_unknown_language_is_read_as_most_others() -> None:
+def test_an_article_of_unknown_language_is_read_in_the_main_language() -> None:
     langs = ["da", "da", "no", None, None, None]
     articles = [Article(id=str(row), title="Færgen sejler", lang=lang) for row, lang in enumerate(langs)] + [
         Article(id="9", title="færge", lang=None)

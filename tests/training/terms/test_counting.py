@@ -1,4 +1,4 @@
-"""Counting a corpus in bulk comes to what counting each article's terms one by one comes to."""
+"""Counting a corpus in bulk equals counting the terms of each article."""
 
 import unicodedata
 from collections import Counter
@@ -16,6 +16,7 @@ from recommender.text import TermRules, words
 from recommender.training.terms import counting as terms
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.lexicon import Lexicon
+from tests.support.laws import examples
 
 # Few letters, so that words recur; each of the others folds, joins, ends or vanishes in its own way.
 TRICKY = (
@@ -60,7 +61,7 @@ rules = st.builds(
 
 
 def by_article(articles: Sequence[Article], rules: TermRules) -> list[Counter[str]]:
-    """Return the terms of each article, counted the slow and obvious way."""
+    """Return the terms of each article, counted in a slow and obvious way."""
     return [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]
 
 
@@ -69,13 +70,13 @@ def check_against_the_simple_path(
 ) -> None:
     counted = by_article(articles, rules)
     df = Counter(term for counts in counted for term in counts)
-    kept = sorted((term for term in df if min_df <= df[term] <= max_df), key=str.encode)
-    column_of = {term: column for column, term in enumerate(kept)}
+    terms_within = sorted((term for term in df if min_df <= df[term] <= max_df), key=str.encode)
+    column_of = {term: column for column, term in enumerate(terms_within)}
 
     fast = count_terms(articles, rules, min_df, max_df, threads)
 
-    assert list(fast.terms) == kept
-    assert fast.df.tolist() == [df[term] for term in kept]
+    assert list(fast.terms) == terms_within
+    assert fast.df.tolist() == [df[term] for term in terms_within]
     assert list(rows_of(fast)) == [
         sorted((column_of[term], n) for term, n in counts.items() if term in column_of) for counts in counted
     ]
@@ -88,14 +89,14 @@ def rows_of(fast: TermCounts) -> Iterator[list[tuple[int, int]]]:
 
 @pytest.fixture
 def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the lexicon start with room for one word, and blocks end after a few characters."""
-    roomy = Lexicon._allot
+    """Start the lexicon with space for one word, and end blocks after a few characters."""
+    roomy = Lexicon._allocate
 
     def allot(self: Lexicon, words: int, chars: int) -> None:
         first = not hasattr(self, "_slots")
         roomy(self, 1 if first else words, 2 if first else chars)
 
-    monkeypatch.setattr(Lexicon, "_allot", allot)
+    monkeypatch.setattr(Lexicon, "_allocate", allot)
     monkeypatch.setattr(terms, "_BLOCK_CHARS", 10)
 
 
@@ -103,7 +104,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
 @example(
     [Article(id="1", title="ΟΔΟΣ οδός", body="İ i\u0307 re\u0301\xads 日本\u200d語 ｶﾞ")], TermRules(), 1, 2, 1
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_bulk_counts_equal_simple_counts(
     articles: list[Article], rules: TermRules, min_df: int, max_df: int, threads: int
 ) -> None:
@@ -112,7 +113,9 @@ def test_bulk_counts_equal_simple_counts(
 
 @pytest.mark.usefixtures("cramped")
 @given(corpora, rules, st.integers(1, 3), st.integers(1, 2))
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_bulk_counts_do_not_depend_on_blocks_and_table_sizes(
     articles: list[Article], rules: TermRules, min_df: int, threads: int
 ) -> None:
@@ -120,7 +123,7 @@ def test_bulk_counts_do_not_depend_on_blocks_and_table_sizes(
 
 
 @pytest.mark.usefixtures("cramped")
-def test_a_table_of_one_word_grows_to_hold_the_sample(sample_articles: list[Article]) -> None:
+def test_a_table_of_one_word_grows_to_fit_the_sample(sample_articles: list[Article]) -> None:
     rules = TermRules(ngrams=1)
 
     counts = count_terms(sample_articles, rules, 1, len(sample_articles), 1)
@@ -130,7 +133,7 @@ def test_a_table_of_one_word_grows_to_hold_the_sample(sample_articles: list[Arti
 
 @given(corpora, rules, st.integers(1, 3))
 @settings(deadline=None)
-def test_distinct_terms_are_words_and_pairs_of_kept_words(
+def test_distinct_terms_are_words_and_pairs_of_frequent_words(
     articles: list[Article], rules: TermRules, min_df: int
 ) -> None:
     rules = replace(rules, title_weight=max(rules.title_weight, 1))
@@ -142,16 +145,16 @@ def test_distinct_terms_are_words_and_pairs_of_kept_words(
     assert counted.distinct == sum(" " not in term or set(term.split()) <= frequent for term in df)
 
 
-def test_progress_adds_up_to_the_articles_whatever_the_blocks(
+def test_progress_adds_up_to_the_articles_for_any_block_size(
     sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terms, "_BLOCK_CHARS", 10_000)
-    told: list[int] = []
+    batches: list[int] = []
 
-    count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=told.append)
+    count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=batches.append)
 
-    assert len(told) > 10
-    assert sum(told) == len(sample_articles)
+    assert len(batches) > 10
+    assert sum(batches) == len(sample_articles)
 
 
 @pytest.mark.parametrize("texts", [[], ["."], ["a b c", "x", "7"], ["the", "the of"]])
@@ -176,7 +179,7 @@ def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
         ({"lead_weight": 9, "lead_words": 3}, 2, 129, 2),
     ],
 )
-def test_the_sample_is_counted_as_the_simple_path_counts_it(
+def test_counts_of_the_sample_equal_simple_counts(
     sample_articles: list[Article], changed: dict[str, Any], min_df: int, max_df: int, threads: int
 ) -> None:
     stop_words = {"en": frozenset(words("the of a to in and was that it is"))}
@@ -186,7 +189,7 @@ def test_the_sample_is_counted_as_the_simple_path_counts_it(
     )
 
 
-def test_every_character_counts_as_the_simple_path_reads_it() -> None:
+def test_every_character_is_counted_like_in_a_simple_count() -> None:
     # From the ideographs on, thousands are alike.
     known = [chr(code) for code in (*range(0x3400), *range(0x3400, 0x110000, 37))]
     beside = "".join(f"{char}a{char}{char} " for char in known if unicodedata.category(char)[0] != "C")

@@ -1,4 +1,4 @@
-"""TF-IDF equals scikit-learn's own, fitted on the same articles."""
+"""TF-IDF equals the result of scikit-learn, fitted on the same articles."""
 
 from typing import Any
 
@@ -15,12 +15,13 @@ from recommender.text import TermRules
 from recommender.training.terms.counting import count_terms
 from recommender.training.terms.vectorizer import ArticleAnalyzer, fitted_vectorizer, term_weights, tfidf
 from recommender.training.train import Trained
+from tests.support.laws import examples
 
 
 def fit(
     articles: list[Article], rules: TermRules, min_df: int, max_df: int, recipe: Terms
 ) -> tuple[TfidfVectorizer, csr_array]:
-    """Fit scikit-learn's own vectorizer, then weigh its terms as the recipe says."""
+    """Fit scikit-learn's vectorizer, then apply the recipe's weights."""
     vectorizer = TfidfVectorizer(
         analyzer=ArticleAnalyzer(rules), sublinear_tf=True, token_pattern=None, min_df=min_df, max_df=max_df
     ).fit(articles)
@@ -33,12 +34,12 @@ def fit(
 
 @pytest.fixture(scope="module")
 def reference(sample_articles: list[Article], trained: Trained) -> tuple[TfidfVectorizer, csr_array]:
-    """What scikit-learn learns from the sample, and the rows that it gives."""
+    """The vectorizer that scikit-learn fits on the sample, and its rows."""
     adapted = trained.model.manifest.adapted
     return fit(sample_articles, trained.model.rules, adapted.min_df, adapted.max_df, Terms())
 
 
-def test_the_vocabulary_is_the_one_scikit_learn_finds(
+def test_the_vocabulary_equals_scikit_learns(
     trained: Trained, reference: tuple[TfidfVectorizer, csr_array]
 ) -> None:
     vectorizer, _ = reference
@@ -48,7 +49,7 @@ def test_the_vocabulary_is_the_one_scikit_learn_finds(
     assert ours == vectorizer.vocabulary_
 
 
-def test_the_weights_come_of_the_idf_that_scikit_learn_finds(
+def test_the_weights_are_computed_from_scikit_learns_idf(
     trained: Trained, reference: tuple[TfidfVectorizer, csr_array]
 ) -> None:
     vectorizer, _ = reference
@@ -56,9 +57,7 @@ def test_the_weights_come_of_the_idf_that_scikit_learn_finds(
     np.testing.assert_allclose(trained.model.vocabulary.weights, vectorizer.idf_, rtol=1e-6, atol=0)
 
 
-def test_the_rows_are_those_scikit_learn_gives(
-    trained: Trained, reference: tuple[TfidfVectorizer, csr_array]
-) -> None:
+def test_the_rows_equal_scikit_learns(trained: Trained, reference: tuple[TfidfVectorizer, csr_array]) -> None:
     _, rows = reference
     vectors = trained.model.vectors
     rows.sort_indices()
@@ -68,7 +67,7 @@ def test_the_rows_are_those_scikit_learn_gives(
     np.testing.assert_allclose(vectors.values, rows.data, atol=1e-6)
 
 
-def test_the_vectorizer_for_notebooks_transforms_as_a_fitted_one(
+def test_the_vectorizer_for_notebooks_transforms_like_a_fitted_vectorizer(
     sample_articles: list[Article], trained: Trained, reference: tuple[TfidfVectorizer, csr_array]
 ) -> None:
     vectorizer = trained.estimators()["vectorizer"]
@@ -100,7 +99,7 @@ words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "æ
         Terms, pair_weight=st.floats(0.1, 1), piece_weight=st.floats(0.1, 1), idf_power=st.floats(0, 2)
     ),
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_rows_equal_scikit_learn_on_any_corpus(
     texts: list[tuple[str, str]], rules: TermRules, recipe: Terms
 ) -> None:
@@ -113,7 +112,7 @@ def test_rows_equal_scikit_learn_on_any_corpus(
     np.testing.assert_allclose(rows.toarray(), expected.toarray(), atol=1e-6)
 
 
-def test_an_article_without_kept_terms_has_an_empty_row() -> None:
+def test_an_article_without_terms_in_bounds_has_an_empty_row() -> None:
     texts = ["tide bell", "x", "tide mill", "fen", "bell"]
     articles = [Article(id=str(row), body=text) for row, text in enumerate(texts)]
 
@@ -124,7 +123,7 @@ def test_an_article_without_kept_terms_has_an_empty_row() -> None:
     np.testing.assert_allclose(np.sqrt((rows * rows).sum(axis=1)), [1, 0, 1, 0, 1], atol=1e-6)
 
 
-def test_a_term_weighs_by_smoothed_idf_to_a_power_and_a_pair_less() -> None:
+def test_a_term_has_the_weight_of_its_smoothed_idf_to_a_power_and_a_pair_less() -> None:
     articles = [Article(id=str(row), body=body) for row, body in enumerate(["tide mill", "tide", "fen"])]
     counts = count_terms(articles, TermRules(), 1, 3, threads=1)
 
@@ -153,7 +152,7 @@ ANALYZER = ArticleAnalyzer(
         ("<p>bell</p><script>var x = 1</script><p>buoy</p>", ["bell", "buoy", "bell buoy"]),
     ],
 )  # fmt: skip
-def test_the_analyzer_takes_an_article_a_mapping_or_a_raw_text(document: Any, expected: list[str]) -> None:
+def test_the_analyzer_accepts_an_article_a_mapping_or_a_text(document: Any, expected: list[str]) -> None:
     assert ANALYZER(document) == expected
 
 
@@ -180,7 +179,7 @@ def test_an_article_mapping_and_html_give_the_same_terms(sample_articles: list[A
     assert ANALYZER(paragraphs) == terms[-len(ANALYZER(paragraphs)) :]
 
 
-def test_a_fitted_vectorizer_refuses_nothing_and_knows_its_bounds() -> None:
+def test_a_fitted_vectorizer_accepts_any_input_and_has_its_df_bounds() -> None:
     vectorizer = fitted_vectorizer(TermRules(ngrams=1), ["bell", "tide"], np.ones(2, dtype=np.float32), 1, 2)
 
     rows = vectorizer.transform(["tide tide", "", "unknown"]).toarray()

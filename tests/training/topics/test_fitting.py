@@ -1,7 +1,8 @@
-"""Topics: how many, how they are shared, and that their names tell them apart, on a corpus of any size."""
+"""Topics: their number, shares and distinct names, for corpora of any size."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
 from recommender.training.topics.fitting import (
     LatentSpace,
-    _worth_reading,
-    first_topics,
+    _select_topics,
+    assign_topics,
+    cluster_articles,
     fit_latent_space,
-    fit_topics,
     topic_count,
 )
 from recommender.training.topics.naming import TopicDescription
@@ -48,7 +49,7 @@ def test_topics_grow_with_the_corpus_between_20_and_150_but_at_most_one_for_5_ar
     assert topic_count(n, Topics()) == expected
 
 
-def test_the_recipes_count_of_topics_wins_where_articles_suffice() -> None:
+def test_the_recipes_number_of_topics_is_used_if_there_are_enough_articles() -> None:
     assert topic_count(10_000, Topics(count=7)) == 7
     assert topic_count(30, Topics(count=7)) == 6
 
@@ -58,9 +59,7 @@ def test_the_recipes_count_of_topics_wins_where_articles_suffice() -> None:
     arrays.arrays(np.float32, 3, elements=st.floats(-1, 1, width=32)),
 )
 @settings(deadline=None)
-def test_shares_add_up_to_1_unless_the_article_lies_nowhere(
-    centroids: np.ndarray, latent: np.ndarray
-) -> None:
+def test_shares_add_up_to_1_unless_the_vector_is_zero(centroids: np.ndarray, latent: np.ndarray) -> None:
     shares = TopicSpace(centroids, NO_ARTICLES).shares(latent)
 
     assert shares.dtype == np.float32
@@ -83,7 +82,7 @@ def test_without_topics_there_are_no_shares() -> None:
     assert space.shares(np.ones(4, dtype=np.float32)).shape == (0,)
 
 
-def test_the_samples_topics_have_names_slugs_and_terms_of_their_own(trained: Trained) -> None:
+def test_topics_of_the_sample_have_unique_names_slugs_and_terms(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
     assert len(topics) == 18
@@ -101,10 +100,10 @@ def test_the_shares_of_every_article_of_the_sample_add_up_to_1(trained: Trained)
     assert sums == pytest.approx([1.0] * len(sums))
 
 
-def test_topics_of_an_article_come_largest_first(trained: Trained) -> None:
+def test_topics_of_an_article_are_sorted_by_share(trained: Trained) -> None:
     for latent in trained.model.vectors.latent[:20]:
-        found = trained.model.topics_of(latent, least=0.05)
-        shares = [share for _, share in found]
+        topics = trained.model.topics_of(latent, least=0.05)
+        shares = [share for _, share in topics]
         assert shares == sorted(shares, reverse=True)
         assert all(share >= 0.05 for share in shares)
 
@@ -113,16 +112,16 @@ def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
     rows, df = rows_of(trained)
     recipe = Topics(components=30)
 
-    one, other = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
-    latents = [space.project(rows, threads) for space, threads in ((one, 1), (other, 2), (other, 3))]
-    clusters = [fit_topics(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
+    first, second = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
+    latents = [space.project(rows, threads) for space, threads in ((first, 1), (second, 2), (second, 3))]
+    clusters = [cluster_articles(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
 
-    assert one.components.tobytes() == other.components.tobytes()
+    assert first.components.tobytes() == second.components.tobytes()
     assert len({latent.tobytes() for latent in latents}) == 1
-    assert len({found.cluster_centers_.tobytes() for found in clusters if found is not None}) == 1
+    assert len({fitted.cluster_centers_.tobytes() for fitted in clusters if fitted is not None}) == 1
 
 
-def test_the_projection_equals_scikit_learns(trained: Trained) -> None:
+def test_the_projection_equals_scikit_learns_result(trained: Trained) -> None:
     rows, _ = rows_of(trained)
     space = trained.space
     assert space.estimator is not None
@@ -133,7 +132,7 @@ def test_the_projection_equals_scikit_learns(trained: Trained) -> None:
     np.testing.assert_allclose(space.project(rows, threads=2), expected, atol=1e-6)
 
 
-def test_the_latent_space_sees_the_terms_of_highest_df(trained: Trained) -> None:
+def test_the_latent_space_uses_the_terms_of_highest_df(trained: Trained) -> None:
     rows, df = rows_of(trained)
 
     space = fit_latent_space(rows, df, 5, Topics(max_terms=100), seed=0)
@@ -146,12 +145,14 @@ def test_the_latent_space_sees_the_terms_of_highest_df(trained: Trained) -> None
 @pytest.mark.parametrize(
     "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
 )
-def test_a_space_fitted_on_a_sample_places_every_article(trained: Trained, changed: dict[str, Any]) -> None:
+def test_a_space_fitted_on_a_sample_has_vectors_for_every_article(
+    trained: Trained, changed: dict[str, Any]
+) -> None:
     rows, df = rows_of(trained)
     recipe = Topics(**changed)
 
     latent = fit_latent_space(rows, df, recipe.components, recipe, seed=0).project(rows, threads=1)
-    clusters = fit_topics(latent, 10, recipe, np.arange(len(latent)))
+    clusters = cluster_articles(latent, 10, recipe, np.arange(len(latent)))
 
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
     assert clusters is not None
@@ -168,7 +169,7 @@ def test_too_small_a_corpus_has_no_latent_space(n: int, n_terms: int, components
     assert space.project(rows, threads=1).shape == (n, 0)
 
 
-def test_articles_without_terms_lie_nowhere() -> None:
+def test_articles_without_terms_have_zero_vectors() -> None:
     space = LatentSpace(np.array([0], np.int32), np.array([[3.0, 4.0]], np.float32), None)
 
     latent = space.project(csr_array(np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 0.0]], np.float32)), threads=1)
@@ -179,19 +180,17 @@ def test_articles_without_terms_lie_nowhere() -> None:
 def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
     latent = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
-    found = fit_topics(latent, 3, Topics(), np.arange(4))
+    fitted = cluster_articles(latent, 3, Topics(), np.arange(4))
 
-    assert found is not None
-    assert sorted(found.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
-    assert fit_topics(latent, 0, Topics(), np.arange(4)) is None
-    assert fit_topics(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
+    assert fitted is not None
+    assert sorted(fitted.cluster_centers_.tolist()) == [[0, 1], [1, 0]]
+    assert cluster_articles(latent, 0, Topics(), np.arange(4)) is None
+    assert cluster_articles(np.zeros((4, 2), np.float32), 2, Topics(), np.arange(4)) is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 4, 5, 9, 12])
-def test_a_tiny_corpus_is_trained_with_as_many_topics_as_it_bears(
-    sample_articles: list[Article], n: int
-) -> None:
+def test_a_tiny_corpus_gets_a_suitable_number_of_topics(sample_articles: list[Article], n: int) -> None:
     model = train(sample_articles[:n], now=datetime(2026, 1, 1, tzinfo=UTC)).model
 
     assert len(model.manifest.topics) == len(model.topic_space.centroids) <= n // 5
@@ -212,10 +211,10 @@ def test_the_first_topic_of_an_article_is_stored_with_the_model(trained: Trained
 
     assert space.first.dtype == np.int32
     assert space.first.tolist() == [int(np.argmax(space.shares(row))) for row in latent]
-    assert first_topics(np.zeros((2, latent.shape[1]), np.float32), space.centroids).tolist() == [-1, -1]
+    assert assign_topics(np.zeros((2, latent.shape[1]), np.float32), space.centroids).tolist() == [-1, -1]
 
 
-def test_the_estimator_finds_the_first_topics(trained: Trained) -> None:
+def test_the_estimator_predicts_the_first_topics(trained: Trained) -> None:
     assert trained.clusters is not None
 
     predicted = trained.clusters.predict(trained.model.vectors.latent)
@@ -235,7 +234,7 @@ def test_topics_are_the_same_for_any_number_of_threads(
         assert model.manifest.topics == trained.model.manifest.topics
 
 
-def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Trained) -> None:
+def test_topics_of_the_sample_are_coherent_and_not_nearly_empty(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
     assert np.mean([topic.coherence for topic in topics]) > 0.4
@@ -246,11 +245,11 @@ def test_the_samples_topics_are_coherent_and_none_is_nearly_empty(trained: Train
 def test_no_two_topics_of_the_sample_share_half_their_terms(trained: Trained) -> None:
     terms = [set(topic.terms) for topic in trained.model.manifest.topics]
 
-    assert max(len(one & other) for one in terms for other in terms if one is not other) < 4
+    assert max(len(left & right) for left, right in combinations(terms, 2)) < 4
 
 
 @pytest.mark.slow
-def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Article]) -> None:
+def test_a_passage_repeated_in_unrelated_articles_is_not_a_topic(sample_articles: list[Article]) -> None:
     words = [
         f"{start}{end}" for start in ("crypto", "puzzle", "podcast", "voucher") for end in "abcdefghijkl"
     ]
@@ -266,26 +265,26 @@ def test_a_passage_that_strangers_repeat_makes_no_topic(sample_articles: list[Ar
     assert not set(words) & {word for topic in topics for term in topic.terms for word in term.split()}
 
 
-def test_furniture_crumbs_twins_and_the_least_coherent_are_not_worth_reading() -> None:
-    readings = [
-        TopicDescription([1, 2, 3, 4], 10, 0.9, is_furniture=True),
-        TopicDescription([5, 6, 7, 8], 2, 0.9, is_furniture=False),
-        TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_furniture=False),
-        TopicDescription([9, 10, 11, 12, 14], 30, 0.3, is_furniture=False),
-        TopicDescription([15, 16, 17, 18], 10, 0.1, is_furniture=False),
-        TopicDescription([19, 20, 21, 12], 10, 0.2, is_furniture=False),
+def test_boilerplate_small_similar_and_incoherent_topics_are_not_selected() -> None:
+    descriptions = [
+        TopicDescription([1, 2, 3, 4], 10, 0.9, is_boilerplate=True),
+        TopicDescription([5, 6, 7, 8], 2, 0.9, is_boilerplate=False),
+        TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_boilerplate=False),
+        TopicDescription([9, 10, 11, 12, 14], 30, 0.3, is_boilerplate=False),
+        TopicDescription([15, 16, 17, 18], 10, 0.1, is_boilerplate=False),
+        TopicDescription([19, 20, 21, 12], 10, 0.2, is_boilerplate=False),
     ]
 
-    kept = _worth_reading(np.eye(6, dtype=np.float32), readings, count=2)
+    selected = _select_topics(np.eye(6, dtype=np.float32), descriptions, count=2)
 
     merged = np.array([0, 0, 1, 3, 0, 0]) / np.sqrt(10)
-    np.testing.assert_allclose(kept, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(selected, [merged, [0, 0, 0, 0, 0, 1]], atol=1e-6)
 
 
-def test_where_nothing_is_worth_reading_all_is_kept() -> None:
-    readings = [
-        TopicDescription([1], 10, 0.9, is_furniture=True),
-        TopicDescription([2], 10, 0.1, is_furniture=True),
+def test_if_no_topic_qualifies_all_are_candidates() -> None:
+    descriptions = [
+        TopicDescription([1], 10, 0.9, is_boilerplate=True),
+        TopicDescription([2], 10, 0.1, is_boilerplate=True),
     ]
 
-    assert len(_worth_reading(np.eye(2, dtype=np.float32), readings, count=2)) == 2
+    assert len(_select_topics(np.eye(2, dtype=np.float32), descriptions, count=2)) == 2

@@ -1,4 +1,4 @@
-"""Names of topics: distinctive, without twins, no two alike, and spelt as newspapers spell."""
+"""Names of topics: distinctive, unique, without variants of a word, and spelt as in the articles."""
 
 import numpy as np
 import pytest
@@ -11,28 +11,28 @@ from recommender.model import Topic
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics, spelling
 
 
-def read(
+def describe(
     inside: list[list[float]], words: list[str], first: list[int] | None = None
 ) -> tuple[NamingTerms, list[TopicDescription]]:
-    """Read the topics of articles by the words with their weights; without `first`, one for each article."""
+    """Describe topics from weights of words in articles; without `first`, each article is a topic."""
     rows = csr_array(np.array(inside, dtype=np.float32).reshape(len(inside), len(words)))
     topics = np.arange(len(inside)) if first is None else np.array(first)
     terms = NamingTerms.of(rows, np.ones(len(words)), Strings.of(words))
-    return terms, terms.read(topics, int(topics.max()) + 1)
+    return terms, terms.describe(topics, int(topics.max()) + 1)
 
 
 def terms_of(inside: list[list[float]], words: list[str], first: list[int] | None = None) -> list[list[str]]:
-    terms, readings = read(inside, words, first)
-    return [[terms.words[place] for place in reading.terms] for reading in readings]
+    terms, descriptions = describe(inside, words, first)
+    return [[terms.words[place] for place in description.terms] for description in descriptions]
 
 
 def named(inside: list[list[float]], words: list[str], text: str = "") -> list[Topic]:
-    """Name one topic for each article, all of one text."""
-    terms, readings = read(inside, words)
-    return name_topics(terms, readings, np.arange(len(inside)), lambda _: text)
+    """Name one topic for each article; all articles have the same text."""
+    terms, descriptions = describe(inside, words)
+    return name_topics(terms, descriptions, np.arange(len(inside)), lambda _: text)
 
 
-def test_a_topic_is_named_by_what_tells_it_from_the_others() -> None:
+def test_a_topic_is_named_by_its_distinctive_terms() -> None:
     words = ["council", "ferry", "harbour", "nurse", "ward"]
 
     topics = named([[1, 1, 0.9, 0, 0], [1, 0, 0, 1, 0.9]], words)
@@ -51,60 +51,60 @@ def test_a_name_repeats_no_word_in_any_form() -> None:
 
 
 @pytest.mark.parametrize("pair", [("russia", "russian"), ("immigrants", "immigration"), ("hafen", "hafens")])
-def test_forms_of_one_word_are_twins(pair: tuple[str, str]) -> None:
+def test_forms_of_one_word_are_variants(pair: tuple[str, str]) -> None:
     assert terms_of([[1, 0.9]], list(pair)) == [[pair[0]]]
 
 
 @pytest.mark.parametrize("pair", [("iran", "iraq"), ("port", "post"), ("council", "court"), ("東京", "東西")])
-def test_different_words_are_no_twins(pair: tuple[str, str]) -> None:
+def test_different_words_are_not_variants(pair: tuple[str, str]) -> None:
     assert terms_of([[1, 0.9]], list(pair)) == [list(pair)]
 
 
-def test_a_word_that_half_its_articles_have_in_a_pair_is_told_by_the_pair() -> None:
+def test_a_word_is_replaced_by_a_pair_that_half_of_its_articles_have() -> None:
     words = ["biden", "joe", "joe biden", "vote"]
     inside = [[1, 0.8, 0.5, 0.9], [1, 0.8, 0.5, 0.9], [1, 0.8, 0.5, 0], [1, 0, 0, 0.9]]
 
     assert terms_of(inside, words, [0, 0, 0, 0]) == [["joe biden", "vote"]]
 
 
-def test_a_pair_of_fewer_articles_leaves_the_word() -> None:
+def test_a_pair_of_fewer_articles_does_not_replace_the_word() -> None:
     words = ["biden", "hunter biden", "vote"]
     inside = [[1, 0.5, 0.9], [1, 0, 0.9], [1, 0, 0.9], [1, 0, 0.9]]
 
     assert terms_of(inside, words, [0, 0, 0, 0]) == [["biden", "vote"]]
 
 
-def test_what_starts_with_a_number_names_nothing() -> None:
+def test_a_term_that_starts_with_a_number_names_no_topic() -> None:
     assert terms_of([[1, 1, 1, 0.5]], ["000 jobs", "19", "covid 19", "virus"]) == [["covid 19", "virus"]]
 
 
-def test_a_term_of_few_of_a_topics_articles_does_not_name_it() -> None:
+def test_a_term_that_few_articles_of_a_topic_have_does_not_name_it() -> None:
     inside = [[0.1, 1.0], *([[0.1, 0.0]] * 20), [0.0, 0.0]]
 
     assert terms_of(inside, ["ferry", "whale"], [0] * 21 + [1])[0] == ["ferry"]
 
 
-def test_a_topic_of_passages_is_furniture_and_one_of_a_few_articles_is_a_story() -> None:
+def test_a_topic_of_repeated_passages_is_boilerplate_unless_it_is_small() -> None:
     words = [chr(ord("a") + at) * 3 for at in range(8)]
 
-    _, (large, small, _) = read([[1.0] * 8] * 20 + [[0.0] * 8] * 30, words, [0] * 20 + [2] * 29 + [1])
-    _, (story, _) = read([[1.0] * 8] * 10 + [[0.0] * 8] * 30, words, [0] * 10 + [1] * 30)
+    _, (large, small, _) = describe([[1.0] * 8] * 20 + [[0.0] * 8] * 30, words, [0] * 20 + [2] * 29 + [1])
+    _, (story, _) = describe([[1.0] * 8] * 10 + [[0.0] * 8] * 30, words, [0] * 10 + [1] * 30)
 
-    assert [large.is_furniture, small.is_furniture, story.is_furniture] == [True, False, False]
+    assert [large.is_boilerplate, small.is_boilerplate, story.is_boilerplate] == [True, False, False]
     assert large.coherence == pytest.approx(1)
     assert (large.articles, small.terms, small.coherence) == (20, [], 0)
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=4, max_size=4), min_size=1, max_size=12))
 @settings(deadline=None)
-def test_slugs_are_unique_however_alike_the_topics_are(inside: list[list[float]]) -> None:
+def test_slugs_are_unique_even_if_topics_are_similar(inside: list[list[float]]) -> None:
     topics = named(inside, ["a b", "b", "cd", "ef"])
 
     assert len({topic.slug for topic in topics}) == len(topics)
 
 
 @pytest.mark.parametrize("weights", [[1.0, 0.5], [1.0, 0.9, 0.8, 0.7]])
-def test_names_are_unique_however_alike_the_topics_are(weights: list[float]) -> None:
+def test_names_are_unique_even_if_topics_are_similar(weights: list[float]) -> None:
     topics = named([weights] * 5, ["bell", "fen", "mill", "tide"][: len(weights)])
 
     assert len({topic.name for topic in topics}) == len(topics)

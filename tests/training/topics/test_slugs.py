@@ -1,4 +1,4 @@
-"""Slugs: topics keep them from one training to the next, and no two have one."""
+"""Slugs: topics keep them from one training to the next, and all are unique."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,43 +19,43 @@ def topic(slug: str, *terms: str) -> Topic:
     return Topic(slug=slug, name=slug, terms=list(terms), articles=1, coherence=0.0)
 
 
-def test_a_topic_keeps_the_slug_under_which_its_articles_were_known() -> None:
+def test_a_topic_with_the_same_articles_keeps_its_slug() -> None:
     topics = [topic("harbour-quay", "harbour", "quay"), topic("ward-nurse", "ward", "nurse")]
     previous = [topic("hospital", "doctor"), topic("port", "ship")]
 
-    kept = keep_slugs(
+    renamed = keep_slugs(
         topics, [["a", "b", "c", "new"], ["x", "y"]], previous, [["x", "y", "z"], ["a", "b", "gone"]]
     )
 
-    assert [each.slug for each in kept] == ["port", "hospital"]
-    assert [each.name for each in kept] == ["harbour-quay", "ward-nurse"]
+    assert [entry.slug for entry in renamed] == ["port", "hospital"]
+    assert [entry.name for entry in renamed] == ["harbour-quay", "ward-nurse"]
 
 
-def test_a_topic_keeps_the_slug_under_which_its_terms_were_known() -> None:
+def test_a_topic_with_the_same_terms_keeps_its_slug() -> None:
     topics = [topic("a", "harbour", "quay", "ferry")]
 
-    kept = keep_slugs(topics, [["1"]], [topic("port", "harbour", "quay", "ship")], [["2"]])
+    renamed = keep_slugs(topics, [["1"]], [topic("port", "harbour", "quay", "ship")], [["2"]])
 
-    assert kept[0].slug == "port"
+    assert renamed[0].slug == "port"
 
 
-def test_a_topic_less_than_half_like_any_old_one_is_new() -> None:
+def test_a_topic_that_matches_no_previous_topic_gets_a_new_slug() -> None:
     topics = [topic("a", "p"), topic("c", "q")]
     previous = [topic("b", "x"), topic("d", "y"), topic("e", "z")]
 
-    kept = keep_slugs(topics, [["1", "2", "3"], ["4", "5"]], previous, [["3", "4", "5"], ["1"], ["2"]])
+    renamed = keep_slugs(topics, [["1", "2", "3"], ["4", "5"]], previous, [["3", "4", "5"], ["1"], ["2"]])
 
-    assert [each.slug for each in kept] == ["a", "b"]
+    assert [entry.slug for entry in renamed] == ["a", "b"]
 
 
-def test_the_likest_topic_gets_the_slug_and_no_slug_is_given_twice() -> None:
+def test_the_most_similar_topic_gets_the_slug_and_slugs_are_unique() -> None:
     topics = [topic("port", "a"), topic("b", "b"), topic("port", "c")]
     ids = [list("abc"), list("defgh"), list("xyz")]
     previous = [topic("port", "p"), topic("dock", "q")]
 
-    kept = keep_slugs(topics, ids, previous, [list("defga"), list("hbc")])
+    renamed = keep_slugs(topics, ids, previous, [list("defga"), list("hbc")])
 
-    assert [each.slug for each in kept] == ["dock", "port", "port-2"]
+    assert [entry.slug for entry in renamed] == ["dock", "port", "port-2"]
 
 
 @given(
@@ -63,24 +63,24 @@ def test_the_likest_topic_gets_the_slug_and_no_slug_is_given_twice() -> None:
     st.lists(st.sets(st.sampled_from("abcdefgh")), max_size=5),
 )
 @settings(deadline=None)
-def test_slugs_stay_unique_whatever_was_before(now: list[set[str]], before: list[set[str]]) -> None:
+def test_slugs_are_unique_for_any_previous_topics(now: list[set[str]], before: list[set[str]]) -> None:
     topics = [topic(f"t{at}", *sorted(terms)) for at, terms in enumerate(now)]
     previous = [topic(f"t{at + 1}", *sorted(terms)) for at, terms in enumerate(before)]
 
-    kept = keep_slugs(topics, now, previous, before)
+    renamed = keep_slugs(topics, now, previous, before)
 
-    assert len({each.slug for each in kept}) == len(topics)
-    assert [each.terms for each in kept] == [each.terms for each in topics]
+    assert len({entry.slug for entry in renamed}) == len(topics)
+    assert [entry.terms for entry in renamed] == [entry.terms for entry in topics]
 
 
 def test_the_same_topics_keep_every_slug(trained: Trained) -> None:
     model = trained.model
     members = members_of(model.topic_space, model.articles.ids)
-    fresh = [each.model_copy(update={"slug": f"new-{at}"}) for at, each in enumerate(model.manifest.topics)]
+    fresh = [entry.model_copy(update={"slug": f"new-{at}"}) for at, entry in enumerate(model.manifest.topics)]
 
-    kept = keep_slugs(fresh, members, model.manifest.topics, members)
+    renamed = keep_slugs(fresh, members, model.manifest.topics, members)
 
-    assert kept == model.manifest.topics
+    assert renamed == model.manifest.topics
 
 
 @pytest.mark.slow
@@ -98,7 +98,8 @@ def test_a_retrain_with_5_percent_new_articles_keeps_half_of_the_slugs(
 @pytest.mark.slow
 def test_a_previous_model_changes_nothing_but_slugs(sample_articles: list[Article], trained: Trained) -> None:
     renamed = [
-        each.model_copy(update={"slug": f"old-{at}"}) for at, each in enumerate(trained.model.manifest.topics)
+        entry.model_copy(update={"slug": f"old-{at}"})
+        for at, entry in enumerate(trained.model.manifest.topics)
     ]
     manifest = trained.model.manifest.model_copy(update={"topics": renamed})
 

@@ -1,10 +1,10 @@
-// The editors' corner: pins and blocks the stories of this page, through the calls that any editor's tool would use.
+// The editors' corner: pins and blocks stories with the public rules API.
 
-import { refresh } from "./fresh.js";
+import { refresh } from "./refresh.js";
 
-const STORED = "recommender-demo-key"; // for this tab, until it is closed
-const OTHERS_MS = 1000; // until every worker of the service has seen a rule
-const TOLD_MS = 6000; // of what was done
+const STORAGE_KEY = "recommender-demo-key"; // in sessionStorage, so until the tab is closed
+const WORKERS_MS = 1000; // until all workers of the service have loaded a new rule
+const STATUS_MS = 6000; // how long a status message is shown
 const LISTS = ":is([data-list=related], [data-list=trending], [data-list=search])";
 
 /** Show the corner on the page of a story. */
@@ -22,11 +22,11 @@ class Corner {
     this.section = section;
     this.story = story;
     this.form = section.querySelector(".corner-key");
-    this.desk = section.querySelector(".desk");
+    this.panel = section.querySelector(".panel");
     this.list = section.querySelector(".rules");
-    this.told = section.querySelector(".told");
+    this.status = section.querySelector(".status");
     this.reason = section.querySelector("#reason");
-    this.key = sessionStorage.getItem(STORED);
+    this.key = sessionStorage.getItem(STORAGE_KEY);
   }
 
   begin() {
@@ -34,8 +34,8 @@ class Corner {
       event.preventDefault();
       this.enter(this.form.elements.key.value.trim());
     });
-    this.section.querySelector(".leave").addEventListener("click", () => this.leave("The key is forgotten."));
-    document.addEventListener("refreshed", () => this.offer());
+    this.section.querySelector(".leave").addEventListener("click", () => this.leave("Key removed."));
+    document.addEventListener("refreshed", () => this.addButtons());
     if (this.key) {
       this.enter(this.key);
     }
@@ -45,28 +45,28 @@ class Corner {
     this.key = key;
     const rules = await this.call("GET", "");
     if (rules) {
-      sessionStorage.setItem(STORED, key);
+      sessionStorage.setItem(STORAGE_KEY, key);
       this.form.reset();
       this.form.hidden = true;
-      this.desk.hidden = false;
-      this.say("");
-      await this.show(rules);
-      this.offer();
+      this.panel.hidden = false;
+      this.showStatus("");
+      await this.showRules(rules);
+      this.addButtons();
     }
   }
 
-  leave(told) {
+  leave(status) {
     this.key = null;
-    sessionStorage.removeItem(STORED);
+    sessionStorage.removeItem(STORAGE_KEY);
     this.form.hidden = false;
-    this.desk.hidden = true;
-    document.querySelectorAll(".edit").forEach((each) => each.remove());
-    this.say(told);
+    this.panel.hidden = true;
+    document.querySelectorAll(".edit").forEach((edit) => edit.remove());
+    this.showStatus(status);
   }
 
-  /** Put the two buttons beside each story of the lists. */
-  offer() {
-    if (this.desk.hidden) {
+  /** Add the two buttons to each story of the lists. */
+  addButtons() {
+    if (this.panel.hidden) {
       return;
     }
     for (const item of document.querySelectorAll(`${LISTS} [data-id]`)) {
@@ -93,7 +93,7 @@ class Corner {
     const rule = {
       kind,
       articles: [item.dataset.id],
-      reason: this.reason.value.trim() || "Tried out in the demo",
+      reason: this.reason.value.trim() || "Testing in the demo",
       author: "Editors’ corner",
     };
     const place = this.section.querySelector("[name=place]:checked").value;
@@ -102,35 +102,35 @@ class Corner {
     } else if (place === "section") {
       rule.for_section = this.story.dataset.section;
     }
-    item.closest("dialog")?.close(); // what comes of it is seen on the page
+    item.closest("dialog")?.close(); // the result is visible on the page
     const done = await this.call("PUT", `/corner-${crypto.randomUUID?.() ?? Date.now()}`, rule);
     if (done) {
-      this.say(`${kind === "pin" ? "Pinned" : "Blocked"}: ${headline}`);
-      await this.follow();
+      this.showStatus(`${kind === "pin" ? "Pinned" : "Blocked"}: ${headline}`);
+      await this.update();
     }
   }
 
   async undo(rule) {
     if (await this.call("DELETE", `/${encodeURIComponent(rule.id)}`)) {
-      this.say("The rule is gone.");
-      await this.follow();
+      this.showStatus("Rule removed.");
+      await this.update();
     }
   }
 
-  /** Show what the change made of the lists, and of the rules. */
-  async follow() {
+  /** Show the rules and the lists after a change. */
+  async update() {
     const rules = await this.call("GET", "");
     if (rules) {
-      await this.show(rules);
+      await this.showRules(rules);
     }
     await refresh();
-    setTimeout(refresh, OTHERS_MS);
+    setTimeout(refresh, WORKERS_MS);
   }
 
-  async show({ rules, file_rules: ofFile }) {
-    const told = [...rules.map((rule) => [rule, true]), ...ofFile.map((rule) => [rule, false])];
-    const here = told.filter(([rule]) => this.actsHere(rule));
-    const lines = await Promise.all(here.map(([rule, isOurs]) => this.line(rule, isOurs)));
+  async showRules({ rules, file_rules: fileRules }) {
+    const all = [...rules.map((rule) => [rule, true]), ...fileRules.map((rule) => [rule, false])];
+    const active = all.filter(([rule]) => this.appliesHere(rule));
+    const lines = await Promise.all(active.map(([rule, isRemovable]) => this.line(rule, isRemovable)));
     this.list.replaceChildren(...lines);
     if (!lines.length) {
       const none = document.createElement("li");
@@ -139,24 +139,25 @@ class Corner {
     }
   }
 
-  actsHere(rule) {
-    const isOver = rule.until && Date.parse(rule.until) <= Date.now();
+  appliesHere(rule) {
+    const isExpired = rule.until && Date.parse(rule.until) <= Date.now();
     const { story, section } = this.story.dataset;
-    const isHere = rule.for_article ? rule.for_article === story : !rule.for_section || rule.for_section === section;
-    return isHere && !isOver && Array.isArray(rule.articles);
+    const category = rule.for_category ?? rule.for_section; // for_section is its former name
+    const isHere = rule.for_article ? rule.for_article === story : !category || category === section;
+    return isHere && !isExpired && Array.isArray(rule.articles);
   }
 
-  async line(rule, isOurs) {
+  async line(rule, isRemovable) {
     const names = await Promise.all(rule.articles.slice(0, 3).map((id) => this.headline(id)));
     const more = rule.articles.length > 3 ? ` and ${rule.articles.length - 3} more` : "";
     const line = document.createElement("li");
-    const what = document.createElement("b");
-    what.textContent = rule.kind;
-    line.append(what, ` ${names.join("; ")}${more} `);
-    const why = document.createElement("span");
-    why.textContent = `${rule.reason} (${rule.author})`;
-    line.append(why);
-    if (isOurs) {
+    const kind = document.createElement("b");
+    kind.textContent = rule.kind;
+    line.append(kind, ` ${names.join("; ")}${more} `);
+    const reason = document.createElement("span");
+    reason.textContent = `${rule.reason} (${rule.author})`;
+    line.append(reason);
+    if (isRemovable) {
       const undo = document.createElement("button");
       undo.type = "button";
       undo.className = "plain";
@@ -174,48 +175,48 @@ class Corner {
       return headlineOf(shown);
     }
     try {
-      const answer = await fetch(`${document.body.dataset.facts}?id=${encodeURIComponent(id)}`);
-      return answer.ok ? (await answer.json()).title || id : id;
+      const response = await fetch(`${document.body.dataset.article}?id=${encodeURIComponent(id)}`);
+      return response.ok ? (await response.json()).title || id : id;
     } catch {
       return id;
     }
   }
 
-  /** Call the rules; what they answer, or null when they refuse, and then it is told why. */
+  /** Send a request to the rules API. Returns the JSON, or null after showing the error. */
   async call(method, path, body) {
     const headers = { Authorization: `Bearer ${this.key}` };
     if (body) {
       headers["Content-Type"] = "application/json";
     }
-    let answer;
+    let response;
     try {
-      answer = await fetch(document.body.dataset.rules + path, {
+      response = await fetch(document.body.dataset.rules + path, {
         method,
         headers,
         body: body && JSON.stringify(body),
       });
     } catch {
-      this.say("The service does not answer.");
+      this.showStatus("The service is not responding.");
       return null;
     }
-    if (answer.ok) {
-      return answer.status === 204 ? {} : answer.json();
+    if (response.ok) {
+      return response.status === 204 ? {} : response.json();
     }
-    const problem = await answer.json().catch(() => ({}));
-    const told = problem.detail || `The service answers ${answer.status}.`;
-    if (answer.status === 401 || answer.status === 403) {
-      this.leave(told);
+    const problem = await response.json().catch(() => ({}));
+    const message = problem.detail || `The service returned status ${response.status}.`;
+    if (response.status === 401 || response.status === 403) {
+      this.leave(message);
     } else {
-      this.say(told);
+      this.showStatus(message);
     }
     return null;
   }
 
-  say(text) {
+  showStatus(text) {
     clearTimeout(this.timer);
-    this.told.textContent = text;
-    if (!this.desk.hidden) {
-      this.timer = setTimeout(() => (this.told.textContent = ""), TOLD_MS);
+    this.status.textContent = text;
+    if (!this.panel.hidden) {
+      this.timer = setTimeout(() => (this.status.textContent = ""), STATUS_MS);
     }
   }
 }

@@ -1,4 +1,4 @@
-// Shows the document of the contract. Nothing is asked of any other site, not even whether it is valid.
+// Displays the OpenAPI document. Sends no requests to other sites; the online validator is disabled.
 window.SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#docs",

@@ -1,13 +1,13 @@
-// Shows why a story is there to whoever points at it; without this, "Why" opens it by click or key.
+// Opens the reasons for a story on hover. Without this script, "Why" opens them on click or key press.
 
-const PAUSE_MS = 350; // so that a pointer on its way elsewhere opens nothing
+const PAUSE_MS = 350; // so that a pointer passing over a card opens nothing
 
-/** Open the reasons of a card under the pointer, and close them when it leaves or at Escape. */
+/** Open the reasons of a card under the pointer; close them when it leaves or on Escape. */
 export function showReasonsOnHover() {
   let timer = 0;
   document.addEventListener("pointerover", (event) => {
     const card = event.pointerType === "mouse" ? cardOf(event.target) : null;
-    const others = [...document.querySelectorAll(".why[data-hover]")].filter((each) => !card?.contains(each));
+    const others = [...document.querySelectorAll(".why[data-hover]")].filter((why) => !card?.contains(why));
     others.forEach(close);
     clearTimeout(timer);
     const why = card?.querySelector(".why");

@@ -1,23 +1,23 @@
-// A search that answers while the reader types, over the page; the form behind it does without.
+// Search as you type, in an overlay. The form on the page also works without this script.
 
-import { pageAt } from "./fresh.js";
+import { pageAt } from "./refresh.js";
 
 const PAUSE_MS = 90; // between two letters of a fast typist
 
-/** Open the overlay from the field of the masthead, or with Ctrl+K or ⌘K. */
+/** Open the overlay from the search field at the top of the page, or with Ctrl+K or ⌘K. */
 export function searchWhileTyping() {
   const field = document.querySelector("#q");
   const overlay = document.querySelector(".overlay");
   if (!field || !overlay?.showModal) {
     return;
   }
-  const found = new Found(overlay);
-  const open = () => found.open(field.value);
-  overlay.addEventListener("close", () => (field.value = found.field.value));
+  const search = new SearchOverlay(overlay);
+  const open = () => search.open(field.value);
+  overlay.addEventListener("close", () => (field.value = search.field.value));
   field.addEventListener("click", open);
   field.addEventListener("input", open);
   document.addEventListener("keydown", (event) => {
-    // A key alone would get in the way of who speaks to the browser.
+    // A single key would interfere with voice control.
     if (event.key === "k" && (event.metaKey || event.ctrlKey) && !overlay.open) {
       event.preventDefault();
       open();
@@ -25,22 +25,22 @@ export function searchWhileTyping() {
   });
 }
 
-/** The overlay: its field, what was found, and what is told of it. */
-class Found {
+/** The overlay with the search field, the results and a status line. */
+class SearchOverlay {
   constructor(overlay) {
     this.overlay = overlay;
     this.field = overlay.querySelector("input");
-    this.list = overlay.querySelector(".found");
-    this.told = overlay.querySelector(".told");
-    this.asked = null;
+    this.results = overlay.querySelector(".results");
+    this.status = overlay.querySelector(".status");
+    this.request = null;
     this.timer = 0;
     this.field.addEventListener("input", () => {
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.ask(), PAUSE_MS);
+      this.timer = setTimeout(() => this.search(), PAUSE_MS);
     });
     overlay.querySelector(".close").addEventListener("click", () => overlay.close());
     overlay.addEventListener("click", (event) => event.target === overlay && overlay.close());
-    overlay.addEventListener("keydown", (event) => this.walk(event));
+    overlay.addEventListener("keydown", (event) => this.moveFocus(event));
   }
 
   open(words) {
@@ -50,45 +50,45 @@ class Found {
     this.field.value = words;
     this.field.focus();
     this.field.setSelectionRange(this.field.value.length, this.field.value.length);
-    this.ask();
+    this.search();
   }
 
-  async ask() {
+  async search() {
     const words = this.field.value.trim();
-    this.asked?.abort();
+    this.request?.abort();
     if (!words) {
-      this.show("A name, a place, a few words: stories appear as you type.");
+      this.show("Type a name, a place or a few words. Stories appear as you type.");
       return;
     }
-    this.asked = new AbortController();
-    const address = new URL(this.field.form.action);
-    address.searchParams.set("q", words);
+    this.request = new AbortController();
+    const url = new URL(this.field.form.action);
+    url.searchParams.set("q", words);
     try {
-      const page = await pageAt(address, this.asked.signal);
+      const page = await pageAt(url, this.request.signal);
       if (page) {
         this.show(page.querySelector("#count")?.textContent ?? "", page.querySelector("#results"));
       } else {
-        this.show("The search does not answer just now.");
+        this.show("The search is not available. Try again later.");
       }
     } catch {
-      // Another letter was typed meanwhile.
+      // Aborted, because the reader typed another letter.
     }
   }
 
-  show(told, results = null) {
-    this.told.textContent = told;
+  show(status, results = null) {
+    this.status.textContent = status;
     if (results) {
       results.removeAttribute("id");
-      this.list.replaceChildren(results);
+      this.results.replaceChildren(results);
     } else {
-      this.list.replaceChildren();
+      this.results.replaceChildren();
     }
     this.overlay.scrollTop = 0;
     document.dispatchEvent(new Event("refreshed"));
   }
 
-  /** Go through what was found with the arrow keys, and away with Escape, which would empty the field first. */
-  walk(event) {
+  /** Move through the results with the arrow keys; close on Escape, which otherwise only clears the field. */
+  moveFocus(event) {
     if (event.key === "Escape") {
       event.preventDefault();
       this.overlay.close();
@@ -98,10 +98,10 @@ class Found {
     if (!step) {
       return;
     }
-    const stops = [this.field, ...this.list.querySelectorAll(".card-title a")];
-    const at = stops.indexOf(document.activeElement);
-    const next = stops[at + step];
-    if (at >= 0 && next) {
+    const targets = [this.field, ...this.results.querySelectorAll(".card-title a")];
+    const index = targets.indexOf(document.activeElement);
+    const next = targets[index + step];
+    if (index >= 0 && next) {
       event.preventDefault();
       next.focus();
     }

@@ -1,12 +1,12 @@
-// What the pages do beyond showing: they work without it, and it brings nothing from elsewhere.
+// Enhances the pages. They also work without scripts, and nothing is loaded from other sites.
 
-import { keepTrendingFresh } from "./fresh.js";
+import { keepTrendingFresh } from "./refresh.js";
 import { openCorner } from "./corner.js";
 import { showReasonsOnHover } from "./reasons.js";
 import { searchWhileTyping } from "./search.js";
-import { tellOfReaders } from "./readers.js";
+import { sendReaderEvents } from "./events.js";
 
-tellOfReaders();
+sendReaderEvents();
 showReasonsOnHover();
 keepTrendingFresh();
 searchWhileTyping();

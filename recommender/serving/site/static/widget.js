@@ -1,9 +1,9 @@
-/* Related and trending lists for pages of any site:
+/* Adds lists of related and trending articles to pages of any site:
 
      <div data-recommender="related" data-article="4711"></div>
      <script src="https://recommender.example/widget.js" defer></script>
 
-   Keeps nothing in the browser, and leaves the page as it is where the service does not answer. */
+   Stores nothing in the browser. If the service does not respond, the page stays as it is. */
 (() => {
   "use strict";
 
@@ -11,11 +11,11 @@
   const service = new URL(".", script.src).href;
   const headings = { related: "Related posts", trending: "Trending" };
   const limits = { related: 9, trending: 8 };
-  const patience = 8000; // ms; a list that comes later would push away what is being read
+  const timeoutMs = 8000; // a list that appears later would move the text while it is being read
   const viewed = new Set();
-  let numbered = 0;
+  let headingCount = 0;
 
-  /* All colours come from the text around, and so follow it into the dark. */
+  /* All colours derive from the surrounding text, so they also fit dark pages. */
   const style = `
 .recommender { container-type: inline-size; min-width: min(14rem, 100vw); text-align: start; overflow-wrap: break-word; }
 .recommender .recommender-heading { margin: 0 0 .5em; font-size: 1.375em; line-height: 1.2; }
@@ -55,7 +55,7 @@
 }
 @media print { .recommender { display: none; } }`;
 
-  const dress = () => {
+  const addStyle = () => {
     if (script.dataset.style === "none" || !("adoptedStyleSheets" in document)) return;
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(style);
@@ -69,8 +69,8 @@
     return element;
   };
 
-  /* An address that may stand in a page; null for `javascript:` and the like. */
-  const safe = (address) => {
+  /* The URL if it is safe to link to; null for `javascript:` and other schemes. */
+  const safeUrl = (address) => {
     try {
       const url = new URL(address || "about:", document.baseURI);
       return /^https?:$/.test(url.protocol) ? url.href : null;
@@ -79,7 +79,7 @@
     }
   };
 
-  const told = (Format, language, options, value) => {
+  const formatted = (Format, language, options, value) => {
     try {
       return new Format(language, options).format(value);
     } catch {
@@ -89,17 +89,17 @@
 
   const facts = (item, language) => {
     const minutes = { style: "unit", unit: "minute", unitDisplay: "short" };
-    const length = make("span", "minutes", told(Intl.NumberFormat, language, minutes, item.reading_minutes));
+    const length = make("span", "minutes", formatted(Intl.NumberFormat, language, minutes, item.reading_minutes));
     if (!item.published_at) return make("p", "facts", length);
-    const date = told(Intl.DateTimeFormat, language, { dateStyle: "medium" }, new Date(item.published_at));
+    const date = formatted(Intl.DateTimeFormat, language, { dateStyle: "medium" }, new Date(item.published_at));
     const time = make("time", "date", date);
     time.dateTime = item.published_at;
     return make("p", "facts", time, " ", length);
   };
 
-  /* The title beside it says it all, so it has no words of its own. One that is lost leaves a quiet area. */
+  /* Decorative: the alt text is empty, and an image that fails to load leaves an empty area. */
   const image = (item) => {
-    const source = safe(item.image_url);
+    const source = safeUrl(item.image_url);
     const area = make("div", "image");
     if (!source) return area;
     const picture = new Image();
@@ -112,7 +112,7 @@
 
   const entry = (place, item, language, hasImages) => {
     const { href } = place.dataset;
-    const address = safe(href ? href.replace("{id}", encodeURIComponent(item.id)) : item.url);
+    const address = safeUrl(href ? href.replace("{id}", encodeURIComponent(item.id)) : item.url);
     if (!address) return null;
     const isRelated = place.dataset.recommender === "related";
     const title = make("a", "title", item.title || address);
@@ -129,7 +129,7 @@
     navigator.sendBeacon(`${service}v1/events`, JSON.stringify(event));
   };
 
-  /* A tab that is opened in the background is read when it is looked at, or never. */
+  /* A background tab counts as a view once it becomes visible. */
   const view = (article) => {
     if (!article || viewed.has(article)) return;
     if (document.visibilityState === "hidden") {
@@ -140,9 +140,9 @@
     count({ article_id: article, type: "view" });
   };
 
-  const follow = (element, place, item, position, answer, article) => {
+  const countClicks = (element, place, item, position, answer, article) => {
     const clicked = (event) => {
-      if (event.button > 1) return; // the right one opens a menu
+      if (event.button > 1) return; // the right button opens a menu
       count({
         article_id: item.id,
         type: "click",
@@ -163,19 +163,19 @@
     const language = place.closest("[lang]")?.lang || undefined;
     const hasImages = place.dataset.images !== "none" && answer.items.some((item) => item.image_url);
     const list = make(kind === "trending" ? "ol" : "ul", "items");
-    list.setAttribute("role", "list"); // Safari forgets what a list without bullets is
+    list.setAttribute("role", "list"); // Safari does not expose a list without bullets as a list
     for (const item of answer.items) {
       if (list.childElementCount === limit(place)) break;
       const element = item.id === article ? null : entry(place, item, language, hasImages);
       if (!element) continue;
       list.append(element);
-      follow(element, place, item, list.childElementCount, answer, article);
+      countClicks(element, place, item, list.childElementCount, answer, article);
     }
     if (!list.childElementCount) return;
     const section = make("section", kind, heading && make(`h${level}`, "heading", heading), list);
     section.classList.add("recommender");
     if (heading) {
-      section.firstChild.id = `recommender-${++numbered}`;
+      section.firstChild.id = `recommender-${++headingCount}`;
       section.setAttribute("aria-labelledby", section.firstChild.id);
     }
     place.replaceChildren(section);
@@ -183,46 +183,46 @@
 
   const limit = (place) => Number(place.dataset.limit || limits[place.dataset.recommender]);
 
-  const ask = async (call, parameters, more = "") => {
+  const get = async (call, parameters, more = "") => {
     const query = new URLSearchParams(more);
     for (const [name, value] of Object.entries(parameters)) query.set(name, value);
-    const options = { credentials: "omit", signal: AbortSignal.timeout?.(patience) };
+    const options = { credentials: "omit", signal: AbortSignal.timeout?.(timeoutMs) };
     const response = await fetch(`${service}v1/${call}?${query}`, options);
     if (!response.ok) throw response.status;
     return response.json();
   };
 
-  /* Which article a place belongs to, as the service is asked for it; null: to none. What is trending
-     belongs to the article that the page shows what is related to. */
-  const belongs = ({ dataset: { recommender, article, url } }) => {
+  /* The parameters that identify the article of a place, or null. A trending list belongs to the article
+     of the related list on the page. */
+  const articleOf = ({ dataset: { recommender, article, url } }) => {
     if (article) return { id: article };
     if (url) return { url };
     const related = document.querySelector("[data-recommender=related]");
-    if (recommender !== "related") return related && belongs(related);
+    if (recommender !== "related") return related && articleOf(related);
     return { url: document.querySelector("link[rel=canonical]")?.href || location.href };
   };
 
-  const fillAlone = async (place, address) => {
+  const fillOne = async (place, address) => {
     const { recommender: kind, query } = place.dataset;
     const answer =
       kind === "related"
-        ? await ask(kind, { ...address, limit: limit(place), unknown: "fallback" }, query)
-        : await ask(kind, { limit: Math.min(limit(place) + 1, 50) }, query);
+        ? await get(kind, { ...address, limit: limit(place), unknown: "fallback" }, query)
+        : await get(kind, { limit: Math.min(limit(place) + 1, 50) }, query);
     const article = address?.id || answer.article_id;
     view(article);
     show(place, answer, article);
   };
 
-  /* Both lists of an article come in one answer, in which nothing is twice. */
+  /* Fetch both lists of an article in one request, so that no article appears twice. */
   const fillBoth = async (places, address) => {
     const sizes = {};
     for (const place of places) sizes[`${place.dataset.recommender}_limit`] = limit(place);
     let answer;
     try {
-      answer = await ask("page", { ...address, ...sizes });
+      answer = await get("page", { ...address, ...sizes });
     } catch (status) {
       if (status !== 404 && status !== 410) throw status;
-      await Promise.allSettled(places.map((place) => fillAlone(place, address)));
+      await Promise.allSettled(places.map((place) => fillOne(place, address)));
       return;
     }
     view(answer.article.id);
@@ -232,7 +232,7 @@
   const render = async (root = document) => {
     const groups = new Map();
     for (const place of root.querySelectorAll("[data-recommender=related], [data-recommender=trending]")) {
-      const address = belongs(place);
+      const address = articleOf(place);
       view(address?.id);
       const name = JSON.stringify(address);
       if (!groups.has(name)) groups.set(name, { address, places: [] });
@@ -243,12 +243,12 @@
       const kinds = new Set(places.map((place) => place.dataset.recommender));
       const isPage = address && kinds.size === 2 && places.length === 2 && !places.some((place) => place.dataset.query);
       if (isPage) filling.push(fillBoth(places, address));
-      else filling.push(...places.map((place) => fillAlone(place, address)));
+      else filling.push(...places.map((place) => fillOne(place, address)));
     }
     await Promise.allSettled(filling);
   };
 
-  dress();
+  addStyle();
   const parsed = new Promise((resolve) => {
     if (document.readyState !== "loading") resolve();
     else document.addEventListener("DOMContentLoaded", resolve);

@@ -1,7 +1,7 @@
-// Tells the service that a story was opened, or chosen in a list: of readers themselves it tells nothing.
+// Sends an event when a story is viewed, or clicked in a list. The events contain nothing about the reader.
 
-/** Count the story of this page as viewed, and each story as clicked that is chosen in a list. */
-export function tellOfReaders() {
+/** Send a view of the story on this page, and a click for each story opened from a list. */
+export function sendReaderEvents() {
   const story = document.querySelector("[data-story]");
   if (story) {
     whenShown(() => send({ article_id: story.dataset.story, type: "view" }));
@@ -11,14 +11,14 @@ export function tellOfReaders() {
       if (event.button < 2) {
         const link = event.target.closest?.("[data-list] [data-id] a:not(.label)");
         if (link) {
-          send(chosen(link, story));
+          send(clickOn(link, story));
         }
       }
     });
   }
 }
 
-function chosen(link, story) {
+function clickOn(link, story) {
   const item = link.closest("[data-id]");
   const list = item.closest("[data-list]");
   const items = [...list.querySelectorAll("[data-id]")];
@@ -34,11 +34,11 @@ function send(event) {
   navigator.sendBeacon(document.body.dataset.events, JSON.stringify({ events: [event] }));
 }
 
-/** A page that the browser loads ahead of time is not read yet. */
-function whenShown(then) {
+/** Call back when the page is visible: a prerendered page has not been viewed yet. */
+function whenShown(callback) {
   if (document.prerendering) {
-    document.addEventListener("prerenderingchange", then, { once: true });
+    document.addEventListener("prerenderingchange", callback, { once: true });
   } else {
-    then();
+    callback();
   }
 }

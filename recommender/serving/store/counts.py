@@ -1,6 +1,6 @@
-"""Counts read for trending, and for click-through."""
+"""Queries of the counts, for trending and for click-through rates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,40 +14,40 @@ _CHUNK = 10_000
 
 
 def counts_after(connection: Connection, after: int) -> Counts:
-    """Return the buckets that changed after a number, or all where the number is not of this history."""
-    known = numbers(connection)
-    complete = not known["counts-base"] <= after <= known["counts"]
+    """Return the buckets that changed after a change number, or all if the number is from elsewhere."""
+    value_of = numbers(connection)
+    complete = not value_of["counts-base"] <= after <= value_of["counts"]
     query = select(COUNTS.c.minute, COUNTS.c.article_id, COUNTS.c.type, COUNTS.c.n)
     if not complete:
         query = query.where(COUNTS.c.change > after)
-    article_ids: dict[str, int] = {}
+    article_ids: dict[str, int] = {}  # each with its code
     types: dict[str, int] = {}
     columns: list[tuple[np.ndarray, ...]] = []
-    for minutes, articles, kinds, counts in _chunks(connection.execute(query)):
+    for minutes, ids, event_types, counts in _chunks(connection.execute(query)):
         columns.append(
             (
                 np.array(minutes, dtype=np.int64),
-                np.array([article_ids.setdefault(each, len(article_ids)) for each in articles], np.int32),
-                np.array([types.setdefault(each, len(types)) for each in kinds], np.int32),
+                _codes(ids, article_ids),
+                _codes(event_types, types),
                 np.array(counts, dtype=np.int64),
             )
         )
-    whole = [np.concatenate(parts) for parts in zip(*columns, strict=True)] if columns else _no_columns()
+    joined = [np.concatenate(parts) for parts in zip(*columns, strict=True)] if columns else _no_columns()
     return Counts(
-        newest=known["counts"],
+        newest=value_of["counts"],
         complete=complete,
-        hours_until=known["hours-until"],
-        minutes=whole[0],
+        hours_until=value_of["hours-until"],
+        minutes=joined[0],
         article_ids=tuple(article_ids),
-        articles=whole[1],
+        article_codes=joined[1],
         types=tuple(types),
-        kinds=whole[2],
-        counts=whole[3],
+        type_codes=joined[2],
+        counts=joined[3],
     )
 
 
 def position_counts_since(connection: Connection, hour: int) -> list[PositionCount]:
-    """Return the placements of an hour and later ones, in the order of their hours."""
+    """Return the counts by position in lists from an hour on, ordered by hour."""
     rows = connection.execute(select(PLACEMENTS).where(PLACEMENTS.c.hour >= hour).order_by(PLACEMENTS.c.hour))
     return [
         PositionCount(
@@ -65,10 +65,15 @@ def position_counts_since(connection: Connection, hour: int) -> list[PositionCou
 
 
 def _chunks(rows: Any) -> Iterator[tuple[Any, ...]]:
-    """Yield the columns of some rows at a time, so that other threads have their turn."""
+    """Yield the columns of 10,000 rows at a time, so that other threads can run in between."""
     while chunk := rows.fetchmany(_CHUNK):
         yield tuple(zip(*chunk, strict=True))
 
 
+def _codes(names: Iterable[str], code_of: dict[str, int]) -> np.ndarray:
+    """Return the codes of the names, (n,) int32; new names are added to `code_of`."""
+    return np.array([code_of.setdefault(name, len(code_of)) for name in names], np.int32)
+
+
 def _no_columns() -> list[np.ndarray]:
-    return [np.empty(0, kind) for kind in (np.int64, np.int32, np.int32, np.int64)]
+    return [np.empty(0, dtype) for dtype in (np.int64, np.int32, np.int32, np.int64)]

@@ -1,4 +1,4 @@
-"""Editorial rules in the database, an ordered set of JSON that is not looked into."""
+"""Editorial rules in the database: an ordered set of JSON documents, which are not parsed here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from recommender.serving.store.numbers import next_number, numbers, set_number
 from recommender.serving.store.rows import RuleSet, StaleError
 from recommender.serving.store.schema import RULES
 
-Rules = tuple[tuple[str, str], ...]
+Rules = tuple[tuple[str, str], ...]  # (id, JSON), in order
 
 
 @dataclass(frozen=True)
 class Revision:
-    """What becomes of the rules, if they are still those of the ETag."""
+    """A change to the rules, made only if `if_match` is None or their current ETag."""
 
     change: Callable[[Rules], Rules]
     if_match: str | None
@@ -29,7 +29,7 @@ def stored_rules(connection: Connection) -> RuleSet:
 def revise_rules(
     connection: Connection, revisions: list[Revision]
 ) -> list[tuple[RuleSet, RuleSet] | StaleError]:
-    """Make each revision in turn; returns the rules before and after it, or that they were others."""
+    """Make each revision in turn; return the rules before and after it, or StaleError for a wrong ETag."""
     results: list[tuple[RuleSet, RuleSet] | StaleError] = []
     for revision in revisions:
         before = stored_rules(connection)
@@ -45,7 +45,7 @@ def _revise(connection: Connection, before: RuleSet, rules: Rules) -> RuleSet:
         return before
     connection.execute(delete(RULES))
     if rules:
-        rows = [{"id": each, "place": place, "body": body} for place, (each, body) in enumerate(rules)]
+        rows = [{"id": rule_id, "place": place, "body": body} for place, (rule_id, body) in enumerate(rules)]
         connection.execute(insert(RULES), rows)
     version = next_number(connection, "live")
     set_number(connection, "rules", version)

@@ -1,0 +1,100 @@
+"""The order in which a list is filled: pins, similar articles, the same category, what trends, the newest."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from recommender.serving.index.categories import Categories
+from recommender.serving.index.timeline import Timeline
+from recommender.serving.lists.filters import EligibleRows
+from recommender.serving.lists.query import Item, ListQuery, Source
+from recommender.serving.lists.ranking import RankedCandidates
+from recommender.serving.rules.applied import AppliedRules
+
+Step = tuple[Source, np.ndarray]  # the rows (m,) of one source, in the order of the list
+
+
+class FillOrder:
+    """Fills the lists of one snapshot, step by step, until a list is full.
+
+    Caps skip an article for which there is no room, at whichever step.
+    """
+
+    def __init__(self, timeline: Timeline, categories: Categories, rules: AppliedRules) -> None:
+        self._timeline, self._categories, self._rules = timeline, categories, rules
+
+    def fill(
+        self,
+        eligible: EligibleRows,
+        ranked: RankedCandidates,
+        query: ListQuery,
+        now: datetime,
+        *,
+        category: str | None,
+        trending: Sequence[int],
+    ) -> tuple[tuple[Item, ...], int]:
+        """Return up to `query.limit` items, and how many there would be without a limit."""
+        pins = [Item(row, "pin") for row in eligible.pins[: query.limit]]
+        left = query.limit - len(pins)
+        caps = self._rules.caps
+        # A cap may skip any row, so that under caps every step is needed whole.
+        limit = len(eligible.mask) if caps else left
+        steps = list(self._steps(eligible.mask, ranked, query, limit, now, category, trending))
+        rows = np.concatenate([rows for _, rows in steps])
+        if caps:
+            admitted = np.flatnonzero(caps.admitted(rows, eligible.pins))
+            count = len(admitted)
+        else:
+            admitted = np.arange(len(rows))
+            count = ranked.count if query.fallback == "none" else int(np.count_nonzero(eligible.mask))
+        step_of = np.repeat(np.arange(len(steps)), [len(step_rows) for _, step_rows in steps])
+        scores = ranked.top.scores  # similar articles come first
+        items = [
+            Item(
+                int(rows[place]),
+                steps[step_of[place]][0],
+                float(scores[place]) if place < len(scores) else None,
+            )
+            for place in admitted[:left].tolist()
+        ]
+        return (*pins, *items), len(eligible.pins) + count
+
+    def _steps(
+        self,
+        mask: np.ndarray,
+        ranked: RankedCandidates,
+        query: ListQuery,
+        limit: int,
+        now: datetime,
+        category: str | None,
+        trending: Sequence[int],
+    ) -> Iterator[Step]:
+        """Yield up to `limit` rows in all, none twice."""
+        similar = ranked.top.rows[:limit]
+        yield "similar", similar
+        limit -= len(similar)
+        if query.fallback == "none" or not limit:
+            return
+        mask = mask.copy()
+        mask[similar] = False
+        same = self._same_category(mask, ranked.nearest, limit, now, category)
+        yield "same_category", same
+        mask[same] = False
+        ranked_rows = np.array([row for row in trending if mask[row]], dtype=np.int64)[: limit - len(same)]
+        yield "trending", ranked_rows
+        mask[ranked_rows] = False
+        newest = self._timeline.page(mask, limit - len(same) - len(ranked_rows), now)
+        yield "recent", np.array(newest, dtype=np.int64)
+
+    def _same_category(
+        self, mask: np.ndarray, nearest: np.ndarray, limit: int, now: datetime, category: str | None
+    ) -> np.ndarray:
+        """Return rows of the category: the nearest neighbours, then the newest."""
+        if category is None or category not in self._categories.names:
+            return np.empty(0, dtype=np.int64)
+        in_category = mask & self._categories.rows([category])
+        neighbors = nearest[in_category[nearest]][:limit].astype(np.int64)
+        in_category[neighbors] = False
+        newest = self._timeline.page(in_category, limit - len(neighbors), now)
+        return np.concatenate([neighbors, np.array(newest, dtype=np.int64)])

@@ -1,0 +1,59 @@
+"""Vectors for tests of nearest neighbours, and their scores by a slow, obvious computation."""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import csc_array, csr_array
+
+from recommender.model import Vectors
+from recommender.neighbors import Neighbors
+
+
+def vectors_of(terms: np.ndarray, latent: np.ndarray) -> Vectors:
+    """Return dense rows in the form that training stores."""
+    rows, columns = csr_array(terms.astype(np.float32)), csc_array(terms.astype(np.float32))
+    return Vectors(
+        offsets=rows.indptr.astype(np.int64),
+        columns=rows.indices.astype(np.int32),
+        values=rows.data,
+        latent=latent.astype(np.float32),
+        term_offsets=columns.indptr.astype(np.int64),
+        term_rows=columns.indices.astype(np.int32),
+        term_values=columns.data,
+    )
+
+
+def slow_scores(vectors: Vectors, weight: float) -> np.ndarray:
+    """Return all scores in double precision, with minus infinity on the diagonal."""
+    terms = np.zeros((len(vectors.offsets) - 1, len(vectors.term_offsets) - 1))
+    for row, (start, end) in enumerate(pairwise(vectors.offsets.tolist())):
+        terms[row, vectors.columns[start:end]] = vectors.values[start:end]
+    latent = vectors.latent.astype(np.float64)
+    scores: np.ndarray = (1 - weight) * (terms @ terms.T) + weight * (latent @ latent.T)
+    np.fill_diagonal(scores, -np.inf)
+    return scores
+
+
+def check_against(scores: np.ndarray, best: np.ndarray, neighbors: Neighbors) -> None:
+    """Compare neighbours with all scores, and with `best`, the k highest scores of each row."""
+    own = scores[np.arange(len(scores))[:, None], neighbors.rows]
+
+    assert neighbors.rows.shape == neighbors.scores.shape == best.shape
+    # Rows may differ from the best only if scores are equal; each score is that of its row; no row twice.
+    np.testing.assert_allclose(own, best, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(neighbors.scores, own, rtol=0, atol=1e-6)
+    assert all(len(set(rows)) == len(rows) for rows in neighbors.rows.tolist())
+    # Best first, equal scores in row order.
+    step = np.diff(neighbors.scores, axis=1)
+    assert np.all((step < 0) | ((step == 0) & (np.diff(neighbors.rows, axis=1) > 0)))
+
+
+def best_of(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the k highest scores of each row, best first."""
+    return -np.sort(np.partition(-scores, k - 1, axis=1)[:, :k], axis=1)
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Return the rows scaled to unit length; rows of zeros are unchanged."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1))
