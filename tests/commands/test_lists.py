@@ -118,7 +118,10 @@ def test_an_unknown_article_falls_back_to_the_newest_on_request(run: Run, publis
     [
         (["no-such"], "no article 'no-such'"),
         ([".."], "'..'"),
-        (["\udcff"], "id is '\\\\xff'; allowed: UTF-8"),  # an invalid byte, as Python decodes it
+        (
+            ["\udcff"],
+            "id is '\\\\xff'; allowed: percent-encoded UTF-8",
+        ),  # an invalid byte, as Python decodes it
         (["1001", "--limit", "0"], "limit is '0'; allowed: a whole number from 1 to 50"),
         (["1001", "--limit", "1e9"], "limit is '1e9'; allowed: a whole number from 1 to 50"),
         (["1001", "--category", "Sports"], "no category is called 'Sports'"),

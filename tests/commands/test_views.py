@@ -121,7 +121,7 @@ def test_a_bad_row_is_reported_by_its_number(tmp_path: Path) -> None:
     done = imported(table(tmp_path / "export.csv", rows))
 
     assert "row 2: count is 'many'" in done.output
-    assert "row 3: ts is over 8 days ago" in done.output
+    assert "row 3: ts is more than 8 days ago" in done.output
     assert "row 4: ts is 'soon'" in done.output
     assert "row 5: article_id is '..'" in done.output
     assert counted() == {("7", "view"): 1}

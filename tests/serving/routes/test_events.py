@@ -1,4 +1,4 @@
-"""Events are counted once each, whoever sends them, and what cannot be counted is told one by one."""
+"""Every event is counted once, and events that cannot be counted are rejected one by one."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,254 +13,256 @@ from recommender.serving.store import Store, StoreDownError
 from tests.support.newsroom import NOW
 from tests.support.service import KEY_SETTING, VIEW, WITH_KEY, ServiceUnderTest
 
+CreateService = Callable[..., ServiceUnderTest]
+
 
 @pytest.fixture
-def newsroom(models_dir: Path) -> Iterator[Callable[..., ServiceUnderTest]]:
-    rooms: list[ServiceUnderTest] = []
+def create_service(models_dir: Path) -> Iterator[CreateService]:
+    services: list[ServiceUnderTest] = []
 
-    def open_room(**given: Any) -> ServiceUnderTest:
-        rooms.append(ServiceUnderTest(models_dir, **given))
-        return rooms[-1]
+    def create(**settings: Any) -> ServiceUnderTest:
+        services.append(ServiceUnderTest(models_dir, **settings))
+        return services[-1]
 
-    yield open_room
-    for room in rooms:
-        room.close()
+    yield create
+    for service in services:
+        service.close()
 
 
-def test_an_event_may_come_alone_or_in_a_batch(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
+def test_a_body_is_an_event_or_a_batch(create_service: CreateService) -> None:
+    service = create_service()
 
-    alone = room.post(VIEW)
-    batch = room.send(VIEW, {"article_id": "b", "type": "share"}, {"article_id": 7, "type": "like"})
+    single = service.post(VIEW)
+    batch = service.send(VIEW, {"article_id": "b", "type": "share"}, {"article_id": 7, "type": "like"})
 
-    assert alone.get_json() == {"accepted": 1, "duplicates": 0, "rejected": []}
-    assert alone.headers["Cache-Control"] == "no-store"
+    assert single.get_json() == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert single.headers["Cache-Control"] == "no-store"
     assert batch == {"accepted": 3, "duplicates": 0, "rejected": []}
-    assert room.counts() == {("a", "view"): 2, ("b", "share"): 1, ("7", "like"): 1}
+    assert service.counts() == {("a", "view"): 2, ("b", "share"): 1, ("7", "like"): 1}
 
 
 @pytest.mark.parametrize("content_type", ["text/plain;charset=UTF-8", "application/json", None])
-def test_a_beacon_is_taken(newsroom: Callable[..., ServiceUnderTest], content_type: str | None) -> None:
-    room = newsroom()
+def test_a_beacon_is_accepted(create_service: CreateService, content_type: str | None) -> None:
+    service = create_service()
 
-    answer = room.client.post("/v1/events", data=json.dumps(VIEW), content_type=content_type)
+    answer = service.client.post("/v1/events", data=json.dumps(VIEW), content_type=content_type)
 
-    assert (answer.status_code, room.counts()) == (200, {("a", "view"): 1})
+    assert (answer.status_code, service.counts()) == (200, {("a", "view"): 1})
 
 
-def test_a_retry_is_harmless(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
+def test_a_repeated_event_id_is_a_duplicate(create_service: CreateService) -> None:
+    service = create_service()
     event = VIEW | {"event_id": "4711"}
 
-    answers = [room.send(event), room.send(event), room.send(event, event, **WITH_KEY)]
+    answers = [service.send(event), service.send(event), service.send(event, event, **WITH_KEY)]
 
-    assert [answer["duplicates"] for answer in answers] == [0, 1, 1]  # the ids of a key are its own
-    assert room.counts() == {("a", "view"): 2}
+    assert [answer["duplicates"] for answer in answers] == [0, 1, 1]  # event ids of a key are separate
+    assert service.counts() == {("a", "view"): 2}
 
 
-def test_a_visitor_counts_once_for_an_article_and_type_in_the_window(
-    newsroom: Callable[..., ServiceUnderTest],
+def test_a_visitor_counts_once_per_article_and_type_in_the_window(
+    create_service: CreateService,
 ) -> None:
-    room = newsroom(visitor_window_minutes=10)
+    service = create_service(visitor_window_minutes=10)
     event = VIEW | {"visitor_id": "reader-1"}
-    room.send(event, VIEW | {"visitor_id": "reader-2"}, event | {"article_id": "b"}, event | {"type": "like"})
+    service.send(
+        event, VIEW | {"visitor_id": "reader-2"}, event | {"article_id": "b"}, event | {"type": "like"}
+    )
 
-    assert room.send(event)["duplicates"] == 1
-    room.now += timedelta(minutes=10)
-    assert room.send(event)["duplicates"] == 0
+    assert service.send(event)["duplicates"] == 1
+    service.now += timedelta(minutes=10)
+    assert service.send(event)["duplicates"] == 0
 
 
-def test_one_address_counts_up_to_its_cap_and_is_not_told(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom(source_cap=5, trusted_proxies="127.0.0.1")
+def test_an_address_counts_up_to_its_cap_and_gets_no_error(create_service: CreateService) -> None:
+    service = create_service(source_cap=5, trusted_proxies="127.0.0.1")
     for number in range(20):
         event = VIEW | {"visitor_id": f"fresh-{number}"}
-        assert room.send(event, X_Forwarded_For="6.6.6.6, 192.0.2.1")["accepted"] == 1
+        assert service.send(event, X_Forwarded_For="6.6.6.6, 192.0.2.1")["accepted"] == 1
 
-    room.send(VIEW, X_Forwarded_For="192.0.2.2")
-    assert room.counts() == {("a", "view"): 6}
+    service.send(VIEW, X_Forwarded_For="192.0.2.2")
+    assert service.counts() == {("a", "view"): 6}
 
 
-def test_readers_behind_a_proxy_that_is_not_declared_are_not_taken_for_one(
-    newsroom: Callable[..., ServiceUnderTest],
+def test_readers_behind_an_undeclared_proxy_are_not_counted_as_a_single_reader(
+    create_service: CreateService,
 ) -> None:
-    room = newsroom(source_cap=5, daily_visitor_hash=True)
+    service = create_service(source_cap=5, daily_visitor_hash=True)
 
     for _ in range(20):
-        room.send(VIEW, X_Forwarded_For="192.0.2.1")
+        service.send(VIEW, X_Forwarded_For="192.0.2.1")
 
-    assert room.counts() == {("a", "view"): 20}
-
-
-def test_a_cms_that_relays_with_its_key_is_under_no_cap(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom(source_cap=5)
-
-    room.send(*[VIEW | {"visitor_id": f"reader-{number}"} for number in range(20)], **WITH_KEY)
-
-    assert room.counts() == {("a", "view"): 20}
+    assert service.counts() == {("a", "view"): 20}
 
 
-def test_without_a_key_ts_and_count_are_ignored(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
+def test_events_with_a_key_have_no_cap(create_service: CreateService) -> None:
+    service = create_service(source_cap=5)
+
+    service.send(*[VIEW | {"visitor_id": f"reader-{number}"} for number in range(20)], **WITH_KEY)
+
+    assert service.counts() == {("a", "view"): 20}
+
+
+def test_without_a_key_ts_and_count_are_ignored(create_service: CreateService) -> None:
+    service = create_service()
     year_ago = (NOW - timedelta(days=365)).isoformat()
 
-    answer = room.send(VIEW | {"ts": year_ago, "count": 1_000_000})
+    answer = service.send(VIEW | {"ts": year_ago, "count": 1_000_000})
 
     assert answer == {"accepted": 1, "duplicates": 0, "rejected": []}
-    assert (room.counts(), room.minutes()) == ({("a", "view"): 1}, {0})
+    assert (service.counts(), service.minutes()) == ({("a", "view"): 1}, {0})
 
 
 @pytest.mark.parametrize(
-    "form", [lambda at: at.isoformat(), datetime.timestamp, lambda at: at.timestamp() * 1000]
+    "format_time", [lambda at: at.isoformat(), datetime.timestamp, lambda at: at.timestamp() * 1000]
 )
-def test_with_a_key_they_are_taken(
-    newsroom: Callable[..., ServiceUnderTest], form: Callable[[datetime], Any]
+def test_with_a_key_ts_and_count_are_used(
+    create_service: CreateService, format_time: Callable[[datetime], Any]
 ) -> None:
-    room = newsroom()
+    service = create_service()
 
-    room.send(VIEW | {"ts": form(NOW - timedelta(minutes=90)), "count": 300}, **WITH_KEY)
+    service.send(VIEW | {"ts": format_time(NOW - timedelta(minutes=90)), "count": 300}, **WITH_KEY)
 
-    assert (room.counts(), room.minutes()) == ({("a", "view"): 300}, {90})
+    assert (service.counts(), service.minutes()) == ({("a", "view"): 300}, {90})
 
 
-def test_a_clock_that_is_ahead_is_set_right_and_told(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
-    ahead, nearly = ((NOW + timedelta(seconds=seconds)).isoformat() for seconds in (90, 0.5))
+def test_a_ts_in_the_future_is_clamped_and_reported(create_service: CreateService) -> None:
+    service = create_service()
+    future, almost_now = ((NOW + timedelta(seconds=seconds)).isoformat() for seconds in (90, 0.5))
 
-    answer = room.send(VIEW, VIEW | {"ts": ahead}, VIEW | {"ts": nearly}, **WITH_KEY)
+    answer = service.send(VIEW, VIEW | {"ts": future}, VIEW | {"ts": almost_now}, **WITH_KEY)
 
     assert answer["clamped"] == [{"index": 1, "reason": "ts is 90 s in the future; counted as now"}]
-    assert (answer["accepted"], room.minutes()) == (3, {0})
+    assert (answer["accepted"], service.minutes()) == (3, {0})
 
 
-def test_what_is_older_than_counts_are_kept_is_rejected(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
+def test_an_event_older_than_the_retention_of_counts_is_rejected(create_service: CreateService) -> None:
+    service = create_service()
     old = VIEW | {"ts": (NOW - timedelta(days=8)).isoformat()}
 
-    answer = room.send(VIEW, old, **WITH_KEY)
+    answer = service.send(VIEW, old, **WITH_KEY)
 
     assert answer["rejected"] == [{"index": 1, "reason": "ts is more than 8 days ago"}]
-    assert room.counts() == {("a", "view"): 1}
-    assert room.post(old, WITH_KEY).status_code == 400
+    assert service.counts() == {("a", "view"): 1}
+    assert service.post(old, WITH_KEY).status_code == 400
 
 
-def test_where_a_reader_met_an_article_is_kept(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
-    where = {"from_id": "9", "position": 2, "list": "related", "model_version": "v1"}
+def test_the_position_of_a_click_is_counted(create_service: CreateService) -> None:
+    service = create_service()
+    position = {"from_id": "9", "position": 2, "list": "related", "model_version": "v1"}
 
-    room.send(VIEW | {"type": "click"} | where)
+    service.send(VIEW | {"type": "click"} | position)
 
-    (folded_article,) = room.store.position_counts()
-    assert (
-        folded_article.from_id,
-        folded_article.position,
-        folded_article.list,
-        folded_article.model_version,
-    ) == (
-        "9",
-        2,
-        "related",
-        "v1",
-    )
+    (counted,) = service.store.position_counts()
+    assert (counted.from_id, counted.position) == ("9", 2)
+    assert (counted.list, counted.model_version) == ("related", "v1")
 
 
-def test_an_article_that_is_not_known_yet_is_counted(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom()
+def test_events_of_an_unknown_article_are_counted(create_service: CreateService) -> None:
+    service = create_service()
 
-    assert room.send({"article_id": "not published yet", "type": "view"})["accepted"] == 1
+    assert service.send({"article_id": "not published yet", "type": "view"})["accepted"] == 1
 
 
 @pytest.mark.parametrize("header", ["DNT", "Sec-GPC"])
-def test_a_reader_who_is_not_to_be_followed_is_not_told_apart(
-    newsroom: Callable[..., ServiceUnderTest], header: str
+def test_a_reader_who_asks_not_to_be_tracked_is_not_distinguished(
+    create_service: CreateService, header: str
 ) -> None:
-    room = newsroom(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
+    service = create_service(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
     event = VIEW | {"visitor_id": "reader-1"}
 
-    assert [room.send(event, VIEW, **{header: "1"})["duplicates"] for _ in range(2)] == [0, 0]
-    assert [room.send(event, **{header: "0"})["duplicates"] for _ in range(2)] == [0, 1]
+    assert [service.send(event, VIEW, **{header: "1"})["duplicates"] for _ in range(2)] == [0, 0]
+    assert [service.send(event, **{header: "0"})["duplicates"] for _ in range(2)] == [0, 1]
 
 
-def test_readers_who_are_not_followed_share_the_cap_of_their_network(
-    newsroom: Callable[..., ServiceUnderTest],
+def test_readers_who_are_not_tracked_share_the_cap_of_their_network(
+    create_service: CreateService,
 ) -> None:
-    room = newsroom(source_cap=5, trusted_proxies="127.0.0.1")
+    service = create_service(source_cap=5, trusted_proxies="127.0.0.1")
     for number in range(20):
-        room.send(VIEW, DNT="1", X_Forwarded_For=f"192.0.2.{number}")
-        room.send(VIEW | {"type": "click"}, DNT="1", X_Forwarded_For=f"2001:db8:1:{number}::1")
+        service.send(VIEW, DNT="1", X_Forwarded_For=f"192.0.2.{number}")
+        service.send(VIEW | {"type": "click"}, DNT="1", X_Forwarded_For=f"2001:db8:1:{number}::1")
 
-    assert room.counts() == {("a", "view"): 5, ("a", "click"): 5}
+    assert service.counts() == {("a", "view"): 5, ("a", "click"): 5}
 
 
-def test_readers_without_an_id_are_told_apart_only_where_the_setting_says_so(
-    newsroom: Callable[..., ServiceUnderTest],
+def test_readers_without_an_id_are_distinguished_only_if_configured(
+    create_service: CreateService,
 ) -> None:
-    apart = newsroom(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
+    distinguishing = create_service(daily_visitor_hash=True, trusted_proxies="10.0.0.1")
 
-    assert [newsroom().send(VIEW, User_Agent="x")["duplicates"] for _ in range(2)] == [0, 0]
-    assert [apart.send(VIEW, User_Agent=agent)["duplicates"] for agent in ("x", "x", "y")] == [0, 1, 0]
+    assert [create_service().send(VIEW, User_Agent="x")["duplicates"] for _ in range(2)] == [0, 0]
+    assert [distinguishing.send(VIEW, User_Agent=agent)["duplicates"] for agent in ("x", "x", "y")] == [
+        0,
+        1,
+        0,
+    ]
 
 
-def test_pages_of_other_origins_may_send_where_the_setting_names_them(
-    newsroom: Callable[..., ServiceUnderTest],
+def test_only_pages_of_configured_origins_may_send_events(
+    create_service: CreateService,
 ) -> None:
-    room = newsroom(event_origins="https://www.courier.example https://m.courier.example")
-    ours, theirs = ({"Origin": f"https://{host}.example"} for host in ("m.courier", "spam"))
+    service = create_service(event_origins="https://www.courier.example https://m.courier.example")
+    allowed_origin, other_origin = ({"Origin": f"https://{host}.example"} for host in ("m.courier", "spam"))
 
-    allowed, refused = room.post(VIEW, ours), room.post(VIEW, theirs)
+    allowed, refused = service.post(VIEW, allowed_origin), service.post(VIEW, other_origin)
 
-    assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (200, ours["Origin"])
+    assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (
+        200,
+        allowed_origin["Origin"],
+    )
     assert (refused.status_code, refused.get_json()["type"]) == (403, "origin-not-allowed")
     assert "Access-Control-Allow-Origin" not in refused.headers
-    assert room.post(VIEW, theirs | WITH_KEY).status_code == 200
-    assert room.post(VIEW).status_code == 200
-    assert room.counts() == {("a", "view"): 3}
+    assert service.post(VIEW, other_origin | WITH_KEY).status_code == 200
+    assert service.post(VIEW).status_code == 200
+    assert service.counts() == {("a", "view"): 3}
 
 
-def test_a_browser_that_asks_first_is_told_what_it_may(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    asking = {"Origin": "https://any.example", "Access-Control-Request-Method": "POST"}
+def test_a_preflight_allows_json_from_any_origin_by_default(create_service: CreateService) -> None:
+    preflight = {"Origin": "https://any.example", "Access-Control-Request-Method": "POST"}
 
-    answer = newsroom().client.options("/v1/events", headers=asking)
+    answer = create_service().client.options("/v1/events", headers=preflight)
 
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Access-Control-Allow-Headers"] == "Content-Type"
-    assert newsroom().post({"x": 1}, asking).headers["Access-Control-Allow-Origin"] == "*"
+    assert create_service().post({"x": 1}, preflight).headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_an_address_that_sends_too_many_is_told_to_wait(newsroom: Callable[..., ServiceUnderTest]) -> None:
-    room = newsroom(address_event_limit="10/hour")
+def test_events_are_limited_per_address_but_not_per_key(create_service: CreateService) -> None:
+    service = create_service(address_event_limit="10/hour")
     batch = {"events": [VIEW] * 10}
 
-    assert room.post(batch).status_code == 200
-    refused = room.post(VIEW)
+    assert service.post(batch).status_code == 200
+    refused = service.post(VIEW)
 
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) in range(300, 361)
-    assert room.post(batch, WITH_KEY).status_code == 200
+    assert service.post(batch, WITH_KEY).status_code == 200
 
 
-def test_a_database_that_is_down_is_told_and_a_retry_counts(
-    newsroom: Callable[..., ServiceUnderTest], monkeypatch: pytest.MonkeyPatch
+def test_without_a_database_the_response_is_503_and_a_retry_is_counted(
+    create_service: CreateService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = newsroom()
+    service = create_service()
 
     def fail(*_: object) -> None:
         raise StoreDownError("the disk of /secret/place is full")
 
     with monkeypatch.context() as broken:
         broken.setattr(Store, "count", fail)
-        refused = room.post(VIEW)
+        refused = service.post(VIEW)
 
     assert (refused.status_code, refused.get_json()["type"]) == (503, "store-down")
     assert int(refused.headers["Retry-After"]) > 0
     assert "secret" not in refused.text
-    assert room.send(VIEW)["accepted"] == 1
+    assert service.send(VIEW)["accepted"] == 1
 
 
-def test_a_key_without_the_scope_sends_nothing(newsroom: Callable[..., ServiceUnderTest]) -> None:
+def test_a_key_without_the_scope_may_not_send_events(create_service: CreateService) -> None:
     other, setting = new_key("other", ["rules"])
-    room = newsroom(write_keys=f"{KEY_SETTING} {setting}")
+    service = create_service(write_keys=f"{KEY_SETTING} {setting}")
 
-    answer = room.post(VIEW, {"Authorization": f"Bearer {other}"})
+    answer = service.post(VIEW, {"Authorization": f"Bearer {other}"})
 
     assert (answer.status_code, answer.get_json()["type"]) == (403, "key-not-allowed")

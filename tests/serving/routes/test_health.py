@@ -27,17 +27,17 @@ def test_health_needs_no_model(tmp_path: Path) -> None:
 def test_readiness_names_the_model(client: FlaskClient) -> None:
     response = client.get("/readyz")
 
-    answer = response.get_json()
+    readiness = response.get_json()
     assert response.status_code == 200
-    assert (answer["status"], answer["degraded"]) == ("ready", [])
-    assert answer["model"]["trained_at"] == "2026-03-01T12:00:30Z"
+    assert (readiness["status"], readiness["degraded"]) == ("ready", [])
+    assert readiness["model"]["trained_at"] == "2026-03-01T12:00:30Z"
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_health_tells_what_came_after_the_model_and_how_strange_it_is(models_dir: Path) -> None:
-    key, word = new_key("cms", ["articles"])
+def test_health_counts_changes_since_the_training_and_the_share_of_unknown_terms(models_dir: Path) -> None:
+    key, setting = new_key("cms", ["articles"])
     app = create_app(
-        Settings(models_dir=models_dir, write_keys=(word,), live_poll_seconds=0), clock=lambda: NOW
+        Settings(models_dir=models_dir, write_keys=(setting,), live_poll_seconds=0), clock=lambda: NOW
     )
     client, headers = app.test_client(), {"Authorization": f"Bearer {key}"}
     before = client.get("/healthz").get_json()["live"]
@@ -52,7 +52,7 @@ def test_health_tells_what_came_after_the_model_and_how_strange_it_is(models_dir
     assert client.get("/readyz").get_json()["live"] == after
 
 
-def test_without_a_model_every_call_says_why_and_what_helps(tmp_path: Path) -> None:
+def test_without_a_model_every_error_says_why_and_how_to_fix_it(tmp_path: Path) -> None:
     client = _without_model(tmp_path).test_client()
 
     for path in ("/readyz", "/v1/related?id=a", "/v1/article?id=a", "/v1/articles", "/v1/articles/a"):
@@ -65,7 +65,7 @@ def test_without_a_model_every_call_says_why_and_what_helps(tmp_path: Path) -> N
     assert client.get("/demo/").status_code == 503
 
 
-def test_a_model_published_later_is_picked_up(tmp_path: Path, model: Model) -> None:
+def test_a_model_published_later_is_opened(tmp_path: Path, model: Model) -> None:
     client = _without_model(tmp_path).test_client()
     assert client.get("/readyz").status_code == 503
 
@@ -75,7 +75,7 @@ def test_a_model_published_later_is_picked_up(tmp_path: Path, model: Model) -> N
     assert client.get("/v1/related?id=a").status_code == 200
 
 
-def test_a_missing_model_is_looked_for_at_most_once_in_a_while(tmp_path: Path, model: Model) -> None:
+def test_opening_a_missing_model_is_retried_only_after_the_interval(tmp_path: Path, model: Model) -> None:
     client = _without_model(tmp_path, retry_seconds=3600).test_client()
 
     publish(model, tmp_path, now=NOW)

@@ -1,4 +1,4 @@
-"""Every id answers for the right article or is refused, in the query and in the path."""
+"""Every id in a query or path leads to the right article or to an error."""
 
 from urllib.parse import quote, unquote
 
@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 IDS = ["a", "a,b", "%2F", "日本 🗞", "a/related", "https://x/y//z", "/abs"]
-PLAIN = [each for each in IDS if "/" not in each]
-SLASHED = [each for each in IDS if "/" in each]
+WITHOUT_SLASH = [article_id for article_id in IDS if "/" not in article_id]
+WITH_SLASH = [article_id for article_id in IDS if "/" in article_id]
 
 
 @pytest.mark.parametrize("article_id", IDS)
@@ -18,27 +18,27 @@ def test_an_id_in_the_query_finds_its_article(client: FlaskClient, article_id: s
     assert client.get(f"/v1/related?id={encoded}").get_json()["article_id"] == article_id
 
 
-@pytest.mark.parametrize("article_id", [each for each in PLAIN if each != "a"])
-def test_an_id_without_a_slash_may_stand_in_the_path(client: FlaskClient, article_id: str) -> None:
+@pytest.mark.parametrize("article_id", [article_id for article_id in WITHOUT_SLASH if article_id != "a"])
+def test_an_id_without_a_slash_may_be_in_the_path(client: FlaskClient, article_id: str) -> None:
     encoded = quote(article_id, safe="")
 
     assert client.get(f"/v1/articles/{encoded}").get_json()["id"] == article_id
     assert client.get(f"/v1/articles/{encoded}/related").get_json()["article_id"] == article_id
 
 
-@pytest.mark.parametrize("article_id", SLASHED)
+@pytest.mark.parametrize("article_id", WITH_SLASH)
 @pytest.mark.parametrize("suffix", ["", "/related"])
-def test_an_id_with_a_slash_in_the_path_is_told_its_address(
+def test_the_error_for_an_id_with_a_slash_in_the_path_names_the_right_url(
     client: FlaskClient, article_id: str, suffix: str
 ) -> None:
     response = client.get(f"/v1/articles/{quote(article_id, safe='')}{suffix}")
 
-    call = "related" if suffix else "article"
+    endpoint = "related" if suffix else "article"
     assert response.status_code == 404
-    assert f"/v1/{call}?id={quote(article_id, safe='')}" in response.get_json()["detail"]
+    assert f"/v1/{endpoint}?id={quote(article_id, safe='')}" in response.get_json()["detail"]
 
 
-def test_a_path_that_may_mean_two_articles_is_answered_for_neither(client: FlaskClient) -> None:
+def test_the_error_for_an_ambiguous_path_names_both_urls(client: FlaskClient) -> None:
     response = client.get("/v1/articles/a/related")
 
     detail = response.get_json()["detail"]
@@ -49,7 +49,9 @@ def test_a_path_that_may_mean_two_articles_is_answered_for_neither(client: Flask
 
 @pytest.mark.parametrize("segment", ["..", ".", "%00", "x" * 513])
 @pytest.mark.parametrize("suffix", ["", "/related"])
-def test_an_id_that_none_can_have_is_refused_by_name(client: FlaskClient, segment: str, suffix: str) -> None:
+def test_an_invalid_id_in_the_path_is_named_in_the_error(
+    client: FlaskClient, segment: str, suffix: str
+) -> None:
     response = client.get(f"/v1/articles/{segment}{suffix}")
 
     error = response.get_json()["errors"][0]
@@ -58,12 +60,12 @@ def test_an_id_that_none_can_have_is_refused_by_name(client: FlaskClient, segmen
 
 
 @pytest.mark.parametrize("raw", ["\xff", "\xed\xa0\x80"])
-def test_a_path_that_is_no_utf8_is_refused(client: FlaskClient, raw: str) -> None:
+def test_a_path_that_is_not_utf8_is_refused(client: FlaskClient, raw: str) -> None:
     response = client.get("/", environ_overrides={"PATH_INFO": f"/v1/articles/{raw}"})
 
     error = response.get_json()["errors"][0]
     assert response.status_code == 400
-    assert (error["in"], error["name"], error["allowed"]) == ("path", "path", "UTF-8, percent-encoded")
+    assert (error["in"], error["name"], error["allowed"]) == ("path", "path", "percent-encoded UTF-8")
 
 
 def test_an_empty_id_in_the_path_is_refused(client: FlaskClient) -> None:
@@ -81,7 +83,7 @@ def test_an_empty_id_in_the_path_is_refused(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/articles/a/", "/v1/articles//a", "/v1/articles/9/related/", "/v1/articles/9//related"]
 )
-def test_slashes_too_many_are_part_of_the_id(client: FlaskClient, path: str) -> None:
+def test_extra_slashes_are_part_of_the_id(client: FlaskClient, path: str) -> None:
     response = client.get(path)
 
     assert response.status_code == 404
@@ -89,12 +91,12 @@ def test_slashes_too_many_are_part_of_the_id(client: FlaskClient, path: str) -> 
 
 
 @pytest.mark.parametrize("path", ["/v1/articles/{}", "/v1/articles/{}/related", "/v1/page/{}"])
-def test_an_id_of_several_lines_may_stand_in_the_path(client: FlaskClient, path: str) -> None:
-    response = client.get(path.format("one%0Atwo%0A"))
+def test_an_id_with_line_breaks_may_be_in_the_path(client: FlaskClient, path: str) -> None:
+    response = client.get(path.format("first%0Asecond%0A"))
 
-    answer = response.get_json()
-    assert answer["type"].endswith("unknown-article")
-    assert "one\\ntwo\\n" in answer["detail"]
+    problem = response.get_json()
+    assert problem["type"].endswith("unknown-article")
+    assert "first\\nsecond\\n" in problem["detail"]
 
 
 def test_no_path_is_redirected(client: FlaskClient) -> None:

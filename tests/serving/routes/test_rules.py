@@ -1,4 +1,4 @@
-"""Rules over HTTP: who may, what is refused, and that nobody undoes another's work."""
+"""Rules over HTTP: keys, validation, and changes that do not overwrite the changes of others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +15,13 @@ from recommender.serving.store import StaleError, Store, StoreDownError
 from recommender.settings import Settings
 from tests.support.newsroom import NOW
 
-KEY, WORD = new_key("desk", ["rules"])
-OTHER_KEY, OTHER_WORD = new_key("cms", ["articles", "events"])
+KEY, SETTING = new_key("desk", ["rules"])
+OTHER_KEY, OTHER_SETTING = new_key("cms", ["articles", "events"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 BLOCK: dict[str, Any] = {"kind": "block", "articles": ["10"], "reason": "a lawsuit", "author": "A. Reyes"}
 PIN: dict[str, Any] = {"kind": "pin", "articles": ["8"], "reason": "read this", "author": "B. Oduya"}
-IN_FILE = """
+FAULT_KEYS = ("in", "name", "value", "allowed")
+RULES_FILE = """
 [[rule]]
 id = "by-file"
 kind = "sensitive"
@@ -32,11 +33,11 @@ author = "C. Wu"
 
 @pytest.fixture
 def app(models_dir: Path, tmp_path: Path) -> Flask:
-    (tmp_path / "rules.toml").write_text(IN_FILE)
+    (tmp_path / "rules.toml").write_text(RULES_FILE)
     return create_app(
         Settings(
             models_dir=models_dir,
-            write_keys=(WORD, OTHER_WORD),
+            write_keys=(SETTING, OTHER_SETTING),
             live_poll_seconds=0,
             rules_file=tmp_path / "rules.toml",
         ),
@@ -89,7 +90,7 @@ def refused(answer: TestResponse, status: int, kind: str) -> dict[str, Any]:
     return problem
 
 
-def test_a_rule_acts_at_once_and_no_longer_than_it_is_there(client: FlaskClient) -> None:
+def test_a_rule_applies_at_once_until_it_is_deleted(client: FlaskClient) -> None:
     assert "10" in listed(client)
 
     assert put(client).status_code == 201
@@ -99,38 +100,38 @@ def test_a_rule_acts_at_once_and_no_longer_than_it_is_there(client: FlaskClient)
     assert "10" in listed(client)
 
 
-def test_a_rule_is_answered_as_it_was_understood(client: FlaskClient) -> None:
-    given = BLOCK | {"articles": [10], "until": "2026-05-01T12:00:00+02:00"}
+def test_a_rule_is_returned_in_its_normal_form(client: FlaskClient) -> None:
+    sent = BLOCK | {"articles": [10], "until": "2026-05-01T12:00:00+02:00"}
 
-    made = put(client, rule=given)
+    created = put(client, rule=sent)
 
-    assert made.json == {"id": "hush"} | BLOCK | {"until": "2026-05-01T10:00:00Z"}
+    assert created.json == {"id": "hush"} | BLOCK | {"until": "2026-05-01T10:00:00Z"}
     again = read(client, "/v1/rules/hush")
-    assert (again.json, again.headers["ETag"]) == (made.json, made.headers["ETag"])
-    assert put(client, rule=made.json).status_code == 200
+    assert (again.json, again.headers["ETag"]) == (created.json, created.headers["ETag"])
+    assert put(client, rule=created.json).status_code == 200
 
 
-def test_all_rules_are_told_with_those_of_the_file_apart(client: FlaskClient) -> None:
+def test_all_rules_are_listed_with_the_rules_of_the_file_apart(client: FlaskClient) -> None:
     put(client)
     put(client, "first", PIN)
 
-    found = read(client)
+    rules = read(client)
 
-    assert ids(found) == ["hush", "first"]
-    assert found.json is not None
-    assert [rule["id"] for rule in found.json["file_rules"]] == ["by-file"]
-    assert found.headers["Cache-Control"] == "private, no-cache"
-    assert read(client, If_None_Match=found.headers["ETag"]).status_code == 304
+    assert ids(rules) == ["hush", "first"]
+    assert rules.json is not None
+    assert [rule["id"] for rule in rules.json["file_rules"]] == ["by-file"]
+    assert rules.headers["Cache-Control"] == "private, no-cache"
+    assert read(client, If_None_Match=rules.headers["ETag"]).status_code == 304
 
 
-def test_rules_of_the_file_act_beside_the_others(client: FlaskClient) -> None:
+def test_rules_in_the_file_and_in_the_database_apply_together(client: FlaskClient) -> None:
     put(client, "first", PIN | {"articles": ["12", "8"]})
 
     assert listed(client)[0] == "8"
     assert "12" not in listed(client)
 
 
-def test_the_file_is_followed_and_a_broken_one_shows_in_what_is_degraded(
+def test_changes_of_the_file_apply_and_an_invalid_file_is_reported_as_degraded(
     app: Flask, client: FlaskClient, tmp_path: Path
 ) -> None:
     context, path = app.extensions["recommender"], tmp_path / "rules.toml"
@@ -139,13 +140,13 @@ def test_the_file_is_followed_and_a_broken_one_shows_in_what_is_degraded(
         answer = client.get("/v1/articles/9/related").json
         return None if answer is None else answer["degraded"]
 
-    path.write_text(IN_FILE.replace('"12"', '"11", "10"'))
+    path.write_text(RULES_FILE.replace('"12"', '"11", "10"'))
     context.follower.refresh()
     assert "12" in listed(client)
     assert not {"10", "11"} & set(listed(client))
     assert degraded() == []
 
-    path.write_text(IN_FILE + "[[rule]]")
+    path.write_text(RULES_FILE + "[[rule]]")
     context.follower.refresh()
     context.follower.refresh()
     assert not {"10", "11"} & set(listed(client))
@@ -157,7 +158,7 @@ def test_the_file_is_followed_and_a_broken_one_shows_in_what_is_degraded(
     assert degraded() == []
 
 
-CALLS: list[Callable[[FlaskClient, dict[str, str]], TestResponse]] = [
+REQUESTS: list[Callable[[FlaskClient, dict[str, str]], TestResponse]] = [
     lambda client, headers: client.get("/v1/rules", headers=headers),
     lambda client, headers: client.get("/v1/rules/hush", headers=headers),
     lambda client, headers: client.put("/v1/rules/hush", json=BLOCK, headers=headers),
@@ -166,19 +167,19 @@ CALLS: list[Callable[[FlaskClient, dict[str, str]], TestResponse]] = [
 ]
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_rules_are_private(
-    client: FlaskClient, call: Callable[[FlaskClient, dict[str, str]], TestResponse]
+@pytest.mark.parametrize("send", REQUESTS)
+def test_rules_need_a_key_with_their_scope(
+    client: FlaskClient, send: Callable[[FlaskClient, dict[str, str]], TestResponse]
 ) -> None:
     put(client)
 
-    refused(call(client, {}), 401, "key-missing")
-    answer = call(client, {"Authorization": f"Bearer {OTHER_KEY}"})
+    refused(send(client, {}), 401, "key-missing")
+    answer = send(client, {"Authorization": f"Bearer {OTHER_KEY}"})
     assert "lawsuit" not in answer.text
     refused(answer, 403, "key-not-allowed")
 
 
-def test_no_reason_is_told_to_readers(client: FlaskClient) -> None:
+def test_readers_do_not_see_the_reason_of_a_rule(client: FlaskClient) -> None:
     put(client, "first", PIN)
 
     item = client.get("/v1/articles/9/related?limit=1&explain=1").json["items"][0]  # type: ignore[index]
@@ -187,7 +188,7 @@ def test_no_reason_is_told_to_readers(client: FlaskClient) -> None:
     assert "read this" not in client.get("/v1/articles/9/related").text
 
 
-def test_replacing_all_needs_the_etag_of_what_was_read(client: FlaskClient) -> None:
+def test_replacing_all_rules_needs_the_etag_of_the_rules_that_were_read(client: FlaskClient) -> None:
     put(client)
 
     refused(put_all(client, {"id": "first"} | PIN), 428, "match-missing")
@@ -195,23 +196,23 @@ def test_replacing_all_needs_the_etag_of_what_was_read(client: FlaskClient) -> N
     refused(put_all(client, {"id": "first"} | PIN, If_Match='"other"'), 412, "changed-meanwhile")
     assert ids(read(client)) == ["hush"]
 
-    done = put_all(client, {"id": "first"} | PIN, If_Match=read(client).headers["ETag"])
+    replaced = put_all(client, {"id": "first"} | PIN, If_Match=read(client).headers["ETag"])
 
-    assert (done.status_code, ids(done)) == (200, ["first"])
-    assert done.headers["ETag"] == read(client).headers["ETag"]
+    assert (replaced.status_code, ids(replaced)) == (200, ["first"])
+    assert replaced.headers["ETag"] == read(client).headers["ETag"]
     assert listed(client)[0] == "8"
 
 
-def test_two_clients_cannot_erase_each_others_rules(client: FlaskClient) -> None:
+def test_two_clients_cannot_overwrite_each_others_rules(client: FlaskClient) -> None:
     etag = read(client).headers["ETag"]
-    assert put_all(client, {"id": "one"} | BLOCK, If_Match=etag).status_code == 200
+    assert put_all(client, {"id": "first"} | BLOCK, If_Match=etag).status_code == 200
 
     refused(put_all(client, {"id": "other"} | PIN, If_Match=etag), 412, "changed-meanwhile")
 
-    assert ids(read(client)) == ["one"]
+    assert ids(read(client)) == ["first"]
 
 
-def test_what_changes_between_reading_and_writing_is_noticed(
+def test_a_change_between_reading_and_writing_is_noticed(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     etag = read(client).headers["ETag"]
@@ -223,10 +224,10 @@ def test_what_changes_between_reading_and_writing_is_noticed(
 
     monkeypatch.setattr(store, "replace_rules", late)
 
-    refused(put_all(client, {"id": "one"} | BLOCK, If_Match=etag), 412, "changed-meanwhile")
+    refused(put_all(client, {"id": "first"} | BLOCK, If_Match=etag), 412, "changed-meanwhile")
 
 
-def test_a_rule_is_changed_only_as_it_was_read(client: FlaskClient) -> None:
+def test_a_rule_is_changed_only_if_it_is_still_as_it_was_read(client: FlaskClient) -> None:
     first = put(client).headers["ETag"]
     changed = put(client, rule=BLOCK | {"reason": "settled"}, If_Match=first)
     assert changed.status_code == 200
@@ -241,15 +242,15 @@ def test_a_rule_is_changed_only_as_it_was_read(client: FlaskClient) -> None:
     assert put(client, If_Match=read(client).headers["ETag"]).status_code == 200
 
 
-def test_a_change_to_another_rule_is_no_conflict(
+def test_a_change_of_another_rule_is_not_a_conflict(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     etag = put(client).headers["ETag"]
-    put_rule, missed = store.put_rule, [StaleError("changed"), StaleError("changed")]
+    put_rule, conflicts = store.put_rule, [StaleError("changed"), StaleError("changed")]
 
     def late(*arguments: Any) -> Any:
-        if missed:
-            raise missed.pop()
+        if conflicts:
+            raise conflicts.pop()
         return put_rule(*arguments)
 
     monkeypatch.setattr(store, "put_rule", late)
@@ -257,7 +258,7 @@ def test_a_change_to_another_rule_is_no_conflict(
     assert put(client, rule=BLOCK | {"reason": "settled"}, If_Match=etag).status_code == 200
 
 
-def test_a_rule_of_the_file_is_changed_in_the_file_alone(client: FlaskClient) -> None:
+def test_a_rule_in_the_file_can_be_changed_only_there(client: FlaskClient) -> None:
     etag = read(client).headers["ETag"]
 
     refused(put(client, "by-file"), 409, "rule-of-file")
@@ -266,7 +267,7 @@ def test_a_rule_of_the_file_is_changed_in_the_file_alone(client: FlaskClient) ->
     assert read(client, "/v1/rules/by-file").json["reason"] == "asked for"  # type: ignore[index]
 
 
-def test_a_rule_that_the_file_took_over_can_be_deleted_from_the_database(
+def test_a_rule_in_both_the_file_and_the_database_can_be_deleted_from_the_database(
     client: FlaskClient, store: Store
 ) -> None:
     store.put_rule("by-file", '{"id": "by-file"}')
@@ -276,7 +277,7 @@ def test_a_rule_that_the_file_took_over_can_be_deleted_from_the_database(
     assert read(client, "/v1/rules/by-file").json["reason"] == "asked for"  # type: ignore[index]
 
 
-def test_deleting_what_is_not_there_is_done_already(client: FlaskClient) -> None:
+def test_deleting_a_missing_rule_succeeds(client: FlaskClient) -> None:
     assert client.delete("/v1/rules/none", headers=HEADERS).status_code == 204
     refused(read(client, "/v1/rules/none"), 404, "unknown-rule")
 
@@ -299,18 +300,17 @@ def test_deleting_what_is_not_there_is_done_already(client: FlaskClient) -> None
         ),
     ],
 )
-def test_a_wrong_rule_is_refused_with_what_is_allowed(
+def test_the_error_for_an_invalid_rule_names_what_is_allowed(
     client: FlaskClient, rule_id: str, rule: dict[str, Any], error: tuple[str, str, str | None, str]
 ) -> None:
-    answer = put(client, rule_id, rule)
+    response = put(client, rule_id, rule)
 
-    assert answer.status_code == 400
-    assert answer.json is not None
-    shown = [(each["in"], each["name"], each["value"], each["allowed"]) for each in answer.json["errors"]]
-    assert error in shown
+    assert response.status_code == 400
+    assert response.json is not None
+    assert error in [tuple(fault[key] for key in FAULT_KEYS) for fault in response.json["errors"]]
 
 
-def test_a_wrong_set_names_every_fault_with_its_rule(client: FlaskClient) -> None:
+def test_the_error_for_an_invalid_set_names_every_fault_with_its_rule(client: FlaskClient) -> None:
     rules = ({"id": "x"} | PIN, {"id": "x"} | BLOCK, {"id": "y"} | PIN | {"articles": []})
 
     problem = refused(put_all(client, *rules, If_Match=read(client).headers["ETag"]), 400, "bad-body")
@@ -319,23 +319,23 @@ def test_a_wrong_set_names_every_fault_with_its_rule(client: FlaskClient) -> Non
 
 
 @pytest.mark.parametrize("body", [{}, {"rules": 3}, {"rules": [], "file_rules": []}])
-def test_a_set_is_rules_alone(client: FlaskClient, body: object) -> None:
+def test_a_set_contains_only_rules(client: FlaskClient, body: object) -> None:
     answer = client.put("/v1/rules", json=body, headers=HEADERS | {"If-Match": read(client).headers["ETag"]})
 
     refused(answer, 400, "bad-body")
 
 
-def test_what_is_no_json_is_refused(client: FlaskClient) -> None:
+def test_a_request_without_json_or_with_parameters_is_refused(client: FlaskClient) -> None:
     form = client.put("/v1/rules/x", data="kind=pin", headers=HEADERS)
     broken = client.put("/v1/rules/x", data="{", headers=HEADERS, content_type="application/json")
-    asked = client.get("/v1/rules?all=1", headers=HEADERS)
+    with_parameter = client.get("/v1/rules?all=1", headers=HEADERS)
 
     refused(form, 415, "unsupported-type")
     refused(broken, 400, "bad-body")
-    refused(asked, 400, "bad-parameter")
+    refused(with_parameter, 400, "bad-parameter")
 
 
-def test_without_a_database_rules_are_neither_told_nor_taken(
+def test_without_a_database_rules_can_be_neither_read_nor_changed(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(*_: Any) -> Any:

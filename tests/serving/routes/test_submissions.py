@@ -1,9 +1,11 @@
-"""Articles put, corrected and withdrawn while the service runs."""
+"""Articles that are added, corrected and withdrawn while the service runs."""
 
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -11,23 +13,25 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from recommender.article import Article
 from recommender.artifact import publish
+from recommender.model import Model
 from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
+from recommender.serving.index.fold_in import FoldedArticle, fold_in
 from recommender.serving.routes import submissions
 from recommender.settings import Settings
-from tests.support.limits import captured_limits
 from tests.support.newsroom import NOW, build_model, newsroom
 
-KEY, WORD = new_key("cms", ["articles"])
+KEY, SETTING = new_key("cms", ["articles"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-LATER = "2026-03-01T12:00:00Z"
+UPDATED_AT = "2026-03-01T12:00:00Z"
 
 
 @pytest.fixture
 def app(models_dir: Path) -> Flask:
     settings = Settings(
-        models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0, max_batch_bytes=500_000
+        models_dir=models_dir, write_keys=(SETTING,), live_poll_seconds=0, max_batch_bytes=500_000
     )
     return create_app(settings, clock=lambda: NOW)
 
@@ -38,7 +42,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 def put(client: FlaskClient, article_id: str = "new", **fields: Any) -> TestResponse:
-    body = {"title": "Storm floods the harbour", "updated_at": LATER} | fields
+    body = {"title": "Storm floods the harbour", "updated_at": UPDATED_AT} | fields
     return client.put(f"/v1/articles/{article_id}", json=body, headers=HEADERS)
 
 
@@ -46,7 +50,7 @@ def withdraw(client: FlaskClient, article_id: str = "new") -> TestResponse:
     return client.delete(f"/v1/articles/{article_id}", headers=HEADERS)
 
 
-def test_a_new_article_is_there_at_once(client: FlaskClient) -> None:
+def test_a_new_article_is_shown_at_once(client: FlaskClient) -> None:
     answer = put(client, category="Weather", published_at="2026-03-01T12:00:20Z")
 
     assert answer.status_code == 201
@@ -62,14 +66,14 @@ def test_a_new_article_is_there_at_once(client: FlaskClient) -> None:
     assert client.get("/v1/articles/new/related").status_code == 200
 
 
-def test_putting_it_again_changes_nothing(client: FlaskClient) -> None:
+def test_an_article_that_is_sent_again_changes_nothing(client: FlaskClient) -> None:
     first, again = put(client).json, put(client)
 
     assert again.status_code == 200
     assert again.json == first
 
 
-def test_an_older_put_does_not_overwrite(client: FlaskClient) -> None:
+def test_an_older_version_does_not_replace_a_newer_version(client: FlaskClient) -> None:
     put(client, title="As corrected")
 
     late = put(client, title="As first written", updated_at="2026-03-01T11:59:59Z")
@@ -82,10 +86,10 @@ def test_an_older_put_does_not_overwrite(client: FlaskClient) -> None:
     assert facts["title"] == "As corrected"
 
 
-def test_a_correction_of_the_same_moment_takes_the_place_of_the_models_article(tmp_path: Path) -> None:
-    moment = datetime.fromisoformat(LATER)
-    publish(build_model([replace(each, updated_at=moment) for each in newsroom()]), tmp_path, now=NOW)
-    settings = Settings(models_dir=tmp_path, write_keys=(WORD,), live_poll_seconds=0)
+def test_a_correction_with_the_same_date_replaces_the_article_of_the_model(tmp_path: Path) -> None:
+    moment = datetime.fromisoformat(UPDATED_AT)
+    publish(build_model([replace(article, updated_at=moment) for article in newsroom()]), tmp_path, now=NOW)
+    settings = Settings(models_dir=tmp_path, write_keys=(SETTING,), live_poll_seconds=0)
     client = create_app(settings, clock=lambda: NOW).test_client()
 
     first, again = put(client, "9"), put(client, "9")
@@ -100,7 +104,7 @@ def test_a_correction_of_the_same_moment_takes_the_place_of_the_models_article(t
     assert facts["title"] == "Storm floods the harbour"
 
 
-def test_a_withdrawn_article_is_gone_from_every_answer(client: FlaskClient) -> None:
+def test_no_response_contains_a_withdrawn_article(client: FlaskClient) -> None:
     put(client, url="https://paper.example/new")
 
     assert withdraw(client).status_code == 204
@@ -117,7 +121,7 @@ def test_a_withdrawn_article_is_gone_from_every_answer(client: FlaskClient) -> N
     assert "new" not in [item["id"] for item in newest["items"]]
 
 
-def test_what_was_corrected_or_withdrawn_leaves_no_trace_in_the_scores_of_others(client: FlaskClient) -> None:
+def test_corrected_and_withdrawn_articles_do_not_affect_the_scores_of_others(client: FlaskClient) -> None:
     address = "/v1/search?q=harbour dre"
     before = client.get(address).json
 
@@ -131,7 +135,7 @@ def test_what_was_corrected_or_withdrawn_leaves_no_trace_in_the_scores_of_others
     assert client.get(address).json == before
 
 
-def test_what_the_model_knows_can_be_withdrawn_and_put_again(client: FlaskClient) -> None:
+def test_an_article_of_the_model_can_be_withdrawn_and_added_again(client: FlaskClient) -> None:
     known = client.get("/v1/articles?limit=1").json
     assert known is not None
     article_id = known["items"][0]["id"]
@@ -139,7 +143,7 @@ def test_what_the_model_knows_can_be_withdrawn_and_put_again(client: FlaskClient
     withdraw(client, article_id)
 
     assert client.get(f"/v1/articles/{article_id}").status_code == 410
-    late = put(client, article_id, updated_at=LATER)
+    late = put(client, article_id, updated_at=UPDATED_AT)
     assert late.json is not None
     assert late.json["applied"] is False
     lifted = put(client, article_id, updated_at=(NOW + timedelta(seconds=1)).isoformat())
@@ -147,7 +151,7 @@ def test_what_the_model_knows_can_be_withdrawn_and_put_again(client: FlaskClient
     assert client.get(f"/v1/articles/{article_id}").status_code == 200
 
 
-def test_an_unknown_article_can_be_withdrawn_before_it_comes(client: FlaskClient) -> None:
+def test_an_article_can_be_withdrawn_before_it_is_sent(client: FlaskClient) -> None:
     assert withdraw(client, "later").status_code == 204
 
     assert client.get("/v1/articles/later").status_code == 410
@@ -156,7 +160,7 @@ def test_an_unknown_article_can_be_withdrawn_before_it_comes(client: FlaskClient
     assert late["applied"] is False
 
 
-def test_without_a_date_of_change_an_article_is_of_now_but_lifts_no_withdrawal(client: FlaskClient) -> None:
+def test_without_updated_at_the_current_time_is_used_but_lifts_no_withdrawal(client: FlaskClient) -> None:
     for title in ("First", "Second"):
         answer = put(client, title=title, updated_at=None).json
         assert answer is not None
@@ -173,9 +177,9 @@ def test_without_a_date_of_change_an_article_is_of_now_but_lifts_no_withdrawal(c
     assert client.get("/v1/articles/new").status_code == 410
 
 
-def test_an_article_under_embargo_is_not_shown_before_its_time(models_dir: Path) -> None:
+def test_an_article_under_embargo_is_not_shown_before_its_publication(models_dir: Path) -> None:
     moments = [NOW]
-    settings = Settings(models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0)
+    settings = Settings(models_dir=models_dir, write_keys=(SETTING,), live_poll_seconds=0)
     client = create_app(settings, clock=lambda: moments[-1]).test_client()
 
     put(client, published_at="2026-03-01T13:00:00Z", status="future")
@@ -204,7 +208,7 @@ def test_an_article_under_embargo_is_not_shown_before_its_time(models_dir: Path)
         ({"tags": 5}, "tags"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_stored(
+def test_an_invalid_field_is_named_in_the_error_and_nothing_is_stored(
     client: FlaskClient, fields: dict[str, Any], name: str
 ) -> None:
     answer = put(client, **fields)
@@ -228,7 +232,7 @@ def test_what_is_wrong_is_named_and_nothing_is_stored(
         (b'{"title": "' + b"x" * (1 << 20) + b'"}', "application/json", 413),
     ],
 )
-def test_a_body_that_is_no_article_is_refused(
+def test_a_body_that_is_not_an_article_is_refused(
     client: FlaskClient, body: bytes, content_type: str, status: int
 ) -> None:
     answer = client.put("/v1/articles/new", data=body, content_type=content_type, headers=HEADERS)
@@ -237,25 +241,25 @@ def test_a_body_that_is_no_article_is_refused(
 
 
 @pytest.mark.parametrize("article_id", ["a/related", "a,b", "https://x/y//z", "/abs", "%2F", "日本 🗞"])
-def test_every_id_can_be_put_and_withdrawn_by_query(client: FlaskClient, article_id: str) -> None:
+def test_an_article_with_any_id_can_be_added_and_withdrawn(client: FlaskClient, article_id: str) -> None:
     query = {"id": article_id}
 
-    put_it = client.put("/v1/article", query_string=query, json={"title": "Any"}, headers=HEADERS)
+    added = client.put("/v1/article", query_string=query, json={"title": "Any"}, headers=HEADERS)
     facts = client.get("/v1/article", query_string=query)
-    gone = client.delete("/v1/article", query_string=query, headers=HEADERS)
+    withdrawn = client.delete("/v1/article", query_string=query, headers=HEADERS)
 
-    assert put_it.status_code in {200, 201}
-    assert (facts.status_code, gone.status_code) == (200, 204)
+    assert added.status_code in {200, 201}
+    assert (facts.status_code, withdrawn.status_code) == (200, 204)
     assert facts.json is not None
     assert facts.json["id"] == article_id
     assert client.get("/v1/article", query_string=query).status_code == 410
 
 
-def test_a_put_to_a_url_can_be_repeated(client: FlaskClient) -> None:
+def test_an_article_can_be_replaced_by_its_url_again(client: FlaskClient) -> None:
     put(client, url="https://paper.example/new", updated_at=None)
-    address = {"query_string": {"url": "paper.example/new"}, "headers": HEADERS}
+    request = {"query_string": {"url": "paper.example/new"}, "headers": HEADERS}
 
-    statuses = [client.put("/v1/article", json={"title": title}, **address).status_code for title in "AB"]
+    statuses = [client.put("/v1/article", json={"title": title}, **request).status_code for title in "AB"]
 
     facts = client.get("/v1/articles/new").json
     assert facts is not None
@@ -263,7 +267,7 @@ def test_a_put_to_a_url_can_be_repeated(client: FlaskClient) -> None:
     assert (facts["title"], facts["url"]) == ("B", "https://paper.example/new")
 
 
-def test_a_slash_in_a_path_is_answered_with_the_sure_address(client: FlaskClient) -> None:
+def test_the_error_for_an_id_with_a_slash_in_the_path_names_the_right_url(client: FlaskClient) -> None:
     answer = put(client, "a/related")
 
     assert answer.status_code == 404
@@ -272,7 +276,7 @@ def test_a_slash_in_a_path_is_answered_with_the_sure_address(client: FlaskClient
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
-def test_without_the_key_nothing_changes(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_without_a_valid_key_nothing_changes(client: FlaskClient, headers: dict[str, str]) -> None:
     known = client.get("/v1/articles?limit=1").json
     assert known is not None
     article_id = known["items"][0]["id"]
@@ -292,48 +296,48 @@ def post(client: FlaskClient, articles: object) -> TestResponse:
     return client.post("/v1/articles", data=body, content_type="application/json", headers=HEADERS)
 
 
-def test_a_batch_takes_what_it_can(client: FlaskClient) -> None:
-    put(client, "held", updated_at=LATER)
-    older = {"id": "held", "title": "Old", "updated_at": "2020-01-01"}
-    same = {"id": "held", "title": "Storm floods the harbour", "updated_at": LATER}
-    good = {"id": "1st", "title": "First", "updated_at": LATER}
+def test_a_batch_stores_its_valid_articles_and_rejects_the_others(client: FlaskClient) -> None:
+    put(client, "stored", updated_at=UPDATED_AT)
+    older = {"id": "stored", "title": "Old", "updated_at": "2020-01-01"}
+    same = {"id": "stored", "title": "Storm floods the harbour", "updated_at": UPDATED_AT}
+    valid = {"id": "1st", "title": "First", "updated_at": UPDATED_AT}
     draft = {"id": "2nd", "title": "Second", "status": "draft"}
 
-    answer = post(client, [good, draft, older, same, 7, {"title": "nobody"}]).json
+    answer = post(client, [valid, draft, older, same, 7, {"title": "nobody"}]).json
 
     assert answer is not None
     assert (answer["accepted"], answer["unchanged"]) == (1, 1)
-    told = [(each["index"], each["id"], each["reason"].split(":")[0]) for each in answer["rejected"]]
-    assert told == [
+    rejected = [(entry["index"], entry["id"], entry["reason"].split(":")[0]) for entry in answer["rejected"]]
+    assert rejected == [
         (1, "2nd", "status"),
-        (2, "held", "older"),
+        (2, "stored", "older"),
         (4, None, "wrong type"),
         (5, None, "missing id"),
     ]
     assert client.get("/v1/articles/1st").status_code == 200
 
 
-def test_of_an_id_twice_in_a_batch_the_newer_stays(client: FlaskClient) -> None:
-    one = {"id": "twice", "title": "One", "updated_at": LATER}
+def test_the_newer_of_two_articles_with_the_same_id_in_a_batch_is_stored(client: FlaskClient) -> None:
+    older = {"id": "twice", "title": "Older", "updated_at": UPDATED_AT}
 
-    answer = post(client, [one | {"title": "Two", "updated_at": "2026-03-01T12:00:01Z"}, one]).json
+    answer = post(client, [older | {"title": "Newer", "updated_at": "2026-03-01T12:00:01Z"}, older]).json
 
     assert answer is not None
     assert answer["accepted"] == 1
     assert answer["rejected"][0]["index"] == 1
     facts = client.get("/v1/articles/twice").json
     assert facts is not None
-    assert facts["title"] == "Two"
+    assert facts["title"] == "Newer"
 
 
 @pytest.mark.parametrize("articles", [None, {}, "x", [{"id": str(n), "title": "x"} for n in range(501)]])
-def test_a_batch_is_a_list_of_up_to_500(client: FlaskClient, articles: object) -> None:
+def test_a_batch_is_a_list_of_up_to_500_articles(client: FlaskClient, articles: object) -> None:
     answer = post(client, articles)
 
     assert answer.status_code == 400
 
 
-def test_beside_its_list_a_batch_holds_nothing(client: FlaskClient) -> None:
+def test_a_batch_has_no_other_fields(client: FlaskClient) -> None:
     answer = client.post("/v1/articles", json={"articles": [], "article": {"id": "9"}}, headers=HEADERS)
 
     assert answer.status_code == 400
@@ -342,7 +346,7 @@ def test_beside_its_list_a_batch_holds_nothing(client: FlaskClient) -> None:
     assert answer.json["errors"][0]["value"] == '{"id":"9"}'
 
 
-def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
+def test_html_in_an_article_is_removed(client: FlaskClient) -> None:
     put(
         client,
         title="<b>Bold</b> &amp; new",
@@ -357,16 +361,34 @@ def test_html_in_an_article_comes_out_as_text(client: FlaskClient) -> None:
     assert "body" not in facts
 
 
-def test_articles_are_placed_a_few_at_a_time(models_dir: Path) -> None:
-    settings = Settings(models_dir=models_dir, write_keys=(WORD,), live_poll_seconds=0)
-    with captured_limits(submissions) as limits:
-        client = create_app(settings, clock=lambda: NOW).test_client()
-    [placing] = limits
+def test_articles_are_folded_in_a_few_at_a_time(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, resume = Queue[str](), Event()
 
-    with placing.slot(), placing.slot():
-        shed, at_hand = put(client), client.get("/v1/related?id=a")
+    def slow_fold_in(model: Model, article: Article) -> FoldedArticle:
+        begun.put(article.id)
+        resume.wait(30)
+        return fold_in(model, article)
 
-    assert (shed.status_code, shed.get_json()["type"]) == (503, "overloaded")
-    assert at_hand.status_code == 200
+    monkeypatch.setattr(submissions, "FOLD_IN_LIMIT", (2, 1, 0.0))
+    monkeypatch.setattr(submissions, "fold_in", slow_fold_in)
+    settings = Settings(models_dir=models_dir, write_keys=(SETTING,), live_poll_seconds=0)
+    app = create_app(settings, clock=lambda: NOW)
+    client, first, second = app.test_client(), app.test_client(), app.test_client()
+    threads = [Thread(target=put, args=(first, "first")), Thread(target=put, args=(second, "second"))]
+    for thread in threads:
+        thread.start()
+    assert {begun.get(timeout=30), begun.get(timeout=30)} == {"first", "second"}
+
+    refused, precomputed = put(client), client.get("/v1/related?id=a")
+    resume.set()
+    for thread in threads:
+        thread.join()
+
+    assert (refused.status_code, refused.get_json()["type"]) == (503, "overloaded")
+    assert precomputed.status_code == 200
     assert client.get("/v1/articles/new").status_code == 404
+    assert [client.get(f"/v1/articles/{article_id}").status_code for article_id in ("first", "second")] == [
+        200,
+        200,
+    ]
     assert put(client).status_code == 201

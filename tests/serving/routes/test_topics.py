@@ -1,8 +1,7 @@
-"""`/v1/topics`: which topics there are, the articles of each page by page, and nothing under embargo."""
+"""Topics: all topics, the articles of a topic in pages, and nothing under embargo."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,56 +15,50 @@ from recommender.serving.lists.related import Related
 from recommender.serving.lists.topics import headline
 from recommender.settings import Settings
 from tests.support.newsroom import NOW
+from tests.support.responses import get
 from tests.support.sample import NOW as NOW_OF_SAMPLE
+from tests.support.service import item_ids
 
 PORT, SAVINGS, STORM, SECRET = range(4)
 
 
-def topic(slug: str, name: str) -> Topic:
+def topic_named(slug: str, name: str) -> Topic:
     return Topic(slug=slug, name=name, terms=slug.split("-"), articles=0, coherence=0.5)
 
 
 @pytest.fixture(scope="module")
 def client(model: Model, tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """The tiny newsroom with three topics, and one of an article under embargo alone."""
+    """A client of the tiny newsroom with three topics, and one that has only an article under embargo."""
     topics = [
-        topic("harbour", "Harbour"), topic("budget", "Budget"), topic("sturm-küste", "Sturm, Küste"),
-        topic("next-year", "Next year"),
-    ]  # fmt: skip
-    of_category = {"Economy & Business": PORT, "Politics": SAVINGS, "Environment": STORM}
+        topic_named("harbour", "Harbour"),
+        topic_named("budget", "Budget"),
+        topic_named("sturm-küste", "Sturm, Küste"),
+        topic_named("next-year", "Next year"),
+    ]
+    topic_of_category = {"Economy & Business": PORT, "Politics": SAVINGS, "Environment": STORM}
     ids = list(model.articles.ids)
-    first = [of_category.get(model.articles.category[row] or "", -1) for row in range(len(ids))]
-    first[ids.index("16")] = SECRET
-    space = TopicSpace(np.eye(4, 2, dtype=np.float32), np.array(first, dtype=np.int32))
+    first_topic = [topic_of_category.get(model.articles.category[row] or "", -1) for row in range(len(ids))]
+    first_topic[ids.index("16")] = SECRET
+    space = TopicSpace(np.eye(4, 2, dtype=np.float32), np.array(first_topic, dtype=np.int32))
     manifest = model.manifest.model_copy(update={"topics": topics})
     folder = tmp_path_factory.mktemp("topics")
     publish(replace(model, manifest=manifest, topic_space=space), folder, now=NOW)
     return create_app(Settings(models_dir=folder), clock=lambda: NOW).test_client()
 
 
-def get(client: FlaskClient, path: str) -> Any:
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    return response.get_json()
-
-
-def ids_of(answer: Any) -> list[str]:
-    return [item["id"] for item in answer["items"]]
-
-
-def test_topics_come_largest_first_with_their_public_articles(client: FlaskClient) -> None:
+def test_topics_come_largest_first_and_count_their_public_articles(client: FlaskClient) -> None:
     answer = get(client, "/v1/topics")
 
     assert list(answer) == ["model_version", "topics"]
     assert answer["model_version"].startswith("20260301T120030Z-")
-    told = [(each["slug"], each["articles"]) for each in answer["topics"]]
-    assert told == [("budget", 5), ("sturm-küste", 5), ("harbour", 3)]
+    sizes = [(topic["slug"], topic["articles"]) for topic in answer["topics"]]
+    assert sizes == [("budget", 5), ("sturm-küste", 5), ("harbour", 3)]
     assert answer["topics"][1] == {
         "slug": "sturm-küste", "name": "Sturm, Küste", "terms": ["sturm", "küste"], "articles": 5
     }  # fmt: skip
 
 
-def test_a_topic_of_articles_under_embargo_is_not_told_of(client: FlaskClient) -> None:
+def test_a_topic_with_only_articles_under_embargo_is_not_shown(client: FlaskClient) -> None:
     assert "Next year" not in client.get("/v1/topics").text
     assert client.get("/v1/topics/next-year").status_code == 404
 
@@ -75,26 +68,26 @@ def test_the_articles_of_a_topic_come_newest_first(client: FlaskClient) -> None:
 
     assert list(answer) == ["topic", "items", "next_cursor"]
     assert answer["topic"] == get(client, "/v1/topics")["topics"][1]
-    assert ids_of(answer) == ["14", "13", "11", "10", "9"]
+    assert item_ids(answer) == ["14", "13", "11", "10", "9"]
     assert answer["next_cursor"] is None
     assert answer["items"][0]["source"] is None
 
 
-def test_pages_show_every_article_of_a_topic_once(client: FlaskClient) -> None:
+def test_pages_contain_every_article_of_a_topic_once(client: FlaskClient) -> None:
     seen, cursor = [], ""
     while True:
         answer = get(client, f"/v1/topics/budget?limit=2{cursor}")
-        seen += ids_of(answer)
+        seen += item_ids(answer)
         if answer["next_cursor"] is None:
             break
         cursor = f"&cursor={answer['next_cursor']}"
 
-    assert seen == ids_of(get(client, "/v1/topics/budget?limit=50"))
+    assert seen == item_ids(get(client, "/v1/topics/budget?limit=50"))
     assert sorted(seen) == sorted({"/abs", "%2F", "日本 🗞", "8", "https://x/y//z"})
 
 
 @pytest.mark.parametrize("slug", ["nothing", "Budget", "budget ", "x" * 300])
-def test_an_unknown_topic_is_named(client: FlaskClient, slug: str) -> None:
+def test_an_unknown_topic_is_named_in_the_error(client: FlaskClient, slug: str) -> None:
     response = client.get(f"/v1/topics/{slug}")
 
     problem = response.get_json()
@@ -113,14 +106,16 @@ def test_an_unknown_topic_is_named(client: FlaskClient, slug: str) -> None:
         ("/v1/topics/budget?cursor=x", "cursor"),
     ],
 )
-def test_a_wrong_parameter_is_named(client: FlaskClient, path: str, name: str) -> None:
+def test_an_invalid_parameter_is_named_in_the_error(client: FlaskClient, path: str, name: str) -> None:
     response = client.get(path)
 
     assert (response.status_code, response.get_json()["errors"][0]["name"]) == (400, name)
 
 
 @pytest.mark.parametrize("path", ["/v1/topics", "/v1/topics/budget"])
-def test_answers_are_cached_until_the_next_embargo_ends_and_confirmed(client: FlaskClient, path: str) -> None:
+def test_responses_are_cached_until_the_next_publication_and_revalidated(
+    client: FlaskClient, path: str
+) -> None:
     first = client.get(path)
 
     again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -130,18 +125,18 @@ def test_answers_are_cached_until_the_next_embargo_ends_and_confirmed(client: Fl
 
 
 @pytest.mark.parametrize("path", ["/v1/topics/", "/v1/topics/a/b"])
-def test_no_other_address_lies_below(client: FlaskClient, path: str) -> None:
+def test_there_are_no_other_urls_below(client: FlaskClient, path: str) -> None:
     assert client.get(path).get_json()["type"] == "not-found"
 
 
-def test_the_headline_of_a_topic_is_that_of_its_most_typical_public_article(published: Path) -> None:
+def test_the_headline_of_a_topic_is_the_title_of_its_most_typical_public_article(published: Path) -> None:
     related = Related(open_current(published))
     space, latent = related.model.topic_space, related.model.vectors.latent
 
-    for number, each in enumerate(related.model.manifest.topics):
+    for number, topic in enumerate(related.model.manifest.topics):
         cosines = np.where(space.first == number, latent @ space.centroids[number], -1)
         assert (
-            headline(related, each.slug, NOW_OF_SAMPLE)
+            headline(related, topic.slug, NOW_OF_SAMPLE)
             == related.model.articles.titles[int(cosines.argmax())]
         )
 
@@ -152,11 +147,11 @@ def test_without_a_model_there_are_no_topics(tmp_path: Path) -> None:
     assert client.get("/v1/topics").status_code == 503
 
 
-def test_a_real_model_tells_of_the_articles_that_it_counted(published: Path) -> None:
+def test_a_topic_of_a_real_model_counts_its_articles(published: Path) -> None:
     client = create_app(Settings(models_dir=published)).test_client()
 
     topics = get(client, "/v1/topics")["topics"]
 
-    assert sum(each["articles"] for each in topics) > 200
-    for each in topics:
-        assert get(client, f"/v1/topics/{quote(each['slug'])}?limit=1")["topic"] == each
+    assert sum(topic["articles"] for topic in topics) > 200
+    for topic in topics:
+        assert get(client, f"/v1/topics/{quote(topic['slug'])}?limit=1")["topic"] == topic

@@ -1,4 +1,4 @@
-"""What is wrong with a request is said, with its name and its value; and the next good request works."""
+"""Errors name the wrong value and what is allowed, and the next valid request works."""
 
 import json
 from typing import Any
@@ -8,11 +8,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-GOOD = "/v1/related?id=a"
+VALID = "/v1/related?id=a"
 
 
 def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str) -> dict[str, Any]:
-    """Check what holds for every refusal, and that the next good request works; return the first error."""
+    """Check a problem response, and that the next valid request works; return its first error."""
     problem = response.get_json()
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -20,7 +20,7 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
     assert list(problem) == ["type", "title", "status", "detail", "request_id", "errors"]
     assert (problem["type"], problem["status"]) == (kind, status)
     assert problem["request_id"] == response.headers["X-Request-ID"]
-    assert client.get(GOOD).status_code == 200
+    assert client.get(VALID).status_code == 200
     error: dict[str, Any] = problem["errors"][0] if problem["errors"] else {}
     assert not error or list(error) == ["in", "name", "value", "allowed"]
     return error
@@ -36,7 +36,7 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
         ("id=a&limit=1e9", "limit", "1e9", "a whole number from 1 to 50"),
         ("id=a&limit=1000000000", "limit", "1000000000", "a whole number from 1 to 50"),
         ("id=a&limit=", "limit", "", "a whole number from 1 to 50"),
-        ("id=a&limit=9&limit=9", "limit", "9", "one value only"),
+        ("id=a&limit=9&limit=9", "limit", "9", "a single value"),
         ("id=a&colour=red", "colour", "red", "one of id, url, limit"),
         ("id=a&explain=yes", "explain", "yes", "0 or 1"),
         ("id=a&explain=2", "explain", "2", "0 or 1"),
@@ -47,7 +47,7 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
         ("id=a&freshness=1.01", "freshness", "1.01", "from 0 to 1"),
         ("id=a&freshness=-0.1", "freshness", "-0.1", "from 0 to 1"),
         ("id=a&freshness=nan", "freshness", "nan", "from 0 to 1"),
-        ("id=a&freshness=0.2&freshness=0.3", "freshness", "0.3", "one value only"),
+        ("id=a&freshness=0.2&freshness=0.3", "freshness", "0.3", "a single value"),
         ("id=a&diversity=2", "diversity", "2", "from 0 to 1"),
         ("id=a&diversity=0.001", "diversity", "0.001", "at most two decimals"),
         ("id=a&diversity=1e-1", "diversity", "1e-1", "at most two decimals"),
@@ -61,7 +61,7 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
         ("id=a&min_similarity=1.5", "min_similarity", "1.5", "a number from 0 to 1"),
         ("id=a&fallback=maybe", "fallback", "maybe", "'auto' or 'none'"),
         ("id=a&unknown=410", "unknown", "410", "'404' or 'fallback'"),
-        ("id=a&exclude=..", "exclude", "..", "ids of articles"),
+        ("id=a&exclude=..", "exclude", "..", "article ids"),
         ("id=a&url=b", "id", "a", "exactly one of id and url"),
         ("", "id", None, "exactly one of id and url"),
         ("id=", "id", "", "1-512 bytes"),
@@ -71,10 +71,10 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
         ("id=%ff", "id", "\\xff", "UTF-8"),
         ("id=" + "x" * 513, "id", "x" * 100, "1-512 bytes"),
         ("url=http://[", "url", "http://[", "the URL of an article"),
-        ("url=", "url", "", "the article's address"),
+        ("url=", "url", "", "the article's URL"),
     ],
 )
-def test_a_wrong_parameter_is_named(
+def test_an_invalid_parameter_is_named_in_the_error(
     client: FlaskClient, query: str, name: str, value: str | None, allowed: str
 ) -> None:
     error = _refused(client, client.get(f"/v1/related?{query}"), 400, "bad-parameter")
@@ -83,7 +83,7 @@ def test_a_wrong_parameter_is_named(
     assert allowed in error["allowed"]
 
 
-def test_all_wrong_parameters_are_named_at_once(client: FlaskClient) -> None:
+def test_all_invalid_parameters_are_named_in_one_response(client: FlaskClient) -> None:
     errors = client.get("/v1/related?id=a&limit=0&lang=english").get_json()["errors"]
 
     assert [error["name"] for error in errors] == ["limit", "lang"]
@@ -98,14 +98,14 @@ def test_all_wrong_parameters_are_named_at_once(client: FlaskClient) -> None:
         "/v1/articles/9/related?id=9",
     ],
 )
-def test_each_call_takes_only_its_own_parameters(client: FlaskClient, path: str) -> None:
+def test_a_parameter_of_another_endpoint_is_refused(client: FlaskClient, path: str) -> None:
     error = _refused(client, client.get(path), 400, "bad-parameter")
 
     assert error["name"] == ("id" if "related" in path else "limit")
 
 
 @pytest.mark.parametrize("cursor", ["x", "%FF", "bm90IGEgY3Vyc29y", "1" * 3000])
-def test_a_cursor_that_nobody_issued_is_refused(client: FlaskClient, cursor: str) -> None:
+def test_a_forged_cursor_is_refused(client: FlaskClient, cursor: str) -> None:
     error = _refused(client, client.get(f"/v1/articles?cursor={cursor}"), 400, "bad-parameter")
 
     assert error["name"] == "cursor"
@@ -128,7 +128,7 @@ def test_too_many_parameters_are_refused(client: FlaskClient) -> None:
         ("/v1/related?id=16", "query", "id", "16"),
     ],
 )
-def test_an_unknown_article_is_named(
+def test_an_unknown_article_is_named_in_the_error(
     client: FlaskClient, path: str, place: str, name: str, value: str
 ) -> None:
     error = _refused(client, client.get(path), 404, "unknown-article")
@@ -139,7 +139,7 @@ def test_an_unknown_article_is_named(
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/", "/v1/related/", "/V1/related?id=a", "//v1/related?id=a", "/v1//related?id=a"]
 )
-def test_an_address_that_does_not_exist_is_refused_and_not_mended(client: FlaskClient, path: str) -> None:
+def test_an_unknown_path_is_not_found_and_not_normalized(client: FlaskClient, path: str) -> None:
     _refused(client, client.open(path, base_url="http://localhost"), 404, "not-found")
 
 
@@ -153,7 +153,7 @@ def test_an_address_that_does_not_exist_is_refused_and_not_mended(client: FlaskC
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(
+def test_the_error_for_a_wrong_method_names_the_allowed_methods(
     client: FlaskClient, method: str, path: str, allowed: str
 ) -> None:
     response = client.open(path, method=method)
@@ -186,7 +186,7 @@ def test_a_wrong_method_is_told_the_right_ones(
         ({}, "title", ""),
     ],
 )
-def test_a_wrong_field_of_a_body_is_named(
+def test_an_invalid_field_of_a_body_is_named_in_the_error(
     client: FlaskClient, body: dict[str, Any], name: str, value: str
 ) -> None:
     error = _refused(client, client.post("/v1/similar", json=body), 400, "bad-body")
@@ -208,7 +208,7 @@ def test_a_wrong_field_of_a_body_is_named(
         b"[" * 1000,
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(client: FlaskClient, body: bytes) -> None:
     response = client.post("/v1/similar", data=body, content_type="application/json")
 
     assert _refused(client, response, 400, "bad-body")["name"] == "body"
@@ -217,17 +217,17 @@ def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, body: byt
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
 )
-def test_a_wrong_content_type_is_named(client: FlaskClient, content_type: str | None) -> None:
+def test_a_wrong_content_type_is_named_in_the_error(client: FlaskClient, content_type: str | None) -> None:
     response = client.post("/v1/similar", data=b'{"title": "storm"}', content_type=content_type)
 
     error = _refused(client, response, 415, "unsupported-type")
     assert (error["in"], error["name"], error["value"]) == ("header", "Content-Type", content_type)
 
 
-def test_a_json_type_with_a_charset_is_taken(client: FlaskClient) -> None:
-    sent = {"data": b'{"title": "storm"}', "content_type": "Application/JSON; charset=utf-8"}
+def test_a_json_content_type_may_have_a_charset(client: FlaskClient) -> None:
+    request = {"data": b'{"title": "storm"}', "content_type": "Application/JSON; charset=utf-8"}
 
-    assert client.post("/v1/similar", **sent).status_code == 200
+    assert client.post("/v1/similar", **request).status_code == 200
 
 
 def test_a_body_over_the_limit_is_refused(client: FlaskClient) -> None:
@@ -239,38 +239,38 @@ def test_a_body_over_the_limit_is_refused(client: FlaskClient) -> None:
     assert "4096 bytes" in response.get_json()["detail"]
 
 
-def test_a_body_of_exactly_the_limit_is_taken(client: FlaskClient) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(client: FlaskClient) -> None:
     body = b'{"title":"storm"}'.ljust(4096)
 
     assert client.post("/v1/similar", data=body, content_type="application/json").status_code == 200
 
 
-def test_a_value_is_cut_to_a_hundred_characters(client: FlaskClient) -> None:
+def test_an_error_shows_at_most_100_characters_of_a_value(client: FlaskClient) -> None:
     errors = client.get(f"/v1/related?id=a&limit={'9' * 500}&{'x' * 500}=1").get_json()["errors"]
 
     assert [len(error["value"]) for error in errors] == [100, 1]
     assert len(errors[1]["name"]) == 100
 
 
-def test_the_callers_request_id_is_kept_when_it_is_harmless(client: FlaskClient) -> None:
-    kept = client.get("/nothing", headers={"X-Request-ID": "cms-42"})
+def test_the_request_id_of_the_client_is_used_if_it_is_safe(client: FlaskClient) -> None:
+    used = client.get("/nothing", headers={"X-Request-ID": "cms-42"})
     replaced = client.get("/nothing", headers={"X-Request-ID": "<script>"})
 
-    assert kept.get_json()["request_id"] == "cms-42"
+    assert used.get_json()["request_id"] == "cms-42"
     assert "<" not in replaced.get_json()["request_id"]
 
 
-def test_a_failure_of_ours_is_logged_and_not_shown(
+def test_an_internal_error_is_logged_and_its_cause_is_not_shown(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
-        raise RuntimeError("the secret of the house")
+        raise RuntimeError("the secret cause")
 
     with monkeypatch.context() as broken:
         broken.setitem(app.view_functions, "related", fail)
-        response = client.get(GOOD)
+        response = client.get(VALID)
 
     _refused(client, response, 500, "internal-error")
     assert "secret" not in response.text
-    assert "the secret of the house" in caplog.text
+    assert "the secret cause" in caplog.text
     assert response.get_json()["request_id"] in caplog.text

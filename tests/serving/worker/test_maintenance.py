@@ -53,7 +53,7 @@ def test_maintenance_needs_neither_a_database_nor_a_model(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise StoreDownError("gone")
+        raise StoreDownError("down")
 
     services = [ServiceUnderTest(models_dir), ServiceUnderTest(tmp_path)]
     for name in ("counts", "prune"):
