@@ -129,7 +129,7 @@ def test_an_endpoint_exists_only_if_the_setting_names_its_service(models: Path, 
 
 
 def test_an_unknown_service_is_rejected() -> None:
-    with pytest.raises(SettingsError, match="of yarpp, jetpack, parsely, gorse"):
+    with pytest.raises(SettingsError, match="allowed: yarpp, jetpack, parsely, gorse"):
         Settings.read(drop_in="outbrain")
 
 
