@@ -290,7 +290,7 @@ def test_a_post_that_becomes_password_protected_is_removed_from_the_file(
     assert lines(path).keys() == {"1", "3"}
 
 
-def test_the_login_is_sent_only_to_the_closed_site(site: FakeWordPress, path: Path, tmp_path: Path) -> None:
+def test_a_closed_site_is_read_with_the_login_file(site: FakeWordPress, path: Path, tmp_path: Path) -> None:
     def closed(request: Request) -> Response | None:
         said = request.authorization
         known = said is not None and (said.username, said.password) == ("editor", "abcd efgh")

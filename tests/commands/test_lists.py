@@ -199,7 +199,7 @@ def test_similar_reads_a_body_from_stdin(run: Run, published: Path, monkeypatch:
         (["--title", "x", "--limit", "many"], "limit is 'many'; allowed: a whole number from 1 to 50"),
     ],
 )
-def test_a_text_without_known_terms_is_rejected(
+def test_an_empty_text_or_an_invalid_limit_is_rejected(
     run: Run, published: Path, arguments: list[str], message: str
 ) -> None:
     ended = run("similar", *arguments, "--models-dir", published)

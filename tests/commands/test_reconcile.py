@@ -189,7 +189,7 @@ def test_a_key_that_the_service_rejects_is_reported(site: FakeWordPress, app: Fl
     assert "403" in str(done.exception)
 
 
-def test_a_service_with_read_keys_needs_a_key_with_both_scopes(
+def test_a_service_with_read_keys_accepts_a_key_with_both_scopes(
     site: FakeWordPress, models_dir: Path, tmp_path: Path
 ) -> None:
     key, setting = new_key("cms", ["articles", "read"])

@@ -193,10 +193,12 @@ def _checks(
     ours = report.systems[0]
     yield _at_least("articles", "articles", len(model.articles), gate.min_articles)
     if health := ours.health:
-        agreement = health.category_agreement
+        category_agreement = health.category_agreement
         yield _at_least("coverage", "coverage", health.coverage, gate.min_coverage)
         yield _at_most("hub_skew", "hub skew", health.hub_skew, gate.max_hub_skew)
-        yield _at_least("category_agreement", "category agreement", agreement, gate.min_category_agreement)
+        yield _at_least(
+            "category_agreement", "category agreement", category_agreement, gate.min_category_agreement
+        )
     if report.drawn:
         tested = [hit for hit in report.drawn.headlines_found if hit is not None]
         share = _mean(tested, _MIN_HEADLINES)
