@@ -138,7 +138,7 @@ def test_an_id_with_a_slash_in_the_path_is_told_its_address(port: int, path: str
     answer = _get(port, f"/v1/articles/{path}")
 
     assert answer.status == 404
-    assert json.loads(answer.body)["detail"].endswith(f"ask {address}")
+    assert json.loads(answer.body)["detail"].endswith(f"use {address}")
 
 
 @pytest.mark.parametrize(
