@@ -194,7 +194,13 @@ def one_copy(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(published, tmp_path_factory.mktemp("one") / "models"))
 
 
-@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if number % 4 == 0 else pytest.param(name, marks=pytest.mark.slow)
+        for number, name in enumerate(["manifest.json", *FILES])
+    ],
+)
 def test_a_single_flipped_bit_is_refused_with_the_name_of_its_file(one_copy: Path, name: str) -> None:
     path = version_folder(one_copy) / name
     flip(path)

@@ -1,4 +1,4 @@
-"""The README tells the truth: its recipe, its settings, its rules, and that its calls are there."""
+"""The README is correct: its recipe, settings and rules are valid, and its calls exist."""
 
 import re
 import tomllib
@@ -15,9 +15,9 @@ from tests.support.readme import README
 
 
 def block(language: str, holding: str) -> str:
-    """Return the first code block of a language that holds a text."""
+    """Return the first code block of a language that contains a text."""
     blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return str(next(found for found in blocks if holding in found))
+    return str(next(text for text in blocks if holding in text))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Every call that the README shows is asked, in its order, and every answer that it shows is the answer."""
+"""The example calls in the README succeed in their order, with the responses shown there."""
 
 import json
 import re
@@ -38,17 +38,17 @@ def client(published: Path, tmp_path_factory: pytest.TempPathFactory) -> FlaskCl
 
 
 def commands() -> Iterator[list[str]]:
-    """Yield the arguments of every call of curl to the service, with our key in place of `$KEY`."""
+    """Yield the arguments of every curl call to the service, with our key instead of `$KEY`."""
     for shown in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
         lines = shown.replace("\\\n", " ").replace("$KEY", KEY)
-        # A body may go over several lines, so that quotes decide where a command ends.
+        # A body may span several lines, so quotes decide where a command ends.
         for line in re.split(r"\n(?=curl |recommender |\w+ )", lines):
             if line.startswith("curl ") and SERVICE in line:
                 yield shlex.split(line)[1:]
 
 
 def ask(client: FlaskClient, arguments: list[str]) -> TestResponse:
-    """Ask what curl would."""
+    """Send the request that curl would send."""
     given: dict[str, list[str]] = {name: [] for name in METHODS}
     address, left = "", list(arguments)
     while left:
@@ -65,11 +65,11 @@ def ask(client: FlaskClient, arguments: list[str]) -> TestResponse:
 
 
 def masked(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a list without what differs from one time to the next."""
+    """Return a list without the values that change over time."""
     return value | {"as_of": "", "model": value["model"] | {"version": "", "trained_at": ""}}
 
 
-def test_every_call_shown_is_answered(client: FlaskClient) -> None:
+def test_every_example_call_succeeds(client: FlaskClient) -> None:
     answers = [(arguments, ask(client, arguments)) for arguments in commands()]
 
     assert len(answers) >= 6
@@ -77,25 +77,25 @@ def test_every_call_shown_is_answered(client: FlaskClient) -> None:
         assert answer.status_code < 300, (arguments, answer.text)
 
 
-def test_the_list_shown_is_the_answer_to_the_call_above_it(client: FlaskClient) -> None:
+def test_the_example_list_is_the_response_to_the_call_above_it(client: FlaskClient) -> None:
     call, shown = re.findall(r"```sh\n(curl [^\n]*)\n```\n\n```json\n(.*?)```", README, re.DOTALL)[0]
 
-    answer, told = ask(client, shlex.split(call)[1:]).get_json(), json.loads(shown)
+    answer, expected = ask(client, shlex.split(call)[1:]).get_json(), json.loads(shown)
 
-    score = told["items"][0].pop("score")
+    score = expected["items"][0].pop("score")
     assert answer["items"][0].pop("score") == pytest.approx(score, abs=1e-5)
-    assert masked(answer) == masked(told)
+    assert masked(answer) == masked(expected)
 
 
-def test_what_the_answer_to_events_is_said_to_be_is_the_answer(client: FlaskClient) -> None:
-    told = re.search(r'`({"accepted".*?})`', README)
+def test_the_example_response_to_events_is_the_response(client: FlaskClient) -> None:
+    match = re.search(r'`({"accepted".*?})`', README)
     event = next(arguments for arguments in commands() if arguments[0].endswith("/v1/events"))
-    assert told
+    assert match
 
-    assert ask(client, event).get_json() == json.loads(told[1])
+    assert ask(client, event).get_json() == json.loads(match[1])
 
 
-def test_what_a_page_sends_is_counted(client: FlaskClient) -> None:
+def test_the_event_in_the_example_page_is_counted(client: FlaskClient) -> None:
     script = re.search(r'sendBeacon\("([^"]+)", JSON.stringify\((.*?)\)\);', README, re.DOTALL)
     assert script
     plain = re.sub(r"//.*", "", script[2]).replace("crypto.randomUUID()", '"one of its own"')
@@ -108,7 +108,7 @@ def test_what_a_page_sends_is_counted(client: FlaskClient) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_shown_of_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert shown
     sample = Path(recommender.__file__).parent / "sample" / "articles.jsonl"
@@ -121,14 +121,14 @@ def test_what_is_shown_of_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert names["model"].articles.ids.find("1048") is not None
 
 
-def test_every_command_shown_is_there() -> None:
+def test_every_example_command_exists() -> None:
     from recommender.cli import cli  # noqa: PLC0415 it loads the command line
 
     shown = set(re.findall(r"^recommender ([a-z-]+)(?: ([a-z-]+)\b)?", README, re.MULTILINE))
 
     assert len(shown) >= 10
     for command, below in shown:
-        found = CliRunner().invoke(cli, [command, "--help"])
-        assert found.exit_code == 0, command
+        result = CliRunner().invoke(cli, [command, "--help"])
+        assert result.exit_code == 0, command
         if command in {"models", "rules", "import"}:
-            assert re.search(rf"^  {below}\b", found.output, re.MULTILINE), (command, below)
+            assert re.search(rf"^  {below}\b", result.output, re.MULTILINE), (command, below)

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and a wrong one is named."""
+"""Settings are read from the environment and a file, and invalid ones are named."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from recommender.settings import Settings, SettingsError, write_half_life
 
 
-def test_defaults_stand_where_the_environment_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_missing_in_the_environment_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECOMMENDER_PORT", raising=False)
 
     settings = Settings.read()
@@ -25,7 +25,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not settings.verify
 
 
-def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMMENDER_PORT", "9000")
 
     assert Settings.read(port=9001).port == 9001
@@ -62,7 +62,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("KEY_LIMIT", "0/second", "a number per second, minute or hour, such as 100/second"),
     ],
 )
-def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(
+def test_an_invalid_value_is_rejected_in_one_line_with_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
 ) -> None:
     monkeypatch.setenv(f"RECOMMENDER_{name}", value)
@@ -73,13 +73,15 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(
     assert str(refused.value) == f"RECOMMENDER_{name} is {value!r}; allowed: {allowed}"
 
 
-def test_a_setting_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_setting_is_rejected() -> None:
     with pytest.raises(SettingsError, match="RECOMMENDER_PROT is '1'; allowed: no such setting"):
         Settings.read(prot=1)
 
 
-def test_lists_stand_apart_by_spaces_or_commas_and_outlast_an_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:  # so that what is exported is taken back
+def test_lists_are_separated_by_spaces_or_commas_and_survive_an_export(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in Settings.model_fields:  # so that the exported values are read back
         monkeypatch.setenv(f"RECOMMENDER_{name.upper()}", "")
     keys = [f"cms:{'0' * 64}:events+articles", f"cms:{'1' * 64}:rules"]
     monkeypatch.setenv("RECOMMENDER_WRITE_KEYS", ", ".join(keys))
@@ -94,7 +96,7 @@ def test_lists_stand_apart_by_spaces_or_commas_and_outlast_an_export(monkeypatch
 
 
 @pytest.mark.parametrize("value", ["a-key-in-place-of-its-digest", f"cms:{'0' * 63}:events", "cms:x:all"])
-def test_a_wrong_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_key_is_rejected_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("RECOMMENDER_WRITE_KEYS", value)
 
     with pytest.raises(
@@ -107,13 +109,13 @@ def test_a_wrong_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, v
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of settings that the environment names."""
+    """A settings file named in the environment."""
     path = tmp_path / "settings.toml"
     monkeypatch.setenv("RECOMMENDER_SETTINGS", str(path))
     return path
 
 
-def test_a_file_of_settings_is_read_and_the_environment_wins_over_it(
+def test_a_settings_file_is_read_and_the_environment_overrides_it(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
     file.write_text('port = 9000\nsite_name = "Courier"\ntrending_half_lives = ["1h=10"]\n')
@@ -126,7 +128,7 @@ def test_a_file_of_settings_is_read_and_the_environment_wins_over_it(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("port = 70000", "port in {file} is '70000'; allowed: a whole number from 1 to 65535"),
         ("prot = 1", "prot in {file} is '1'; allowed: no such setting"),
@@ -137,8 +139,8 @@ def test_a_file_of_settings_is_read_and_the_environment_wins_over_it(
         (None, "cannot read the settings file {file}: No such file or directory"),
     ],
 )
-def test_what_is_wrong_in_a_file_of_settings_is_told_with_its_path(
-    file: Path, text: str | None, told: str
+def test_an_error_in_a_settings_file_is_reported_with_its_path(
+    file: Path, text: str | None, message: str
 ) -> None:
     if text is not None:
         file.write_text(text)
@@ -146,10 +148,12 @@ def test_what_is_wrong_in_a_file_of_settings_is_told_with_its_path(
     with pytest.raises(SettingsError) as refused:
         Settings.read()
 
-    assert str(refused.value) == told.format(file=file)
+    assert str(refused.value) == message.format(file=file)
 
 
-def test_a_wrong_variable_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+def test_an_invalid_variable_is_not_attributed_to_the_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
     file.write_text("port = 9000")
     monkeypatch.setenv("RECOMMENDER_PORT", "abc")
 
@@ -157,7 +161,7 @@ def test_a_wrong_variable_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPa
         Settings.read()
 
 
-def test_a_half_life_is_written_and_all_else_in_the_file_stays(file: Path) -> None:
+def test_a_half_life_is_written_and_the_rest_of_the_file_stays(file: Path) -> None:
     write_half_life(file, "1h", 10)
     assert file.read_text() == 'trending_half_lives = "1h=10"\n'
 
@@ -168,7 +172,7 @@ def test_a_half_life_is_written_and_all_else_in_the_file_stays(file: Path) -> No
     assert Settings.read().half_life_of == {"7d": 1000, "1h": 20}
 
 
-def test_a_file_that_would_be_spoilt_is_left_alone(file: Path) -> None:
+def test_a_file_that_would_become_invalid_is_not_changed(file: Path) -> None:
     for text in ('trending_half_lives = [\n"1h=12",\n]\n', "not TOML"):
         file.write_text(text)
 

@@ -1,4 +1,4 @@
-"""Tables that show any text and obey none."""
+"""Tables print any text safely."""
 
 from io import StringIO
 from typing import Any
@@ -8,11 +8,11 @@ from rich.console import Console
 from recommender.terminal import list_table, plain
 
 
-def test_what_steers_a_terminal_is_made_visible() -> None:
+def test_control_characters_are_escaped() -> None:
     assert plain("\x1b[31mred\x9b0m\x07 日本\tnew\nline") == "\\x1b[31mred\\x9b0m\\x07 日本\tnew\nline"
 
 
-def test_a_list_of_hostile_articles_neither_steers_nor_colours() -> None:
+def test_hostile_titles_cannot_control_or_colour_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07[bold red]x[/]"
     item: dict[str, Any] = {
         "id": hostile,

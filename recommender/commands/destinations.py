@@ -148,14 +148,14 @@ class ServiceDestination:
         known = [] if is_listed is None else sorted(self._known)
         missing = [name for name in known if is_listed is not None and not is_listed(name)]
         _check_removed(len(missing), len(known), "in the service are", "withdraw them with DELETE")
-        gone = [article_id for article_id in missing if self._is_gone(article_id)]
-        for article_id in gone:
+        removed = [article_id for article_id in missing if self._is_gone(article_id)]
+        for article_id in removed:
             self._remote.send("DELETE", f"{self._address}/v1/article", {"id": article_id})
         for message in self._rejected:
             click.echo(message, err=True)
         return (
             f"{self._accepted:,} sent, {self._unchanged:,} unchanged, {len(self._rejected):,} rejected, "
-            f"{len(gone):,} withdrawn"
+            f"{len(removed):,} withdrawn"
         )
 
     @cached_property

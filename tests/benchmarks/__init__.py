@@ -1,1 +1,1 @@
-"""Measurements, run by `make bench` and never by the tests: they assert nothing about time."""
+"""Benchmarks, run by `make bench` and not by the tests; they assert nothing about time."""

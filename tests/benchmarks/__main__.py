@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks training serving …`: print the figures of these."""
+"""Run benchmarks by name: `python -m tests.benchmarks training serving …`."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
 
 
 def main() -> None:
-    """Measure on the news corpus of RECOMMENDER_TEST_DATA, or on the sample without it."""
+    """Use the news corpus in RECOMMENDER_TEST_DATA, or the sample if it is not set."""
     folder = os.environ.get("RECOMMENDER_TEST_DATA")
     corpus = Path(folder) / "news.parquet" if folder else SAMPLE
     for name in sys.argv[1:] or ["training", "serving"]:

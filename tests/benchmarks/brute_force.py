@@ -1,4 +1,4 @@
-"""What one would write without this project: scikit-learn's TF-IDF and brute-force neighbours."""
+"""The reference: scikit-learn's TF-IDF and brute-force neighbours."""
 
 import sys
 

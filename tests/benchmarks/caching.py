@@ -1,4 +1,4 @@
-"""Answers kept: what a hit costs in the service, and how many of a trace a shared cache answers by itself."""
+"""Response cache: latency of hits in the service, and the hit rate of a shared cache on a trace."""
 
 import http.client
 import os
@@ -28,15 +28,15 @@ _THROUGH_NGINX, _A_SECOND = 12_000, 100
 
 
 class Trace(NamedTuple):
-    """Requests in the order of time."""
+    """Requests in chronological order."""
 
     seconds: np.ndarray  # (n,) float64, ascending
     articles: np.ndarray  # (n,) int64, numbers
-    lasting: np.ndarray  # (n,) float64, for how many seconds the answer to each may be kept with purging
+    lasting: np.ndarray  # (n,) float64, seconds for which a response may be cached with purging
 
 
 def measure(corpus: Path) -> None:
-    """Print the figures of a model of the corpus."""
+    """Print the figures of a model trained on the corpus."""
     with tempfile.TemporaryDirectory() as models:
         subprocess.run(
             [RECOMMENDER, "train", str(corpus), "--models-dir", models, "--no-gate"],
@@ -47,11 +47,9 @@ def measure(corpus: Path) -> None:
 
 
 def report(models: Path) -> None:
-    """Print the figures of the current model of a folder."""
+    """Print the figures of the current model in a folder."""
     console, model = Console(), open_current(models)
-    table = Table(
-        "trace", "requests", "articles", "answered by the cache, a minute each", "by age, with purging"
-    )
+    table = Table("trace", "requests", "articles", "cache hits, one minute each", "by age, with purging")
     for name, trace in _traces(model):
         shares = [
             _hits(trace, np.full(len(trace.seconds), float(SHARED_SECONDS))),
@@ -66,7 +64,7 @@ def report(models: Path) -> None:
 
 
 def _hits(trace: Trace, lasting: np.ndarray) -> float:
-    """Return the share of a trace that a cache answers at once, be it while it asks anew."""
+    """Return the share of a trace that a cache responses immediately, including while it revalidates."""
     until: dict[int, float] = {}
     hits = 0
     for now, article, seconds in zip(
@@ -88,28 +86,28 @@ def _traces(model: Model) -> Iterator[tuple[str, Trace]]:
 
 
 def _zipf(model: Model, rate: float, seconds: float) -> Trace:
-    """Draw articles of the model: the newest is asked for most, the k-th newest a k-th as often."""
-    draw, n = np.random.default_rng(0), len(model.articles)
+    """Draw articles of the model: the k-th newest is requested 1/k times as often as the newest."""
+    generator, n = np.random.default_rng(0), len(model.articles)
     size = int(rate * seconds)
     shares = 1 / np.arange(1, n + 1)
-    ranks = draw.choice(n, size, p=shares / shares.sum())
+    ranks = generator.choice(n, size, p=shares / shares.sum())
     published = np.sort(model.articles.published[model.articles.published != NO_MOMENT])[::-1]
     now = from_microseconds(int(published[0]))
     assert now is not None
-    ages = [seconds_by_age(from_microseconds(int(each)), now) for each in published.tolist()]
+    ages = [seconds_by_age(from_microseconds(int(time_us)), now) for time_us in published.tolist()]
     ages += [seconds_by_age(None, now)] * (n - len(ages))
     lasting = np.array(ages, dtype=np.float64)[ranks]
-    return Trace(np.sort(draw.random(size)) * seconds, ranks, lasting)
+    return Trace(np.sort(generator.random(size)) * seconds, ranks, lasting)
 
 
 def _views(path: Path) -> Trace:
-    """Read page views; an article is published when it is first seen, and those of the first day long ago."""
+    """Read page views; an article is published at its first view, or long ago if that is on the first day."""
     views = pd.read_parquet(path, columns=["ts", "article_id"]).sort_values("ts")
     seconds = (views["ts"] - views["ts"].iloc[0]).dt.total_seconds().to_numpy()
     articles = pd.factorize(views["article_id"])[0]
     first = np.full(articles.max() + 1, np.inf)
     np.minimum.at(first, articles, seconds)
-    first[first < 86400] = -7 * 86400  # nobody knows
+    first[first < 86400] = -7 * 86400  # publication unknown
     ages = seconds - first[articles]
     lasting = np.select([ages < 86400, ages < 7 * 86400, ages < 30 * 86400], [900, 3600, 43200], 604_800)
     return Trace(seconds, articles, lasting.astype(np.float64))
@@ -117,49 +115,51 @@ def _views(path: Path) -> Trace:
 
 def _times(model: Model, service: int, nginx: int) -> Table:
     ids = [model.articles.ids[row] for row in np.random.default_rng(1).choice(len(model.articles), _ASKED)]
-    table = Table("median ms", "computed", "kept", "304", "nginx")
+    table = Table("median ms", "computed", "cached", "304", "nginx")
     for call in ("/v1/related", "/v1/page"):
-        targets = [f"{call}?id={quote(each, safe='')}" for each in ids]
-        computed, etags = _asked(service, targets)
-        kept, _ = _asked(service, targets)
-        known, _ = _asked(service, targets, etags)
-        _asked(nginx, targets)
-        hits, _ = _asked(nginx, targets)
-        table.add_row(call, *(f"{1e3 * np.median(each):.2f}" for each in (computed, kept, known, hits)))
+        targets = [f"{call}?id={quote(article_id, safe='')}" for article_id in ids]
+        computed, etags = _requested(service, targets)
+        cached, _ = _requested(service, targets)
+        not_modified, _ = _requested(service, targets, etags)
+        _requested(nginx, targets)
+        hits, _ = _requested(nginx, targets)
+        table.add_row(
+            call, *(f"{1e3 * np.median(seconds):.2f}" for seconds in (computed, cached, not_modified, hits))
+        )
     return table
 
 
-def _asked(port: int, targets: Iterable[str], etags: Iterable[str] = ()) -> tuple[list[float], list[str]]:
-    """Ask for each, one after the other on one connection; returns the seconds and the ETags."""
+def _requested(port: int, targets: Iterable[str], etags: Iterable[str] = ()) -> tuple[list[float], list[str]]:
+    """Request the targets sequentially on one connection; return the seconds and the ETags."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    left, spent, found = iter(etags), [], []
+    remaining, spent, new_etags = iter(etags), [], []
     for target in targets:
-        etag = next(left, None)
-        began = time.perf_counter()
+        etag = next(remaining, None)
+        start = time.perf_counter()
         connection.request("GET", target, headers={} if etag is None else {"If-None-Match": etag})
-        answer = connection.getresponse()
-        answer.read()
-        spent.append(time.perf_counter() - began)
-        found.append(answer.headers["ETag"])
+        response = connection.getresponse()
+        response.read()
+        spent.append(time.perf_counter() - start)
+        new_etags.append(response.headers["ETag"])
     connection.close()
-    return spent, found
+    return spent, new_etags
 
 
 def _through_nginx(model: Model, port: int) -> str:
-    """Ask nginx a trace in real time, and say what it answered by itself, beside what the table reckons."""
+    """Replay a trace through nginx in real time; report its share of cache hits and the predicted share."""
     trace = _zipf(model, _A_SECOND, _THROUGH_NGINX / _A_SECOND)
     newest = np.argsort(-model.articles.published, kind="stable")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    hits, began = 0, time.perf_counter()
+    hits, start = 0, time.perf_counter()
     for due, article in zip(trace.seconds.tolist(), trace.articles.tolist(), strict=True):
-        time.sleep(max(0.0, due - (time.perf_counter() - began)))
+        time.sleep(max(0.0, due - (time.perf_counter() - start)))
         connection.request(
             "GET", f"/v1/related?id={quote(model.articles.ids[int(newest[article])], safe='')}"
         )
-        answer = connection.getresponse()
-        answer.read()
-        hits += answer.headers["X-Cache"] in {"HIT", "STALE", "UPDATING"}
+        response = connection.getresponse()
+        response.read()
+        hits += response.headers["X-Cache"] in {"HIT", "STALE", "UPDATING"}
     connection.close()
-    reckoned = _hits(trace, np.full(len(trace.seconds), float(SHARED_SECONDS)))
-    told = f"of {len(trace.seconds):,} in {trace.seconds[-1]:.0f} s nginx answered"
-    return f"{told} {hits / len(trace.seconds):.1%} by itself; reckoned {reckoned:.1%}"
+    predicted = _hits(trace, np.full(len(trace.seconds), float(SHARED_SECONDS)))
+    summary = f"nginx responseed {len(trace.seconds):,} requests in {trace.seconds[-1]:.0f} s:"
+    return f"{summary} {hits / len(trace.seconds):.1%} cache hits, predicted {predicted:.1%}"

@@ -1,4 +1,4 @@
-"""More texts are sent than can be scored: what that does to the lists that are at hand."""
+"""Latency of precomputed lists while more texts are sent than the service can score."""
 
 import http.client
 import json
@@ -24,8 +24,8 @@ from tests.support.servers import serving
 _LISTS = 500
 _SENDERS = 60
 _TEXT_CHARS = 4000
-_PAUSE_SECONDS = 0.2  # after a refusal: who is told to wait a second, and does not
-# By default, and as near to none as the settings allow.
+_PAUSE_SECONDS = 0.2  # after a rejection; the sender ignores Retry-After
+# The default limit, and the highest that the settings allow.
 _SETTINGS: dict[str, dict[str, object]] = {
     "2 at once, 16 wait": {},
     "16 at once, 16 wait": {"scoring_at_once": 16},
@@ -33,7 +33,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
 
 
 def measure(corpus: Path) -> None:
-    """Print how long lists take beside a flood of texts, under the default cap and nearly without one."""
+    """Print the latency of lists during a flood of texts, with the default limit and the highest one."""
     console = Console()
     table = Table("texts", "flood", "lists: median ms", "p99 ms", "texts a second: 200", "503")
     with tempfile.TemporaryDirectory() as folder:
@@ -45,43 +45,43 @@ def measure(corpus: Path) -> None:
         )
         model = open_current(models)
         for name, settings in _SETTINGS.items():
-            aside = {"database_url": f"sqlite:///{folder}/store.db", "state_file": f"{folder}/state.json"}
-            given: dict[str, object] = {"models_dir": models, "cache_bytes": 0, **aside, **settings}
-            with serving(Path(folder) / "log", 1, **given) as server:
-                _ask_lists(server.port, model)
-                table.add_row(name, "no", *_shown(_ask_lists(server.port, model)))
+            paths = {"database_url": f"sqlite:///{folder}/store.db", "state_file": f"{folder}/state.json"}
+            options: dict[str, object] = {"models_dir": models, "cache_bytes": 0, **paths, **settings}
+            with serving(Path(folder) / "log", 1, **options) as server:
+                _request_lists(server.port, model)
+                table.add_row(name, "no", *_percentiles(_request_lists(server.port, model)))
                 with _flooded(server.port, model) as statuses:
-                    began = time.perf_counter()
-                    spent = _ask_lists(server.port, model)
-                    seconds = time.perf_counter() - began
+                    start = time.perf_counter()
+                    spent = _request_lists(server.port, model)
+                    seconds = time.perf_counter() - start
                     rates = (f"{statuses[status] / seconds:.0f}" for status in (200, 503))
-                    table.add_row(name, "yes", *_shown(spent), *rates)
+                    table.add_row(name, "yes", *_percentiles(spent), *rates)
     console.print(table)
 
 
-def _ask_lists(port: int, model: Model) -> list[float]:
-    """Ask for lists one after the other; returns how long each took, in seconds."""
-    draw, spent = np.random.default_rng(0), []
+def _request_lists(port: int, model: Model) -> list[float]:
+    """Request lists sequentially; return the seconds of each request."""
+    generator, spent = np.random.default_rng(0), []
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    for row in draw.integers(0, len(model.articles), _LISTS).tolist():
-        began = time.perf_counter()
+    for row in generator.integers(0, len(model.articles), _LISTS).tolist():
+        start = time.perf_counter()
         connection.request("GET", f"/v1/related?id={quote(model.articles.ids[row], safe='')}")
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200
-        spent.append(time.perf_counter() - began)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200
+        spent.append(time.perf_counter() - start)
     connection.close()
     return spent
 
 
 @contextmanager
 def _flooded(port: int, model: Model) -> Iterator[Counter[int]]:
-    """Send texts without pause meanwhile; yields how many were answered so far, by status."""
+    """Send texts in the background; yield the number of responses so far, by status."""
     statuses, end = Counter[int](), Event()
-    articles, draw = model.articles, np.random.default_rng(1)
+    articles, generator = model.articles, np.random.default_rng(1)
     texts = [
         json.dumps({"title": articles.titles[row], "body": articles.bodies[row][:_TEXT_CHARS]})
-        for row in draw.integers(0, len(articles), 100).tolist()
+        for row in generator.integers(0, len(articles), 100).tolist()
     ]
 
     def send() -> None:
@@ -91,11 +91,11 @@ def _flooded(port: int, model: Model) -> Iterator[Counter[int]]:
             connection.request(
                 "POST", "/v1/similar", texts[number % len(texts)], {"Content-Type": "application/json"}
             )
-            answer = connection.getresponse()
-            answer.read()
-            statuses[answer.status] += 1
+            response = connection.getresponse()
+            response.read()
+            statuses[response.status] += 1
             number += 1
-            if answer.status == 503:
+            if response.status == 503:
                 time.sleep(_PAUSE_SECONDS)
         connection.close()
 
@@ -112,5 +112,5 @@ def _flooded(port: int, model: Model) -> Iterator[Counter[int]]:
             sender.join()
 
 
-def _shown(spent: list[float]) -> list[str]:
+def _percentiles(spent: list[float]) -> list[str]:
     return [f"{1e3 * np.median(spent):.1f}", f"{1e3 * np.percentile(spent, 99):.1f}"]

@@ -1,4 +1,4 @@
-"""Running a command while watching its time and memory."""
+"""Run a command and measure its time and memory."""
 
 import subprocess
 import sys
@@ -14,15 +14,15 @@ RECOMMENDER = str(Path(sys.executable).with_name("recommender"))
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command used; memory is the highest sum of PSS over its processes."""
+    """The time and memory of a command; memory is the peak sum of PSS over its processes."""
 
     seconds: float
     peak_mib: float
 
 
 def watch(*command: str) -> Usage:
-    """Run a command to its end. Raises CalledProcessError when it fails."""
-    began = time.perf_counter()
+    """Run a command and return its usage. Raises CalledProcessError if it fails."""
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0
     while process.poll() is None:
@@ -30,7 +30,7 @@ def watch(*command: str) -> Usage:
         time.sleep(_SAMPLE_SECONDS)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Usage(time.perf_counter() - began, peak / (1 << 20))
+    return Usage(time.perf_counter() - start, peak / (1 << 20))
 
 
 def _pss(pid: int) -> int:

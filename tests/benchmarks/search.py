@@ -1,4 +1,4 @@
-"""A reader types parts of headlines, letter by letter: how long each answer takes in one process."""
+"""Latency of searches in one process while readers type parts of headlines letter by letter."""
 
 import subprocess
 import tempfile
@@ -21,7 +21,7 @@ _MOST_WORDS = 4
 
 
 def measure(corpus: Path) -> None:
-    """Print the figures of search on a model of the corpus."""
+    """Print the figures of search with a model trained on the corpus."""
     console = Console()
     with tempfile.TemporaryDirectory() as models:
         subprocess.run(
@@ -30,19 +30,21 @@ def measure(corpus: Path) -> None:
             capture_output=True,
         )
         related, now = Related(open_current(Path(models))), datetime.now(UTC)
-        began = time.perf_counter()
+        start = time.perf_counter()
         related.snapshot.title_segments()
-        spent = time.perf_counter() - began
-        console.print(f"{len(related.articles):,} articles; the words of their titles take {spent:.2f} s")
+        spent = time.perf_counter() - start
+        console.print(
+            f"{len(related.articles):,} articles; indexing the words of their titles takes {spent:.2f} s"
+        )
         console.print(_typed(related, now))
 
 
 def _typed(related: Related, now: datetime) -> Table:
     spent: dict[str, list[float]] = {"1 letter": [], "2 letters": [], "more": [], "all": []}
     for text in _texts(related):
-        began = time.perf_counter()
+        start = time.perf_counter()
         related.search(text, 9, now)
-        took = 1e3 * (time.perf_counter() - began)
+        took = 1e3 * (time.perf_counter() - start)
         letters = "more" if len(text) > 2 else ("1 letter", "2 letters")[len(text) - 1]
         spent[letters].append(took)
         spent["all"].append(took)
@@ -53,10 +55,10 @@ def _typed(related: Related, now: datetime) -> Table:
 
 
 def _texts(related: Related) -> Iterator[str]:
-    """Yield what stands in the field after each letter."""
-    draw, titles = np.random.default_rng(0), related.articles.titles
-    for row in draw.integers(0, len(titles), _READERS).tolist():
+    """Yield the content of the search field after each letter."""
+    generator, titles = np.random.default_rng(0), related.articles.titles
+    for row in generator.integers(0, len(titles), _READERS).tolist():
         if headline := words(titles[row]):
-            first = int(draw.integers(0, len(headline)))
-            wanted = " ".join(headline[first : first + int(draw.integers(1, _MOST_WORDS))])
-            yield from (wanted[:end] for end in range(1, len(wanted) + 1))
+            first = int(generator.integers(0, len(headline)))
+            query = " ".join(headline[first : first + int(generator.integers(1, _MOST_WORDS))])
+            yield from (query[:end] for end in range(1, len(query) + 1))

@@ -1,4 +1,4 @@
-"""The service over loopback: time to the first answer, latency beside a no-op route, private memory."""
+"""The service over loopback: startup time, latency compared with a no-op route, private memory."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ _START_SECONDS = 60
 
 
 def measure(corpus: Path) -> None:
-    """Print the figures of the service on a model of the corpus."""
+    """Print the figures of the service with a model trained on the corpus."""
     console = Console()
     with tempfile.TemporaryDirectory() as models:
         trained = subprocess.run(
@@ -33,42 +33,42 @@ def measure(corpus: Path) -> None:
         )
         console.print(trained.stdout.decode())
         with _served(models, workers=1) as (port, seconds):
-            console.print(f"from exec to the first answer, one worker: {seconds:.2f} s")
+            console.print(f"from exec to the first response, one worker: {seconds:.2f} s")
             console.print(_latencies(port))
         with _served(models, workers=_WORKERS) as (port, _):
-            _ask_all(port)
+            _warm_up(port)
             sizes = ", ".join(f"{size:.0f}" for size in _private_mib())
             console.print(f"private memory (USS), {_WORKERS} workers and their parent: {sizes} MiB")
 
 
 @contextmanager
 def _served(models: str, workers: int) -> Iterator[tuple[int, float]]:
-    """Serve the models; yields the port and the seconds until /readyz was 200."""
+    """Serve the models; yield the port and the seconds until /readyz responded with 200."""
     port = _free_port()
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(
         [RECOMMENDER, "serve", "--models-dir", models, "--port", str(port), "--workers", str(workers)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        while time.perf_counter() - began < _START_SECONDS and not _is_ready(port):
+        while time.perf_counter() - start < _START_SECONDS and not _is_ready(port):
             time.sleep(0.01)
-        yield port, time.perf_counter() - began
+        yield port, time.perf_counter() - start
     finally:
         process.terminate()
         process.wait(timeout=20)
 
 
 def _latencies(port: int) -> Table:
-    """Ask each route one request after the other over one connection."""
+    """Time sequential requests to each route over one connection."""
     ids = _some_ids(port)
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     body = json.dumps({"title": "Council votes on the harbour budget", "body": "A vote. " * 200})
     routes: dict[str, Callable[[], tuple[str, str, str | None]]] = {
         "/healthz": lambda: ("GET", "/healthz", None),
-        "/v1/related?id=": lambda: ("GET", f"/v1/related?id={quote(draw.choice(ids), safe='')}", None),
-        "/v1/article?id=": lambda: ("GET", f"/v1/article?id={quote(draw.choice(ids), safe='')}", None),
+        "/v1/related?id=": lambda: ("GET", f"/v1/related?id={quote(generator.choice(ids), safe='')}", None),
+        "/v1/article?id=": lambda: ("GET", f"/v1/article?id={quote(generator.choice(ids), safe='')}", None),
         "POST /v1/similar": lambda: ("POST", "/v1/similar", body),
     }
     table = Table("", "median ms", "p99 ms", "requests/s, one connection")
@@ -85,16 +85,16 @@ def _timed(port: int, route: Callable[[], tuple[str, str, str | None]], times: i
     for _ in range(times):
         method, path, body = route()
         headers = {"Content-Type": "application/json"} if body else {}
-        began = time.perf_counter()
+        start = time.perf_counter()
         connection.request(method, path, body, headers)
         connection.getresponse().read()
-        spent.append(time.perf_counter() - began)
+        spent.append(time.perf_counter() - start)
     connection.close()
     return spent
 
 
-def _ask_all(port: int) -> None:
-    """Ask enough, on new connections, for every worker to have opened what it opens."""
+def _warm_up(port: int) -> None:
+    """Send enough requests on new connections for every worker to open its model."""
     for article_id in _some_ids(port)[:40]:
         for _ in range(10):
             _timed(port, lambda: ("GET", f"/v1/related?id={quote(article_id, safe='')}", None), 1)  # noqa: B023 called at once
@@ -118,7 +118,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _private_mib() -> list[float]:
-    """Return the USS of the server that we started and of its workers."""
+    """Return the USS of the server process and of its workers."""
     family = psutil.Process(os.getpid()).children(recursive=True)
     return [process.memory_full_info().uss / (1 << 20) for process in family]
 

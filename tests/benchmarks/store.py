@@ -1,4 +1,4 @@
-"""Events into the store, and through HTTP, beside `executemany` of the rows that they come to."""
+"""Counting events in the store and over HTTP, compared with `executemany` of the resulting rows."""
 
 import http.client
 import json
@@ -24,27 +24,27 @@ from tests.support.servers import Server, serving
 
 _BATCH = 500
 _ROUNDS = 10
-_BATCHES = 200  # of a round: a million events in all
+_BATCHES = 200  # per round; a million events in total
 _ARTICLES = 5_000
 _CONNECTIONS = 4
 _NOW = 1_800_000_000_000_000
 _KEY = "benchmark"
 _SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 
-Round = Callable[[int], Callable[[], None]]  # of a number: prepares a round, and returns what runs it
+Round = Callable[[int], Callable[[], None]]  # from a round's number to a function that runs the round
 
 
 def measure(corpus: Path) -> None:
-    """Count a million events in batches of 500, each way in turn, so that all have the same minutes."""
+    """Count a million events in batches of 500, alternating between the ways to even out the load."""
     del corpus
     with tempfile.TemporaryDirectory() as folder, _ways(Path(folder)) as ways:
         spent: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(_ROUNDS):
             for name, way in ways.items():
                 run = way(number)
-                began = time.perf_counter()
+                start = time.perf_counter()
                 run()
-                spent[name].append(time.perf_counter() - began)
+                spent[name].append(time.perf_counter() - start)
     table = Table("1,000,000 events, SQLite, batches of 500", "events/s", "of executemany")
     plain = np.array(spent["executemany"])
     for name, seconds in spent.items():
@@ -55,7 +55,7 @@ def measure(corpus: Path) -> None:
 
 @contextmanager
 def _ways(folder: Path) -> Iterator[dict[str, Round]]:
-    """Yield the ways by name, each with a database of its own."""
+    """Yield the ways by name; each uses a separate database."""
     with (
         _rows_alone(folder / "rows.db") as executemany,
         closing(Store(f"sqlite:///{folder}/store.db")) as store,
@@ -70,7 +70,7 @@ def _ways(folder: Path) -> Iterator[dict[str, Round]]:
 
 @contextmanager
 def _rows_alone(file: Path) -> Iterator[Round]:
-    """Yield what puts the rows of events into the store's tables, prepared: no event is looked at."""
+    """Yield a round that writes prepared rows into the store's tables, without processing events."""
     engine = new_engine(checked_url(f"sqlite:///{file}"), timeout_seconds=2)
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         migrate(connection)
@@ -95,9 +95,9 @@ def _put(driver: Any, batches: list[dict[str, list[tuple[Any, ...]]]]) -> None:
 
 
 def _rows(number: int, batch: int) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of each table that a batch of events comes to."""
-    draw = np.random.default_rng((number, batch))
-    keys = draw.integers(-(1 << 63), (1 << 63) - 1, (2, _BATCH))
+    """Return the rows of each table for a batch of events."""
+    generator = np.random.default_rng((number, batch))
+    keys = generator.integers(-(1 << 63), (1 << 63) - 1, (2, _BATCH))
     articles, counts = np.unique(_articles(number, batch), return_counts=True)
     minute = _NOW // 60_000_000 + number
     return {
@@ -111,9 +111,9 @@ def _rows(number: int, batch: int) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _articles(number: int, batch: int) -> np.ndarray:
-    """Return which articles a batch is of: few are read much."""
-    draw = np.random.default_rng((number, batch))
-    return np.minimum(draw.zipf(1.3, _BATCH), _ARTICLES)
+    """Return the articles of a batch, Zipf-distributed."""
+    generator = np.random.default_rng((number, batch))
+    return np.minimum(generator.zipf(1.3, _BATCH), _ARTICLES)
 
 
 def _counting(store: Store, number: int) -> Callable[[], None]:
@@ -150,7 +150,7 @@ def _served(folder: Path) -> Iterator[Server]:
 
 
 def _posting(server: Server, number: int) -> Callable[[], None]:
-    """Prepare the bodies of a round, to be sent over a few connections."""
+    """Return a function that sends the bodies of a round over a few connections."""
     bodies = [_body(_names(number, batch)) for batch in range(_BATCHES)]
 
     def run() -> None:
@@ -174,6 +174,6 @@ def _post(server: Server, bodies: list[bytes]) -> None:
         for body in bodies:
             connection.request("POST", "/v1/events", body, headers)
             answer = connection.getresponse()
-            told = json.loads(answer.read())
-            if told.get("accepted") != _BATCH:
-                raise RuntimeError(f"{answer.status}: {told}")
+            totals = json.loads(answer.read())
+            if totals.get("accepted") != _BATCH:
+                raise RuntimeError(f"{answer.status}: {totals}")

@@ -1,4 +1,4 @@
-"""A whole training beside scikit-learn's brute force over the same corpus, in the same minutes."""
+"""A complete training compared with scikit-learn's brute force on the same corpus, one after the other."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ K = 20
 
 
 def measure(corpus: Path) -> None:
-    """Print time and memory of both, and their ratio."""
+    """Print the time and memory of both, and their ratio."""
     with tempfile.TemporaryDirectory() as models:
         ours = watch(RECOMMENDER, "train", str(corpus), "--models-dir", models)
     plain = watch(sys.executable, "-m", "tests.benchmarks.brute_force", str(corpus), str(K))

@@ -1,4 +1,4 @@
-"""`recommender backtest`: a table, a report, a picture, and the half-life in a file of settings."""
+"""`recommender backtest`: its table, report and plot, and the fitted half-life in a settings file."""
 
 import csv
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_the_table_names_every_definition_and_what_was_fitted(run: Run, events: 
 
 
 @pytest.mark.slow
-def test_report_picture_and_setting_are_written(run: Run, events: Path, tmp_path: Path) -> None:
+def test_the_report_the_plot_and_the_setting_are_written(run: Run, events: Path, tmp_path: Path) -> None:
     ended = run(
         *("backtest", events, "--horizon", "30m", "--fit", 0.5, "--refresh", 20, "--json", "-"),
         *("--plot", tmp_path / "race.png", "--write", tmp_path / "settings.toml"),
@@ -67,7 +67,7 @@ def test_the_service_reads_the_half_life_that_was_written(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "message"),
     [
         (["--horizon", "soon"], 2, "'soon' is not a duration of 1 minute to 7 days; write 5m, 1h or 1d"),
         (["--refresh", "0.5m"], 2, "'0.5m' is not a duration of 1 minute to 7 days; write 5m, 1h or 1d"),
@@ -80,17 +80,17 @@ def test_the_service_reads_the_half_life_that_was_written(
         (["--json", "nowhere/report.json", "--refresh", "20m", "--fit", 0], 1, "cannot write nowhere"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_line(
-    run: Run, events: Path, arguments: list[object], status: int, told: str
+def test_errors_are_reported_in_one_line(
+    run: Run, events: Path, arguments: list[object], status: int, message: str
 ) -> None:
     ended = run("backtest", events, *arguments)
 
     assert ended.status == status
-    assert told in ended.err
+    assert message in ended.err
     assert "Traceback" not in ended.err
 
 
-def test_a_log_without_its_columns_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_log_without_the_required_columns_is_rejected(run: Run, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("when,what\n1,2\n")
 
     ended = run("backtest", tmp_path / "log.csv")

@@ -1,4 +1,4 @@
-"""The command line: exit statuses, clean stdout, and messages that name the value and the cure."""
+"""The command line: exit statuses, clean stdout, and error messages that name the value and the solution."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ TRAINING_LIBRARIES = (
 
 
 def without_training_libraries(*commands: Sequence[object]) -> subprocess.CompletedProcess[str]:
-    """Run commands, one after the other, where the train extra is not installed."""
+    """Run commands in sequence without the train extra."""
     code = f"""
 import sys
 
@@ -81,7 +81,7 @@ def test_the_sample_is_trained_published_and_answers_as_a_process(tmp_path: Path
         ["frobnicate"],
     ],
 )
-def test_wrong_use_ends_with_2_and_names_what_is_wrong(run: Run, arguments: list[str]) -> None:
+def test_a_usage_error_exits_with_2_and_names_the_error(run: Run, arguments: list[str]) -> None:
     ended = run(*arguments)
 
     assert (ended.status, ended.out) == (2, "")
@@ -89,7 +89,7 @@ def test_wrong_use_ends_with_2_and_names_what_is_wrong(run: Run, arguments: list
     assert arguments[-1] in ended.err or "Missing argument" in ended.err
 
 
-def test_help_and_version_are_answered(run: Run) -> None:
+def test_help_and_version_are_printed(run: Run) -> None:
     assert run("--version").out.endswith(f"version {installed_version('recommender')}\n")
     assert run("-h").status == 0
     for command in ("train", "serve", "related", "similar", "lint", "models"):
@@ -97,7 +97,7 @@ def test_help_and_version_are_answered(run: Run) -> None:
         assert command in run("--help").out
 
 
-def test_without_a_model_every_command_says_what_to_run(run: Run) -> None:
+def test_without_a_model_every_command_names_the_command_to_run(run: Run) -> None:
     for command in (["related", "1"], ["similar", "--title", "x"], ["models", "list"], ["models", "verify"]):
         ended = run(*command)
 
@@ -106,11 +106,13 @@ def test_without_a_model_every_command_says_what_to_run(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", _KNOWN_ERRORS)
-def test_an_error_is_known_wherever_it_can_be_raised(name: str) -> None:
+def test_every_error_class_is_handled(name: str) -> None:
     module, _, kind = name.rpartition(".")
     error = getattr(import_module(f"recommender.{module}"), kind)
 
-    assert f"{error.__module__}.".startswith(f"recommender.{module}.")  # else that module may not be loaded
+    assert f"{error.__module__}.".startswith(
+        f"recommender.{module}."
+    )  # otherwise that module may not be imported
 
 
 def test_serving_commands_need_no_training_library(published: Path) -> None:
@@ -126,7 +128,7 @@ def test_serving_commands_need_no_training_library(published: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "lint"])
-def test_without_the_train_extra_training_says_what_to_install(corpus: Path, command: str) -> None:
+def test_without_the_train_extra_the_error_names_the_package_to_install(corpus: Path, command: str) -> None:
     ended = without_training_libraries([command, corpus])
 
     assert (ended.returncode, ended.stdout) == (1, "")

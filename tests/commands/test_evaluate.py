@@ -1,4 +1,4 @@
-"""`recommender evaluate` measures, and names what it cannot measure by."""
+"""`recommender evaluate` prints and writes its report, and rejects invalid labels."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_evaluate_writes_its_report_as_json(run: Run, published: Path, tmp_path:
     assert report["systems"][0]["quality"]["ndcg_at_9"]["mean"] > 0.8
 
 
-def test_evaluate_prints_json_alone(run: Run, published: Path) -> None:
+def test_evaluate_prints_only_json(run: Run, published: Path) -> None:
     version = current_version(published)
 
     done = run("evaluate", "--models-dir", published, "--version", version, "--json", "-")
@@ -53,7 +53,7 @@ def test_evaluate_trains_on_a_corpus_without_publishing(run: Run, tmp_path: Path
     assert not (tmp_path / "models").exists()
 
 
-def test_evaluate_says_what_is_wrong_with_labels(run: Run, published: Path, tmp_path: Path) -> None:
+def test_evaluate_reports_invalid_labels(run: Run, published: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,topic\na,x\n", encoding="utf-8")
 
     done = run("evaluate", "--models-dir", published, "--labels", "labels.csv")
@@ -63,20 +63,23 @@ def test_evaluate_says_what_is_wrong_with_labels(run: Run, published: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--recipe", "r.toml"], "--recipe requires CORPUS; a published version has its own recipe"),
         (["rows.jsonl", "--version", "v"], "--version and CORPUS cannot be combined"),
     ],
 )
-def test_evaluate_refuses_options_that_have_no_meaning(run: Run, arguments: list[str], told: str) -> None:
+def test_evaluate_rejects_options_that_cannot_be_combined(
+    run: Run, arguments: list[str], message: str
+) -> None:
     done = run("evaluate", *arguments)
 
     assert done.status == 2
-    assert told in done.err
+    assert message in done.err
 
 
-def test_evaluate_says_where_it_cannot_write(run: Run, published: Path) -> None:
+@pytest.mark.slow
+def test_evaluate_names_a_file_that_cannot_be_written(run: Run, published: Path) -> None:
     done = run("evaluate", "--models-dir", published, "--json", "none/report.json")
 
     assert done.status == 1

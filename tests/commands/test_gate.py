@@ -1,4 +1,4 @@
-"""A model that is worse is not published, and the command says so."""
+"""A worse model is not published, and `recommender train` reports the reason."""
 
 import json
 import re
@@ -14,7 +14,7 @@ SABOTAGE = "[terms]\ntitle_weight = 0\n"
 
 
 @pytest.mark.slow
-def test_a_refused_model_ends_with_3_and_leaves_the_old_one_in_service(
+def test_a_refused_model_exits_with_3_and_keeps_the_old_version_current(
     run: Run, published_copy: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "sabotage.toml").write_text(SABOTAGE)
@@ -31,7 +31,7 @@ def test_a_refused_model_ends_with_3_and_leaves_the_old_one_in_service(
     assert report["verdict"]["compared_with"] == current_version(published_copy)
     assert len(report["verdict"]["most_changed"]) == 10
     assert report["verdict"]["most_changed"][0]["title"]
-    assert "headlines found, was → is" in " ".join(done.out.split())
+    assert "headlines found, old → new" in " ".join(done.out.split())
     assert "\nRefused   " in done.out
     assert reports[0].name in "".join(done.out.split())
     assert run("models", "list", "--models-dir", published_copy).status == 0
@@ -51,7 +51,9 @@ def test_a_model_is_refused_in_an_empty_folder(run: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_no_gate_publishes_and_the_manifest_tells(run: Run, published_copy: Path, tmp_path: Path) -> None:
+def test_no_gate_publishes_and_the_manifest_records_it(
+    run: Run, published_copy: Path, tmp_path: Path
+) -> None:
     (tmp_path / "sabotage.toml").write_text(SABOTAGE)
     before = current_version(published_copy)
 
@@ -66,7 +68,7 @@ def test_no_gate_publishes_and_the_manifest_tells(run: Run, published_copy: Path
 
 
 @pytest.mark.slow
-def test_the_manifest_keeps_what_was_measured(run: Run, published_copy: Path) -> None:
+def test_the_manifest_contains_the_evaluation(run: Run, published_copy: Path) -> None:
     before = current_version(published_copy)
 
     done = run("train", SAMPLE, "--labels", STORIES, "--models-dir", published_copy)
@@ -84,7 +86,7 @@ def test_the_manifest_keeps_what_was_measured(run: Run, published_copy: Path) ->
 
 
 @pytest.mark.slow
-def test_a_model_is_compared_with_the_version_that_is_named(run: Run, published_copy: Path) -> None:
+def test_a_model_is_compared_with_the_named_version(run: Run, published_copy: Path) -> None:
     first = current_version(published_copy)
     run("train", SAMPLE, "--models-dir", published_copy)
 
@@ -105,13 +107,13 @@ def test_a_model_is_compared_with_a_report(run: Run, published: Path, tmp_path: 
     worse = run("train", SAMPLE, "--baseline", "report.json", "--recipe", "sabotage.toml")
 
     assert (same.status, worse.status) == (0, 3)
-    assert "nDCG at 9, was → is" in " ".join(same.out.split())
+    assert "nDCG at 9, old → new" in " ".join(same.out.split())
     assert "compared with report.json" in same.out
     assert "headlines found 1.000 before, 0.0" in worse.err
 
 
 @pytest.mark.parametrize(
-    ("baseline", "told"),
+    ("baseline", "message"),
     [
         (
             "20200101T000000Z-00000000",
@@ -124,8 +126,8 @@ def test_a_model_is_compared_with_a_report(run: Run, published: Path, tmp_path: 
         ("another.json", "contains none of the 3 articles of the corpus"),
     ],
 )
-def test_a_wrong_baseline_is_wrong_use(
-    run: Run, corpus: Path, published: Path, tmp_path: Path, baseline: str, told: str
+def test_an_invalid_baseline_is_a_usage_error(
+    run: Run, corpus: Path, published: Path, tmp_path: Path, baseline: str, message: str
 ) -> None:
     (tmp_path / "broken.json").write_text('{"format": 1')
     (tmp_path / "other.json").write_text('{"topics": []}')
@@ -136,11 +138,11 @@ def test_a_wrong_baseline_is_wrong_use(
 
     assert (done.status, done.out) == (2, "")
     assert done.err.splitlines()[-1].startswith(f"error: --baseline {baseline} ")
-    assert told in done.err.replace("\n", " ")
+    assert message in done.err.replace("\n", " ")
     assert not Path("models").exists()
 
 
-def test_another_sites_articles_are_published_after_the_demo(
+def test_articles_of_another_site_can_be_published_after_the_demo(
     run: Run, corpus: Path, published_copy: Path
 ) -> None:
     before = current_version(published_copy)
@@ -155,16 +157,19 @@ def test_another_sites_articles_are_published_after_the_demo(
     assert gate.not_compared in " ".join(done.out.split())
 
 
-def test_a_version_of_another_site_is_a_wrong_baseline(run: Run, corpus: Path, published: Path) -> None:
+def test_a_version_of_another_site_is_rejected_as_baseline(run: Run, corpus: Path, published: Path) -> None:
     version = current_version(published)
 
     done = run("train", corpus, "--baseline", version, "--models-dir", published)
 
-    told = f"error: --baseline {version} contains none of the 3 articles of the corpus"
-    assert (done.status, done.err.splitlines()[-1]) == (2, told)
+    message = f"error: --baseline {version} contains none of the 3 articles of the corpus"
+    assert (done.status, done.err.splitlines()[-1]) == (2, message)
 
 
-def test_an_evaluation_of_an_older_program_is_no_baseline(run: Run, corpus: Path, published: Path) -> None:
+@pytest.mark.slow
+def test_a_report_without_sampled_articles_is_rejected_as_baseline(
+    run: Run, corpus: Path, published: Path
+) -> None:
     run("evaluate", "--models-dir", published, "--json", "report.json")
     report = json.loads(Path("report.json").read_text(encoding="utf-8")) | {"drawn": None}
     Path("report.json").write_text(json.dumps(report), encoding="utf-8")
@@ -175,7 +180,7 @@ def test_an_evaluation_of_an_older_program_is_no_baseline(run: Run, corpus: Path
     assert "report.json contains no sampled articles; create it with" in done.err
 
 
-def test_the_floors_of_a_recipe_are_asked_for(run: Run, corpus: Path) -> None:
+def test_the_bounds_of_a_recipe_are_applied(run: Run, corpus: Path) -> None:
     Path("strict.toml").write_text("[gate]\nmin_articles = 4\nmax_refused_rows = 0.0\n")
     corpus.write_text(corpus.read_text() + '{"id": "d"}\n')
 

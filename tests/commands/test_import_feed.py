@@ -1,4 +1,4 @@
-"""`recommender import feed`: what RSS and Atom say of articles, kept after the feed has forgotten it."""
+"""`recommender import feed`: RSS and Atom entries, kept after they leave the feed."""
 
 import json
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def test_rss_is_read(path: Path) -> None:
     assert second["id"] == second["url"] == "https://courier.example/b"
 
 
-def test_atom_is_read_with_the_pages_behind_it(path: Path) -> None:
+def test_atom_is_read_with_its_archive_pages(path: Path) -> None:
     following = '<link rel="next" href="/feed?page=2"/>'
     pages = {
         "/feed": ATOM.format(number=1, next=following),
@@ -108,7 +108,7 @@ def test_atom_is_read_with_the_pages_behind_it(path: Path) -> None:
     }
 
 
-def test_what_a_feed_forgets_stays_and_what_it_corrects_is_replaced(path: Path) -> None:
+def test_old_entries_stay_and_corrected_entries_are_replaced(path: Path) -> None:
     imported({"/feed": RSS}, "-o", path)
     later = RSS.replace("Without a guid", "Corrected").replace("courier-4711", "courier-4712")
 
@@ -127,14 +127,14 @@ def test_what_a_feed_forgets_stays_and_what_it_corrects_is_replaced(path: Path) 
 @pytest.mark.parametrize(
     "text", ["<html><body>Nothing here</body></html>", "", '{"items": []}', "/etc/passwd"]
 )
-def test_what_is_no_feed_is_refused(path: Path, text: str) -> None:
+def test_a_page_that_is_not_a_feed_is_rejected(path: Path, text: str) -> None:
     done = imported({"/feed": text}, "-o", path)
 
     assert "is not an RSS or Atom feed" in str(done.exception)
     assert not path.exists()
 
 
-def test_a_bomb_of_entities_is_not_set_off(path: Path) -> None:
+def test_an_entity_bomb_is_not_expanded(path: Path) -> None:
     bomb = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
         f'<!ENTITY {name} "{f"&{before};" * 10}">'
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -145,7 +145,7 @@ def test_a_bomb_of_entities_is_not_set_off(path: Path) -> None:
     assert path.stat().st_size < 5000
 
 
-def test_a_running_service_is_given_the_entries(tmp_path: Path) -> None:
+def test_the_entries_are_sent_to_a_running_service(tmp_path: Path) -> None:
     key, setting = new_key("cms", ["articles"])
     (tmp_path / "key").write_text(key)
     app: Flask = create_app(Settings(models_dir=tmp_path / "models", write_keys=(setting,)))

@@ -1,4 +1,4 @@
-"""Whatever a site does, and wherever an import is cut off: the file comes to hold what the site shows."""
+"""The file finally contains the articles of the site, whatever changes and whenever an import stops."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def change(site: FakeWordPress, post_id: int, what: str, second: int) -> None:
         ([(1, "revert")], 7),
     ]
 )
-def test_in_the_end_the_file_holds_what_the_site_shows(
+def test_finally_the_file_contains_the_articles_of_the_site(
     steps: list[tuple[list[tuple[int, str]], int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path, seconds, site = tmp_path_factory.mktemp("law") / "posts.jsonl", count(1), FakeWordPress()
@@ -104,7 +104,7 @@ def test_in_the_end_the_file_holds_what_the_site_shows(
         assert not path.with_name("posts.jsonl.partial").exists()
 
 
-def test_an_import_that_was_killed_goes_on(tmp_path: Path) -> None:
+def test_a_killed_import_continues(tmp_path: Path) -> None:
     path, site = tmp_path / "posts.jsonl", FakeWordPress()
     with listening(site) as site.url:
         for post_id in range(1, 260):

@@ -1,4 +1,4 @@
-"""`recommender import wordpress` into a file: all posts, then what changed; whole or not at all."""
+"""`recommender import wordpress` into a file: all posts, then changes; atomically."""
 
 import json
 from collections.abc import Iterator
@@ -40,12 +40,12 @@ def imported(site: FakeWordPress, *arguments: object) -> Result:
 
 
 def lines(path: Path) -> dict[str, dict[str, Any]]:
-    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert len({line["id"] for line in found}) == len(found)
-    return {line["id"]: line for line in found}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len({line["id"] for line in rows}) == len(rows)
+    return {line["id"]: line for line in rows}
 
 
-def test_a_post_is_told_as_an_export_tells_it(site: FakeWordPress, path: Path) -> None:
+def test_an_imported_post_equals_the_exported_one(site: FakeWordPress, path: Path) -> None:
     site.terms = {"categories": {7: "Politics", 8: "Economy &amp; Business"}, "tags": {5: "harbour"}}
     site.posts.clear()
     trail = {"@type": "BreadcrumbList", "itemListElement": [{"name": "Home"}, {"name": "Politics"}]}
@@ -85,7 +85,7 @@ def test_a_post_is_told_as_an_export_tells_it(site: FakeWordPress, path: Path) -
     ]
 
 
-def test_hundreds_of_posts_come_page_by_page_each_once(site: FakeWordPress, path: Path) -> None:
+def test_hundreds_of_posts_are_read_page_by_page_without_duplicates(site: FakeWordPress, path: Path) -> None:
     for post_id in range(4, 260):
         site.add(post_id)
 
@@ -95,7 +95,7 @@ def test_hundreds_of_posts_come_page_by_page_each_once(site: FakeWordPress, path
 
 
 @pytest.mark.parametrize("gone", [{50, 51, 52}, set(range(60, 101))])
-def test_posts_trashed_between_two_pages_hide_no_other(
+def test_posts_trashed_between_two_pages_do_not_hide_others(
     site: FakeWordPress, path: Path, gone: set[int]
 ) -> None:
     for post_id in range(4, 260):
@@ -124,7 +124,7 @@ def test_posts_with_a_password_are_not_read(site: FakeWordPress, path: Path) -> 
     assert lines(path).keys() == {"1"}
 
 
-def test_a_file_is_brought_up_to_date(site: FakeWordPress, path: Path) -> None:
+def test_an_existing_file_is_updated(site: FakeWordPress, path: Path) -> None:
     imported(site, "-o", path)
     site.add(2, title={"rendered": "Corrected"}, modified_gmt="2026-02-02T10:00:00")
     site.add(4, date_gmt="2026-02-03T09:00:00", modified_gmt="2026-01-01T09:00:00")  # it was scheduled
@@ -134,7 +134,7 @@ def test_a_file_is_brought_up_to_date(site: FakeWordPress, path: Path) -> None:
     done = imported(site, "-o", path)
 
     assert done.stdout == f"3 posts: 1 new, 1 changed, 1 removed, in {path}\n"
-    assert {each: line["title"] for each, line in lines(path).items()} == {
+    assert {article_id: line["title"] for article_id, line in lines(path).items()} == {
         "3": "Story 3",
         "2": "Corrected",
         "4": "Story 4",
@@ -142,7 +142,7 @@ def test_a_file_is_brought_up_to_date(site: FakeWordPress, path: Path) -> None:
     assert [query["include"] for query in site.queries() if "include" in query] == ["2,4"]
 
 
-def test_an_import_that_was_cut_off_goes_on(site: FakeWordPress, path: Path) -> None:
+def test_an_interrupted_import_continues(site: FakeWordPress, path: Path) -> None:
     for post_id in range(4, 260):
         site.add(post_id)
     site.spoil = lambda request: Response(status=403) if "259" in request.args.get("include", "") else None
@@ -162,7 +162,7 @@ def test_an_import_that_was_cut_off_goes_on(site: FakeWordPress, path: Path) -> 
     assert not partial.exists()
 
 
-def test_only_what_changed_since_a_date_is_asked_for(site: FakeWordPress, path: Path) -> None:
+def test_only_posts_changed_since_a_date_are_requested(site: FakeWordPress, path: Path) -> None:
     site.add(2, modified_gmt="2026-02-05T00:00:00")
     site.add(3, date_gmt="2026-02-06T00:00:00")
 
@@ -178,7 +178,7 @@ def test_only_what_changed_since_a_date_is_asked_for(site: FakeWordPress, path: 
     assert asked == ["2026-02-04T17:00:00Z", "2026-02-07T00:00:00Z"]
 
 
-def test_a_site_that_is_in_trouble_is_asked_for_fewer_posts(site: FakeWordPress, path: Path) -> None:
+def test_fewer_posts_are_requested_from_a_failing_site(site: FakeWordPress, path: Path) -> None:
     for post_id in range(4, 60):
         site.add(post_id)
 
@@ -197,7 +197,7 @@ def test_a_site_that_is_in_trouble_is_asked_for_fewer_posts(site: FakeWordPress,
     assert lines(path).keys() == {str(post_id) for post_id in range(1, 60)}
 
 
-def test_a_post_that_breaks_the_site_is_left_out_and_told(site: FakeWordPress, path: Path) -> None:
+def test_a_post_that_breaks_the_site_is_rejected_and_reported(site: FakeWordPress, path: Path) -> None:
     def spoil(request: Request) -> Response | None:
         return Response(status=500) if "2" in request.args.get("include", "").split(",") else None
 
@@ -210,7 +210,7 @@ def test_a_post_that_breaks_the_site_is_left_out_and_told(site: FakeWordPress, p
     assert "rejected: 2: unreadable post" in done.stderr
 
 
-def test_a_site_that_asks_to_wait_is_waited_for(site: FakeWordPress, path: Path) -> None:
+def test_a_retry_after_header_is_honoured(site: FakeWordPress, path: Path) -> None:
     answers = iter([Response(status=429, headers={"Retry-After": "7"}), Response(status=503)])
     site.spoil = lambda request: next(answers, None) if request.path.endswith("/posts") else None
 
@@ -220,7 +220,7 @@ def test_a_site_that_asks_to_wait_is_waited_for(site: FakeWordPress, path: Path)
     assert "answers 429; it asks to wait 7 seconds" in done.stderr
 
 
-def test_a_site_that_asks_for_hours_is_left_alone(site: FakeWordPress, path: Path) -> None:
+def test_a_retry_after_of_hours_ends_the_import(site: FakeWordPress, path: Path) -> None:
     site.spoil = lambda request: (
         Response(status=429, headers={"Retry-After": "7200"}) if request.path.endswith("/posts") else None
     )
@@ -232,7 +232,7 @@ def test_a_site_that_asks_for_hours_is_left_alone(site: FakeWordPress, path: Pat
     assert len(site.queries()) == 1
 
 
-def test_a_page_that_is_no_wordpress_is_refused(site: FakeWordPress, path: Path) -> None:
+def test_a_site_that_is_not_wordpress_is_rejected(site: FakeWordPress, path: Path) -> None:
     site.spoil = lambda _: Response("<html><head></head></html>", content_type="text/html")
 
     done = imported(site, "-o", path)
@@ -241,7 +241,7 @@ def test_a_page_that_is_no_wordpress_is_refused(site: FakeWordPress, path: Path)
 
 
 @pytest.mark.parametrize("page", [Response("<html></html>", content_type="text/html"), Response(status=403)])
-def test_an_api_that_no_page_names_is_found_where_it_lies_by_default(
+def test_an_api_without_a_link_is_found_at_its_default_address(
     site: FakeWordPress, path: Path, page: Response
 ) -> None:
     site.spoil = lambda request: page if request.path == "/" else None
@@ -250,7 +250,7 @@ def test_an_api_that_no_page_names_is_found_where_it_lies_by_default(
     assert lines(path).keys() == {"1", "2", "3"}
 
 
-def test_the_api_is_found_in_the_head_of_a_page_also_without_pretty_addresses(
+def test_the_api_is_found_by_the_link_in_a_page_without_pretty_permalinks(
     site: FakeWordPress, path: Path
 ) -> None:
     def spoil(request: Request) -> Response | None:
@@ -266,7 +266,7 @@ def test_the_api_is_found_in_the_head_of_a_page_also_without_pretty_addresses(
     assert imported(site, "-o", path).exit_code == 0
 
 
-def test_a_file_is_not_emptied_because_a_site_is(site: FakeWordPress, path: Path) -> None:
+def test_an_empty_site_does_not_empty_the_file(site: FakeWordPress, path: Path) -> None:
     for post_id in range(4, 20):
         site.add(post_id)
     imported(site, "-o", path)
@@ -278,7 +278,9 @@ def test_a_file_is_not_emptied_because_a_site_is(site: FakeWordPress, path: Path
     assert len(lines(path)) == 19
 
 
-def test_a_post_that_came_to_ask_for_a_password_leaves_the_file(site: FakeWordPress, path: Path) -> None:
+def test_a_post_that_becomes_password_protected_is_removed_from_the_file(
+    site: FakeWordPress, path: Path
+) -> None:
     imported(site, "-o", path)
     site.add(2, modified_gmt="2026-02-05T00:00:00", content={"rendered": "", "protected": True})
 
@@ -288,9 +290,7 @@ def test_a_post_that_came_to_ask_for_a_password_leaves_the_file(site: FakeWordPr
     assert lines(path).keys() == {"1", "3"}
 
 
-def test_a_closed_site_is_told_who_asks_and_no_other_is(
-    site: FakeWordPress, path: Path, tmp_path: Path
-) -> None:
+def test_the_login_is_sent_only_to_the_closed_site(site: FakeWordPress, path: Path, tmp_path: Path) -> None:
     def closed(request: Request) -> Response | None:
         said = request.authorization
         known = said is not None and (said.username, said.password) == ("editor", "abcd efgh")

@@ -1,4 +1,4 @@
-"""Related lists, similar articles and topics in the terminal, the same as over HTTP."""
+"""The commands related, similar, search and topics print what the HTTP API responds."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def test_related_prints_a_table(run: Run, published: Path) -> None:
     assert f"9 of {answer['eligible']} eligible articles · model {current_version(published)}" in ended.out
 
 
-def test_related_takes_the_filters_of_http(run: Run, published: Path) -> None:
+def test_related_has_the_filters_of_the_http_api(run: Run, published: Path) -> None:
     everything = run("related", "1001", "--json", "--models-dir", published).json()
     best = everything["items"][0]["id"]
 
@@ -62,13 +62,13 @@ def test_every_parameter_of_a_list_is_an_option() -> None:
         assert set(schema.model_fields) <= options
 
 
-def test_the_defaults_told_are_the_defaults(run: Run) -> None:
-    told = {
+def test_the_help_shows_the_real_defaults(run: Run) -> None:
+    help_of = {
         line.split()[0]: line for line in run("related", "--help").out.splitlines() if "[default:" in line
     }
 
     for name, value in (("limit", 9), ("freshness", FRESHNESS), ("diversity", DIVERSITY)):
-        assert told[f"--{name}"].endswith(f"[default: {value:g}]")
+        assert help_of[f"--{name}"].endswith(f"[default: {value:g}]")
 
 
 PARAMETERS = {
@@ -82,7 +82,7 @@ PARAMETERS = {
 }
 
 
-def test_the_parameters_shape_a_printed_list_as_over_http(run: Run, published: Path) -> None:
+def test_the_options_have_the_effect_of_the_http_parameters(run: Run, published: Path) -> None:
     options = [part for name, value in PARAMETERS.items() for part in (f"--{name.replace('_', '-')}", value)]
     client = create_app(Settings(models_dir=published)).test_client()
 
@@ -96,7 +96,7 @@ def test_the_parameters_shape_a_printed_list_as_over_http(run: Run, published: P
     assert listed["items"]
 
 
-def test_reasons_are_printed(run: Run, published: Path) -> None:
+def test_explanations_are_printed(run: Run, published: Path) -> None:
     arguments = ["related", "1001", "--limit", "1", "--explain", "--models-dir", published]
 
     table, answer = run(*arguments), run(*arguments, "--json").json()
@@ -106,7 +106,7 @@ def test_reasons_are_printed(run: Run, published: Path) -> None:
     assert f"freshness {why['freshness']:+.3f}" in " ".join(table.out.split())
 
 
-def test_an_unknown_article_falls_back_to_the_newest_where_asked(run: Run, published: Path) -> None:
+def test_an_unknown_article_falls_back_to_the_newest_on_request(run: Run, published: Path) -> None:
     ended = run("related", "no-such", "--unknown", "fallback", "--limit", "2", "--models-dir", published)
 
     assert (ended.status, ended.err) == (0, "")
@@ -114,14 +114,14 @@ def test_an_unknown_article_falls_back_to_the_newest_where_asked(run: Run, publi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["no-such"], "no article 'no-such'"),
         ([".."], "'..'"),
         (
             ["\udcff"],
             "id is '\\\\xff'; allowed: percent-encoded UTF-8",
-        ),  # a byte that is none, as Python hands it on
+        ),  # an invalid byte, as Python decodes it
         (["1001", "--limit", "0"], "limit is '0'; allowed: a whole number from 1 to 50"),
         (["1001", "--limit", "1e9"], "limit is '1e9'; allowed: a whole number from 1 to 50"),
         (["1001", "--category", "Sports"], "no category is called 'Sports'"),
@@ -134,18 +134,20 @@ def test_an_unknown_article_falls_back_to_the_newest_where_asked(run: Run, publi
         (["1001", "--lang", "english"], "lang is 'english'; allowed: 'any' or a language code"),
     ],
 )
-def test_a_wrong_value_is_named_on_stderr(run: Run, published: Path, arguments: list[str], told: str) -> None:
+def test_an_invalid_value_is_named_on_stderr(
+    run: Run, published: Path, arguments: list[str], message: str
+) -> None:
     ended = run("related", *arguments, "--json", "--models-dir", published)
 
     assert ended.status in {1, 2}
     assert ended.out == ""
     assert ended.err.startswith("error: ")
-    assert told in ended.err
+    assert message in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments", [["related", "1001"], ["similar", "--title", "x"]])
-def test_a_wrong_limit_is_wrong_use(run: Run, published: Path, arguments: list[str]) -> None:
+def test_an_invalid_limit_is_a_usage_error(run: Run, published: Path, arguments: list[str]) -> None:
     statuses = [
         run(*arguments, "--limit", limit, "--models-dir", published).status for limit in ("abc", "0", "1e9")
     ]
@@ -153,7 +155,7 @@ def test_a_wrong_limit_is_wrong_use(run: Run, published: Path, arguments: list[s
     assert statuses == [2, 2, 2]
 
 
-def test_an_id_is_taken_as_it_is(run: Run, tmp_path: Path) -> None:
+def test_an_id_is_used_unchanged(run: Run, tmp_path: Path) -> None:
     ids = ["a/related", "a,b", "https://x/y//z", "/abs", "%2F", "日本 🗞", "a&id=b", "-1"]
     rows = [{"id": i, "title": f"Harbour ferry number{n}"} for n, i in enumerate(ids)]
     (tmp_path / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -163,7 +165,7 @@ def test_an_id_is_taken_as_it_is(run: Run, tmp_path: Path) -> None:
         assert run("related", "--json", "--", article_id).json()["article_id"] == article_id
 
 
-def test_similar_finds_what_a_text_is_about(run: Run, published: Path) -> None:
+def test_similar_finds_articles_about_the_same_subject(run: Run, published: Path) -> None:
     text = ["--title", "Ferry", "--body", "<p>The island ferry sails in winter.</p>"]
 
     ended = run("similar", *text, "--json", "--limit", "5", "--models-dir", published)
@@ -189,7 +191,7 @@ def test_similar_reads_a_body_from_stdin(run: Run, published: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "title is ''; allowed: a title or a body that contains text"),
         (["--title", "<b></b>"], "title is '<b></b>'; allowed: a title or a body that contains text"),
@@ -197,17 +199,17 @@ def test_similar_reads_a_body_from_stdin(run: Run, published: Path, monkeypatch:
         (["--title", "x", "--limit", "many"], "limit is 'many'; allowed: a whole number from 1 to 50"),
     ],
 )
-def test_a_text_that_cannot_be_compared_is_refused(
-    run: Run, published: Path, arguments: list[str], told: str
+def test_a_text_without_known_terms_is_rejected(
+    run: Run, published: Path, arguments: list[str], message: str
 ) -> None:
     ended = run("similar", *arguments, "--models-dir", published)
 
     assert ended.status in {1, 2}
     assert ended.out == ""
-    assert told in ended.err
+    assert message in ended.err
 
 
-def test_topics_are_printed_largest_first_with_a_headline_of_each(run: Run, published: Path) -> None:
+def test_topics_are_printed_largest_first_with_a_headline(run: Run, published: Path) -> None:
     table, answer = (
         run("topics", "--models-dir", published),
         run("topics", "--models-dir", published, "--json"),
@@ -221,20 +223,20 @@ def test_topics_are_printed_largest_first_with_a_headline_of_each(run: Run, publ
     assert all(topic["terms"][0].split()[0] in table.out for topic in topics)
 
 
-def test_topics_answer_as_http_does(run: Run, published: Path) -> None:
+def test_topics_prints_the_http_response(run: Run, published: Path) -> None:
     client = create_app(Settings(models_dir=published)).test_client()
 
     assert run("topics", "--models-dir", published, "--json").json() == client.get("/v1/topics").get_json()
 
 
-def test_topics_without_a_model_say_what_to_run(run: Run) -> None:
+def test_topics_without_a_model_names_the_command_to_run(run: Run) -> None:
     done = run("topics")
 
     assert (done.status, done.out) == (1, "")
     assert "run `make train`" in done.err
 
 
-def test_search_answers_as_http_does(run: Run, published: Path) -> None:
+def test_search_prints_the_http_response(run: Run, published: Path) -> None:
     asked = {"q": "harbour cou", "limit": 3, "category": "politics"}
     client = create_app(Settings(models_dir=published)).test_client()
     options = ["--limit", "3", "--category", "politics", "--models-dir", published]
@@ -249,7 +251,7 @@ def test_search_answers_as_http_does(run: Run, published: Path) -> None:
     assert table.out.startswith("Search results for 'harbour cou'\n")
 
 
-def test_a_search_that_http_would_refuse_is_refused(run: Run, published: Path) -> None:
+def test_a_search_that_is_invalid_over_http_is_rejected(run: Run, published: Path) -> None:
     ended = run("search", "x" * 201, "--models-dir", published)
 
     assert (ended.status, ended.out) == (2, "")

@@ -1,4 +1,4 @@
-"""Live articles on the command line: written out, taken into training, forgotten, and in every list."""
+"""Live articles on the command line: exported, merged into training, deleted, and in printed lists."""
 
 import json
 import shutil
@@ -61,7 +61,7 @@ def ids_in(store: Store) -> list[str]:
     return [row.id for row in store.articles()]
 
 
-def test_live_articles_are_exported_as_every_reader_takes_them(run: Run, store: Store) -> None:
+def test_exported_live_articles_can_be_read_back(run: Run, store: Store) -> None:
     articles = [live("1", body="One < two &amp; [gallery]\n\nthree", tags=("a,b", "<i>")), live("日本 🗞")]
     put(store, *articles, live("gone"))
     store.withdraw("gone", microseconds(DAY))
@@ -95,7 +95,7 @@ TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)
 
 
 @given(title=TEXTS, body=TEXTS, category=TEXTS, tags=st.lists(TEXTS, max_size=3))
-def test_a_line_reads_back_unchanged_whatever_stands_in_it(
+def test_any_article_reads_back_unchanged_from_its_line(
     title: str, body: str, category: str, tags: list[str]
 ) -> None:
     reading = RowReader(UTC, DAY)
@@ -106,7 +106,7 @@ def test_a_line_reads_back_unchanged_whatever_stands_in_it(
 
 
 @pytest.mark.parametrize("command", [["export-live"], ["train", "--with-live"]])
-def test_without_a_database_none_is_made(run: Run, tmp_path: Path, command: list[str]) -> None:
+def test_a_missing_database_is_not_created(run: Run, tmp_path: Path, command: list[str]) -> None:
     ended = run(*command)
 
     assert (ended.status, ended.out) == (1, "")
@@ -115,7 +115,7 @@ def test_without_a_database_none_is_made(run: Run, tmp_path: Path, command: list
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_does_not_answer_is_told_before_training(
+def test_a_database_that_does_not_respond_is_reported_before_training(
     run: Run, corpus: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "recommender.db").mkdir()
@@ -126,7 +126,7 @@ def test_a_database_that_does_not_answer_is_told_before_training(
     assert ended.err == "error: the database does not respond: unable to open database file\n"
 
 
-def test_an_article_of_another_program_is_left_out_and_told(run: Run, store: Store) -> None:
+def test_an_article_of_another_program_version_is_left_out_with_a_note(run: Run, store: Store) -> None:
     put(store, live("1"))
     odd = ArticleRow("odd", 1, withdrawn=False, payload=b'{"id": "odd", "from": "the future"}')
     store.put_articles([odd])
@@ -137,7 +137,7 @@ def test_an_article_of_another_program_is_left_out_and_told(run: Run, store: Sto
     assert "note: article 'odd' of the database is left out: it was written by another version" in ended.err
 
 
-def test_training_takes_in_what_is_live(run: Run, store: Store, tmp_path: Path) -> None:
+def test_training_includes_live_articles(run: Run, store: Store, tmp_path: Path) -> None:
     dated = [row | {"updated_at": "2026-03-02"} for row in ROWS]
     corpus = write(tmp_path / "corpus.jsonl", *dated, ROWS[2] | {"id": "d"}, ROWS[2] | {"id": "e"})
     put(store, live("a", 3, "Newer"), live("b", 1, "Older"), live("c", 2, "Same day"), live("0new"))
@@ -157,15 +157,12 @@ def test_training_takes_in_what_is_live(run: Run, store: Store, tmp_path: Path) 
         "c": ROWS[2]["title"],
         "d": "Undated there",
     }
-    told = (
-        "Live articles 1 new, 2 newer than in CORPUS, 2 not newer (0 of them deleted from the database); "
-        "1 withdrawn"
-    )
-    assert told in " ".join(ended.out.split())
+    summary = "Live articles 1 new, 2 newer than in CORPUS, 2 not newer"
+    assert f"{summary} (0 of them deleted from the database); 1 withdrawn" in " ".join(ended.out.split())
     assert ids_in(store) == ["0new", "a", "b", "c", "d", "e", "unheard of"]
 
 
-def test_without_a_corpus_training_is_on_what_is_live(run: Run, store: Store) -> None:
+def test_training_works_with_live_articles_only(run: Run, store: Store) -> None:
     put(store, *(live(row["id"], title=row["title"], body=row["body"]) for row in ROWS))
 
     ended = run("train", "--with-live")
@@ -176,7 +173,7 @@ def test_without_a_corpus_training_is_on_what_is_live(run: Run, store: Store) ->
     )
 
 
-def test_without_any_article_nothing_is_trained(run: Run, store: Store) -> None:
+def test_training_without_any_article_fails(run: Run, store: Store) -> None:
     store.withdraw("a", microseconds(DAY))
 
     ended = run("train", "--with-live")
@@ -184,7 +181,7 @@ def test_without_any_article_nothing_is_trained(run: Run, store: Store) -> None:
     assert (ended.status, ended.err.splitlines()[-1]) == (1, "error: the corpus has no articles")
 
 
-def test_a_withdrawal_survives_training_from_a_corpus_that_holds_the_article(
+def test_a_withdrawal_survives_training_on_a_corpus_with_the_article(
     run: Run, store: Store, corpus: Path
 ) -> None:
     store.withdraw("a", microseconds(DAY))
@@ -198,7 +195,7 @@ def test_a_withdrawal_survives_training_from_a_corpus_that_holds_the_article(
     assert open_current("models").articles.ids.find("a") is None
 
 
-# Forgetting
+# Deletion
 
 
 @pytest.fixture
@@ -207,13 +204,13 @@ def dated(tmp_path: Path) -> Path:
 
 
 def train_and_put(run: Run, store: Store, corpus: Path, *articles: Article) -> str:
-    """Publish a model, and put articles as a worker that serves it does."""
+    """Publish a model, and add articles as a web worker that serves it does."""
     run("train", corpus)
     put(store, *articles, placed_by=current_version("models"))
     return current_version("models")
 
 
-def test_what_corpus_and_every_version_hold_is_forgotten(run: Run, store: Store, dated: Path) -> None:
+def test_articles_in_the_corpus_and_every_version_are_deleted(run: Run, store: Store, dated: Path) -> None:
     train_and_put(run, store, dated, live("a", 2), live("b", 1), live("c", 3), live("new"))
     store.withdraw("gone", microseconds(DAY))
 
@@ -223,7 +220,7 @@ def test_what_corpus_and_every_version_hold_is_forgotten(run: Run, store: Store,
     assert ids_in(store) == ["c", "gone", "new"]
 
 
-def test_what_a_version_lacks_stays_for_a_rollback(run: Run, store: Store, dated: Path) -> None:
+def test_an_article_missing_in_a_version_stays_for_a_rollback(run: Run, store: Store, dated: Path) -> None:
     new = {"id": "new", "title": "Ferry to the island", "updated_at": "2026-03-02", "lang": "en"}
     first = train_and_put(run, store, dated, live("new"))
     write(dated, *(json.loads(line) for line in dated.read_text().splitlines()), new)
@@ -242,7 +239,9 @@ def related(run: Run, article_id: str, *options: str) -> dict[str, Any]:
     return answer | {"shown": [item["id"] for item in answer["items"]]}
 
 
-def test_what_the_corpus_lacks_stays_for_the_next_training(run: Run, store: Store, dated: Path) -> None:
+def test_an_article_missing_in_the_corpus_stays_for_the_next_training(
+    run: Run, store: Store, dated: Path
+) -> None:
     first = train_and_put(run, store, dated, live("new"))
     run("train", dated, "--with-live")
     shutil.rmtree(Path("models") / first)
@@ -251,12 +250,12 @@ def test_what_the_corpus_lacks_stays_for_the_next_training(run: Run, store: Stor
     run("train", dated, "--with-live")
 
     assert all(
-        open_version("models", each).articles.ids.find("new") is not None for each in versions("models")
+        open_version("models", version).articles.ids.find("new") is not None for version in versions("models")
     )
     assert ids_in(store) == ["new"]
 
 
-def test_training_into_a_folder_that_is_not_served_forgets_nothing(
+def test_training_into_a_folder_that_is_not_served_deletes_nothing(
     run: Run, store: Store, dated: Path
 ) -> None:
     train_and_put(run, store, dated, live("a", 2))
@@ -267,7 +266,7 @@ def test_training_into_a_folder_that_is_not_served_forgets_nothing(
     assert ids_in(store) == ["a"]
 
 
-def test_a_refused_model_forgets_nothing(run: Run, store: Store, dated: Path) -> None:
+def test_a_refused_model_deletes_nothing(run: Run, store: Store, dated: Path) -> None:
     train_and_put(run, store, dated, live("a", 2))
     Path("strict.toml").write_text("[gate]\nmin_articles = 4\n")
 
@@ -277,9 +276,7 @@ def test_a_refused_model_forgets_nothing(run: Run, store: Store, dated: Path) ->
     assert ids_in(store) == ["a"]
 
 
-def test_a_version_that_cannot_be_opened_lets_nothing_be_forgotten(
-    run: Run, store: Store, dated: Path
-) -> None:
+def test_nothing_is_deleted_if_a_version_cannot_be_opened(run: Run, store: Store, dated: Path) -> None:
     first = train_and_put(run, store, dated, live("a", 2))
     manifest = Path("models") / first / "manifest.json"
     manifest.write_text(manifest.read_text() + " ")
@@ -293,7 +290,7 @@ def test_a_version_that_cannot_be_opened_lets_nothing_be_forgotten(
 # Lists
 
 
-def test_lists_are_those_of_the_service(run: Run, store: Store, corpus: Path) -> None:
+def test_printed_lists_equal_those_of_the_service(run: Run, store: Store, corpus: Path) -> None:
     run("train", corpus)
     put(store, live("new", body="The ferry to the island waits in the harbour."))
     store.withdraw("c", microseconds(DAY))
@@ -311,7 +308,7 @@ def test_lists_are_those_of_the_service(run: Run, store: Store, corpus: Path) ->
     assert listed["degraded"] == []
 
 
-def test_a_withdrawn_article_is_none_even_with_a_fallback(run: Run, store: Store, corpus: Path) -> None:
+def test_a_withdrawn_article_is_unknown_even_with_a_fallback(run: Run, store: Store, corpus: Path) -> None:
     run("train", corpus)
     store.withdraw("a", microseconds(DAY))
 
@@ -320,7 +317,7 @@ def test_a_withdrawn_article_is_none_even_with_a_fallback(run: Run, store: Store
     assert (ended.status, ended.out, ended.err) == (1, "", "error: the article 'a' was withdrawn\n")
 
 
-def test_what_was_last_seen_holds_without_a_database(
+def test_the_last_known_content_is_used_without_a_database(
     run: Run, store: Store, corpus: Path, tmp_path: Path
 ) -> None:
     run("train", corpus)
@@ -343,7 +340,7 @@ def test_what_was_last_seen_holds_without_a_database(
     assert list(tmp_path.glob("recommender.db/*")) == []
 
 
-def test_without_a_database_lists_make_none(run: Run, corpus: Path, tmp_path: Path) -> None:
+def test_printing_lists_creates_no_database(run: Run, corpus: Path, tmp_path: Path) -> None:
     run("train", corpus)
     before = sorted(tmp_path.iterdir())
 
@@ -353,9 +350,7 @@ def test_without_a_database_lists_make_none(run: Run, corpus: Path, tmp_path: Pa
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_where_nothing_is_known_of_withdrawals_nothing_is_shown(
-    run: Run, corpus: Path, tmp_path: Path
-) -> None:
+def test_no_list_is_printed_while_withdrawals_are_unknown(run: Run, corpus: Path, tmp_path: Path) -> None:
     run("train", corpus)
     (tmp_path / "recommender.db").mkdir()
 

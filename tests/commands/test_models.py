@@ -18,7 +18,7 @@ def test_versions_are_listed_and_verified(run: Run, published: Path) -> None:
     assert run("models", "verify", "20200101T000000Z-00000000", "--models-dir", published).status == 1
 
 
-def test_an_altered_version_fails_to_verify_by_the_name_of_its_file(run: Run, published_copy: Path) -> None:
+def test_verify_names_the_altered_file(run: Run, published_copy: Path) -> None:
     path = published_copy / current_version(published_copy) / "articles.titles.utf8.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
 
@@ -29,7 +29,7 @@ def test_an_altered_version_fails_to_verify_by_the_name_of_its_file(run: Run, pu
         assert ended.err.startswith(f"error: {path} was altered after publishing: restore")
 
 
-def test_a_rollback_puts_the_version_before_in_service(run: Run, corpus: Path) -> None:
+def test_a_rollback_makes_the_previous_version_current(run: Run, corpus: Path) -> None:
     run("train", corpus)
     run("train", corpus)
     first, second = versions("models")
@@ -41,10 +41,10 @@ def test_a_rollback_puts_the_version_before_in_service(run: Run, corpus: Path) -
     assert (forth.status, current_version("models")) == (0, second)
 
 
-def test_a_rollback_that_cannot_be_fails(run: Run, published: Path) -> None:
+def test_a_rollback_without_an_older_version_fails(run: Run, published: Path) -> None:
     version = current_version(published)
 
     ended = run("models", "rollback", "--models-dir", published)
 
-    told = f"error: nothing to roll back to: {version} is the oldest version in {published}\n"
-    assert (ended.status, ended.out, ended.err) == (1, "", told)
+    message = f"error: nothing to roll back to: {version} is the oldest version in {published}\n"
+    assert (ended.status, ended.out, ended.err) == (1, "", message)

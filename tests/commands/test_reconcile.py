@@ -1,4 +1,4 @@
-"""`recommender import wordpress --to`: a running service brought up to what the site shows."""
+"""`recommender import wordpress --to`: a running service is updated to the state of the site."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.support.fake_wordpress import FakeWordPress
 from tests.support.newsroom import NOW, build_model, newsroom
 from tests.support.sites import listening
 
-OWN = ["8", "9", "10", "11", "12", "13", "14"]  # ids of the newsroom that are decimal, and public
+OWN = ["8", "9", "10", "11", "12", "13", "14"]  # decimal ids of public articles in the newsroom
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def _no_waiting() -> Iterator[None]:
 
 @pytest.fixture
 def site() -> Iterator[FakeWordPress]:
-    """A site that shows what the newsroom holds under decimal ids."""
+    """A site with the newsroom's articles that have decimal ids."""
     fake = FakeWordPress()
     with listening(fake) as fake.url:
         for article_id in OWN:
@@ -69,7 +69,7 @@ def shown(client: FlaskClient, **parameters: str) -> set[str]:
     return {item["id"] for item in answer["items"]}
 
 
-def test_what_is_new_changed_or_gone_is_told(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
+def test_new_changed_and_removed_posts_are_sent(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
     client = app.test_client()
     others = shown(client) - set(OWN)
     since = "2026-02-28T00:00:00"
@@ -87,7 +87,7 @@ def test_what_is_new_changed_or_gone_is_told(site: FakeWordPress, app: Flask, tm
     assert "9" in shown(client, updated_after=f"{since}Z")
 
 
-def test_to_reconcile_again_changes_nothing(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
+def test_importing_again_changes_nothing(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
     site.add(4711)
     reconciled(site, app, tmp_path, "--modified-after", "2026-02-28")
 
@@ -96,7 +96,7 @@ def test_to_reconcile_again_changes_nothing(site: FakeWordPress, app: Flask, tmp
     assert done.stdout == "8 posts: 7 sent, 1 unchanged, 0 rejected, 0 withdrawn\n"
 
 
-def test_what_the_list_of_a_site_hides_but_the_site_shows_stays(
+def test_a_post_that_is_unlisted_but_still_public_stays(
     site: FakeWordPress, app: Flask, tmp_path: Path
 ) -> None:
     def hide(request: Request) -> Response | None:
@@ -113,7 +113,7 @@ def test_what_the_list_of_a_site_hides_but_the_site_shows_stays(
     assert "8" in shown(app.test_client())
 
 
-def test_posts_that_came_to_ask_for_a_password_are_withdrawn(
+def test_posts_that_become_password_protected_are_withdrawn(
     site: FakeWordPress, app: Flask, tmp_path: Path
 ) -> None:
     site.posts[8]["content"] = {"rendered": "", "protected": True}
@@ -124,7 +124,9 @@ def test_posts_that_came_to_ask_for_a_password_are_withdrawn(
     assert app.test_client().get("/v1/articles/8").status_code == 410
 
 
-def test_what_was_withdrawn_by_hand_stays_so(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
+def test_an_article_withdrawn_by_hand_stays_withdrawn(
+    site: FakeWordPress, app: Flask, tmp_path: Path
+) -> None:
     headers = {"Authorization": f"Bearer {(tmp_path / 'key').read_text().strip()}"}
     app.test_client().delete("/v1/articles/8", headers=headers)
 
@@ -135,13 +137,13 @@ def test_what_was_withdrawn_by_hand_stays_so(site: FakeWordPress, app: Flask, tm
     assert app.test_client().get("/v1/articles/8").status_code == 410
 
 
-def test_a_prefix_tells_the_sites_of_a_service_apart(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
+def test_a_prefix_separates_the_sites_in_a_service(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
     before = shown(app.test_client())
 
     done = reconciled(site, app, tmp_path, "--id-prefix", "north-")
 
     assert "7 sent" in done.stdout
-    assert shown(app.test_client()) == before | {f"north-{each}" for each in OWN}
+    assert shown(app.test_client()) == before | {f"north-{article_id}" for article_id in OWN}
 
 
 def test_a_service_without_a_model_is_filled(site: FakeWordPress, tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_service_without_a_model_is_filled(site: FakeWordPress, tmp_path: Path
     assert done.stdout == "7 posts: 7 sent, 0 unchanged, 0 rejected, 0 withdrawn\n"
 
 
-def test_batches_that_are_too_large_are_parted(site: FakeWordPress, tmp_path: Path) -> None:
+def test_batches_that_are_too_large_are_split(site: FakeWordPress, tmp_path: Path) -> None:
     app = application(tmp_path, max_batch_bytes=1000)
 
     assert "7 sent" in reconciled(site, app, tmp_path).stdout
@@ -172,13 +174,13 @@ def test_most_of_a_service_is_not_withdrawn_at_once(site: FakeWordPress, app: Fl
 
 
 @pytest.mark.parametrize("given", [[], ["-o", "a", "--to", "http://127.0.0.1"], ["--to", "http://127.0.0.1"]])
-def test_where_to_is_said_once_and_before_anybody_is_asked(given: list[str]) -> None:
+def test_a_missing_or_double_destination_is_rejected_before_any_request(given: list[str]) -> None:
     done = CliRunner().invoke(cli, ["import", "wordpress", "http://127.0.0.1:1/", *given])
 
     assert done.exit_code == 2
 
 
-def test_a_service_that_refuses_the_key_is_told(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
+def test_a_key_that_the_service_rejects_is_reported(site: FakeWordPress, app: Flask, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("another")
 
     done = reconciled(site, app, tmp_path, "--modified-after", "2026-01-01")
@@ -187,7 +189,7 @@ def test_a_service_that_refuses_the_key_is_told(site: FakeWordPress, app: Flask,
     assert "403" in str(done.exception)
 
 
-def test_a_service_that_is_read_with_a_key_is_reconciled_with_one_of_both_scopes(
+def test_a_service_with_read_keys_needs_a_key_with_both_scopes(
     site: FakeWordPress, models_dir: Path, tmp_path: Path
 ) -> None:
     key, setting = new_key("cms", ["articles", "read"])

@@ -1,4 +1,4 @@
-"""`recommender rules`: a file checked, and an article explained."""
+"""`recommender rules`: check a file, and explain an article."""
 
 import shutil
 from dataclasses import replace
@@ -53,13 +53,13 @@ def wide(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
     return run
 
 
-def test_a_good_file_is_counted(run: Run, rules: Path) -> None:
+def test_the_rules_of_a_valid_file_are_counted(run: Run, rules: Path) -> None:
     done = run("rules", "check", rules)
 
     assert (done.status, done.out, done.err) == (0, f"{rules}: 2 rules, no errors\n", "")
 
 
-def test_every_fault_of_a_bad_file_is_told(run: Run, rules: Path) -> None:
+def test_every_error_of_an_invalid_file_is_reported(run: Run, rules: Path) -> None:
     rules.write_text(MANY.replace("pin", "pins").replace('author = "B. Oduya"', "author = 3"))
 
     done = run("rules", "check", rules)
@@ -72,13 +72,15 @@ def test_every_fault_of_a_bad_file_is_told(run: Run, rules: Path) -> None:
     ]
 
 
-def test_a_file_that_is_not_there_is_a_failure(run: Run) -> None:
+def test_a_missing_file_is_a_failure(run: Run) -> None:
     done = run("rules", "check", "none.toml")
 
     assert (done.status, done.err) == (1, "error: none.toml: No such file or directory\n")
 
 
-def test_serving_with_a_wrong_file_is_refused(run: Run, rules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serving_with_an_invalid_rules_file_fails(
+    run: Run, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rules.write_text("[[rule]]")
     monkeypatch.setenv("RECOMMENDER_RULES_FILE", str(rules))
 
@@ -88,7 +90,7 @@ def test_serving_with_a_wrong_file_is_refused(run: Run, rules: Path, monkeypatch
     assert "rule 1: kind is missing" in done.err
 
 
-def test_an_article_is_explained_with_who_and_why(wide: Run, rules: Path, published: Path) -> None:
+def test_an_article_is_explained_with_authors_and_reasons(wide: Run, rules: Path, published: Path) -> None:
     done = wide("rules", "explain", "1048", "--file", rules, "--models-dir", published)
 
     assert done.status == 0
@@ -107,7 +109,7 @@ def test_an_article_is_explained_with_who_and_why(wide: Run, rules: Path, publis
     assert ["puts first 2", *acting[1:]] in cells
 
 
-def test_the_setting_names_the_file(
+def test_the_rules_file_of_the_settings_is_used(
     wide: Run, rules: Path, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMMENDER_RULES_FILE", str(rules))
@@ -115,7 +117,7 @@ def test_the_setting_names_the_file(
     assert "first (pin, file)" in wide("rules", "explain", "1048", "--models-dir", published).out
 
 
-def test_rules_and_articles_of_the_database_count(wide: Run, store: Store, published: Path) -> None:
+def test_rules_and_articles_of_the_database_are_used(wide: Run, store: Store, published: Path) -> None:
     block = {"id": "hush", "kind": "block", "articles": ["new"], "reason": "so", "author": "A. Reyes"}
     cap = {"id": "mixed", "kind": "cap", "per": "section", "at_most": 2, "reason": "so", "author": "A. Reyes"}
     for rule in (read_rule(block, ""), read_rule(cap, "")):
@@ -138,7 +140,7 @@ def test_rules_and_articles_of_the_database_count(wide: Run, store: Store, publi
     assert "is withdrawn" in wide("rules", "explain", "new", "--models-dir", published).err
 
 
-def test_of_an_unknown_article_the_id_is_enough(wide: Run, rules: Path, tmp_path: Path) -> None:
+def test_an_unknown_article_is_explained_by_its_id(wide: Run, rules: Path, tmp_path: Path) -> None:
     done = wide("rules", "explain", "2", "--file", rules, "--models-dir", tmp_path / "none")
 
     assert done.status == 0
@@ -148,7 +150,7 @@ def test_of_an_unknown_article_the_id_is_enough(wide: Run, rules: Path, tmp_path
     assert done.err.startswith("note: ")
 
 
-def test_looking_creates_no_database(wide: Run, published: Path, tmp_path: Path) -> None:
+def test_explaining_creates_no_database(wide: Run, published: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
 
     wide("rules", "explain", "1048", "--models-dir", published)
@@ -156,7 +158,7 @@ def test_looking_creates_no_database(wide: Run, published: Path, tmp_path: Path)
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_database_that_cannot_be_read_is_told(
+def test_a_database_that_cannot_be_read_is_reported(
     run: Run, published: Path, tmp_path: Path, store: Store
 ) -> None:
     store.rules()

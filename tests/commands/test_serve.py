@@ -1,4 +1,4 @@
-"""`recommender serve` refuses what it cannot serve on."""
+"""`recommender serve` rejects an address that it cannot use."""
 
 import socket
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.cli import Run
 
 
-def test_a_port_that_is_taken_is_refused_by_its_number(run: Run, published: Path) -> None:
+def test_a_port_in_use_is_reported_by_its_number(run: Run, published: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 

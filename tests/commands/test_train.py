@@ -1,4 +1,4 @@
-"""`recommender train` and `lint`: what is read, published and told."""
+"""`recommender train` and `lint`: reading, publishing and messages."""
 
 import csv
 import hashlib
@@ -28,7 +28,7 @@ def test_train_prints_a_summary_of_one_screen(run: Run, corpus: Path) -> None:
     assert lines[-1] == f"Published        {current_version('out')}"
     assert len(lines) < 30
     assert all(
-        f"{told} " in ended.out for told in ("Characters read", "Terms", "Topics", "Seconds", "Peak memory")
+        f"{label} " in ended.out for label in ("Characters read", "Terms", "Topics", "Seconds", "Peak memory")
     )
 
 
@@ -57,18 +57,18 @@ def test_columns_are_mapped(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mapped", "status", "told"),
+    ("mapped", "status", "message"),
     [
         ("id", 2, "'id' is not NAME=THEIRS"),
         ("=nid", 2, "'=nid' is not NAME=THEIRS"),
         ("identity=nid", 1, "error: there is no column 'identity' to map; the columns are id title body"),
     ],
 )
-def test_a_wrong_mapping_is_named(run: Run, corpus: Path, mapped: str, status: int, told: str) -> None:
+def test_an_invalid_mapping_is_named(run: Run, corpus: Path, mapped: str, status: int, message: str) -> None:
     ended = run("train", corpus, "--map", mapped)
 
     assert ended.status == status
-    assert told in ended.err
+    assert message in ended.err
     assert ended.out == ""
 
 
@@ -80,20 +80,20 @@ def test_a_recipe_is_followed(run: Run, corpus: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[terms]\nmin_dff = 3", "recipe.toml: terms.min_dff = 3: Extra inputs are not permitted"),
         ("[topics]\nweight = 2", "recipe.toml: topics.weight = 2: Input should be less than or equal to 1"),
         ("seed = ", "recipe.toml is not TOML: Invalid value"),
     ],
 )
-def test_a_wrong_recipe_is_refused_by_its_key(run: Run, corpus: Path, text: str, told: str) -> None:
+def test_an_invalid_recipe_is_rejected_with_its_key(run: Run, corpus: Path, text: str, message: str) -> None:
     Path("recipe.toml").write_text(text)
 
     ended = run("train", corpus, "--recipe", "recipe.toml")
 
     assert (ended.status, ended.out) == (1, "")
-    assert f"error: {told}" in ended.err
+    assert f"error: {message}" in ended.err
     assert not Path("models").exists()
 
 
@@ -112,7 +112,7 @@ def test_a_corpus_that_is_missing_empty_or_unreadable_is_named(run: Run, tmp_pat
     assert not Path("models").exists()
 
 
-def test_a_bad_corpus_leaves_the_old_model_in_service(run: Run, corpus: Path, tmp_path: Path) -> None:
+def test_a_bad_corpus_keeps_the_old_version_current(run: Run, corpus: Path, tmp_path: Path) -> None:
     run("train", corpus)
     version = current_version("models")
     (tmp_path / "bad.jsonl").write_text('{"id": 1, "title": "The"}\nnot JSON\n')
@@ -124,7 +124,7 @@ def test_a_bad_corpus_leaves_the_old_model_in_service(run: Run, corpus: Path, tm
     assert open_current("models").manifest.version == version
 
 
-def test_too_little_text_is_refused(run: Run, tmp_path: Path) -> None:
+def test_too_little_text_is_rejected(run: Run, tmp_path: Path) -> None:
     (tmp_path / "thin.jsonl").write_text('{"id": 1, "title": "The and of", "lang": "en"}\n')
 
     ended = run("train", tmp_path / "thin.jsonl")
@@ -140,14 +140,14 @@ def test_a_models_folder_that_cannot_be_written_is_named(run: Run, corpus: Path)
     assert f"error: cannot publish to {corpus}: File exists" in ended.err
 
 
-def test_lint_reports_and_ends_with_0(run: Run, corpus: Path) -> None:
+def test_lint_reports_problems_and_exits_with_0(run: Run, corpus: Path) -> None:
     corpus.write_text(corpus.read_text() + json.dumps(ROWS[0]) + "\n")
 
-    told = run("lint", corpus)
+    linted = run("lint", corpus)
     ended = run("lint", corpus, "--json")
 
-    assert (told.status, ended.status) == (0, 0)
-    assert "duplicate id" in told.out
+    assert (linted.status, ended.status) == (0, 0)
+    assert "duplicate id" in linted.out
     assert ended.json()["articles"] == 3
 
 
@@ -164,7 +164,7 @@ def test_training_again_keeps_the_slugs_of_the_current_model(run: Run, published
     assert manifest.topics == manifest_before.topics
 
 
-def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
+def test_a_damaged_model_gives_no_slugs_and_does_not_prevent_training(
     run: Run, corpus: Path, published_copy: Path
 ) -> None:
     spoilt = published_copy / current_version(published_copy) / "articles.ids.utf8.npy"
@@ -173,13 +173,13 @@ def test_a_spoilt_model_gives_no_slugs_and_stops_no_training(
     done = run("train", corpus, "--models-dir", published_copy)
 
     assert done.status == 0
-    told = " ".join(done.err.split())
-    assert "note: the model is not compared with the previous one, and topics get new slugs: " in told
-    assert f"{spoilt} was altered" in told
+    message = " ".join(done.err.split())
+    assert "note: the model is not compared with the previous one, and topics get new slugs: " in message
+    assert f"{spoilt} was altered" in message
     assert len(open_current(published_copy).articles) == len(ROWS)
 
 
-def test_a_version_of_an_older_program_stops_no_training(
+def test_a_version_of_an_older_program_does_not_prevent_training(
     run: Run, corpus: Path, published_copy: Path
 ) -> None:
     older = current_version(published_copy)
@@ -194,15 +194,15 @@ def test_a_version_of_an_older_program_stops_no_training(
     done = run("train", corpus, "--models-dir", published_copy)
 
     listed = run("models", "list", "--models-dir", published_copy)
-    told = f"has format 1, this program reads {FORMAT}: run `recommender train`"
-    assert (refused.status, told in " ".join(refused.err.split())) == (1, True)
-    assert (done.status, told in " ".join(done.err.split())) == (0, True)
-    assert (listed.status, told in " ".join(listed.err.split())) == (0, True)
+    message = f"has format 1, this program reads {FORMAT}: run `recommender train`"
+    assert (refused.status, message in " ".join(refused.err.split())) == (1, True)
+    assert (done.status, message in " ".join(done.err.split())) == (0, True)
+    assert (listed.status, message in " ".join(listed.err.split())) == (0, True)
     assert re.search(rf"{older} +cannot be opened", listed.out)
     assert re.search(rf"{current_version(published_copy)} .* current", listed.out)
 
 
-def test_labels_of_other_articles_are_told_before_training(run: Run, corpus: Path) -> None:
+def test_labels_of_other_articles_are_rejected_before_training(run: Run, corpus: Path) -> None:
     done = run("train", corpus, "--labels", STORIES)
 
     assert done.status == 1

@@ -1,4 +1,4 @@
-"""`recommender import views`: what an analytics tool has counted is counted here, once."""
+"""`recommender import views`: the counts of an analytics tool are counted exactly once."""
 
 import csv
 import time
@@ -46,11 +46,9 @@ def imported(*arguments: object) -> Result:
 
 def counted() -> Counter[tuple[str, str]]:
     store, total = Store(Settings.read().database_url), Counter[tuple[str, str]]()
-    found = store.counts()
-    for article, kind, count in zip(
-        found.article_codes, found.type_codes, found.counts.tolist(), strict=True
-    ):
-        total[found.article_ids[article], found.types[kind]] += count
+    rows = store.counts()
+    for article, kind, count in zip(rows.article_codes, rows.type_codes, rows.counts.tolist(), strict=True):
+        total[rows.article_ids[article], rows.types[kind]] += count
     store.close()
     return total
 
@@ -73,7 +71,7 @@ def test_each_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
     assert counted() == {("1048", "view"): 212, ("7", "view"): 3}
 
 
-def test_an_import_run_again_counts_nothing_twice_and_equal_rows_count_each(tmp_path: Path) -> None:
+def test_a_repeated_import_counts_nothing_twice_but_equal_rows_each_count(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"article_id": "7", "count": 2, "ts": AT}] * 3
     imported(table(tmp_path / "export.csv", rows[:2]))
 
@@ -96,12 +94,12 @@ def test_an_article_is_found_by_its_url(tmp_path: Path) -> None:
     assert "2 rows: 1 counted, 0 counted before, 1 rejected" in done.output
 
 
-def test_columns_are_mapped_and_dates_take_a_time_zone(tmp_path: Path) -> None:
+def test_columns_are_mapped_and_dates_get_the_time_zone(tmp_path: Path) -> None:
     local = (HOUR + timedelta(hours=9)).replace(tzinfo=None).isoformat(sep=" ")
     rows = [{"Page": "7", "Views": "1,234", "When": local, "What": "share"}]
     mapped = ["article_id=Page", "count=Views", "ts=When", "type=What"]
 
-    options = [part for each in mapped for part in ("--map", each)]
+    options = [part for pair in mapped for part in ("--map", pair)]
     done = imported(table(tmp_path / "export.csv", rows), *options, "--timezone", "Asia/Tokyo")
 
     assert done.exit_code == 0, done.output
@@ -110,7 +108,7 @@ def test_columns_are_mapped_and_dates_take_a_time_zone(tmp_path: Path) -> None:
     assert counted() == {("7", "share"): 1234}
 
 
-def test_a_bad_row_is_told_by_its_number(tmp_path: Path) -> None:
+def test_a_bad_row_is_reported_by_its_number(tmp_path: Path) -> None:
     old = (HOUR - timedelta(days=9)).isoformat()
     rows: list[dict[str, Any]] = [
         {"article_id": "7", "count": 1, "ts": AT},
@@ -130,29 +128,29 @@ def test_a_bad_row_is_told_by_its_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "messages"),
     [
         ("a.csv", "article_id,views\n7,3\n", "needs a column ts, and article_id or url"),
         ("a.csv", "views,ts\n3,2026-01-01\n", "needs a column ts, and article_id or url"),
-        ("a.jsonl", '{"id": "7"\n', "line 1 is no JSON"),
+        ("a.jsonl", '{"id": "7"\n', "line 1 is not JSON"),
         ("a.jsonl", "[]\n", "one JSON array|line 1 is not a JSON object"),
         ("a.parquet", "PAR1", "is not a complete Parquet file"),
         ("a.xml", "<rss></rss>", "is not an export of views"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, name: str, text: str, messages: str) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
 
     done = imported(path)
 
     assert done.exit_code == 1
-    assert any(each in done.output for each in told.split("|"))
+    assert any(part in done.output for part in messages.split("|"))
 
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, str]]:
-    """A running service, its address and a key of it."""
+    """A running service: its address and a file with its key."""
     key, setting = new_key("cms", ["events"])
     app = create_app(Settings.read(write_keys=setting, live_poll_seconds=0))
     server = make_server("127.0.0.1", 0, app)
@@ -166,7 +164,7 @@ def service() -> Iterator[tuple[str, str]]:
         server.server_close()
 
 
-def test_a_running_service_is_given_the_counts(service: tuple[str, str], tmp_path: Path) -> None:
+def test_the_counts_are_sent_to_a_running_service(service: tuple[str, str], tmp_path: Path) -> None:
     address, key = service
     (tmp_path / "key.txt").write_text(f"{key}\n")
     export = table(
@@ -179,7 +177,7 @@ def test_a_running_service_is_given_the_counts(service: tuple[str, str], tmp_pat
     assert sum(counted().values()) == 2400
 
 
-def test_a_service_that_does_not_know_the_key_is_told(service: tuple[str, str], tmp_path: Path) -> None:
+def test_an_unknown_key_is_reported(service: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("another")
     export = table(tmp_path / "export.csv", [{"article_id": "7", "count": 2, "ts": AT}])
 
@@ -188,13 +186,13 @@ def test_a_service_that_does_not_know_the_key_is_told(service: tuple[str, str], 
     assert (done.exit_code, "the API key is not valid for this service" in done.output) == (1, True)
 
 
-def test_a_service_without_its_key_is_wrong_use(tmp_path: Path) -> None:
+def test_a_service_without_a_key_is_a_usage_error(tmp_path: Path) -> None:
     export = table(tmp_path / "export.csv", [{"article_id": "7", "count": 2, "ts": AT}])
 
     assert imported(export, "--to", "http://127.0.0.1:1").exit_code == 2
 
 
-def test_a_service_that_has_no_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_a_busy_service_are_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
     answers = iter([(503, 2.0, None), (429, 7.0, None), (200, 0.0, {"id": "a"})])

@@ -1,4 +1,4 @@
-"""What rules hide is in no answer but its own; rules begin and end at their moments."""
+"""Hidden articles appear only where they are requested; rules begin and end at their moments."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ TEXT = "The storm surge flooded the marsh and the sea wall failed near the light
 
 
 class ServiceWithRules:
-    """A service with a clock to turn."""
+    """A service with a clock that tests set."""
 
     def __init__(self, models_dir: Path) -> None:
         self.now = NOW
@@ -46,9 +46,9 @@ class ServiceWithRules:
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A newsroom in which the article to hide has a copy."""
+    """The newsroom with a near-duplicate of the article to hide."""
     articles = newsroom()
-    [hidden] = [each for each in articles if each.id == HIDDEN]
+    [hidden] = [article for article in articles if article.id == HIDDEN]
     copy = replace(
         hidden, id="copy", url="https://www.courier.example/copy/", published_at=NOW - timedelta(days=40)
     )
@@ -63,7 +63,7 @@ def newsroom_of(models_dir: Path) -> ServiceWithRules:
 
 
 def ids_in(answer: Any) -> Iterator[str]:
-    """Yield every id in an answer, those of copies, too."""
+    """Yield every id in an answer, also those of near-duplicates."""
     if isinstance(answer, dict):
         yield from ([answer["id"], *(answer["also_published_as"] or ())] if "id" in answer else [])
         for value in answer.values():
@@ -100,18 +100,18 @@ PAGES = [
 
 
 @pytest.mark.parametrize("kind", ["block", "sensitive"])
-def test_what_is_hidden_is_in_no_answer_but_its_own(newsroom_of: ServiceWithRules, kind: str) -> None:
-    asked = newsroom_of.client.post("/v1/similar", json={"title": "Sea wall", "body": TEXT, "limit": 50})
+def test_a_hidden_article_is_in_no_answer_but_its_own(newsroom_of: ServiceWithRules, kind: str) -> None:
+    similar = newsroom_of.client.post("/v1/similar", json={"title": "Sea wall", "body": TEXT, "limit": 50})
     before = [newsroom_of.get(path) for path in CALLS]
-    assert all(HIDDEN in ids_in(answer) for answer in (*before, asked.json))
+    assert all(HIDDEN in ids_in(answer) for answer in (*before, similar.json))
     topics = newsroom_of.get("/v1/topics")["topics"][0]["articles"]
     pages = [newsroom_of.client.get(page).text for page in PAGES]
     assert all(f"id={HIDDEN}&" in page or f'id={HIDDEN}"' in page for page in pages[1:])
 
     newsroom_of.rule(kind, articles=[HIDDEN])
 
-    asked = newsroom_of.client.post("/v1/similar", json={"title": "Sea wall", "body": TEXT, "limit": 50})
-    for answer in (*map(newsroom_of.get, CALLS), asked.json):
+    similar = newsroom_of.client.post("/v1/similar", json={"title": "Sea wall", "body": TEXT, "limit": 50})
+    for answer in (*map(newsroom_of.get, CALLS), similar.json):
         assert HIDDEN not in ids_in(answer)
     for page in PAGES:
         text = newsroom_of.client.get(page).text
@@ -120,21 +120,21 @@ def test_what_is_hidden_is_in_no_answer_but_its_own(newsroom_of: ServiceWithRule
     assert newsroom_of.get("/v1/topics")["topics"][0]["articles"] == topics - 1
 
 
-def test_what_is_hidden_keeps_its_own_facts_and_list(newsroom_of: ServiceWithRules) -> None:
+def test_a_hidden_article_keeps_its_own_facts_and_list(newsroom_of: ServiceWithRules) -> None:
     newsroom_of.rule("block", articles=[HIDDEN])
 
-    facts, found = (
+    facts, related = (
         newsroom_of.get(f"/v1/articles/{HIDDEN}"),
         newsroom_of.get(f"/v1/articles/{HIDDEN}/related"),
     )
 
     assert (facts["id"], facts["also_published_as"]) == (HIDDEN, ["copy"])
     assert (facts["previous"]["id"], facts["next"]["id"]) == ("9", "11")
-    assert len(found["items"]) == min(found["requested"], found["eligible"]) > 0
+    assert len(related["items"]) == min(related["requested"], related["eligible"]) > 0
     assert newsroom_of.client.get(f"/demo/article?id={HIDDEN}").status_code == 200
 
 
-def test_a_copy_stands_for_what_is_hidden(newsroom_of: ServiceWithRules) -> None:
+def test_a_near_duplicate_replaces_a_hidden_article(newsroom_of: ServiceWithRules) -> None:
     assert "copy" not in newsroom_of.listed()
 
     newsroom_of.rule("block", articles=[HIDDEN])
@@ -142,22 +142,22 @@ def test_a_copy_stands_for_what_is_hidden(newsroom_of: ServiceWithRules) -> None
     assert "copy" in newsroom_of.listed()
 
 
-@pytest.mark.parametrize("place", [{"for_article": "9"}, {"for_section": "environment"}])
-def test_a_block_in_some_lists_keeps_it_out_of_these_alone(
+@pytest.mark.parametrize("place", [{"for_article": "9"}, {"for_category": "environment"}])
+def test_a_block_for_some_lists_applies_only_to_these(
     newsroom_of: ServiceWithRules, place: dict[str, str]
 ) -> None:
     newsroom_of.rule("block", articles=[HIDDEN], **place)
 
     assert HIDDEN not in ids_in(newsroom_of.get("/v1/articles/9/related?limit=50"))
     assert HIDDEN in newsroom_of.listed("8")
-    in_section = [
+    in_category = [
         item["id"] for item in newsroom_of.get("/v1/articles?limit=50&category=Environment")["items"]
     ]
-    assert (HIDDEN in in_section) == ("for_article" in place)
+    assert (HIDDEN in in_category) == ("for_article" in place)
     assert HIDDEN in ids_in(newsroom_of.get("/v1/articles?limit=50"))
 
 
-@pytest.mark.parametrize("place", [{}, {"for_article": "9"}, {"for_section": "Environment"}])
+@pytest.mark.parametrize("place", [{}, {"for_article": "9"}, {"for_category": "Environment"}])
 @pytest.mark.parametrize("kind", ["block", "sensitive"])
 def test_a_block_wins_over_a_pin(newsroom_of: ServiceWithRules, kind: str, place: dict[str, str]) -> None:
     newsroom_of.rule(kind, articles=[HIDDEN])
@@ -167,7 +167,7 @@ def test_a_block_wins_over_a_pin(newsroom_of: ServiceWithRules, kind: str, place
     assert HIDDEN not in newsroom_of.listed()
 
 
-def test_what_is_withdrawn_or_not_yet_published_is_no_pin(newsroom_of: ServiceWithRules) -> None:
+def test_a_withdrawn_or_unpublished_article_is_not_pinned(newsroom_of: ServiceWithRules) -> None:
     newsroom_of.rule("pin", articles=[HIDDEN, "15", "16", "8"])
     assert newsroom_of.client.delete(f"/v1/articles/{HIDDEN}", headers=HEADERS).status_code == 204
 
@@ -176,7 +176,7 @@ def test_what_is_withdrawn_or_not_yet_published_is_no_pin(newsroom_of: ServiceWi
     assert newsroom_of.listed()[:2] == ["15", "8"]
 
 
-def test_pins_pass_the_filters_that_are_asked_for(newsroom_of: ServiceWithRules) -> None:
+def test_pins_must_pass_the_filters_of_the_request(newsroom_of: ServiceWithRules) -> None:
     newsroom_of.rule("pin", articles=["13", "8", "12"])
 
     assert newsroom_of.listed()[:3] == ["13", "8", "12"]
@@ -190,15 +190,13 @@ def test_pins_are_counted(newsroom_of: ServiceWithRules) -> None:
     eligible = newsroom_of.get("/v1/articles/9/related")["eligible"]
     newsroom_of.rule("pin", articles=["13", "8", HIDDEN])
 
-    found = newsroom_of.get("/v1/articles/9/related?limit=2")
+    related = newsroom_of.get("/v1/articles/9/related?limit=2")
 
-    assert [(item["id"], item["source"]) for item in found["items"]] == [("13", "pin"), ("8", "pin")]
-    assert found["eligible"] == eligible + 1  # the German one, which its language keeps out otherwise
+    assert [(item["id"], item["source"]) for item in related["items"]] == [("13", "pin"), ("8", "pin")]
+    assert related["eligible"] == eligible + 1  # the German article, which its language otherwise keeps out
 
 
-def test_a_rule_begins_and_ends_at_its_moments_without_being_told_again(
-    newsroom_of: ServiceWithRules,
-) -> None:
+def test_a_rule_begins_and_ends_at_its_moments_by_itself(newsroom_of: ServiceWithRules) -> None:
     begins, until = NOW + timedelta(minutes=2), NOW + timedelta(minutes=5)
     newsroom_of.rule("block", articles=[HIDDEN], **{"from": begins.isoformat(), "until": until.isoformat()})
     seen = []
@@ -211,7 +209,9 @@ def test_a_rule_begins_and_ends_at_its_moments_without_being_told_again(
 
 
 @pytest.mark.parametrize("path", ["/v1/articles/9/related", "/v1/articles/9", "/v1/articles", "/v1/topics"])
-def test_no_answer_outlives_the_next_moment_of_a_rule(newsroom_of: ServiceWithRules, path: str) -> None:
+def test_no_answer_is_cached_beyond_the_next_change_of_a_rule(
+    newsroom_of: ServiceWithRules, path: str
+) -> None:
     newsroom_of.now = NOW + timedelta(minutes=1)  # past the embargo of this minute
     plain = newsroom_of.client.get(path).headers["Cache-Control"]
     assert "s-maxage=60" in plain
@@ -221,7 +221,7 @@ def test_no_answer_outlives_the_next_moment_of_a_rule(newsroom_of: ServiceWithRu
     assert newsroom_of.client.get(path).headers["Cache-Control"] == "public, max-age=0, s-maxage=20"
 
 
-def test_a_cached_answer_is_another_once_a_rule_acts(newsroom_of: ServiceWithRules) -> None:
+def test_a_cached_answer_changes_once_a_rule_is_active(newsroom_of: ServiceWithRules) -> None:
     tag = newsroom_of.client.get("/v1/articles/9/related").headers["ETag"]
 
     newsroom_of.rule("block", articles=[HIDDEN])

@@ -32,5 +32,5 @@ Run = Callable[..., CommandResult]
 
 
 def in_a_process(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own and return its exit status and output."""
+    """Run a command in a separate process and return its exit status and output."""
     return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)

@@ -18,7 +18,7 @@ Step = tuple[Source, np.ndarray]  # the rows (m,) of one source, in the order of
 class FillOrder:
     """Fills the lists of one snapshot, step by step, until a list is full.
 
-    Caps skip an article for which there is no room, at whichever step.
+    At every step, caps skip the articles of a category or author that has reached its limit.
     """
 
     def __init__(self, timeline: Timeline, categories: Categories, rules: AppliedRules) -> None:

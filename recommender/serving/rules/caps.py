@@ -26,34 +26,35 @@ class Caps:
         """Return which of the rows, (m,) bool, a list without a limit contains after its pins.
 
         The rows are distinct and in the order of the list. One pass over them skips each article for which a
-        cap has no room left. Pins use up room, but are never skipped.
+        cap is full. Pins count, but are never skipped.
         """
         columns = [groups[rows] for groups in self.groups]
-        rooms = [self._room(cap, pins) for cap in range(len(columns))]
-        if len(columns) == 1:  # the room decides alone, so that no pass is needed
-            admitted: np.ndarray = _ranks_in_groups(columns[0]) < rooms[0][columns[0]]
+        remaining = [self._remaining(cap, pins) for cap in range(len(columns))]
+        if len(columns) == 1:  # the position in its group decides, so no pass is needed
+            admitted: np.ndarray = _ranks_in_groups(columns[0]) < remaining[0][columns[0]]
             return admitted
-        return _walk(columns, rooms)
+        return _walk(columns, remaining)
 
-    def _room(self, cap: int, pins: Sequence[int]) -> np.ndarray:
+    def _remaining(self, cap: int, pins: Sequence[int]) -> np.ndarray:
         """Return how many articles of each group of a cap may join the pins, (groups,) int64."""
         groups = self.groups[cap]
-        room = np.full(int(groups.max(initial=0)) + 1, self.at_most[cap], dtype=np.int64)
-        np.subtract.at(room, groups[list(pins)], 1)
-        room[0] = len(groups)
-        return np.maximum(room, 0)
+        remaining = np.full(int(groups.max(initial=0)) + 1, self.at_most[cap], dtype=np.int64)
+        np.subtract.at(remaining, groups[list(pins)], 1)
+        remaining[0] = len(groups)
+        return np.maximum(remaining, 0)
 
 
-def _walk(columns: Sequence[np.ndarray], rooms: Sequence[np.ndarray]) -> np.ndarray:
-    """Return which entries, (m,) bool, have room under both caps when their turn comes."""
+def _walk(columns: Sequence[np.ndarray], remaining: Sequence[np.ndarray]) -> np.ndarray:
+    """Return which entries, (m,) bool, one pass admits under both caps."""
     first, second = columns
     admitted = np.zeros(len(first), dtype=bool)
     start, size = 0, _FIRST_BLOCK
     while start < len(first):
         # Groups fill up early, so most of the later entries are dropped before the loop.
-        has_room = (rooms[0][first[start : start + size]] > 0) & (rooms[1][second[start : start + size]] > 0)
-        entries = start + np.flatnonzero(has_room)
-        left, right = (room.tolist() for room in rooms)  # plain integers are faster in a loop
+        block = slice(start, start + size)
+        is_open = (remaining[0][first[block]] > 0) & (remaining[1][second[block]] > 0)
+        entries = start + np.flatnonzero(is_open)
+        left, right = (counts.tolist() for counts in remaining)  # plain integers are faster in a loop
         for entry, a, b in zip(
             entries.tolist(), first[entries].tolist(), second[entries].tolist(), strict=True
         ):
@@ -61,7 +62,7 @@ def _walk(columns: Sequence[np.ndarray], rooms: Sequence[np.ndarray]) -> np.ndar
                 left[a] -= 1
                 right[b] -= 1
                 admitted[entry] = True
-        rooms = np.array(left), np.array(right)
+        remaining = np.array(left), np.array(right)
         start, size = start + size, 2 * size
     return admitted
 

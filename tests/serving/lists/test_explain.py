@@ -1,4 +1,4 @@
-"""Reasons add up to the score, and name what both articles are about."""
+"""Explanations add up to the score, and name terms and topics of both articles."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ def test_the_parts_of_every_score_in_the_sample_add_up(related: Related, step: i
             assert item.score == pytest.approx(_sum(item.why), abs=5e-7)
 
 
-def test_reasons_are_few_and_come_largest_first(related: Related) -> None:
+def test_named_parts_are_few_and_come_largest_first(related: Related) -> None:
     for row in range(0, len(related.model.articles), 5):
         for item in _similar(related, row, ListQuery(explain=True)):
             assert item.why is not None
@@ -46,7 +46,7 @@ def test_reasons_are_few_and_come_largest_first(related: Related) -> None:
                 assert len(parts) <= most
 
 
-def test_a_named_term_stands_in_both_articles(related: Related) -> None:
+def test_a_named_term_is_in_both_articles(related: Related) -> None:
     model = related.model
 
     def spelt_terms(row: int) -> set[str]:
@@ -60,7 +60,7 @@ def test_a_named_term_stands_in_both_articles(related: Related) -> None:
             assert part > 0
 
 
-def test_pieces_of_words_are_no_reasons_that_people_read(related: Related) -> None:
+def test_word_pieces_are_never_named(related: Related) -> None:
     assert "…ferr…" in set(related.model.vocabulary.terms)
     for row in range(0, len(related.model.articles), 5):
         for item in _similar(related, row, ListQuery(explain=True)):
@@ -70,17 +70,17 @@ def test_pieces_of_words_are_no_reasons_that_people_read(related: Related) -> No
 
 def test_a_named_topic_is_one_of_both_articles(related: Related) -> None:
     model = related.model
-    told = 0
+    n_topics = 0
     for item in _similar(related, 7, ListQuery(explain=True)):
         own, theirs = (
             {t.slug for t, _ in model.topics_of(model.vectors.latent[row])} for row in (7, item.row)
         )
-        told += len(item.why.topics) if item.why else 0
+        n_topics += len(item.why.topics) if item.why else 0
         assert {topic.slug for topic, _ in (item.why.topics if item.why else ())} <= own & theirs
-    assert told
+    assert n_topics
 
 
-def test_freshness_only_takes_away() -> None:
+def test_freshness_only_lowers_a_score() -> None:
     related = Related(build_model(newsroom()))
 
     whys = [item.why for item in related.of("a", ListQuery(explain=True), NOW).items if item.why]
@@ -89,11 +89,11 @@ def test_freshness_only_takes_away() -> None:
     assert all(why.freshness < 0 for why in whys)
 
 
-def test_what_is_not_similar_has_no_reason() -> None:
+def test_items_that_are_not_similar_have_no_explanation() -> None:
     related = Related(build_model(newsroom()))
 
-    found = related.of("a", ListQuery(explain=True, limit=14), NOW)
+    related_list = related.of("a", ListQuery(explain=True, limit=14), NOW)
 
-    assert all((item.why is None) == (item.source != "similar") for item in found.items)
-    assert found.explained
+    assert all((item.why is None) == (item.source != "similar") for item in related_list.items)
+    assert related_list.explained
     assert all(item.why is None for item in related.of("a", ListQuery(), NOW).items)

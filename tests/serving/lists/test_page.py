@@ -1,4 +1,4 @@
-"""The page in one call: nothing twice, never the article itself, and lists as long as the corpus allows."""
+"""The page call: no article twice, never the article itself, and lists as long as the corpus allows."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.support.service import ServiceUnderTest, get_json, item_ids, send_vie
 KEY, SETTING = new_key("cms", ["articles", "rules", "events"])
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
 
-# Public articles by what they tell: each group are copies of one another, in the order of their dates.
+# Groups of near-duplicate public articles, in the order of their dates.
 GROUPS = [
     ["a", "copy"], ["a/related"], ["a,b"], ["https://x/y//z"], ["/abs"], ["%2F"], ["日本 🗞"], ["8"], ["9"],
     ["10"], ["11"], ["12"], ["13"], ["14"],
@@ -31,46 +31,46 @@ GERMAN = GROUP_OF["13"]
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A newsroom in which one article has a copy."""
+    """The newsroom with a near-duplicate of one article."""
     articles = newsroom()
-    [told] = [each for each in articles if each.id == "a"]
-    copy = replace(told, id="copy", url="https://www.courier.example/copy/")
+    [original] = [article for article in articles if article.id == "a"]
+    copy = replace(original, id="copy", url="https://www.courier.example/copy/")
     folder = tmp_path_factory.mktemp("copied")
     publish(build_model([*articles, copy]), folder, now=NOW)
     return folder
 
 
 @pytest.fixture(scope="module")
-def room(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """A newsroom in which three articles are read."""
+def site(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
+    """A site where three articles have views."""
     database = tmp_path_factory.mktemp("page") / "store.db"
-    room = ServiceUnderTest(models_dir, database_url=f"sqlite:///{database}")
-    send_views(room, _9=30, _a=50, _12=20)
-    yield room
-    room.close()
+    site = ServiceUnderTest(models_dir, database_url=f"sqlite:///{database}")
+    send_views(site, _9=30, _a=50, _12=20)
+    yield site
+    site.close()
 
 
 @pytest.fixture
 def context(models_dir: Path, tmp_path: Path) -> Iterator[ServiceUnderTest]:
-    """A newsroom whose articles and rules may be changed."""
-    room = ServiceUnderTest(models_dir, database_url=f"sqlite:///{tmp_path / 'store.db'}", write_keys=SETTING)
-    yield room
-    room.close()
+    """A site whose articles and rules may be changed."""
+    site = ServiceUnderTest(models_dir, database_url=f"sqlite:///{tmp_path / 'store.db'}", write_keys=SETTING)
+    yield site
+    site.close()
 
 
-def page(room: ServiceUnderTest, article_id: str, **given: Any) -> dict[str, Any]:
-    more = "".join(f"&{name}={value}" for name, value in given.items())
-    return get_json(room, f"/v1/page?id={quote(article_id, safe='')}{more}")
+def page(site: ServiceUnderTest, article_id: str, **parameters: Any) -> dict[str, Any]:
+    more = "".join(f"&{name}={value}" for name, value in parameters.items())
+    return get_json(site, f"/v1/page?id={quote(article_id, safe='')}{more}")
 
 
-def read(room: ServiceUnderTest, *article_ids: str) -> None:
-    """Count views of the articles, of the first the most, a minute ago."""
-    ts = (room.now - timedelta(minutes=1)).isoformat()
+def read(site: ServiceUnderTest, *article_ids: str) -> None:
+    """Send views of the articles a minute ago, most of them for the first."""
+    ts = (site.now - timedelta(minutes=1)).isoformat()
     events = [
-        {"article_id": each, "type": "view", "ts": ts, "count": 30 - place}
-        for place, each in enumerate(article_ids)
+        {"article_id": article_id, "type": "view", "ts": ts, "count": 30 - place}
+        for place, article_id in enumerate(article_ids)
     ]
-    room.send(*events, **WITH_KEY)
+    site.send(*events, **WITH_KEY)
 
 
 def groups(items: list[dict[str, Any]]) -> list[int]:
@@ -81,8 +81,8 @@ def beside(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [answer[name] for name in ("previous", "next") if answer[name] is not None]
 
 
-def test_a_page_has_the_keys_of_the_contract(room: ServiceUnderTest) -> None:
-    answer = page(room, "9", related_limit=3)
+def test_a_page_has_the_keys_of_the_contract(site: ServiceUnderTest) -> None:
+    answer = page(site, "9", related_limit=3)
 
     assert list(answer) == ["article", "related", "trending", "previous", "next", "sections", "topics"]
     assert list(answer["article"])[-4:] == ["tags", "authors", "type", "updated_at"]
@@ -105,11 +105,11 @@ def test_a_page_has_the_keys_of_the_contract(room: ServiceUnderTest) -> None:
     st.integers(1, 20),
     st.sampled_from(["all", "lists", "none", None]),
 )
-def test_nothing_stands_twice_and_lists_are_full(
-    room: ServiceUnderTest, article_id: str, wide: int, long: int, dedupe: str | None
+def test_no_article_appears_twice_and_lists_are_full(
+    site: ServiceUnderTest, article_id: str, wide: int, long: int, dedupe: str | None
 ) -> None:
     more = {} if dedupe is None else {"dedupe": dedupe}
-    answer = page(room, article_id, related_limit=wide, trending_limit=long, **more)
+    answer = page(site, article_id, related_limit=wide, trending_limit=long, **more)
     own, public = GROUP_OF[article_id], set(range(len(GROUPS)))
     related, trending, sides = (
         groups(answer["related"]["items"]),
@@ -131,36 +131,38 @@ def test_nothing_stands_twice_and_lists_are_full(
     assert article_id not in {item["id"] for item in beside(answer)}
 
 
-def test_previous_and_next_are_the_nearest_that_the_page_does_not_show(room: ServiceUnderTest) -> None:
+def test_previous_and_next_are_the_nearest_articles_that_the_page_does_not_show(
+    site: ServiceUnderTest,
+) -> None:
     dated = ["copy", "a", "a/related", "a,b", "https://x/y//z", "/abs", "日本 🗞", "8", "%2F", "9", "10", "11"]
     at = dated.index("/abs")
 
     for limits in ({"related_limit": 1, "trending_limit": 1}, {"related_limit": 4, "trending_limit": 2}):
-        answer = page(room, "/abs", **limits)
+        answer = page(site, "/abs", **limits)
         shown = {*groups(answer["related"]["items"]), *groups(answer["trending"]["items"])}
-        older = [each for each in reversed(dated[:at]) if GROUP_OF[each] not in shown]
-        newer = [each for each in dated[at + 1 :] if GROUP_OF[each] not in shown]
+        older = [article_id for article_id in reversed(dated[:at]) if GROUP_OF[article_id] not in shown]
+        newer = [article_id for article_id in dated[at + 1 :] if GROUP_OF[article_id] not in shown]
 
         assert answer["previous"]["id"] == older[0]
         assert answer["next"]["id"] == newer[0]
 
 
-def test_without_dedupe_previous_and_next_are_those_of_the_article(room: ServiceUnderTest) -> None:
-    facts = get_json(room, "/v1/article?id=10")
+def test_without_dedupe_previous_and_next_are_those_of_the_article(site: ServiceUnderTest) -> None:
+    facts = get_json(site, "/v1/article?id=10")
 
     for dedupe in ("lists", "none"):
-        answer = page(room, "10", dedupe=dedupe)
+        answer = page(site, "10", dedupe=dedupe)
         assert (answer["previous"], answer["next"]) == (facts["previous"], facts["next"])
 
 
-def test_the_related_list_of_a_page_is_the_article_s_own(room: ServiceUnderTest) -> None:
-    assert page(room, "9")["related"] == get_json(room, "/v1/related?id=9")
-    assert page(room, "9", related_limit=3, explain=1)["related"] == get_json(
-        room, "/v1/related?id=9&limit=3&explain=1"
+def test_the_related_list_of_a_page_is_the_list_of_the_article(site: ServiceUnderTest) -> None:
+    assert page(site, "9")["related"] == get_json(site, "/v1/related?id=9")
+    assert page(site, "9", related_limit=3, explain=1)["related"] == get_json(
+        site, "/v1/related?id=9&limit=3&explain=1"
     )
 
 
-def test_pins_come_first_and_trending_yields_to_them(context: ServiceUnderTest) -> None:
+def test_pins_come_first_and_are_not_repeated_in_trending(context: ServiceUnderTest) -> None:
     read(context, "12", "11")
     rule = {"kind": "pin", "articles": ["12"], "reason": "the vote", "author": "A. Reyes"}
     assert context.client.put("/v1/rules/live", json=rule, headers=WITH_KEY).status_code == 201
@@ -171,9 +173,7 @@ def test_pins_come_first_and_trending_yields_to_them(context: ServiceUnderTest) 
     assert "12" not in item_ids(answer["trending"])
 
 
-def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(
-    context: ServiceUnderTest,
-) -> None:
+def test_an_article_blocked_in_the_list_of_another_is_nowhere_on_its_page(context: ServiceUnderTest) -> None:
     read(context, "10")
     rule = {"kind": "block", "articles": ["10"], "for_article": "9", "reason": "wrong", "author": "A. Reyes"}
     assert context.client.put("/v1/rules/photo", json=rule, headers=WITH_KEY).status_code == 201
@@ -184,16 +184,16 @@ def test_what_a_rule_keeps_out_of_the_list_of_an_article_is_nowhere_on_its_page(
     assert item_ids(page(context, "8", trending_limit=1, related_limit=1)["trending"]) == ["10"]
 
 
-def test_a_page_is_found_by_path_and_by_url(room: ServiceUnderTest) -> None:
-    by_id = get_json(room, "/v1/page?id=9&related_limit=3")
+def test_a_page_is_found_by_path_and_by_url(site: ServiceUnderTest) -> None:
+    by_id = get_json(site, "/v1/page?id=9&related_limit=3")
 
-    assert get_json(room, "/v1/page/9?related_limit=3") == by_id
-    assert get_json(room, "/v1/page?url=https%3A%2F%2Fcourier.example%2F9&related_limit=3") == by_id
-    assert get_json(room, f"/v1/page/{quote('日本 🗞')}")["article"]["id"] == "日本 🗞"
+    assert get_json(site, "/v1/page/9?related_limit=3") == by_id
+    assert get_json(site, "/v1/page?url=https%3A%2F%2Fcourier.example%2F9&related_limit=3") == by_id
+    assert get_json(site, f"/v1/page/{quote('日本 🗞')}")["article"]["id"] == "日本 🗞"
 
 
-def test_an_id_with_a_slash_in_the_path_is_told_its_address(room: ServiceUnderTest) -> None:
-    answer = room.client.get("/v1/page/a/related")
+def test_an_id_with_a_slash_in_the_path_gets_its_address_in_the_error(site: ServiceUnderTest) -> None:
+    answer = site.client.get("/v1/page/a/related")
 
     assert answer.status_code == 404
     assert answer.get_json()["detail"].endswith("use /v1/page?id=a%2Frelated")
@@ -211,14 +211,16 @@ def test_an_id_with_a_slash_in_the_path_is_told_its_address(room: ServiceUnderTe
         ("", 400, "id"),
     ],
 )
-def test_a_wrong_page_is_refused_by_name(room: ServiceUnderTest, query: str, status: int, name: str) -> None:
-    answer = room.client.get(f"/v1/page?{query}")
+def test_an_error_names_the_invalid_parameter(
+    site: ServiceUnderTest, query: str, status: int, name: str
+) -> None:
+    answer = site.client.get(f"/v1/page?{query}")
 
     assert answer.status_code == status
     assert [fault["name"] for fault in answer.get_json()["errors"]] == [name]
 
 
-def test_a_withdrawn_page_is_gone(context: ServiceUnderTest) -> None:
+def test_the_page_of_a_withdrawn_article_is_410(context: ServiceUnderTest) -> None:
     assert context.client.delete("/v1/articles/9", headers=WITH_KEY).status_code == 204
 
     answer = context.client.get("/v1/page/9")
@@ -236,39 +238,39 @@ def test_an_embargo_ends_on_pages_at_its_moment(context: ServiceUnderTest) -> No
     assert page(context, "14", related_limit=1, trending_limit=1)["next"] is None
 
 
-def test_a_batch_answers_in_the_order_of_the_request(room: ServiceUnderTest) -> None:
-    answer = get_json(room, "/v1/related/batch?id=9&id=nobody&id=a%2Frelated&id=9&limit=3")
+def test_a_batch_is_in_the_order_of_the_request(site: ServiceUnderTest) -> None:
+    answer = get_json(site, "/v1/related/batch?id=9&id=nobody&id=a%2Frelated&id=9&limit=3")
 
-    assert [(each["article_id"], each["status"]) for each in answer["results"]] == [
+    assert [(entry["article_id"], entry["status"]) for entry in answer["results"]] == [
         ("9", 200),
         ("nobody", 404),
         ("a/related", 200),
         ("9", 200),
     ]
-    assert [each["list"] for each in answer["results"]] == [
-        get_json(room, "/v1/related?id=9&limit=3"),
+    assert [entry["list"] for entry in answer["results"]] == [
+        get_json(site, "/v1/related?id=9&limit=3"),
         None,
-        get_json(room, "/v1/related?id=a%2Frelated&limit=3"),
-        get_json(room, "/v1/related?id=9&limit=3"),
+        get_json(site, "/v1/related?id=a%2Frelated&limit=3"),
+        get_json(site, "/v1/related?id=9&limit=3"),
     ]
 
 
-def test_no_cache_keeps_an_answer_on_what_may_be_there_next(room: ServiceUnderTest) -> None:
-    kept, *unkept = (
-        room.client.get(f"/v1/related{call}").headers["Cache-Control"]
+def test_answers_about_unknown_articles_are_not_cached(site: ServiceUnderTest) -> None:
+    cached, *uncached = (
+        site.client.get(f"/v1/related{call}").headers["Cache-Control"]
         for call in ("/batch?id=9&id=8", "/batch?id=9&id=nobody", "?id=nobody&unknown=fallback")
     )
 
-    assert kept.startswith("public, max-age=0, s-maxage=")
-    assert unkept == ["no-store", "no-store"]
+    assert cached.startswith("public, max-age=0, s-maxage=")
+    assert uncached == ["no-store", "no-store"]
 
 
-def test_a_batch_falls_back_where_it_is_asked_to(room: ServiceUnderTest) -> None:
-    [one] = get_json(room, "/v1/related/batch?id=nobody&unknown=fallback&limit=2")["results"]
+def test_a_batch_falls_back_if_requested(site: ServiceUnderTest) -> None:
+    [entry] = get_json(site, "/v1/related/batch?id=nobody&unknown=fallback&limit=2")["results"]
 
-    assert (one["status"], one["list"]["article_id"], one["list"]["returned"]) == (200, "nobody", 2)
+    assert (entry["status"], entry["list"]["article_id"], entry["list"]["returned"]) == (200, "nobody", 2)
 
 
 @pytest.mark.parametrize("query", ["", "id=..", "&".join(f"id={n}" for n in range(101)), "id=9&category=no"])
-def test_a_wrong_batch_is_refused(room: ServiceUnderTest, query: str) -> None:
-    assert room.client.get(f"/v1/related/batch?{query}").status_code == 400
+def test_an_invalid_batch_is_rejected(site: ServiceUnderTest, query: str) -> None:
+    assert site.client.get(f"/v1/related/batch?{query}").status_code == 400

@@ -1,4 +1,4 @@
-"""A search finds what a reader means, and exactly as many articles as hold the words."""
+"""A search returns exactly the articles with the typed words, the most likely ones first."""
 
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -54,44 +54,40 @@ def slow(related: Related) -> "Slow":
 
 
 def ids(related: Related, text: str, limit: int = 50, now: datetime = NOW, **filters: object) -> list[str]:
-    found = related.search(text, limit, now, **filters)  # type: ignore[arg-type]
-    return [related.articles.ids[item.row] for item in found.items]
+    matches = related.search(text, limit, now, **filters)  # type: ignore[arg-type]
+    return [related.articles.ids[item.row] for item in matches.items]
 
 
 class Slow:
-    """What a search finds, article by article and word by word."""
+    """A search that looks at every article word by word."""
 
     def __init__(self, related: Related) -> None:
         self.related, self.model = related, related.model
-        rules, vocabulary = self.model.rules, self.model.vocabulary
+        rules, known_terms = self.model.rules, set(self.model.vocabulary.terms)
         self.articles = [related.articles.article(row) for row in range(len(related.articles))]
         self.terms = [
-            {
-                term
-                for term in rules.terms(each.title, each.body, each.lang)
-                if vocabulary.terms.find(term) is not None
-            }
-            for each in self.articles
+            known_terms.intersection(rules.terms(article.title, article.body, article.lang))
+            for article in self.articles
         ]
         self.titles = [
-            {form for word in words(each.title) for form in (word, plain(word), self.stem(word, each))}
-            for each in self.articles
+            {form for word in words(article.title) for form in (word, plain(word), self.stem(word, article))}
+            for article in self.articles
         ]
         self.beginnings = [
-            {each[:end] for each in terms | title for end in range(1, len(each) + 1)}
+            {word[:end] for word in terms | title for end in range(1, len(word) + 1)}
             for terms, title in zip(self.terms, self.titles, strict=True)
         ]
 
     def stem(self, word: str, article: Article) -> str:
         return self.model.rules.stemmed([word], article.lang or self.model.rules.main_lang)[0]
 
-    def holds(self, row: int, word: str, *, begun: bool) -> bool:
-        terms, title, one = self.terms[row], self.titles[row], self.stem(word, self.articles[row])
-        if {word, one} & title or one in terms:
+    def has_word(self, row: int, word: str, *, is_prefix: bool) -> bool:
+        terms, title, stem = self.terms[row], self.titles[row], self.stem(word, self.articles[row])
+        if {word, stem} & title or stem in terms:
             return True
-        if not begun:
-            is_term = self.model.vocabulary.terms.find(one) is not None
-            return not is_term and any(term.startswith(f"{one} ") for term in terms)
+        if not is_prefix:
+            is_term = self.model.vocabulary.terms.find(stem) is not None
+            return not is_term and any(term.startswith(f"{stem} ") for term in terms)
         if word in self.beginnings[row]:
             return True
         vocabulary = self.model.vocabulary
@@ -102,28 +98,30 @@ class Slow:
         return False
 
     def missing(self, row: int, text: str) -> tuple[int, int]:
-        """Return how many words the article lacks, and how many it holds."""
+        """Return how many of the words the article lacks, and how many it has."""
         *before, last = typed_words(text)
         rules = self.model.rules
-        stop = rules.stop_words.get(self.articles[row].lang or rules.main_lang, frozenset())
-        kept = [word for word in before if word not in stop]
-        if last in stop and not kept:
-            kept = before
-        asked = [(word, False) for word in kept]
-        if last not in stop or kept is before:
-            asked.append((last, True))
-        held = [self.holds(row, word, begun=begun) for word, begun in asked]
-        return held.count(False), held.count(True)
+        stop_words = rules.stop_words.get(self.articles[row].lang or rules.main_lang, frozenset())
+        whole_words = [word for word in before if word not in stop_words]
+        if last in stop_words and not whole_words:
+            whole_words = before
+        search_words = [(word, False) for word in whole_words]
+        if last not in stop_words or whole_words is before:
+            search_words.append((last, True))
+        has = [self.has_word(row, word, is_prefix=is_prefix) for word, is_prefix in search_words]
+        return has.count(False), has.count(True)
 
-    def found(self, text: str, admits: Callable[[Article], bool] = lambda _: True) -> set[str]:
+    def matches(self, text: str, admits: Callable[[Article], bool] = lambda _: True) -> set[str]:
         if not typed_words(text):
             return set()
         rows = [
             row
-            for row, each in enumerate(self.articles)
-            if each.published_at is None or each.published_at <= NOW
+            for row, article in enumerate(self.articles)
+            if article.published_at is None or article.published_at <= NOW
         ]
-        lacks = {row: missing for row in rows for missing, held in [self.missing(row, text)] if held}
+        lacks = {
+            row: missing for row in rows for missing, n_matches in [self.missing(row, text)] if n_matches
+        }
         best = [
             row
             for row, missing in lacks.items()
@@ -141,7 +139,7 @@ class Slow:
 
 
 def plain(word: str) -> str:
-    return "".join(each for each in unicodedata.normalize("NFKD", word) if not unicodedata.combining(each))
+    return "".join(char for char in unicodedata.normalize("NFKD", word) if not unicodedata.combining(char))
 
 
 @st.composite
@@ -155,25 +153,26 @@ def texts(draw: st.DrawFn, articles: Sequence[Article]) -> str:
 
 @settings(max_examples=examples(20), deadline=None)
 @given(st.data(), st.integers(1, 50), st.sampled_from([None, "Politics"]), st.sampled_from([ANY, "en"]))
-def test_a_search_finds_exactly_what_a_slow_and_obvious_one_does(
+def test_a_search_returns_exactly_what_a_slow_and_obvious_one_does(
     related: Related, slow: Slow, data: st.DataObject, limit: int, category: str | None, lang: str
 ) -> None:
     text = data.draw(texts(slow.articles))
-    wanted = slow.found(
+    expected = slow.matches(
         text,
-        lambda each: (
-            (category is None or category in {each.category, *each.categories}) and lang in {ANY, each.lang}
+        lambda article: (
+            (category is None or category in {article.category, *article.categories})
+            and lang in {ANY, article.lang}
         ),
     )
 
-    found = related.search(text, limit, NOW, categories=[category] if category else [], lang=lang)
+    matches = related.search(text, limit, NOW, categories=[category] if category else [], lang=lang)
 
-    assert found.eligible == len(wanted)
-    assert len(found.items) == min(limit, len(wanted))
-    shown = [related.articles.ids[item.row] for item in found.items]
-    assert set(shown) <= wanted
+    assert matches.eligible == len(expected)
+    assert len(matches.items) == min(limit, len(expected))
+    shown = [related.articles.ids[item.row] for item in matches.items]
+    assert set(shown) <= expected
     assert shown == ids(related, text, categories=[category] if category else [], lang=lang)[:limit]
-    scores = [item.score or 0 for item in found.items]
+    scores = [item.score or 0 for item in matches.items]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score <= 1 for score in scores)
 
@@ -182,18 +181,20 @@ def test_a_search_finds_exactly_what_a_slow_and_obvious_one_does(
 def test_every_beginning_of_a_title_finds_its_article(
     related: Related, slow: Slow, data: st.DataObject
 ) -> None:
-    article = data.draw(st.sampled_from([each for each in slow.articles if each.published_at != LATER]))
+    article = data.draw(
+        st.sampled_from([article for article in slow.articles if article.published_at != LATER])
+    )
     beginning = article.title[: data.draw(st.integers(1, len(article.title)))]
-    assume(typed_words(beginning))  # a quotation mark that opens a title is no word
+    assume(typed_words(beginning))  # a title may begin with a quotation mark, which is not a word
     row = related.articles.find(article.id)
     assert row is not None
 
-    found = {item.row for item in related.search(beginning, len(slow.articles), NOW).items}
+    rows = {item.row for item in related.search(beginning, len(slow.articles), NOW).items}
 
-    assert {row, *related.snapshot.copies.of(row)} & found
+    assert {row, *related.snapshot.copies.of(row)} & rows
 
 
-def test_nothing_is_lost_on_the_way_to_a_word(related: Related) -> None:
+def test_every_beginning_of_a_word_matches_at_least_as_many_articles_as_the_word(related: Related) -> None:
     for word in ("harbour", "universities", "elections"):
         whole = set(ids(related, word))
         for end in range(1, len(word)):
@@ -209,7 +210,7 @@ def test_accents_may_be_left_out_of_words_of_titles(related: Related) -> None:
     assert ids(related, "zizka") == ids(related, "Žižka") == ["L2"]
 
 
-def test_an_embargo_holds_until_it_ends(related: Related) -> None:
+def test_an_article_under_embargo_is_not_found(related: Related) -> None:
     assert "L3" not in ids(related, "embargoed storm")
     assert ids(related, "embargoed storm", now=LATER)[0] == "L3"
 
@@ -217,12 +218,12 @@ def test_an_embargo_holds_until_it_ends(related: Related) -> None:
 BLOCK = Block(id="b", kind="block", articles=("L1",), reason="r", author="a")
 
 
-def test_what_is_withdrawn_or_hidden_is_not_found(related: Related) -> None:
+def test_withdrawn_and_hidden_articles_are_not_found(related: Related) -> None:
     assert ids(Related(related.snapshot, ActiveRules((BLOCK,))), "zyxwer") == []
     assert ids(Related(related.snapshot.without_withdrawn({"L1": 0})), "zyxwer") == []
 
 
-def test_what_is_blocked_in_a_section_is_not_found_there(related: Related) -> None:
+def test_an_article_blocked_in_a_category_is_not_found_there(related: Related) -> None:
     in_category = read_rule(BLOCK.as_json() | {"for_category": "Sport"}, "b")
     blocked = Related(related.snapshot, ActiveRules((in_category,)))
 
@@ -231,12 +232,12 @@ def test_what_is_blocked_in_a_section_is_not_found_there(related: Related) -> No
     assert ids(blocked, "zyxwer") == ["L1"]
 
 
-def test_a_category_that_no_article_has_is_refused(related: Related) -> None:
+def test_a_category_without_articles_is_rejected(related: Related) -> None:
     with pytest.raises(UnknownCategoryError):
         related.search("storm", 9, NOW, categories=["Astrology"])
 
 
-def test_an_earlier_state_of_an_edition_does_not_find_what_came_later(trained: Trained) -> None:
+def test_an_earlier_snapshot_does_not_find_later_articles(trained: Trained) -> None:
     before = snapshot_with(trained.model, LIVE[:1])
     after = before.with_articles([(LIVE[1], snapshot_with(trained.model, LIVE[1:2]).folded[0])])
 
@@ -261,18 +262,18 @@ def test_the_last_word_typed_may_be_a_single_letter(text: str, typed: list[str])
 
 
 def test_a_text_without_words_finds_nothing(related: Related) -> None:
-    found = related.search(" ?! ", 9, NOW)
+    matches = related.search(" ?! ", 9, NOW)
 
-    assert (found.eligible, found.items) == (0, ())
+    assert (matches.eligible, matches.items) == (0, ())
 
 
-def test_of_words_that_are_nowhere_together_most_must_be_held(related: Related) -> None:
+def test_if_no_article_has_all_words_those_with_the_most_are_found(related: Related) -> None:
     assert ids(related, "zyxwer qwertzuiop storm") == ["L1"]
 
 
 @pytest.fixture(scope="module")
 def mixed() -> Related:
-    """A newsroom of three languages."""
+    """A newsroom with articles in three languages."""
     return Related(small_model([
         put("en1", "War in the north", "The war goes on in the north, and ships wait."),
         put("en2", "Ships wait for the war to end", "Ships wait in the harbour."),
@@ -288,13 +289,13 @@ def small_model(articles: Sequence[Article]) -> Model:
     return train(list(articles), now=NOW).model
 
 
-def test_articles_whose_titles_hold_the_words_come_first(mixed: Related) -> None:
+def test_articles_with_the_words_in_the_title_come_first(mixed: Related) -> None:
     assert set(ids(mixed, "war", lang="en")[:2]) == {"en1", "en2"}
     assert ids(mixed, "war", lang="en")[2:] == ["en3"]
     assert ids(mixed, "ships wait", lang="en")[0] == "en2"
 
 
-def test_the_word_itself_comes_before_words_that_begin_so() -> None:
+def test_the_word_itself_comes_before_words_that_begin_with_it() -> None:
     rest = "Nothing of the kind was heard in the council chamber that day."
     titles = ["Barley harvest fails in the north", "Bar closes early in the south", "No drought here"]
     related = Related(small_model([put(f"{at}", title, rest) for at, title in enumerate(titles)]))
@@ -303,7 +304,7 @@ def test_the_word_itself_comes_before_words_that_begin_so() -> None:
     assert (ids(related, "barl"), ids(related, "bar clo")) == (["0"], ["1"])
 
 
-def test_stop_words_count_where_there_is_nothing_else() -> None:
+def test_stop_words_count_if_nothing_else_was_typed() -> None:
     titles = ["The Who reunite", "Who pays for storms", "A storm of protest", "Snow"]
     related = Related(small_model([put(f"{at}", title) for at, title in enumerate(titles)]))
 
@@ -312,7 +313,7 @@ def test_stop_words_count_where_there_is_nothing_else() -> None:
     assert ids(related, "of") == ["2"]
 
 
-def test_all_forms_of_a_word_are_found_where_terms_are_no_stems() -> None:
+def test_all_forms_of_a_word_are_found_if_terms_are_not_stemmed() -> None:
     articles = [
         put("1", "Elections in May"),
         put("2", "Night falls", "They voted in the election."),
@@ -344,14 +345,14 @@ def test_all_forms_of_a_word_are_found() -> None:
     assert set(ids(related, "elections night")) == {"1", "2"}
 
 
-def test_of_two_alike_the_newer_comes_first() -> None:
+def test_of_two_equal_matches_the_newer_comes_first() -> None:
     old = replace(put("1", "Storm in the north", "Rain"), published_at=NOW - timedelta(days=900))
     related = Related(small_model([old, put("2", "Storm in the south", "Rain"), put("3", "Else", "Nothing")]))
 
     assert ids(related, "storm") == ["2", "1"]
 
 
-def test_boosts_act_on_what_is_found(mixed: Related) -> None:
+def test_boosts_apply_to_matches(mixed: Related) -> None:
     second = ids(mixed, "war", lang="en")[1]
     boosted = ActiveRules(
         (Boost(id="b", kind="boost", articles=(second,), factor=1.5, reason="r", author="a"),)
@@ -360,7 +361,7 @@ def test_boosts_act_on_what_is_found(mixed: Related) -> None:
     assert ids(Related(mixed.snapshot, boosted), "war", lang="en")[0] == second
 
 
-def test_each_article_is_searched_in_its_own_language(mixed: Related) -> None:
+def test_an_article_is_searched_in_its_own_language(mixed: Related) -> None:
     assert set(ids(mixed, "der hafen")) == {"de1", "de2"}  # a stop word, and the plural of the other
     assert ids(mixed, "war im norden") == ["de2"]  # in German it is a stop word
 

@@ -15,9 +15,12 @@ from tests.support.service import WITH_KEY, ServiceUnderTest, get_json, item_ids
 NEWEST = ["14", "13", "11", "10", "9", "%2F", "8", "日本 🗞"]
 
 
-@pytest.fixture
-def service(models_dir: Path, database_url: str) -> Iterator[ServiceUnderTest]:
-    service = ServiceUnderTest(models_dir, database_url=database_url)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def service(request: pytest.FixtureRequest, models_dir: Path, tmp_path: Path) -> Iterator[ServiceUnderTest]:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    if request.param == "postgresql":  # the store's own tests run on it every time
+        url = request.getfixturevalue("postgresql_url")
+    service = ServiceUnderTest(models_dir, database_url=url)
     yield service
     service.close()
 

@@ -1,4 +1,4 @@
-"""Which rules act at a moment, and what they say of a list: a block always wins."""
+"""Which rules are active at a moment, and what they do with a list: a block always wins."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 
 def rule(rule_id: str, kind: str, **fields: Any) -> Rule:
-    signed = {"reason": "as the desk said", "author": "A. Reyes"}
+    signed = {"reason": "as the desk requested", "author": "A. Reyes"}
     return read_rule({"id": rule_id, "kind": kind} | signed | fields, rule_id)
 
 
@@ -25,11 +25,11 @@ def block(*articles: str, **fields: Any) -> Rule:
     return rule(f"block-{'-'.join(articles)}", "block", articles=list(articles), **fields)
 
 
-def acting(*rules: Rule) -> ActiveRules:
+def active_rules(*rules: Rule) -> ActiveRules:
     return Rules(rules).active(NOON)
 
 
-def test_a_rule_acts_from_its_first_moment_until_just_before_its_last() -> None:
+def test_a_rule_is_active_from_its_first_moment_until_just_before_its_last() -> None:
     rules = Rules((pin("1", **{"from": NOON.isoformat(), "until": (NOON + HOUR).isoformat()}),))
     instant = timedelta(microseconds=1)
 
@@ -47,8 +47,8 @@ def test_the_boundary_is_the_next_moment_at_which_a_rule_begins_or_ends() -> Non
     assert [rules.active(now).boundary for now in moments] == [NOON + HOUR, NOON + 2 * HOUR, None]
 
 
-def test_pins_for_the_article_come_before_those_of_its_section_and_of_everywhere() -> None:
-    active = acting(
+def test_pins_for_the_article_come_before_those_for_its_category_and_for_all_lists() -> None:
+    active = active_rules(
         pin("all"), pin("s2", "s1", for_category="economy-business"), pin("own", for_article="x"),
         pin("s1", "s3"), pin("else", for_article="y"), pin("sport", for_category="Sport"),
     )  # fmt: skip
@@ -58,19 +58,19 @@ def test_pins_for_the_article_come_before_those_of_its_section_and_of_everywhere
 
 
 @pytest.mark.parametrize("name", ["Économie & Cie", "économie & cie", "economie-cie"])
-def test_a_section_is_meant_by_its_name_or_slug_whatever_the_case(name: str) -> None:
-    active = acting(pin("1", for_category=name), block("2", for_category=name))
+def test_a_category_is_named_by_name_or_slug_in_any_case(name: str) -> None:
+    active = active_rules(pin("1", for_category=name), block("2", for_category=name))
 
     assert active.pins("x", ["Économie & Cie"]) == ("1",)
     assert active.blocked("x", ["Économie & Cie"]) == {"2"}
 
 
 def test_an_article_is_not_pinned_in_its_own_list() -> None:
-    assert acting(pin("1", "2")).pins("1") == ("2",)
+    assert active_rules(pin("1", "2")).pins("1") == ("2",)
 
 
 @pytest.mark.parametrize(
-    "against",
+    "block_rule",
     [
         block("1"),
         block("1", for_article="x"),
@@ -78,15 +78,15 @@ def test_an_article_is_not_pinned_in_its_own_list() -> None:
         rule("s", "sensitive", articles=["1"]),
     ],
 )
-def test_a_block_wins_over_every_pin(against: Rule) -> None:
+def test_a_block_wins_over_every_pin(block_rule: Rule) -> None:
     pins = (pin("1", "2"), pin("1", for_article="x"), pin("1", for_category="Sport"))
 
-    for rules in ((*pins, against), (against, *pins)):
-        assert acting(*rules).pins("x", ["Sport"]) == ("2",)
+    for rules in ((*pins, block_rule), (block_rule, *pins)):
+        assert active_rules(*rules).pins("x", ["Sport"]) == ("2",)
 
 
 def test_a_block_for_one_list_leaves_the_others_alone() -> None:
-    active = acting(block("1", for_article="x"), block("2", for_category="Sport"), block("3"))
+    active = active_rules(block("1", for_article="x"), block("2", for_category="Sport"), block("3"))
 
     assert active.hidden == {"3"}
     assert active.blocked("x") == {"1"}
@@ -94,29 +94,34 @@ def test_a_block_for_one_list_leaves_the_others_alone() -> None:
     assert active.blocked(None) == frozenset()
 
 
-def test_what_is_sensitive_is_hidden() -> None:
-    assert acting(rule("s", "sensitive", articles=["1", "2"])).hidden == {"1", "2"}
+def test_sensitive_articles_are_hidden() -> None:
+    assert active_rules(rule("s", "sensitive", articles=["1", "2"])).hidden == {"1", "2"}
 
 
 def test_a_block_that_is_over_hides_nothing() -> None:
-    assert acting(block("1", until=NOON.isoformat())).hidden == frozenset()
+    assert active_rules(block("1", until=NOON.isoformat())).hidden == frozenset()
 
 
-def test_of_several_caps_the_smallest_acts() -> None:
+def test_the_smallest_of_several_caps_applies() -> None:
     caps = [rule(f"cap{n}", "cap", per="category", at_most=n) for n in (3, 2, 5)]
 
-    active = acting(*caps)
+    active = active_rules(*caps)
 
     assert (active.cap("category"), active.cap("author")) == (2, None)
 
 
-def test_equal_rules_are_one_version_and_others_another() -> None:
-    one, same = acting(pin("1"), pin("2")), acting(pin("1"), pin("2"))
-    others = [acting(), acting(pin("2"), pin("1")), acting(pin("1", "2")), acting(block("1"), pin("2"))]
+def test_equal_rules_have_the_same_version_and_others_another() -> None:
+    rules, same = active_rules(pin("1"), pin("2")), active_rules(pin("1"), pin("2"))
+    others = [
+        active_rules(),
+        active_rules(pin("2"), pin("1")),
+        active_rules(pin("1", "2")),
+        active_rules(block("1"), pin("2")),
+    ]
 
-    assert (one, hash(one), one.version) == (same, hash(same), same.version)
-    assert len({each.version for each in (one, *others)}) == 5
+    assert (rules, hash(rules), rules.version) == (same, hash(same), same.version)
+    assert len({active.version for active in (rules, *others)}) == 5
 
 
-def test_a_rule_that_does_not_act_does_not_show_in_the_version() -> None:
-    assert acting(pin("1"), pin("2", until=NOON.isoformat())) == acting(pin("1"))
+def test_an_inactive_rule_is_not_part_of_the_version() -> None:
+    assert active_rules(pin("1"), pin("2", until=NOON.isoformat())) == active_rules(pin("1"))

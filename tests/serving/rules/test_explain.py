@@ -1,4 +1,4 @@
-"""What the rules do with one article, in words."""
+"""The effects of rules on one article, in words."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,19 +9,19 @@ from recommender.serving.rules.explain import ExplainedArticle, RuleEffect, rule
 from recommender.serving.rules.schema import Rule, read_rule
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SUBJECT = ExplainedArticle("7", ("Economy & Business", "Politics"), ("Jane Doe", "John Roe"))
+ARTICLE = ExplainedArticle("7", ("Economy & Business", "Politics"), ("Jane Doe", "John Roe"))
 
 
 def rule(kind: str, **fields: Any) -> Rule:
     return read_rule({"id": kind, "kind": kind, "reason": "so", "author": "A. Reyes"} | fields, kind)
 
 
-def told(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[RuleEffect]:
-    return rule_effects([("file", each) for each in rules], subject, NOON)
+def effects_of(*rules: Rule, article: ExplainedArticle = ARTICLE) -> list[RuleEffect]:
+    return rule_effects([("file", rule) for rule in rules], article, NOON)
 
 
-def effects(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[tuple[str, str]]:
-    return [(ruling.part, ruling.effect) for ruling in told(*rules, subject=subject)]
+def texts(*rules: Rule, article: ExplainedArticle = ARTICLE) -> list[tuple[str, str]]:
+    return [(effect.part, effect.effect) for effect in effects_of(*rules, article=article)]
 
 
 @pytest.mark.parametrize(
@@ -85,46 +85,49 @@ def effects(*rules: Rule, subject: ExplainedArticle = SUBJECT) -> list[tuple[str
         ),
     ],
 )
-def test_each_rule_says_what_it_does(
+def test_the_effects_of_every_kind_of_rule_are_explained(
     kind: str, fields: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
-    assert effects(rule(kind, **fields)) == expected
+    assert texts(rule(kind, **fields)) == expected
 
 
 @pytest.mark.parametrize("place", [{}, {"for_category": "Sport"}])
-def test_a_pin_that_is_blocked_says_so(place: dict[str, str]) -> None:
-    found = effects(rule("pin", articles=["7"], for_category="sport"), rule("block", articles=["7"], **place))
+def test_a_blocked_pin_is_explained(place: dict[str, str]) -> None:
+    effects = texts(rule("pin", articles=["7"], for_category="sport"), rule("block", articles=["7"], **place))
 
-    assert found[0] == ("candidate", "pin 1 of 1 in the lists of sport; but it is blocked, and a block wins")
-
-
-def test_a_pin_that_is_blocked_in_the_own_list_says_so() -> None:
-    found = effects(rule("pin", articles=["1", "2"]), rule("block", articles=["2"], for_article="7"))
-
-    assert found[:2] == [("own list", "puts first 1"), ("own list", "would put first 2; but a block wins")]
+    assert effects[0] == (
+        "candidate",
+        "pin 1 of 1 in the lists of sport; but it is blocked, and a block wins",
+    )
 
 
-def test_what_acts_comes_before_what_will_and_what_did() -> None:
+def test_a_pin_blocked_in_the_own_list_is_explained() -> None:
+    effects = texts(rule("pin", articles=["1", "2"]), rule("block", articles=["2"], for_article="7"))
+
+    assert effects[:2] == [("own list", "puts first 1"), ("own list", "would put first 2; but a block wins")]
+
+
+def test_active_rules_come_before_future_and_past_ones() -> None:
     moment, day = NOON.isoformat(), timedelta(days=1)
     over = rule("block", articles=["7"], until=moment)
     later = rule("pin", articles=["7"], **{"from": (NOON + day).isoformat()})
     now = rule("sensitive", articles=["7"], **{"from": moment})
 
-    found = told(over, later, now)
+    effects = effects_of(over, later, now)
 
-    assert [(each.rule, each.state) for each in found] == [
+    assert [(effect.rule, effect.state) for effect in effects] == [
         (now, "acts"),
         (later, "to come"),
         (over, "over"),
     ]
 
 
-def test_of_an_unknown_article_only_its_id_counts() -> None:
-    found = effects(
-        rule("cap", per="category", at_most=2), rule("block", articles=["x"]), subject=ExplainedArticle("x")
+def test_an_unknown_article_is_explained_by_its_id() -> None:
+    effects = texts(
+        rule("cap", per="category", at_most=2), rule("block", articles=["x"]), article=ExplainedArticle("x")
     )
 
-    assert found == [
+    assert effects == [
         ("own list", "at most 2 of one category"),
         ("candidate", "kept out of every answer but its own"),
     ]

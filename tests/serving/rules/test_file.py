@@ -1,4 +1,4 @@
-"""The file of rules is followed as it changes, and a broken one changes nothing."""
+"""The file of rules is read again when it changes; an invalid file changes nothing."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ RULE = (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "rules.toml"
-    path.write_text(RULE.format("one"))
+    path.write_text(RULE.format("first"))
     return path
 
 
@@ -38,22 +38,22 @@ def test_without_a_path_there_are_no_rules() -> None:
 def test_a_changed_file_is_read_again(path: Path) -> None:
     file = RulesFile(path)
 
-    rewrite(path, RULE.format("two"))
+    rewrite(path, RULE.format("second"))
 
-    assert ids(file) == ["two"]
+    assert ids(file) == ["second"]
 
 
-def test_a_file_written_over_in_place_is_read_again(path: Path) -> None:
+def test_a_file_overwritten_in_place_is_read_again(path: Path) -> None:
     file = RulesFile(path)
 
-    path.write_text(RULE.format("two"))
+    path.write_text(RULE.format("second"))
     os.utime(path, ns=(1, 1))
 
-    assert ids(file) == ["two"]
+    assert ids(file) == ["second"]
 
 
 @pytest.mark.parametrize("text", ["[[rule]]", "no TOML", None])
-def test_a_file_that_breaks_leaves_the_rules_as_they_were(
+def test_an_invalid_file_leaves_the_rules_unchanged(
     path: Path, text: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = RulesFile(path)
@@ -64,23 +64,23 @@ def test_a_file_that_breaks_leaves_the_rules_as_they_were(
         rewrite(path, text)
 
     with caplog.at_level(logging.ERROR):
-        assert ids(file) == ids(file) == ["one"]
+        assert ids(file) == ids(file) == ["first"]
     assert len(caplog.records) == 1
     assert str(path) in str(file.fault)
 
 
-def test_a_file_put_right_is_read_again(path: Path) -> None:
+def test_a_corrected_file_is_read_again(path: Path) -> None:
     file = RulesFile(path)
     rewrite(path, "[[rule]]")
     file.rules()
 
-    rewrite(path, RULE.format("two"))
+    rewrite(path, RULE.format("second"))
 
-    assert ids(file) == ["two"]
+    assert ids(file) == ["second"]
     assert file.fault is None
 
 
-def test_a_broken_file_is_refused_at_the_start(path: Path) -> None:
+def test_an_invalid_file_is_rejected_at_the_start(path: Path) -> None:
     path.write_text("[[rule]]")
 
     with pytest.raises(RulesError, match="rule 1: kind is missing"):

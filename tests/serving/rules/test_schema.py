@@ -1,4 +1,4 @@
-"""Rules as editors write them: what is taken, and what a refusal names."""
+"""Rules as editors write them: which are valid, and what the errors name."""
 
 import json
 from datetime import UTC, datetime
@@ -68,14 +68,14 @@ author = "A. Reyes"
 
 
 def fault_of(**fields: Any) -> RuleFault:
-    """Return the one fault of a rule."""
-    with pytest.raises(RulesError) as refused:
+    """Return the only fault of a rule."""
+    with pytest.raises(RulesError) as error:
         read_rule({"id": "x"} | SIGNED | fields, "rule 1")
-    assert len(refused.value.faults) == 1, refused.value
-    return refused.value.faults[0]
+    assert len(error.value.faults) == 1, error.value
+    return error.value.faults[0]
 
 
-def test_a_file_holds_rules_of_every_kind(tmp_path: Path) -> None:
+def test_a_file_may_contain_rules_of_every_kind(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(EVERY_KIND)
 
     pin, block, sensitive, boost, cap = read_file(tmp_path / "rules.toml")
@@ -92,7 +92,7 @@ def test_a_file_holds_rules_of_every_kind(tmp_path: Path) -> None:
     assert (cap.per, cap.at_most) == ("category", 3)
 
 
-def test_an_empty_file_holds_no_rules(tmp_path: Path) -> None:
+def test_an_empty_file_contains_no_rules(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text("")
 
     assert read_file(tmp_path / "rules.toml") == ()
@@ -105,7 +105,7 @@ def test_a_rule_survives_the_database(tmp_path: Path) -> None:
     assert read_stored([(rule.id, to_json(rule)) for rule in rules]) == (rules, ())
 
 
-def test_what_is_not_set_is_left_out_of_json() -> None:
+def test_fields_without_a_value_are_left_out_of_json() -> None:
     rule = read_rule(
         {"until": "2026-05-01T12:00:00+02:00", "articles": [7], "kind": "block", "id": "x"} | SIGNED, ""
     )
@@ -116,13 +116,15 @@ def test_what_is_not_set_is_left_out_of_json() -> None:
     ]  # fmt: skip
 
 
-def test_a_rule_of_the_database_that_nobody_can_read_is_named() -> None:
+def test_invalid_rules_of_the_database_are_named() -> None:
     good = json.dumps({"id": "good", "kind": "sensitive", "articles": ["1"], **SIGNED})
 
-    rules, unread = read_stored([("new", '{"id": "new", "kind": "haiku"}'), ("good", good), ("cut", '{"id"')])
+    rules, invalid = read_stored(
+        [("new", '{"id": "new", "kind": "haiku"}'), ("good", good), ("cut", '{"id"')]
+    )
 
     assert [rule.id for rule in rules] == ["good"]
-    assert unread == ("new", "cut")
+    assert invalid == ("new", "cut")
 
 
 PIN: dict[str, Any] = {"kind": "pin", "articles": ["1"]}
@@ -181,7 +183,7 @@ BOOST: dict[str, Any] = {"kind": "boost", "articles": ["1"]}
         ({"kind": "cap", "per": "author", "at_most": True}, "at_most", "true", "a whole number from 1 to 50"),
     ],
 )
-def test_a_refusal_names_rule_field_value_and_what_is_allowed(
+def test_a_fault_names_rule_field_value_and_what_is_allowed(
     fields: dict[str, Any], field: str, value: str | None, allowed: str
 ) -> None:
     fault = fault_of(**fields)
@@ -191,16 +193,16 @@ def test_a_refusal_names_rule_field_value_and_what_is_allowed(
     assert fault.rule == f"rule {fields.get('id', 'x')!r}"
 
 
-def test_every_fault_of_every_rule_is_told(tmp_path: Path) -> None:
+def test_every_fault_of_every_rule_is_reported(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text(
         EVERY_KIND.replace("factor = 2", "factor = 20").replace('"category"', '"page"')
         + '[[rule]]\nid = "mixed"'
     )
 
-    with pytest.raises(RulesError) as refused:
+    with pytest.raises(RulesError) as error:
         read_file(tmp_path / "bad.toml")
 
-    assert str(refused.value).splitlines() == [
+    assert str(error.value).splitlines() == [
         f"{tmp_path}/bad.toml: 3 faults",
         "rule 'reporters': factor is '20'; allowed: a number from 0.1 to 10",
         "rule 'mixed': per is 'page'; allowed: 'category' or 'author'",
@@ -208,13 +210,13 @@ def test_every_fault_of_every_rule_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_two_rules_of_one_id_are_refused() -> None:
+def test_two_rules_with_the_same_id_are_rejected() -> None:
     with pytest.raises(RulesError, match="rule 2: id is 'x'; allowed: an id that no other rule has"):
         read_set([{"id": "x"} | PIN | SIGNED] * 2)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("rule = 3", "the file: rule is '3'; allowed: [[rule]], a table for each rule"),
         ("rule = [3]", "rule 1: rule is '3'; allowed: a table of fields"),
@@ -222,15 +224,15 @@ def test_two_rules_of_one_id_are_refused() -> None:
         ("[[rule", "is not TOML"),
     ],
 )
-def test_a_file_that_holds_no_rules_says_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_file_is_reported_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.toml").write_text(text)
 
-    with pytest.raises(RulesError) as refused:
+    with pytest.raises(RulesError) as error:
         read_file(tmp_path / "bad.toml")
 
-    assert told in str(refused.value)
+    assert message in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match=r"none\.toml: No such file"):
         read_file(tmp_path / "none.toml")

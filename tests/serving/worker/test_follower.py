@@ -266,6 +266,7 @@ def test_a_correction_newer_than_the_model_replaces_its_article(settings: Settin
     assert documents.titles[documents.find("new") or 0] == "As corrected"
 
 
+@pytest.mark.slow
 def test_rows_of_old_corrections_are_removed(settings: Settings, store: Store) -> None:
     follower = Follower(settings, store)
 

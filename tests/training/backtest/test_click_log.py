@@ -1,4 +1,4 @@
-"""Logs of views are read from what analytics tools write, and told by minute and article."""
+"""Event logs are read from files and aggregated by minute and article."""
 
 import gzip
 import json
@@ -21,8 +21,8 @@ ROWS: list[dict[str, object]] = [
 TEN = 29_539_320  # 10:00 on that day, in minutes since 1970
 
 
-def told(log: Log) -> list[tuple[int, str, float]]:
-    """What a log holds: minutes after ten, article, count."""
+def rows_of(log: Log) -> list[tuple[int, str, float]]:
+    """Return the rows of a log: minutes after ten, article, count."""
     articles = [log.ids[column] for column in log.columns]
     return list(zip((log.minutes - TEN).tolist(), articles, log.counts.tolist(), strict=True))
 
@@ -45,7 +45,7 @@ def test_each_format_is_read_alike(tmp_path: Path, name: str) -> None:
 
     log = read_log(path)
 
-    assert told(log) == EVERY
+    assert rows_of(log) == EVERY
     assert log.ids == ["b", "a"]  # the newest first
     assert (log.begin, log.end, log.articles, log.events) == (TEN, TEN + 41, 2, 5)
 
@@ -60,10 +60,10 @@ def test_a_visitor_counts_once_in_the_window_and_again_after_it(tmp_path: Path) 
     nobody: dict[str, object] = {"ts": "2026-03-01T10:40:30Z", "article_id": "a", "visitor_id": None}
     log = read_log(jsonl(tmp_path, [*ROWS, nobody]), visitor_window_minutes=30)
 
-    assert told(log) == [(0, "a", 2.0), (10, "b", 1.0), (40, "a", 2.0)]
+    assert rows_of(log) == [(0, "a", 2.0), (10, "b", 1.0), (40, "a", 2.0)]
 
 
-def test_types_are_weighted_and_counts_taken(tmp_path: Path) -> None:
+def test_types_are_weighted_and_counts_are_used(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"ts": TEN * 60, "article_id": 1, "type": "view", "count": 30},
         {"ts": TEN * 60 + 59, "article_id": 1, "type": "share", "count": 2},
@@ -72,21 +72,21 @@ def test_types_are_weighted_and_counts_taken(tmp_path: Path) -> None:
 
     log = read_log(jsonl(tmp_path, rows), weights={"view": 1, "share": 5})
 
-    assert told(log) == [(0, "1", 40.0)]
+    assert rows_of(log) == [(0, "1", 40.0)]
     assert log.events == 40
 
 
-def test_a_sample_is_that_of_its_seed(tmp_path: Path) -> None:
+def test_a_sample_depends_on_its_seed(tmp_path: Path) -> None:
     path = jsonl(tmp_path, [{"ts": TEN * 60 + at * 60, "article_id": at % 7} for at in range(2000)])
 
-    one, again, other = (read_log(path, sample=0.1, seed=seed).events for seed in (1, 1, 2))
+    first, again, other = (read_log(path, sample=0.1, seed=seed).events for seed in (1, 1, 2))
 
-    assert one == again != other
-    assert one == pytest.approx(200, rel=0.3)
+    assert first == again != other
+    assert first == pytest.approx(200, rel=0.3)
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ({"time": 1, "article_id": "a"}, "has no column ts; its columns are time, article_id"),
         ({"ts": "yesterday", "article_id": "a"}, "a ts is not an ISO 8601 time"),
@@ -95,12 +95,12 @@ def test_a_sample_is_that_of_its_seed(tmp_path: Path) -> None:
         ({"ts": 1, "article_id": "a", "count": 0}, "contains no events with a weight above 0"),
     ],
 )
-def test_a_log_that_cannot_be_replayed_is_refused(tmp_path: Path, row: dict[str, object], told: str) -> None:
-    with pytest.raises(CorpusError, match=f"log.jsonl:? {told}"):
+def test_an_invalid_log_is_rejected(tmp_path: Path, row: dict[str, object], message: str) -> None:
+    with pytest.raises(CorpusError, match=f"log.jsonl:? {message}"):
         read_log(jsonl(tmp_path, [row]))
 
 
-def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_damaged_file_is_rejected_by_name(tmp_path: Path) -> None:
     for name, damaged in (("log.parquet", b"PAR1 and no more"), ("log.jsonl", b'{"ts": \n')):
         (tmp_path / name).write_bytes(damaged)
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path) -> None:
             read_log(tmp_path / name)
 
 
-def test_sums_and_parts_hold_what_lies_between_their_minutes() -> None:
+def test_sums_and_parts_contain_the_events_between_their_minutes() -> None:
     log = log_of(["a", "b", "a", "a"], np.array([5, 5, 6, 9]), np.array([1, 2, 3, 4]))
 
     assert dict(zip(log.ids, log.sums(5, 9), strict=True)) == {"a": 4, "b": 2}
@@ -116,7 +116,7 @@ def test_sums_and_parts_hold_what_lies_between_their_minutes() -> None:
     assert dict(zip(log.ids, log.first, strict=True)) == {"a": 5, "b": 5}
 
 
-def test_planted_articles_stand_behind_the_real_ones() -> None:
+def test_planted_articles_come_after_the_real_ones() -> None:
     log = log_of(["a", "b"], np.array([5, 7]), np.array([1, 2]))
 
     planted = log.with_planted([(np.array([6, 8]), np.array([1.0, 9.0]))])
@@ -126,7 +126,7 @@ def test_planted_articles_stand_behind_the_real_ones() -> None:
     assert planted.minutes.tolist() == [5, 6, 7, 8]
 
 
-def test_what_was_never_among_the_most_read_is_left_out() -> None:
+def test_articles_never_among_the_most_read_are_left_out() -> None:
     ids = [str(number) for number in range(9000)]
     counts = np.ones(9000)
     counts[4000:4100] = 5

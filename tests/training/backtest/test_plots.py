@@ -1,4 +1,4 @@
-"""The race shows each definition by name, best first, ours in its own colour."""
+"""The plot shows every definition by name, best first, with ours in a separate colour."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def report() -> BacktestReport:
     return backtest(portal(7 * 60, 30), BacktestSettings(top=5, refresh=20, fit=0))
 
 
-def test_definitions_stand_from_the_best_to_the_poorest(report: BacktestReport) -> None:
+def test_definitions_are_sorted_from_best_to_worst(report: BacktestReport) -> None:
     panels = race(report).axes
 
     names = [label.get_text() for label in panels[0].get_yticklabels()]
@@ -24,7 +24,7 @@ def test_definitions_stand_from_the_best_to_the_poorest(report: BacktestReport) 
     assert widths[names.index("ours (12 min)")] == pytest.approx(5 * report.row("ours").overlap)
 
 
-def test_titles_say_what_is_asked_and_which_way_is_better(report: BacktestReport) -> None:
+def test_titles_name_the_task_and_the_better_direction(report: BacktestReport) -> None:
     figure = race(report)
 
     assert "Which definition predicts the 5 most read articles of the next hour?" in figure.get_suptitle()
@@ -36,7 +36,7 @@ def test_titles_say_what_is_asked_and_which_way_is_better(report: BacktestReport
     ]
 
 
-def test_ours_alone_has_its_colour_and_what_is_never_noticed_says_so(report: BacktestReport) -> None:
+def test_only_ours_has_its_colour_and_missed_bursts_are_labelled(report: BacktestReport) -> None:
     panels = race(report).axes
 
     colors = [bar.get_facecolor() for bar in panels[0].patches]
@@ -50,7 +50,8 @@ def test_ours_alone_has_its_colour_and_what_is_never_noticed_says_so(report: Bac
     assert never == sum(row.burst_minutes is None for row in report.rows)
 
 
-def test_the_same_report_gives_the_same_picture(report: BacktestReport, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_same_report_gives_the_same_plot(report: BacktestReport, tmp_path: Path) -> None:
     for name in ("one.svg", "two.svg"):
         save_race(report, tmp_path / name)
 
@@ -58,7 +59,7 @@ def test_the_same_report_gives_the_same_picture(report: BacktestReport, tmp_path
     assert b"ours (12 min)" in (tmp_path / "one.svg").read_bytes()
 
 
-def test_a_picture_that_cannot_be_made_is_refused(report: BacktestReport, tmp_path: Path) -> None:
+def test_a_plot_that_cannot_be_written_is_rejected(report: BacktestReport, tmp_path: Path) -> None:
     with pytest.raises(BacktestError, match=r"race\.bmp: the name of a plot must end in \.png or \.svg"):
         save_race(report, tmp_path / "race.bmp")
     with pytest.raises(BacktestError, match="cannot write"):

@@ -1,4 +1,4 @@
-"""Baselines: each ranks what it says, never the article itself; plain TF-IDF equals scikit-learn's."""
+"""Baselines rank as documented, never the article itself; plain TF-IDF equals scikit-learn's."""
 
 import math
 from collections import Counter
@@ -31,30 +31,30 @@ from recommender.training.train import Trained, train
 from tests.support.sample import NOW
 
 TAGS = {"a": ("ferry", "storm"), "b": ("ferry",), "c": ("storm", "ferry"), "d": ("theft",), "e": ()}
-SECTIONS = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}
+CATEGORIES = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}
 SOME = 40  # articles
 
 
 @pytest.fixture(scope="module")
 def small() -> Model:
-    """Five articles a … e, rows 0 … 4, each a day newer than the one before."""
+    """Five articles a … e, rows 0 … 4, each a day newer than the previous article."""
     articles = [
         Article(
-            id=one,
-            title=f"{one} title",
+            id=letter,
+            title=f"{letter} title",
             body="the ferry waits for the storm",
-            category=SECTIONS[one],
-            tags=TAGS[one],
+            category=CATEGORIES[letter],
+            tags=TAGS[letter],
             published_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=at),
         )
-        for at, one in enumerate("abcde")
+        for at, letter in enumerate("abcde")
     ]
     return train(articles, now=NOW).model
 
 
 @pytest.fixture(scope="module")
 def some_trained(sample_articles: list[Article]) -> Model:
-    """A model of some articles of the sample, few enough to train again."""
+    """A model of a part of the sample, small enough to train again."""
     return train(sample_articles[:SOME], now=NOW).model
 
 
@@ -65,11 +65,11 @@ def filled(*lines: list[int]) -> list[list[int]]:
     return [line + [NO_ROW] * (4 - len(line)) for line in lines]
 
 
-def test_the_newest_of_the_section_come_first(small: Model) -> None:
+def test_the_newest_articles_of_the_category_come_first(small: Model) -> None:
     assert newest_in_category(small, EVERY, 4, 1).tolist() == filled([2, 1], [2, 0], [1, 0], [], [])
 
 
-def test_chance_stays_in_the_section_and_is_repeatable(small: Model) -> None:
+def test_random_articles_are_from_the_category_and_repeatable(small: Model) -> None:
     ranked = random_in_category(small, EVERY, 4, 1)
 
     assert [set(line) - {NO_ROW} for line in ranked.tolist()] == [{1, 2}, {0, 2}, {0, 1}, set(), set()]
@@ -89,8 +89,8 @@ def test_plain_tfidf_is_scikit_learns(trained: Trained) -> None:
 
     ranked = sklearn_tfidf(trained.model, np.arange(len(articles)), 9, 2)
 
-    found = np.take_along_axis(scores, ranked, axis=1)
-    assert found == pytest.approx(-np.sort(-scores, axis=1)[:, :9], abs=1e-6)
+    ranked_scores = np.take_along_axis(scores, ranked, axis=1)
+    assert ranked_scores == pytest.approx(-np.sort(-scores, axis=1)[:, :9], abs=1e-6)
 
 
 def test_terms_and_latent_space_alone_are_the_parts_of_our_score(trained: Trained) -> None:
@@ -110,11 +110,11 @@ def test_bm25_is_the_formula_with_an_article_as_query(trained: Trained) -> None:
     n, mean = len(terms), sum(map(Counter.total, terms)) / len(terms)
     df = Counter(term for counted in terms for term in counted)
 
-    def score(query: Counter[str], found: Counter[str]) -> float:
+    def score(query: Counter[str], terms: Counter[str]) -> float:
         # Lucene's: Kamphuis et al. 2020, with k1 = 1.5 and b = 0.75.
-        saturation = 1.5 * (0.25 + 0.75 * found.total() / mean)
+        saturation = 1.5 * (0.25 + 0.75 * terms.total() / mean)
         weight = {term: math.log(1 + (n - df[term] + 0.5) / (df[term] + 0.5)) for term in query}
-        return sum(query[t] * weight[t] * found[t] / (found[t] + saturation) for t in query)
+        return sum(query[t] * weight[t] * terms[t] / (terms[t] + saturation) for t in query)
 
     ranked = bm25(trained.model, np.array([100]), 9, 1)
 
@@ -123,14 +123,14 @@ def test_bm25_is_the_formula_with_an_article_as_query(trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("system", baselines(), ids=lambda system: system.name)
-def test_no_baseline_ranks_an_article_for_itself_or_twice(trained: Trained, system: System) -> None:
+def test_no_baseline_lists_the_article_itself_or_duplicates(trained: Trained, system: System) -> None:
     rows = np.array([0, 7, 247])
     ranked = system.rank(trained.model, rows, 50, 1)
 
     assert ranked.shape == (3, 50)
     assert ranked.dtype == np.int32
     for row, line in zip(rows.tolist(), ranked.tolist(), strict=True):
-        listed = [one for one in line if one != NO_ROW]
+        listed = [row for row in line if row != NO_ROW]
         assert row not in listed
         assert len(listed) == len(set(listed))
 
@@ -154,11 +154,11 @@ def test_an_ablation_is_a_training_without_one_ingredient(
 
     without = train(sample_articles[:SOME], recipe, now=NOW).model
     assert (ranked == without.neighbors.rows[:20, :9]).all()
-    if name != "without_hub_correction":  # of which so few articles have next to nothing
+    if name != "without_hub_correction":  # which has almost no effect with so few articles
         assert (ranked != some_trained.neighbors.rows[:20, :9]).any()
 
 
-def test_every_ingredient_of_the_default_recipe_is_taken_away(some_trained: Model) -> None:
+def test_every_ingredient_of_the_default_recipe_is_ablated(some_trained: Model) -> None:
     names = [system.name for system in ablations(adapted_to(some_trained, lead_words=25))]
 
     assert names == [
@@ -168,7 +168,7 @@ def test_every_ingredient_of_the_default_recipe_is_taken_away(some_trained: Mode
     ]
 
 
-def test_an_ingredient_that_the_recipe_lacks_is_not_taken_away(some_trained: Model) -> None:
+def test_an_ingredient_missing_in_the_recipe_is_not_ablated(some_trained: Model) -> None:
     recipe = Recipe(
         terms=Terms(ngrams=1, title_weight=1, lead_weight=1, pair_weight=1.0, idf_power=1.0, stems=False),
         topics=Topics(components=0),
@@ -187,7 +187,7 @@ def test_an_ingredient_that_the_recipe_lacks_is_not_taken_away(some_trained: Mod
         ("without_pieces", {"piece_weight": 0.0}),
     ],
 )
-def test_an_ingredient_that_comes_to_nothing_in_the_corpus_is_not_taken_away(
+def test_an_ingredient_without_effect_on_the_corpus_is_not_ablated(
     some_trained: Model, name: str, came_to: dict[str, Any]
 ) -> None:
     whole = [system.name for system in ablations(adapted_to(some_trained, lead_words=25))]
@@ -197,6 +197,6 @@ def test_an_ingredient_that_comes_to_nothing_in_the_corpus_is_not_taken_away(
 
 
 def adapted_to(model: Model, **values: Any) -> Manifest:
-    """Return the manifest, as if the recipe came to these values in the corpus."""
+    """Return the manifest as if training had adapted the recipe to these values."""
     manifest = model.manifest
     return manifest.model_copy(update={"adapted": manifest.adapted.model_copy(update=values)})

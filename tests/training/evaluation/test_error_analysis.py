@@ -1,4 +1,4 @@
-"""Misses are the lists that evaluation calls worst, and say what each lacks."""
+"""Misses are the lists with the lowest quality, with their missing articles."""
 
 from importlib.resources import as_file, files
 
@@ -20,18 +20,18 @@ def labels() -> LabelFile:
 
 def test_the_worst_queries_of_an_evaluation_come_first(trained: Trained, labels: LabelFile) -> None:
     report = evaluate(trained.model, labels, resamples=10)
-    told = report.systems[0].per_query
-    assert told is not None
+    values = report.systems[0].per_query
+    assert values is not None
 
     misses = worst_misses(trained.model, labels, 12)
 
-    assert [miss.ndcg_at_9 for miss in misses] == sorted(told.ndcg_at_9)[:12]
-    worst = trained.model.articles.ids.find(report.query_ids[int(np.argmin(told.ndcg_at_9))])
+    assert [miss.ndcg_at_9 for miss in misses] == sorted(values.ndcg_at_9)[:12]
+    worst = trained.model.articles.ids.find(report.query_ids[int(np.argmin(values.ndcg_at_9))])
     assert worst is not None
     assert misses[0].title == trained.model.articles.titles[worst]
 
 
-def test_what_is_right_is_either_ticked_or_wanted(trained: Trained, labels: LabelFile) -> None:
+def test_a_relevant_article_is_either_ticked_or_missing(trained: Trained, labels: LabelFile) -> None:
     articles = trained.model.articles
     story_of = {article: ids for ids in labels.stories.values() for article in ids}
 
@@ -47,14 +47,14 @@ def test_what_is_right_is_either_ticked_or_wanted(trained: Trained, labels: Labe
         assert miss.title not in dict(miss.listed)
 
 
-def test_a_perfect_list_is_no_miss(trained: Trained) -> None:
+def test_a_perfect_list_is_not_a_miss(trained: Trained) -> None:
     ids, rows = trained.model.articles.ids, trained.model.neighbors.rows
     a, b = next((a, int(b)) for a, b in enumerate(rows[:, 0]) if rows[b, 0] == a)
 
     assert worst_misses(trained.model, LabelFile.of_stories([(ids[a], "s"), (ids[b], "s")])) == []
 
 
-def test_a_table_ticks_what_is_right_and_names_what_lacks() -> None:
+def test_a_table_ticks_relevant_articles_and_names_missing_ones() -> None:
     misses = [
         Miss("Q & A", 0.25, (("Wrong", False), ("Right", True)), ("Lacking",)),
         Miss("Low", 0.9, (("Wrong", False), ("Right", True)), ()),

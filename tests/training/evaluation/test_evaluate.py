@@ -1,4 +1,4 @@
-"""An evaluation as a whole: the sample, other systems beside ours, and reports that can be compared."""
+"""A complete evaluation: the sample, other systems, and comparable reports."""
 
 import csv
 import json
@@ -57,7 +57,7 @@ def test_means_are_those_of_the_queries(report: EvaluationReport) -> None:
     assert ours.quality.mrr.mean == pytest.approx(np.mean(ours.per_query.mrr))
 
 
-def test_a_worse_system_is_told_to_be_worse(report: EvaluationReport) -> None:
+def test_a_worse_system_is_reported_as_worse(report: EvaluationReport) -> None:
     ours, worse, _ = report.systems
 
     assert ours.ours_minus_this is None
@@ -69,7 +69,7 @@ def test_a_worse_system_is_told_to_be_worse(report: EvaluationReport) -> None:
     assert worse.ours_minus_this.ndcg_at_9.mean == pytest.approx(difference)
 
 
-def test_a_system_too_slow_for_the_corpus_ranks_the_queries_alone(report: EvaluationReport) -> None:
+def test_a_system_too_slow_for_the_corpus_ranks_only_the_queries(report: EvaluationReport) -> None:
     _, whole, queries = report.systems
 
     assert (whole.health is None, queries.health is None) == (False, True)
@@ -84,7 +84,7 @@ def test_without_labels_health_is_measured_and_slow_systems_are_left_out(trained
     assert (report.systems[0].quality, report.labels, report.query_ids) == (None, None, [])
 
 
-def test_a_report_is_the_same_again_and_survives_json(
+def test_reports_are_reproducible_and_survive_json(
     report: EvaluationReport, trained: Trained, labels: LabelFile
 ) -> None:
     systems = [
@@ -98,20 +98,20 @@ def test_a_report_is_the_same_again_and_survives_json(
 
 
 def test_the_keys_of_a_report_are_stable(report: EvaluationReport) -> None:
-    found = json.loads(report.model_dump_json())
+    content = json.loads(report.model_dump_json())
 
-    assert list(found) == [
+    assert list(content) == [
         *("format", "evaluated_at", "model_version", "fingerprint", "articles", "list_length", "resamples"),
         *("seed", "labels", "query_ids", "query_stories", "systems"),
         *("newest_published_at", "terms", "drawn"),
     ]
-    assert list(found["systems"][0]) == [
+    assert list(content["systems"][0]) == [
         *("name", "label", "quality", "ours_minus_this", "per_query", "health"),
     ]
-    assert list(found["systems"][0]["quality"]) == ["ndcg_at_9", "recall_at_9", "precision_at_1", "mrr"]
+    assert list(content["systems"][0]["quality"]) == ["ndcg_at_9", "recall_at_9", "precision_at_1", "mrr"]
 
 
-def test_one_article_alone_can_be_evaluated() -> None:
+def test_a_single_article_can_be_evaluated() -> None:
     model = train([Article(id="a", title="Ferry stops", body="The island waits.")], now=NOW).model
 
     report = evaluate(model, now=NOW)
@@ -121,7 +121,7 @@ def test_one_article_alone_can_be_evaluated() -> None:
 
 
 class Heard:
-    """Keeps what it is told about progress."""
+    """Records the reported progress."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -132,7 +132,8 @@ class Heard:
         yield lambda _: None
 
 
-def test_progress_is_told_by_system(trained: Trained) -> None:
+@pytest.mark.slow
+def test_progress_is_reported_per_system(trained: Trained) -> None:
     heard = Heard()
 
     evaluate(trained.model, systems=[System("other", "other", backwards, 1000)], now=NOW, progress=heard)

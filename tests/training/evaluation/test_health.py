@@ -1,4 +1,4 @@
-"""Health of lists on a tiny model whose every answer was worked out by hand."""
+"""Health of lists on a tiny model with manually calculated values."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,11 @@ from recommender.training.train import Trained
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)
 NONE = NO_ROW
-# Who lists whom: a → b, c · b → a · c → b · d → (nobody) · e → b, a
+# Lists: a → b, c · b → a · c → b · d → (empty) · e → b, a
 LISTS = np.array([[1, 2], [0, NONE], [1, NONE], [NONE, NONE], [1, 0]], dtype=np.int32)
-SECTIONS = ["news", "news", "sport", "sport", None]
+CATEGORIES = ["news", "news", "sport", "sport", None]
 DAYS = [0, 1, 4, 9, None]
-# Unit rows over three terms: a and b are one text, c shares a term with both, d is empty, e is alone.
+# Unit rows over three terms: a and b have the same text, c shares a term with both, d is empty, e is alone.
 ROWS = [[(0, 0.6), (1, 0.8)], [(0, 0.6), (1, 0.8)], [(1, 1.0)], [], [(2, 1.0)]]
 
 
@@ -28,12 +28,12 @@ def model(trained: Trained) -> Model:
     articles = Articles.of(
         [
             Article(
-                id=one,
-                title=one,
+                id=letter,
+                title=letter,
                 category=category,
                 published_at=None if day is None else DAY_0 + timedelta(days=day),
             )
-            for one, category, day in zip("abcde", SECTIONS, DAYS, strict=True)
+            for letter, category, day in zip("abcde", CATEGORIES, DAYS, strict=True)
         ]
     )
     entries = [(row, column, value) for row, line in enumerate(ROWS) for column, value in line]
@@ -51,62 +51,62 @@ def model(trained: Trained) -> Model:
     return replace(trained.model, manifest=manifest, articles=articles, vectors=vectors)
 
 
-def test_occurrences_count_the_lists_an_article_stands_in() -> None:
+def test_occurrences_count_the_lists_that_contain_an_article() -> None:
     assert occurrences(LISTS).tolist() == [2, 3, 1, 0, 0]
 
 
 def test_coverage_is_the_share_of_articles_in_a_list(model: Model) -> None:
-    found = health(LISTS, model, threads=1)
+    measures = health(LISTS, model, threads=1)
 
-    assert found.coverage == pytest.approx(3 / 5)
-    assert found.never_recommended == 2
+    assert measures.coverage == pytest.approx(3 / 5)
+    assert measures.never_recommended == 2
 
 
 def test_hub_skew_is_the_third_standardised_moment(model: Model) -> None:
-    found = health(LISTS, model, threads=1)
+    measures = health(LISTS, model, threads=1)
 
     # Occurrences 2 3 1 0 0: mean 1.2, second central moment 1.36, third 0.576.
-    assert found.hub_skew == pytest.approx(0.576 / 1.36**1.5)
-    assert found.top_1_percent_places == pytest.approx(3 / 6)
-    assert found.occurrences.counts[:4] == [2, 1, 2, 0]
+    assert measures.hub_skew == pytest.approx(0.576 / 1.36**1.5)
+    assert measures.top_1_percent_places == pytest.approx(3 / 6)
+    assert measures.occurrences.counts[:4] == [2, 1, 2, 0]
 
 
-def test_lists_that_hold_everyone_equally_have_no_skew(model: Model) -> None:
+def test_lists_that_contain_all_articles_equally_often_have_no_skew(model: Model) -> None:
     ring = np.array([[1], [2], [3], [4], [0]], dtype=np.int32)
 
-    found = health(ring, model, threads=1)
+    measures = health(ring, model, threads=1)
 
-    assert (found.coverage, found.hub_skew) == (1, 0)
+    assert (measures.coverage, measures.hub_skew) == (1, 0)
 
 
-def test_category_agreement_leaves_out_articles_without_section_or_list(model: Model) -> None:
-    # a: b agrees, c does not; b: a agrees; c: b does not; d has no list, e no section.
+def test_category_agreement_leaves_out_articles_without_category_or_list(model: Model) -> None:
+    # a: b agrees, c does not; b: a agrees; c: b does not; d has no list, e no category.
     assert health(LISTS, model, threads=1).category_agreement == pytest.approx((0.5 + 1 + 0) / 3)
 
 
-def test_without_sections_there_is_no_agreement() -> None:
+def test_without_categories_there_is_no_agreement() -> None:
     assert category_agreement(LISTS, np.full(5, -1)) is None
 
 
-def test_near_duplicates_are_told_by_list_and_by_pair(model: Model) -> None:
-    found = health(LISTS, model, threads=2)
+def test_near_duplicates_are_counted_by_list_and_by_pair(model: Model) -> None:
+    measures = health(LISTS, model, threads=2)
 
-    # Copies: a-b in a's list, b-a in b's, and b-a among e's items. Pairs: 3 + 1 + 1 + 0 + 3.
-    assert found.near_duplicate_lists == pytest.approx(3 / 5)
-    assert found.near_duplicate_pairs == pytest.approx(3 / 8)
+    # Near-duplicates: a-b in a's list, b-a in b's, and b-a among e's items. Pairs: 3 + 1 + 1 + 0 + 3.
+    assert measures.near_duplicate_lists == pytest.approx(3 / 5)
+    assert measures.near_duplicate_pairs == pytest.approx(3 / 8)
 
 
-def test_intra_list_similarity_is_that_of_items_in_terms_alone(model: Model) -> None:
+def test_intra_list_similarity_compares_only_terms_of_items(model: Model) -> None:
     # a's items b and c: 0.8; e's items b and a: 1. No other list has two.
     assert health(LISTS, model, threads=1).intra_list_similarity == pytest.approx(0.9)
 
 
-def test_the_age_gap_is_a_median_over_dated_places(model: Model) -> None:
-    found = health(LISTS, model, threads=1)
+def test_the_age_gap_is_a_median_over_items_with_dates(model: Model) -> None:
+    measures = health(LISTS, model, threads=1)
 
     # a-b 1, a-c 4, b-a 1, c-b 3; e has no date.
-    assert found.median_age_gap_days == pytest.approx(2)
-    assert dict(zip(found.age_gaps_days.edges, found.age_gaps_days.counts, strict=True)) == {
+    assert measures.median_age_gap_days == pytest.approx(2)
+    assert dict(zip(measures.age_gaps_days.edges, measures.age_gaps_days.counts, strict=True)) == {
         **dict.fromkeys([0, 7, 14, 30, 90, 180, 365, 730, 1825, 3650], 0),
         1: 2,
         3: 2,
@@ -120,8 +120,8 @@ def test_a_list_without_a_similar_item_is_counted(model: Model) -> None:
     assert health(LISTS, model, threads=1).lists_without_similar is None
 
 
-def test_the_newest_of_copies_is_shown_and_none_of_the_article_itself(model: Model) -> None:
-    # a and b are copies, b is newer; so are c and d, d newer. No one else is near e.
+def test_only_the_newest_near_duplicate_is_listed_and_none_of_the_article(model: Model) -> None:
+    # a and b are near-duplicates, b is newer; so are c and d, d is newer. No other article is near e.
     rows = np.array([[1, 2, 3], [3, 2, 0], [0, 1, 3], [1, 4, 2], [0, NONE, NONE]], dtype=np.int32)
     scores = np.array([[0.9, 0.8, 0.7]] * 4 + [[0.6, 0, 0]], dtype=np.float32)
     copied = replace(
@@ -145,14 +145,14 @@ def test_the_newest_of_copies_is_shown_and_none_of_the_article_itself(model: Mod
     )
 
 
-def test_a_hidden_copy_does_not_count_as_never_recommended(model: Model) -> None:
+def test_a_hidden_near_duplicate_does_not_count_as_never_recommended(model: Model) -> None:
     listable = np.array([True, True, True, True, False])
 
-    found = health(LISTS, model, threads=1, listable=listable)
+    measures = health(LISTS, model, threads=1, listable=listable)
 
-    assert found.coverage == pytest.approx(3 / 4)
-    assert found.never_recommended == 1
-    assert found.occurrences.counts[:3] == [1, 1, 2]
+    assert measures.coverage == pytest.approx(3 / 4)
+    assert measures.never_recommended == 1
+    assert measures.occurrences.counts[:3] == [1, 1, 2]
 
 
 def test_lists_are_cut_at_nine(trained: Trained) -> None:
@@ -163,16 +163,18 @@ def test_lists_are_cut_at_nine(trained: Trained) -> None:
 
 
 def test_a_corpus_without_any_list_is_measured(model: Model) -> None:
-    found = health(np.full((5, 2), NO_ROW, dtype=np.int32), model, threads=1)
+    measures = health(np.full((5, 2), NO_ROW, dtype=np.int32), model, threads=1)
 
-    assert (found.coverage, found.hub_skew, found.top_1_percent_places) == (0, 0, 0)
-    assert (found.intra_list_similarity, found.median_age_gap_days, found.category_agreement) == (None,) * 3
+    assert (measures.coverage, measures.hub_skew, measures.top_1_percent_places) == (0, 0, 0)
+    assert (measures.intra_list_similarity, measures.median_age_gap_days, measures.category_agreement) == (
+        None,
+    ) * 3
 
 
-def test_hub_places_of_the_top_hundredth_of_the_sample(trained: Trained) -> None:
+def test_the_share_of_the_top_1_percent_in_the_sample(trained: Trained) -> None:
     lists = trained.model.neighbors.rows[:, :9]
     counts = sorted(np.unique(lists, return_counts=True)[1].tolist(), reverse=True)
 
-    found = health(lists, trained.model, threads=1)
+    measures = health(lists, trained.model, threads=1)
 
-    assert found.top_1_percent_places == pytest.approx(sum(counts[:3]) / lists.size)
+    assert measures.top_1_percent_places == pytest.approx(sum(counts[:3]) / lists.size)

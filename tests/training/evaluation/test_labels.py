@@ -1,4 +1,4 @@
-"""Labels: what a file may say, what is counted, what is refused, and what comes out as right."""
+"""Labels: valid and invalid files, and the resulting relevant articles."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from recommender.training.evaluation.labels import LabelFile, LabelsError, judge
 @pytest.fixture
 def articles() -> Articles:
     """Rows 0 … 5 are the articles a … f."""
-    return Articles.of([Article(id=one, title=one) for one in "abcdef"])
+    return Articles.of([Article(id=letter, title=letter) for letter in "abcdef"])
 
 
 def written(folder: Path, text: str) -> Path:
@@ -22,7 +22,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_other_articles_of_a_story_are_right(articles: Articles) -> None:
+def test_the_other_articles_of_a_story_are_relevant(articles: Articles) -> None:
     labels = LabelFile.of_stories([("b", "x"), ("d", "x"), ("f", "x"), ("a", "y"), ("c", "y")])
 
     judged = judgements(labels, articles)
@@ -33,7 +33,7 @@ def test_the_other_articles_of_a_story_are_right(articles: Articles) -> None:
     assert judged.stories.tolist() == [0, 1, 0, 1, 1]
 
 
-def test_an_article_alone_in_its_story_is_no_query(articles: Articles) -> None:
+def test_the_only_article_of_a_story_is_not_a_query(articles: Articles) -> None:
     labels = LabelFile.of_stories([("a", "x"), ("gone", "x"), ("b", "y"), ("c", "y")])
 
     judged = judgements(labels, articles)
@@ -51,13 +51,15 @@ def test_stories_that_share_an_article_are_resampled_together(articles: Articles
     assert judged.stories.tolist() == [0, 0, 0, 1, 1]
 
 
-def test_a_story_file_is_read_whatever_else_it_holds(tmp_path: Path) -> None:
+def test_other_columns_of_a_story_file_are_ignored(tmp_path: Path) -> None:
     path = written(tmp_path, "\ufeffid,size,story_id\na,3,x\nb,3,x\n")
 
     assert read_labels(path).stories == {"x": {"a", "b"}}
 
 
-def test_graded_pairs_count_both_ways_unless_graded_otherwise(tmp_path: Path, articles: Articles) -> None:
+def test_graded_pairs_count_in_both_directions_unless_graded_separately(
+    tmp_path: Path, articles: Articles
+) -> None:
     path = written(tmp_path, "a,b,grade\na,b,3\nc,d,2\nd,c,1\ne,f,0\n")
 
     judged = judgements(read_labels(path), articles)
@@ -81,7 +83,7 @@ def test_few_bad_rows_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "the columns none; labels need id,story_id or a,b,grade"),
         ("id,topic\na,x\n", "the columns id, topic"),
@@ -95,27 +97,27 @@ def test_few_bad_rows_are_counted(tmp_path: Path) -> None:
         ('id,story_id\n"a,x\n', "is not CSV in UTF-8"),
     ],
 )
-def test_unusable_labels_are_refused_with_their_place(tmp_path: Path, text: str, told: str) -> None:
+def test_invalid_labels_are_rejected_with_the_row(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LabelsError) as refused:
         read_labels(written(tmp_path, text))
 
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert str(tmp_path / "labels.csv") in str(refused.value)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match="No such file"):
         read_labels(tmp_path / "none.csv")
 
 
-def test_labels_of_other_articles_are_refused(articles: Articles) -> None:
+def test_labels_of_other_articles_are_rejected(articles: Articles) -> None:
     labels = LabelFile.of_stories([("x", "s"), ("y", "s"), ("a", "t")], "labels.csv")
 
     with pytest.raises(LabelsError, match=r"labels.csv: no two of the 6 articles .* 2 of 3 labelled ids"):
         judgements(labels, articles)
 
 
-def test_nothing_is_right_for_itself(articles: Articles) -> None:
-    judged = judgements(LabelFile.of_stories([(one, "x") for one in "abc"]), articles)
+def test_no_article_is_relevant_to_itself(articles: Articles) -> None:
+    judged = judgements(LabelFile.of_stories([(letter, "x") for letter in "abc"]), articles)
 
     assert np.diagonal(judged.grades.toarray()).tolist() == [0] * 6

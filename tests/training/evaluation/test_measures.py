@@ -1,4 +1,4 @@
-"""Measures and intervals against a slow, obvious computation and against known values."""
+"""Measures and intervals compared with a slow, obvious computation and with known values."""
 
 import math
 
@@ -13,13 +13,13 @@ from recommender.training.evaluation.measures import intervals, measured
 
 
 def slow(ranking: list[int], grades: dict[int, int]) -> list[float]:
-    """Return nDCG@9, recall@9, precision@1 and the reciprocal rank of one list, by their definitions."""
+    """Return nDCG@9, recall@9, precision@1 and the reciprocal rank of a list, by their definitions."""
     top = ranking[:9]
     gain = sum(grades.get(row, 0) / math.log2(2 + place) for place, row in enumerate(top))
     best = sorted(grades.values(), reverse=True)[:9]
     ideal = sum(grade / math.log2(2 + place) for place, grade in enumerate(best))
-    found = [place for place, row in enumerate(top, 1) if row in grades]
-    return [gain / ideal, len(found) / len(grades), float(found[:1] == [1]), 1 / found[0] if found else 0.0]
+    ranks = [place for place, row in enumerate(top, 1) if row in grades]
+    return [gain / ideal, len(ranks) / len(grades), float(ranks[:1] == [1]), 1 / ranks[0] if ranks else 0.0]
 
 
 def pairs(*grades: tuple[str, str, int]) -> LabelFile:
@@ -27,7 +27,7 @@ def pairs(*grades: tuple[str, str, int]) -> LabelFile:
 
 
 def newsroom(titles: list[str]) -> Articles:
-    """Articles whose ids are the letters from a on, in row order."""
+    """Articles with the ids a, b, c …, in row order."""
     return Articles.of([Article(id=chr(97 + row), title=title) for row, title in enumerate(titles)])
 
 
@@ -41,13 +41,13 @@ def test_measures_equal_their_definitions() -> None:
     judged = judgements(labels, articles)
     ranked = np.array([draw.permutation(np.delete(np.arange(26), row))[:12] for row in judged.queries])
 
-    found = measured(ranked, judged, articles.titles)
+    values = measured(ranked, judged, articles.titles)
 
     expected = [
         slow(line, dict(zip(*(part.tolist() for part in judged.relevant(query)), strict=True)))
         for query, line in zip(judged.queries, ranked.tolist(), strict=True)
     ]
-    assert found == pytest.approx(np.array(expected))
+    assert values == pytest.approx(np.array(expected))
 
 
 def test_a_list_by_hand() -> None:
@@ -55,30 +55,30 @@ def test_a_list_by_hand() -> None:
     judged = judgements(LabelFile.of_stories([("a", "x"), ("c", "x"), ("d", "x")]), articles)
     ranked = np.array([[1, 2, 4, 5, 6, 7, 8, 9, 10, 3], [0, 3] + [NO_ROW] * 8, [NO_ROW] * 10])
 
-    found = measured(ranked, judged, articles.titles)
+    values = measured(ranked, judged, articles.titles)
 
     # The query a finds c in second place, d too late: 1/log2(3) of 1 + 1/log2(3).
-    assert found[0] == pytest.approx([0.38685, 0.5, 0.0, 0.5], abs=1e-5)
-    assert found[1].tolist() == [1, 1, 1, 1]
-    assert found[2].tolist() == [0, 0, 0, 0]
+    assert values[0] == pytest.approx([0.38685, 0.5, 0.0, 0.5], abs=1e-5)
+    assert values[1].tolist() == [1, 1, 1, 1]
+    assert values[2].tolist() == [0, 0, 0, 0]
 
 
 def copies() -> tuple[Articles, Judgements]:
-    """The query a, its story's b, and copies of both: c and d by title, e is no copy."""
+    """The query a, b of its story, c and d with the same titles as these, and e with another title."""
     articles = newsroom(["Ferry stops", "Storm at sea", "  FERRY  stops", "storm at Sea", "Castle"])
     return articles, judgements(LabelFile.of_stories([("a", "x"), ("b", "x")]), articles)
 
 
-def test_copies_by_title_are_neither_right_nor_wrong() -> None:
+def test_articles_with_the_same_title_are_ignored() -> None:
     articles, judged = copies()
 
-    found = measured(np.array([[2, 3, 1, 4], [4, 2, 0, 3]]), judged, articles.titles)
+    values = measured(np.array([[2, 3, 1, 4], [4, 2, 0, 3]]), judged, articles.titles)
 
-    assert found[0].tolist() == [1, 1, 1, 1]
-    assert found[1] == pytest.approx([1 / math.log2(3), 1, 0, 1 / 2])
+    assert values[0].tolist() == [1, 1, 1, 1]
+    assert values[1] == pytest.approx([1 / math.log2(3), 1, 0, 1 / 2])
 
 
-def test_copies_make_room_before_the_list_is_cut() -> None:
+def test_ignored_articles_are_dropped_before_the_list_is_cut() -> None:
     articles = newsroom(["Ferry stops"] * 10 + ["Other"])
     judged = judgements(LabelFile.of_stories([("a", "x"), ("k", "x")]), articles)
     ranked = np.array([[*range(1, 11)], [*range(10)]])
@@ -86,17 +86,17 @@ def test_copies_make_room_before_the_list_is_cut() -> None:
     assert measured(ranked, judged, articles.titles)[0].tolist() == [1, 1, 1, 1]
 
 
-def test_a_labelled_copy_stays_right() -> None:
+def test_a_labelled_article_with_the_same_title_stays_relevant() -> None:
     articles = newsroom(["Ferry stops", "Ferry stops", "Ferry stops"])
     judged = judgements(LabelFile.of_stories([("a", "x"), ("b", "x")]), articles)
 
-    found = measured(np.array([[2, 1], [2, 0]]), judged, articles.titles)
+    values = measured(np.array([[2, 1], [2, 0]]), judged, articles.titles)
 
-    assert found.tolist() == [[1] * 4] * 2
+    assert values.tolist() == [[1] * 4] * 2
 
 
-def test_articles_without_a_title_are_no_copies() -> None:
-    articles = Articles.of([Article(id=one, title="", body="text") for one in "abc"])
+def test_articles_without_a_title_are_not_ignored() -> None:
+    articles = Articles.of([Article(id=letter, title="", body="text") for letter in "abc"])
     judged = judgements(LabelFile.of_stories([("a", "x"), ("b", "x")]), articles)
 
     assert measured(np.array([[2, 1], [2, 0]]), judged, articles.titles)[:, 2].tolist() == [0, 0]
@@ -129,6 +129,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_does_not() -> None:
     assert first != other
 
 
+@pytest.mark.slow
 def test_an_interval_covers_the_true_mean_nineteen_times_in_twenty() -> None:
     draw = np.random.default_rng(7)
     covered = 0
@@ -141,7 +142,7 @@ def test_an_interval_covers_the_true_mean_nineteen_times_in_twenty() -> None:
     assert 180 <= covered <= 198
 
 
-def test_articles_of_one_story_count_as_one_draw() -> None:
+def test_articles_of_a_story_are_resampled_together() -> None:
     values = np.repeat(np.random.default_rng(0).random(20), 5)[:, None]
 
     _, low, high = intervals(values, np.repeat(np.arange(20), 5), seed=0)

@@ -1,4 +1,4 @@
-"""Plots say what they show: titles, units, one line for each system, few curves."""
+"""Plots have titles, units, a row for every system and few curves."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.support.sample import NOW
 @pytest.fixture(scope="module")
 def report(trained: Trained) -> EvaluationReport:
     ids = list(trained.model.articles.ids)
-    labels = LabelFile.of_stories([(one, str(at // 3)) for at, one in enumerate(ids[:30])])
+    labels = LabelFile.of_stories([(article_id, str(at // 3)) for at, article_id in enumerate(ids[:30])])
     systems = [system for system in baselines() if system.name != "bm25"]
     return evaluate(trained.model, labels, systems=systems, now=NOW, resamples=50)
 
@@ -28,27 +28,27 @@ def test_quality_has_a_panel_for_each_measure_and_a_line_for_each_system(report:
     panels = plots.quality(report.systems).axes
 
     assert [axes.get_title() for axes in panels] == ["nDCG@9", "recall@9"]
-    told = [label.get_text() for label in panels[0].get_yticklabels()]
-    assert told == [system.label for system in report.systems]
+    names = [label.get_text() for label in panels[0].get_yticklabels()]
+    assert names == [system.label for system in report.systems]
     for axes in panels:
-        assert len(axes.containers) == len(told)
+        assert len(axes.containers) == len(names)
         assert axes.get_xlim() == (0, 1)
 
 
-def test_an_interval_is_drawn_where_the_report_has_it(report: EvaluationReport) -> None:
+def test_an_interval_is_drawn_at_its_reported_position(report: EvaluationReport) -> None:
     panel = plots.quality(report.systems).axes[1]
-    found = report.systems[2].quality
-    assert found is not None
+    quality = report.systems[2].quality
+    assert quality is not None
 
     point, _, (bar,) = panel.containers[2].lines
 
-    assert point.get_xdata().tolist() == [found.recall_at_9.mean]
+    assert point.get_xdata().tolist() == [quality.recall_at_9.mean]
     assert bar.get_segments()[0][:, 0].tolist() == pytest.approx(
-        [found.recall_at_9.low, found.recall_at_9.high]
+        [quality.recall_at_9.low, quality.recall_at_9.high]
     )
 
 
-def test_far_differences_are_told_and_near_ones_drawn_whole(report: EvaluationReport) -> None:
+def test_large_differences_are_written_and_small_ones_drawn(report: EvaluationReport) -> None:
     def moved(at: int, mean: float) -> SystemReport:
         value = Estimate(mean=mean, low=mean - 0.05, high=mean + 0.05)
         minus = Quality(ndcg_at_9=value, recall_at_9=value, precision_at_1=value, mrr=value)
@@ -62,12 +62,12 @@ def test_far_differences_are_told_and_near_ones_drawn_whole(report: EvaluationRe
 
 
 def test_ours_is_not_compared_with_itself(report: EvaluationReport) -> None:
-    told = [label.get_text() for label in plots.differences(report.systems).axes[0].get_yticklabels()]
+    names = [label.get_text() for label in plots.differences(report.systems).axes[0].get_yticklabels()]
 
-    assert told == [system.label for system in report.systems[1:]]
+    assert names == [system.label for system in report.systems[1:]]
 
 
-def test_four_systems_are_told_apart_by_their_names(report: EvaluationReport) -> None:
+def test_four_systems_are_labelled_with_their_names(report: EvaluationReport) -> None:
     for figure in (plots.occurrences(report.systems), plots.age_gaps(report.systems)):
         (axes,) = figure.axes
         names = [text.get_text() for text in axes.get_legend().get_texts()]

@@ -1,4 +1,4 @@
-"""The page of an evaluation: whole in itself, the same again, and true to the report."""
+"""The HTML page of an evaluation is self-contained and reproducible."""
 
 import re
 
@@ -15,7 +15,9 @@ from tests.support.sample import NOW
 @pytest.fixture(scope="module")
 def report(trained: Trained) -> EvaluationReport:
     ids = list(trained.model.articles.ids)
-    labels = LabelFile.of_stories([(one, str(at // 3)) for at, one in enumerate(ids[:30])], "<labels>")
+    labels = LabelFile.of_stories(
+        [(article_id, str(at // 3)) for at, article_id in enumerate(ids[:30])], "<labels>"
+    )
     systems = [system for system in baselines() if system.name in {"newest_in_category", "terms_only"}]
     return evaluate(trained.model, labels, systems=systems, now=NOW, resamples=100)
 
@@ -25,7 +27,7 @@ def page(report: EvaluationReport) -> str:
     return html_report(report)
 
 
-def test_a_page_holds_tables_and_plots_and_fetches_nothing(page: str) -> None:
+def test_a_page_contains_tables_and_plots_and_loads_nothing(page: str) -> None:
     assert page.count("<table>") == 2
     assert page.count("<svg") == 4
     assert "newest in category" in page
@@ -33,6 +35,7 @@ def test_a_page_holds_tables_and_plots_and_fetches_nothing(page: str) -> None:
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!["']?#)|@import|<script""", page)
 
 
+@pytest.mark.slow
 def test_equal_reports_give_equal_pages(report: EvaluationReport, page: str) -> None:
     assert html_report(report) == page
 

@@ -18,7 +18,7 @@ from recommender.training.train import Trained
 from tests.support.laws import examples
 from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of
 
-ROWS, TERMS, COMPONENTS, K, WEIGHT = 5_000, 400, 24, 20, 0.3
+TERMS, COMPONENTS, K, WEIGHT = 400, 24, 20, 0.3
 SETTINGS = [(tile, threads) for tile in (777, 2048, 4096) for threads in (1, 2)]
 
 
@@ -42,13 +42,14 @@ class Planted:
     best: np.ndarray
 
 
-@pytest.fixture(scope="module")
-def planted() -> Planted:
+@pytest.fixture(scope="module", params=[2_500, pytest.param(5_000, marks=pytest.mark.slow)])
+def planted(request: pytest.FixtureRequest) -> Planted:
+    rows: int = request.param
     draw = np.random.default_rng(1)
     probability = np.minimum(2.0 / np.arange(1, TERMS + 1), 0.4)  # the most frequent become dense columns
-    terms = draw.random((ROWS, TERMS)) * (draw.random((ROWS, TERMS)) < probability)
-    latent = draw.normal(size=(ROWS, COMPONENTS))
-    order = draw.permutation(ROWS)
+    terms = draw.random((rows, TERMS)) * (draw.random((rows, TERMS)) < probability)
+    latent = draw.normal(size=(rows, COMPONENTS))
+    order = draw.permutation(rows)
     sizes = np.cumsum([0, 2, 2, 2, 5, 12, 15, 40, 300])
     duplicates = [np.sort(order[start:end]) for start, end in pairwise(sizes.tolist())]
     for group in duplicates:
@@ -72,8 +73,8 @@ def neighbors_by_setting(planted: Planted) -> dict[tuple[int, int], Neighbors]:
 def test_the_generated_terms_are_rare_and_frequent(planted: Planted) -> None:
     df = np.diff(planted.vectors.term_offsets)
 
-    assert df.max() > 0.2 * ROWS
-    assert df.min() < 0.01 * ROWS
+    assert df.max() > 0.2 * len(planted.scores)
+    assert df.min() < 0.01 * len(planted.scores)
 
 
 @pytest.mark.slow
@@ -91,7 +92,7 @@ def test_a_few_exact_duplicates_are_in_row_order_for_any_tile_and_threads(
     many = np.concatenate([group for group in planted.duplicates if len(group) >= 15])
     few = ~np.isin(neighbors_by_setting[SETTINGS[0]].rows, many).any(axis=1)
 
-    assert few.sum() > ROWS / 2
+    assert few.sum() > len(planted.scores) / 2
     neighbors, expected = neighbors_by_setting[setting], neighbors_by_setting[SETTINGS[0]]
     np.testing.assert_array_equal(neighbors.rows[few], expected.rows[few])
     np.testing.assert_array_equal(neighbors.scores[few], expected.scores[few])
@@ -192,8 +193,9 @@ def test_progress_adds_up_to_all_pairs(trained: Trained, tile: int) -> None:
 
 def test_pairs_may_be_scored_in_any_order_and_number(planted: Planted) -> None:
     draw = np.random.default_rng(2)
-    left, right = draw.integers(0, ROWS, (2, 1000))
-    right = np.where(left == right, (left + 1) % ROWS, right)
+    rows = len(planted.scores)
+    left, right = draw.integers(0, rows, (2, 1000))
+    right = np.where(left == right, (left + 1) % rows, right)
 
     scores = pair_scores(planted.vectors, WEIGHT, left, right)
 

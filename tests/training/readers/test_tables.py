@@ -305,6 +305,7 @@ def test_parquet_text_that_is_not_utf8_refuses_only_its_row(tmp_path: Path) -> N
     assert r"caf\xe9" in corpus.report.refused[0].detail
 
 
+@pytest.mark.slow
 def test_a_body_of_five_megabytes_is_read_whole(tmp_path: Path) -> None:
     body = "word " * 1_000_000 + "end"
     as_jsonl = jsonl(tmp_path / "a.jsonl", {"id": 1, "body": body, "lang": "en"})

@@ -1,4 +1,4 @@
-"""The quality gate: floors, guards, comparisons; three sabotages are refused, an honest retrain passes."""
+"""The quality gate: bounds, guards, comparisons; three sabotages are refused, an honest retrain passes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,9 +41,9 @@ def report(trained: Trained, labels: LabelFile) -> EvaluationReport:
     return evaluate(trained.model, labels, now=NOW, resamples=100)
 
 
-def asking(model: Model, **floors: float) -> Model:
-    """Return the model with these floors in its recipe."""
-    recipe = model.manifest.recipe.model_copy(update={"gate": Gate(**floors)})  # type: ignore[arg-type]
+def with_bounds(model: Model, **bounds: float) -> Model:
+    """Return the model with these bounds in its recipe."""
+    recipe = model.manifest.recipe.model_copy(update={"gate": Gate(**bounds)})  # type: ignore[arg-type]
     return replace(model, manifest=model.manifest.model_copy(update={"recipe": recipe}))
 
 
@@ -53,9 +53,9 @@ def judged(model: Model, baseline: Baseline | None = None, labels: LabelFile | N
 
 
 def failed(verdict: Verdict) -> set[str]:
-    """Return the names of all that speaks against the model."""
-    found: list[Check | Guard | Comparison] = [*verdict.checks, *verdict.guards, *verdict.comparisons]
-    return {each.name for each in found if not each.passed}
+    """Return the names of the failed checks, guards and comparisons."""
+    results: list[Check | Guard | Comparison] = [*verdict.checks, *verdict.guards, *verdict.comparisons]
+    return {result.name for result in results if not result.passed}
 
 
 def without(articles: Sequence[Article], share: float, seed: int) -> list[Article]:
@@ -108,8 +108,8 @@ def previous(trained: Trained) -> Baseline:
     return Baseline("before", trained.model)
 
 
-def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) -> None:
-    model = asking(trained.model, **sample_recipe().gate.model_dump())
+def test_the_sample_passes_its_own_bounds(trained: Trained, labels: LabelFile) -> None:
+    model = with_bounds(trained.model, **sample_recipe().gate.model_dump())
 
     verdict = judged(model, labels=labels)
 
@@ -131,7 +131,7 @@ def test_the_sample_reaches_its_own_floors(trained: Trained, labels: LabelFile) 
         ("max_hub_skew", 0.001, "hub_skew", "hub skew"),
     ],
 )
-def test_each_floor_refuses_and_says_so(
+def test_each_bound_refuses_with_a_reason(
     trained: Trained, report: EvaluationReport, floor: str, bound: float, name: str, label: str
 ) -> None:
     if floor == "min_headlines_found":
@@ -146,7 +146,7 @@ def test_each_floor_refuses_and_says_so(
         poor = ours.model_copy(update={"health": ours.health.model_copy(update={"coverage": 0.5})})
         report = report.model_copy(update={"systems": [poor, *report.systems[1:]]})
 
-    verdict = judge(asking(trained.model, **{floor: bound}), report)
+    verdict = judge(with_bounds(trained.model, **{floor: bound}), report)
 
     assert failed(verdict) == {name}
     assert verdict.reasons[0].startswith(f"{label} ")
@@ -154,25 +154,27 @@ def test_each_floor_refuses_and_says_so(
 
 
 @pytest.mark.parametrize("floor", ["max_refused_rows", "max_refused_fields"])
-def test_refused_rows_and_dates_have_ceilings(trained: Trained, report: EvaluationReport, floor: str) -> None:
+def test_refused_rows_and_fields_have_upper_bounds(
+    trained: Trained, report: EvaluationReport, floor: str
+) -> None:
     reading = ReadingReport(rows_read=100)
     reading.refuse_row(Refusal("a.csv", 1, None, "missing id", ""))
     reading.refuse_field(Refusal("a.csv", 2, "x", "published_at: not a date", "soon"))
 
-    refused = judge(asking(trained.model, **{floor: 0.005}), report, reading=reading)
-    passed = judge(asking(trained.model, **{floor: 0.01}), report, reading=reading)
+    refused = judge(with_bounds(trained.model, **{floor: 0.005}), report, reading=reading)
+    passed = judge(with_bounds(trained.model, **{floor: 0.01}), report, reading=reading)
 
     assert failed(refused) == {floor.removeprefix("max_")}
     assert passed.reasons == []
 
 
-def test_the_default_floors_refuse_nothing_small() -> None:
+def test_the_default_bounds_accept_a_small_corpus() -> None:
     articles = [Article(id=str(at), title=f"Article {at}", body=f"harbour {at % 3}") for at in range(12)]
 
     assert judged(train(articles, now=NOW).model).reasons == []
 
 
-def test_headlines_that_only_number_articles_are_not_asked_for() -> None:
+def test_headlines_that_only_number_articles_are_not_tested() -> None:
     texts = ("harbour ferry island", "court theft castle", "school budget vote")
     articles = [Article(id=str(at), title=f"Article {at}", body=f"{texts[at % 3]} {at}") for at in range(60)]
 
@@ -182,7 +184,7 @@ def test_headlines_that_only_number_articles_are_not_asked_for() -> None:
     assert verdict.reasons == []
 
 
-# What the gate is for
+# Sabotages
 
 
 def test_title_weight_0_is_refused_without_a_previous_model(titleless: Model) -> None:
@@ -190,12 +192,12 @@ def test_title_weight_0_is_refused_without_a_previous_model(titleless: Model) ->
 
 
 @pytest.mark.parametrize("labelled", [False, True])
-def test_title_weight_0_is_refused_beside_a_previous_model(
+def test_title_weight_0_is_refused_compared_with_a_previous_model(
     titleless: Model, previous: Baseline, labels: LabelFile, *, labelled: bool
 ) -> None:
     verdict = judged(titleless, previous, labels if labelled else None)
 
-    assert "headlines" in {each.name for each in verdict.comparisons if not each.passed}
+    assert "headlines" in {comparison.name for comparison in verdict.comparisons if not comparison.passed}
 
 
 @pytest.mark.parametrize("labelled", [False, True])
@@ -236,8 +238,8 @@ def test_swapped_bodies_are_refused(
     assert failed(verdict) == {"categories", "topics", *(["ndcg"] if labelled else [])}
 
 
-def test_swapped_bodies_do_not_reach_the_floors_of_the_sample(swapped: Model) -> None:
-    assert "category_agreement" in failed(judged(asking(swapped, **sample_recipe().gate.model_dump())))
+def test_swapped_bodies_fail_the_bounds_of_the_sample(swapped: Model) -> None:
+    assert "category_agreement" in failed(judged(with_bounds(swapped, **sample_recipe().gate.model_dump())))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -253,36 +255,39 @@ def test_an_honest_retrain_with_5_percent_new_articles_passes(
     verdict = judged(trained.model, before, labels)
 
     assert verdict.reasons == []
-    assert [each.name for each in verdict.comparisons] == ["categories", "topics", "headlines", "ndcg"]
-    assert all(each.enough for each in verdict.comparisons)
+    assert [comparison.name for comparison in verdict.comparisons] == [
+        "categories",
+        "topics",
+        "headlines",
+        "ndcg",
+    ]
+    assert all(comparison.enough for comparison in verdict.comparisons)
     assert verdict.articles_in_common == 246
     assert verdict.list_overlap is not None
     assert 0.5 < verdict.list_overlap < 1
 
 
-def test_the_same_model_again_is_no_different(
-    trained: Trained, previous: Baseline, labels: LabelFile
-) -> None:
+def test_the_same_model_has_no_differences(trained: Trained, previous: Baseline, labels: LabelFile) -> None:
     verdict = judged(trained.model, previous, labels)
 
-    assert [each.difference.low for each in verdict.comparisons] == [0, 0, 0, 0]
+    assert [comparison.difference.low for comparison in verdict.comparisons] == [0, 0, 0, 0]
     assert (verdict.list_overlap, verdict.most_changed) == (1.0, [])
 
 
-def test_a_report_takes_the_place_of_a_model(
+def test_a_report_can_replace_a_model_as_baseline(
     trained: Trained, swapped: Model, report: EvaluationReport, labels: LabelFile
 ) -> None:
     baseline = Baseline("report.json", report)
 
     same, worse = judged(trained.model, baseline, labels), judged(swapped, baseline, labels)
 
-    assert [each.name for each in same.comparisons] == ["categories", "headlines", "ndcg"]
-    assert [each.difference.mean for each in same.comparisons] == [0, 0, 0]
+    assert [comparison.name for comparison in same.comparisons] == ["categories", "headlines", "ndcg"]
+    assert [comparison.difference.mean for comparison in same.comparisons] == [0, 0, 0]
     assert same.reasons == []
     assert failed(worse) == {"categories", "ndcg"}
 
 
-def test_articles_that_one_side_lacks_stand_in_neither_list(
+def test_articles_missing_on_one_side_are_in_neither_list(
     sample_articles: list[Article], trained: Trained
 ) -> None:
     earlier = without(sample_articles, 0.05, 0)
@@ -298,13 +303,13 @@ def test_articles_that_one_side_lacks_stand_in_neither_list(
     assert (shared.new != NO_ROW).all()
 
 
-def test_overlap_is_the_share_that_stays() -> None:
+def test_overlap_is_the_share_of_common_items() -> None:
     new = np.array([[1, 2, 3], [4, 5, NO_ROW], [NO_ROW] * 3, [7, NO_ROW, NO_ROW]])
     old = np.array([[3, 2, 9], [5, 4, NO_ROW], [NO_ROW] * 3, [NO_ROW] * 3])
 
-    found = overlaps(SharedLists(np.arange(4), new, old, None))
+    shares = overlaps(SharedLists(np.arange(4), new, old, None))
 
-    assert found.tolist() == pytest.approx([2 / 3, 1, 1, 0])
+    assert shares.tolist() == pytest.approx([2 / 3, 1, 1, 0])
 
 
 def test_the_most_changed_articles_are_named_with_both_lists(
@@ -317,9 +322,12 @@ def test_the_most_changed_articles_are_named_with_both_lists(
     changed = judged(swapped, previous).most_changed
 
     assert len(changed) == 10
-    assert [each.overlap for each in changed] == sorted(each.overlap for each in changed)
-    assert {each.id for each in changed} <= moved
-    assert all(each.title == titles[each.id] and len(each.before) == len(each.after) == 9 for each in changed)
+    assert [article.overlap for article in changed] == sorted(article.overlap for article in changed)
+    assert {article.id for article in changed} <= moved
+    assert all(
+        article.title == titles[article.id] and len(article.before) == len(article.after) == 9
+        for article in changed
+    )
 
 
 # Guards
@@ -348,7 +356,7 @@ def test_a_newest_article_older_than_before_is_refused(
     assert reasons[0].startswith("older than before: newest article 2026-")
 
 
-def test_an_embargo_that_was_lifted_from_the_plan_is_no_loss(sample_articles: list[Article]) -> None:
+def test_a_deleted_embargoed_article_is_not_a_loss(sample_articles: list[Article]) -> None:
     planned = replace(sample_articles[0], id="planned", published_at=NOW + timedelta(days=3))
     before = Baseline("before", train([*sample_articles, planned], now=NOW).model)
 
@@ -365,7 +373,7 @@ def test_terms_that_halved_are_refused(sample_articles: list[Article], previous:
 
 
 @pytest.mark.parametrize("how", ["other ids", "the same ids"])
-def test_with_nothing_in_common_nothing_is_compared_nor_guarded(previous: Baseline, how: str) -> None:
+def test_a_baseline_without_common_articles_is_ignored(previous: Baseline, how: str) -> None:
     first = 1001 if how == "the same ids" else 1
     others = [Article(id=str(first + at), title=f"Other {at}", body=f"harbour {at % 3}") for at in range(12)]
     assert (str(first) in previous.ids) == (how == "the same ids")
@@ -379,14 +387,14 @@ def test_with_nothing_in_common_nothing_is_compared_nor_guarded(previous: Baseli
     assert verdict.summary.not_compared == verdict.not_compared
 
 
-@pytest.mark.parametrize("kept", ["title", "url", "body"])
+@pytest.mark.parametrize("field", ["title", "url", "body"])
 def test_articles_are_the_same_by_title_url_or_body(
-    sample_articles: list[Article], previous: Baseline, kept: str
+    sample_articles: list[Article], previous: Baseline, field: str
 ) -> None:
     article = sample_articles[0]
     other = Article(id=article.id, title="Other", body="Another text", url="https://other.example/")
 
-    assert previous.contains(replace(other, **{kept: getattr(article, kept)}))
+    assert previous.contains(replace(other, **{field: getattr(article, field)}))
     assert not previous.contains(other)
     assert not previous.contains(replace(article, id="other"))
     assert not Baseline("x", train([replace(article, url=None)], now=NOW).model).contains(
@@ -397,7 +405,7 @@ def test_articles_are_the_same_by_title_url_or_body(
 # Intervals
 
 
-def test_of_few_articles_only_a_clear_loss_refuses(sample_articles: list[Article]) -> None:
+def test_with_few_articles_only_a_clear_loss_is_refused(sample_articles: list[Article]) -> None:
     some = sample_articles[:80]
     before = Baseline("before", train(some, now=NOW).model)
     honest = Baseline("before", train(without(some, 0.05, 5), now=NOW).model)
@@ -405,8 +413,8 @@ def test_of_few_articles_only_a_clear_loss_refuses(sample_articles: list[Article
     retrained = judged(before.source, honest)  # type: ignore[arg-type]
     worse = judged(train(with_bodies_swapped(some, 0.9, 0), now=NOW).model, before)
 
-    assert not any(each.enough for each in retrained.comparisons)
-    assert min(each.difference.low for each in retrained.comparisons) < -0.02
+    assert not any(comparison.enough for comparison in retrained.comparisons)
+    assert min(comparison.difference.low for comparison in retrained.comparisons) < -0.02
     assert retrained.reasons == []
     assert "topics" in failed(worse)
 
@@ -421,7 +429,7 @@ def test_of_few_articles_only_a_clear_loss_refuses(sample_articles: list[Article
     ],
 )
 def test_an_end_of_the_interval_decides(*, low: float, high: float, enough: bool, passed: bool) -> None:
-    found = Comparison(
+    comparison = Comparison(
         name="categories",
         label="category agreement",
         count=9,
@@ -432,8 +440,8 @@ def test_an_end_of_the_interval_decides(*, low: float, high: float, enough: bool
         enough=enough,
     )
 
-    assert found.passed is passed
-    assert f"({'lower' if enough else 'upper'} bound {(low if enough else high):+.3f}" in found.reason
+    assert comparison.passed is passed
+    assert f"({'lower' if enough else 'upper'} bound {(low if enough else high):+.3f}" in comparison.reason
 
 
 def test_reports_survive_json(trained: Trained, previous: Baseline) -> None:
@@ -442,9 +450,9 @@ def test_reports_survive_json(trained: Trained, previous: Baseline) -> None:
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
-def test_what_passed_is_told_for_the_manifest(trained: Trained, previous: Baseline) -> None:
+def test_the_summary_for_the_manifest_records_the_outcome(trained: Trained, previous: Baseline) -> None:
     passed = judged(trained.model, previous).summary
-    overridden = judged(asking(trained.model, min_articles=1000)).summary
+    overridden = judged(with_bounds(trained.model, min_articles=1000)).summary
 
     assert (passed.outcome, passed.reasons, passed.compared_with) == ("passed", [], "before")
     assert (overridden.outcome, overridden.compared_with) == ("overridden", None)

@@ -47,6 +47,7 @@ def test_the_latent_space_of_a_small_corpus_has_few_components() -> None:
     assert [adapted(n).latent_components for n in (3, 20, 256, 2_500, 10_000)] == [0, 5, 48, 150, 300]
 
 
+@pytest.mark.slow
 def test_the_hubness_correction_is_stronger_in_large_corpora() -> None:
     corrections = [adapted(n).hub_correction for n in (1, 250, 4_000, 36_000)]
 
