@@ -45,18 +45,18 @@ def test_a_body_is_an_event_or_a_batch(create_service: CreateService) -> None:
 def test_a_beacon_is_accepted(create_service: CreateService, content_type: str | None) -> None:
     service = create_service()
 
-    answer = service.client.post("/v1/events", data=json.dumps(VIEW), content_type=content_type)
+    response = service.client.post("/v1/events", data=json.dumps(VIEW), content_type=content_type)
 
-    assert (answer.status_code, service.counts()) == (200, {("a", "view"): 1})
+    assert (response.status_code, service.counts()) == (200, {("a", "view"): 1})
 
 
 def test_a_repeated_event_id_is_a_duplicate(create_service: CreateService) -> None:
     service = create_service()
     event = VIEW | {"event_id": "4711"}
 
-    answers = [service.send(event), service.send(event), service.send(event, event, **WITH_KEY)]
+    responses = [service.send(event), service.send(event), service.send(event, event, **WITH_KEY)]
 
-    assert [answer["duplicates"] for answer in answers] == [0, 1, 1]  # event ids of a key are separate
+    assert [response["duplicates"] for response in responses] == [0, 1, 1]  # event ids of a key are separate
     assert service.counts() == {("a", "view"): 2}
 
 
@@ -107,9 +107,9 @@ def test_without_a_key_ts_and_count_are_ignored(create_service: CreateService) -
     service = create_service()
     year_ago = (NOW - timedelta(days=365)).isoformat()
 
-    answer = service.send(VIEW | {"ts": year_ago, "count": 1_000_000})
+    response = service.send(VIEW | {"ts": year_ago, "count": 1_000_000})
 
-    assert answer == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert response == {"accepted": 1, "duplicates": 0, "rejected": []}
     assert (service.counts(), service.minutes()) == ({("a", "view"): 1}, {0})
 
 
@@ -130,19 +130,19 @@ def test_a_ts_in_the_future_is_clamped_and_reported(create_service: CreateServic
     service = create_service()
     future, almost_now = ((NOW + timedelta(seconds=seconds)).isoformat() for seconds in (90, 0.5))
 
-    answer = service.send(VIEW, VIEW | {"ts": future}, VIEW | {"ts": almost_now}, **WITH_KEY)
+    response = service.send(VIEW, VIEW | {"ts": future}, VIEW | {"ts": almost_now}, **WITH_KEY)
 
-    assert answer["clamped"] == [{"index": 1, "reason": "ts is 90 s in the future; counted as now"}]
-    assert (answer["accepted"], service.minutes()) == (3, {0})
+    assert response["clamped"] == [{"index": 1, "reason": "ts is 90 s in the future; counted as now"}]
+    assert (response["accepted"], service.minutes()) == (3, {0})
 
 
 def test_an_event_older_than_the_retention_of_counts_is_rejected(create_service: CreateService) -> None:
     service = create_service()
     old = VIEW | {"ts": (NOW - timedelta(days=8)).isoformat()}
 
-    answer = service.send(VIEW, old, **WITH_KEY)
+    response = service.send(VIEW, old, **WITH_KEY)
 
-    assert answer["rejected"] == [{"index": 1, "reason": "ts is more than 8 days ago"}]
+    assert response["rejected"] == [{"index": 1, "reason": "ts is more than 8 days ago"}]
     assert service.counts() == {("a", "view"): 1}
     assert service.post(old, WITH_KEY).status_code == 400
 
@@ -221,11 +221,11 @@ def test_only_pages_of_configured_origins_may_send_events(
 def test_a_preflight_allows_json_from_any_origin_by_default(create_service: CreateService) -> None:
     preflight = {"Origin": "https://any.example", "Access-Control-Request-Method": "POST"}
 
-    answer = create_service().client.options("/v1/events", headers=preflight)
+    response = create_service().client.options("/v1/events", headers=preflight)
 
-    assert answer.status_code == 204
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Allow-Headers"] == "Content-Type"
+    assert response.status_code == 204
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Access-Control-Allow-Headers"] == "Content-Type"
     assert create_service().post({"x": 1}, preflight).headers["Access-Control-Allow-Origin"] == "*"
 
 
@@ -263,6 +263,6 @@ def test_a_key_without_the_scope_may_not_send_events(create_service: CreateServi
     other, setting = new_key("other", ["rules"])
     service = create_service(write_keys=f"{KEY_SETTING} {setting}")
 
-    answer = service.post(VIEW, {"Authorization": f"Bearer {other}"})
+    response = service.post(VIEW, {"Authorization": f"Bearer {other}"})
 
-    assert (answer.status_code, answer.get_json()["type"]) == (403, "key-not-allowed")
+    assert (response.status_code, response.get_json()["type"]) == (403, "key-not-allowed")

@@ -72,21 +72,21 @@ def _dashed(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def ids(answer: TestResponse) -> list[str]:
-    assert answer.json is not None
-    return [rule["id"] for rule in answer.json["rules"]]
+def ids(response: TestResponse) -> list[str]:
+    assert response.json is not None
+    return [rule["id"] for rule in response.json["rules"]]
 
 
 def listed(client: FlaskClient, article_id: str = "9") -> list[str]:
-    answer = client.get(f"/v1/articles/{article_id}/related?limit=50").json
-    assert answer is not None
-    return [item["id"] for item in answer["items"]]
+    response = client.get(f"/v1/articles/{article_id}/related?limit=50").json
+    assert response is not None
+    return [item["id"] for item in response["items"]]
 
 
-def refused(answer: TestResponse, status: int, kind: str) -> dict[str, Any]:
-    assert answer.json is not None
-    assert (answer.status_code, answer.json["type"]) == (status, kind), answer.text
-    problem: dict[str, Any] = answer.json
+def refused(response: TestResponse, status: int, kind: str) -> dict[str, Any]:
+    assert response.json is not None
+    assert (response.status_code, response.json["type"]) == (status, kind), response.text
+    problem: dict[str, Any] = response.json
     return problem
 
 
@@ -137,8 +137,8 @@ def test_changes_of_the_file_apply_and_an_invalid_file_is_reported_as_degraded(
     context, path = app.extensions["recommender"], tmp_path / "rules.toml"
 
     def degraded() -> Any:
-        answer = client.get("/v1/articles/9/related").json
-        return None if answer is None else answer["degraded"]
+        response = client.get("/v1/articles/9/related").json
+        return None if response is None else response["degraded"]
 
     path.write_text(RULES_FILE.replace('"12"', '"11", "10"'))
     context.follower.refresh()
@@ -174,9 +174,9 @@ def test_rules_need_a_key_with_their_scope(
     put(client)
 
     refused(send(client, {}), 401, "key-missing")
-    answer = send(client, {"Authorization": f"Bearer {OTHER_KEY}"})
-    assert "lawsuit" not in answer.text
-    refused(answer, 403, "key-not-allowed")
+    response = send(client, {"Authorization": f"Bearer {OTHER_KEY}"})
+    assert "lawsuit" not in response.text
+    refused(response, 403, "key-not-allowed")
 
 
 def test_readers_do_not_see_the_reason_of_a_rule(client: FlaskClient) -> None:
@@ -320,9 +320,11 @@ def test_the_error_for_an_invalid_set_names_every_fault_with_its_rule(client: Fl
 
 @pytest.mark.parametrize("body", [{}, {"rules": 3}, {"rules": [], "file_rules": []}])
 def test_a_set_contains_only_rules(client: FlaskClient, body: object) -> None:
-    answer = client.put("/v1/rules", json=body, headers=HEADERS | {"If-Match": read(client).headers["ETag"]})
+    response = client.put(
+        "/v1/rules", json=body, headers=HEADERS | {"If-Match": read(client).headers["ETag"]}
+    )
 
-    refused(answer, 400, "bad-body")
+    refused(response, 400, "bad-body")
 
 
 def test_a_request_without_json_or_with_parameters_is_refused(client: FlaskClient) -> None:
@@ -344,7 +346,7 @@ def test_without_a_database_rules_can_be_neither_read_nor_changed(
     for name in ("rules", "put_rule", "changes"):
         monkeypatch.setattr(store, name, down)
 
-    for answer in (read(client), put(client)):
-        refused(answer, 503, "store-down")
-        assert answer.headers["Retry-After"]
+    for response in (read(client), put(client)):
+        refused(response, 503, "store-down")
+        assert response.headers["Retry-After"]
     assert listed(client)

@@ -51,12 +51,12 @@ def withdraw(client: FlaskClient, article_id: str = "new") -> TestResponse:
 
 
 def test_a_new_article_is_shown_at_once(client: FlaskClient) -> None:
-    answer = put(client, category="Weather", published_at="2026-03-01T12:00:20Z")
+    response = put(client, category="Weather", published_at="2026-03-01T12:00:20Z")
 
-    assert answer.status_code == 201
-    assert answer.json is not None
-    assert answer.json["id"] == "new"
-    assert answer.json["applied"] is True
+    assert response.status_code == 201
+    assert response.json is not None
+    assert response.json["id"] == "new"
+    assert response.json["applied"] is True
     facts = client.get("/v1/articles/new").json
     assert facts is not None
     assert (facts["title"], facts["category"]) == ("Storm floods the harbour", "Weather")
@@ -94,7 +94,9 @@ def test_a_correction_with_the_same_date_replaces_the_article_of_the_model(tmp_p
 
     first, again = put(client, "9"), put(client, "9")
 
-    assert [(answer.status_code, answer.json and answer.json["applied"]) for answer in (first, again)] == [
+    assert [
+        (response.status_code, response.json and response.json["applied"]) for response in (first, again)
+    ] == [
         (200, True),
         (200, True),
     ]
@@ -110,11 +112,11 @@ def test_no_response_contains_a_withdrawn_article(client: FlaskClient) -> None:
     assert withdraw(client).status_code == 204
     assert withdraw(client).status_code == 204
     for address in ("articles/new", "articles/new/related", "article?url=https://paper.example/new"):
-        answer = client.get(f"/v1/{address}")
-        assert answer.status_code == 410
-        assert answer.json is not None
-        assert answer.json["type"] == "withdrawn"
-        assert answer.headers["Cache-Control"] == "no-store"
+        response = client.get(f"/v1/{address}")
+        assert response.status_code == 410
+        assert response.json is not None
+        assert response.json["type"] == "withdrawn"
+        assert response.headers["Cache-Control"] == "no-store"
     assert client.get("/v1/related?id=new&unknown=fallback").status_code == 410
     newest = client.get("/v1/articles?limit=50").json
     assert newest is not None
@@ -162,9 +164,9 @@ def test_an_article_can_be_withdrawn_before_it_is_sent(client: FlaskClient) -> N
 
 def test_without_updated_at_the_current_time_is_used_but_lifts_no_withdrawal(client: FlaskClient) -> None:
     for title in ("First", "Second"):
-        answer = put(client, title=title, updated_at=None).json
-        assert answer is not None
-        assert answer["applied"] is True
+        response = put(client, title=title, updated_at=None).json
+        assert response is not None
+        assert response["applied"] is True
     facts = client.get("/v1/articles/new").json
     assert facts is not None
     assert facts["title"] == "Second"
@@ -211,13 +213,13 @@ def test_an_article_under_embargo_is_not_shown_before_its_publication(models_dir
 def test_an_invalid_field_is_named_in_the_error_and_nothing_is_stored(
     client: FlaskClient, fields: dict[str, Any], name: str
 ) -> None:
-    answer = put(client, **fields)
+    response = put(client, **fields)
 
-    assert answer.status_code == 400
-    assert answer.json is not None
-    assert answer.json["type"] == "bad-body"
-    assert answer.json["errors"][0]["name"] == name
-    assert "open sesame" not in answer.json["errors"][0]["allowed"]
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["type"] == "bad-body"
+    assert response.json["errors"][0]["name"] == name
+    assert "open sesame" not in response.json["errors"][0]["allowed"]
     assert client.get("/v1/articles/new").status_code == 404
 
 
@@ -235,9 +237,9 @@ def test_an_invalid_field_is_named_in_the_error_and_nothing_is_stored(
 def test_a_body_that_is_not_an_article_is_refused(
     client: FlaskClient, body: bytes, content_type: str, status: int
 ) -> None:
-    answer = client.put("/v1/articles/new", data=body, content_type=content_type, headers=HEADERS)
+    response = client.put("/v1/articles/new", data=body, content_type=content_type, headers=HEADERS)
 
-    assert answer.status_code == status
+    assert response.status_code == status
 
 
 @pytest.mark.parametrize("article_id", ["a/related", "a,b", "https://x/y//z", "/abs", "%2F", "日本 🗞"])
@@ -268,11 +270,11 @@ def test_an_article_can_be_replaced_by_its_url_again(client: FlaskClient) -> Non
 
 
 def test_the_error_for_an_id_with_a_slash_in_the_path_names_the_right_url(client: FlaskClient) -> None:
-    answer = put(client, "a/related")
+    response = put(client, "a/related")
 
-    assert answer.status_code == 404
-    assert answer.json is not None
-    assert "/v1/article?id=a%2Frelated" in answer.json["detail"]
+    assert response.status_code == 404
+    assert response.json is not None
+    assert "/v1/article?id=a%2Frelated" in response.json["detail"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
@@ -281,13 +283,13 @@ def test_without_a_valid_key_nothing_changes(client: FlaskClient, headers: dict[
     assert known is not None
     article_id = known["items"][0]["id"]
 
-    answers = [
+    responses = [
         client.put("/v1/articles/new", json={"title": "x"}, headers=headers),
         client.delete(f"/v1/articles/{article_id}", headers=headers),
         client.post("/v1/articles", json={"articles": []}, headers=headers),
     ]
 
-    assert {answer.status_code for answer in answers} == {403 if headers else 401}
+    assert {response.status_code for response in responses} == {403 if headers else 401}
     assert client.get(f"/v1/articles/{article_id}").status_code == 200
 
 
@@ -303,11 +305,13 @@ def test_a_batch_stores_its_valid_articles_and_rejects_the_others(client: FlaskC
     valid = {"id": "1st", "title": "First", "updated_at": UPDATED_AT}
     draft = {"id": "2nd", "title": "Second", "status": "draft"}
 
-    answer = post(client, [valid, draft, older, same, 7, {"title": "nobody"}]).json
+    response = post(client, [valid, draft, older, same, 7, {"title": "nobody"}]).json
 
-    assert answer is not None
-    assert (answer["accepted"], answer["unchanged"]) == (1, 1)
-    rejected = [(entry["index"], entry["id"], entry["reason"].split(":")[0]) for entry in answer["rejected"]]
+    assert response is not None
+    assert (response["accepted"], response["unchanged"]) == (1, 1)
+    rejected = [
+        (entry["index"], entry["id"], entry["reason"].split(":")[0]) for entry in response["rejected"]
+    ]
     assert rejected == [
         (1, "2nd", "status"),
         (2, "stored", "older"),
@@ -320,11 +324,11 @@ def test_a_batch_stores_its_valid_articles_and_rejects_the_others(client: FlaskC
 def test_the_newer_of_two_articles_with_the_same_id_in_a_batch_is_stored(client: FlaskClient) -> None:
     older = {"id": "twice", "title": "Older", "updated_at": UPDATED_AT}
 
-    answer = post(client, [older | {"title": "Newer", "updated_at": "2026-03-01T12:00:01Z"}, older]).json
+    response = post(client, [older | {"title": "Newer", "updated_at": "2026-03-01T12:00:01Z"}, older]).json
 
-    assert answer is not None
-    assert answer["accepted"] == 1
-    assert answer["rejected"][0]["index"] == 1
+    assert response is not None
+    assert response["accepted"] == 1
+    assert response["rejected"][0]["index"] == 1
     facts = client.get("/v1/articles/twice").json
     assert facts is not None
     assert facts["title"] == "Newer"
@@ -332,18 +336,18 @@ def test_the_newer_of_two_articles_with_the_same_id_in_a_batch_is_stored(client:
 
 @pytest.mark.parametrize("articles", [None, {}, "x", [{"id": str(n), "title": "x"} for n in range(501)]])
 def test_a_batch_is_a_list_of_up_to_500_articles(client: FlaskClient, articles: object) -> None:
-    answer = post(client, articles)
+    response = post(client, articles)
 
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
 def test_a_batch_has_no_other_fields(client: FlaskClient) -> None:
-    answer = client.post("/v1/articles", json={"articles": [], "article": {"id": "9"}}, headers=HEADERS)
+    response = client.post("/v1/articles", json={"articles": [], "article": {"id": "9"}}, headers=HEADERS)
 
-    assert answer.status_code == 400
-    assert answer.json is not None
-    assert answer.json["errors"][0]["name"] == "article"
-    assert answer.json["errors"][0]["value"] == '{"id":"9"}'
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["errors"][0]["name"] == "article"
+    assert response.json["errors"][0]["value"] == '{"id":"9"}'
 
 
 def test_html_in_an_article_is_removed(client: FlaskClient) -> None:

@@ -47,13 +47,13 @@ def client(model: Model, tmp_path_factory: pytest.TempPathFactory) -> FlaskClien
 
 
 def test_topics_come_largest_first_and_count_their_public_articles(client: FlaskClient) -> None:
-    answer = get(client, "/v1/topics")
+    response = get(client, "/v1/topics")
 
-    assert list(answer) == ["model_version", "topics"]
-    assert answer["model_version"].startswith("20260301T120030Z-")
-    sizes = [(topic["slug"], topic["articles"]) for topic in answer["topics"]]
+    assert list(response) == ["model_version", "topics"]
+    assert response["model_version"].startswith("20260301T120030Z-")
+    sizes = [(topic["slug"], topic["articles"]) for topic in response["topics"]]
     assert sizes == [("budget", 5), ("sturm-küste", 5), ("harbour", 3)]
-    assert answer["topics"][1] == {
+    assert response["topics"][1] == {
         "slug": "sturm-küste", "name": "Sturm, Küste", "terms": ["sturm", "küste"], "articles": 5
     }  # fmt: skip
 
@@ -64,23 +64,23 @@ def test_a_topic_with_only_articles_under_embargo_is_not_shown(client: FlaskClie
 
 
 def test_the_articles_of_a_topic_come_newest_first(client: FlaskClient) -> None:
-    answer = get(client, f"/v1/topics/{quote('sturm-küste')}")
+    response = get(client, f"/v1/topics/{quote('sturm-küste')}")
 
-    assert list(answer) == ["topic", "items", "next_cursor"]
-    assert answer["topic"] == get(client, "/v1/topics")["topics"][1]
-    assert item_ids(answer) == ["14", "13", "11", "10", "9"]
-    assert answer["next_cursor"] is None
-    assert answer["items"][0]["source"] is None
+    assert list(response) == ["topic", "items", "next_cursor"]
+    assert response["topic"] == get(client, "/v1/topics")["topics"][1]
+    assert item_ids(response) == ["14", "13", "11", "10", "9"]
+    assert response["next_cursor"] is None
+    assert response["items"][0]["source"] is None
 
 
 def test_pages_contain_every_article_of_a_topic_once(client: FlaskClient) -> None:
     seen, cursor = [], ""
     while True:
-        answer = get(client, f"/v1/topics/budget?limit=2{cursor}")
-        seen += item_ids(answer)
-        if answer["next_cursor"] is None:
+        response = get(client, f"/v1/topics/budget?limit=2{cursor}")
+        seen += item_ids(response)
+        if response["next_cursor"] is None:
             break
-        cursor = f"&cursor={answer['next_cursor']}"
+        cursor = f"&cursor={response['next_cursor']}"
 
     assert seen == item_ids(get(client, "/v1/topics/budget?limit=50"))
     assert sorted(seen) == sorted({"/abs", "%2F", "日本 🗞", "8", "https://x/y//z"})

@@ -26,16 +26,16 @@ def service(request: pytest.FixtureRequest, models_dir: Path, tmp_path: Path) ->
 
 
 def test_without_events_the_list_has_the_newest_articles_and_says_so(service: ServiceUnderTest) -> None:
-    answer = get_json(service, "/v1/trending")
+    response = get_json(service, "/v1/trending")
 
-    assert {name: answer[name] for name in ("as_of", "window", "basis", "degraded")} == {
+    assert {name: response[name] for name in ("as_of", "window", "basis", "degraded")} == {
         "as_of": "2026-03-01T12:00:00Z",
         "window": "1h",
         "basis": "recent",
         "degraded": [],
     }
-    assert item_ids(answer) == NEWEST
-    assert {(item["source"], item["trending_rank"], item["score"]) for item in answer["items"]} == {
+    assert item_ids(response) == NEWEST
+    assert {(item["source"], item["trending_rank"], item["score"]) for item in response["items"]} == {
         ("recent", None, None)
     }
 
@@ -43,10 +43,10 @@ def test_without_events_the_list_has_the_newest_articles_and_says_so(service: Se
 def test_the_most_read_articles_come_first_then_the_newest(service: ServiceUnderTest) -> None:
     send_views(service, _9=30, _a=50, _12=20)
 
-    answer = get_json(service, "/v1/trending?limit=5")
+    response = get_json(service, "/v1/trending?limit=5")
 
-    assert answer["basis"] == "views"
-    assert [(item["id"], item["source"], item["trending_rank"]) for item in answer["items"]] == [
+    assert response["basis"] == "views"
+    assert [(item["id"], item["source"], item["trending_rank"]) for item in response["items"]] == [
         ("a", "trending", 1),
         ("9", "trending", 2),
         ("12", "trending", 3),
@@ -61,8 +61,12 @@ def test_ranks_change_every_minute_and_count_whole_minutes(service: ServiceUnder
 
     service.now += timedelta(seconds=30)
 
-    answer = get_json(service, "/v1/trending")
-    assert (answer["as_of"], answer["basis"], item_ids(answer)[0]) == ("2026-03-01T12:01:00Z", "views", "a")
+    response = get_json(service, "/v1/trending")
+    assert (response["as_of"], response["basis"], item_ids(response)[0]) == (
+        "2026-03-01T12:01:00Z",
+        "views",
+        "a",
+    )
 
 
 def test_a_share_weighs_more_than_a_view(service: ServiceUnderTest) -> None:
@@ -103,9 +107,9 @@ def test_the_list_can_be_filtered_by_category_and_date(service: ServiceUnderTest
 def test_a_category_without_events_has_its_newest_articles_and_says_so(service: ServiceUnderTest) -> None:
     send_views(service, _9=30)
 
-    answer = get_json(service, "/v1/trending?category=Politics&limit=2")
+    response = get_json(service, "/v1/trending?category=Politics&limit=2")
 
-    assert (answer["basis"], item_ids(answer)) == ("recent", ["10", "%2F"])
+    assert (response["basis"], item_ids(response)) == ("recent", ["10", "%2F"])
 
 
 def test_an_article_has_a_rank_and_its_change(service: ServiceUnderTest) -> None:
@@ -163,9 +167,9 @@ def test_an_article_without_events_has_no_rank(service: ServiceUnderTest) -> Non
 def test_an_invalid_request_is_refused(
     service: ServiceUnderTest, target: str, status: int, kind: str
 ) -> None:
-    answer = service.client.get(target)
+    response = service.client.get(target)
 
-    assert (answer.status_code, answer.get_json()["type"]) == (status, kind)
+    assert (response.status_code, response.get_json()["type"]) == (status, kind)
 
 
 def test_the_error_for_an_id_with_a_slash_names_both_urls(service: ServiceUnderTest) -> None:
@@ -263,9 +267,9 @@ def test_if_the_database_never_responded_the_newest_articles_are_shown(
     service = ServiceUnderTest(models_dir)
     monkeypatch.setattr(Store, "counts", fail)
 
-    answer = get_json(service, "/v1/trending")
+    response = get_json(service, "/v1/trending")
 
-    assert (answer["basis"], answer["degraded"], item_ids(answer)) == ("recent", ["store"], NEWEST)
+    assert (response["basis"], response["degraded"], item_ids(response)) == ("recent", ["store"], NEWEST)
 
 
 def test_responses_are_cacheable_and_can_be_revalidated(service: ServiceUnderTest) -> None:
