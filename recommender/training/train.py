@@ -43,7 +43,7 @@ class TrainingError(ValueError):
 
 
 class Progress(Protocol):
-    """Receives the progress of training."""
+    """Receives the progress of training or an evaluation."""
 
     def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
         """Start a step of `total` units; the returned function is called with the units just completed."""

@@ -22,7 +22,6 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    WithJsonSchema,
     field_serializer,
     model_validator,
 )
@@ -94,17 +93,6 @@ RuleId = Annotated[
 _CATEGORY = "the name or slug of a category"
 _Category = Annotated[_Name, Field(description=_CATEGORY)]
 _DEPRECATED = {"deprecated": True}  # in the schema only: pydantic's own flag warns whenever a rule is read
-_Per = Annotated[
-    Literal["category", "author", "section"],
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "enum": ["category", "author"]},
-                {"type": "string", "const": "section", **_DEPRECATED},
-            ]
-        }
-    ),
-]
 _Factor = Annotated[
     float,
     Field(ge=LEAST_FACTOR, le=GREATEST_FACTOR, allow_inf_nan=False, description="a number from 0.1 to 10"),
@@ -233,7 +221,7 @@ class Cap(_Rule):
 
     kind: Literal["cap"]
     written_per: Annotated[
-        _Per,
+        Literal["category", "author", "section"],
         Field(alias="per", description="'category' or 'author'"),
     ]
     at_most: Annotated[int, Field(ge=1, le=50, description="a whole number from 1 to 50")]

@@ -1,10 +1,10 @@
 """Measure a model's lists, with and without labels, and compare them with other systems."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from pydantic import AwareDatetime
@@ -17,6 +17,7 @@ from recommender.training.evaluation.labels import Judgements, LabelFile, judgem
 from recommender.training.evaluation.measures import LIST_LENGTH, MEASURES, RESAMPLES, intervals, measured
 from recommender.training.evaluation.probes import hash_sample, headlines_found
 from recommender.training.kernels import cores
+from recommender.training.train import Progress
 
 DEPTH = 50  # articles ranked for each query; some may be dropped before the list is cut
 SAMPLE_SIZE = 2_000  # articles whose lists a report contains
@@ -110,13 +111,6 @@ class System:
     label: str
     rank: Callable[[Model, np.ndarray, int, int], np.ndarray]
     most_articles: int  # in a larger corpus it ranks only the queries, and has no health
-
-
-class Progress(Protocol):
-    """Receives the progress of an evaluation."""
-
-    def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Enter a step of `total` units; call the returned function with the number of units completed."""
 
 
 def evaluate(
