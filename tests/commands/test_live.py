@@ -357,4 +357,4 @@ def test_no_list_is_printed_while_withdrawals_are_unknown(run: Run, corpus: Path
     ended = run("related", "a")
 
     assert (ended.status, ended.out) == (1, "")
-    assert ended.err.startswith("error: what was withdrawn is not known: no database answers")
+    assert ended.err.startswith("error: withdrawals are unknown: the database does not respond")
