@@ -24,7 +24,7 @@ from recommender.serving.rules.active import NO_RULES, ActiveRules
 from recommender.serving.rules.applied import AppliedRules
 
 # Returns a context for scoring the whole corpus; entering it may wait, or raise if the server is busy.
-ScoringLimit = Callable[[], AbstractContextManager[None]]
+ScoringSlot = Callable[[], AbstractContextManager[None]]
 
 
 class UnknownArticleError(LookupError):
@@ -61,7 +61,7 @@ class Related:
         self,
         source: Model | Snapshot,
         active: ActiveRules = NO_RULES,
-        scoring_limit: ScoringLimit = nullcontext,
+        scoring_slot: ScoringSlot = nullcontext,
     ) -> None:
         self.snapshot = source if isinstance(source, Snapshot) else Snapshot.of(source)
         self.model = self.snapshot.model
@@ -72,7 +72,7 @@ class Related:
         self._filter = EligibilityFilter(self.snapshot, self.timeline, self.categories)
         self._candidates = SimilarCandidates(self.snapshot)
         self._fill_order = FillOrder(self.timeline, self.categories, self.rules)
-        self._scoring_limit = scoring_limit
+        self._scoring_slot = scoring_slot
 
     def find(self, article_id: str, now: datetime) -> int | None:
         """Return the row of a public article; None if the id is unknown, withdrawn or under embargo."""
@@ -114,7 +114,7 @@ class Related:
         article_query = self.snapshot.query_of(row)
         ranked = self._candidates.from_neighbors(row, query, eligible.mask, ranker)
         if ranked is None:
-            with self._scoring_limit():
+            with self._scoring_slot():
                 scores = self._candidates.scores(row, article_query)
             nearest = self._candidates.nearest(row)
             ranked = self._candidates.from_scores(scores, nearest, query, eligible.mask, ranker)
@@ -135,7 +135,7 @@ class Related:
         date = microseconds(article.published_at or now)
         excluded = self._filter.rows(query.exclude)
         hidden = self.snapshot.copies.with_all(excluded)
-        with self._scoring_limit():
+        with self._scoring_slot():
             text_query = self.snapshot.query(article, hidden)
             scores = self.snapshot.scores(text_query)
         others = np.ones(len(scores), dtype=bool)
@@ -155,7 +155,7 @@ class Related:
         self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
     ) -> RelatedList:
         """Return the public articles that match what a reader types. Raises UnknownCategoryError."""
-        with self._scoring_limit():
+        with self._scoring_slot():
             search = Search(self.snapshot, self.timeline, self.categories, self.rules, self._filter)
             return search.of(text, limit, now, categories=categories, lang=lang)
 

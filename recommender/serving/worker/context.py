@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import ModelStatus
-from recommender.serving.lists.related import Related, ScoringLimit
+from recommender.serving.lists.related import Related, ScoringSlot
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
 from recommender.serving.trending.rankings import Leaderboards, RankTracker
@@ -31,11 +31,11 @@ class Context:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock = utc_now, scoring_limit: ScoringLimit = nullcontext
+        self, settings: Settings, clock: Clock = utc_now, scoring_slot: ScoringSlot = nullcontext
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self._scoring_limit = scoring_limit  # is held while a request scores the whole corpus
+        self._scoring_slot = scoring_slot  # is held while a request scores the whole corpus
         self.store = Store.of(settings)
         self.follower = Follower(settings, self.store)
         self.rank_tracker = RankTracker(
@@ -90,7 +90,7 @@ class Context:
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
         related, active = self._related, self._active_at(now)
         if related is None or related.snapshot is not snapshot or related.rules.active is not active:
-            related = self._related = Related(snapshot, active, self._scoring_limit)
+            related = self._related = Related(snapshot, active, self._scoring_slot)
         return related
 
     def _status_of(self, related: Related, now: datetime) -> ModelStatus:

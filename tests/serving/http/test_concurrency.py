@@ -97,7 +97,7 @@ def test_a_list_needs_a_slot_only_if_the_precomputed_neighbours_are_not_enough()
         requested.append("slot")
         yield
 
-    related = Related(build_model(newsroom(), k=2), scoring_limit=slot)
+    related = Related(build_model(newsroom(), k=2), scoring_slot=slot)
 
     related.of("a", ListQuery(limit=1), NOW)
     assert requested == []
