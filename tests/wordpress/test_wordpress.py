@@ -226,7 +226,7 @@ def test_what_happens_while_the_service_is_stopped_is_sent_afterwards(site: Site
     assert [service.status(post_id) for post_id in (gone, 1005)] == [410, 410]
     assert service.changed(stopped) == {str(new), "1004"}
     told = service.reconcile("--modified-after", stopped.isoformat())
-    assert told.endswith("0 put, 2 known already, 0 rejected, 0 withdrawn\n")
+    assert told.endswith("0 sent, 2 unchanged, 0 rejected, 0 withdrawn\n")
 
 
 def test_without_the_plugin_one_command_reconciles(site: Site, service: Service) -> None:
@@ -240,7 +240,7 @@ def test_without_the_plugin_one_command_reconciles(site: Site, service: Service)
     told = service.reconcile("--modified-after", since.isoformat())
 
     site.use_plugin()
-    assert told.endswith("2 put, 0 known already, 0 rejected, 1 withdrawn\n")
+    assert told.endswith("2 sent, 0 unchanged, 0 rejected, 1 withdrawn\n")
     assert service.title(1006) == "Corrected, nobody told"
     assert service.status(1007) == 410
     assert service.changed(since) >= {str(new), "1006"}
@@ -256,7 +256,7 @@ def test_what_the_plugin_told_is_what_an_import_tells(site: Site, service: Servi
 
     told = service.reconcile("--modified-after", since.isoformat())
 
-    assert told.endswith("0 put, 1 known already, 0 rejected, 0 withdrawn\n")
+    assert told.endswith("0 sent, 1 unchanged, 0 rejected, 0 withdrawn\n")
 
 
 def test_new_names_of_sections_tags_and_authors_reach_their_posts(site: Site, service: Service) -> None:
