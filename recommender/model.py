@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from pydantic import AwareDatetime, JsonValue
 
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
 from recommender.embedding import Embedding, Vocabulary
+from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
@@ -20,11 +21,7 @@ NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before al
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Topic(_Record):
+class Topic(FrozenModel):
     """The readable description of a topic."""
 
     slug: str
@@ -34,7 +31,7 @@ class Topic(_Record):
     coherence: float  # NPMI of its terms in the articles, -1 to 1
 
 
-class CorpusFacts(_Record):
+class CorpusFacts(FrozenModel):
     """Facts about the training corpus of a model."""
 
     articles: int
@@ -48,7 +45,7 @@ class CorpusFacts(_Record):
     terms_kept: int
 
 
-class Adapted(_Record):
+class Adapted(FrozenModel):
     """The parameters that depend on the corpus; `training.terms.adapt` has the formulas."""
 
     main_lang: str  # used for an article whose language is unknown
@@ -62,7 +59,7 @@ class Adapted(_Record):
     hub_correction: float
 
 
-class GateSummary(_Record):
+class GateSummary(FrozenModel):
     """The result of the quality gate for a published model."""
 
     outcome: Literal["passed", "overridden"]
@@ -72,7 +69,7 @@ class GateSummary(_Record):
     list_overlap: float | None  # mean share of a list of nine that stayed the same
 
 
-class Manifest(_Record):
+class Manifest(FrozenModel):
     """The metadata of a trained model, stored as `manifest.json` beside its arrays."""
 
     format: int

@@ -224,7 +224,7 @@ def test_changes_made_while_the_service_is_stopped_are_sent_later(site: Site, se
     assert [service.status(post_id) for post_id in (trashed, 1005)] == [410, 410]
     assert service.changed(stopped) == {str(new), "1004"}
     output = service.reconcile("--modified-after", stopped.isoformat())
-    assert output.endswith("0 put, 2 known already, 0 rejected, 0 withdrawn\n")
+    assert output.endswith("0 sent, 2 unchanged, 0 rejected, 0 withdrawn\n")
 
 
 def test_one_command_reconciles_a_site_without_the_plugin(site: Site, service: Service) -> None:
@@ -238,7 +238,7 @@ def test_one_command_reconciles_a_site_without_the_plugin(site: Site, service: S
     output = service.reconcile("--modified-after", since.isoformat())
 
     site.use_plugin()
-    assert output.endswith("2 put, 0 known already, 0 rejected, 1 withdrawn\n")
+    assert output.endswith("2 sent, 0 unchanged, 0 rejected, 1 withdrawn\n")
     assert service.title(1006) == "Corrected without the plugin"
     assert service.status(1007) == 410
     assert service.changed(since) >= {str(new), "1006"}
