@@ -254,7 +254,7 @@ def test_the_plugin_sends_the_same_fields_as_an_import(site: Site, service: Serv
 
     output = service.reconcile("--modified-after", since.isoformat())
 
-    assert output.endswith("0 put, 1 known already, 0 rejected, 0 withdrawn\n")
+    assert output.endswith("0 sent, 1 unchanged, 0 rejected, 0 withdrawn\n")
 
 
 def test_renaming_a_category_tag_or_author_updates_the_posts(site: Site, service: Service) -> None:
