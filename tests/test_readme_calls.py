@@ -17,12 +17,13 @@ from werkzeug.test import TestResponse
 import recommender
 from recommender.serving.app import create_app
 from recommender.settings import Settings
-from tests.test_readme import README
+from tests.support.sites import README as README_PATH
 
 NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)  # on the morning of the examples
 KEY = "key-of-the-readme"
 SERVICE = "http://127.0.0.1:8000"
 METHODS = {"-X", "-d", "-H"}
+README = README_PATH.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
