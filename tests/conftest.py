@@ -1,6 +1,6 @@
 """The sample newsroom, trained and published once for all tests."""
 
-# ruff: noqa: PLC0415  the process that only deals out the tests need not wait for scikit-learn
+# ruff: noqa: PLC0415  the process that distributes the tests does not need scikit-learn
 
 import fcntl
 import gc
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from recommender.article import Article
     from recommender.training.train import Trained
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made there is pytest's own
+_MEMORY = Path("/dev/shm")  # noqa: S108 the folder product there is pytest's own
 _ROOM_BYTES = 1 << 30
 
-# Tests write and sync thousands of small files, and nobody cuts the power here.
+# Tests write and sync thousands of small files, which need not survive a power cut.
 with suppress(OSError):
     if shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait busily, beside those of other tests
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would busy-wait and slow down other tests
 
 hypothesis.settings.register_profile("fast", parent=hypothesis.settings.default, max_examples=25)
 
-Made = TypeVar("Made")
+Product = TypeVar("Product")
 
 
 def pytest_collection_finish() -> None:
@@ -46,7 +46,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the database and the state of a test in its own folder, and its apps without threads."""
+    """Keep a test's database and state file in its own folder, and start no polling threads."""
     monkeypatch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{tmp_path / 'recommender.db'}")
     monkeypatch.setenv("RECOMMENDER_STATE_FILE", str(tmp_path / "recommender-state.json"))
     monkeypatch.setenv("RECOMMENDER_LIVE_POLL_SECONDS", "0")
@@ -79,24 +79,24 @@ def published(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> P
     return once(tmp_path_factory, "published", make)
 
 
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
-    """Return what one of the processes that share the tests makes, in a folder of their own or of none."""
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Product]) -> Product:
+    """Return what `make` returns for a folder, called once for all processes that share the tests."""
     shared = factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    kept = shared / f"{name}.pickle"
+    pickled = shared / f"{name}.pickle"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            made = make(shared / name)
-            with kept.open("wb") as file:
-                _Pickler(file).dump(made)
-            return made
-    found: Made = pickle.loads(kept.read_bytes())  # noqa: S301 our own of a moment ago
-    return found
+        if not pickled.exists():
+            product = make(shared / name)
+            with pickled.open("wb") as file:
+                _Pickler(file).dump(product)
+            return product
+    stored: Product = pickle.loads(pickled.read_bytes())  # noqa: S301 written by this test run
+    return stored
 
 
 class _Pickler(pickle.Pickler):
-    """Writes views on arrays, too."""
+    """A pickler that also accepts memory views of arrays."""
 
     def reducer_override(self, value: object) -> Any:
         import numpy as np
@@ -106,7 +106,7 @@ class _Pickler(pickle.Pickler):
 
 @pytest.fixture
 def published_copy(published: Path, tmp_path: Path) -> Path:
-    """A models folder with one version, for one test to spoil."""
+    """A models folder with one version, which the test may change."""
     return Path(shutil.copytree(published, tmp_path / "models"))
 
 
@@ -118,6 +118,6 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"cannot mount a file system here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,4 +1,4 @@
-"""One tiny model for all tests of the service, published and open in an app."""
+"""A tiny model for all tests of the service, published and opened in an app."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,14 +52,14 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture
 def visit(browser: "Browser") -> Iterator[Visit]:
-    """The tab of a reader who was never here."""
+    """The tab of a new reader."""
     with visiting(browser) as visit:
         yield visit
 
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[Any]:
-    """One server for all tests that ask for an address on it."""
+    """One server for all tests that need a PostgreSQL database."""
     with postgresql.running_server() as server:
         yield server
 
@@ -73,7 +73,7 @@ def postgresql_url(postgresql_server: Any) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database; a test that asks for it runs on each kind."""
+    """The address of an empty database. Tests that use it run once with SQLite and once with PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return str(request.getfixturevalue("postgresql_url"))

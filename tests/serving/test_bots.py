@@ -1,6 +1,6 @@
-"""Floods beside the clicks of a portal, sent through a proxy: neither gets far, and honest ranks stay.
+"""Floods of events beside a portal's clicks, sent through a proxy, hardly change the ranks.
 
-The clicks are those of RECOMMENDER_TEST_DATA, by day and by night, or made up where it is not set.
+The clicks come from RECOMMENDER_TEST_DATA, by day and by night; without it, they are generated.
 """
 
 import os
@@ -22,7 +22,7 @@ BEFORE, HOURS = 2, 6  # of clicks alone, and of floods beside them
 FLOOD = 20_000
 FEW, ONE = "asked by few visitors", "asked from one address"
 MINUTE = timedelta(minutes=1)
-Minute = list[dict[str, str]]  # the views of one
+Minute = list[dict[str, str]]  # the views of one minute
 
 
 def clicks(start: str) -> Iterator[tuple[datetime, Minute]]:
@@ -46,13 +46,14 @@ def clicks(start: str) -> Iterator[tuple[datetime, Minute]]:
 
 
 def flood(room: ServiceUnderTest, minute: int) -> None:
-    """Send the share of a minute of both floods, as the proxy hands them on."""
-    each = -(-FLOOD // (HOURS * 60))
+    """Send one minute's share of both floods, as the proxy forwards them."""
+    views_per_minute = -(-FLOOD // (HOURS * 60))
     for visitor in range(5):
-        views = [{"article_id": FEW, "type": "view", "visitor_id": f"v{visitor}"}] * (each // 5)
+        views = [{"article_id": FEW, "type": "view", "visitor_id": f"v{visitor}"}] * (views_per_minute // 5)
         room.send(*views, X_Forwarded_For=f"1.2.3.4, 198.51.100.{visitor}")
     fresh = [
-        {"article_id": ONE, "type": "view", "visitor_id": f"{minute} {number}"} for number in range(each)
+        {"article_id": ONE, "type": "view", "visitor_id": f"{minute} {number}"}
+        for number in range(views_per_minute)
     ]
     room.send(*fresh, X_Forwarded_For="203.0.113.1")
 
@@ -64,15 +65,17 @@ def articles_read() -> list[tuple[str, list[tuple[datetime, Minute]]]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("window", [0, 1], ids=["by day", "by night"])
-def test_no_flood_enters_the_first_ten_and_honest_ranks_stay(
+def test_flooded_articles_stay_out_of_the_first_ten_and_other_ranks_hardly_move(
     tmp_path: Path, articles_read: list[tuple[str, list[tuple[datetime, Minute]]]], window: int
 ) -> None:
     start, minutes = articles_read[window]
     begins = minutes[0][0]
     known = [*sorted({view["article_id"] for _, views in minutes for view in views}), FEW, ONE]
     texts = [
-        Article(id=each, title=f"Report {number} of {number % 97}", published_at=begins - timedelta(days=1))
-        for number, each in enumerate(known)
+        Article(
+            id=article_id, title=f"Report {number} of {number % 97}", published_at=begins - timedelta(days=1)
+        )
+        for number, article_id in enumerate(known)
     ]
     publish(train(texts, now=begins).model, tmp_path / "models", now=begins)
     clean, flooded = (

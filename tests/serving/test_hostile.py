@@ -1,4 +1,4 @@
-"""A client that means harm, over sockets, against the service as it is started: it goes on all the same."""
+"""A hostile client attacks a real server over sockets, and the server keeps working."""
 
 import json
 import socket
@@ -32,7 +32,7 @@ class Reply(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve for all these tests, and see in the end that the worker is the same, and about as large."""
+    """Start a server for all tests; at the end, its worker must be the same process and about as large."""
     folder = tmp_path_factory.mktemp("hostile")
     settings: dict[str, object] = {
         "models_dir": models_dir,
@@ -73,10 +73,10 @@ def _use(server: Server) -> None:
 
 def send(server: Server, first: str, *headers: str, body: bytes = b"", length: int | None = None) -> Reply:
     """Send bytes as they are, and read what comes until the server is done with the connection."""
-    told = (
+    length_header = (
         [] if not body and length is None else [f"Content-Length: {len(body) if length is None else length}"]
     )
-    head = "\r\n".join([first, "Host: x", "Connection: close", *told, *headers, "", ""])
+    head = "\r\n".join([first, "Host: x", "Connection: close", *length_header, *headers, "", ""])
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         with suppress(ConnectionError):  # it may hang up on us in the middle
             connection.sendall(head.encode("latin-1") + body)
@@ -94,7 +94,9 @@ def _answer_of(connection: socket.socket) -> Reply:
 
 def post(server: Server, path: str, body: bytes, *headers: str, method: str = "POST") -> Reply:
     type_ = (
-        [] if any(each.startswith("Content-Type") for each in headers) else ["Content-Type: application/json"]
+        []
+        if any(header.startswith("Content-Type") for header in headers)
+        else ["Content-Type: application/json"]
     )
     key = f"Authorization: Bearer {KEY}"
     return send(server, f"{method} {path} HTTP/1.1", key, *type_, *headers, body=body)
@@ -134,7 +136,7 @@ def test_a_body_of_100_mb_is_refused_whatever_it_says_of_its_length(
     assert server.ask("GET", GOOD).status == 200
 
 
-def test_uploads_that_stall_stop_no_read_and_nobody_with_a_key(server: Server) -> None:
+def test_stalled_uploads_block_neither_reads_nor_callers_with_a_key(server: Server) -> None:
     with ExitStack() as stack:
         for path in ("/v1/similar", "/v1/events"):
             for _ in range(32):
@@ -151,7 +153,7 @@ def test_uploads_that_stall_stop_no_read_and_nobody_with_a_key(server: Server) -
         assert "retry-after" in shed.headers
 
 
-def test_headers_that_trickle_stop_nobody(server: Server) -> None:
+def test_slowly_sent_headers_block_nobody(server: Server) -> None:
     with ExitStack() as stack:
         slow = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20)) for _ in range(100)
@@ -178,11 +180,11 @@ def test_headers_that_trickle_stop_nobody(server: Server) -> None:
     ],
     ids=["same", "others", "exclude", "batch", "long", "too long", "search", "path"],
 )
-def test_addresses_without_measure_are_refused(server: Server, path: str, status: set[int]) -> None:
+def test_overlong_addresses_are_rejected(server: Server, path: str, status: set[int]) -> None:
     assert send(server, f"GET {path} HTTP/1.1").status in status
 
 
-def test_headers_without_measure_are_refused(server: Server) -> None:
+def test_overlong_headers_are_rejected(server: Server) -> None:
     many = [f"X-{number}: {'v' * 50}" for number in range(10_000)]
 
     assert send(server, f"GET {GOOD} HTTP/1.1", *many).status in {0, 400, 431}
@@ -194,11 +196,11 @@ def test_headers_without_measure_are_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("line", ["GET", "GET /", "\x00\x01", "GET / HTTP/9.9", f"{'G' * 9000} / HTTP/1.1"])
-def test_what_is_no_http_is_refused(server: Server, line: str) -> None:
+def test_malformed_http_is_rejected(server: Server, line: str) -> None:
     assert send(server, line).status in {0, 400, 404, 405, 431, 505}
 
 
-def test_a_request_within_another_is_not_taken_for_one(server: Server) -> None:
+def test_a_request_smuggled_in_a_body_is_not_executed(server: Server) -> None:
     smuggled = b"0\r\n\r\nDELETE /v1/articles/a HTTP/1.1\r\nHost: x\r\n\r\n"
     both = ["Content-Length: 6", "Transfer-Encoding: chunked", f"Authorization: Bearer {KEY}"]
     head = "\r\n".join(["POST /v1/events HTTP/1.1", "Host: x", "Connection: close", *both, "", ""])
@@ -228,7 +230,7 @@ def test_a_request_within_another_is_not_taken_for_one(server: Server) -> None:
     ],
     ids="lists objects within articles digits utf-16 latin-1 bytes surrogate bom zeros nothing".split(),
 )
-def test_a_body_that_means_nothing_is_refused(server: Server, method: str, path: str, body: bytes) -> None:
+def test_a_meaningless_body_is_rejected(server: Server, method: str, path: str, body: bytes) -> None:
     reply = post(server, path, body, method=method)
 
     assert reply.status == 400
@@ -270,7 +272,7 @@ def test_a_body_is_utf_8_whatever_its_charset_says(server: Server, charset: str)
         "/v1/related;id=a",
     ],
 )
-def test_a_path_leads_nowhere_but_to_calls(server: Server, path: str) -> None:
+def test_a_path_reaches_only_documented_calls(server: Server, path: str) -> None:
     reply = send(server, f"GET {path} HTTP/1.1")
 
     assert reply.status in {400, 404}
@@ -326,18 +328,18 @@ def test_html_in_a_field_of_an_article_is_escaped_wherever_it_is_shown(server: S
         "vbscript:x",
     ],
 )
-def test_an_address_that_is_a_program_is_refused(server: Server, field: str, address: str) -> None:
+def test_an_address_that_contains_a_script_is_rejected(server: Server, field: str, address: str) -> None:
     article = {"id": "program", "title": "x", field: address}
 
     put = server.ask("PUT", "/v1/articles/program", article, AUTHORIZED)
     sent = server.ask("POST", "/v1/articles", {"articles": [article]}, AUTHORIZED)
 
     assert (put.status, put.body["errors"][0]["name"]) == (400, field)
-    assert [each["id"] for each in sent.body["rejected"]] == ["program"]
+    assert [entry["id"] for entry in sent.body["rejected"]] == ["program"]
     assert server.ask("GET", "/v1/articles/program").status == 404
 
 
-def test_an_answer_depends_on_no_host_and_on_no_order_of_parameters(server: Server) -> None:
+def test_a_response_depends_neither_on_the_host_nor_on_the_order_of_parameters(server: Server) -> None:
     plain = send(server, "GET /v1/related?id=a&limit=3&lang=any HTTP/1.1")
     for first, *headers in (
         ("GET /v1/related?lang=any&limit=3&id=a HTTP/1.1",),
@@ -364,7 +366,7 @@ def test_an_answer_depends_on_no_host_and_on_no_order_of_parameters(server: Serv
         assert "evil.example" not in reply.head + reply.body.decode()
 
 
-def test_keys_are_guessed_in_vain_under_whatever_address(server: Server) -> None:
+def test_guessing_keys_fails_from_any_address(server: Server) -> None:
     statuses = set()
     for number in range(400):
         headers = {"Authorization": f"Bearer guess{number}", "X-Forwarded-For": f"198.51.100.{number % 250}"}

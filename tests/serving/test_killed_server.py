@@ -1,4 +1,4 @@
-"""A server that is killed again and again while events come in: each is counted, and once."""
+"""A server is killed repeatedly while it receives events, and counts every event exactly once."""
 
 import http.client
 import json
@@ -22,14 +22,18 @@ CLIENTS = 2
 
 
 class Client(Thread):
-    """Sends its batches one after the other, each until it is acknowledged, wherever the server is now."""
+    """Sends its batches in order and repeats a batch until the current server acknowledges it."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.batches = [
             [
-                {"article_id": f"{(batch * each) % 7}", "type": "view", "event_id": f"{name} {batch} {each}"}
-                for each in range(EVENTS)
+                {
+                    "article_id": f"{(batch * number) % 7}",
+                    "type": "view",
+                    "event_id": f"{name} {batch} {number}",
+                }
+                for number in range(EVENTS)
             ]
             for batch in range(BATCHES)
         ]
@@ -47,10 +51,10 @@ class Client(Thread):
             try:
                 connection.request("POST", "/v1/events", json.dumps({"events": batch}), headers)
                 answer = connection.getresponse()
-                told = json.loads(answer.read())
+                body = json.loads(answer.read())
             except (OSError, http.client.HTTPException):
                 return False
-        assert answer.status in {200, 503}, told
+        assert answer.status in {200, 503}, body
         return answer.status == 200
 
 

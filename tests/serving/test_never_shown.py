@@ -1,4 +1,4 @@
-"""What must never be shown, whatever happens in whatever order: one law over the whole service."""
+"""Withdrawn, hidden and embargoed articles never appear, in whatever order changes happen."""
 
 import pytest
 from hypothesis import settings

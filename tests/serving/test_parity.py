@@ -1,4 +1,4 @@
-"""A text gets the list of the article whose text it is."""
+"""The text of an article gets the same list as the article."""
 
 from pathlib import Path
 

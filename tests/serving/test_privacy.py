@@ -1,4 +1,4 @@
-"""No file and no log holds a visitor's id, an address or a key, also after errors."""
+"""No file and no log contains a visitor's id, an address or a key, even after errors."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ VISITOR, EVENT, ADDRESS, BROWSER = (
 )
 KEY, SETTING = new_key("cms", ["events"])
 SECRETS = [
-    *(each.encode() for each in (VISITOR, EVENT, ADDRESS, BROWSER, KEY)),
+    *(secret.encode() for secret in (VISITOR, EVENT, ADDRESS, BROWSER, KEY)),
     socket.inet_aton(ADDRESS),
     sha256(KEY.encode()).digest(),
 ]
@@ -30,7 +30,7 @@ EVENT_OF_READER = VIEW | {"visitor_id": VISITOR, "event_id": EVENT}
 
 
 def requests() -> list[tuple[str, str, Any, dict[str, str]]]:
-    """Return what a reader and a CMS may send, right and wrong."""
+    """Return valid and invalid requests of a reader and of a CMS."""
     with_key = READER | {"Authorization": f"Bearer {KEY}"}
     wrong = READER | {"Authorization": f"Bearer {KEY}x"}
     many = {"events": [EVENT_OF_READER] * 1001}
@@ -50,16 +50,18 @@ def requests() -> list[tuple[str, str, Any, dict[str, str]]]:
 
 
 def found_in(folder: Path) -> dict[str, list[bytes]]:
-    """Return which files hold which secrets."""
+    """Return the secrets in each file that contains any."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     contents = {path.name: path.read_bytes() for path in files}
     return {
-        name: hits for name, text in contents.items() if (hits := [each for each in SECRETS if each in text])
+        name: hits
+        for name, text in contents.items()
+        if (hits := [secret for secret in SECRETS if secret in text])
     }
 
 
 @pytest.mark.slow
-def test_no_file_of_a_server_tells_who_reads(tmp_path: Path, models_dir: Path) -> None:
+def test_no_file_of_a_server_contains_data_about_a_reader(tmp_path: Path, models_dir: Path) -> None:
     settings: dict[str, object] = {
         "models_dir": models_dir,
         "write_keys": SETTING,
@@ -86,7 +88,7 @@ def test_no_file_of_a_server_tells_who_reads(tmp_path: Path, models_dir: Path) -
     assert found_in(tmp_path) == {}
 
 
-def test_an_error_of_ours_tells_nobody(
+def test_an_internal_error_reveals_no_data_about_a_reader(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     room = ServiceUnderTest(models_dir, trusted_proxies="127.0.0.1")
@@ -100,5 +102,5 @@ def test_an_error_of_ours_tells_nobody(
     assert [answer.status_code for answer in answers] == [500, 500]
     assert "a mistake" in caplog.text
     key = WITH_KEY["Authorization"].split()[1]
-    told = caplog.text + "".join(json.dumps(answer.get_json()) for answer in answers)
-    assert not [each for each in (VISITOR, EVENT, ADDRESS, BROWSER, key) if each in told]
+    output = caplog.text + "".join(json.dumps(answer.get_json()) for answer in answers)
+    assert not [secret for secret in (VISITOR, EVENT, ADDRESS, BROWSER, key) if secret in output]

@@ -1,4 +1,4 @@
-"""A server behind a proxy: each reader has an address, however the proxy writes it into the header."""
+"""A server behind a proxy finds the address of every reader, however the proxy writes the header."""
 
 import http.client
 import json

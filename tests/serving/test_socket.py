@@ -108,14 +108,14 @@ def test_an_id_in_the_query_finds_its_article(port: int, article_id: str) -> Non
 
 
 @pytest.mark.parametrize("article_id", ["a,b", "%2F", "日本 🗞"])
-def test_an_id_without_a_slash_may_stand_in_the_path(port: int, article_id: str) -> None:
+def test_an_id_without_a_slash_can_be_in_the_path(port: int, article_id: str) -> None:
     encoded = quote(article_id, safe="")
 
     assert json.loads(_get(port, f"/v1/articles/{encoded}").body)["id"] == article_id
     assert json.loads(_get(port, f"/v1/articles/{encoded}/related").body)["article_id"] == article_id
 
 
-def test_an_id_in_bytes_that_are_not_encoded_is_understood(port: int) -> None:
+def test_an_unencoded_id_is_accepted(port: int) -> None:
     assert json.loads(_get(port, "/v1/articles/日本%20🗞").body)["id"] == "日本 🗞"
     assert json.loads(_get(port, "/v1/article?id=日本%20🗞").body)["id"] == "日本 🗞"
 
@@ -134,7 +134,9 @@ def test_an_id_in_bytes_that_are_not_encoded_is_understood(port: int) -> None:
         ("%2F", "/v1/article?id=%2F"),
     ],
 )
-def test_an_id_with_a_slash_in_the_path_is_told_its_address(port: int, path: str, address: str) -> None:
+def test_the_response_to_an_id_with_a_slash_in_the_path_names_the_right_address(
+    port: int, path: str, address: str
+) -> None:
     answer = _get(port, f"/v1/articles/{path}")
 
     assert answer.status == 404
@@ -144,7 +146,7 @@ def test_an_id_with_a_slash_in_the_path_is_told_its_address(port: int, path: str
 @pytest.mark.parametrize(
     "target", ["..", "%2e%2e", ".", "%00", "%ff", "%ed%a0%80", "x" * 513, "../related", ""]
 )
-def test_an_id_that_none_can_have_is_refused(port: int, target: str) -> None:
+def test_an_impossible_id_is_rejected(port: int, target: str) -> None:
     answer = _get(port, f"/v1/articles/{target}")
 
     assert answer.status == 400
@@ -153,7 +155,7 @@ def test_an_id_that_none_can_have_is_refused(port: int, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["..", "%2e%2e", "%00", "%ff", "%ed%a0%80", ""])
-def test_an_id_that_none_can_have_is_refused_in_the_query(port: int, target: str) -> None:
+def test_an_impossible_id_in_the_query_is_rejected(port: int, target: str) -> None:
     answer = _get(port, f"/v1/related?id={target}")
 
     assert answer.status == 400
@@ -161,7 +163,7 @@ def test_an_id_that_none_can_have_is_refused_in_the_query(port: int, target: str
 
 
 @pytest.mark.parametrize("target", ["//v1/related?id=a", "/v1/x/../related?id=a", "/v1//related?id=a", "*"])
-def test_a_path_is_taken_as_it_comes(port: int, target: str) -> None:
+def test_a_path_is_not_normalised(port: int, target: str) -> None:
     assert _get(port, target).status == 404
 
 
@@ -174,7 +176,7 @@ def test_a_body_without_a_length_is_read(port: int) -> None:
     assert json.loads(answer.body)["article_id"] is None
 
 
-def test_a_body_over_the_limit_is_refused_with_and_without_a_length(port: int) -> None:
+def test_a_body_over_the_limit_is_rejected_with_and_without_a_length(port: int) -> None:
     body = b'{"title": "' + b"x" * 5000 + b'"}'
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
 

@@ -1,4 +1,4 @@
-"""A server that is told to stop does stop."""
+"""A server stops on SIGTERM."""
 
 import signal
 from pathlib import Path
@@ -11,11 +11,11 @@ from tests.support.servers import serving
 pytestmark = pytest.mark.slow
 
 
-def test_a_worker_that_does_not_hear_of_it_is_killed(models_dir: Path, tmp_path: Path) -> None:
+def test_an_unresponsive_worker_is_killed(models_dir: Path, tmp_path: Path) -> None:
     database, state = f"sqlite:///{tmp_path / 'live.db'}", tmp_path / "state.json"
     with serving(tmp_path / "log", models_dir=models_dir, database_url=database, state_file=state) as server:
         workers = psutil.Process(server.process.pid).children()
-        workers[0].suspend()  # as deaf as one that is starting
+        workers[0].suspend()  # as unresponsive as a worker that is still starting
 
         server.process.send_signal(signal.SIGTERM)
 

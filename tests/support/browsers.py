@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 class Visit(NamedTuple):
-    """A reader's tab, and what the browser complained of in it: console, scripts, policies."""
+    """A reader's tab, and the errors and warnings of its console, scripts and policies."""
 
     page: "Page"
     context: "BrowserContext"
@@ -25,7 +25,7 @@ class Visit(NamedTuple):
 
 @contextmanager
 def running_browser() -> "Iterator[Browser]":
-    """Start Chromium, and end it afterwards; where there is none, the test is skipped or fails."""
+    """Start Chromium and stop it afterwards. Without Chromium, the test is skipped or fails."""
     if CHROMIUM is None:
         if "RECOMMENDER_REQUIRE_BROWSER" in os.environ:
             pytest.fail("no Chromium on PATH, and RECOMMENDER_REQUIRE_BROWSER is set")
@@ -48,7 +48,7 @@ def visiting(browser: "Browser", **options: Any) -> Iterator[Visit]:
         page, complaints = context.new_page(), []
         page.on(
             "console",
-            lambda told: complaints.append(told.text) if told.type in {"error", "warning"} else None,
+            lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield Visit(page, context, complaints)

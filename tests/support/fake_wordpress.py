@@ -1,4 +1,4 @@
-"""The REST API of a WordPress of which the tests decide what it holds, and how it fails."""
+"""A WordPress REST API whose posts and failures the tests choose."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ Spoil = Callable[[Request], Response | None]
 
 @dataclass
 class FakeWordPress:
-    """Posts by id, and the requests that came; `spoil` may answer in the site's place."""
+    """Posts by id, and the requests received; `spoil` may answer instead of the site."""
 
     posts: dict[int, dict[str, Any]] = field(default_factory=dict)
     terms: dict[str, dict[int, str]] = field(default_factory=lambda: {"categories": {}, "tags": {}})
@@ -31,7 +31,7 @@ class FakeWordPress:
         self.posts[post_id] = post | fields
 
     def queries(self, path: str = "/wp-json/wp/v2/posts") -> list[dict[str, str]]:
-        """Return the parameters of the requests that came for a path, in order."""
+        """Return the parameters of the requests for a path, in order."""
         return [request.args.to_dict() for request in self.asked if request.path == path]
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -49,12 +49,12 @@ class FakeWordPress:
             wanted = map(int, request.args["include"].split(","))
             return _json([{"id": term, "name": self.terms[name][term]} for term in wanted])
         if post_id:
-            return self._one(int(post_id))
-        found = sorted(self._wanted(request), key=lambda post: int(post["id"]))
+            return self._post(int(post_id))
+        posts = sorted(self._wanted(request), key=lambda post: int(post["id"]))
         offset, size = int(request.args.get("offset", 0)), int(request.args["per_page"])
-        return _json(found[offset : offset + size], {"X-WP-Total": str(len(found))})
+        return _json(posts[offset : offset + size], {"X-WP-Total": str(len(posts))})
 
-    def _one(self, post_id: int) -> Response:
+    def _post(self, post_id: int) -> Response:
         post = self.posts.get(post_id)
         if post is not None and post["status"] == "publish":
             return _json(post)
@@ -63,7 +63,7 @@ class FakeWordPress:
 
     def _wanted(self, request: Request) -> Iterator[dict[str, Any]]:
         given = request.args
-        ids = {int(each) for each in given["include"].split(",")} if "include" in given else None
+        ids = {int(post_id) for post_id in given["include"].split(",")} if "include" in given else None
         for post in self.posts.values():
             since = given.get("modified_after"), given.get("after")
             dates = post["modified_gmt"], post["date_gmt"]

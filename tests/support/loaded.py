@@ -1,4 +1,4 @@
-"""The service with two more addresses, which tell the tests what a worker has loaded and routes to."""
+"""The service with two more addresses, which show the tests the loaded modules and the routes of a worker."""
 
 import sys
 from datetime import datetime
@@ -10,7 +10,7 @@ from tests.support.newsroom import NOW
 
 
 def create_app() -> Flask:
-    """Return the service at the tests' moment, with its routes and its modules under `/test/`."""
+    """Return the service with the tests' clock, and its routes and modules under `/test/`."""
 
     def clock() -> datetime:
         return NOW

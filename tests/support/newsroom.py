@@ -30,7 +30,7 @@ Entries = list[dict[int, float]]
 
 
 def build_model(articles: Sequence[Article], k: int = 50, similar_above: float = SIMILAR_ABOVE) -> Model:
-    """Return a model of unit TF-IDF vectors and a small latent space, by loops and full sorts."""
+    """Return a model of unit TF-IDF vectors and a small latent space, built with loops and full sorts."""
     articles = sorted(articles, key=lambda article: article.id.encode())
     terms_recipe = {"lead_weight": 1, "ngrams": 1, "min_df": 1, "idf_power": 1.0, "stop_words": False}
     plain_lists = {"feedback": 0.0, "hub_correction": 0.0}
@@ -68,7 +68,7 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
 
 
 def _copies(rows: Entries) -> NearDuplicates:
-    """Take articles of exactly the same terms for copies."""
+    """Treat articles with exactly the same terms as near-duplicates."""
     return NearDuplicates(np.array([rows.index(entries) for entries in rows], dtype=np.int32))
 
 
@@ -141,7 +141,7 @@ def _manifest(
 
 
 def newsroom() -> list[Article]:
-    """Return 16 articles: three running stories, odd ids, one undated, one German, two under embargo."""
+    """Return 16 articles: three stories, odd ids, an undated and a German article, two under embargo."""
     harbour = "The harbour dredging scheme deepens the channel so that larger ships reach the quay."
     budget = "The council budget raises the rates and cuts the library hours after a long vote."
     storm = "The storm surge flooded the marsh and the sea wall failed near the lighthouse."

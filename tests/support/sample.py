@@ -1,4 +1,4 @@
-"""Facts about the sample newsroom."""
+"""The time at which the tests train the sample newsroom."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Real servers of the tests' own: `recommender serve` on the loopback interface."""
+"""Real servers for the tests: `recommender serve` on the loopback interface."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ START_SECONDS = 60
 
 
 class Answer(NamedTuple):
-    """What a server answered; `body` is JSON, None where there is none."""
+    """A response; `body` is the decoded JSON, or None if it is empty."""
 
     status: int
     headers: dict[str, str]
@@ -37,7 +37,7 @@ class Server(NamedTuple):
     def ask(
         self, method: str, target: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Ask on a connection of its own, so that any of the workers may answer."""
+        """Send a request on a new connection, so that any worker may answer it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         sent = None if body is None else json.dumps(body).encode()
         given = {
@@ -51,18 +51,18 @@ class Server(NamedTuple):
             text = answer.read()
         finally:
             connection.close()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, json.loads(text) if text else None)
+        response_headers = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, response_headers, json.loads(text) if text else None)
 
     def kill(self) -> None:
-        """End the server and its workers at once, as a power cut would."""
+        """Kill the server and its workers at once."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
 @contextmanager
 def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]:
-    """Start a server under these settings, and end it afterwards; its log goes to the file."""
+    """Start a server with these settings and stop it afterwards; its log goes to the file."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "RECOMMENDER_LIVE_POLL_SECONDS": "0.3"}

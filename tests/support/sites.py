@@ -1,4 +1,4 @@
-"""A site of the tests' own that uses the service from another origin, both on the loopback interface."""
+"""A site that uses the service from another origin, both on the loopback interface."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def listening(app: "WSGIApplication", port: int = 0) -> Iterator[str]:
 
 
 class Site:
-    """Pages by path, each with the headers that all have; a picture below `/pictures/`."""
+    """Pages by path, all with the same headers; a picture at every path below `/pictures/`."""
 
     def __init__(self) -> None:
         self.pages: dict[str, str] = {}
@@ -64,7 +64,7 @@ class Site:
 
 
 class Recorded:
-    """An application whose requests are kept, with the status of each answer."""
+    """An application that records its requests, with the status of every response."""
 
     def __init__(self, app: Flask) -> None:
         self.app, self.requests = app, list[Asked]()
@@ -84,7 +84,7 @@ class Recorded:
 
 
 class Asked(NamedTuple):
-    """A request, and how it was answered."""
+    """A request, and the status of its response."""
 
     method: str
     path: str
@@ -104,7 +104,7 @@ class Stage(NamedTuple):
     def open(
         self, visit: Visit, body: str, *, script: str = "", head: str = "", html: str = 'lang="en"'
     ) -> "Page":
-        """Show a page that holds this, and the widget; return when the lists are there."""
+        """Show a page with this body and the widget; return when the lists are there."""
         tag = f'<script src="{self.service_origin}/widget.js" defer {script}></script>'
         return self.show(
             visit,
@@ -120,7 +120,7 @@ class Stage(NamedTuple):
         return visit.page
 
     def events(self, visit: Visit, number: int) -> list[dict[str, Any]]:
-        """Return the events that were sent, and counted, when there are so many and no more come."""
+        """Return the events that were sent and counted, once there are so many and no more arrive."""
         for _ in range(WAITS):  # with Playwright's own waiting, during which the page goes on
             if len(self._sent()) >= number:
                 break
@@ -138,7 +138,7 @@ class Stage(NamedTuple):
         return [asked.path for asked in self.service.requests if asked.path not in skipped]
 
     def answer(self, address: str) -> Any:
-        """Return what the service answers."""
+        """Return the service's response to a GET request."""
         return Client(self.service.app).get(address).get_json()
 
 

@@ -34,14 +34,15 @@ minutes = st.sampled_from([-30, -1, 0, 1, 30])
 
 
 class ServiceStateMachine(RuleBasedStateMachine):
-    """A service under a clock of its own, beside a slow and obvious record of what may be shown."""
+    """A service with its own clock, and a slow, obvious record of what it may show."""
 
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.now = START
         self.corpus = [
-            self._article(each, START - timedelta(days=1), START - timedelta(days=1)) for each in ARTICLE_IDS
+            self._article(article_id, START - timedelta(days=1), START - timedelta(days=1))
+            for article_id in ARTICLE_IDS
         ]
         self.known = {article.id: article for article in self.corpus}  # as last put or trained on
         self.withdrawn: dict[str, datetime] = {}
@@ -54,50 +55,50 @@ class ServiceStateMachine(RuleBasedStateMachine):
             self.context.store.close()
             shutil.rmtree(self.folder)
 
-    @rule(each=some_id, ahead=minutes, embargo=st.integers(-20, 20), text=st.sampled_from(TITLES))
-    def put(self, each: str, ahead: int, embargo: int, text: str) -> None:
-        """Put an article whose date of change lies so many minutes from now."""
+    @rule(article_id=some_id, ahead=minutes, embargo=st.integers(-20, 20), text=st.sampled_from(TITLES))
+    def put(self, article_id: str, ahead: int, embargo: int, text: str) -> None:
+        """Put an article whose date of change is so many minutes from now."""
         updated = self.now + timedelta(minutes=ahead)
-        article = self._article(each, self.now + timedelta(minutes=embargo), updated, text)
-        answer = self.client.put(f"/v1/articles/{each}", data=article.to_json(), **SIGNED_JSON)
+        article = self._article(article_id, self.now + timedelta(minutes=embargo), updated, text)
+        answer = self.client.put(f"/v1/articles/{article_id}", data=article.to_json(), **SIGNED_JSON)
         assert answer.status_code in {200, 201}
         assert answer.json is not None
-        if each in self.withdrawn and updated <= self.withdrawn[each]:
+        if article_id in self.withdrawn and updated <= self.withdrawn[article_id]:
             assert answer.json["applied"] is False
         if answer.json["applied"]:
-            self.withdrawn.pop(each, None)
-            self.known[each] = article
+            self.withdrawn.pop(article_id, None)
+            self.known[article_id] = article
 
-    @rule(each=some_id)
-    def withdraw(self, each: str) -> None:
-        assert self.client.delete(f"/v1/articles/{each}", headers=HEADERS).status_code == 204
-        held = self.known[each].updated_at or self.now
-        self.withdrawn[each] = max(self.now, held, self.withdrawn.get(each, self.now))
+    @rule(article_id=some_id)
+    def withdraw(self, article_id: str) -> None:
+        assert self.client.delete(f"/v1/articles/{article_id}", headers=HEADERS).status_code == 204
+        held = self.known[article_id].updated_at or self.now
+        self.withdrawn[article_id] = max(self.now, held, self.withdrawn.get(article_id, self.now))
 
-    @rule(each=some_id, kind=st.sampled_from(["block", "sensitive"]))
-    def hide(self, each: str, kind: str) -> None:
-        body = {"kind": kind, "articles": [each], "reason": "a lawsuit", "author": "desk"}
-        answer = self.client.put(f"/v1/rules/hide-{each}", data=json.dumps(body), **SIGNED_JSON)
+    @rule(article_id=some_id, kind=st.sampled_from(["block", "sensitive"]))
+    def hide(self, article_id: str, kind: str) -> None:
+        body = {"kind": kind, "articles": [article_id], "reason": "a lawsuit", "author": "desk"}
+        answer = self.client.put(f"/v1/rules/hide-{article_id}", data=json.dumps(body), **SIGNED_JSON)
         assert answer.status_code in {200, 201}
-        self.blocked.add(each)
+        self.blocked.add(article_id)
 
-    @rule(each=some_id)
-    def pin(self, each: str) -> None:
-        """Pins win over nothing that is withdrawn, hidden or under embargo."""
+    @rule(article_id=some_id)
+    def pin(self, article_id: str) -> None:
+        """Pin all articles: a pin must not show what is withdrawn, hidden or under embargo."""
         body = {"kind": "pin", "articles": ARTICLE_IDS, "reason": "read this", "author": "desk"}
         answer = self.client.put(
-            f"/v1/rules/pin-{each}", data=json.dumps(body | {"for_article": each}), **SIGNED_JSON
+            f"/v1/rules/pin-{article_id}", data=json.dumps(body | {"for_article": article_id}), **SIGNED_JSON
         )
         assert answer.status_code in {200, 201}
 
-    @rule(each=some_id)
-    def unhide(self, each: str) -> None:
-        self.client.delete(f"/v1/rules/hide-{each}", headers=HEADERS)
-        self.blocked.discard(each)
+    @rule(article_id=some_id)
+    def unhide(self, article_id: str) -> None:
+        self.client.delete(f"/v1/rules/hide-{article_id}", headers=HEADERS)
+        self.blocked.discard(article_id)
 
     @rule(with_live=st.booleans())
     def train(self, with_live: bool) -> None:  # noqa: FBT001
-        """Publish a model of the old corpus, or of all that was ever put, withdrawn or not."""
+        """Publish a model of the old corpus, or of every article that was ever put, withdrawn or not."""
         if with_live:
             self.corpus = sorted(self.known.values(), key=lambda article: article.id)
         self._publish()
@@ -118,7 +119,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_database(self) -> None:
-        """What was put is lost with it; what was withdrawn or hidden is not."""
+        """Delete the database: articles that were put are lost, withdrawals and rules are not."""
         self.context.store.close()
         for path in self.folder.glob("live.db*"):
             path.unlink()
@@ -126,7 +127,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
 
     @rule(ahead=st.integers(-40, 40))
     def pass_time(self, ahead: int) -> None:
-        """Clocks go back, too."""
+        """Move the clock forwards or backwards."""
         self.now += timedelta(minutes=ahead)
 
     @invariant()
@@ -134,32 +135,32 @@ class ServiceStateMachine(RuleBasedStateMachine):
         if not hasattr(self, "client"):
             return
         hidden = {*self.withdrawn, *self.blocked}
-        for asked, answer in self._answers():
+        for requested_id, answer in self._answers():
             assert answer.status_code in {200, 404, 410}, answer.text
             listed = answer.json.get("items", ()) if answer.status_code == 200 else ()
             assert len({item["id"] for item in listed}) == len(listed)
             shown = set(_ids(answer.json)) if answer.status_code == 200 else set()
-            assert not (shown - {asked}) & hidden, (asked, shown, hidden)
+            assert not (shown - {requested_id}) & hidden, (requested_id, shown, hidden)
             assert not shown & {*self.withdrawn}
-            assert not [each for each in _dates(answer.json) if each > self.now]
-            if asked in self.withdrawn:
+            assert not [date for date in _dates(answer.json) if date > self.now]
+            if requested_id in self.withdrawn:
                 assert answer.status_code == 410
         scores: Any = self.client.get(f"/api/item/{ARTICLE_IDS[0]}/neighbors?n=50").json
         posts: Any = self.client.get(f"/v2/related?limit=50&url=https://x.test/{ARTICLE_IDS[0]}").json
-        told = {score["Id"] for score in scores}
-        told |= {post["url"].removeprefix("https://x.test/") for post in posts["data"]}
-        assert not told & hidden, (told, hidden)
+        shown = {score["Id"] for score in scores}
+        shown |= {post["url"].removeprefix("https://x.test/") for post in posts["data"]}
+        assert not shown & hidden, (shown, hidden)
         assert all(f"{post['pub_date']}+00:00" <= self.now.isoformat() for post in posts["data"])
 
     def _answers(self) -> Iterator[tuple[str | None, Any]]:
-        for each in ARTICLE_IDS:
+        for article_id in ARTICLE_IDS:
             for call in (
-                f"articles/{each}",
-                f"articles/{each}/related?limit=50",
-                f"article?url=https://x.test/{each}",
-                f"page/{each}",
+                f"articles/{article_id}",
+                f"articles/{article_id}/related?limit=50",
+                f"article?url=https://x.test/{article_id}",
+                f"page/{article_id}",
             ):
-                yield each, self.client.get(f"/v1/{call}")
+                yield article_id, self.client.get(f"/v1/{call}")
         for call in (
             "articles?limit=50",
             "topics",
@@ -172,10 +173,12 @@ class ServiceStateMachine(RuleBasedStateMachine):
         text = json.dumps({"title": TITLES[0], "limit": 50})
         yield None, self.client.post("/v1/similar", data=text, content_type="application/json")
 
-    def _article(self, each: str, published: datetime, updated: datetime, text: str = TITLES[0]) -> Article:
-        url = f"https://x.test/{each}"
+    def _article(
+        self, article_id: str, published: datetime, updated: datetime, text: str = TITLES[0]
+    ) -> Article:
+        url = f"https://x.test/{article_id}"
         return Article(
-            id=each, title=text, url=url, published_at=published, updated_at=updated, category="News"
+            id=article_id, title=text, url=url, published_at=published, updated_at=updated, category="News"
         )
 
     def _publish(self) -> None:
@@ -206,12 +209,12 @@ class ServiceStateMachine(RuleBasedStateMachine):
         return None
 
 
-_BATCH = "&".join(f"id={each}" for each in ARTICLE_IDS)
+_BATCH = "&".join(f"id={article_id}" for article_id in ARTICLE_IDS)
 SIGNED_JSON: dict[str, Any] = {"content_type": "application/json", "headers": HEADERS}
 
 
 def _ids(answer: object) -> Iterator[str]:
-    """Yield every id anywhere in an answer, but for that of the article that was asked for."""
+    """Yield every article id in a response."""
     if isinstance(answer, dict):
         for name, value in answer.items():
             if name == "id":
@@ -241,6 +244,10 @@ MACHINE_SETTINGS = settings(
     max_examples=examples(8),
     stateful_step_count=10,
     deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failing order is told as it was found
+    phases=(
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ),  # without shrinking: a failing order is reported as it came
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -143,11 +143,13 @@ def similarity_threshold(
     apart = copies.first[left] != copies.first[right]
     if not apart.any():
         return 0.0
-    left, right = left[apart], right[apart]
+    # Each distinct pair is scored once: a small corpus has fewer pairs than are drawn.
+    pairs, drawn = np.unique(left[apart] * n + right[apart], return_inverse=True)
+    left, right = np.divmod(pairs, n)
     share, nearest = corrections.feedback[left], corrections.nearest[left]
     scores = pair_scores(vectors, weight, left, right)
     scores = (scores + share * pair_scores(vectors, weight, nearest, right)) / (1 + share)
-    scores -= corrections.hubs[right]
+    scores = (scores - corrections.hubs[right])[drawn]
     above = max(float(np.percentile(scores, percentile)), 0.0)
     higher = scores[scores > above + _NEAR_TIE]
     return float(np.float32((above + higher.min()) / 2 if len(higher) else above))

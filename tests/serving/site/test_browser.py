@@ -30,7 +30,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 KEY, KEY_SETTING = new_key("editor", ["rules"])
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
-WAIT_SECONDS = 10
 
 
 class Paper:
