@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recommender.article import Article
     from recommender.training.train import Trained
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 the folder product there is pytest's own
+_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made there is pytest's own
 _ROOM_BYTES = 1 << 30
 
 # Tests write and sync thousands of small files, which need not survive a power cut.
