@@ -1,8 +1,13 @@
 """Published models on disk: immutable versions in a models folder, and a pointer to the current version.
 
 A version is a folder of `.npy` arrays and `manifest.json`, which lists the sha256 of every other file. The
-file `CURRENT` contains the version's name and the sha256 of its manifest: replacing this one file switches
-the service, and an altered version is never served. Opening maps the arrays into memory and never unpickles.
+file `CURRENT` contains the version's name and the sha256 of its manifest, so an altered version is never
+served. Opening maps the arrays into memory and never unpickles.
+
+A new version is built in a temporary folder, synced to disk and renamed. Then `CURRENT` is replaced, which
+switches the service. A failure at any point leaves the old version in service. Arrays are found by walking
+the model's dataclasses: a new array is only a new field, and there is no list of files to keep complete.
+`format` in the manifest says which programs can read the version.
 """
 
 import contextlib

@@ -1,4 +1,10 @@
-"""Text columns in flat arrays that can be memory-mapped: a string, a name or several names for each row."""
+"""Text columns in flat arrays that can be memory-mapped: a string, a name or several names for each row.
+
+Articles are sorted by the UTF-8 bytes of their ids, and terms by their bytes. So the row of an id, or the
+column of a term, is found by binary search in the mapped bytes. No worker builds a dictionary of them, and
+all workers share the memory of the mapped file. A name that many rows share, such as a category or an author,
+is stored once; rows contain its code.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence

@@ -11,11 +11,13 @@ converges to rate x h / ln 2. So h / ln 2, the time constant, is how long it eff
 rate is S / time constant. With each shorter one it is (S + 1) / (time constant + 1 / longer), where `longer`
 is the rate at the next longer half-life: the mean of a gamma posterior whose prior is worth one event at that
 rate (Gelman et al., Bayesian Data Analysis, 2.6). So articles with many events are scored by the window's own
-half-life, and articles with few events mostly by longer ones.
+half-life, and articles with few events mostly by longer ones. The window's half-life alone gives lists that
+change by chance, and poor ones where views are few. With the prior, one setting suits a site with 150 views a
+minute and a site with one view in seven minutes.
 
 **Trend.** S(h) estimates the rate h / ln 2 ago, and S(2h) the rate twice as long ago. The line through their
 logarithms, extended to the tick, gives rate(h) x rate(h) / rate(2h): double exponential smoothing (Holt 1957)
-of the logarithm.
+of the logarithm. It removes the lag that smoothing causes.
 
 **Hysteresis.** Articles with steady reading must not swap ranks because of random variation. The square root
 of a Poisson count has the same noise at every rate (Bartlett 1936), and so has that of the extrapolated rate:
@@ -25,6 +27,13 @@ the play operator of hysteresis (Krasnoselskii and Pokrovskii 1989): it does not
 two standard deviations, and is dragged along beyond that. The operator is replayed from the counts in steps
 of a twelfth of the half-life, from the start of the last full round of 60 steps. On a portal's log, 93 % of
 the lists of ten are the same as with a replay that never restarts.
+
+Hysteresis applies to each article, so it works for lists of any length and for categories. A factor that
+favours the articles in the current list of ten makes lists calmer still, but slower with news.
+
+**Rejected.** A rate since publication: no gain. Boosted trees over ten half-lives, the article's age and the
+hour: .002 more overlap with the articles that are read next, at 2.7 times the changes. `training.backtest`
+compares definitions on a log of views.
 """
 
 from collections.abc import Mapping, Sequence

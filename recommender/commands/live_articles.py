@@ -1,4 +1,10 @@
-"""Merge the live articles of the database into a corpus, and delete those that all versions contain."""
+"""Merge the live articles of the database into a corpus, and delete those that all versions contain.
+
+Training merges the live articles, so that a new model contains what the CMS sent since the last one.
+Afterwards the database need not keep them. An article may be deleted from it when the corpus and every
+published version contain it, with a date and at least as new: the versions because of a rollback, the corpus
+because the next training would lose it otherwise.
+"""
 
 from collections.abc import Sequence
 from contextlib import closing

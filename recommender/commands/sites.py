@@ -1,4 +1,15 @@
-"""The commands `import wordpress` and `import feed`: import the articles of a live site."""
+"""The commands `import wordpress` and `import feed`: import the articles of a live site.
+
+An import of a WordPress site compares states; it does not replay changes. It lists the id and the date of
+every post, and fetches the posts that differ from the destination. So one loop fills an empty file, updates a
+file or a service, and continues after an interruption. A date of the last change alone would not be enough:
+it reports neither posts that are published on their scheduled day, nor posts that are restored or moved to
+the trash.
+
+The plugin (`wordpress/recommender.php`) follows the same principle. It queues the ids of changed posts, and
+under a lock sends the state that each post has when it is sent. So late, repeated and unordered calls do no
+harm.
+"""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator

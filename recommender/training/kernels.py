@@ -1,4 +1,7 @@
-"""Compile the numeric kernels and run them on several threads."""
+"""Compile the numeric kernels and run them on several threads.
+
+The kernels are in `training`, beside the code that uses them, because serving must not load their compiler.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Iterator

@@ -51,7 +51,10 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and the training results that serving does not need."""
+    """A model, and the training results that serving does not need.
+
+    They are separate from `Model`, which is what a worker opens. They are published beside it, for notebooks.
+    """
 
     model: Model
     space: LatentSpace

@@ -1,8 +1,15 @@
 """Responses cached in this process as bytes, and the headers that tell other caches how long to store them.
 
-A cached response is byte for byte the one that would be built at that moment. It therefore belongs to one
+A cached response is byte for byte the one that would be built at that moment. Its dependencies are not listed
+in its key, because one of them could be left out by mistake. Instead, all cached responses belong to one
 `Related` (a snapshot under the rules that are active) and to a span of time in which nothing is published and
-no hour begins; when either changes, all cached responses are dropped.
+no hour begins. When either changes, all of them are dropped.
+
+The key has the row, the parameters in a fixed order, and whether the model is stale or a part of the service
+is degraded. Trending ranks change every minute and are compared separately: a response that shows ranks is
+valid for one `Leaderboards`, and one whose list trending articles may fill is valid for the same trending
+rows. A test changes the service in random orders and compares cached responses with new ones
+(`tests/serving/cache/test_caching.py`).
 """
 
 from collections.abc import Callable, Hashable

@@ -1,4 +1,11 @@
-"""Purge shared caches: post the surrogate keys of every change to a URL, or delete files in nginx's cache."""
+"""Purge shared caches: post the surrogate keys of every change to a URL, or delete files in nginx's cache.
+
+Every tenth of a second, each worker compares its state with the one before, and purges the keys of the
+difference (`surrogates`). So changes made through other workers and by the rules file are purged too, and
+after the last worker's purge no worker serves outdated responses. A worker may still be building a response
+from before the change, and the cache may store it after the purge. So every purge is sent three times, the
+last one 5 seconds later.
+"""
 
 import json
 import logging
@@ -96,8 +103,7 @@ def shared_cache_at(url: str, header: str | None = None) -> SharedCache:
 class Purger:
     """Purges a shared cache, in a thread, of the responses that a change concerns.
 
-    Every worker purges once it has seen a change itself, so after the last worker's purge no worker serves
-    outdated responses. At the start and for a new model the whole cache is purged. Failed purges are retried.
+    At the start and for a new model the whole cache is purged. Failed purges are retried.
     """
 
     def __init__(

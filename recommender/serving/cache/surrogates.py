@@ -3,6 +3,11 @@
 A response has a key for every article in it (near-duplicates included), and one for every article whose list,
 page or facts it contains. It has `newest` if any newly published article may change it, and `many` in place
 of its other keys if they do not fit into a header.
+
+A new article changes the lists in which it is `similar`, which its fold-in contains, and the lists that are
+not full of similar articles, which have `newest`. So a cache may store other lists for up to a week. A test
+with random changes checks that such a cache always has the same items as new responses
+(`tests/serving/cache/test_surrogates.py`). Only the number of eligible articles may be outdated.
 """
 
 import re

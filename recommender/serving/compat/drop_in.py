@@ -1,7 +1,8 @@
 """Endpoints of other recommendation services, so that a site can switch by changing a URL.
 
 Each endpoint returns the same articles in the same order as `/v1/related`, at the path and in the JSON format
-that the other service documents. Parameters that have no equivalent here are ignored.
+that the other service documents. Parameters that have no equivalent here are ignored. The JSON is made from
+our own list, as it is cached. So rate limits, caching and the rules on what may be shown need no code here.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """Compress responses with gzip for clients that accept it.
 
 A compressed response has a weak ETag, like one that a proxy compressed. So a client that has either form
-still gets 304.
+still gets 304. Flask-Compress is not used, because it compresses before it checks whether the client has the
+response already, and gives each encoding its own strong ETag, which cached responses do not have.
 """
 
 import gzip

@@ -1,4 +1,10 @@
-"""A concurrency limit: a few callers at once, a short queue, and an error for all others."""
+"""A concurrency limit: a few callers at once, a short queue, and an error for all others.
+
+Under load, the costly work is refused first. Most lists come from the neighbours computed at training, and
+must not wait behind requests that score the whole corpus. So scoring has a limit (two at once by default,
+`ScoringLimit`), folding in new articles has a separate one (`routes.submissions`), and so do bodies that are
+being received (`uploads`). WSGI servers have no queue with a deadline for each kind of work.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

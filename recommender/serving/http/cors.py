@@ -1,4 +1,8 @@
-"""The policy for requests that read: keys, rate limits, CORS headers and caching by others."""
+"""The policy for requests that read: keys, rate limits, CORS headers and caching by others.
+
+Flask-CORS is not used, because it omits `Vary` for an origin that is refused, and shared caches then serve
+that response to other origins.
+"""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,8 @@
-"""A rate limit for each name: an allowance that refills evenly over time."""
+"""A rate limit for each name: an allowance that refills evenly over time.
+
+The limiter is throttled-py's: its memory is bounded, and it returns how long to wait. The library `limits`
+was not chosen, because its memory store walks through all addresses of the last hour in a thread.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta

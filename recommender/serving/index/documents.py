@@ -1,4 +1,12 @@
-"""The articles of a snapshot in columns: those of the model, followed by live ones."""
+"""The articles of a snapshot in columns: those of the model, followed by live ones.
+
+One mask decides what may appear: `Documents.shown` is false for withdrawn articles and for replaced states of
+live articles. `newest` contains the shown rows, and the timeline, all filters, the links to the previous and
+next article, pages and topics are made from it. So a withdrawn article cannot be left in one of them by
+mistake. Articles that rules hide are removed from `newest` in the same way (`rules.applied`). A test changes
+articles, rules, models and the clock in random orders, and after each step checks all endpoints
+(`tests/support/state_machine.py`).
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence

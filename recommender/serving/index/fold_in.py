@@ -1,4 +1,10 @@
-"""Fold-in: the embedding and neighbours of an article that the model was not trained on."""
+"""Fold-in: the embedding and neighbours of an article that the model was not trained on.
+
+The article is scored against the whole model once, in both directions: for its own neighbours, and for the
+articles in whose lists it is `similar`. The result depends on the article and the model alone, because
+feedback and hubness are computed from articles of the model. So it is the same in every worker, whatever
+arrived before. It is stored in the database with the article, and computed only once.
+"""
 
 import struct
 from collections import Counter
@@ -20,10 +26,7 @@ _sample = lru_cache(maxsize=2)(HubSample.of)
 
 @dataclass(frozen=True, slots=True)
 class FoldedArticle:
-    """An article folded into a model; all rows are rows of the model.
-
-    It depends on the article and the model alone, so it is the same in every worker.
-    """
+    """An article folded into a model; all rows are rows of the model."""
 
     embedding: Embedding
     nearest: int  # the row that its query moves towards (pseudo-relevance feedback), or NO_ROW

@@ -1,4 +1,13 @@
-"""The order of the similar articles of a list: by score, freshness, boosts and diversity."""
+"""The order of the similar articles of a list: by score, freshness, boosts and diversity.
+
+Whether an article is `similar` depends on the model's score alone, not on time. Freshness, boosts and
+diversity only change the order. So they never change how many articles are eligible, and an evaluation can
+measure lists without them.
+
+Diversity reorders only the 100 best candidates, which limits the work. Similarities between candidates are
+computed only as far down the list as a candidate could still get the next place. The half-life of freshness
+is part of the recipe, because it is a property of the archive. So the version of a model identifies it, too.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,14 @@
-"""The OpenAPI document, built from the pydantic models of requests and responses."""
+"""The OpenAPI document, built from the pydantic models of requests and responses.
+
+The models of requests are the ones that check requests, so the document cannot differ from what the service
+accepts. Responses are built from dictionaries for speed, and only tests check them against
+`response_schemas`. The document is built when it is first requested.
+
+openapi-pydantic provides the types of the document. flask-openapi3, APIFlask and spectree would parse
+parameters and report errors before our views; they do not support our rules for repeated names, ids with
+special characters and error messages. Tests check that the document has exactly the routes of the app, and
+replay all examples; schemathesis generates requests from the document.
+"""
 
 from collections.abc import Iterable
 from functools import cache

@@ -1,4 +1,14 @@
-"""The active rules in rows of a snapshot: which rows they hide, pin, block, boost and cap."""
+"""The active rules in rows of a snapshot: which rows they hide, pin, block, boost and cap.
+
+Rules name articles by id and contain no rows, so a rule may exist before its article. The rules that are
+active at a moment (`ActiveRules`) are a value with a version; this module translates them into rows once per
+snapshot.
+
+Hidden articles are missing from the timeline and from every mask, but not from the documents. So no list,
+page, near-duplicate or count contains them, and their own id still finds them. A boost is one more factor on
+a score, after freshness. `lists.candidates` multiplies its bound by the greatest boost, so lists with boosts
+are exact, too.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,11 @@
-"""Caps: how many articles of one category, or by one author, a list may contain."""
+"""Caps: how many articles of one category, or by one author, a list may contain.
+
+Caps are applied in one pass over the whole list, in the order in which it is filled. An article is skipped if
+its category or its author has no place left, even if skipping another article instead would make the list
+longer. So the result is easy to explain: read the list from top to bottom and count. With one cap it is the
+longest possible list; with two caps it may not be. `eligible` is the length of the list that this pass gives
+without a limit. An article counts towards its primary category and its first author.
+"""
 
 from collections.abc import Sequence
 

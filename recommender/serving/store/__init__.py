@@ -2,6 +2,14 @@
 
 The database is SQLite for one machine, or PostgreSQL for several. Other packages import this module only; SQL
 is written only in the modules below it.
+
+One number orders all changes to articles, withdrawals and rules: it grows with each commit. Writers take
+turns, on PostgreSQL by a lock. So a worker that reads the changes after a number misses none. The first
+number is random, which shows whether a number comes from this database.
+
+One thread per process writes: it commits everything that waits in one transaction (`writer`, `database`).
+SQLite syncs the disk for articles, withdrawals and rules. Events are synced only at checkpoints: they survive
+the end of the process, but not always a power cut.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

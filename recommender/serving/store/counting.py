@@ -1,4 +1,10 @@
-"""Event counting: duplicate events, repeat visits and events above a source's cap are not counted."""
+"""Event counting: duplicate events, repeat visits and events above a source's cap are not counted.
+
+To detect them, the store keeps only 64-bit hashes, in the order of arrival: of event ids, of readers together
+with an article, and of sources. So old rows are deleted from one end, and the table does not show which
+articles one reader has read. Counts are totals per bucket, not differences: a worker that reads a bucket
+twice still has the right number.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -58,7 +58,10 @@ RULES = Table(
 
 
 def _seen_table(name: str, *extra: Column[int]) -> Table:
-    """Return a table of keys and the moments they were seen, newest last; a key is a 64-bit hash."""
+    """Return a table of keys and the moments they were seen, newest last; a key is a 64-bit hash.
+
+    `store.counting` explains why.
+    """
     return Table(
         name,
         METADATA,

@@ -1,4 +1,13 @@
-"""Follow the models folder, the rules file and the store to keep a worker's snapshot and rules current."""
+"""Follow the models folder, the rules file and the store to keep a worker's snapshot and rules current.
+
+A worker that does not know which articles are withdrawn must not respond with articles. While the store is
+down, the last known withdrawals and rules apply; a worker that starts then reads them from the state file. If
+there is no state file either, or after an unexpected error, the service responds with status 503.
+
+The store's version number shows whether the database is still the same: it starts at a random number. If the
+worker's number cannot come from the database, the database was replaced or restored from a backup, and
+`Follower` restores what it lost.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping

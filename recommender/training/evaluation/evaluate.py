@@ -1,4 +1,17 @@
-"""Measure a model's lists, with and without labels, and compare them with other systems."""
+"""Measure a model's lists, with and without labels, and compare them with other systems.
+
+Two kinds of lists are measured, for two questions. Quality asks whether the scores are right. It needs
+labels, and judges the neighbours as computed at training, with each near-duplicate judged separately. An
+unlabelled article with the title of a labelled one counts neither as right nor as wrong. Health asks what
+readers see. It needs no labels, and measures the lists as displayed, with one article of each near-duplicate
+cluster; coverage leaves out the others.
+
+Articles of one story are not independent, so intervals come from a bootstrap that draws whole stories. The
+report contains the value of every query, so that two reports can be compared in pairs.
+
+Plain TF-IDF is ranked with our own exact search of all pairs, so its health is measured in a large archive,
+too. BM25 is too slow for that: there it ranks only the queries.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext

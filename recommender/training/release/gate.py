@@ -1,4 +1,18 @@
-"""The quality gate: decide whether a model may be published, and report the reasons."""
+"""The quality gate: decide whether a model may be published, and report the reasons.
+
+The gate reads models and reports, and writes nothing; `release` publishes, or writes the report of a refusal.
+It makes three kinds of decisions: a measure against a fixed bound, a guard against accidents such as a
+truncated export, and a comparison with the previous model on the articles in common.
+
+Category agreement and nDCG alone do not detect every broken model. They do not detect titles without weight
+(on the sample, nDCG even rises), so the gate also tests whether headlines find their articles. They do not
+detect a latent space that is noise, so sampled articles are embedded again: their stored vectors must be what
+the service computes from their text. The share of title words that the articles of a list have in common
+would detect both. But it would also refuse a smaller title weight, which is a reasonable choice.
+
+Lists are also compared by the topics of the previous model. The new model's topics cannot serve for this,
+because two clusterings of one corpus differ more than its lists do.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

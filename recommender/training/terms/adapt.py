@@ -1,4 +1,12 @@
-"""Adapt the parameters of a recipe to a corpus: its size, the length of its texts, and its languages."""
+"""Adapt the parameters of a recipe to a corpus: its size, the length of its texts, and its languages.
+
+The best parameters depend on the corpus. They follow from it by formulas, so that one recipe suits 20
+articles and a large archive. For example, the latent space at its full weight lowers precision at 1 by .31 in
+a German corpus of 20 articles. The manifest contains the results (`Adapted`).
+
+Two values are computed elsewhere: the number of topics (`topics.fitting.topic_count`), and the score from
+which articles are `similar` (`neighbors.lists.similarity_threshold`).
+"""
 
 import math
 from collections import Counter
@@ -21,6 +29,7 @@ _FEW_FORMS = ("en",)  # languages whose words have few forms
 def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
 
+    - Up to 20 articles, `min_df` is 1 and `max_df` excludes no term.
     - The lead has one word for every 200 characters of the mean body beyond the first 1,000, up to the
       recipe's number: a short text consists of its lead only.
     - The latent space has the recipe's number of components, but at most n / 4 and 3 sqrt(n). Its weight is
@@ -29,7 +38,7 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
       to many others is often just from their category.
     - The weight of word pieces is full up to 1,000 articles and falls with the logarithm to zero at 10,000: a
       large corpus contains the word forms and compounds that a small corpus lacks. From 10,000 articles on,
-      English is not stemmed, because its words have few forms.
+      English is not stemmed, because its words have few forms (`stems` has the measurements).
     """
     n = len(articles)
     langs = Counter(article.lang for article in articles if article.lang)

@@ -1,4 +1,10 @@
-"""TF-IDF vectors from term counts, with scikit-learn's semantics, and the fitted estimator for notebooks."""
+"""TF-IDF vectors from term counts, with scikit-learn's semantics, and the fitted estimator for notebooks.
+
+`counting` counts the terms, not scikit-learn's vectorizer. The vocabulary, the weights and the vectors are
+the same as those of a TfidfVectorizer with sublinear term frequency, which a test checks; the recipe can
+raise the weights to a power, and reduce those of pairs and pieces of words. The fitted estimators are
+published beside the arrays for notebooks. The service never opens them.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,9 @@
-"""Stable slugs: a topic that the previous model also has keeps its slug, so that links to it stay valid."""
+"""Stable slugs: a topic that the previous model also has keeps its slug, so that links to it stay valid.
+
+Slugs follow the articles and the terms of a topic, not its name: two topics match if the Jaccard coefficient
+of their articles or of their terms is at least 0.5. Only slugs depend on the previous model; the topics
+themselves depend on the corpus and the recipe alone.
+"""
 
 from collections.abc import Collection, Sequence
 from itertools import chain, count
