@@ -189,13 +189,6 @@ def windows(half_life_of: Mapping[str, float]) -> dict[str, Window]:
     }
 
 
-def weighted(types: np.ndarray, counts: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
-    """Return counts times the weights of their types, (n,) float64; a type without a weight counts as 0."""
-    names, codes = np.unique(types, return_inverse=True)
-    table = np.array([weights.get(str(name), 0.0) for name in names])
-    return np.asarray(counts * table[codes] if len(names) else counts, dtype=np.float64)
-
-
 def ranking(counts: EventCounts, candidates: Candidates, tick: int, window: Window) -> Ranking:
     """Return the ranking of the candidates published by a tick, from the events before the tick.
 

@@ -22,7 +22,6 @@ from recommender.trending import (
     half_lives,
     ranking,
     tick_of,
-    weighted,
     windows,
 )
 from tests.support.laws import examples
@@ -266,15 +265,6 @@ def test_every_rank_of_many_articles_occurs_once() -> None:
     assert sorted(ranked.order.tolist()) == list(range(1600))
     assert sorted(ranked.ranks[ranked.ranks > 0].tolist()) == list(range(1, len(np.unique(rows)) + 1))
     assert (np.diff(ranked.scores[ranked.order]) <= 0).all()
-
-
-def test_events_of_an_unknown_type_have_no_weight() -> None:
-    types = np.array(["view", "share", "wave", "view"])
-
-    counted = weighted(types, np.array([2, 1, 9, 1]), EVENT_WEIGHTS)
-
-    assert counted.tolist() == [2, 5, 0, 1]
-    assert weighted(np.array([], dtype=str), np.array([]), EVENT_WEIGHTS).tolist() == []
 
 
 def test_a_configured_weight_replaces_the_default_of_its_type_only() -> None:
