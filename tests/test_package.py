@@ -268,6 +268,15 @@ def test_no_test_module_or_conftest_is_imported_by_another() -> None:
     assert violations == []
 
 
+def test_the_architecture_fits_on_a_page_and_names_only_existing_packages() -> None:
+    lines = (TESTS.parent / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()
+    rows = re.findall(r"^\| `([a-z_]+)(?:/|\.py)` \|", "\n".join(lines), re.MULTILINE)
+    names = [name for name in rows if name not in {"serving", "training"}]  # the heads of the tables
+
+    assert len(lines) <= 150
+    assert sorted(names) == sorted(package.split("/")[1] for package in PACKAGES)
+
+
 def test_every_name_of_the_python_api_can_be_imported() -> None:
     assert all(callable(getattr(recommender, name)) for name in recommender.__all__)
 
