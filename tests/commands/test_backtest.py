@@ -52,7 +52,7 @@ def test_the_report_the_plot_and_the_setting_are_written(run: Run, events: Path,
     report = ended.json()
     assert (report["horizon_minutes"], report["refresh_minutes"], report["top"]) == (30, 20, 10)
     assert (tmp_path / "race.png").read_bytes()[:4] == b"\x89PNG"
-    assert f"half-life of 1h: {report['half_life_minutes']:g} min" in ended.err
+    assert f"half-life of the window 1h: {report['half_life_minutes']:g} min" in ended.err
 
 
 def test_the_service_reads_the_half_life_that_was_written(
