@@ -97,11 +97,11 @@ def check_id(article_id: str) -> str:
     try:
         size = len(article_id.encode())
     except UnicodeEncodeError:
-        raise InvalidArticleError(f"id {shown} holds a lone surrogate, which is not UTF-8") from None
+        raise InvalidArticleError(f"id {shown} contains a lone surrogate, which is not UTF-8") from None
     if not 1 <= size <= MAX_ID_BYTES:
         raise InvalidArticleError(f"id {shown} has {size} bytes of UTF-8; 1 to {MAX_ID_BYTES} are allowed")
     if "\0" in article_id:
-        raise InvalidArticleError(f"id {shown} holds a NUL character")
+        raise InvalidArticleError(f"id {shown} contains a NUL character")
     if article_id in {".", ".."}:
         raise InvalidArticleError(f"id {shown} is a relative path segment, which URLs cannot carry")
     return article_id

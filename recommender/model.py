@@ -184,7 +184,7 @@ class Vectors:
         span = slice(self.offsets[row], self.offsets[row + 1])
         return Embedding(self.columns[span], self.values[span], self.latent[row])
 
-    def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
+    def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
         """Return the joined posting lists of a range of terms: the rows, and the term's weight in each."""
         span = slice(self.term_offsets[terms.start], self.term_offsets[terms.stop])
         return self.term_rows[span], self.term_values[span]

@@ -58,9 +58,9 @@ def list_options(command: Command) -> Command:
         click.option("--limit", help="Number of articles, 1 to 50.  [default: 9]"),
         click.option("--category", multiple=True, help="Only this category (name or slug); repeatable."),
         click.option(
-            "--exclude-category", multiple=True, help="Without this category (name or slug); repeatable."
+            "--exclude-category", multiple=True, help="Exclude this category (name or slug); repeatable."
         ),
-        click.option("--exclude", multiple=True, help="Without the article of this id; repeatable."),
+        click.option("--exclude", multiple=True, help="Exclude the article with this id; repeatable."),
         click.option("--lang", help="Only this language code, or any."),
         click.option("--max-age-days", help="Maximum age of the articles."),
         click.option("--published-after", metavar="DATE", help="Only later articles; ISO 8601."),

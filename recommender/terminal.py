@@ -116,7 +116,7 @@ def training_summary(
         else ""
     )
     facts.add_row("Characters read", f"{corpus.characters_read:,}{cut}")
-    facts.add_row("Terms", f"{corpus.terms_kept:,} kept of {corpus.terms_counted:,}")
+    facts.add_row("Terms", f"{corpus.terms_kept:,} used of {corpus.terms_counted:,}")
     facts.add_row("Topics", _topics(model))
     facts.add_row("Seconds", _times(seconds))
     facts.add_row("Peak memory", f"{peak_bytes / _MIB:,.0f} MiB")

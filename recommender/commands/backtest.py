@@ -75,7 +75,7 @@ def backtest(events: Path, **options: Any) -> None:
     """
     from recommender.settings import Settings, write_half_life
     from recommender.training.backtest.click_log import read_log
-    from recommender.training.backtest.plots import save_race
+    from recommender.training.backtest.plots import save_plot
     from recommender.training.backtest.replay import BacktestSettings
     from recommender.training.backtest.replay import backtest as replay
 
@@ -89,7 +89,7 @@ def backtest(events: Path, **options: Any) -> None:
         log = read_log(events, visitor_window_minutes=window, sample=options["sample"])
         report = replay(log, backtest_settings, progress=status.update)
     if options["plot"]:
-        save_race(report, options["plot"])
+        save_plot(report, options["plot"])
     if options["settings_path"]:
         write_half_life(options["settings_path"], "1h", report.half_life_minutes)
         half_life = f"half-life of the window 1h: {report.half_life_minutes:g} min"

@@ -169,7 +169,7 @@ class ServiceDestination:
 
         listing, cursor = f"{self._address}/v1/articles", dict[str, str]()
         try:
-            self._remote.ask_once("GET", listing)
+            self._remote.send_once("GET", listing)
         except SiteError as error:
             if _has_type(error, "no-model"):
                 return
@@ -201,7 +201,7 @@ class ServiceDestination:
 
 def _has_type(error: Any, problem_type: str) -> bool:
     """Return whether the service responded with a problem of this type."""
-    return isinstance(error.answer, dict) and str(error.answer.get("type", "")).endswith(problem_type)
+    return isinstance(error.content, dict) and str(error.content.get("type", "")).endswith(problem_type)
 
 
 def _check_removed(removed: int, known: int, place: str, cure: str) -> None:

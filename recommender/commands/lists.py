@@ -56,7 +56,7 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **options: A
     _print_list(
         models_dir,
         as_json,
-        lambda lists, now, trending: lists.like(article, query, now, trending=trending),
+        lambda lists, now, trending: lists.of_text(article, query, now, trending=trending),
     )
 
 

@@ -123,7 +123,7 @@ def feed(url: str, pages: int, **options: Any) -> None:
     """Import the entries of the RSS or Atom feed at URL.
 
     Articles in an existing FILE are never removed, because a feed contains only the newest entries. Run this
-    more often than the feed's entries change.
+    often enough that no entry leaves the feed between two runs.
     """
     from recommender.training.readers.feed_site import feed_site_rows
 
@@ -173,7 +173,7 @@ class _SiteReader:
         if len(self.rejected) > max_bad * max(1, self.rows):
             raise click.ClickException(
                 f"{len(self.rejected):,} of {self.rows:,} articles were rejected, above --max-bad; "
-                "the articles read so far are kept for the next run"
+                "the next run continues with the articles read so far"
             )
 
 

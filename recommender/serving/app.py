@@ -195,7 +195,7 @@ def _as_problem(error: HTTPException) -> Problem:
         "method-not-allowed": f"{path} allows {allowed}, not {request.method[:20]}",
         "too-large": f"the body is larger than {(request.max_content_length or 1) - 1} bytes",
         "bad-request": "the request is incomplete or not valid HTTP",
-        "internal-error": "the service failed; look for the request_id in its log",
+        "internal-error": "internal error; search the server log for this request_id",
     }.get(kind, error.description or "")
     if kind == "internal-error":
         _log.error("request %s failed", g.request_id, exc_info=getattr(error, "original_exception", None))

@@ -33,7 +33,7 @@ def cores() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def spread(work: Callable[..., Part], n: int, threads: int, ranges_per_thread: int = 4) -> Iterator[Part]:
+def run_ranges(work: Callable[..., Part], n: int, threads: int, ranges_per_thread: int = 4) -> Iterator[Part]:
     """Yield `work(start, end)` for consecutive ranges that cover 0..n, in order, run on `threads` threads.
 
     The ranges depend only on n and the number of threads, so results are reproducible.

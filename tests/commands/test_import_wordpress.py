@@ -217,7 +217,7 @@ def test_a_retry_after_header_is_honoured(site: FakeWordPress, path: Path) -> No
     done = imported(site, "-o", path)
 
     assert len(lines(path)) == 3
-    assert "answers 429; it asks to wait 7 seconds" in done.stderr
+    assert "returned status 429; it requires a wait of 7 seconds" in done.stderr
 
 
 def test_a_retry_after_of_hours_ends_the_import(site: FakeWordPress, path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_retry_after_of_hours_ends_the_import(site: FakeWordPress, path: Path)
     done = imported(site, "-o", path)
 
     assert done.exit_code == 1
-    assert "it asks to wait 7,200 seconds" in str(done.exception)
+    assert "it requires a wait of 7,200 seconds" in str(done.exception)
     assert len(site.queries()) == 1
 
 

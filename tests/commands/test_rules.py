@@ -103,10 +103,10 @@ def test_an_article_is_explained_with_authors_and_reasons(wide: Run, rules: Path
     ]  # fmt: skip
     assert acting in cells
     assert [
-        "kept out of all lists", "old (sensitive, file)", "B. Oduya", "asked for",
+        "excluded from all lists", "old (sensitive, file)", "B. Oduya", "asked for",
         "over, until 2026-01-01 23:00 UTC",
     ] in cells  # fmt: skip
-    assert ["puts first 2", *acting[1:]] in cells
+    assert ["pins 2", *acting[1:]] in cells
 
 
 def test_the_rules_file_of_the_settings_is_used(
@@ -131,7 +131,7 @@ def test_rules_and_articles_of_the_database_are_used(wide: Run, store: Store, pu
     done = wide("rules", "explain", "new", "--models-dir", published)
 
     assert done.out.startswith("Ferry strike")
-    assert "kept out of every answer but its own" in done.out
+    assert "shown only in responses for its own id" in done.out
     assert "at most 2 of Economy in a list" in done.out
     assert "hush (block, database)" in done.out
     assert done.err == "note: the rule odd was written by another version of the program\n"

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.training.kernels import kernel, run_all, spread
+from recommender.training.kernels import kernel, run_all, run_ranges
 
 
 @given(st.integers(0, 200), st.integers(1, 4), st.integers(1, 20))
 @settings(deadline=None)
 def test_ranges_cover_everything_once_and_in_order(n: int, threads: int, ranges_per_thread: int) -> None:
-    ranges = list(spread(lambda start, end: (start, end), n, threads, ranges_per_thread))
+    ranges = list(run_ranges(lambda start, end: (start, end), n, threads, ranges_per_thread))
 
     assert ranges[0][0] == 0
     assert ranges[-1][1] == n

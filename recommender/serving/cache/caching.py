@@ -30,9 +30,11 @@ from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView, Span
 
-SHARED_SECONDS = 60  # a shared cache may store a response for so long
-_REVALIDATING_SECONDS = 30  # may serve it while it fetches a new one
-_FAILING_SECONDS = 300  # and while the service fails
+# How long a shared cache may store a response, serve it stale while it fetches a new one, and serve it stale
+# while the service fails.
+SHARED_SECONDS = 60
+_REVALIDATING_SECONDS = 30
+_FAILING_SECONDS = 300
 _DAY = timedelta(days=1)
 # How long a shared cache that is purged may store a list, by the age of the list's article.
 _SECONDS_BY_AGE = (
@@ -166,7 +168,7 @@ def to_response(cached: CachedResponse, view: ConsistentView, seconds: int = SHA
 
 
 def no_store(response: Response) -> Response:
-    """Forbid every cache to store a response about an article that may exist a moment later."""
+    """Forbid caching of a response about a missing article, because it may be added at any moment."""
     response.headers["Cache-Control"] = "no-store"
     return response
 

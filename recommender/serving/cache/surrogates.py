@@ -111,11 +111,14 @@ def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
         return
     for copy in snapshot.copies.of(row):
         yield shown_key(ids[copy])
-    for other in (*snapshot.folded[row - n].reverse_neighbors.tolist(), *_reached_live(snapshot, row)):
+    for other in (
+        *snapshot.folded[row - n].reverse_neighbors.tolist(),
+        *_live_rows_changed_by(snapshot, row),
+    ):
         yield subject_key(ids[other])
 
 
-def _reached_live(snapshot: Snapshot, row: int) -> list[int]:
+def _live_rows_changed_by(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar, its own row included."""
     n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.n_live]
     similarity = snapshot.vectors.scores(folded[row - n].embedding, snapshot.latent_weight)
@@ -142,5 +145,5 @@ def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
 
 
 def _hides(rule: Rule) -> TypeGuard[Block | Sensitive]:
-    """Return whether a rule removes its articles from all lists; other responses do not change."""
+    """Return whether a rule removes its articles from all lists; only responses that contain them change."""
     return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_category is None)

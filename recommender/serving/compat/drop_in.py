@@ -90,7 +90,7 @@ class DropInRoutes:
     def jetpack(self, path: str) -> Response:
         """Respond like Jetpack: at the URL of a post with `?relatedposts=1`, or at any path with `url`."""
         if "relatedposts" not in request.args:
-            raise Problem("not-found", f"there is nothing at {request.path[:100]}")
+            raise Problem("not-found", f"no page has the path {request.path[:100]}")
         parameters = _parameters(JetpackParameters)
         url = parameters.url or f"https://{request.host}/{path}"
         query = ListQuery(limit=parameters.size, exclude=parameters.relatedposts_exclude)

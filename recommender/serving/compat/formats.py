@@ -18,7 +18,7 @@ from recommender.serving.index.documents import Documents
 ItemJson = dict[str, Any]  # as `responses.item_json` returns it
 
 _EXCERPT_WORDS = 50
-_MAX_DIGITS = 15  # JavaScript reads longer integers inexactly
+_MAX_DIGITS = 15  # JavaScript rounds larger integers
 _JETPACK_VERSION = "20240517"  # of the response format; Jetpack's script ignores it
 _JETPACK_IMAGE = {"width": 350, "height": 200}
 _HEADLINE = '<h3 class="jp-relatedposts-headline"><em>Related</em></h3>'

@@ -156,12 +156,14 @@ class Access:
                 match = key
         return match
 
-    def _spend(self, limiter: RateLimiter, what: str, name: str, cost: int = 1) -> None:
-        """Count `cost` against a rate limit. Raises Problem if it is exceeded; `what` is counted."""
+    def _spend(self, limiter: RateLimiter, counted: str, name: str, cost: int = 1) -> None:
+        """Count `cost` against a rate limit. Raises Problem if it is exceeded; `counted` names the unit."""
         seconds = limiter.spend(name, cost)
         if seconds:
             rate = limiter.rate
-            detail = f"too many {what}: at most {rate.amount} in {rate.seconds} s; try again in {seconds} s"
+            detail = (
+                f"too many {counted}: at most {rate.amount} in {rate.seconds} s; try again in {seconds} s"
+            )
             raise Problem("rate-limited", detail, headers={"Retry-After": str(seconds)})
 
     def _caller(self) -> Caller:

@@ -10,13 +10,13 @@ from functools import lru_cache
 
 from flask import Flask, Response, request
 
-MIN_BYTES = 1400  # a smaller response fits into one packet, and gains nothing
+MIN_BYTES = 1400  # smaller responses fit into one packet uncompressed
 _MAX_BYTES = 4 << 20
 _TYPES = frozenset({"application/json", "text/html", "text/css", "text/javascript", "image/svg+xml"})
 _NEVER_COMPRESSED = "/v1/rules"  # changes of rules need the strong ETag of the rules that were read
 # Files take longest to compress, and there are few of them. Other responses must not evict them.
 _FILES = ("/docs", "/openapi.json", "/widget", "/demo/static/")
-_CACHE_SIZE = 64  # entries, for files and for other responses each
+_CACHE_SIZE = 64  # entries of each cache, that of files and that of other responses
 _LEVEL = 5
 
 

@@ -75,7 +75,7 @@ class ReadPolicy:
 
 
 class ScoringLimit:
-    """Limits requests that score the whole corpus, all together and for each caller."""
+    """Limits requests that score the whole corpus, in total and per caller."""
 
     def __init__(self, access: Access, at_once: int, queue: int) -> None:
         self._access = access

@@ -16,7 +16,7 @@ RankOf = Callable[[int], int | None]  # the trending rank of a row, from 1; None
 
 SCORE_DECIMALS = 7  # of a score; more would be noise
 PART_DECIMALS = 9  # of a part of a score: twenty rounding errors must not show in the sum
-_SOURCES_BY_TREND = frozenset({"trending", "recent"})  # what trends decides which of them
+_SOURCES_BY_TREND = frozenset({"trending", "recent"})  # which of the two depends on what is trending
 _SOURCES_BY_CONTENT = frozenset({"similar", "pin"})
 
 
@@ -133,7 +133,7 @@ class ResponseBuilder:
 
     def article(self, row: int) -> dict[str, Any]:
         """Return the fields of an article, its topics, and the articles published before and after it."""
-        older, newer = self._related.timeline.beside(row, self._now)
+        older, newer = self._related.timeline.older_and_newer(row, self._now)
         self.dependencies.on_new_articles = False
         return self.facts(row) | {
             "topics": self.topic_shares(row),

@@ -52,7 +52,7 @@ class FoldedArticle:
     def from_bytes(cls, blob: bytes, n_components: int) -> "FoldedArticle":
         """Return the article that `to_bytes` serialized. Raises ValueError for anything else."""
         if len(blob) < _HEAD.size:
-            raise ValueError(f"a folded-in article has {len(blob)} bytes, less than its head")
+            raise ValueError(f"a folded-in article has {len(blob)} bytes, fewer than its header")
         nearest, terms, neighbors, reverse, copies, feedback, hub, unknown = _HEAD.unpack_from(blob)
         sizes = [
             (np.int32, terms), (np.float32, terms), (np.float32, n_components), (np.int32, neighbors),
@@ -60,7 +60,7 @@ class FoldedArticle:
         ]  # fmt: skip
         expected = _HEAD.size + 4 * sum(size for _, size in sizes)
         if min(terms, neighbors, reverse, copies) < 0 or len(blob) != expected:
-            raise ValueError(f"a folded-in article has {len(blob)} bytes, but its head says {expected}")
+            raise ValueError(f"a folded-in article has {len(blob)} bytes, but its header says {expected}")
         arrays: list[np.ndarray] = []
         offset = _HEAD.size
         for dtype, size in sizes:

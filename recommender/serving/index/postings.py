@@ -39,8 +39,8 @@ class Postings:
         """Return the number of articles."""
         return len(self.latent)
 
-    def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same as `Vectors.holding`, for these articles."""
+    def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same as `Vectors.postings`, for these articles."""
         first, last = np.searchsorted(self.columns, [terms.start, terms.stop])
         inside = slice(self.offsets[first], self.offsets[last])
         return self.rows[inside], self.values[inside]
@@ -100,12 +100,12 @@ class SnapshotVectors:
         """Return the similarity of every live article to the query, (m,) float64."""
         return np.concatenate([np.empty(0), *(segment.scores(query, weight) for segment in self.segments)])
 
-    def holding(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same as `Vectors.holding`, for all articles."""
+    def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same as `Vectors.postings`, for all articles."""
         n = len(self.model.latent)
-        entries = [self.model.holding(terms)]
+        entries = [self.model.postings(terms)]
         for start, segment in zip(self.segment_starts, self.segments, strict=True):
-            rows, values = segment.holding(terms)
+            rows, values = segment.postings(terms)
             entries.append((rows + np.int32(n + start), values))
         if len(entries) == 1:
             return entries[0]

@@ -48,7 +48,7 @@ class Timeline:
         first = self.future(now)
         return from_microseconds(int(self._articles.published[self.rows[first - 1]])) if first else None
 
-    def beside(self, row: int, now: datetime) -> tuple[int | None, int | None]:
+    def older_and_newer(self, row: int, now: datetime) -> tuple[int | None, int | None]:
         """Return the rows of the next older and next newer public article; an undated one has neither."""
         date = int(self._articles.published[row])
         if date == NO_MOMENT:

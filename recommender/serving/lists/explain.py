@@ -29,7 +29,7 @@ class Explanation:
     boost: float
 
 
-def why(
+def explanation(
     snapshot: Snapshot, query: Query, row: int, model_score: float, fresh_score: float, score: float
 ) -> Explanation:
     """Return the explanation of the score of the article of a row against the query.

@@ -36,10 +36,10 @@ class FillOrder:
     ) -> tuple[tuple[Item, ...], int]:
         """Return up to `query.limit` items, and how many there would be without a limit."""
         pins = [Item(row, "pin") for row in eligible.pins[: query.limit]]
-        left = query.limit - len(pins)
+        n_free = query.limit - len(pins)
         caps = self._rules.caps
-        # A cap may skip any row, so that under caps every step is needed whole.
-        limit = len(eligible.mask) if caps else left
+        # A cap may skip any row, so with caps every step must yield all its rows.
+        limit = len(eligible.mask) if caps else n_free
         steps = list(self._steps(eligible.mask, ranked, query, limit, now, category, trending))
         rows = np.concatenate([rows for _, rows in steps])
         if caps:
@@ -56,7 +56,7 @@ class FillOrder:
                 steps[step_of[place]][0],
                 float(scores[place]) if place < len(scores) else None,
             )
-            for place in admitted[:left].tolist()
+            for place in admitted[:n_free].tolist()
         ]
         return (*pins, *items), len(eligible.pins) + count
 

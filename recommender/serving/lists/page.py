@@ -112,7 +112,7 @@ def _beside(related: Related, row: int, excluded: set[int], now: datetime, *, ne
     """Return the nearest public article in time, on one side, that is not excluded."""
     neighbor: int | None = row
     while neighbor is not None:
-        neighbor = related.timeline.beside(neighbor, now)[newer]
+        neighbor = related.timeline.older_and_newer(neighbor, now)[newer]
         if neighbor not in excluded:
             break
     return neighbor

@@ -7,9 +7,9 @@ from typing import Literal
 from recommender.serving.lists.explain import Explanation
 
 ANY = "any"
-FRESHNESS = 0.2  # a judgement: a very old article needs a score a quarter higher for the same rank
+FRESHNESS = 0.2  # chosen by judgement: a very old article needs a score a quarter higher for the same rank
 # Off: on labelled stories among news, 0.05 costs .006 nDCG and 0.1 costs .011, while the items of a list
-# become hardly less alike: the mean similarity of two of them falls from .284 to .282 and .280.
+# hardly become more diverse: the mean similarity of two of them falls from .284 to .282 and .280.
 DIVERSITY = 0.0
 
 Mode = Literal["related", "background", "follow_up"]
@@ -20,7 +20,7 @@ Source = Literal["pin", "similar", "same_category", "trending", "recent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """What a caller asks for. Categories are names or slugs; unknown ids in `exclude` are ignored."""
+    """The parameters of a list. Categories are names or slugs; unknown ids in `exclude` are ignored."""
 
     limit: int = 9
     categories: tuple[str, ...] = ()

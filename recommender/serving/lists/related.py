@@ -14,7 +14,7 @@ from recommender.serving.index.categories import Categories
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.candidates import SimilarCandidates
-from recommender.serving.lists.explain import why
+from recommender.serving.lists.explain import explanation
 from recommender.serving.lists.fill_order import FillOrder
 from recommender.serving.lists.filters import EligibilityFilter, EligibleRows
 from recommender.serving.lists.query import ANY, Item, ListQuery, RelatedList
@@ -123,7 +123,7 @@ class Related:
         )
         return self._explained(related, ranked.top, article_query, query)
 
-    def like(
+    def of_text(
         self, article: Article, query: ListQuery, now: datetime, *, trending: Sequence[int] = ()
     ) -> RelatedList:
         """Return the list of a text that need not be in the model; its id excludes nothing.
@@ -255,6 +255,6 @@ class Related:
         def explained(item: Item) -> Item:
             if item.source != "similar":
                 return item
-            return replace(item, why=why(self.snapshot, source, item.row, *scores_of[item.row]))
+            return replace(item, why=explanation(self.snapshot, source, item.row, *scores_of[item.row]))
 
         return replace(related, items=tuple(map(explained, related.items)), explained=True)

@@ -256,7 +256,7 @@ class Search:
         With very many terms, every article that has any of them gets the same small weight.
         """
         n = len(self._snapshot)
-        postings = [self._snapshot.vectors.holding(span) for span in spans if len(span)]
+        postings = [self._snapshot.vectors.postings(span) for span in spans if len(span)]
         if not postings:
             return np.zeros(n)
         if sum(map(len, spans)) == 1:

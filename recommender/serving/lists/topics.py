@@ -33,7 +33,7 @@ def all_topics(related: Related, now: datetime) -> dict[str, Any]:
 def topic_articles(related: Related, slug: str, now: datetime) -> tuple[dict[str, Any], np.ndarray]:
     """Return the topic with this slug as JSON, and a mask over the rows, (n,) bool: its public articles.
 
-    An article belongs to the topic that it has the largest share of. Raises UnknownTopicError.
+    An article belongs to the topic with the largest share of it. Raises UnknownTopicError.
     """
     for number, topic in enumerate(related.model.manifest.topics):
         if topic.slug == slug:

@@ -68,7 +68,7 @@ def _swagger_folder() -> Path:
 
 
 def _cacheable(body: bytes, media_type: str) -> Response:
-    """Return a response that caches keep for five minutes and then revalidate by ETag."""
+    """Return a response that caches store for five minutes and then revalidate by ETag."""
     response = Response(body, headers={"Cache-Control": "public, max-age=300"}, content_type=media_type)
     response.add_etag()
     response.make_conditional(request.environ)

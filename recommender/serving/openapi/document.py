@@ -60,7 +60,7 @@ _PATH_PARAMETERS = {
         "description": "the id of a rule",
     },
 }
-_DESCRIPTION = """Related articles for a newsroom's CMS.
+_DESCRIPTION = """Related articles for the CMS of a news site.
 
 Errors are returned as `application/problem+json`; `type` identifies the kind of error. Every response has an
 `X-Request-ID` header; if the request sends this header, its value is used. Responses with an `ETag` support

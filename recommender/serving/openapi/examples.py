@@ -1,4 +1,4 @@
-"""Recorded examples: requests from a fictional newsroom, and the responses they got.
+"""Recorded examples: requests for a fictional news site, and their responses.
 
 A test replays each request and compares the response key by key.
 """

@@ -54,7 +54,7 @@ class PinBody(Pin):
 
 
 class BlockBody(Block):
-    """Do not show these articles."""
+    """Hide these articles in the lists that the rule is for, or everywhere."""
 
     id: _PathId
 

@@ -19,7 +19,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Degraded = Annotated[
     list[str],
     Field(
-        description="Parts of the service that fail at the moment, such as `store` or `state`. "
+        description="Parts of the service that are failing, such as `store` or `state`. "
         "Empty if everything works."
     ),
 ]

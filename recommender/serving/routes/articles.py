@@ -48,12 +48,12 @@ class ArticleRoutes:
         `X/related` may be the list of `X` or the facts of the id `X/related`. If both are possible, the
         problem names both URLs.
         """
-        wants_list = tail.endswith(RELATED_SUFFIX)
+        is_list_path = tail.endswith(RELATED_SUFFIX)
         article_id = tail.removesuffix(RELATED_SUFFIX)
-        if "/" in article_id or (wants_list and self._context.related.articles.find(tail) is not None):
+        if "/" in article_id or (is_list_path and self._context.related.articles.find(tail) is not None):
             raise id_with_slash(tail, check_suffix=True)
         check_path_id(article_id)
-        if wants_list:
+        if is_list_path:
             return self._related.by_path(article_id)
         refuse_parameters()
         return self._facts("path", "id", article_id)

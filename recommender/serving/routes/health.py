@@ -1,4 +1,4 @@
-"""Health checks: whether the process runs, and whether it has a model to respond from."""
+"""Health checks: whether the process runs, and whether a model is open."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class HealthRoutes:
         return _response({"status": "ready", "model": model, "degraded": degraded, "live": self._live()})
 
     def _live(self) -> dict[str, Any] | None:
-        """Return what has changed since the training; `unknown_terms` is the mean share of unknown terms."""
+        """Return the changes since the training; `unknown_terms` is the mean share of unknown terms."""
         state = self._context.follower.state
         if state.snapshot is None:
             return None

@@ -42,7 +42,7 @@ class MetricsRoutes(Collector):
         ready.add_metric([], context.is_open)
         yield ready
         degraded = GaugeMetricFamily(
-            "recommender_degraded", "1 while this part does not work", labels=["part"]
+            "recommender_degraded", "1 while this part of the service is degraded", labels=["part"]
         )
         degraded_parts = context.degraded
         for part in PARTS:
@@ -59,7 +59,7 @@ class MetricsRoutes(Collector):
             yield trained
             yield GaugeMetricFamily(
                 "recommender_live_articles",
-                "Articles added or changed since the training",
+                "Articles added or changed since the model was trained",
                 state.snapshot.live_shown,
             )
         yield GaugeMetricFamily("recommender_withdrawn_articles", "Withdrawn articles", len(state.withdrawn))

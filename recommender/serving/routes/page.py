@@ -1,4 +1,4 @@
-"""The page of an article: everything around it, in one response."""
+"""The page of an article: all its lists and links, in one response."""
 
 from typing import Any
 

@@ -68,7 +68,7 @@ class RelatedRoutes:
         article, query, view = text.article(), text.query(), self._context.view()
         trending, rank_of = view.trends(self._leaderboards(query, view))
         with known_categories("body", query):
-            related_list = view.related.like(article, query, view.now, trending=trending)
+            related_list = view.related.of_text(article, query, view.now, trending=trending)
         return Response(
             to_bytes(view.builder().whole_list(related_list, rank_of)), content_type="application/json"
         )

@@ -85,7 +85,7 @@ class SubmissionRoutes:
         outcomes, _ = self._store(list(submissions.values()))
         for (index, submission), outcome in zip(submissions.items(), outcomes, strict=True):
             if outcome == "older":
-                reason = "older: a version with a later updated_at, or a withdrawal, is known"
+                reason = "older: the known version has a later updated_at, or the article was withdrawn"
                 rejected.append({"index": index, "id": submission.article.id, "reason": reason})
         rejected.sort(key=lambda rejection: rejection["index"])
         accepted = sum(outcome in {"created", "updated"} for outcome in outcomes)
@@ -144,9 +144,8 @@ class SubmissionRoutes:
         """Return the row to store, None if the known version is newer.
 
         An article without `updated_at` gets the current time. It replaces any known version except a
-        withdrawal, because it may have been sent before that. An article with the
-        `updated_at` of the model's version but other content is a correction that kept the date; it counts as
-        newer.
+        withdrawal, because it may have been sent before the withdrawal. An article that has the `updated_at`
+        of the model's version but different content counts as newer: it was corrected without a new date.
         """
         article = submission.article
         updated, known = microseconds(article.updated_at), self._known_update(article.id)
@@ -204,7 +203,7 @@ class _Submission:
 def _read(values: Any, now: datetime) -> _Submission:
     """Return the article in a JSON object. Raises RefusedError for a wrong value and for a draft."""
     if not isinstance(values, dict):
-        raise RefusedError("wrong type", "an article is a JSON object")
+        raise RefusedError("wrong type", "an article must be a JSON object")
     check_types(values)
     if kind := not_public(values):
         name = "post_password" if kind == "password" else "status"

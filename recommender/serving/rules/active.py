@@ -22,7 +22,7 @@ class Rules:
         """Return the rules that are active now."""
         moments = [moment for rule in self.rules for moment in (rule.begins, rule.until) if moment]
         boundary = min((moment for moment in moments if moment > now), default=None)
-        return ActiveRules(tuple(rule for rule in self.rules if rule.acts(now)), boundary)
+        return ActiveRules(tuple(rule for rule in self.rules if rule.is_active(now)), boundary)
 
 
 @dataclass(frozen=True)

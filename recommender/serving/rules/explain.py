@@ -26,7 +26,7 @@ class ExplainedArticle:
 
 @dataclass(frozen=True, slots=True)
 class RuleEffect:
-    """What one rule does with the article, or did, or will do."""
+    """The effect of one rule on the article, now, in the past or in the future."""
 
     rule: Rule
     source: str  # "file" or "database"
@@ -47,14 +47,14 @@ def rule_effects(
     effects = [
         RuleEffect(rule, source, _state(rule, now), part, effect)
         for source, rule in sourced_rules
-        for part, effect in _effects(rule, article, active if rule.acts(now) else ActiveRules())
+        for part, effect in _effects(rule, article, active if rule.is_active(now) else ActiveRules())
     ]
     states: list[State] = ["acts", "to come", "over"]
     return sorted(effects, key=lambda effect: states.index(effect.state))
 
 
 def _state(rule: Rule, now: datetime) -> State:
-    if rule.acts(now):
+    if rule.is_active(now):
         return "acts"
     return "over" if rule.until is not None and rule.until <= now else "to come"
 
@@ -77,14 +77,14 @@ def _effects(rule: Rule, article: ExplainedArticle, active: ActiveRules) -> Iter
 
 def _as_candidate(rule: Pin | Block | Sensitive, article_id: str, active: ActiveRules) -> str:
     if isinstance(rule, Sensitive):
-        return "kept out of all lists"
+        return "excluded from all lists"
     if isinstance(rule, Block):
         everywhere = rule.for_article is None and rule.for_category is None
-        return "kept out of every answer but its own" if everywhere else f"kept out of {_lists(rule)}"
+        return "shown only in responses for its own id" if everywhere else f"excluded from {_lists(rule)}"
     pinned = f"pin {1 + rule.articles.index(article_id)} of {len(rule.articles)} in {_lists(rule)}"
     categories = () if rule.for_category is None else (rule.for_category,)
     is_blocked = article_id in active.hidden | active.blocked(rule.for_article, categories)
-    return f"{pinned}; but it is blocked, and a block wins" if is_blocked else pinned
+    return f"{pinned}, but a block takes precedence" if is_blocked else pinned
 
 
 def _in_own_list(
@@ -93,13 +93,13 @@ def _in_own_list(
     others = [article_id for article_id in rule.articles if article_id != article.id]
     if isinstance(rule, Block):
         if others and (rule.for_article is not None or rule.for_category is not None):
-            yield "own list", f"keeps out {_ids(others)}"
+            yield "own list", f"excludes {_ids(others)}"
         return
     blocked = active.hidden | active.blocked(article.id, article.categories)
     if pinned := [article_id for article_id in others if article_id not in blocked]:
-        yield "own list", f"puts first {_ids(pinned)}"
+        yield "own list", f"pins {_ids(pinned)}"
     if overruled := [article_id for article_id in others if article_id in blocked]:
-        yield "own list", f"would put first {_ids(overruled)}; but a block wins"
+        yield "own list", f"would pin {_ids(overruled)}, but a block takes precedence"
 
 
 def _is_for(rule: Pin | Block, article: ExplainedArticle) -> bool:

@@ -118,7 +118,7 @@ class _Rule(BaseModel):
     def _iso(self, moment: datetime) -> str:
         return moment.isoformat().replace("+00:00", "Z")
 
-    def acts(self, now: datetime) -> bool:
+    def is_active(self, now: datetime) -> bool:
         """Return whether the rule is active at a moment: from `from` on, until just before `until`."""
         return (self.begins is None or self.begins <= now) and (self.until is None or now < self.until)
 
@@ -165,28 +165,28 @@ class _ListRule(_Rule):
 
 
 class Pin(_ListRule):
-    """These articles come first, in this order."""
+    """Show these articles first, in this order."""
 
     kind: Literal["pin"]
     articles: _Ids
 
 
 class Block(_ListRule):
-    """These articles do not appear."""
+    """Hide these articles in the lists that the rule is for, or everywhere."""
 
     kind: Literal["block"]
     articles: _Ids
 
 
 class Sensitive(_Rule):
-    """These articles do not appear in any list."""
+    """Remove these articles from every list."""
 
     kind: Literal["sensitive"]
     articles: _Ids
 
 
 class Boost(_Rule):
-    """The scores of these articles, or of those in a category or by an author, are multiplied."""
+    """Multiply the scores of these articles, or of all articles in a category or by an author."""
 
     kind: Literal["boost"]
     articles: Annotated[_Ids | None, Field(description=_IDS)] = None
@@ -217,7 +217,7 @@ class Boost(_Rule):
 
 
 class Cap(_Rule):
-    """A list contains at most this many articles of one category, or by one author."""
+    """Limit how many articles of one category, or by one author, a list contains."""
 
     kind: Literal["cap"]
     written_per: Annotated[

@@ -79,7 +79,7 @@ class DemoRoutes:
         main_language = int(np.bincount(codes + 1).argmax())
         rows = related.timeline.page(codes + 1 == main_language, 1, view.now)
         if not rows:
-            raise Problem("unknown-article", "no article is published yet")
+            raise Problem("unknown-article", "No article has been published yet.")
         return self._article_page(rows[0], view)
 
     def article(self) -> Response:
@@ -107,7 +107,7 @@ class DemoRoutes:
             "section.html",
             section=category,
             teasers=[teaser(articles, row) for row in shown],
-            trend=self._trend_beside(shown, view),
+            trend=self._other_trending(shown, view),
             older=older,
             count=int(mask.sum()),
         )
@@ -147,7 +147,7 @@ class DemoRoutes:
             model_version=related.model.manifest.version,
         )
 
-    def _trend_beside(self, shown: Iterable[int], view: ConsistentView) -> Trend:
+    def _other_trending(self, shown: Iterable[int], view: ConsistentView) -> Trend:
         """Return the trending articles that are neither on the page nor near-duplicates of articles on it."""
         related, now, leaderboards = view.related, view.now, self._context.leaderboards(view)
         leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)

@@ -132,7 +132,7 @@ def _adjustments(why: Explanation) -> Iterator[str]:
     similarity = sum(part for _, part in (*why.terms, *why.topics)) + why.other_terms + why.other_topics
     threshold = _MIN_ADJUSTMENT * max(similarity, 0.0)
     if why.feedback > threshold:
-        yield "Also similar to the story that is most similar to this one."
+        yield "Also similar to the story that matches this one best."
     if -why.hub > threshold:
         yield "Ranked lower because it is similar to many stories."
     if -why.freshness > threshold:

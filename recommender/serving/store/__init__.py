@@ -56,7 +56,7 @@ __all__ = [
 
 
 class Store:
-    """The live state that all workers of a newsroom share. Threads may share a store.
+    """The live state that all workers share. Threads may share a store.
 
     Its first call connects to the database, and creates or migrates the tables. Every write returns after its
     commit and survives the end of the process. Changes to articles, withdrawals and rules also survive a

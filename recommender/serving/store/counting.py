@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table
 from recommender.serving.store.bulk import Bulk
 from recommender.serving.store.numbers import next_number, numbers
 from recommender.serving.store.rows import Event, Verdict
-from recommender.serving.store.schema import COUNTS, PLACEMENTS, SEEN_EVENTS, SEEN_VISITORS, SOURCES
+from recommender.serving.store.schema import COUNTS, POSITION_COUNTS, SEEN_EVENTS, SEEN_VISITORS, SOURCES
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
@@ -29,10 +29,10 @@ COUNTS_BULK = Bulk(COUNTS, "n = counts.n + excluded.n, change = excluded.change"
 _SEEN_EVENTS = Bulk(SEEN_EVENTS)
 _SEEN_VISITORS = Bulk(SEEN_VISITORS)
 _SOURCES = Bulk(SOURCES, "n = excluded.n")
-_PLACEMENTS = Bulk(PLACEMENTS, "n = placements.n + excluded.n")
+_POSITION_COUNTS = Bulk(POSITION_COUNTS, "n = placements.n + excluded.n")
 
 Batch = tuple[Sequence[Event], int]  # events, and the moment they arrived
-_Placement = tuple[int, str, str, str, int, str, str]
+_PositionKey = tuple[int, str, str, str, int, str, str]
 
 
 @dataclass(frozen=True)
@@ -152,23 +152,23 @@ def _add(connection: Connection, events: Sequence[Event]) -> None:
         return
     hours_until = numbers(connection)["hours-until"]
     counts: defaultdict[tuple[int, str, str], int] = defaultdict(int)
-    placements: defaultdict[_Placement, int] = defaultdict(int)
+    position_counts: defaultdict[_PositionKey, int] = defaultdict(int)
     for event in events:
         minute = event.at // MINUTE
         if minute < hours_until:
             minute -= minute % 60
         counts[minute, event.article_id, event.type] += event.count
         if event.list is not None or event.from_id is not None:
-            placements[_placement_of(event)] += event.count
+            position_counts[_position_key(event)] += event.count
     change = next_number(connection, "counts")
     COUNTS_BULK.put(connection, [(*bucket, n, change) for bucket, n in sorted(counts.items())])
-    keys = _hashes("\0".join(map(str, placement)).encode() for placement in placements)
-    rows = [(key, *placement, n) for key, (placement, n) in zip(keys, placements.items(), strict=True)]
-    _PLACEMENTS.put(connection, sorted(rows, key=itemgetter(0)))
+    keys = _hashes("\0".join(map(str, position)).encode() for position in position_counts)
+    rows = [(key, *position, n) for key, (position, n) in zip(keys, position_counts.items(), strict=True)]
+    _POSITION_COUNTS.put(connection, sorted(rows, key=itemgetter(0)))
 
 
-def _placement_of(event: Event) -> _Placement:
-    """Return the columns of `placements` for an event; a missing text is empty, a missing position -1."""
+def _position_key(event: Event) -> _PositionKey:
+    """Return the key of an event's position count; a missing text is empty, a missing position -1."""
     position = -1 if event.position is None else event.position
     place = event.from_id or "", event.article_id, event.list or "", position, event.model_version or ""
     return (event.at // HOUR, *place, event.type)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from recommender.serving.store.numbers import numbers
 from recommender.serving.store.rows import Counts, PositionCount
-from recommender.serving.store.schema import COUNTS, PLACEMENTS
+from recommender.serving.store.schema import COUNTS, POSITION_COUNTS
 
 _CHUNK = 10_000
 
@@ -48,7 +48,9 @@ def counts_after(connection: Connection, after: int) -> Counts:
 
 def position_counts_since(connection: Connection, hour: int) -> list[PositionCount]:
     """Return the counts by position in lists from an hour on, ordered by hour."""
-    rows = connection.execute(select(PLACEMENTS).where(PLACEMENTS.c.hour >= hour).order_by(PLACEMENTS.c.hour))
+    rows = connection.execute(
+        select(POSITION_COUNTS).where(POSITION_COUNTS.c.hour >= hour).order_by(POSITION_COUNTS.c.hour)
+    )
     return [
         PositionCount(
             hour=row.hour,

@@ -6,12 +6,12 @@ from sqlalchemy import Connection, Table, delete, func, insert, or_, select
 
 from recommender.serving.store.counting import COUNTS_BULK, HOUR, MINUTE
 from recommender.serving.store.numbers import next_number, numbers, set_number
-from recommender.serving.store.schema import COUNTS, PLACEMENTS, SALTS
+from recommender.serving.store.schema import COUNTS, POSITION_COUNTS, SALTS
 
 DAY = 24 * HOUR
 _MERGE_AFTER_MINUTES = 48 * 60
 _DELETE_COUNTS_AFTER_MINUTES = 8 * 24 * 60
-_DELETE_PLACEMENTS_AFTER_HOURS = 90 * 24
+_DELETE_POSITION_COUNTS_AFTER_HOURS = 90 * 24
 _SALT_BYTES = 32
 _BATCH = 5000  # rows looked at in one transaction
 _PRUNE_EVERY = 5 * MINUTE
@@ -51,11 +51,11 @@ def merge_counts(connection: Connection, moments: list[int]) -> list[bool]:
 
 
 def delete_old(connection: Connection, moments: list[int]) -> list[None]:
-    """Delete counts older than 8 days, placements older than 90, and both more than a day in the future."""
+    """Delete counts after 8 days and position counts after 90; also those more than a day in the future."""
     for now in moments:
         for time, unit, retention in (
             (COUNTS.c.minute, MINUTE, _DELETE_COUNTS_AFTER_MINUTES),
-            (PLACEMENTS.c.hour, HOUR, _DELETE_PLACEMENTS_AFTER_HOURS),
+            (POSITION_COUNTS.c.hour, HOUR, _DELETE_POSITION_COUNTS_AFTER_HOURS),
         ):
             expired = or_(time < now // unit - retention, time > (now + DAY) // unit)
             connection.execute(delete(time.table).where(expired))

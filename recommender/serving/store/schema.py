@@ -89,8 +89,8 @@ COUNTS = Table(
 )
 
 # The key is a hash of the text columns, because together they can exceed PostgreSQL's index size limit.
-PLACEMENTS = Table(
-    "placements",
+POSITION_COUNTS = Table(
+    "placements",  # the name in existing databases
     METADATA,
     Column("id", _WHOLE, primary_key=True),
     Column("key", BigInteger, nullable=False, unique=True),

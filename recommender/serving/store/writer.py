@@ -14,7 +14,7 @@ from typing import Any
 from recommender.serving.store.rows import StoreDownError
 
 _IDLE_SECONDS = 1.0  # after which the idle thread ends; the next write starts a new one
-_SILENT = "the database does not answer"
+_TIMED_OUT = "a write to the database timed out"
 
 
 @dataclass(eq=False)
@@ -58,7 +58,7 @@ class Writer:
         """Raise StoreDownError while the database hangs."""
         started_at = self._started_at
         if started_at is not None and monotonic() - started_at > self._patience:
-            raise StoreDownError(_SILENT)
+            raise StoreDownError(_TIMED_OUT)
 
     def do(self, job: Job) -> Any:
         """Return the job's result, or raise its error. Raises StoreDownError after `patience_seconds`.
@@ -76,7 +76,7 @@ class Writer:
             with self._changed:
                 if job in self._waiting:
                     self._waiting.remove(job)
-            raise StoreDownError(_SILENT)
+            raise StoreDownError(_TIMED_OUT)
         if job.error is not None:
             raise job.error
         return job.result

@@ -87,7 +87,7 @@ class _CountedArticles:
     counts: EventCounts
 
     def same_ranks_as(self, other: "_CountedArticles") -> bool:
-        """Return whether the rankings of the other, from another snapshot, are valid for this, too."""
+        """Return whether the rankings of `other`, which is from another snapshot, are valid for this one."""
         return (
             self.replica is other.replica
             and np.array_equal(self.rows_of_ids, other.rows_of_ids)
@@ -239,7 +239,7 @@ class _RowCache:
         if self._trained is not documents.trained:
             self._trained, self._trained_row_of = documents.trained, {}
         trained_row_of = self._trained_row_of
-        if len(trained_row_of) > len(article_ids) + _SPARE_IDS:  # most of them have no counts any longer
+        if len(trained_row_of) > len(article_ids) + _SPARE_IDS:  # most of them no longer have counts
             trained_row_of.clear()
         for article_id in article_ids:
             if article_id not in trained_row_of:
@@ -264,7 +264,9 @@ def _counted_articles(
         return _CountedArticles(None, none, none, none, none, EventCounts(none, none, none))
     articles = related.articles
     rows = row_cache.rows(articles, replica.article_ids)
-    rows[~related.public(now)[rows]] = _NO_ROW  # where the row is -1 already, it stays -1
+    rows[~related.public(now)[rows]] = (
+        _NO_ROW  # -1 as an index selects the last row; such an entry stays -1 either way
+    )
     candidates, numbers = np.unique(rows, return_inverse=True)
     if len(candidates) and candidates[0] == _NO_ROW:
         candidates, numbers = candidates[1:], numbers - 1

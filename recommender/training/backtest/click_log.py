@@ -31,12 +31,12 @@ class Log:
     columns: np.ndarray  # (n,) int64
     counts: np.ndarray  # (n,) float64
     events: float  # weighted; includes events of articles without a column
-    planted: int = 0  # the number of synthetic articles; they are the last columns, and in no list
+    synthetic: int = 0  # the number of synthetic articles; they are the last columns, and in no list
 
     @property
     def articles(self) -> int:
         """The number of columns that are real articles."""
-        return len(self.ids) - self.planted
+        return len(self.ids) - self.synthetic
 
     @property
     def begin(self) -> int:
@@ -71,19 +71,19 @@ class Log:
         inside = self.between(start, end)
         return np.bincount(self.columns[inside], self.counts[inside], len(self.ids)).astype(np.float64)
 
-    def with_planted(self, plants: Sequence[tuple[np.ndarray, np.ndarray]]) -> "Log":
+    def with_synthetic(self, articles: Sequence[tuple[np.ndarray, np.ndarray]]) -> "Log":
         """Return the log with synthetic articles after the real ones; each has minutes and their counts."""
         begin = len(self.ids)
-        columns = [np.full(len(minutes), begin + number) for number, (minutes, _) in enumerate(plants)]
-        minutes = np.concatenate([self.minutes, *(minutes for minutes, _ in plants)])
+        columns = [np.full(len(minutes), begin + number) for number, (minutes, _) in enumerate(articles)]
+        minutes = np.concatenate([self.minutes, *(minutes for minutes, _ in articles)])
         order = np.argsort(minutes, kind="stable")
         return Log(
-            ids=[*self.ids, *(f"planted {number}" for number in range(len(plants)))],
+            ids=[*self.ids, *(f"synthetic {number}" for number in range(len(articles)))],
             minutes=minutes[order],
             columns=np.concatenate([self.columns, *columns])[order],
-            counts=np.concatenate([self.counts, *(counts for _, counts in plants)])[order],
+            counts=np.concatenate([self.counts, *(counts for _, counts in articles)])[order],
             events=self.events,
-            planted=self.planted + len(plants),
+            synthetic=self.synthetic + len(articles),
         )
 
 

@@ -14,7 +14,7 @@ _NEVER = 60  # minutes
 _SUFFIXES = (".png", ".svg")
 
 
-def race(report: BacktestReport) -> Any:
+def comparison(report: BacktestReport) -> Any:
     """Return a figure of each definition's accuracy, churn and delay; the most accurate definition first."""
     import matplotlib as mpl  # noqa: PLC0415 loaded only when drawing
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -23,7 +23,7 @@ def race(report: BacktestReport) -> Any:
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(_WIDTH, 1.9 + _LINE * len(rows)), layout="constrained")
         panels = figure.subplots(ncols=3, sharey=True)
-    target = f"the {report.top} most read articles of the next {_span(report.horizon_minutes)}"
+    target = f"the {report.top} most-read articles of the next {_span(report.horizon_minutes)}"
     days = f"{report.begin:%-d %B} to {report.end - timedelta(minutes=1):%-d %B %Y}"
     figure.suptitle(
         f"Which definition predicts {target}?\n{days}, a new list every {_span(report.refresh_minutes)}",
@@ -55,7 +55,7 @@ def race(report: BacktestReport) -> Any:
     return figure
 
 
-def save_race(report: BacktestReport, path: str | Path) -> None:
+def save_plot(report: BacktestReport, path: str | Path) -> None:
     """Write the plot to a .png or .svg file. Raises BacktestError for other types and on write errors."""
     path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
@@ -64,7 +64,9 @@ def save_race(report: BacktestReport, path: str | Path) -> None:
 
     with mpl.rc_context(SETTINGS):
         try:
-            race(report).savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+            comparison(report).savefig(
+                path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None
+            )
         except OSError as error:
             raise BacktestError(f"cannot write {path}: {error.strerror}") from error
 

@@ -45,7 +45,7 @@ class DefinitionResult(FrozenModel):
 
     name: str
     label: str
-    overlap: float  # share of the most read articles that its list contains
+    overlap: float  # share of the most-read articles that its list contains
     ndcg: float  # of its list, with the reads in the horizon as gains
     churn: float  # articles replaced per refresh
     full: float  # share of its lists that need no filling up with the newest articles
@@ -136,12 +136,12 @@ def backtest(
         fitted = fitted_half_life(log.until(boundary), settings)
     after_warm_up = [tick for tick in reported if tick >= log.begin + _WARM_UP] or reported
     bursts, floods = _bursts(log, after_warm_up, settings), _floods(after_warm_up, settings)
-    planted = log.with_planted([*bursts, *(flood for pair in floods for flood in pair)])
+    extended = log.with_synthetic([*bursts, *(flood for pair in floods for flood in pair)])
     part = _Part(log, reported, settings)
     rows = []
     for definition in definitions(DEFAULT_HALF_LIFE, settings.top, fitted=fitted):
         progress(definition.label)
-        rows.append(_measure(definition, part, planted, ticks, len(bursts)))
+        rows.append(_measure(definition, part, extended, ticks, len(bursts)))
     return BacktestReport(
         events=log.events,
         articles=log.articles,
@@ -182,23 +182,23 @@ def fitted_half_life(log: Log, settings: BacktestSettings) -> float:
 
 
 def _measure(
-    definition: Definition, part: _Part, planted: Log, ticks: Sequence[int], bursts: int
+    definition: Definition, part: _Part, extended: Log, ticks: Sequence[int], bursts: int
 ) -> DefinitionResult:
     """Measure one definition. Synthetic articles are ranked among the real ones, but do not displace them."""
     real_scores = []
-    plants = _plants(planted)
-    best_ranks = np.full(planted.planted, planted.articles + 1)
-    delays = np.full(planted.planted, np.inf)
+    synthetic = _synthetic_articles(extended)
+    best_ranks = np.full(extended.synthetic, extended.articles + 1)
+    delays = np.full(extended.synthetic, np.inf)
     reported = set(part.ticks)
-    for tick, score in zip(ticks, definition.scores(planted, ticks), strict=True):
+    for tick, score in zip(ticks, definition.scores(extended, ticks), strict=True):
         if tick in reported:
-            real_scores.append(score[: planted.articles])
-            for plant, start, end in plants:
-                if start < tick <= end + part.settings.refresh and score[planted.articles + plant] > 0:
-                    rank = 1 + int((real_scores[-1] > score[planted.articles + plant]).sum())
-                    best_ranks[plant] = min(best_ranks[plant], rank)
+            real_scores.append(score[: extended.articles])
+            for number, start, end in synthetic:
+                if start < tick <= end + part.settings.refresh and score[extended.articles + number] > 0:
+                    rank = 1 + int((real_scores[-1] > score[extended.articles + number]).sum())
+                    best_ranks[number] = min(best_ranks[number], rank)
                     if rank <= part.settings.top:
-                        delays[plant] = min(delays[plant], tick - start)
+                        delays[number] = min(delays[number], tick - start)
     delay = float(np.median(delays[:bursts])) if bursts else np.inf
     raw, capped = best_ranks[bursts::2], best_ranks[bursts + 1 :: 2]
     return DefinitionResult(
@@ -211,10 +211,10 @@ def _measure(
     )
 
 
-def _plants(planted: Log) -> list[tuple[int, int, int]]:
+def _synthetic_articles(extended: Log) -> list[tuple[int, int, int]]:
     """Return the number, first minute and last minute of each synthetic article."""
     minutes_of = [
-        planted.minutes[planted.columns == column] for column in range(planted.articles, len(planted.ids))
+        extended.minutes[extended.columns == column] for column in range(extended.articles, len(extended.ids))
     ]
     return [(number, int(minutes[0]), int(minutes[-1])) for number, minutes in enumerate(minutes_of)]
 
@@ -222,7 +222,7 @@ def _plants(planted: Log) -> list[tuple[int, int, int]]:
 def _bursts(
     log: Log, ticks: Sequence[int], settings: BacktestSettings
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return synthetic articles read for an hour as often as the fifth most read article: minutes, counts."""
+    """Return synthetic articles read for an hour as often as the fifth most-read article: minutes, counts."""
     bursts = []
     for number, start in enumerate(range(ticks[0], ticks[-1] - _HOUR, _BURSTS_EVERY)):
         begin = start + number % settings.refresh

@@ -11,7 +11,7 @@ from recommender.frozen_model import FrozenModel
 from recommender.model import NO_MOMENT, Articles, Model, Vectors
 from recommender.neighbors import NO_ROW
 from recommender.training.evaluation.measures import LIST_LENGTH
-from recommender.training.kernels import spread
+from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.exact import pair_scores
 
 NEAR_DUPLICATE = 0.9  # TF-IDF cosine from which two texts are near-duplicates, as in papers on wire copy
@@ -37,7 +37,9 @@ class Health(FrozenModel):
     hub_skew: float  # skewness of the number of lists that contain an article (Radovanović et al. 2010)
     top_1_percent_places: float  # share of all list positions that go to the 1 % most listed articles
     category_agreement: float | None = Field(  # mean share of a list in the article's own category
-        validation_alias=AliasChoices("category_agreement", "section_agreement")  # the latter: older reports
+        validation_alias=AliasChoices(
+            "category_agreement", "section_agreement"
+        )  # the second: in older reports
     )
     near_duplicate_lists: float  # share of lists with a near-duplicate of the article or of another item
     near_duplicate_pairs: float  # share of near-duplicates among pairs of items, and of article and item
@@ -202,7 +204,7 @@ def _cosines(groups: np.ndarray, vectors: Vectors, threads: int) -> tuple[np.nda
         return pair_scores(vectors, 0.0, a[pairs], b[pairs])
 
     cosines = np.full(len(a), np.nan)
-    cosines[exists] = np.concatenate(list(spread(stripe, len(exists), threads))) if len(exists) else 0.0
+    cosines[exists] = np.concatenate(list(run_ranges(stripe, len(exists), threads))) if len(exists) else 0.0
     return cosines.reshape(len(groups), -1), left == 0
 
 

@@ -10,7 +10,7 @@ from recommender.training.evaluation.health import Health, Histogram
 
 SETTINGS: Any = {  # use them when saving a figure, too: the SVG settings take effect only then
     "svg.fonttype": "none",  # text stays text, in the page's font
-    "svg.hashsalt": "report",  # the same report gives the same bytes
+    "svg.hashsalt": "report",  # equal reports produce equal bytes
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections, Neighbors, top_k
-from recommender.training.kernels import spread
+from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.exact import list_scores, row_scores
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
@@ -111,7 +111,7 @@ def exact_neighbors(
                 scores[row] = all_scores[rows[row]]
 
     if k:
-        list(spread(stripe, n, threads, ranges_per_thread=16))
+        list(run_ranges(stripe, n, threads, ranges_per_thread=16))
     return Neighbors(rows, scores)
 
 

@@ -29,7 +29,7 @@ from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
-from recommender.training.kernels import spread
+from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import list_scores, pair_scores
 from recommender.training.neighbors.near_duplicates import find_near_duplicates
@@ -182,5 +182,5 @@ def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: in
         rows = np.arange(start, end)
         return list_scores(vectors, weight, plain, rows, best.rows[start:end])
 
-    scores = np.concatenate(list(spread(stripe, len(best.rows), threads, ranges_per_thread=8)))
+    scores = np.concatenate(list(run_ranges(stripe, len(best.rows), threads, ranges_per_thread=8)))
     return -np.sort(-scores, axis=1)

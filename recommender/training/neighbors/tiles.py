@@ -11,7 +11,7 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW
-from recommender.training.kernels import kernel, spread
+from recommender.training.kernels import kernel, run_ranges
 
 TILE = 4096  # rows; the scores of a pair of tiles take 64 MiB
 _DENSE_DF = 0.10  # a term in a larger share of articles becomes a dense column
@@ -23,8 +23,8 @@ class Tile:
 
     start: int
     end: int
-    firsts: np.ndarray  # (n_terms,) int64
-    beyonds: np.ndarray  # (n_terms,) int64
+    starts: np.ndarray  # (n_terms,) int64
+    ends: np.ndarray  # (n_terms,) int64
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class Plan:
 
     def tiles(self, size: int) -> Iterator[Tile]:
         """Yield the columns in ranges of `size`."""
-        firsts = self.term_offsets[:-1]
+        starts = self.term_offsets[:-1]
         for start in range(0, len(self), size):
-            beyonds = firsts.copy()
+            ends = starts.copy()
             end = min(start + size, len(self))
-            _advance(self.term_offsets, self.term_rows, end, beyonds)
-            yield Tile(start, end, firsts, beyonds)
-            firsts = beyonds
+            _advance(self.term_offsets, self.term_rows, end, ends)
+            yield Tile(start, end, starts, ends)
+            starts = ends
 
     def scores(self, rows: np.ndarray, tile: Tile, threads: int) -> np.ndarray:
         """Return the scores of these rows against the columns of a tile, (rows, columns) float32."""
@@ -83,10 +83,10 @@ class Plan:
             np.matmul(self.dense[rows[start:end]], columns, out=scores[start:end])
             _add_sparse(
                 scores, start, end, rows, tile.start, self.offsets, self.columns, self.values,
-                tile.firsts, tile.beyonds, self.term_rows, self.term_values,
+                tile.starts, tile.ends, self.term_rows, self.term_values,
             )  # fmt: skip
 
-        list(spread(stripe, len(scores), threads, ranges_per_thread=8))
+        list(run_ranges(stripe, len(scores), threads, ranges_per_thread=8))
         return scores
 
 
@@ -107,20 +107,20 @@ class Best:
         scores: np.ndarray,
         rows: np.ndarray,
         candidates: np.ndarray,
-        off: np.ndarray,
+        penalties: np.ndarray,
         threads: int,
         below: float = float("inf"),
     ) -> None:
         """Offer candidates to rows, never a row to itself; `scores` is (rows, candidates).
 
-        `off` has a penalty to subtract for each candidate. Scores of `below` or more are ignored.
+        `penalties` has the value to subtract for each candidate. Scores of `below` or more are ignored.
         """
 
         def stripe(start: int, end: int) -> None:
             block = np.ascontiguousarray(scores[start:end])
-            _offer(block, rows[start:end], candidates, off, below, self.rows, self.scores)
+            _offer(block, rows[start:end], candidates, penalties, below, self.rows, self.scores)
 
-        list(spread(stripe, len(scores), threads, ranges_per_thread=16))
+        list(run_ranges(stripe, len(scores), threads, ranges_per_thread=16))
 
 
 @kernel
@@ -161,8 +161,8 @@ def _add_sparse(
     offsets: np.ndarray,
     columns: np.ndarray,
     values: np.ndarray,
-    firsts: np.ndarray,
-    beyonds: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
     term_rows: np.ndarray,
     term_values: np.ndarray,
 ) -> None:
@@ -173,7 +173,7 @@ def _add_sparse(
             term = columns[at]
             if term >= 0:
                 value = values[at]
-                for posting in range(firsts[term], beyonds[term]):
+                for posting in range(starts[term], ends[term]):
                     sums[term_rows[posting] - column_start] += value * term_values[posting]
 
 
@@ -182,7 +182,7 @@ def _offer(
     scores: np.ndarray,
     rows: np.ndarray,
     candidates: np.ndarray,
-    off: np.ndarray,
+    penalties: np.ndarray,
     below: float,
     best_rows: np.ndarray,
     best_scores: np.ndarray,
@@ -194,7 +194,7 @@ def _offer(
         heap_rows, heap_scores = best_rows[own], best_scores[own]
         for column in range(len(candidates)):
             candidate = candidates[column]
-            score = scores[line, column] - off[candidate]
+            score = scores[line, column] - penalties[candidate]
             if score < heap_scores[0] or candidate == own or scores[line, column] >= below:
                 continue
             if score == heap_scores[0] and candidate > heap_rows[0] and heap_rows[0] >= 0:

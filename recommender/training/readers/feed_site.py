@@ -10,7 +10,7 @@ from recommender.training.readers.remote import Remote
 def feed_site_rows(url: str, remote: Remote, max_pages: int) -> Iterator[RawRow]:
     """Yield the entries of a feed and of the pages linked as `next`, without duplicates.
 
-    Raises CorpusError if a page is not a feed or the site does not answer.
+    Raises CorpusError if a page is not a feed or the site does not respond.
     """
     address: str | None = url
     seen, ids = set[str](), set[str]()

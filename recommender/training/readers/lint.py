@@ -25,7 +25,7 @@ SHOWN_CHARS = 80
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One place of a finding; without source and row if it concerns the whole corpus."""
+    """One occurrence of a finding; without source and row if it concerns the whole corpus."""
 
     value: str
     source: str | None = None
@@ -119,7 +119,7 @@ _ADVICE = {
     "no two-letter language code": "Write the language as in en or pt-BR. It was detected instead.",
     "unknown columns": "Map them if they contain a field that we use. Otherwise they are ignored.",
     "empty body": "These articles are compared by their titles only. Check the column of the body.",
-    "thin body": f"Bodies under {THIN_BODY_WORDS} words say little. Check for teasers instead of full texts.",
+    "thin body": f"Bodies under {THIN_BODY_WORDS} words are too short. Check whether they are teasers.",
     "duplicate body": "Remove duplicates unless you need them: only one of them appears in a list.",
     "language mix": "Fine if intended: lists contain one language. Otherwise check the column lang.",
     "language not known": "Set the column lang. The text is too short to detect the language.",
@@ -152,13 +152,13 @@ def _unknown_columns(columns: Counter[str]) -> Finding:
 
 
 def _among_articles(collected: Collected, kind: str, notes: Mapping[int, str]) -> Finding:
-    """Return a finding on the articles at these places, with a note on each."""
+    """Return a finding on the articles at these positions, with a note on each."""
 
     def examples() -> Iterator[Example]:
-        for place, note in notes.items():
-            article = collected.articles[place]
+        for position, note in notes.items():
+            article = collected.articles[position]
             title = f"{article.id}: {article.title}"[:SHOWN_CHARS]
-            yield Example(f"{title} ({note})" if note else title, *collected.origin(place))
+            yield Example(f"{title} ({note})" if note else title, *collected.origin(position))
 
     return _finding(kind, len(notes), examples())
 
@@ -166,15 +166,15 @@ def _among_articles(collected: Collected, kind: str, notes: Mapping[int, str]) -
 def _bodies(collected: Collected) -> Iterator[Finding]:
     bodies = [article.body for article in collected.articles]
     yield _among_articles(
-        collected, "empty body", {place: "" for place, body in enumerate(bodies) if not body}
+        collected, "empty body", {position: "" for position, body in enumerate(bodies) if not body}
     )
-    counts = {place: _word_count(body) for place, body in enumerate(bodies) if body}
-    thin = {place: f"words: {count}" for place, count in counts.items() if count < THIN_BODY_WORDS}
+    counts = {position: _word_count(body) for position, body in enumerate(bodies) if body}
+    thin = {position: f"words: {count}" for position, count in counts.items() if count < THIN_BODY_WORDS}
     yield _among_articles(collected, "thin body", thin)
     first_of = _duplicates(bodies)
-    duplicates = {place: f"as {collected.articles[first].id}" for place, first in first_of.items()}
+    duplicates = {position: f"as {collected.articles[first].id}" for position, first in first_of.items()}
     yield _among_articles(collected, "duplicate body", duplicates)
-    yield _boilerplate([body for place, body in enumerate(bodies) if place not in first_of])
+    yield _boilerplate([body for position, body in enumerate(bodies) if position not in first_of])
 
 
 def _word_count(body: str) -> int:
@@ -184,14 +184,14 @@ def _word_count(body: str) -> int:
 
 
 def _duplicates(bodies: Sequence[str]) -> dict[int, int]:
-    """Return for each body that repeats an earlier one, ignoring case and white space, the earlier place."""
+    """Return the first position of each repeated body, by its own; case and white space are ignored."""
     first_of: dict[bytes, int] = {}
     duplicate_of = {}
-    for place, body in enumerate(bodies):
+    for position, body in enumerate(bodies):
         digest = blake2b(" ".join(body.lower().split()).encode(), digest_size=16).digest()
-        first = first_of.setdefault(digest, place)
-        if body and first != place:
-            duplicate_of[place] = first
+        first = first_of.setdefault(digest, position)
+        if body and first != position:
+            duplicate_of[position] = first
     return duplicate_of
 
 
@@ -208,7 +208,7 @@ def _lines(body: str) -> set[str]:
 def _languages(collected: Collected) -> Iterator[Finding]:
     langs = [article.lang for article in collected.articles]
     main = Counter(lang for lang in langs if lang).most_common(1)
-    others = {place: lang for place, lang in enumerate(langs) if lang and lang != main[0][0]}
+    others = {position: lang for position, lang in enumerate(langs) if lang and lang != main[0][0]}
     yield _among_articles(collected, "language mix", others)
     yield _among_articles(
         collected, "language not known", {at: "" for at, lang in enumerate(langs) if not lang}
@@ -216,5 +216,7 @@ def _languages(collected: Collected) -> Iterator[Finding]:
 
 
 def _missing(collected: Collected, kind: str, field: str) -> Finding:
-    places = (place for place, article in enumerate(collected.articles) if getattr(article, field) is None)
+    places = (
+        position for position, article in enumerate(collected.articles) if getattr(article, field) is None
+    )
     return _among_articles(collected, kind, dict.fromkeys(places, ""))

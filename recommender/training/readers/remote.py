@@ -14,7 +14,7 @@ import stamina
 
 from recommender.training.readers.files import CorpusError
 
-MAX_ANSWER_BYTES = 64 << 20
+MAX_RESPONSE_BYTES = 64 << 20
 MAX_WAIT_SECONDS = 600.0  # if a site requires a longer wait, the import stops
 _FAILING = frozenset({429, 500, 502, 503, 504})
 _USER_AGENT = "recommender-import"
@@ -28,9 +28,9 @@ class SiteError(CorpusError):
     succeed.
     """
 
-    def __init__(self, message: str, status: int = 0, wait_seconds: float = 0.0, answer: Any = None) -> None:
+    def __init__(self, message: str, status: int = 0, wait_seconds: float = 0.0, content: Any = None) -> None:
         super().__init__(message)
-        self.status, self.wait_seconds, self.answer = status, wait_seconds, answer
+        self.status, self.wait_seconds, self.content = status, wait_seconds, content
         self.is_failing = status in _FAILING or not status
 
 
@@ -71,7 +71,7 @@ class Remote:
             headers=own,
             follow_redirects=True,
             max_redirects=5,
-            verify=_authorities(),
+            verify=_trusted_certificates(),
         )
         self._retrying = stamina.RetryingCaller(
             attempts=attempts,
@@ -89,9 +89,9 @@ class Remote:
         self, method: str, url: str, parameters: Mapping[str, str] | None = None, body: Any = None
     ) -> SiteResponse:
         """Return the response to a request; `body` is sent as JSON. Raises SiteError."""
-        return self._retrying(self.ask_once, method, url, parameters, body)
+        return self._retrying(self.send_once, method, url, parameters, body)
 
-    def ask_once(
+    def send_once(
         self, method: str, url: str, parameters: Mapping[str, str] | None = None, body: Any = None
     ) -> SiteResponse:
         """Return the response to a request, without retries. Raises SiteError."""
@@ -108,9 +108,9 @@ class Remote:
             raise SiteError(f"{address} cannot be requested: {error}", _BAD_ADDRESS) from error
         except httpx.HTTPError as error:
             cause = str(error) or type(error).__name__
-            raise SiteError(f"{address} does not answer: {cause}") from error
+            raise SiteError(f"{address} does not respond: {cause}") from error
         if response.status >= _REFUSED:
-            raise _refusal(address, response)
+            raise _error_of(address, response)
         return response
 
     def close(self) -> None:
@@ -119,8 +119,8 @@ class Remote:
 
 
 @functools.cache
-def _authorities() -> ssl.SSLContext:
-    """Return the trusted certificates, cached because reading them takes longer than a request nearby."""
+def _trusted_certificates() -> ssl.SSLContext:
+    """Return the trusted certificates, cached because loading them is slower than a local request."""
     return httpx.create_ssl_context()
 
 
@@ -129,7 +129,7 @@ _BAD_ADDRESS = 400  # a status that is not retried
 
 
 def _wait(error: Exception) -> bool | float:
-    """Return whether to retry, or the seconds to wait before."""
+    """Return the seconds to wait before the next attempt; True for the default wait, False for no retry."""
     if not isinstance(error, SiteError) or not error.is_failing or error.wait_seconds > MAX_WAIT_SECONDS:
         return False
     return error.wait_seconds or True
@@ -139,26 +139,25 @@ def _read_body(stream: httpx.Response) -> bytes:
     body = bytearray()
     for chunk in stream.iter_bytes():
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise SiteError(f"{stream.url} is larger than {MAX_ANSWER_BYTES >> 20} MiB", stream.status_code)
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise SiteError(f"{stream.url} is larger than {MAX_RESPONSE_BYTES >> 20} MiB", stream.status_code)
     return bytes(body)
 
 
-def _refusal(address: str, response: SiteResponse) -> SiteError:
+def _error_of(address: str, response: SiteResponse) -> SiteError:
     """Return the error for a response with an error status, including the site's own message."""
     try:
-        answer = json.loads(response.body)
+        content = json.loads(response.body)
     except (ValueError, RecursionError):
-        answer = None
-    fields = answer if isinstance(answer, dict) else {}
+        content = None
+    fields = content if isinstance(content, dict) else {}
     detail = fields.get("message") or fields.get("detail") or ""
     wait = _retry_after(response.headers.get("Retry-After", "")) if response.status in _FAILING else 0.0
-    later = f"; it asks to wait {wait:,.0f} seconds" if wait else ""
+    later = f"; it requires a wait of {wait:,.0f} seconds" if wait else ""
     # The site's message is shown in a terminal, so it is quoted.
-    message = (
-        f"{address} answers {response.status}{f' ({str(detail)[:_SHOWN_CHARS]!r})' if detail else ''}{later}"
-    )
-    return SiteError(message, response.status, wait, answer)
+    quoted = f" ({str(detail)[:_SHOWN_CHARS]!r})" if detail else ""
+    message = f"{address} returned status {response.status}{quoted}{later}"
+    return SiteError(message, response.status, wait, content)
 
 
 def _retry_after(text: str) -> float:

@@ -165,7 +165,8 @@ def _json_object(line: bytes) -> dict[str, Any]:
 
 
 def _utf8(stream: BinaryIO) -> io.TextIOWrapper:
-    # Bytes that are not UTF-8 become lone surrogates, which valid UTF-8 never gives: this marks the bad rows.
+    # Bytes that are not UTF-8 become lone surrogates, which valid UTF-8 never
+    # produces, so they mark the bad rows.
     return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 

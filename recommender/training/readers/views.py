@@ -50,11 +50,13 @@ def _column_names(path: Path, row: Mapping[str, Any], columns: Mapping[str, str]
     theirs = {ours: next((name for name in names if name in row), "") for ours, names in NAMES.items()}
     for ours, name in columns.items():
         if ours not in NAMES or name not in row:
-            raise CorpusError(f"{path}: {ours}={name} does not name a column; there are {', '.join(row)}")
+            raise CorpusError(
+                f"{path}: {ours}={name} does not name a column; the columns are {', '.join(row)}"
+            )
         theirs[ours] = name
     if not theirs["ts"] or not (theirs["article_id"] or theirs["url"]):
         wanted = "a column ts, and article_id or url"
-        raise CorpusError(f"{path} needs {wanted}, or --map ts=…; there are {', '.join(row)}")
+        raise CorpusError(f"{path} needs {wanted}, or --map ts=…; its columns are {', '.join(row)}")
     return {ours: name for ours, name in theirs.items() if name}
 
 

@@ -110,7 +110,7 @@ class WordPressSite:
         try:
             post = self._get(str(post_id), {"_fields": _SUMMARY_FIELDS}).json()
         except SiteError as error:
-            if error.status in _NOT_PUBLIC and isinstance(error.answer, dict) and "code" in error.answer:
+            if error.status in _NOT_PUBLIC and isinstance(error.content, dict) and "code" in error.content:
                 return False
             raise
         return _summary(post).is_public
@@ -165,8 +165,8 @@ class WordPressSite:
         for start in range(0, len(missing), PER_PAGE):
             some = ",".join(map(str, missing[start : start + PER_PAGE]))
             parameters = {"include": some, "per_page": str(PER_PAGE), "_fields": "id,name"}
-            answer = self._remote.get(self._address(f"wp/v2/{taxonomy}"), parameters)
-            names |= {term["id"]: term["name"] for term in _list_of(answer)}
+            response = self._remote.get(self._address(f"wp/v2/{taxonomy}"), parameters)
+            names |= {term["id"]: term["name"] for term in _list_of(response)}
 
     def _row(self, post: Mapping[str, Any]) -> RawRow:
         number = int(post["id"])
@@ -225,10 +225,10 @@ def _root_of(page: SiteResponse) -> str | None:
     return urljoin(page.url, address) if address else None
 
 
-def _list_of(answer: SiteResponse) -> list[dict[str, Any]]:
-    posts = answer.json()
+def _list_of(response: SiteResponse) -> list[dict[str, Any]]:
+    posts = response.json()
     if not isinstance(posts, list) or not all(isinstance(post, dict) and "id" in post for post in posts):
-        raise SiteError(f"{answer.url} is not a list of posts", answer.status)
+        raise SiteError(f"{response.url} is not a list of posts", response.status)
     return posts
 
 

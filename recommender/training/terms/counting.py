@@ -20,7 +20,7 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules, fold
-from recommender.training.kernels import kernel, run_all, spread
+from recommender.training.kernels import kernel, run_all, run_ranges
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.stemming import stem_corpus
 
@@ -82,7 +82,7 @@ def count_terms(
             *pieces_of,
         )
 
-    parts = list(spread(count, len(articles), threads))
+    parts = list(run_ranges(count, len(articles), threads))
     keys, key_df, distinct = _prune(np.concatenate([part[0] for part in parts]), min_df, max_df)
     slots, slot_columns = _hash_keys(keys)
     columns_and_counts = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
@@ -240,7 +240,7 @@ def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
 
 
 @kernel
-def _count_keys(  # noqa: C901 one loop over words, kept whole for the compiler
+def _count_keys(  # noqa: C901 one loop over words, one compiled function
     ids: np.ndarray,
     ends: np.ndarray,
     start: int,

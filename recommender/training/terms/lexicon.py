@@ -101,7 +101,7 @@ def _kinds() -> np.ndarray:
 
 
 @kernel
-def _scan(  # noqa: C901 one loop over characters, kept whole for the compiler
+def _scan(  # noqa: C901 one loop over characters, one compiled function
     codes: np.ndarray,
     bounds: np.ndarray,
     kinds: np.ndarray,

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from recommender.article import Article
 from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
-from recommender.training.kernels import kernel, spread
+from recommender.training.kernels import kernel, run_ranges
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 
 _POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
@@ -57,7 +57,7 @@ class LatentSpace:
         def stripe(start: int, end: int) -> None:
             _project(rows.indptr, rows.indices, rows.data, place, self.components, start, end, latent)
 
-        list(spread(stripe, rows.shape[0], threads))
+        list(run_ranges(stripe, rows.shape[0], threads))
         return latent
 
 

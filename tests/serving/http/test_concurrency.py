@@ -103,6 +103,6 @@ def test_a_list_needs_a_slot_only_if_the_precomputed_neighbours_are_not_enough()
     assert requested == []
     related.of("a", ListQuery(limit=9), NOW)
     assert requested == ["slot"]
-    related.like(newsroom()[0], ListQuery(), NOW)
+    related.of_text(newsroom()[0], ListQuery(), NOW)
     related.search("storm", 9, NOW)
     assert requested == ["slot"] * 3

@@ -86,7 +86,7 @@ def test_the_articles_beside_another_are_the_next_older_and_newer(hours: list[in
     dated = [row for row in _newest(articles) if articles[row].published_at]
     timeline = _timeline(articles)
 
-    beside = [timeline.beside(row, NOW) for row in dated]
+    beside = [timeline.older_and_newer(row, NOW) for row in dated]
 
     older: list[int | None] = [*dated[1:], None]
     newer: list[int | None] = [None, *dated[:-1]]
@@ -96,7 +96,7 @@ def test_the_articles_beside_another_are_the_next_older_and_newer(hours: list[in
 def test_an_undated_article_has_nothing_beside_it() -> None:
     timeline = _timeline(_articles([1, None, 2]))
 
-    assert timeline.beside(1, NOW) == (None, None)
+    assert timeline.older_and_newer(1, NOW) == (None, None)
 
 
 def test_a_cursor_of_a_deleted_article_still_finds_its_position() -> None:

@@ -110,7 +110,7 @@ def test_the_text_of_an_article_gets_the_list_of_the_article(related: Related) -
     assert row is not None
     article = related.model.articles.article(row)
 
-    related_list = related.like(replace(article, id="-"), ListQuery(exclude=("9",)), NOW)
+    related_list = related.of_text(replace(article, id="-"), ListQuery(exclude=("9",)), NOW)
 
     known = related.of("9", ListQuery(), NOW)
     assert [item.row for item in related_list.items] == [item.row for item in known.items]
@@ -126,7 +126,7 @@ def test_rows_that_trend_come_between_the_category_and_the_newest(related: Relat
     text, query = Article(id="-", title="qwertz"), ListQuery(limit=3)
 
     lists = (
-        related.like(text, query, NOW, trending=(a, eight)),
+        related.of_text(text, query, NOW, trending=(a, eight)),
         related.of("no such id", ListQuery(limit=3, unknown="fallback"), NOW, trending=(a, eight)),
     )
 
@@ -136,7 +136,7 @@ def test_rows_that_trend_come_between_the_category_and_the_newest(related: Relat
 
 
 def test_a_text_of_unknown_words_gets_the_newest(related: Related) -> None:
-    related_list = related.like(Article(id="-", title="qwertz"), ListQuery(limit=2), NOW)
+    related_list = related.of_text(Article(id="-", title="qwertz"), ListQuery(limit=2), NOW)
 
     assert [item.source for item in related_list.items] == ["recent", "recent"]
 

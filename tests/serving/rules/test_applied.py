@@ -163,7 +163,7 @@ def test_a_text_gets_the_pins_of_the_category_of_the_nearest_article() -> None:
     )
     storm = Article(id="-", title="Storm", body="The storm surge flooded the marsh.", lang="en")
 
-    related_list = related.like(storm, ListQuery(limit=3), NOW)
+    related_list = related.of_text(storm, ListQuery(limit=3), NOW)
 
     assert related.articles.ids[related_list.items[0].row] == "13"
     assert related_list.items[0].source == "pin"

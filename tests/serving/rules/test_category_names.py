@@ -257,5 +257,5 @@ def test_a_rule_of_either_name_acts_in_its_time() -> None:
     for fields in RULES[0]:
         written = rule(**fields, **{"from": begins.isoformat()})
 
-        assert written.acts(begins)
-        assert not written.acts(NOW)
+        assert written.is_active(begins)
+        assert not written.is_active(NOW)

@@ -32,23 +32,23 @@ def texts(*rules: Rule, article: ExplainedArticle = ARTICLE) -> list[tuple[str, 
             {"articles": ["1", "7"], "for_category": "Sport"},
             [("candidate", "pin 2 of 2 in the lists of Sport")],
         ),
-        ("pin", {"articles": ["1", "2"], "for_category": "politics"}, [("own list", "puts first 1, 2")]),
-        ("pin", {"articles": ["1"], "for_article": "7"}, [("own list", "puts first 1")]),
+        ("pin", {"articles": ["1", "2"], "for_category": "politics"}, [("own list", "pins 1, 2")]),
+        ("pin", {"articles": ["1"], "for_article": "7"}, [("own list", "pins 1")]),
         (
             "pin",
             {"articles": ["7", "1"]},
-            [("candidate", "pin 1 of 2 in every list"), ("own list", "puts first 1")],
+            [("candidate", "pin 1 of 2 in every list"), ("own list", "pins 1")],
         ),
         ("pin", {"articles": ["1"], "for_article": "8"}, []),
-        ("block", {"articles": ["7"]}, [("candidate", "kept out of every answer but its own")]),
-        ("block", {"articles": ["7"], "for_article": "8"}, [("candidate", "kept out of the list of 8")]),
+        ("block", {"articles": ["7"]}, [("candidate", "shown only in responses for its own id")]),
+        ("block", {"articles": ["7"], "for_article": "8"}, [("candidate", "excluded from the list of 8")]),
         (
             "block",
             {"articles": ["7", "1"], "for_category": "Politics"},
-            [("candidate", "kept out of the lists of Politics"), ("own list", "keeps out 1")],
+            [("candidate", "excluded from the lists of Politics"), ("own list", "excludes 1")],
         ),
         ("block", {"articles": ["1"]}, []),
-        ("sensitive", {"articles": ["7"]}, [("candidate", "kept out of all lists")]),
+        ("sensitive", {"articles": ["7"]}, [("candidate", "excluded from all lists")]),
         (
             "boost",
             {"by_author": "JOHN ROE", "factor": 0.5},
@@ -97,14 +97,14 @@ def test_a_blocked_pin_is_explained(place: dict[str, str]) -> None:
 
     assert effects[0] == (
         "candidate",
-        "pin 1 of 1 in the lists of sport; but it is blocked, and a block wins",
+        "pin 1 of 1 in the lists of sport, but a block takes precedence",
     )
 
 
 def test_a_pin_blocked_in_the_own_list_is_explained() -> None:
     effects = texts(rule("pin", articles=["1", "2"]), rule("block", articles=["2"], for_article="7"))
 
-    assert effects[:2] == [("own list", "puts first 1"), ("own list", "would put first 2; but a block wins")]
+    assert effects[:2] == [("own list", "pins 1"), ("own list", "would pin 2, but a block takes precedence")]
 
 
 def test_active_rules_come_before_future_and_past_ones() -> None:
@@ -129,5 +129,5 @@ def test_an_unknown_article_is_explained_by_its_id() -> None:
 
     assert effects == [
         ("own list", "at most 2 of one category"),
-        ("candidate", "kept out of every answer but its own"),
+        ("candidate", "shown only in responses for its own id"),
     ]

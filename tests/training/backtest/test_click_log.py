@@ -116,14 +116,14 @@ def test_sums_and_parts_contain_the_events_between_their_minutes() -> None:
     assert dict(zip(log.ids, log.first, strict=True)) == {"a": 5, "b": 5}
 
 
-def test_planted_articles_come_after_the_real_ones() -> None:
+def test_synthetic_articles_come_after_the_real_ones() -> None:
     log = log_of(["a", "b"], np.array([5, 7]), np.array([1, 2]))
 
-    planted = log.with_planted([(np.array([6, 8]), np.array([1.0, 9.0]))])
+    extended = log.with_synthetic([(np.array([6, 8]), np.array([1.0, 9.0]))])
 
-    assert (planted.articles, planted.planted) == (2, 1)
-    assert planted.sums(0, 100).tolist() == [*log.sums(0, 100).tolist(), 10]
-    assert planted.minutes.tolist() == [5, 6, 7, 8]
+    assert (extended.articles, extended.synthetic) == (2, 1)
+    assert extended.sums(0, 100).tolist() == [*log.sums(0, 100).tolist(), 10]
+    assert extended.minutes.tolist() == [5, 6, 7, 8]
 
 
 def test_articles_never_among_the_most_read_are_left_out() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.training.backtest.plots import race, save_race
+from recommender.training.backtest.plots import comparison, save_plot
 from recommender.training.backtest.replay import BacktestError, BacktestReport, BacktestSettings, backtest
 from tests.support.portal import portal
 
@@ -15,7 +15,7 @@ def report() -> BacktestReport:
 
 
 def test_definitions_are_sorted_from_best_to_worst(report: BacktestReport) -> None:
-    panels = race(report).axes
+    panels = comparison(report).axes
 
     names = [label.get_text() for label in panels[0].get_yticklabels()]
     widths = [bar.get_width() for bar in panels[0].patches]
@@ -25,9 +25,9 @@ def test_definitions_are_sorted_from_best_to_worst(report: BacktestReport) -> No
 
 
 def test_titles_name_the_task_and_the_better_direction(report: BacktestReport) -> None:
-    figure = race(report)
+    figure = comparison(report)
 
-    assert "Which definition predicts the 5 most read articles of the next hour?" in figure.get_suptitle()
+    assert "Which definition predicts the 5 most-read articles of the next hour?" in figure.get_suptitle()
     assert "a new list every 20 minutes" in figure.get_suptitle()
     assert [axes.get_title(loc="left").split("(")[1] for axes in figure.axes] == [
         "higher is better)",
@@ -37,7 +37,7 @@ def test_titles_name_the_task_and_the_better_direction(report: BacktestReport) -
 
 
 def test_only_ours_has_its_colour_and_missed_bursts_are_labelled(report: BacktestReport) -> None:
-    panels = race(report).axes
+    panels = comparison(report).axes
 
     colors = [bar.get_facecolor() for bar in panels[0].patches]
     never = [text.get_text() for text in panels[2].texts].count("over an hour")
@@ -53,7 +53,7 @@ def test_only_ours_has_its_colour_and_missed_bursts_are_labelled(report: Backtes
 @pytest.mark.slow
 def test_the_same_report_gives_the_same_plot(report: BacktestReport, tmp_path: Path) -> None:
     for name in ("one.svg", "two.svg"):
-        save_race(report, tmp_path / name)
+        save_plot(report, tmp_path / name)
 
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert b"ours (12 min)" in (tmp_path / "one.svg").read_bytes()
@@ -61,6 +61,6 @@ def test_the_same_report_gives_the_same_plot(report: BacktestReport, tmp_path: P
 
 def test_a_plot_that_cannot_be_written_is_rejected(report: BacktestReport, tmp_path: Path) -> None:
     with pytest.raises(BacktestError, match=r"race\.bmp: the name of a plot must end in \.png or \.svg"):
-        save_race(report, tmp_path / "race.bmp")
+        save_plot(report, tmp_path / "race.bmp")
     with pytest.raises(BacktestError, match="cannot write"):
-        save_race(report, tmp_path / "nowhere" / "race.png")
+        save_plot(report, tmp_path / "nowhere" / "race.png")

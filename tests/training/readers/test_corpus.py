@@ -117,7 +117,7 @@ def test_integer_ids_become_decimal_strings(corpus_of: Any) -> None:
         (["7"], "bad id", "['7'] (list)"),
         ("..", "bad id", "'..'"),
         ("a\0b", "bad id", "NUL"),
-        ("a\ud800", "bad id", r"'a\ud800' holds a lone surrogate"),
+        ("a\ud800", "bad id", r"'a\ud800' contains a lone surrogate"),
         ("x" * 513, "bad id", "513 bytes"),
     ],
 )

@@ -71,7 +71,7 @@ def test_an_interrupted_response_is_requested_again(remote: Remote, waits: list[
 
 
 def test_an_unreachable_server_is_an_error(waits: list[float]) -> None:
-    with closing(Remote(attempts=2)) as asking, pytest.raises(SiteError, match="does not answer"):
+    with closing(Remote(attempts=2)) as asking, pytest.raises(SiteError, match="does not respond"):
         asking.get("http://127.0.0.1:1/")
 
     assert len(waits) == 1
@@ -80,7 +80,7 @@ def test_an_unreachable_server_is_an_error(waits: list[float]) -> None:
 def test_an_endless_response_is_refused(
     remote: Remote, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_RESPONSE_BYTES", 100)
 
     with listening(answering(Response("x" * 101))) as url, pytest.raises(SiteError, match="larger than"):
         remote.get(url)

@@ -140,7 +140,7 @@
     count({ article_id: article, type: "view" });
   };
 
-  const countClicks = (element, place, item, position, answer, article) => {
+  const countClicks = (element, place, item, position, response, article) => {
     const clicked = (event) => {
       if (event.button > 1) return; // the right button opens a menu
       count({
@@ -149,7 +149,7 @@
         from_id: article,
         list: place.dataset.recommender,
         position,
-        model_version: answer.model?.version,
+        model_version: response.model?.version,
       });
     };
     const link = element.querySelector("a");
@@ -157,19 +157,19 @@
     link.addEventListener("auxclick", clicked);
   };
 
-  const show = (place, answer, article) => {
+  const show = (place, response, article) => {
     const kind = place.dataset.recommender;
     const { heading = headings[kind], level = "2" } = place.dataset;
     const language = place.closest("[lang]")?.lang || undefined;
-    const hasImages = place.dataset.images !== "none" && answer.items.some((item) => item.image_url);
+    const hasImages = place.dataset.images !== "none" && response.items.some((item) => item.image_url);
     const list = make(kind === "trending" ? "ol" : "ul", "items");
     list.setAttribute("role", "list"); // Safari does not expose a list without bullets as a list
-    for (const item of answer.items) {
+    for (const item of response.items) {
       if (list.childElementCount === limit(place)) break;
       const element = item.id === article ? null : entry(place, item, language, hasImages);
       if (!element) continue;
       list.append(element);
-      countClicks(element, place, item, list.childElementCount, answer, article);
+      countClicks(element, place, item, list.childElementCount, response, article);
     }
     if (!list.childElementCount) return;
     const section = make("section", kind, heading && make(`h${level}`, "heading", heading), list);
@@ -204,29 +204,29 @@
 
   const fillOne = async (place, address) => {
     const { recommender: kind, query } = place.dataset;
-    const answer =
+    const response =
       kind === "related"
         ? await get(kind, { ...address, limit: limit(place), unknown: "fallback" }, query)
         : await get(kind, { limit: Math.min(limit(place) + 1, 50) }, query);
-    const article = address?.id || answer.article_id;
+    const article = address?.id || response.article_id;
     view(article);
-    show(place, answer, article);
+    show(place, response, article);
   };
 
   /* Fetch both lists of an article in one request, so that no article appears twice. */
   const fillBoth = async (places, address) => {
     const sizes = {};
     for (const place of places) sizes[`${place.dataset.recommender}_limit`] = limit(place);
-    let answer;
+    let response;
     try {
-      answer = await get("page", { ...address, ...sizes });
+      response = await get("page", { ...address, ...sizes });
     } catch (status) {
       if (status !== 404 && status !== 410) throw status;
       await Promise.allSettled(places.map((place) => fillOne(place, address)));
       return;
     }
-    view(answer.article.id);
-    for (const place of places) show(place, answer[place.dataset.recommender], answer.article.id);
+    view(response.article.id);
+    for (const place of places) show(place, response[place.dataset.recommender], response.article.id);
   };
 
   const render = async (root = document) => {
