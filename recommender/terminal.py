@@ -228,7 +228,7 @@ def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:
                 rule = effect.rule
                 name = f"{rule.id} ({rule.kind}, {effect.source})"
                 when = f"{effect.state}{_span(rule.begins, rule.until)}"
-                style = None if effect.state == "acts" else "dim"
+                style = None if effect.state == "active" else "dim"
                 cells = (effect.effect, name, rule.author, rule.reason, when)
                 table.add_row(*map(escape, cells), style=style)
         parts.append(table if table.rows else Text(f"{title}: no rule", style="dim"))

@@ -99,7 +99,7 @@ def test_an_article_is_explained_with_authors_and_reasons(wide: Run, rules: Path
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     acting = [
         "pin 1 of 2 in the lists of Politics", "first (pin, file)", "A. Reyes", "the live blog [today]",
-        "acts, from 2026-01-01 00:00 UTC",
+        "active, from 2026-01-01 00:00 UTC",
     ]  # fmt: skip
     assert acting in cells
     assert [

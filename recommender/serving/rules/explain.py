@@ -9,7 +9,7 @@ from recommender.serving.index.categories import key, keys
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.rules.schema import Block, Boost, Cap, Pin, Rule, Sensitive
 
-State = Literal["acts", "over", "to come"]
+State = Literal["active", "expired", "scheduled"]
 Part = Literal["candidate", "own list"]
 
 _SHOWN_IDS = 5  # of a rule with many articles
@@ -49,14 +49,14 @@ def rule_effects(
         for source, rule in sourced_rules
         for part, effect in _effects(rule, article, active if rule.is_active(now) else ActiveRules())
     ]
-    states: list[State] = ["acts", "to come", "over"]
+    states: list[State] = ["active", "scheduled", "expired"]
     return sorted(effects, key=lambda effect: states.index(effect.state))
 
 
 def _state(rule: Rule, now: datetime) -> State:
     if rule.is_active(now):
-        return "acts"
-    return "over" if rule.until is not None and rule.until <= now else "to come"
+        return "active"
+    return "expired" if rule.until is not None and rule.until <= now else "scheduled"
 
 
 def _effects(rule: Rule, article: ExplainedArticle, active: ActiveRules) -> Iterator[tuple[Part, str]]:

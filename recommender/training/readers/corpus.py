@@ -214,7 +214,9 @@ def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[RawRow]
             return tables.parquet_rows(file, columns)
         case "feed":
             return iter(feed_file_rows(file))
-    return wordpress_rows(file)
+        case "wxr":
+            return wordpress_rows(file)
+    raise ValueError(f"no reader for the format {kind!r}")
 
 
 def _read_row(row: RawRow, source: str, reading: RowReader, collected: Collected) -> None:

@@ -116,9 +116,9 @@ def test_active_rules_come_before_future_and_past_ones() -> None:
     effects = effects_of(over, later, now)
 
     assert [(effect.rule, effect.state) for effect in effects] == [
-        (now, "acts"),
-        (later, "to come"),
-        (over, "over"),
+        (now, "active"),
+        (later, "scheduled"),
+        (over, "expired"),
     ]
 
 
