@@ -97,16 +97,16 @@ def test_an_article_is_explained_with_authors_and_reasons(wide: Run, rules: Path
     heading, *lines = [line.split("  ") for line in done.out.splitlines()]
     assert heading[0].strip()
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    acting = [
+    active = [
         "pin 1 of 2 in the lists of Politics", "first (pin, file)", "A. Reyes", "the live blog [today]",
         "active, from 2026-01-01 00:00 UTC",
     ]  # fmt: skip
-    assert acting in cells
+    assert active in cells
     assert [
         "excluded from all lists", "old (sensitive, file)", "B. Oduya", "asked for",
-        "over, until 2026-01-01 23:00 UTC",
+        "expired, until 2026-01-01 23:00 UTC",
     ] in cells  # fmt: skip
-    assert ["pins 2", *acting[1:]] in cells
+    assert ["pins 2", *active[1:]] in cells
 
 
 def test_the_rules_file_of_the_settings_is_used(
