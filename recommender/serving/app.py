@@ -64,6 +64,13 @@ class _Tail(BaseConverter):
     weight = 300  # is tried after more specific rules
 
 
+class _Application(Flask):
+    """Flask, except that an unexpected error is logged once: with the request's id, by the error handler."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log nothing."""
+
+
 def purger_of(context: Context) -> Purger | None:
     """Return the purger of the shared cache in the settings, None if there is no such cache."""
     settings = context.settings
@@ -112,7 +119,7 @@ def create_app(
 
 def _bare_app(settings: Settings) -> Flask:
     """Return an application without routes that matches paths unchanged."""
-    app = Flask(
+    app = _Application(
         __name__,
         static_url_path="/demo/static",
         static_folder="site/static" if settings.has_demo else None,

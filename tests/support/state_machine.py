@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
         self.known = {article.id: article for article in self.corpus}  # as last put or trained on
         self.withdrawn: dict[str, datetime] = {}
         self.blocked: set[str] = set()
+        self.uncertain: set[str] = set()  # what a change that failed may have shown
         self._publish()
         self._start()
 
@@ -60,7 +61,10 @@ class ServiceStateMachine(RuleBasedStateMachine):
         """Put an article whose date of change is so many minutes from now."""
         updated = self.now + timedelta(minutes=ahead)
         article = self._article(article_id, self.now + timedelta(minutes=embargo), updated, text)
-        answer = self.client.put(f"/v1/articles/{article_id}", data=article.to_json(), **SIGNED_JSON)
+        answer = self.change(
+            lambda: self.client.put(f"/v1/articles/{article_id}", data=article.to_json(), **SIGNED_JSON),
+            shows=article_id,
+        )
         assert answer.status_code in {200, 201}
         assert answer.json is not None
         if article_id in self.withdrawn and updated <= self.withdrawn[article_id]:
@@ -71,14 +75,17 @@ class ServiceStateMachine(RuleBasedStateMachine):
 
     @rule(article_id=some_id)
     def withdraw(self, article_id: str) -> None:
-        assert self.client.delete(f"/v1/articles/{article_id}", headers=HEADERS).status_code == 204
+        answer = self.change(lambda: self.client.delete(f"/v1/articles/{article_id}", headers=HEADERS))
+        assert answer.status_code == 204
         held = self.known[article_id].updated_at or self.now
         self.withdrawn[article_id] = max(self.now, held, self.withdrawn.get(article_id, self.now))
 
     @rule(article_id=some_id, kind=st.sampled_from(["block", "sensitive"]))
     def hide(self, article_id: str, kind: str) -> None:
         body = {"kind": kind, "articles": [article_id], "reason": "a lawsuit", "author": "desk"}
-        answer = self.client.put(f"/v1/rules/hide-{article_id}", data=json.dumps(body), **SIGNED_JSON)
+        answer = self.change(
+            lambda: self.client.put(f"/v1/rules/hide-{article_id}", data=json.dumps(body), **SIGNED_JSON)
+        )
         assert answer.status_code in {200, 201}
         self.blocked.add(article_id)
 
@@ -86,14 +93,15 @@ class ServiceStateMachine(RuleBasedStateMachine):
     def pin(self, article_id: str) -> None:
         """Pin all articles: a pin must not show what is withdrawn, hidden or under embargo."""
         body = {"kind": "pin", "articles": ARTICLE_IDS, "reason": "read this", "author": "desk"}
-        answer = self.client.put(
-            f"/v1/rules/pin-{article_id}", data=json.dumps(body | {"for_article": article_id}), **SIGNED_JSON
-        )
+        text = json.dumps(body | {"for_article": article_id})
+        answer = self.change(lambda: self.client.put(f"/v1/rules/pin-{article_id}", data=text, **SIGNED_JSON))
         assert answer.status_code in {200, 201}
 
     @rule(article_id=some_id)
     def unhide(self, article_id: str) -> None:
-        self.client.delete(f"/v1/rules/hide-{article_id}", headers=HEADERS)
+        self.change(
+            lambda: self.client.delete(f"/v1/rules/hide-{article_id}", headers=HEADERS), shows=article_id
+        )
         self.blocked.discard(article_id)
 
     @rule(with_live=st.booleans())
@@ -102,7 +110,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
         if with_live:
             self.corpus = sorted(self.known.values(), key=lambda article: article.id)
         self._publish()
-        self.context.follower.refresh()
+        self.change(self.context.follower.refresh)
 
     @rule()
     def go_back(self) -> None:
@@ -110,12 +118,12 @@ class ServiceStateMachine(RuleBasedStateMachine):
         others = [version for version in versions(models) if version != current_version(models)]
         if others:
             roll_back(models, others[0])
-            self.context.follower.refresh()
+            self.change(self.context.follower.refresh)
 
     @rule()
     def restart(self) -> None:
         self.context.store.close()
-        self._start()
+        self.change(self._start)
 
     @rule()
     def lose_database(self) -> None:
@@ -123,7 +131,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
         self.context.store.close()
         for path in self.folder.glob("live.db*"):
             path.unlink()
-        self.context.follower.refresh()
+        self.change(self.context.follower.refresh)
 
     @rule(ahead=st.integers(-40, 40))
     def pass_time(self, ahead: int) -> None:
@@ -134,16 +142,17 @@ class ServiceStateMachine(RuleBasedStateMachine):
     def nothing_forbidden_is_shown(self) -> None:
         if not hasattr(self, "client"):
             return
-        hidden = {*self.withdrawn, *self.blocked}
+        withdrawn = {*self.withdrawn} - self.uncertain
+        hidden = {*withdrawn, *self.blocked} - self.uncertain
         for requested_id, answer in self._answers():
             assert answer.status_code in {200, 404, 410}, answer.text
             listed = answer.json.get("items", ()) if answer.status_code == 200 else ()
             assert len({item["id"] for item in listed}) == len(listed)
             shown = set(_ids(answer.json)) if answer.status_code == 200 else set()
             assert not (shown - {requested_id}) & hidden, (requested_id, shown, hidden)
-            assert not shown & {*self.withdrawn}
+            assert not shown & withdrawn
             assert not [date for date in _dates(answer.json) if date > self.now]
-            if requested_id in self.withdrawn:
+            if requested_id in withdrawn:
                 assert answer.status_code == 410
         scores: Any = self.client.get(f"/api/item/{ARTICLE_IDS[0]}/neighbors?n=50").json
         posts: Any = self.client.get(f"/v2/related?limit=50&url=https://x.test/{ARTICLE_IDS[0]}").json
@@ -151,6 +160,10 @@ class ServiceStateMachine(RuleBasedStateMachine):
         shown |= {post["url"].removeprefix("https://x.test/") for post in posts["data"]}
         assert not shown & hidden, (shown, hidden)
         assert all(f"{post['pub_date']}+00:00" <= self.now.isoformat() for post in posts["data"])
+
+    def change(self, call: Callable[[], Any], *, shows: str = "") -> Any:  # noqa: ARG002 a subclass uses it
+        """Return the result of a change, which may show an article again. A subclass interrupts it."""
+        return call()
 
     def _answers(self) -> Iterator[tuple[str | None, Any]]:
         for article_id in ARTICLE_IDS:
@@ -195,6 +208,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
                 **options,
                 write_keys=(KEY_SETTING,),
                 live_poll_seconds=0,
+                model_retry_seconds=0,
                 address_limit="1000000/second",
                 drop_in=("gorse", "parsely"),
             ),

@@ -105,7 +105,6 @@ class Writer:
                 self._settle(jobs)
                 self._started_at = None
         except Exception as error:  # noqa: BLE001 the outermost loop of a thread; callers get it
-            _log.exception("the thread that writes to the database ended; the next write starts a new one")
             self._end(jobs, error)
 
     def _next(self) -> list[Job]:
@@ -123,6 +122,8 @@ class Writer:
             jobs, self._waiting = [*jobs, *self._waiting], []
             if self._thread is current_thread():
                 self._thread = None
-        for job in jobs:
-            if not job.settled.is_set():
-                job.fail(error)
+        unsettled = [job for job in jobs if not job.settled.is_set()]
+        for job in unsettled:
+            job.fail(error)
+        if not unsettled:  # no caller reports the error
+            _log.error("the thread that writes to the database ended; the next one starts", exc_info=error)
