@@ -76,3 +76,18 @@ def start_again(server: Any) -> None:
     for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
         (server.pgdata / name).unlink(missing_ok=True)
     server.ensure_postgres_running()
+
+
+@contextmanager
+def stopped(server: Any) -> Iterator[None]:
+    """Stop the server and its connections, as if the machine were overloaded; afterwards continue them."""
+    parent = server.get_pid()
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    processes = [parent, *map(int, children)]
+    try:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)

@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -27,7 +28,9 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 
-_PATIENCE = 2.5  # a write may take this many times the timeout for the write lock
+# So that a request takes less than 5 seconds. A write may take two times the timeout for the write lock.
+_PATIENCE = 2
+_READ_SECONDS = 4.0
 
 Work = Callable[[Connection, list[_Item]], list[_Result]]
 
@@ -57,9 +60,13 @@ class Database:
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return the result of `work` in one read transaction. Raises StoreDownError."""
         self._prepare()
-        try:
+
+        def run() -> _Result:
             with self._open_to_read() as connection, connection.begin():
                 return work(connection)
+
+        try:
+            return self._in_time(run)
         except FAILURES as error:
             raise self._down(error) from None
 
@@ -99,6 +106,7 @@ class Database:
         self._pid = os.getpid()
         self._writer = Writer(self._settle, _PATIENCE * self._timeout)
         self._preparing = Lock()
+        self._hung: Thread | None = None  # a read that did not end in time
         self._inode: tuple[int, int] | None = None
         self._ready = False
         self._resume = 0.0
@@ -121,17 +129,43 @@ class Database:
             if not self._ready:
                 self._migrate()
 
+    def _in_time(self, work: Callable[[], _Result]) -> _Result:
+        """Return the result of `work`. Raises StoreDownError if a server does not respond in time.
+
+        The driver would wait for as long as a server accepts data, so this waits for a thread, which may be
+        left behind. Until that has ended, calls fail at once.
+        """
+        if self._file is not None:
+            return work()
+        hung = self._hung
+        if hung is not None and hung.is_alive():
+            raise StoreDownError(self._reason)
+        future: Future[_Result] = Future()
+        thread = Thread(target=_complete, args=(future, work), name="store-reader", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise self._down(error) from None
+        if not wait([future], _READ_SECONDS).done:
+            self._hung = thread
+            raise self._down(TimeoutError("the server did not respond in time"))
+        return future.result()
+
     def _migrate(self) -> None:
         try:
-            with self._open_to_read() as connection, connection.begin():
-                current = is_current(connection)
-            if not current:
-                with self._open_to_write(durable=True) as connection, connection.begin():
-                    migrate(connection)
+            self._in_time(self._connect)
         except FAILURES as error:
             raise self._down(error) from None
         self._inode = _inode_of(self._file) if self._file else None
         self._ready = True
+
+    def _connect(self) -> None:
+        """Connect, and create or migrate the tables if necessary."""
+        with self._open_to_read() as connection, connection.begin():
+            current = is_current(connection)
+        if not current:
+            with self._open_to_write(durable=True) as connection, connection.begin():
+                migrate(connection)
 
     def _settle(self, jobs: list[Job]) -> None:
         """Run the jobs in one transaction, or one by one if that fails because of one of them."""
@@ -181,6 +215,13 @@ class Database:
         self._resume = monotonic() + self._pause
         self._ready = False
         return StoreDownError(self._reason)
+
+
+def _complete(future: "Future[_Result]", work: Callable[[], _Result]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 raised in the thread that waits
+        future.set_exception(error)
 
 
 def _inode_of(file: Path) -> tuple[int, int] | None:

@@ -131,6 +131,9 @@ def _postgresql_arguments(timeout_seconds: float) -> dict[str, Any]:
     return {
         "connect_timeout": max(2, ceil(timeout_seconds)),  # libpq treats 1 as 2
         "tcp_user_timeout": milliseconds,
+        "keepalives_idle": 5,  # seconds, after which a server that is gone is noticed
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
         "application_name": "recommender",
     }
 

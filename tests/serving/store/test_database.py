@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Semaphore, Thread
+from time import monotonic
 from typing import Any, TypeVar
 
 import pytest
@@ -18,6 +19,7 @@ from recommender.serving.store.database import Database
 from recommender.serving.store.engine import _ONE_WRITER
 from recommender.serving.store.writer import Job, Writer
 from tests.support.counts import NOW, totals, view
+from tests.support.postgresql import running_server, stopped, url_of
 from tests.support.waiting import eventually
 
 T = TypeVar("T")
@@ -372,3 +374,33 @@ def forbid(statement: str, store: Store) -> None:
             raise sqlite3.OperationalError("not authorized")
 
     event.listen(engine, "before_cursor_execute", check)
+
+
+@pytest.mark.slow
+def test_a_stopped_server_holds_no_call_longer_than_five_seconds() -> None:
+    with running_server() as server, closing(Store(url_of(server), pause_seconds=0)) as store:
+        store.withdraw("a", 1)
+        calls: list[Callable[[], object]] = [
+            store.version,
+            store.changes,
+            lambda: store.article("a"),
+            lambda: store.withdraw("b", 1),
+            store.rules,
+        ]
+        with stopped(server):
+            for call in calls:
+                started = monotonic()
+                with pytest.raises(StoreDownError):
+                    call()
+                assert monotonic() - started < 5
+
+        eventually(lambda: is_up(store))
+        assert store.withdraw("b", 1) == store.version()
+
+
+def is_up(store: Store) -> bool:
+    try:
+        store.version()
+    except StoreDownError:
+        return False
+    return True
