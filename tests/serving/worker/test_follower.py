@@ -12,10 +12,12 @@ import pytest
 from recommender.article import Article
 from recommender.artifact import publish
 from recommender.model import microseconds
+from recommender.serving.app import create_app
 from recommender.serving.index.fold_in import fold_in
 from recommender.serving.lists.related import Related
 from recommender.serving.store import ArticleRow, Changes, Store, StoreDownError
 from recommender.serving.worker import follower as follower_module
+from recommender.serving.worker.context import Context
 from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
 from tests.support.newsroom import NOW, build_model, newsroom
@@ -470,3 +472,21 @@ def test_a_new_model_and_new_rules_are_visible_together_or_not_at_all(
     assert follower.snapshot is not before.snapshot
     assert "10" not in public_ids(follower)
     assert follower.state.rules.active(NOW).hidden == {"10"}
+
+
+def test_a_request_has_one_moment_and_one_view(settings: Settings) -> None:
+    moments = iter(NOW + timedelta(minutes=minute) for minute in range(100))
+    app = create_app(settings, clock=lambda: next(moments))
+    context: Context = app.extensions["recommender"]
+
+    with app.test_request_context("/"):
+        view, now, state = context.view(), context.now, context.state
+        context.store.withdraw("10", UPDATED)
+        context.follower.refresh()
+        same = (context.view() is view, context.now == now == view.now, context.state is state)
+        is_listed = context.related is view.related
+    with app.test_request_context("/"):
+        is_new = context.view() is not view and "10" in context.state.withdrawn
+    context.store.close()
+
+    assert (same, is_listed, is_new) == ((True, True, True), True, True)
