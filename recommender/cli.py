@@ -16,7 +16,11 @@ from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
 
 _FAILED, _USAGE = 1, 2
-_USAGE_ERRORS = ("serving.http.problems.Problem", "training.release.previous.BaselineError")
+_USAGE_ERRORS = (
+    "serving.http.problems.Problem",
+    "training.release.previous.BaselineError",
+    "visibility.UndecidedError",
+)
 _KNOWN_ERRORS = (  # their messages tell users everything they need
     *("article.InvalidArticleError", "artifact.ArtifactError", "recipe.RecipeError"),
     *(
