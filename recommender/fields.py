@@ -6,11 +6,12 @@ import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from recommender.article import Article, InvalidArticleError, check_id, moment, unique
+from recommender.article import Article, InvalidArticleError, check_id, unique
+from recommender.dates import DateReader, DayOrder
 from recommender.text import canonical_language, detect_language, plain_text
 
 COLUMNS = (
@@ -45,17 +46,25 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Converts rows to articles, with the time zone of naive dates, the current time and the id prefix."""
+    """Converts rows to articles, with the time zone of naive dates, the current time and the id prefix.
+
+    `date_formats` are those of `recommender.dates.DateReader`.
+    """
 
     timezone: tzinfo
     now: datetime
     id_prefix: str = ""
+    date_formats: tuple[str, ...] = ()
 
-    def article(self, values: Mapping[str, Any]) -> tuple[Article, list[RefusedError]]:
+    def article(
+        self, values: Mapping[str, Any], day_order: Callable[[str], DayOrder | None] = lambda _: None
+    ) -> tuple[Article, list[RefusedError]]:
         """Return the article in a row, and an error for each field that was refused and left empty.
 
-        Raises RefusedError if `id`, `title` or `body` has a value of the wrong type; in other columns only
-        the field is refused. A missing language is detected. The primary category comes first.
+        Raises RefusedError if `id`, `title` or `body` has a value of the wrong type, or if `published_at` has
+        a value that cannot be read: without its date an article would be public too early. In other columns
+        only the field is refused. `day_order` returns the order of day and month that a column proves, if a
+        date needs it. A missing language is detected. The primary category comes first.
         """
         article_id = self._id(values.get("id"))
         title, body = (_prose(name, values.get(name), article_id) for name in ("title", "body"))
@@ -63,6 +72,16 @@ class RowReader:
         if not title and not body:
             raise RefusedError("neither title nor body", f"article {article_id!r} has no text", article_id)
         row = _Row(values, article_id)
+        dates = DateReader(self.now, self.timezone, self.date_formats)
+        lang = row.field("lang", _language)
+
+        def read_date(name: str) -> datetime | None:
+            order = partial(day_order, name)
+            return row.field(name, lambda value: _moment(value, dates, order, str(values.get("lang"))))
+
+        published_at = read_date("published_at")
+        if published_at is None and row.refused and row.refused[-1].reason.startswith("published_at"):
+            raise row.refused[-1]
         category = row.field("category", _name)
         categories = unique([category or "", *(row.field("categories", _names) or ())])
         article = Article(
@@ -75,9 +94,9 @@ class RowReader:
             tags=row.field("tags", _names) or (),
             authors=row.field("authors", _names) or (),
             type=row.field("type", _name),
-            published_at=row.field("published_at", self._moment),
-            updated_at=row.field("updated_at", self._moment),
-            lang=row.field("lang", _language) or detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}"),
+            published_at=published_at,
+            updated_at=read_date("updated_at"),
+            lang=lang or detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}"),
             image_url=row.field("image_url", _url),
         )
         return article, row.refused
@@ -93,18 +112,6 @@ class RowReader:
             return check_id(self.id_prefix + value)
         except InvalidArticleError as error:
             raise RefusedError("bad id", str(error)) from None
-
-    def _moment(self, value: Any) -> datetime | None:
-        if isinstance(value, date):  # a datetime is a date, too
-            value = value.isoformat()
-        if not isinstance(value, str):
-            raise RefusedError("wrong type", "")
-        if not value.strip():
-            return None
-        try:
-            return moment(value, now=self.now, timezone=self.timezone)
-        except InvalidArticleError as error:
-            raise RefusedError("impossible date", str(error)) from None
 
 
 def is_missing(value: Any) -> bool:
@@ -169,6 +176,19 @@ def _name(value: Any) -> str | None:
     if not isinstance(value, str):
         raise RefusedError("wrong type", "")
     return _clean_name(value) or None
+
+
+def _moment(
+    value: Any, dates: DateReader, order: Callable[[], DayOrder | None], lang: str
+) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | date | Mapping | list):
+        raise RefusedError("wrong type", "")
+    if isinstance(value, str) and not value.strip():
+        return None
+    try:
+        return dates.read(value, order, lang)
+    except InvalidArticleError as error:
+        raise RefusedError("impossible date", str(error)) from None
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from recommender.dates import check_format
 from recommender.visibility import Decisions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,6 +29,16 @@ def secret_in(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise click.ClickException(f"cannot read {path}: {error.strerror}") from error
+
+
+def date_formats(
+    _context: click.Context, _option: click.Parameter, formats: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the formats unchanged. Raises click.BadParameter if one leaves a part of the date open."""
+    try:
+        return tuple(map(check_format, formats))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def corpus_options(command: Command, *, required: bool = True) -> Command:
@@ -56,6 +67,14 @@ def corpus_options(command: Command, *, required: bool = True) -> Command:
             help="COLUMN does not say whether an article is public; repeatable.",
         ),
         click.option("--timezone", default="UTC", show_default=True, help="Time zone of dates without one."),
+        click.option(
+            "--date-format",
+            "date_formats",
+            multiple=True,
+            metavar="FORMAT",
+            callback=date_formats,
+            help="day-first, month-first, or a format such as %d.%m.%Y %H:%M; repeatable.",
+        ),
         click.option("--id-prefix", default="", help="Prefix for all article ids."),
         click.option(
             "--max-bad",
@@ -98,7 +117,7 @@ def list_options(command: Command) -> Command:
 
 def reading(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of `corpus_options` as keyword arguments of `read_articles` and `lint`."""
-    arguments = {name: options[name] for name in ("timezone", "id_prefix", "max_bad")}
+    arguments = {name: options[name] for name in ("timezone", "id_prefix", "max_bad", "date_formats")}
     decisions = Decisions.of(public_values(options["public_values"]), options["not_visibility"])
     return arguments | {"columns": mapped_columns(options["mapped"]), "decisions": decisions}
 

@@ -184,8 +184,8 @@ class Visibility:
         listed = shlex.quote(f"{spelling}={','.join(public)}")
         return (
             f"column {spelling!r} decides which rows are public, but these values are neither known to be "
-            f"public nor known to be hidden: {shown}{more}. List the values that are public, such as --public "
-            f"{listed}; all others are then hidden. Or, if the column is not about visibility: "
+            f"public nor known to be hidden: {shown}{more}. List the values that are public, such as "
+            f"--public {listed}; all others are then hidden. Or, if the column is not about visibility: "
             f"--not-visibility {shlex.quote(spelling)}"
         )
 

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from recommender.article import Article, InvalidArticleError, moment
 from recommender.fields import RefusedError, RowReader, is_missing
-from recommender.options import secret_in, zone
+from recommender.options import date_formats, secret_in, zone
 from recommender.visibility import why_hidden
 
 _MAX_SHOWN = 10  # rejected articles printed
@@ -51,6 +51,10 @@ def _target_options(command: Command) -> Command:
         click.option("--id-prefix", default="", help="Prefix for all article ids."),
         click.option(
             "--timezone", default="UTC", show_default=True, help="Time zone of dates without one."
+        ),
+        click.option(
+            "--date-format", "date_formats", multiple=True, metavar="FORMAT", callback=date_formats,
+            help="day-first, month-first, or a format such as %d.%m.%Y %H:%M; repeatable.",
         ),
         click.option(
             "--max-bad", default=0.05, show_default=True, type=click.FloatRange(0, 1),
@@ -184,7 +188,9 @@ def _reader(options: dict[str, Any]) -> RowReader:
     output, address, key_file = options["output"], options["address"], options["key_file"]
     if (output is None) == (address is None) or (address is None) != (key_file is None):
         raise click.UsageError("a destination is required: -o FILE, or --to URL with --key-file")
-    return RowReader(zone(options["timezone"]), datetime.now(UTC), options["id_prefix"])
+    return RowReader(
+        zone(options["timezone"]), datetime.now(UTC), options["id_prefix"], options["date_formats"]
+    )
 
 
 def _destination(

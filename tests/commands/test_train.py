@@ -234,3 +234,19 @@ def test_the_public_values_of_a_column_are_options(run: Run, tmp_path: Path) -> 
     assert json.loads(listed.out)["skipped"] == {"korrektur": 1}
     assert json.loads(ignored.out)["articles"] == 3
     assert (wrong.status, "'status' is not COLUMN=VALUE,VALUE" in wrong.err) == (2, True)
+
+
+def test_a_date_that_cannot_be_read_is_refused_until_its_format_is_given(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("id,title,published_at,status\n1,Quay,03.12.2026 06:00,scheduled\n2,Ferry,03.11.2026,\n")
+
+    refused = run("train", path)
+    given = run("lint", path, "--json", "--date-format", "day-first")
+    formats = run("lint", path, "--json", "--date-format", "%d.%m.%Y", "--date-format", "%d.%m.%Y %H:%M")
+    wrong = run("lint", path, "--date-format", "%d.%m.")
+
+    assert refused.status == 1
+    assert "2 of 2 rows are refused" in refused.err
+    assert "--date-format day-first" in refused.err.replace("\n", " ")
+    assert json.loads(given.out)["articles"] == json.loads(formats.out)["articles"] == 2
+    assert (wrong.status, "'%d.%m.' is not day-first" in wrong.err) == (2, True)

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from recommender.article import EARLIEST, Article
+from recommender.dates import DayOrder, OrderProof
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.training.readers import tables
 from recommender.training.readers.feeds import feed_file_rows
@@ -99,6 +101,7 @@ def read_articles(
     now: datetime | None = None,
     progress: Progress | None = None,
     decisions: Decisions | None = None,
+    date_formats: Sequence[str] = (),
 ) -> Corpus:
     """Read articles from files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also compressed.
 
@@ -106,7 +109,8 @@ def read_articles(
     without an offset. `id_prefix` is prepended to every id. `now` (default: the current time) decides which
     future dates are impossible. If rows share an id, the row with the newest `updated_at` is used, or the
     first one; the others are refused. `progress` is called with the number of rows read and the total, which
-    is 0 if unknown. `decisions` settles which values of a column are public. Raises CorpusError if a file
+    is 0 if unknown. `decisions` settles which values of a column are public, `date_formats` how dates are
+    written that the column itself does not explain (see `recommender.dates`). Raises CorpusError if a file
     cannot be read, if there is no article, or if more than the share `max_bad` of the rows are refused; the
     message has the file or rows, the value and the cure. Raises UndecidedError if a value is neither known to
     be public nor known to be hidden.
@@ -121,6 +125,7 @@ def read_articles(
         now=now,
         progress=progress,
         decisions=decisions,
+        date_formats=date_formats,
     )
     report = collected.report
     if report.refused_share > max_bad:
@@ -177,10 +182,11 @@ def collect(
     now: datetime | None = None,
     progress: Progress | None = None,
     decisions: Decisions | None = None,
+    date_formats: Sequence[str] = (),
 ) -> Collected:
     """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
     columns = _checked_columns(columns or {})
-    reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix)
+    reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
     files = corpus_files(paths)
     formats = [format_of(file) for file in files]
     total = _row_count(files, formats) if progress else 0
@@ -188,8 +194,9 @@ def collect(
     for file, kind in zip(files, formats, strict=True):
         source = str(file)
         collected.report.files[source] = 0
+        columns_of_file = _DateColumns(partial(_rows, file, kind, columns, visibility.decisions))
         for row in _rows(file, kind, columns, visibility.decisions):
-            _read_row(row, source, reading, collected, visibility)
+            _read_row(row, source, reading, collected, visibility, columns_of_file)
             done += 1
             if progress and done % PROGRESS_ROWS == 0:
                 progress(done, total)
@@ -236,8 +243,31 @@ def _rows(file: Path, kind: str, columns: Mapping[str, str], decisions: Decision
     raise ValueError(f"no reader for the format {kind!r}")
 
 
+class _DateColumns:
+    """The order of day and month in the dates of one file; the file is read again only if it matters."""
+
+    def __init__(self, rows: Callable[[], Iterator[RawRow]]) -> None:
+        self._rows = rows
+        self._proofs: dict[str, OrderProof] = {}
+
+    def order(self, name: str) -> DayOrder | None:
+        """Return the order that all dates of a column together prove, or None."""
+        if not self._proofs:
+            self._proofs = {column: OrderProof() for column in ("published_at", "updated_at")}
+            for row in self._rows():
+                values = _dated(row)
+                for column, proof in self._proofs.items():
+                    proof.add(values.get(column))
+        return self._proofs[name].order()
+
+
 def _read_row(
-    row: RawRow, source: str, reading: RowReader, collected: Collected, visibility: Visibility
+    row: RawRow,
+    source: str,
+    reading: RowReader,
+    collected: Collected,
+    visibility: Visibility,
+    dates: _DateColumns,
 ) -> None:
     """Add a row to the collected articles, or to the report if it is skipped or refused."""
     report = collected.report
@@ -256,7 +286,7 @@ def _read_row(
     try:
         if row.refused:
             raise row.refused
-        article, refused_fields = reading.article(values)
+        article, refused_fields = reading.article(values, dates.order)
     except RefusedError as error:
         report.refuse_row(_refusal(error, source, row.number))
         return

@@ -5,10 +5,8 @@ category of an entry becomes its category, the others become tags.
 """
 
 import io
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -69,8 +67,8 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
         "tags": names[1:],
         "authors": [author["name"] for author in entry.get("authors", ()) if author.get("name")],
         # The publication date is optional in Atom, and missing in RSS 1.0.
-        "published_at": _moment(entry, "published_parsed") or _moment(entry, "updated_parsed"),
-        "updated_at": _moment(entry, "updated_parsed"),
+        "published_at": _date(entry, "published") or _date(entry, "updated"),
+        "updated_at": _date(entry, "updated"),
         "lang": body.get("language") or feed.get("language"),
         "image_url": _image(entry, base),
     }
@@ -98,10 +96,11 @@ def _html(text: Mapping[str, Any] | None) -> str:
     return as_html(value) if (text or {}).get("type") == "text/plain" else value
 
 
-def _moment(entry: Any, name: str) -> str | None:
+def _date(entry: Any, name: str) -> str | None:
+    """Return a date as it is written: the parser's own reading guesses, and does not know the time zone."""
     # The entry's own `get` falls back to the other date, with a warning.
-    parsed: time.struct_time | None = dict.get(entry, name)
-    return None if parsed is None else datetime(*parsed[:6], tzinfo=UTC).isoformat()
+    value = dict.get(entry, name)
+    return str(value) if value else None
 
 
 def _image(entry: Any, base: str) -> str | None:

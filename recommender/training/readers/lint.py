@@ -63,6 +63,7 @@ def lint(
     now: datetime | None = None,
     progress: Progress | None = None,
     decisions: Decisions | None = None,
+    date_formats: Sequence[str] = (),
 ) -> LintReport:
     """Return the problems of a corpus; the arguments are those of `read_articles`.
 
@@ -77,6 +78,7 @@ def lint(
         now=now,
         progress=progress,
         decisions=decisions,
+        date_formats=date_formats,
     )
     report = collected.report
     findings = [
@@ -122,7 +124,8 @@ _ADVICE = {
     "no JSON object": "Write one JSON object on each line.",
     "not UTF-8": "Save the file as UTF-8.",
     "broken CSV": "Write as many fields as the header has, and double a quote inside a quoted field.",
-    "impossible date": "Write dates as in 2024-05-31T08:00:00Z (ISO 8601). The article was read without it.",
+    "impossible date": "Write dates as in 2024-05-31T08:00:00Z, or give --date-format. Without a readable "
+    "published_at, the row is refused.",
     "wrong type": "Write the field as text, or as a list if it has several names.",
     "no web address": "Start the address with https:// or, within the site, with a slash.",
     "no two-letter language code": "Write the language as in en or pt-BR. It was detected instead.",
