@@ -82,7 +82,10 @@ def test_a_recipe_is_followed(run: Run, corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[terms]\nmin_dff = 3", "recipe.toml: terms.min_dff = 3: Extra inputs are not permitted"),
+        (
+            "[terms]\ntitel_weight = 3",
+            "recipe.toml: terms.titel_weight: unknown key; did you mean title_weight?",
+        ),
         ("[topics]\nweight = 2", "recipe.toml: topics.weight = 2: Input should be less than or equal to 1"),
         ("seed = ", "recipe.toml is not TOML: Invalid value"),
     ],
@@ -92,8 +95,22 @@ def test_an_invalid_recipe_is_rejected_with_its_key(run: Run, corpus: Path, text
 
     ended = run("train", corpus, "--recipe", "recipe.toml")
 
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (2, "")
     assert f"error: {message}" in ended.err
+    assert not Path("models").exists()
+
+
+@pytest.mark.parametrize("option", ["--recipe", "--labels", "--baseline"])
+@pytest.mark.parametrize("content", [None, "=", "id;story", "\x00", "[[["])
+def test_an_unusable_file_in_an_option_is_a_usage_error(
+    run: Run, corpus: Path, option: str, content: str | None
+) -> None:
+    if content is not None:
+        Path("file").write_text(content)
+    ended = run("train", corpus, option, "file")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "error: " in ended.err
     assert not Path("models").exists()
 
 
@@ -205,6 +222,6 @@ def test_a_version_of_an_older_program_does_not_prevent_training(
 def test_labels_of_other_articles_are_rejected_before_training(run: Run, corpus: Path) -> None:
     done = run("train", corpus, "--labels", STORIES)
 
-    assert done.status == 1
+    assert done.status == 2
     assert "stories.csv: no two of the 3 articles belong together" in " ".join(done.err.split())
     assert "latent space" not in done.err
