@@ -15,6 +15,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from recommender.unknown_key import unknown_key
+
 PREFIX = "RECOMMENDER_"
 FILE_VARIABLE = f"{PREFIX}SETTINGS"
 
@@ -201,9 +203,13 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0])
             field = cls.model_fields.get(name)
-            allowed = field.description if field else "no such setting"
-            value = repr(str(first["input"])[:100]) if field is None or field.repr else "invalid"
-            raise SettingsError(f"{_source(name, overrides)} is {value}; allowed: {allowed}") from None
+            if field is None:
+                message = unknown_key(name.lower().removeprefix(PREFIX.lower()), cls.model_fields)
+                raise SettingsError(f"{_source(name, overrides)}: {message}") from None
+            value = repr(str(first["input"])[:100]) if field.repr else "invalid"
+            raise SettingsError(
+                f"{_source(name, overrides)} is {value}; allowed: {field.description}"
+            ) from None
 
     @property
     def weight_of(self) -> dict[str, float]:
