@@ -6,6 +6,7 @@ or from the user, a missing time zone from the user, and an ambiguous abbreviati
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import timezone as fixed_zone
@@ -111,6 +112,9 @@ class DateReader:
         return _EPOCH + timedelta(microseconds=int(number * 1000))
 
     def _read_text(self, text: str, order: Order, lang: str) -> datetime:
+        if _USUAL.fullmatch(text):  # nearly all dates; ten times as fast as the general way
+            with suppress(ValueError):  # 24:00 and leap seconds
+                return self._aware(datetime.fromisoformat(text))
         for form in self.formats:
             if form not in _ORDERS:
                 try:
@@ -197,6 +201,7 @@ _LEAST_EPOCH, _LEAST_MILLISECONDS, _MOST_MILLISECONDS = 100_000_000, 100_000_000
 _MONTHS, _NOON, _LAST_HOUR = 12, 12, 24
 _ORDERS = frozenset(order.value for order in DayOrder)
 _DOTNET = re.compile(r"\\?/Date\((-?\d{1,15})(?:[+-]\d{4})?\)\\?/")
+_USUAL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _UNORDERED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
 _YEAR_FIRST = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})")
