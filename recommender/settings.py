@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     IPvAnyNetwork,
     PlainSerializer,
-    StringConstraints,
     ValidationError,
 )
 from pydantic_settings import (
@@ -49,6 +48,11 @@ def _names(value: object) -> object:
     return list(lexer)
 
 
+def _collapsed(value: object) -> object:
+    """Return text with single spaces between words, as in the names of articles."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 def _quoted(names: tuple[str, ...]) -> str:
     return " ".join('"{}"'.format(re.sub(r'(["\\])', r"\\\1", name)) for name in names)
 
@@ -64,7 +68,7 @@ def _pair(word: str) -> tuple[str, str]:
 
 _List = (NoDecode, BeforeValidator(_words), PlainSerializer(_joined))
 _NameList = (NoDecode, BeforeValidator(_names), PlainSerializer(_quoted))
-_CategoryName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_CategoryName = Annotated[str, BeforeValidator(_collapsed), Field(min_length=1, max_length=200)]
 _KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
 _SCOPE = "(articles|rules|events|read)"
 _WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]

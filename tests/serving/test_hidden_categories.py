@@ -238,6 +238,9 @@ def test_a_rule_for_a_category_begins_and_ends_at_its_moments(service: ServiceUn
         ({"in_category": "economie"}, {"three"}),
         ({"in_category": "E\u0301CONOMIE"}, {"three"}),
         ({"in_category": "🗞"}, {"four"}),
+        ({"in_category": "Paid  \u00a0content\t"}, {"five"}),
+        ({"in_category": "paid-content"}, {"five"}),
+        ({"by_author": "ana  M.\u00a0reyes"}, {"five"}),
         ({"in_category": "none of these"}, set()),
         ({"by_author": "İpek Ünal"}, {"one"}),
         ({"by_author": "STRAẞE"}, {"two"}),
@@ -250,11 +253,12 @@ def test_odd_names_hide_what_they_name(
     put(service, "two", category="C#", authors=["Strasse"])
     put(service, "three", categories=["Économie"])
     put(service, "four", category="🗞")
+    put(service, "five", category=" Paid  content", authors=["Ana  M. Reyes"])
 
     put_rule(service, "sensitive", **target)
 
     listed = set(item_ids(get_json(service, "/v1/articles?limit=50")))
-    assert {"one", "two", "three", "four"} - listed == hides
+    assert {"one", "two", "three", "four", "five"} - listed == hides
 
 
 def test_200_rules_for_categories_and_authors_hide_all_their_articles(service: ServiceUnderTest) -> None:

@@ -72,11 +72,15 @@ def _strip(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _collapse(value: object) -> object:
+    """Return text with single spaces between words, as in the names of articles."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 _IDS = "a list of 1 to 1000 article ids"
 _Ids = Annotated[
     tuple[BodyArticleId, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)
 ]
-_AUTHOR = "the name of an author"
 _MOMENT = "a date and time with a UTC offset, such as 2026-11-03T18:00:00Z"
 _Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
 _Name = Annotated[
@@ -92,8 +96,14 @@ RuleId = Annotated[
         description="1 to 100 of the characters A-Z a-z 0-9 . _ -; the first is not a dot",
     ),
 ]
+_AUTHOR = "the name of an author"
 _CATEGORY = "the name or slug of a category"
-_Category = Annotated[_Name, Field(description=_CATEGORY)]
+_Category = Annotated[
+    str, BeforeValidator(_collapse), Field(min_length=1, max_length=200, description=_CATEGORY)
+]
+_AuthorName = Annotated[
+    str, BeforeValidator(_collapse), Field(min_length=1, max_length=200, description=_AUTHOR)
+]
 _DEPRECATED = {"deprecated": True}  # in the schema only: pydantic's own flag warns whenever a rule is read
 _Factor = Annotated[
     float,
@@ -171,7 +181,7 @@ class _TargetRule(_Rule):
 
     articles: Annotated[_Ids | None, Field(description=_IDS)] = None
     in_category: Annotated[_Category | None, Field(description=_CATEGORY)] = None
-    by_author: Annotated[_Name | None, Field(description=_AUTHOR)] = None
+    by_author: Annotated[_AuthorName | None, Field(description=_AUTHOR)] = None
 
     @model_validator(mode="after")
     def _check_target(self) -> Self:
@@ -212,7 +222,7 @@ class Boost(_Rule):
             json_schema_extra=_DEPRECATED,
         ),
     ] = None
-    by_author: Annotated[_Name | None, Field(description=_AUTHOR)] = None
+    by_author: Annotated[_AuthorName | None, Field(description=_AUTHOR)] = None
     factor: _Factor
 
     @property
