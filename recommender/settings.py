@@ -2,11 +2,19 @@
 
 import os
 import re
+import shlex
 import tomllib
 from pathlib import Path
+from string import whitespace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, PlainSerializer, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -32,6 +40,25 @@ def _words(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+def _names(value: object) -> object:
+    """Split a string as `_words` does, but keep what is in double quotes together. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    lexer = shlex.shlex(value, posix=True)
+    lexer.whitespace, lexer.whitespace_split = f"{whitespace},", True
+    lexer.quotes, lexer.commenters = '"', ""
+    return list(lexer)
+
+
+def _collapsed(value: object) -> object:
+    """Return text with single spaces between words, as in the names of articles."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return " ".join('"{}"'.format(re.sub(r'(["\\])', r"\\\1", name)) for name in names)
+
+
 def _joined(value: tuple[object, ...]) -> str:
     return " ".join(map(str, value))
 
@@ -42,6 +69,8 @@ def _pair(word: str) -> tuple[str, str]:
 
 
 _List = (NoDecode, BeforeValidator(_words), PlainSerializer(_joined))
+_NameList = (NoDecode, BeforeValidator(_names), PlainSerializer(_quoted))
+_CategoryName = Annotated[str, BeforeValidator(_collapsed), Field(min_length=1, max_length=200)]
 _KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
 _SCOPE = "(articles|rules|events|read)"
 _WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]
@@ -165,6 +194,13 @@ class Settings(BaseSettings):
         *_List,
         Field(description="yarpp, jetpack, parsely, gorse, separated by spaces"),
     ] = ()  # services whose API is emulated
+    drop_in_exclude_category: Annotated[
+        tuple[_CategoryName, ...],
+        *_NameList,
+        Field(
+            description='names or slugs of categories, separated by spaces; names with spaces in quotes (")'
+        ),
+    ] = ()  # is in none of their lists
     # Distinguishes readers without a visitor_id for a day, by address and browser.
     daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # per key and worker

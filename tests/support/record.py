@@ -138,13 +138,12 @@ class Record:
 
     def _not_blocked(self, source: Article, now: datetime) -> list[Article]:
         """Return the public articles that no rule keeps out of the list of an article."""
-        blocked = {
-            article_id
+        rules = [
+            rule
             for rule in self.rules
             if isinstance(rule, Sensitive) or (isinstance(rule, Block) and is_for(rule, source))
-            for article_id in rule.articles
-        }
-        return [article for article in self.public(now) if article.id not in blocked]
+        ]
+        return [article for article in self.public(now) if not any(is_about(rule, article) for rule in rules)]
 
     def _pinned(self, source: Article) -> list[str]:
         pins = [rule for rule in self.rules if isinstance(rule, Pin) and is_for(rule, source)]
@@ -226,6 +225,15 @@ def is_for(rule: Pin | Block, source: Article) -> bool:
     if rule.for_article or rule.for_category:
         return rule.for_article == source.id or slug(rule.for_category or "") in names(source)
     return True
+
+
+def is_about(rule: Block | Sensitive, article: Article) -> bool:
+    """Return whether a rule names an article, its category or its author."""
+    if rule.by_author is not None:
+        return rule.by_author.lower() in {name.lower() for name in article.authors}
+    if rule.in_category is not None:
+        return slug(rule.in_category) in names(article)
+    return article.id in (rule.articles or ())
 
 
 def names(article: Article) -> set[str]:

@@ -31,6 +31,9 @@ TITLES = ["storm floods the harbour town", "flood barrier for the harbour", "bud
 
 some_id = st.sampled_from(ARTICLE_IDS)
 minutes = st.sampled_from([-30, -1, 0, 1, 30])
+some_category = st.sampled_from(["News", "Paid & Partners"])
+# Rules that hide categories: the key is the id of a rule, the value the category that it hides.
+HIDING_RULES = {"paid": ("paid-partners", "Paid & Partners"), "all-news": ("NEWS", "News")}
 
 
 class ServiceStateMachine(RuleBasedStateMachine):
@@ -47,6 +50,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
         self.known = {article.id: article for article in self.corpus}  # as last put or trained on
         self.withdrawn: dict[str, datetime] = {}
         self.blocked: set[str] = set()
+        self.blocked_categories: set[str] = set()
         self._publish()
         self._start()
 
@@ -55,11 +59,17 @@ class ServiceStateMachine(RuleBasedStateMachine):
             self.context.store.close()
             shutil.rmtree(self.folder)
 
-    @rule(article_id=some_id, ahead=minutes, embargo=st.integers(-20, 20), text=st.sampled_from(TITLES))
-    def put(self, article_id: str, ahead: int, embargo: int, text: str) -> None:
+    @rule(
+        article_id=some_id,
+        ahead=minutes,
+        embargo=st.integers(-20, 20),
+        text=st.sampled_from(TITLES),
+        category=some_category,
+    )
+    def put(self, article_id: str, ahead: int, embargo: int, text: str, category: str) -> None:
         """Put an article whose date of change is so many minutes from now."""
         updated = self.now + timedelta(minutes=ahead)
-        article = self._article(article_id, self.now + timedelta(minutes=embargo), updated, text)
+        article = self._article(article_id, self.now + timedelta(minutes=embargo), updated, text, category)
         answer = self.client.put(f"/v1/articles/{article_id}", data=article.to_json(), **SIGNED_JSON)
         assert answer.status_code in {200, 201}
         assert answer.json is not None
@@ -81,6 +91,20 @@ class ServiceStateMachine(RuleBasedStateMachine):
         answer = self.client.put(f"/v1/rules/hide-{article_id}", data=json.dumps(body), **SIGNED_JSON)
         assert answer.status_code in {200, 201}
         self.blocked.add(article_id)
+
+    @rule(rule_id=st.sampled_from(sorted(HIDING_RULES)), kind=st.sampled_from(["block", "sensitive"]))
+    def hide_category(self, rule_id: str, kind: str) -> None:
+        """Hide all articles in a category, also those that join it later."""
+        spelling, category = HIDING_RULES[rule_id]
+        body = {"kind": kind, "in_category": spelling, "reason": "paid for", "author": "desk"}
+        answer = self.client.put(f"/v1/rules/{rule_id}", data=json.dumps(body), **SIGNED_JSON)
+        assert answer.status_code in {200, 201}
+        self.blocked_categories.add(category)
+
+    @rule(rule_id=st.sampled_from(sorted(HIDING_RULES)))
+    def unhide_category(self, rule_id: str) -> None:
+        self.client.delete(f"/v1/rules/{rule_id}", headers=HEADERS)
+        self.blocked_categories.discard(HIDING_RULES[rule_id][1])
 
     @rule(article_id=some_id)
     def pin(self, article_id: str) -> None:
@@ -134,7 +158,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
     def nothing_forbidden_is_shown(self) -> None:
         if not hasattr(self, "client"):
             return
-        hidden = {*self.withdrawn, *self.blocked}
+        hidden = {*self.withdrawn, *self.blocked, *self._in_blocked_categories()}
         for requested_id, answer in self._answers():
             assert answer.status_code in {200, 404, 410}, answer.text
             listed = answer.json.get("items", ()) if answer.status_code == 200 else ()
@@ -151,6 +175,13 @@ class ServiceStateMachine(RuleBasedStateMachine):
         shown |= {post["url"].removeprefix("https://x.test/") for post in posts["data"]}
         assert not shown & hidden, (shown, hidden)
         assert all(f"{post['pub_date']}+00:00" <= self.now.isoformat() for post in posts["data"])
+
+    def _in_blocked_categories(self) -> Iterator[str]:
+        """Yield the articles whose own facts, which no rule hides, have a blocked category."""
+        for article_id in ARTICLE_IDS:
+            facts: Any = self.client.get(f"/v1/articles/{article_id}")
+            if facts.status_code == 200 and facts.json["category"] in self.blocked_categories:
+                yield article_id
 
     def _answers(self) -> Iterator[tuple[str | None, Any]]:
         for article_id in ARTICLE_IDS:
@@ -174,11 +205,16 @@ class ServiceStateMachine(RuleBasedStateMachine):
         yield None, self.client.post("/v1/similar", data=text, content_type="application/json")
 
     def _article(
-        self, article_id: str, published: datetime, updated: datetime, text: str = TITLES[0]
+        self,
+        article_id: str,
+        published: datetime,
+        updated: datetime,
+        text: str = TITLES[0],
+        category: str = "News",
     ) -> Article:
         url = f"https://x.test/{article_id}"
         return Article(
-            id=article_id, title=text, url=url, published_at=published, updated_at=updated, category="News"
+            id=article_id, title=text, url=url, published_at=published, updated_at=updated, category=category
         )
 
     def _publish(self) -> None:

@@ -112,13 +112,13 @@ class ResponseBuilder:
         }
         return response | {"why": _explanation_json(item.why)} if related_list.explained else response
 
-    def card(self, row: int) -> dict[str, Any]:
-        """Return an article as an item without score, source and rank."""
-        return self._card(row, self._now)
+    def card(self, row: int, *, without: Container[int] = ()) -> dict[str, Any]:
+        """Return an article as an item without score, source and rank. `without`: see `_card`."""
+        return self._card(row, self._now, without=without)
 
-    def cards(self, rows: Iterable[int]) -> list[dict[str, Any]]:
+    def cards(self, rows: Iterable[int], *, without: Container[int] = ()) -> list[dict[str, Any]]:
         """Return several articles as `card` does."""
-        return [self.card(row) for row in rows]
+        return [self.card(row, without=without) for row in rows]
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return all fields of an article except its body."""

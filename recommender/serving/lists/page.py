@@ -72,7 +72,9 @@ class Page:
         mask[copies.with_all([row])] = False
         if dedupe != "none":
             mask[copies.with_all(item.row for item in related_list.items)] = False
-        trending = trending_list(related, leaderboard, mask, trending_limit, now)
+        trending = trending_list(
+            related, leaderboard, mask, trending_limit, now, blocked=related_list.blocked
+        )
         if dedupe == "all":
             beside = mask
             beside[copies.with_all(item.row for item in trending.items)] = False
@@ -84,11 +86,17 @@ class Page:
 
 
 def trending_list(
-    related: Related, leaderboard: TrendingOrder, mask: np.ndarray, limit: int, now: datetime
+    related: Related,
+    leaderboard: TrendingOrder,
+    mask: np.ndarray,
+    limit: int,
+    now: datetime,
+    *,
+    blocked: frozenset[int] = frozenset(),
 ) -> RelatedList:
     """Return the first articles that the mask (n,) bool admits: those with a rank, then the newest.
 
-    Near-duplicates appear once, and count once.
+    Near-duplicates appear once, and count once. The rows `blocked` are not named as near-duplicates either.
     """
     rows = leaderboard.first(related, mask, limit, now)
     items = (Item(row, "recent" if leaderboard.rank(row) is None else "trending") for row in rows)
@@ -98,6 +106,7 @@ def trending_list(
         requested=limit,
         eligible=related.distinct(mask),
         items=tuple(items),
+        blocked=blocked,
     )
 
 

@@ -209,10 +209,18 @@ class Related:
 
         Articles that rules block in the lists of one of them are left out. Raises UnknownCategoryError.
         """
-        exact = [category for name in names for category in self.categories.named(name)]
-        mask = self.categories.rows(exact).copy()
-        mask[list(self.rules.list_rules(None, exact).blocked)] = False
+        names = tuple(names)
+        mask = self.categories.rows(names)
+        mask[list(self.blocked_in(names))] = False
         return mask
+
+    def blocked_in(self, names: Iterable[str]) -> frozenset[int]:
+        """Return the rows that rules block in the lists of any of these categories, by name or slug.
+
+        Raises UnknownCategoryError.
+        """
+        exact = [category for name in names for category in self.categories.named(name)]
+        return frozenset(self.rules.list_rules(None, exact).blocked)
 
     def in_filter(self, query: ListQuery) -> np.ndarray:
         """Return a new mask over the rows, (n,) bool: the articles that pass the category filters of a query.

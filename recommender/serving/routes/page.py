@@ -86,6 +86,7 @@ def _page_json(
             trending_limit=parameters.trending_limit,
             dedupe=parameters.dedupe,
         )
+    blocked = page.related.blocked
     return {
         "article": builder.facts(row),
         "related": builder.nested_list(page.related),
@@ -96,8 +97,8 @@ def _page_json(
             "window": DEFAULT_WINDOW,
             "basis": basis(page.trending),
         },
-        "previous": None if page.older is None else builder.card(page.older),
-        "next": None if page.newer is None else builder.card(page.newer),
+        "previous": None if page.older is None else builder.card(page.older, without=blocked),
+        "next": None if page.newer is None else builder.card(page.newer, without=blocked),
         "sections": [
             {"name": category.name, "slug": slug(category.name), "articles": category.articles}
             for category in category_counts(related, now)

@@ -89,7 +89,14 @@ def _trending_json(
         mask &= related.in_filter(filters)
     if parameters.published_after is not None:
         mask &= related.articles.published > microseconds(parameters.published_after)
-    trending = trending_list(related, leaderboard, mask, parameters.limit, view.now)
+    trending = trending_list(
+        related,
+        leaderboard,
+        mask,
+        parameters.limit,
+        view.now,
+        blocked=related.blocked_in(parameters.category),
+    )
     return {
         "as_of": iso(leaderboards.as_of),
         "window": parameters.window,

@@ -2,7 +2,8 @@
 
 Rules name articles by id, and categories by name or slug. Neither needs to exist yet.
 
-A category may also be given under its former name, a section: `for_section`, `in_section`, `per = "section"`.
+A category may also be given under its former name, a section: `for_section`, `in_section` (of a boost) and
+`per = "section"`.
 A rule is returned and stored with the names that it was written with, so that older clients, and workers
 with an older version on the same database, still read it.
 """
@@ -71,6 +72,11 @@ def _strip(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _collapse(value: object) -> object:
+    """Return text with single spaces between words, as in the names of articles."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 _IDS = "a list of 1 to 1000 article ids"
 _Ids = Annotated[
     tuple[BodyArticleId, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)
@@ -90,8 +96,14 @@ RuleId = Annotated[
         description="1 to 100 of the characters A-Z a-z 0-9 . _ -; the first is not a dot",
     ),
 ]
+_AUTHOR = "the name of an author"
 _CATEGORY = "the name or slug of a category"
-_Category = Annotated[_Name, Field(description=_CATEGORY)]
+_Category = Annotated[
+    str, BeforeValidator(_collapse), Field(min_length=1, max_length=200, description=_CATEGORY)
+]
+_AuthorName = Annotated[
+    str, BeforeValidator(_collapse), Field(min_length=1, max_length=200, description=_AUTHOR)
+]
 _DEPRECATED = {"deprecated": True}  # in the schema only: pydantic's own flag warns whenever a rule is read
 _Factor = Annotated[
     float,
@@ -164,6 +176,19 @@ class _ListRule(_Rule):
         return self
 
 
+class _TargetRule(_Rule):
+    """A rule about some articles, about all articles in a category, or about all articles by an author."""
+
+    articles: Annotated[_Ids | None, Field(description=_IDS)] = None
+    in_category: Annotated[_Category | None, Field(description=_CATEGORY)] = None
+    by_author: Annotated[_AuthorName | None, Field(description=_AUTHOR)] = None
+
+    @model_validator(mode="after")
+    def _check_target(self) -> Self:
+        _check_one_target(self.articles, self.in_category, self.by_author)
+        return self
+
+
 class Pin(_ListRule):
     """Show these articles first, in this order."""
 
@@ -171,18 +196,16 @@ class Pin(_ListRule):
     articles: _Ids
 
 
-class Block(_ListRule):
-    """Hide these articles in the lists that the rule is for, or everywhere."""
+class Block(_TargetRule, _ListRule):
+    """Hide articles, or those in a category or by an author, in the lists of the rule, or everywhere."""
 
     kind: Literal["block"]
-    articles: _Ids
 
 
-class Sensitive(_Rule):
-    """Remove these articles from every list."""
+class Sensitive(_TargetRule):
+    """Remove these articles, or all articles in a category or by an author, from every list."""
 
     kind: Literal["sensitive"]
-    articles: _Ids
 
 
 class Boost(_Rule):
@@ -199,7 +222,7 @@ class Boost(_Rule):
             json_schema_extra=_DEPRECATED,
         ),
     ] = None
-    by_author: Annotated[_Name | None, Field(description="the name of an author")] = None
+    by_author: Annotated[_AuthorName | None, Field(description=_AUTHOR)] = None
     factor: _Factor
 
     @property
@@ -211,8 +234,7 @@ class Boost(_Rule):
     def _check_target(self) -> Self:
         if self.written_in_category is not None and self.written_in_section is not None:
             raise _error("in_section", "only one of in_category and in_section, its former name")
-        if [self.articles, self.in_category, self.by_author].count(None) != 2:  # noqa: PLR2004 all but one
-            raise _error("articles", "exactly one of articles, in_category and by_author")
+        _check_one_target(self.articles, self.in_category, self.by_author)
         return self
 
 
@@ -233,6 +255,7 @@ class Cap(_Rule):
 
 
 Rule = Pin | Block | Sensitive | Boost | Cap
+TargetRule = Block | Sensitive | Boost  # about articles, or about a category or an author
 
 
 def read_rule(given: object, name: str) -> Rule:
@@ -316,6 +339,12 @@ _KIND_OF: dict[str, type[_Rule]] = {
     "boost": Boost,
     "cap": Cap,
 }
+
+
+def _check_one_target(*targets: object) -> None:
+    """Raise an error unless exactly one of articles, category and author is given."""
+    if len(targets) - targets.count(None) != 1:
+        raise _error("articles", "exactly one of articles, in_category and by_author")
 
 
 def _error(field: str, allowed: str) -> PydanticCustomError:
