@@ -1,5 +1,6 @@
 """Settings are read from the environment and a file, and invalid ones are named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,23 @@ def test_a_file_that_would_become_invalid_is_not_changed(file: Path) -> None:
             write_half_life(file, "1h", 20)
 
         assert file.read_text() == text
+
+
+def test_a_settings_file_is_replaced_at_once_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('site_name = "News"\n')
+    path.chmod(0o640)
+    (tmp_path / "link.toml").symlink_to(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(SettingsError, match="No space left"):
+            write_half_life(path, "1h", 12)
+    assert path.read_text() == 'site_name = "News"\n'
+    write_half_life(tmp_path / "link.toml", "1h", 12)
+
+    assert path.read_text() == 'trending_half_lives = "1h=12"\nsite_name = "News"\n'
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert {file.name for file in tmp_path.iterdir()} == {"settings.toml", "link.toml"}
