@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from recommender.commands.files import echo
 from recommender.options import mapped_columns, secret_in, zone
 
 _BATCH = 500
@@ -73,10 +74,10 @@ def views(
     except CorpusError as error:
         raise click.ClickException(str(error)) from error
     for number, reason in totals.rejected[:_MAX_SHOWN]:
-        click.echo(f"row {number}: {reason}", err=True)
+        echo(f"row {number}: {reason}", err=True)
     if len(totals.rejected) > _MAX_SHOWN:
-        click.echo(f"and {len(totals.rejected) - _MAX_SHOWN:,} more", err=True)
-    click.echo(
+        echo(f"and {len(totals.rejected) - _MAX_SHOWN:,} more", err=True)
+    echo(
         f"{totals.rows:,} rows: {totals.accepted:,} counted, {totals.duplicates:,} counted before, "
         f"{len(totals.rejected):,} rejected"
     )
