@@ -137,16 +137,19 @@ class Follower:
             return
         try:
             if current_version(self._settings.models_dir) == self._open_version:
+                self._reason = ""
                 return
             model = open_current(self._settings.models_dir, verify=self._settings.verify)
         except ArtifactError as error:
-            self._reason = str(error)
             self._next_try = monotonic() + self._settings.model_retry_seconds
-            _log.warning("cannot open the %s: %s", "newer model" if self._open_version else "model", error)
+            if str(error) != self._reason:  # it is tried again every second
+                model_name = "newer model" if self._open_version else "model"
+                _log.warning("cannot open the %s: %s", model_name, error)
+            self._reason = str(error)
             return
         self._folded = {}
         self.state = replace(self.state, snapshot=self._snapshot_of(model))
-        self._open_version = model.manifest.version
+        self._open_version, self._reason = model.manifest.version, ""
 
     def _follow_store(self) -> None:
         try:
