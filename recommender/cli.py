@@ -25,6 +25,7 @@ _USAGE_ERRORS = (
     "serving.http.problems.Problem",
     "training.evaluation.labels.LabelsError",
     "training.release.previous.BaselineError",
+    "visibility.UndecidedError",
 )
 _KNOWN_ERRORS = (  # their messages tell users everything they need
     *("article.InvalidArticleError", "artifact.ArtifactError"),

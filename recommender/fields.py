@@ -83,7 +83,7 @@ class RowReader:
         return article, row.refused
 
     def _id(self, value: Any) -> str:
-        if _is_missing(value):
+        if is_missing(value):
             raise RefusedError("missing id", "the row has no id")
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
@@ -107,21 +107,9 @@ class RowReader:
             raise RefusedError("impossible date", str(error)) from None
 
 
-def not_public(values: Mapping[str, Any]) -> str:
-    """Return why a row is not public (`password`, or its status), or an empty string if it is public.
-
-    A row without a status is public. A row with status `future` or `scheduled` is public from its date on,
-    and needs one.
-    """
-    if not _is_missing(values.get("post_password")):
-        return "password"
-    status = values.get("status")
-    if _is_missing(status) or (isinstance(status, str) and status.strip().lower() in PUBLIC):
-        return ""
-    name = status.strip().lower() if isinstance(status, str) else ""
-    if name in SCHEDULED and not _is_missing(values.get("published_at")):
-        return ""
-    return name[:_MAX_STATUS_CHARS] or "no known status"
+def is_missing(value: Any) -> bool:
+    """Return whether a field has no value: None, an empty string or NaN."""
+    return value is None or value == "" or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 _Value = TypeVar("_Value")
@@ -138,7 +126,7 @@ class _Row:
     def field(self, name: str, read: Callable[[Any], _Value]) -> _Value | None:
         """Return the value as converted by `read`, or None if it is missing or refused."""
         value = self._values.get(name)
-        if _is_missing(value):
+        if is_missing(value):
             return None
         try:
             return read(value)
@@ -148,18 +136,10 @@ class _Row:
             return None
 
 
-# Statuses of articles that are public now, and that become public on their date.
-PUBLIC = frozenset({"", "publish", "published", "public", "live"})
-SCHEDULED = frozenset({"future", "scheduled"})
-_MAX_STATUS_CHARS = 40
 _MAX_CACHED_CHARS = 200  # of a name
 _SEPARATORS = re.compile(r"[|;]")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 def _shown(value: Any) -> str:
@@ -168,7 +148,7 @@ def _shown(value: Any) -> str:
 
 
 def _prose(name: str, value: Any, article_id: str) -> str:
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     if not isinstance(value, str):
         raise RefusedError(f"{name}: wrong type", f"{name} is {_shown(value)}; it must be text", article_id)
@@ -197,7 +177,7 @@ def _names(value: Any) -> tuple[str, ...]:
         value = _SEPARATORS.split(html.unescape(value))
     if not isinstance(value, list | tuple):
         raise RefusedError("wrong type", "")
-    return unique(_name(name) or "" for name in value if not _is_missing(name))
+    return unique(_name(name) or "" for name in value if not is_missing(name))
 
 
 def _url(value: Any) -> str | None:

@@ -65,6 +65,7 @@ def similar(title: str, body: str, models_dir: Path, as_json: bool, **options: A
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", help="Number of articles, 1 to 50.  [default: 9]")
 @click.option("--category", multiple=True, help="Only this category (name or slug); repeatable.")
+@click.option("--exclude-category", multiple=True, help="Exclude this category (name or slug); repeatable.")
 @click.option("--lang", help="Only this language code, or any.  [default: any]")
 @models_dir_option
 @json_option
@@ -82,7 +83,12 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **options: A
     with _context(models_dir) as context:
         view = context.view()
         results = view.related.search(
-            text, parameters.limit, view.now, categories=parameters.category, lang=parameters.lang
+            text,
+            parameters.limit,
+            view.now,
+            categories=parameters.category,
+            exclude_categories=parameters.exclude_category,
+            lang=parameters.lang,
         )
         response = view.builder().whole_list(results)
         if as_json:

@@ -24,9 +24,10 @@ from rich.console import Console
 
 from recommender.article import Article, InvalidArticleError, moment
 from recommender.commands.files import echo
-from recommender.fields import RefusedError, RowReader
+from recommender.fields import RefusedError, RowReader, is_missing
 from recommender.options import secret_in, zone
 from recommender.printable import one_line
+from recommender.visibility import why_hidden
 
 _MAX_SHOWN = 10  # rejected articles printed
 _CHUNK = 100  # posts read before they are written
@@ -151,7 +152,8 @@ class _SiteReader:
     def articles(self, rows: Iterable[Any], report: Callable[[str], None]) -> Iterator[Article]:
         """Yield the articles in the rows."""
         for row in rows:
-            if row.skipped:
+            hidden = why_hidden(dict(row.visibility), is_dated=not is_missing(row.values.get("published_at")))
+            if row.skipped or hidden:
                 continue
             self.rows += 1
             report(f"{self.rows:,} articles read")

@@ -294,3 +294,29 @@ def test_a_refused_model_exits_with_3_even_if_its_report_cannot_be_written(
     *_, report, reason = ended.err.splitlines()
     assert report.startswith("report: cannot write the report to models/.refused")
     assert reason.startswith("refused by quality gate: articles 3, not at least 4")
+
+
+@pytest.mark.parametrize("command", ["train", "lint", "evaluate"])
+def test_a_status_that_nobody_has_decided_ends_with_status_2(run: Run, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("id,title,Status\n1,Quay,publish\n2,Mayor,Korrektur\n")
+
+    ended = run(command, path)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert f"'korrektur' (1 rows, first row 3 of {path})" in ended.err.replace("\n", " ")
+    assert "--public Status=publish,korrektur" in ended.err
+    assert "--not-visibility Status" in ended.err
+
+
+def test_the_public_values_of_a_column_are_options(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("id,title,Status\n1,Quay,publish\n2,Mayor,Korrektur\n3,Ferry,1\n")
+
+    listed = run("lint", path, "--json", "--public", "status=publish,1")
+    ignored = run("lint", path, "--json", "--not-visibility", "status")
+    wrong = run("lint", path, "--public", "status")
+
+    assert json.loads(listed.out)["skipped"] == {"korrektur": 1}
+    assert json.loads(ignored.out)["articles"] == 3
+    assert (wrong.status, "'status' is not COLUMN=VALUE,VALUE" in wrong.err) == (2, True)

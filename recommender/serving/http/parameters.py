@@ -207,6 +207,7 @@ class ArticlePageParameters(Parameters):
 
     related_limit: _Limit = 9
     trending_limit: _Limit = 8
+    exclude_category: _Categories = ()
     dedupe: Annotated[Dedupe, Field(description="'all', 'lists' or 'none'")] = "all"
     explain: _Flag = "0"
 
@@ -219,6 +220,7 @@ class PaginationParameters(Parameters):
     """The parameters of a page of articles, newest first."""
 
     limit: _Limit = 9
+    exclude_category: _Categories = ()
     cursor: Annotated[_Cursor | None, Field(description="the next_cursor of a response")] = None
 
 
@@ -245,6 +247,7 @@ class TrendingParameters(Parameters):
     window: _Window = "1h"
     limit: _Limit = 8
     category: _Categories = ()
+    exclude_category: _Categories = ()
     published_after: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
 
 
@@ -254,6 +257,7 @@ class SearchParameters(Parameters):
     q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS, description=_QUERY_ALLOWED)]
     limit: _Limit = 9
     category: _Categories = ()
+    exclude_category: _Categories = ()
     lang: Annotated[_Lang, Field(description="'any' or a language code such as 'en'")] = ANY
 
 

@@ -64,10 +64,11 @@ class ArticleRoutes:
         related, articles = view.related, view.related.articles
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            mask = np.ones(len(articles), dtype=bool)
-            if parameters.category:
-                with known_categories("query", ListQuery(categories=parameters.category)):
-                    mask = related.in_categories(parameters.category)
+            filters = ListQuery(
+                categories=parameters.category, exclude_categories=parameters.exclude_category
+            )
+            with known_categories("query", filters):
+                mask = related.in_filter(filters)
             if parameters.updated_after is not None:
                 # A change made under embargo is new to readers when the embargo ends.
                 changed = np.maximum(articles.updated, articles.published)

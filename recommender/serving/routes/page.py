@@ -16,7 +16,7 @@ from recommender.serving.http.responses import ResponseBuilder, iso
 from recommender.serving.index.categories import slug
 from recommender.serving.lists.page import Page, category_counts
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.routes.lookup import IdOrUrl, row_of
+from recommender.serving.routes.lookup import IdOrUrl, known_categories, row_of
 from recommender.serving.routes.trending import basis, degraded
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
@@ -53,7 +53,8 @@ class PageRoutes:
         view = self._context.view()
         row, leaderboards = row_of(place, by, value, view), self._context.leaderboards(view)
         limits = parameters.related_limit, parameters.trending_limit
-        key = "page", row, *limits, parameters.dedupe, parameters.explain
+        excluded = tuple(sorted(set(parameters.exclude_category)))
+        key = "page", row, *limits, parameters.dedupe, parameters.explain, excluded
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
             return _page_json(row, parameters, view, leaderboards, builder)
@@ -70,15 +71,21 @@ def _page_json(
 ) -> dict[str, Any]:
     related, now = view.related, view.now
     leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
-    page = Page.of(
-        related,
-        leaderboard,
-        row,
-        ListQuery(limit=parameters.related_limit, explain=parameters.explain == "1"),
-        now,
-        trending_limit=parameters.trending_limit,
-        dedupe=parameters.dedupe,
+    query = ListQuery(
+        limit=parameters.related_limit,
+        exclude_categories=parameters.exclude_category,
+        explain=parameters.explain == "1",
     )
+    with known_categories("query", query):
+        page = Page.of(
+            related,
+            leaderboard,
+            row,
+            query,
+            now,
+            trending_limit=parameters.trending_limit,
+            dedupe=parameters.dedupe,
+        )
     return {
         "article": builder.facts(row),
         "related": builder.nested_list(page.related),

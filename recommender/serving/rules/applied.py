@@ -102,10 +102,7 @@ class AppliedRules:
         documents, author_key = self._articles, key(author)
         column = documents.trained.authors
         codes = [code for code, name in enumerate(column.names) if key(name) == author_key]
-        live = [
-            any(key(name) == author_key for name in article.authors)
-            for article in documents.live[: documents.n_live]
-        ]
+        live = [any(key(name) == author_key for name in article.authors) for article in documents.live]
         return np.concatenate([column.rows_with(codes), np.array(live, dtype=bool)])
 
     def _first_authors(self) -> np.ndarray:
@@ -116,7 +113,7 @@ class AppliedRules:
         codes = np.full(len(documents), -1, dtype=np.int64)
         codes[: len(documents.trained)][has_author] = column.codes[column.offsets[:-1][has_author]]
         code_of = {name: code for code, name in enumerate(column.names)} if documents.n_live else {}
-        for row, article in enumerate(documents.live[: documents.n_live], start=len(documents.trained)):
+        for row, article in enumerate(documents.live, start=len(documents.trained)):
             for first in article.authors[:1]:
                 codes[row] = code_of.setdefault(first, len(code_of))
         return codes

@@ -17,6 +17,7 @@ import feedparser
 
 from recommender.text import as_html
 from recommender.training.readers.files import CorpusError, RawRow, opened
+from recommender.visibility import KIND_OF, column_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
         raise CorpusError(f"{source} is not an RSS or Atom feed{cause}")
     links = feed.feed.get("links", ())
     following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-    rows = [RawRow(number, _values(entry, feed.feed, base)) for number, entry in enumerate(feed.entries, 1)]
+    rows = [
+        RawRow(number, _values(entry, feed.feed, base), visibility=_visibility(entry))
+        for number, entry in enumerate(feed.entries, 1)
+    ]
     return Feed(rows, str(urljoin(base, following)) if following else None)
 
 
@@ -70,6 +74,17 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
         "lang": body.get("language") or feed.get("language"),
         "image_url": _image(entry, base),
     }
+
+
+def _visibility(entry: Any) -> list[tuple[str, Any]]:
+    """Return the elements of an entry that may say whether it is public, such as `app:draft`."""
+    # The parser names an element of another namespace `prefix_name`; `published` is always a date.
+    names = {
+        name: name if column_name(name) in KIND_OF else name.partition("_")[2]
+        for name in entry
+        if name != "published"
+    }
+    return [(short, entry[name]) for name, short in names.items() if column_name(short) in KIND_OF]
 
 
 def _body(entry: Any) -> Mapping[str, Any]:

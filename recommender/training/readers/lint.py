@@ -14,6 +14,7 @@ import numpy as np
 
 from recommender.text import words
 from recommender.training.readers.corpus import Collected, Progress, ReadingReport, Refusal, collect
+from recommender.visibility import Decisions
 
 THIN_BODY_WORDS = 30
 EXAMPLES = 10  # of each finding
@@ -61,13 +62,21 @@ def lint(
     max_bad: float = 0.05,
     now: datetime | None = None,
     progress: Progress | None = None,
+    decisions: Decisions | None = None,
 ) -> LintReport:
     """Return the problems of a corpus; the arguments are those of `read_articles`.
 
-    Bad rows are findings, however many there are. Raises CorpusError only if a file cannot be read at all.
+    Bad rows are findings, however many there are. Raises CorpusError only if a file cannot be read at all,
+    and UndecidedError if a value is neither public nor hidden.
     """
     collected = collect(
-        *paths, columns=columns, timezone=timezone, id_prefix=id_prefix, now=now, progress=progress
+        *paths,
+        columns=columns,
+        timezone=timezone,
+        id_prefix=id_prefix,
+        now=now,
+        progress=progress,
+        decisions=decisions,
     )
     report = collected.report
     findings = [
@@ -84,7 +93,7 @@ def lint(
         files=report.files,
         rows_read=report.rows_read,
         articles=len(collected.articles),
-        skipped=report.skipped,
+        skipped=dict(report.skipped),
         findings=tuple(finding for finding in findings if finding.count),
     )
 

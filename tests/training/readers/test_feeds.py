@@ -52,3 +52,23 @@ def test_a_file_that_is_not_a_feed_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CorpusError, match=r"feed\.rss is not an RSS or Atom feed"):
         read_articles(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        '<app:control xmlns:app="http://www.w3.org/2007/app"><app:draft>yes</app:draft></app:control>',
+        "<status>draft</status>",
+        '<wp:status xmlns:wp="http://wordpress.org/export/1.2/">private</wp:status>',
+        '<b:status xmlns:b="http://schemas.google.com/blogger/2018">DRAFT</b:status>',
+        "<visibility>hidden</visibility>",
+    ],
+)
+def test_an_entry_that_is_marked_as_a_draft_is_skipped(tmp_path: Path, mark: str) -> None:
+    draft = "<entry><id>8</id><title>Secret</title><published>2026-02-01T09:00:00Z</published>"
+    (tmp_path / "feed.atom").write_text(ATOM.replace("</feed>", f"{draft}{mark}</entry></feed>"))
+
+    corpus = read_articles(tmp_path)
+
+    assert [article.id for article in corpus.articles] == ["7"]
+    assert corpus.report.skipped.total() == 1
