@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recommender.commands.files import echo, echo_json, write
+from recommender.options import limit_options
 
 _UNITS = {"": 1, "m": 1, "min": 1, "h": 60, "d": 1440}
 
@@ -67,6 +68,7 @@ _DURATION = _Duration()
     metavar="FILE",
     help="Write the fitted half-life to this TOML settings file.",
 )
+@limit_options
 def backtest(events: Path, **options: Any) -> None:
     """Compare definitions of trending on an event log.
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from recommender.commands.files import echo
-from recommender.options import mapped_columns, secret_in, zone
+from recommender.options import limit_options, mapped_columns, secret_in, zone
 
 _BATCH = 500
 _MAX_TRIES = 8
@@ -51,6 +51,7 @@ class Totals:
     "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="Read NAME from column THEIRS; repeatable."
 )
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of dates without one.")
+@limit_options
 def views(
     path: Path, address: str | None, key_file: Path | None, mapped: tuple[str, ...], timezone: str
 ) -> None:

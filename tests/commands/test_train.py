@@ -320,3 +320,15 @@ def test_the_public_values_of_a_column_are_options(run: Run, tmp_path: Path) -> 
     assert json.loads(listed.out)["skipped"] == {"korrektur": 1}
     assert json.loads(ignored.out)["articles"] == 3
     assert (wrong.status, "'status' is not COLUMN=VALUE,VALUE" in wrong.err) == (2, True)
+
+
+def test_options_raise_the_limits_of_one_command(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"id": "b", "body": "y" * size}) + "\n" for size in (1, 2 << 20)))
+
+    refused = run("lint", path, "--max-row-mib", 1)
+    accepted = run("lint", path, "--max-row-mib", 3)
+
+    assert (refused.status, accepted.status) == (1, 0)
+    assert "a.jsonl: line 2 has over 1 MiB unpacked" in "".join(refused.err.split("\n"))
+    assert run("lint", path).status == 0
