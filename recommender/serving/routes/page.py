@@ -24,6 +24,7 @@ from recommender.serving.worker.context import Context
 from recommender.trending import DEFAULT_WINDOW
 
 _PATH = "/v1/page"
+_REST_COST = 2  # of a page besides its related list
 
 
 class PageRoutes:
@@ -54,15 +55,17 @@ class PageRoutes:
         row, leaderboards = row_of(place, by, value, view), self._context.leaderboards(view)
         limits = parameters.related_limit, parameters.trending_limit
         key = "page", row, *limits, parameters.dedupe, parameters.explain
+        query = ListQuery(limit=parameters.related_limit, explain=parameters.explain == "1")
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            return _page_json(row, parameters, view, leaderboards, builder)
+            return _page_json(row, query, parameters, view, leaderboards, builder)
 
-        return self._cache.respond(view, key, build, leaderboards)
+        return self._cache.respond(view, key, build, leaderboards, cost=query.cost + _REST_COST)
 
 
 def _page_json(
     row: int,
+    query: ListQuery,
     parameters: ArticlePageParameters,
     view: ConsistentView,
     leaderboards: Leaderboards,
@@ -74,7 +77,7 @@ def _page_json(
         related,
         leaderboard,
         row,
-        ListQuery(limit=parameters.related_limit, explain=parameters.explain == "1"),
+        query,
         now,
         trending_limit=parameters.trending_limit,
         dedupe=parameters.dedupe,

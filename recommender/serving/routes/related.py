@@ -51,13 +51,14 @@ class RelatedRoutes:
         leaderboards = self._leaderboards(query, view)
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            results = [
-                self._batch_result(article_id, query, view, builder, leaderboards)
-                for article_id in parameters.id
-            ]
+            deadline, results = self._cache.computing.deadline(), []
+            for article_id in parameters.id:
+                deadline.check()
+                results.append(self._batch_result(article_id, query, view, builder, leaderboards))
             return {"results": results}
 
-        response = self._cache.respond(view, ("batch", parameters.id, query.canonical), build, leaderboards)
+        key, cost = ("batch", parameters.id, query.canonical), query.cost * len(parameters.id)
+        response = self._cache.respond(view, key, build, leaderboards, cost=cost)
         is_complete = all(find_row("id", article_id, view) is not None for article_id in parameters.id)
         return response if is_complete else no_store(response)
 
@@ -86,8 +87,8 @@ class RelatedRoutes:
             return builder.whole_list(related_list, rank_of)
 
         if row is None:
-            return no_store(self._cache.respond(view, key, build, leaderboards))
-        return self._cache.respond_with_list(view, key, build, leaderboards, row=row)
+            return no_store(self._cache.respond(view, key, build, leaderboards, cost=query.cost))
+        return self._cache.respond_with_list(view, key, build, leaderboards, row=row, cost=query.cost)
 
     def _batch_result(
         self,

@@ -35,4 +35,5 @@ class SearchRoutes:
                 )
             return builder.whole_list(matches)
 
-        return self._cache.respond(view, ("search", parameters.q, parameters.limit, categories, lang), build)
+        key = "search", parameters.q, parameters.limit, categories, lang
+        return self._cache.respond(view, key, build, cost=None)  # a search waits for a slot for scoring
