@@ -35,6 +35,7 @@ from recommender.serving.routes.topics import TopicRoutes
 from recommender.serving.routes.trending import TrendingRoutes
 from recommender.serving.site.demo import DemoRoutes
 from recommender.serving.site.widget import WidgetRoutes
+from recommender.serving.worker.connections import ConnectionLimit
 from recommender.serving.worker.context import Clock, Context, utc_now
 from recommender.serving.worker.maintenance import Maintenance
 from recommender.settings import Settings
@@ -101,6 +102,7 @@ def create_app(
     if settings.live_poll_seconds:
         context.follower.start()
         Maintenance(context).start()
+        ConnectionLimit.of(settings).start()
         if purger is not None:
             purger.start()
     app.before_request(_check_path)
