@@ -66,13 +66,14 @@ class RelatedRoutes:
         """Respond with the list of the text in the body."""
         refuse_parameters()
         text = validate_body(Text, json_object("the text", self._context.settings.max_body_bytes))
-        article, query, view = text.article(), text.query(), self._context.view()
+        query, view = text.query(), self._context.view()
         trending, rank_of = view.trends(self._leaderboards(query, view))
-        with known_categories("body", query):
-            related_list = view.related.of_text(article, query, view.now, trending=trending)
-        return Response(
-            to_bytes(view.builder().whole_list(related_list, rank_of)), content_type="application/json"
-        )
+        with self._cache.computing.turn(text.cost):
+            article = text.article()
+            with known_categories("body", query):
+                related_list = view.related.of_text(article, query, view.now, trending=trending)
+            body = to_bytes(view.builder().whole_list(related_list, rank_of))
+        return Response(body, content_type="application/json")
 
     def _respond(self, place: Place, by: IdOrUrl, value: str, query: ListQuery) -> Response:
         view = self._context.view()

@@ -87,6 +87,24 @@ def test_a_costly_request_leaves_less_for_others_than_a_plain_list(
     assert lists_after(path) < lists_after("/v1/related?id=9")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [{"body": "storm " * 1000}, {"body": "<p>" * 2000 + "storm"}, {"title": "s" * 5000}, {"explain": 1}],
+    ids="words markup title explained".split(),
+)
+def test_a_long_or_explained_text_costs_more_than_a_short_one(
+    client_with: CreateClient, text: dict[str, Any]
+) -> None:
+    def similar_after(text: dict[str, Any]) -> int:
+        client, short = client_with(computing_limit="8/hour"), {"title": "storm", "limit": 10}
+        texts = [short | text, *[short] * 8]
+        replies = [client.post("/v1/similar", json=text, environ_base=READER) for text in texts]
+        assert replies[0].status_code == 200
+        return sum(reply.status_code == 200 for reply in replies)
+
+    assert similar_after(text) < similar_after({}) == 8
+
+
 def test_the_lists_of_a_batch_that_score_all_articles_count_singly(
     client_with: CreateClient, tmp_path: Path
 ) -> None:
