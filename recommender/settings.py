@@ -2,11 +2,19 @@
 
 import os
 import re
+import shlex
 import tomllib
 from pathlib import Path
+from string import whitespace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, PlainSerializer, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -14,6 +22,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from recommender.unknown_key import unknown_key
 
 PREFIX = "RECOMMENDER_"
 FILE_VARIABLE = f"{PREFIX}SETTINGS"
@@ -30,6 +40,25 @@ def _words(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+def _names(value: object) -> object:
+    """Split a string as `_words` does, but keep what is in double quotes together. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    lexer = shlex.shlex(value, posix=True)
+    lexer.whitespace, lexer.whitespace_split = f"{whitespace},", True
+    lexer.quotes, lexer.commenters = '"', ""
+    return list(lexer)
+
+
+def _collapsed(value: object) -> object:
+    """Return text with single spaces between words, as in the names of articles."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return " ".join('"{}"'.format(re.sub(r'(["\\])', r"\\\1", name)) for name in names)
+
+
 def _joined(value: tuple[object, ...]) -> str:
     return " ".join(map(str, value))
 
@@ -40,6 +69,8 @@ def _pair(word: str) -> tuple[str, str]:
 
 
 _List = (NoDecode, BeforeValidator(_words), PlainSerializer(_joined))
+_NameList = (NoDecode, BeforeValidator(_names), PlainSerializer(_quoted))
+_CategoryName = Annotated[str, BeforeValidator(_collapsed), Field(min_length=1, max_length=200)]
 _KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
 _SCOPE = "(articles|rules|events|read)"
 _WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]
@@ -163,6 +194,13 @@ class Settings(BaseSettings):
         *_List,
         Field(description="yarpp, jetpack, parsely, gorse, separated by spaces"),
     ] = ()  # services whose API is emulated
+    drop_in_exclude_category: Annotated[
+        tuple[_CategoryName, ...],
+        *_NameList,
+        Field(
+            description='names or slugs of categories, separated by spaces; names with spaces in quotes (")'
+        ),
+    ] = ()  # is in none of their lists
     # Distinguishes readers without a visitor_id for a day, by address and browser.
     daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
     key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # per key and worker
@@ -173,6 +211,14 @@ class Settings(BaseSettings):
     # Lists and searches that score the whole corpus: per address or key, and the number that a worker
     # computes at once and queues. Further requests are rejected.
     scoring_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
+    # The cost of responses that are not cached: a plain list costs 1. Per address or key.
+    computing_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"
+    # All workers together; connections above that are closed. Trusted proxies may have any number.
+    connections_per_address: Annotated[
+        int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
+    ] = 256
+    # After this time, a response with several lists is given up.
+    computing_seconds: Annotated[float, Field(gt=0, le=600, description="a number above 0, up to 600")] = 5.0
     scoring_at_once: Annotated[int, Field(ge=1, le=16, description="a whole number from 1 to 16")] = 2
     scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 16
 
@@ -201,9 +247,13 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0])
             field = cls.model_fields.get(name)
-            allowed = field.description if field else "no such setting"
-            value = repr(str(first["input"])[:100]) if field is None or field.repr else "invalid"
-            raise SettingsError(f"{_source(name, overrides)} is {value}; allowed: {allowed}") from None
+            if field is None:
+                message = unknown_key(name.lower().removeprefix(PREFIX.lower()), cls.model_fields)
+                raise SettingsError(f"{_source(name, overrides)}: {message}") from None
+            value = repr(str(first["input"])[:100]) if field.repr else "invalid"
+            raise SettingsError(
+                f"{_source(name, overrides)} is {value}; allowed: {field.description}"
+            ) from None
 
     @property
     def weight_of(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from recommender.commands.export_live import clean_up, read_live
-from recommender.commands.files import write
+from recommender.commands.files import echo, echo_json, write
 from recommender.options import corpus_options, json_option, models_dir_option, reading
 
 REFUSED = 3  # exit status
@@ -47,6 +47,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
     articles of the database replace those of CORPUS, and withdrawn articles are removed.
     """
+    from recommender.artifact import check_writable
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
@@ -60,6 +61,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     recipe = Recipe.from_toml(options["recipe_path"]) if options["recipe_path"] else Recipe()
     labels = read_labels(options["labels_path"]) if options["labels_path"] else None
     baseline = None if options["baseline"] is None else read_baseline(options["baseline"], models_dir)
+    check_writable(models_dir)
     bars = Bars(Console(stderr=True))
     start = time.perf_counter()
     read = _read(corpus, options, bars)
@@ -85,8 +87,8 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
     Console().print(training_summary(trained.model, outcome, report, seconds, peak_bytes, live_summary))
     if not outcome.version:
-        click.echo(f"report: {outcome.refused_report}", err=True)
-        click.echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
+        echo(f"report: {outcome.refused_report or outcome.report_fault}", err=True)
+        echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
         sys.exit(REFUSED)
 
 
@@ -106,7 +108,7 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # no
     with Bars(Console(stderr=True)).reading() as advance:
         report = check(*corpus, progress=advance, **reading(options))
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
+        echo_json(json.dumps(asdict(report), ensure_ascii=False, indent=2))
     else:
         Console().print(lint_table(report.files, report.articles, report.findings))
 
@@ -173,7 +175,7 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
     if options["json_path"] and options["json_path"] != "-":
         write(options["json_path"], text + "\n")
     if options["json_path"] == "-":
-        click.echo(text)
+        echo_json(text)
     else:
         Console().print(evaluation_table(report))
 
@@ -196,7 +198,7 @@ def _previous_model(models_dir: Path) -> Any:
     except NothingPublishedError:
         return None
     except ArtifactError as error:
-        click.echo(
+        echo(
             f"note: the model is not compared with the previous one, and topics get new slugs: {error}",
             err=True,
         )

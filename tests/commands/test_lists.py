@@ -251,6 +251,22 @@ def test_search_prints_the_http_response(run: Run, published: Path) -> None:
     assert table.out.startswith("Search results for 'harbour cou'\n")
 
 
+def test_a_search_may_exclude_categories(run: Run, published: Path) -> None:
+    client = create_app(Settings(models_dir=published)).test_client()
+    asked = {"q": "harbour", "limit": 50, "exclude_category": ["politics", "law-justice"]}
+    options = ["--limit", "50", "--exclude-category", "politics", "--exclude-category", "law-justice"]
+
+    answer = run("search", "harbour", *options, "--models-dir", published, "--json").json()
+    unknown = run("search", "harbour", "--exclude-category", "Sports", "--models-dir", published)
+
+    assert answer == client.get("/v1/search", query_string=asked).get_json()
+    assert answer["items"]
+    assert not {"Politics", "Law & Justice"} & {
+        name for item in answer["items"] for name in item["categories"]
+    }
+    assert "no category is called 'Sports'" in unknown.err
+
+
 def test_a_search_that_is_invalid_over_http_is_rejected(run: Run, published: Path) -> None:
     ended = run("search", "x" * 201, "--models-dir", published)
 

@@ -59,6 +59,48 @@ def test_the_rules_of_a_valid_file_are_counted(run: Run, rules: Path) -> None:
     assert (done.status, done.out, done.err) == (0, f"{rules}: 2 rules, no errors\n", "")
 
 
+HIDING = """
+[[rule]]
+id = "paid"
+kind = "sensitive"
+in_category = "paid-partners"
+reason = "paid for"
+author = "A. Reyes"
+
+[[rule]]
+id = "by-jane"
+kind = "block"
+by_author = "jane doe"
+reason = "left the paper"
+author = "A. Reyes"
+"""
+
+
+def test_rules_may_hide_a_category_or_an_author(
+    wide: Run, rules: Path, store: Store, published: Path
+) -> None:
+    rules.write_text(HIDING)
+    article = Article(id="live", title="An offer", category="Paid & Partners", authors=("Jane Doe",))
+    updated = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
+    store.put_articles([ArticleRow("live", updated, withdrawn=False, payload=article.to_json().encode())])
+
+    checked = wide("rules", "check", rules)
+    explained = wide("rules", "explain", "live", "--file", rules, "--models-dir", published)
+
+    assert checked.out == f"{rules}: 2 rules, no errors\n"
+    assert "excluded from all lists" in explained.out
+    assert "shown only in responses for its own id" in explained.out
+
+
+def test_a_rule_with_two_targets_is_reported(run: Run, rules: Path) -> None:
+    rules.write_text(HIDING.replace('by_author = "jane doe"', 'by_author = "jane doe"\narticles = ["1"]'))
+
+    done = run("rules", "check", rules)
+
+    assert (done.status, done.out) == (1, "")
+    assert "rule 'by-jane': articles is '[\"1\"]'; allowed: exactly one of articles, in_category" in done.err
+
+
 def test_every_error_of_an_invalid_file_is_reported(run: Run, rules: Path) -> None:
     rules.write_text(MANY.replace("pin", "pins").replace('author = "B. Oduya"', "author = 3"))
 

@@ -152,20 +152,25 @@ def check(service: Service, data: st.DataObject) -> None:
         [batched] = service.get("related/batch", {"id": source.id} | parameters)["results"]
         assert batched["list"] == related
         dedupe = data.draw(st.sampled_from(["all", "lists", "none"]))
-        page = service.get(
-            "page",
-            {"id": source.id, "related_limit": parameters["limit"], "trending_limit": 4, "dedupe": dedupe},
+        without = data.draw(
+            st.just({}) | st.fixed_dictionaries({"exclude_category": filters["exclude_category"]})
         )
+        sizes = {"related_limit": parameters["limit"], "trending_limit": 4}
+        page = service.get("page", {"id": source.id, "dedupe": dedupe} | sizes | without)
         on_page = service.context.view().trending
         assert_exact(
-            page["related"], parameters["limit"], record.related(snapshot, source, {}, now, as_of, on_page)
+            page["related"],
+            parameters["limit"],
+            record.related(snapshot, source, without, now, as_of, on_page),
         )
         listed = [] if dedupe == "none" else [item["id"] for item in page["related"]["items"]]
-        assert_exact(page["trending"], 4, record.around(snapshot, source, listed, now))
-    parameters = data.draw(drawn_parameters("category"))
+        assert_exact(page["trending"], 4, record.around(snapshot, source, listed, now, without))
+        beside = [page[name] for name in ("previous", "next") if page[name]]
+        assert not any(record.is_excluded(item["id"], without) for item in beside)
+    parameters = data.draw(drawn_parameters("category", "exclude_category"))
     trending_list = service.get("trending", parameters)
     assert len(trending_list["items"]) == min(parameters["limit"], record.trending(snapshot, parameters, now))
-    parameters = data.draw(drawn_parameters("category", "lang")) | {
+    parameters = data.draw(drawn_parameters("category", "exclude_category", "lang")) | {
         "q": data.draw(some_words)[: data.draw(st.integers(1, 30))].strip()
     }
     assert_exact(

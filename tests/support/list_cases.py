@@ -92,8 +92,8 @@ _targets = (
     | st.builds(lambda author: {"by_author": author}, st.sampled_from(["jane doe", "John Roe"]))
 )
 _pins = st.builds(lambda ids, place: signed_rule("pin", articles=ids, **place), _ids, _places)
-_blocks = st.builds(lambda ids, place: signed_rule("block", articles=ids, **place), _ids, _places)
-_sensitive = st.builds(lambda ids: signed_rule("sensitive", articles=ids), _ids)
+_blocks = st.builds(lambda target, place: signed_rule("block", **target, **place), _targets, _places)
+_sensitive = st.builds(lambda target: signed_rule("sensitive", **target), _targets)
 _boosts = st.builds(
     lambda target, factor: signed_rule("boost", factor=factor, **target),
     _targets,

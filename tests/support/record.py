@@ -14,6 +14,7 @@ from recommender.serving.rules.schema import Block, Cap, Pin, Rule, Sensitive
 
 MAX_ARTICLES = 50  # in a newsroom, and in a list
 Parameters = Mapping[str, Any]  # of a call
+NO_PARAMETERS: Parameters = {}
 
 
 @dataclass
@@ -66,14 +67,28 @@ class Record:
         group = Groups(snapshot)
         excluded = {group[article_id] for article_id in without}
         categories = parameters.get("category", ())
-        shown = [article for article in self._shown(now, categories) if in_any(article, categories)]
+        shown = [
+            article
+            for article in self._shown(now, categories)
+            if in_any(article, categories) and not is_excluded(article, parameters)
+        ]
         return len({group[article.id] for article in shown} - excluded)
 
-    def around(self, snapshot: Snapshot, source: Article, without: Iterable[str], now: datetime) -> int:
+    def around(
+        self,
+        snapshot: Snapshot,
+        source: Article,
+        without: Iterable[str],
+        now: datetime,
+        parameters: Parameters = NO_PARAMETERS,
+    ) -> int:
         """Count the articles that may trend on the page of an article, less those in its list."""
         group = Groups(snapshot)
         excluded = {group[article_id] for article_id in (source.id, *without)}
-        return len({group[article.id] for article in self._not_blocked(source, now)} - excluded)
+        shown = [
+            article for article in self._not_blocked(source, now) if not is_excluded(article, parameters)
+        ]
+        return len({group[article.id] for article in shown} - excluded)
 
     def search(self, snapshot: Snapshot, parameters: Parameters, now: datetime) -> int:
         """Count the matches of a search in texts whose every word is a term, if the model has it."""
@@ -98,9 +113,14 @@ class Record:
             if missing(article) == least
             and article.id not in blocked
             and in_any(article, categories)
+            and not is_excluded(article, parameters)
             and lang in {"any", article.lang}
         ]
         return len({group[article.id] for article in matches})
+
+    def is_excluded(self, article_id: str, parameters: Parameters) -> bool:
+        """Return whether the article with this id is in a category that a call excludes."""
+        return is_excluded(self.articles[article_id], parameters)
 
     def public(self, now: datetime) -> list[Article]:
         """Return the articles that may be requested."""
@@ -118,13 +138,12 @@ class Record:
 
     def _not_blocked(self, source: Article, now: datetime) -> list[Article]:
         """Return the public articles that no rule keeps out of the list of an article."""
-        blocked = {
-            article_id
+        rules = [
+            rule
             for rule in self.rules
             if isinstance(rule, Sensitive) or (isinstance(rule, Block) and is_for(rule, source))
-            for article_id in rule.articles
-        }
-        return [article for article in self.public(now) if article.id not in blocked]
+        ]
+        return [article for article in self.public(now) if not any(is_about(rule, article) for rule in rules)]
 
     def _pinned(self, source: Article) -> list[str]:
         pins = [rule for rule in self.rules if isinstance(rule, Pin) and is_for(rule, source)]
@@ -208,6 +227,15 @@ def is_for(rule: Pin | Block, source: Article) -> bool:
     return True
 
 
+def is_about(rule: Block | Sensitive, article: Article) -> bool:
+    """Return whether a rule names an article, its category or its author."""
+    if rule.by_author is not None:
+        return rule.by_author.lower() in {name.lower() for name in article.authors}
+    if rule.in_category is not None:
+        return slug(rule.in_category) in names(article)
+    return article.id in (rule.articles or ())
+
+
 def names(article: Article) -> set[str]:
     """Return the slugs of the categories of an article."""
     return {slug(name) for name in (*article.categories, article.category or "") if name}
@@ -223,12 +251,18 @@ def in_any(article: Article, categories: Sequence[str]) -> bool:
     return not categories or bool(names(article) & {slug(name) for name in categories})
 
 
+def is_excluded(article: Article, parameters: Parameters) -> bool:
+    """Return whether an article is in one of the categories that a call excludes."""
+    excluded = parameters.get("exclude_category", ())
+    return bool(excluded) and in_any(article, excluded)
+
+
 def passes(article: Article, source: Article, parameters: Parameters, as_of: datetime) -> bool:
     """Return whether an article passes the filters of the list of another."""
     lang, date = parameters.get("lang", source.lang), article.published_at
     limits = [
         in_any(article, parameters.get("category", ())),
-        not parameters.get("exclude_category") or not in_any(article, parameters["exclude_category"]),
+        not is_excluded(article, parameters),
         lang in {None, "any", article.lang},
     ]
     if "max_age_days" in parameters:

@@ -10,10 +10,11 @@ from recommender.article import Article
 from recommender.model import Model
 from recommender.recipe import Recipe
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.rules.schema import Block, Boost, Cap, Pin, Rule, Sensitive
+from recommender.serving.rules.schema import Block, Boost, Pin, Rule, Sensitive
 from tests.support.newsroom import NOW
 from tests.support.record import under_caps
 
+_NOWHERE = Article(id="-", title="-")
 Expected = list[tuple[str, str]]  # the id and the source of every item
 Scores = dict[str, Any]  # by article id; float32 as in the model, so that comparisons are equal
 
@@ -26,7 +27,7 @@ def slow_list(
     scores = {article.id: model_scores[row] for row, article in enumerate(articles)}
     group_of = {article.id: int(model.copies.first[row]) for row, article in enumerate(articles)}
     excluded = {group_of[article_id] for article_id in (source.id, *query.exclude) if article_id in group_of}
-    blocked = {article_id for rule in rules if _blocks(rule, source) for article_id in _articles(rule)}
+    blocked = _blocked(rules, source, articles)
     candidates = [
         article for article in articles if group_of[article.id] not in excluded and article.id not in blocked
     ]
@@ -71,7 +72,7 @@ def _similar(
         for article in eligible
         if scores[article.id] > model.manifest.similar_above and scores[article.id] >= least
     ]
-    hidden = _hidden(rules)
+    hidden = _blocked(rules, _NOWHERE, articles)
     shown = [article for article in articles if article.id not in hidden]
     fresh = _fresh(scores, shown, source, query) | dict.fromkeys(hidden, 0.0)
     final = {article.id: fresh[article.id] * _boost(article, rules) for article in articles}
@@ -174,17 +175,15 @@ def _is_for(rule: Pin | Block, source: Article) -> bool:
     return True
 
 
-def _blocks(rule: Rule, source: Article) -> bool:
-    return isinstance(rule, Sensitive) or (isinstance(rule, Block) and _is_for(rule, source))
-
-
-def _hidden(rules: Sequence[Rule]) -> set[str]:
-    nowhere = Article(id="-", title="-")
-    return {article_id for rule in rules if _blocks(rule, nowhere) for article_id in _articles(rule)}
-
-
-def _articles(rule: Rule) -> tuple[str, ...]:
-    return () if isinstance(rule, Cap) else rule.articles or ()
+def _blocked(rules: Sequence[Rule], source: Article, articles: Sequence[Article]) -> set[str]:
+    """Return the ids of the articles that rules keep out of the list of an article."""
+    return {
+        article.id
+        for rule in rules
+        if isinstance(rule, Sensitive) or (isinstance(rule, Block) and _is_for(rule, source))
+        for article in articles
+        if _is_about(article, rule)
+    }
 
 
 def _pinned(rules: Sequence[Rule], source: Article) -> list[str]:
@@ -195,10 +194,10 @@ def _pinned(rules: Sequence[Rule], source: Article) -> list[str]:
 
 def _boost(article: Article, rules: Sequence[Rule]) -> float:
     boosts = [rule for rule in rules if isinstance(rule, Boost)]
-    return min(10.0, max(0.1, prod(boost.factor for boost in boosts if _is_boosted(article, boost))))
+    return min(10.0, max(0.1, prod(boost.factor for boost in boosts if _is_about(article, boost))))
 
 
-def _is_boosted(article: Article, boost: Boost) -> bool:
-    if boost.by_author:
-        return boost.by_author.lower() in {name.lower() for name in article.authors}
-    return article.id in (boost.articles or ()) or (boost.in_category or "").lower() in _names(article)
+def _is_about(article: Article, rule: Boost | Block | Sensitive) -> bool:
+    if rule.by_author:
+        return rule.by_author.lower() in {name.lower() for name in article.authors}
+    return article.id in (rule.articles or ()) or (rule.in_category or "").lower() in _names(article)

@@ -31,6 +31,9 @@ TITLES = ["storm floods the harbour town", "flood barrier for the harbour", "bud
 
 some_id = st.sampled_from(ARTICLE_IDS)
 minutes = st.sampled_from([-30, -1, 0, 1, 30])
+some_category = st.sampled_from(["News", "Paid & Partners"])
+# Rules that hide categories: the key is the id of a rule, the value the category that it hides.
+HIDING_RULES = {"paid": ("paid-partners", "Paid & Partners"), "all-news": ("NEWS", "News")}
 
 
 class ServiceStateMachine(RuleBasedStateMachine):
@@ -48,6 +51,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
         self.withdrawn: dict[str, datetime] = {}
         self.blocked: set[str] = set()
         self.uncertain: set[str] = set()  # what a change that failed may have shown
+        self.blocked_categories: set[str] = set()
         self._publish()
         self._start()
 
@@ -56,11 +60,17 @@ class ServiceStateMachine(RuleBasedStateMachine):
             self.context.store.close()
             shutil.rmtree(self.folder)
 
-    @rule(article_id=some_id, ahead=minutes, embargo=st.integers(-20, 20), text=st.sampled_from(TITLES))
-    def put(self, article_id: str, ahead: int, embargo: int, text: str) -> None:
+    @rule(
+        article_id=some_id,
+        ahead=minutes,
+        embargo=st.integers(-20, 20),
+        text=st.sampled_from(TITLES),
+        category=some_category,
+    )
+    def put(self, article_id: str, ahead: int, embargo: int, text: str, category: str) -> None:
         """Put an article whose date of change is so many minutes from now."""
         updated = self.now + timedelta(minutes=ahead)
-        article = self._article(article_id, self.now + timedelta(minutes=embargo), updated, text)
+        article = self._article(article_id, self.now + timedelta(minutes=embargo), updated, text, category)
         answer = self.change(
             lambda: self.client.put(f"/v1/articles/{article_id}", data=article.to_json(), **SIGNED_JSON),
             shows=article_id,
@@ -88,6 +98,20 @@ class ServiceStateMachine(RuleBasedStateMachine):
         )
         assert answer.status_code in {200, 201}
         self.blocked.add(article_id)
+
+    @rule(rule_id=st.sampled_from(sorted(HIDING_RULES)), kind=st.sampled_from(["block", "sensitive"]))
+    def hide_category(self, rule_id: str, kind: str) -> None:
+        """Hide all articles in a category, also those that join it later."""
+        spelling, category = HIDING_RULES[rule_id]
+        body = {"kind": kind, "in_category": spelling, "reason": "paid for", "author": "desk"}
+        answer = self.client.put(f"/v1/rules/{rule_id}", data=json.dumps(body), **SIGNED_JSON)
+        assert answer.status_code in {200, 201}
+        self.blocked_categories.add(category)
+
+    @rule(rule_id=st.sampled_from(sorted(HIDING_RULES)))
+    def unhide_category(self, rule_id: str) -> None:
+        self.client.delete(f"/v1/rules/{rule_id}", headers=HEADERS)
+        self.blocked_categories.discard(HIDING_RULES[rule_id][1])
 
     @rule(article_id=some_id)
     def pin(self, article_id: str) -> None:
@@ -143,7 +167,7 @@ class ServiceStateMachine(RuleBasedStateMachine):
         if not hasattr(self, "client"):
             return
         withdrawn = {*self.withdrawn} - self.uncertain
-        hidden = {*withdrawn, *self.blocked} - self.uncertain
+        hidden = {*withdrawn, *self.blocked, *self._in_blocked_categories()} - self.uncertain
         for requested_id, answer in self._answers():
             assert answer.status_code in {200, 404, 410}, answer.text
             listed = answer.json.get("items", ()) if answer.status_code == 200 else ()
@@ -164,6 +188,13 @@ class ServiceStateMachine(RuleBasedStateMachine):
     def change(self, call: Callable[[], Any], *, shows: str = "") -> Any:  # noqa: ARG002 a subclass uses it
         """Return the result of a change, which may show an article again. A subclass interrupts it."""
         return call()
+
+    def _in_blocked_categories(self) -> Iterator[str]:
+        """Yield the articles whose own facts, which no rule hides, have a blocked category."""
+        for article_id in ARTICLE_IDS:
+            facts: Any = self.client.get(f"/v1/articles/{article_id}")
+            if facts.status_code == 200 and facts.json["category"] in self.blocked_categories:
+                yield article_id
 
     def _answers(self) -> Iterator[tuple[str | None, Any]]:
         for article_id in ARTICLE_IDS:
@@ -187,11 +218,16 @@ class ServiceStateMachine(RuleBasedStateMachine):
         yield None, self.client.post("/v1/similar", data=text, content_type="application/json")
 
     def _article(
-        self, article_id: str, published: datetime, updated: datetime, text: str = TITLES[0]
+        self,
+        article_id: str,
+        published: datetime,
+        updated: datetime,
+        text: str = TITLES[0],
+        category: str = "News",
     ) -> Article:
         url = f"https://x.test/{article_id}"
         return Article(
-            id=article_id, title=text, url=url, published_at=published, updated_at=updated, category="News"
+            id=article_id, title=text, url=url, published_at=published, updated_at=updated, category=category
         )
 
     def _publish(self) -> None:

@@ -137,7 +137,7 @@ def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
     for rule in old ^ new:
         if isinstance(rule, Pin | Block) and rule.for_article is not None:
             keys.add(subject_key(rule.for_article))
-        elif rule in new and _hides(rule):
+        elif rule in new and _hides(rule) and rule.articles is not None:
             keys |= {shown_key(article_id) for article_id in rule.articles}
         else:
             keys.add(EVERYTHING)
@@ -145,5 +145,8 @@ def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
 
 
 def _hides(rule: Rule) -> TypeGuard[Block | Sensitive]:
-    """Return whether a rule removes its articles from all lists; only responses that contain them change."""
+    """Return whether a rule removes its articles from all lists; only responses that contain them change.
+
+    The articles of a rule for a category or an author are not known here.
+    """
     return isinstance(rule, Sensitive) or (isinstance(rule, Block) and rule.for_category is None)

@@ -3,8 +3,10 @@
 Each endpoint returns the same articles in the same order as `/v1/related`, at the path and in the JSON format
 that the other service documents. Parameters that have no equivalent here are ignored. The JSON is made from
 our own list, as it is cached. So rate limits, caching and the rules on what may be shown need no code here.
+Clients of these services cannot exclude a category, so the setting `drop_in_exclude_category` does.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -34,9 +36,12 @@ from recommender.serving.http.responses import ResponseBuilder, etag_of, to_byte
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.index.documents import Documents
 from recommender.serving.lists.query import ListQuery
+from recommender.serving.lists.related import Related
 from recommender.serving.routes.lookup import find_row
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
+
+_log = logging.getLogger(__name__)
 
 MAX_ITEMS = 50  # of a list, over all pages
 
@@ -49,6 +54,7 @@ class DropInRoutes:
 
     def __init__(self, context: Context, cache: ResponseCache) -> None:
         self._context, self._cache = context, cache
+        self._unknown_categories: set[str] = set()  # in the setting; each is logged once
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -162,6 +168,7 @@ class DropInRoutes:
         if row is None and (unknown == "404" or self._is_withdrawn(value, view)):
             return None
         related, now = view.related, view.now
+        query = replace(query, exclude_categories=self._excluded_categories(related))
 
         def build(builder: ResponseBuilder) -> ListJson:
             if row is None:
@@ -171,11 +178,25 @@ class DropInRoutes:
             return builder.whole_list(related_list)
 
         try:
-            cached = self._cache.get(view, ("drop-in", row, query.canonical), build)
+            cached = self._cache.get(view, ("drop-in", row, query.canonical), build, cost=query.cost)
         except UnknownCategoryError:
             return None
         body = to_bytes(formatter(from_json(cached.body), related.articles))
         return to_response(replace(cached, body=body, etag=etag_of(body)), view)
+
+    def _excluded_categories(self, related: Related) -> tuple[str, ...]:
+        """Return the categories in the setting that any article has; the others need no filter yet."""
+        known = []
+        for name in self._context.settings.drop_in_exclude_category:
+            try:
+                related.categories.named(name)
+            except UnknownCategoryError:
+                if name not in self._unknown_categories:
+                    self._unknown_categories.add(name)
+                    _log.warning("drop_in_exclude_category: no article has the category %r yet", name)
+            else:
+                known.append(name)
+        return tuple(known)
 
     def _size(self) -> Any:
         """Return the `size` in the body, which is a form or JSON; None if it has none."""

@@ -23,6 +23,7 @@ from recommender.text import detect_language, plain_text
 MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
 MAX_QUERY_CHARS = 200
+_CHARS_OF_A_LIST = 1000  # of a text; so many cost about as much as a plain list
 RELATED_SUFFIX, TRENDING_SUFFIX = "/related", "/trending"  # of the path of an article
 _ENDPOINT_OF_SUFFIX = {RELATED_SUFFIX: "/v1/related", TRENDING_SUFFIX: "/v1/trending/rank"}
 ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may be any date in the future
@@ -207,6 +208,7 @@ class ArticlePageParameters(Parameters):
 
     related_limit: _Limit = 9
     trending_limit: _Limit = 8
+    exclude_category: _Categories = ()
     dedupe: Annotated[Dedupe, Field(description="'all', 'lists' or 'none'")] = "all"
     explain: _Flag = "0"
 
@@ -219,6 +221,7 @@ class PaginationParameters(Parameters):
     """The parameters of a page of articles, newest first."""
 
     limit: _Limit = 9
+    exclude_category: _Categories = ()
     cursor: Annotated[_Cursor | None, Field(description="the next_cursor of a response")] = None
 
 
@@ -245,6 +248,7 @@ class TrendingParameters(Parameters):
     window: _Window = "1h"
     limit: _Limit = 8
     category: _Categories = ()
+    exclude_category: _Categories = ()
     published_after: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
 
 
@@ -254,6 +258,7 @@ class SearchParameters(Parameters):
     q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS, description=_QUERY_ALLOWED)]
     limit: _Limit = 9
     category: _Categories = ()
+    exclude_category: _Categories = ()
     lang: Annotated[_Lang, Field(description="'any' or a language code such as 'en'")] = ANY
 
 
@@ -263,6 +268,11 @@ class Text(Filters):
     title: Annotated[str, Field(strict=True, description="a string; title or body must contain text")] = ""
     body: Annotated[str, Field(strict=True, description="a string, plain or HTML")] = ""
     published_at: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
+
+    @property
+    def cost(self) -> int:
+        """About how much computing the list costs; see `ListQuery.cost`."""
+        return self.query().cost + (len(self.title) + len(self.body)) // _CHARS_OF_A_LIST
 
     def article(self) -> Article:
         """Return the text as an article, without HTML; the language is detected if `lang` is not set.

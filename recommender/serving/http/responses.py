@@ -76,6 +76,9 @@ class ResponseBuilder:
     def __init__(self, related: Related, now: datetime, model_status: ModelStatus) -> None:
         self._related, self._now, self._model_status = related, now, model_status
         self.dependencies = Dependencies()
+        self._fields_of: dict[
+            int, dict[str, Any]
+        ] = {}  # of the rows shown so far; several lists may show one
 
     def nested_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
         """Return a list that is a part of the response; with `rank_of`, each item has its trending rank."""
@@ -112,13 +115,13 @@ class ResponseBuilder:
         }
         return response | {"why": _explanation_json(item.why)} if related_list.explained else response
 
-    def card(self, row: int) -> dict[str, Any]:
-        """Return an article as an item without score, source and rank."""
-        return self._card(row, self._now)
+    def card(self, row: int, *, without: Container[int] = ()) -> dict[str, Any]:
+        """Return an article as an item without score, source and rank. `without`: see `_card`."""
+        return self._card(row, self._now, without=without)
 
-    def cards(self, rows: Iterable[int]) -> list[dict[str, Any]]:
+    def cards(self, rows: Iterable[int], *, without: Container[int] = ()) -> list[dict[str, Any]]:
         """Return several articles as `card` does."""
-        return [self.card(row) for row in rows]
+        return [self.card(row, without=without) for row in rows]
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return all fields of an article except its body."""
@@ -156,23 +159,30 @@ class ResponseBuilder:
         """Return an article with every key; absent values are null. `without`: rows not to name as copies."""
         articles = self._related.articles
         copies = [articles.ids[copy] for copy in self._related.copies(row, now) if copy not in without]
-        article_id = articles.ids[row]
-        self.dependencies.shown_ids.update([article_id, *copies])
-        return {
-            "id": article_id,
-            "title": articles.titles[row],
-            "url": articles.urls[row] or None,
-            "category": articles.category[row],
-            "categories": articles.categories[row],
-            "published_at": iso(from_microseconds(int(articles.published[row]))),
-            "image_url": articles.image_urls[row] or None,
-            "reading_minutes": int(articles.minutes[row]),
-            "lang": articles.langs[row],
-            "score": None,
-            "source": None,
-            "trending_rank": None,
-            "also_published_as": copies or None,
-        }
+        fields = self._fields(row)
+        self.dependencies.shown_ids.update([fields["id"], *copies])
+        return fields | {"also_published_as": copies or None}
+
+    def _fields(self, row: int) -> dict[str, Any]:
+        """Return the fields that are the same wherever the response shows the article; do not change them."""
+        fields = self._fields_of.get(row)
+        if fields is None:
+            articles = self._related.articles
+            fields = self._fields_of[row] = {
+                "id": articles.ids[row],
+                "title": articles.titles[row],
+                "url": articles.urls[row] or None,
+                "category": articles.category[row],
+                "categories": articles.categories[row],
+                "published_at": iso(from_microseconds(int(articles.published[row]))),
+                "image_url": articles.image_urls[row] or None,
+                "reading_minutes": int(articles.minutes[row]),
+                "lang": articles.langs[row],
+                "score": None,
+                "source": None,
+                "trending_rank": None,
+            }
+        return fields
 
 
 def _explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:

@@ -50,9 +50,8 @@ class Categories:
     def rows(self, wanted: Iterable[str]) -> np.ndarray:
         """Return the mask (n,) bool of the articles in any category with one of these names or slugs."""
         mask = np.zeros(len(self._articles), dtype=bool)
-        for name in wanted:
-            for category in self.named(name):
-                mask |= self._rows_of(category)
+        for category in {category: None for name in wanted for category in self.named(name)}:
+            mask |= self._rows_of(category)
         return mask
 
     @cached_property

@@ -48,18 +48,23 @@ class Timeline:
         first = self.future(now)
         return from_microseconds(int(self._articles.published[self.rows[first - 1]])) if first else None
 
-    def older_and_newer(self, row: int, now: datetime) -> tuple[int | None, int | None]:
-        """Return the rows of the next older and next newer public article; an undated one has neither."""
+    def older_and_newer(
+        self, row: int, now: datetime, mask: np.ndarray | None = None
+    ) -> tuple[int | None, int | None]:
+        """Return the rows of the next older and next newer public article; an undated one has neither.
+
+        Only articles in the mask (n,) bool are considered, by default all.
+        """
         date = int(self._articles.published[row])
         if date == NO_MOMENT:
             return None, None
         article_id = self._articles.ids[row]
-        newer = position_among(self.rows, self._articles, date, article_id) - 1
-        position = position_among(self.rows, self._articles, date, article_id, after=True)
-        older = int(self.rows[position]) if position < len(self.rows) else None
-        if older is not None and self._articles.published[older] == NO_MOMENT:
-            older = None
-        return older, int(self.rows[newer]) if newer >= self.future(now) else None
+        mask = np.ones(len(self._articles), dtype=bool) if mask is None else mask
+        before = position_among(self.rows, self._articles, date, article_id)
+        after = position_among(self.rows, self._articles, date, article_id, after=True)
+        newer = self.rows[self.future(now) : before][::-1]
+        older = self.rows[after : len(self._dated)]
+        return next(iter(_first(older, mask, 1)), None), next(iter(_first(newer, mask, 1)), None)
 
     def median_age(self, reference: int) -> int:
         """Return the median time between the dated articles and a reference, in microseconds.
@@ -88,16 +93,18 @@ class Timeline:
         start = self.future(now)
         if after is not None:
             start = max(start, position_among(self.rows, self._articles, *after, after=True))
-        return self._first(start, mask, limit)
-
-    def _first(self, start: int, mask: np.ndarray, limit: int) -> list[int]:
-        rows: list[int] = []
-        size = _FIRST_BLOCK
-        while len(rows) < limit and start < len(self.rows):
-            block = self.rows[start : start + size]
-            rows += block[mask[block]].tolist()
-            start, size = start + size, 2 * size
-        return rows[:limit]
+        return _first(self.rows[start:], mask, limit)
 
     def _later_than(self, date: int) -> int:
         return len(self._ascending) - int(np.searchsorted(self._ascending, date, side="right"))
+
+
+def _first(rows: np.ndarray, mask: np.ndarray, limit: int) -> list[int]:
+    """Return the first `limit` of the rows that are in the mask (n,) bool."""
+    first: list[int] = []
+    start, size = 0, _FIRST_BLOCK
+    while len(first) < limit and start < len(rows):
+        block = rows[start : start + size]
+        first += block[mask[block]].tolist()
+        start, size = start + size, 2 * size
+    return first[:limit]

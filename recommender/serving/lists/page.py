@@ -59,34 +59,44 @@ class Page:
     ) -> "Page":
         """Return the page of the public article of a row; the query applies to its related list.
 
+        Articles in the categories that the query excludes appear nowhere on the page.
         With "all", an article or a near-duplicate of it appears only in the first of related, trending, older
         and newer that could contain it. With "lists" this applies to the two lists only, and with "none" to
         nothing. Articles that rules keep out of the article's list appear nowhere on its page.
         """
         copies = related.snapshot.copies
         related_list = related.of_row(row, query, now, trending=leaderboard.top)
-        excluded = {*copies.with_all([row]), *related_list.blocked}
+        mask = related.public(now) & ~related.categories.rows(query.exclude_categories)
+        mask[list(related_list.blocked)] = False
+        beside = mask.copy()  # the articles that may be older and newer
+        mask[copies.with_all([row])] = False
         if dedupe != "none":
-            excluded |= {*copies.with_all(item.row for item in related_list.items)}
-        mask = related.public(now).copy()
-        mask[list(excluded)] = False
-        trending = trending_list(related, leaderboard, mask, trending_limit, now)
-        not_beside = set(related_list.blocked)
+            mask[copies.with_all(item.row for item in related_list.items)] = False
+        trending = trending_list(
+            related, leaderboard, mask, trending_limit, now, blocked=related_list.blocked
+        )
         if dedupe == "all":
-            not_beside = {*excluded, *copies.with_all(item.row for item in trending.items)}
-        older = _beside(related, row, not_beside, now, newer=False)
+            beside = mask
+            beside[copies.with_all(item.row for item in trending.items)] = False
+        older, _ = related.timeline.older_and_newer(row, now, beside)
         if dedupe == "all" and older is not None:
-            not_beside |= {*copies.with_all([older])}
-        newer = _beside(related, row, not_beside, now, newer=True)
+            beside[copies.with_all([older])] = False
+        _, newer = related.timeline.older_and_newer(row, now, beside)
         return cls(row, related_list, trending, older, newer)
 
 
 def trending_list(
-    related: Related, leaderboard: TrendingOrder, mask: np.ndarray, limit: int, now: datetime
+    related: Related,
+    leaderboard: TrendingOrder,
+    mask: np.ndarray,
+    limit: int,
+    now: datetime,
+    *,
+    blocked: frozenset[int] = frozenset(),
 ) -> RelatedList:
     """Return the first articles that the mask (n,) bool admits: those with a rank, then the newest.
 
-    Near-duplicates appear once, and count once.
+    Near-duplicates appear once, and count once. The rows `blocked` are not named as near-duplicates either.
     """
     rows = leaderboard.first(related, mask, limit, now)
     items = (Item(row, "recent" if leaderboard.rank(row) is None else "trending") for row in rows)
@@ -96,6 +106,7 @@ def trending_list(
         requested=limit,
         eligible=related.distinct(mask),
         items=tuple(items),
+        blocked=blocked,
     )
 
 
@@ -106,13 +117,3 @@ def category_counts(related: Related, now: datetime) -> list[CategoryCount]:
     counts = np.bincount(codes[codes >= 0], minlength=len(column.names)).tolist()
     categories = [CategoryCount(column.names[code], count) for code, count in enumerate(counts) if count]
     return sorted(categories, key=lambda category: (-category.articles, category.name))
-
-
-def _beside(related: Related, row: int, excluded: set[int], now: datetime, *, newer: bool) -> int | None:
-    """Return the nearest public article in time, on one side, that is not excluded."""
-    neighbor: int | None = row
-    while neighbor is not None:
-        neighbor = related.timeline.older_and_newer(neighbor, now)[newer]
-        if neighbor not in excluded:
-            break
-    return neighbor

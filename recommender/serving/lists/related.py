@@ -152,12 +152,25 @@ class Related:
         return self._explained(related, ranked.top, text_query, query)
 
     def search(
-        self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
+        self,
+        text: str,
+        limit: int,
+        now: datetime,
+        *,
+        categories: Sequence[str] = (),
+        exclude_categories: Sequence[str] = (),
+        lang: str = ANY,
     ) -> RelatedList:
         """Return the public articles that match what a reader types. Raises UnknownCategoryError."""
+        query = ListQuery(
+            limit=limit,
+            categories=tuple(categories),
+            exclude_categories=tuple(exclude_categories),
+            lang=lang,
+        )
         with self._scoring_slot():
             search = Search(self.snapshot, self.timeline, self.categories, self.rules, self._filter)
-            return search.of(text, limit, now, categories=categories, lang=lang)
+            return search.of(text, query, now)
 
     def recent(
         self,
@@ -196,9 +209,27 @@ class Related:
 
         Articles that rules block in the lists of one of them are left out. Raises UnknownCategoryError.
         """
+        names = tuple(names)
+        mask = self.categories.rows(names)
+        mask[list(self.blocked_in(names))] = False
+        return mask
+
+    def blocked_in(self, names: Iterable[str]) -> frozenset[int]:
+        """Return the rows that rules block in the lists of any of these categories, by name or slug.
+
+        Raises UnknownCategoryError.
+        """
         exact = [category for name in names for category in self.categories.named(name)]
-        mask = self.categories.rows(exact).copy()
-        mask[list(self.rules.list_rules(None, exact).blocked)] = False
+        return frozenset(self.rules.list_rules(None, exact).blocked)
+
+    def in_filter(self, query: ListQuery) -> np.ndarray:
+        """Return a new mask over the rows, (n,) bool: the articles that pass the category filters of a query.
+
+        For the categories that it names, see `in_categories`. Raises UnknownCategoryError.
+        """
+        names = query.categories
+        mask = self.in_categories(names) if names else np.ones(len(self.articles), dtype=bool)
+        mask &= ~self.categories.rows(query.exclude_categories)
         return mask
 
     def next_change(self, now: datetime) -> datetime | None:

@@ -93,35 +93,39 @@ class Search:
         self._snapshot, self._timeline, self._categories = snapshot, timeline, categories
         self._rules, self._filter = rules, eligibility
 
-    def of(
-        self, text: str, limit: int, now: datetime, *, categories: Sequence[str] = (), lang: str = ANY
-    ) -> RelatedList:
-        """Return the matching articles that pass the filters; of near-duplicates only the newest.
+    def of(self, text: str, query: ListQuery, now: datetime) -> RelatedList:
+        """Return the matching articles that pass the query; of near-duplicates only the newest.
 
-        Raises UnknownCategoryError.
+        Of the query, `limit`, the categories and `lang` apply. Raises UnknownCategoryError.
         """
-        exact = [category for name in categories for category in self._categories.named(name)]
+        exact = [category for name in query.categories for category in self._categories.named(name)]
         blocked = self._rules.list_rules(None, exact).blocked
         matches = self._matches(text)
         mask = self._filter.public(now) & matches.any
         if mask.any():
             mask &= matches.missing == matches.missing[mask].min()
-        if categories:
+        if query.categories:
             mask &= self._categories.rows(exact)
-        if lang != ANY:
-            mask &= self._filter.public(now, lang)
+        mask &= ~self._categories.rows(query.exclude_categories)
+        if query.lang not in {None, ANY}:
+            mask &= self._filter.public(now, query.lang)
         mask[list(blocked)] = False
         self._filter.keep_one_copy(mask)
         rows = np.flatnonzero(mask)
         ranker = CandidateRanker(
-            self._snapshot, self._timeline, ListQuery(limit=limit), NO_MOMENT, now, boosts=self._rules.boosts
+            self._snapshot,
+            self._timeline,
+            ListQuery(limit=query.limit),
+            NO_MOMENT,
+            now,
+            boosts=self._rules.boosts,
         )
         top = ranker.top(rows, matches.scores[rows])
         pairs = zip(top.rows.tolist(), top.scores.tolist(), strict=True)
         return RelatedList(
             article_id=None,
             as_of=self._timeline.as_of(now),
-            requested=limit,
+            requested=query.limit,
             eligible=len(rows),
             items=tuple(Item(row, "similar", score) for row, score in pairs),
             blocked=frozenset(blocked),

@@ -54,13 +54,13 @@ class PinBody(Pin):
 
 
 class BlockBody(Block):
-    """Hide these articles in the lists that the rule is for, or everywhere."""
+    """Hide articles, or those in a category or by an author, in the lists of the rule, or everywhere."""
 
     id: _PathId
 
 
 class SensitiveBody(Sensitive):
-    """Remove these articles from every list."""
+    """Remove these articles, or all articles in a category or by an author, from every list."""
 
     id: _PathId
 

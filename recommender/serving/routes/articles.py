@@ -64,15 +64,16 @@ class ArticleRoutes:
         related, articles = view.related, view.related.articles
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            mask = np.ones(len(articles), dtype=bool)
-            if parameters.category:
-                with known_categories("query", ListQuery(categories=parameters.category)):
-                    mask = related.in_categories(parameters.category)
+            filters = ListQuery(
+                categories=parameters.category, exclude_categories=parameters.exclude_category
+            )
+            with known_categories("query", filters):
+                mask = related.in_filter(filters)
             if parameters.updated_after is not None:
                 # A change made under embargo is new to readers when the embargo ends.
                 changed = np.maximum(articles.updated, articles.published)
                 mask &= changed > microseconds(parameters.updated_after)
-            return page_of(mask, parameters, view, builder)
+            return page_of(mask, parameters, view, builder, blocked=related.blocked_in(parameters.category))
 
         return self._cache.respond(view, parameters, build)
 
@@ -83,11 +84,19 @@ class ArticleRoutes:
 
 
 def page_of(
-    mask: np.ndarray, parameters: PaginationParameters, view: ConsistentView, builder: ResponseBuilder
+    mask: np.ndarray,
+    parameters: PaginationParameters,
+    view: ConsistentView,
+    builder: ResponseBuilder,
+    *,
+    blocked: frozenset[int] = frozenset(),
 ) -> dict[str, Any]:
-    """Return a page of the articles in the mask (n,) bool, newest first, and the cursor of the next page."""
+    """Return a page of the articles in the mask (n,) bool, newest first, and the cursor of the next page.
+
+    The rows `blocked` are not named as near-duplicates.
+    """
     related, articles = view.related, view.related.articles
     rows = related.timeline.page(mask, parameters.limit + 1, view.now, parameters.cursor)
     page, has_more = rows[: parameters.limit], len(rows) > parameters.limit
     cursor = cursor_after(int(articles.published[page[-1]]), articles.ids[page[-1]]) if has_more else None
-    return {"items": builder.cards(page), "next_cursor": cursor}
+    return {"items": builder.cards(page, without=blocked), "next_cursor": cursor}

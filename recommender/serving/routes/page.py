@@ -16,7 +16,7 @@ from recommender.serving.http.responses import ResponseBuilder, iso
 from recommender.serving.index.categories import slug
 from recommender.serving.lists.page import Page, category_counts
 from recommender.serving.lists.query import ListQuery
-from recommender.serving.routes.lookup import IdOrUrl, row_of
+from recommender.serving.routes.lookup import IdOrUrl, known_categories, row_of
 from recommender.serving.routes.trending import basis, degraded
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
@@ -24,6 +24,7 @@ from recommender.serving.worker.context import Context
 from recommender.trending import DEFAULT_WINDOW
 
 _PATH = "/v1/page"
+_REST_COST = 2  # of a page besides its related list
 
 
 class PageRoutes:
@@ -53,16 +54,23 @@ class PageRoutes:
         view = self._context.view()
         row, leaderboards = row_of(place, by, value, view), self._context.leaderboards(view)
         limits = parameters.related_limit, parameters.trending_limit
-        key = "page", row, *limits, parameters.dedupe, parameters.explain
+        excluded = tuple(sorted(set(parameters.exclude_category)))
+        key = "page", row, *limits, parameters.dedupe, parameters.explain, excluded
+        query = ListQuery(
+            limit=parameters.related_limit,
+            exclude_categories=excluded,
+            explain=parameters.explain == "1",
+        )
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            return _page_json(row, parameters, view, leaderboards, builder)
+            return _page_json(row, query, parameters, view, leaderboards, builder)
 
-        return self._cache.respond(view, key, build, leaderboards)
+        return self._cache.respond(view, key, build, leaderboards, cost=query.cost + _REST_COST)
 
 
 def _page_json(
     row: int,
+    query: ListQuery,
     parameters: ArticlePageParameters,
     view: ConsistentView,
     leaderboards: Leaderboards,
@@ -70,15 +78,17 @@ def _page_json(
 ) -> dict[str, Any]:
     related, now = view.related, view.now
     leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
-    page = Page.of(
-        related,
-        leaderboard,
-        row,
-        ListQuery(limit=parameters.related_limit, explain=parameters.explain == "1"),
-        now,
-        trending_limit=parameters.trending_limit,
-        dedupe=parameters.dedupe,
-    )
+    with known_categories("query", query):
+        page = Page.of(
+            related,
+            leaderboard,
+            row,
+            query,
+            now,
+            trending_limit=parameters.trending_limit,
+            dedupe=parameters.dedupe,
+        )
+    blocked = page.related.blocked
     return {
         "article": builder.facts(row),
         "related": builder.nested_list(page.related),
@@ -89,8 +99,8 @@ def _page_json(
             "window": DEFAULT_WINDOW,
             "basis": basis(page.trending),
         },
-        "previous": None if page.older is None else builder.card(page.older),
-        "next": None if page.newer is None else builder.card(page.newer),
+        "previous": None if page.older is None else builder.card(page.older, without=blocked),
+        "next": None if page.newer is None else builder.card(page.newer, without=blocked),
         "sections": [
             {"name": category.name, "slug": slug(category.name), "articles": category.articles}
             for category in category_counts(related, now)

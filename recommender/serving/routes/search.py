@@ -26,13 +26,22 @@ class SearchRoutes:
     def search(self) -> Response:
         """Respond with the articles that match the words, best match first."""
         parameters, view = read_parameters(SearchParameters), self._context.view()
-        categories, lang = tuple(sorted(set(parameters.category))), parameters.lang
+        filters = ListQuery(
+            categories=parameters.category, exclude_categories=parameters.exclude_category
+        ).canonical
+        limit, lang = parameters.limit, parameters.lang
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            with known_categories("query", ListQuery(categories=categories)):
+            with known_categories("query", filters):
                 matches = view.related.search(
-                    parameters.q, parameters.limit, view.now, categories=categories, lang=lang
+                    parameters.q,
+                    limit,
+                    view.now,
+                    categories=filters.categories,
+                    exclude_categories=filters.exclude_categories,
+                    lang=lang,
                 )
             return builder.whole_list(matches)
 
-        return self._cache.respond(view, ("search", parameters.q, parameters.limit, categories, lang), build)
+        key = "search", parameters.q, limit, filters, lang
+        return self._cache.respond(view, key, build, cost=None)  # a search waits for a slot for scoring

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from recommender.article import Article
-from recommender.fields import COLUMNS, RefusedError, RowReader, not_public
+from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
@@ -24,6 +24,7 @@ from recommender.serving.http.responses import to_bytes
 from recommender.serving.index.fold_in import fold_in
 from recommender.serving.store import ArticleRow, Outcome, StoreDownError
 from recommender.serving.worker.context import Context
+from recommender.visibility import why_hidden
 
 MAX_ARTICLES = 500  # of a batch
 FOLD_IN_LIMIT = 2, 16, 30.0  # at once, waiting, and seconds: each fold-in scores the whole corpus
@@ -205,7 +206,9 @@ def _read(values: Any, now: datetime) -> _Submission:
     if not isinstance(values, dict):
         raise RefusedError("wrong type", "an article must be a JSON object")
     check_types(values)
-    if kind := not_public(values):
+    is_dated = not is_missing(values.get("published_at"))
+    visibility = {name: values.get(name) for name in ("post_password", "status")}
+    if kind := why_hidden(visibility, is_dated=is_dated):
         name = "post_password" if kind == "password" else "status"
         raise RefusedError(f"{name}: not public", f"{kind}; allowed: {_PUBLIC}")
     article, refused = RowReader(UTC, now).article(values)

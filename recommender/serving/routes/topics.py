@@ -9,8 +9,10 @@ from recommender.serving.http.parameters import PaginationParameters
 from recommender.serving.http.problems import Fault, Problem
 from recommender.serving.http.requests import read_parameters, refuse_parameters
 from recommender.serving.http.responses import ResponseBuilder
+from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.topics import UnknownTopicError, all_topics, topic_articles
 from recommender.serving.routes.articles import page_of
+from recommender.serving.routes.lookup import known_categories
 from recommender.serving.worker.context import Context
 
 
@@ -37,6 +39,9 @@ class TopicRoutes:
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
             topic, mask = topic_articles(view.related, slug, view.now)
+            filters = ListQuery(exclude_categories=parameters.exclude_category)
+            with known_categories("query", filters):
+                mask &= view.related.in_filter(filters)
             return {"topic": topic} | page_of(mask, parameters, view, builder)
 
         try:

@@ -84,12 +84,19 @@ def _trending_json(
 ) -> dict[str, Any]:
     related, leaderboard = view.related, leaderboards.leaderboard(parameters.window)
     mask = related.public(view.now).copy()
-    if parameters.category:
-        with known_categories("query", ListQuery(categories=parameters.category)):
-            mask &= related.in_categories(parameters.category)
+    filters = ListQuery(categories=parameters.category, exclude_categories=parameters.exclude_category)
+    with known_categories("query", filters):
+        mask &= related.in_filter(filters)
     if parameters.published_after is not None:
         mask &= related.articles.published > microseconds(parameters.published_after)
-    trending = trending_list(related, leaderboard, mask, parameters.limit, view.now)
+    trending = trending_list(
+        related,
+        leaderboard,
+        mask,
+        parameters.limit,
+        view.now,
+        blocked=related.blocked_in(parameters.category),
+    )
     return {
         "as_of": iso(leaderboards.as_of),
         "window": parameters.window,

@@ -43,26 +43,32 @@ class ActiveRules:
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @cached_property
+    def hiding(self) -> tuple[Block | Sensitive, ...]:
+        """The rules that hide articles everywhere: sensitive ones, and blocks for all lists."""
+        sensitive = tuple(rule for rule in self.rules if isinstance(rule, Sensitive))
+        return (*sensitive, *self._blocks.get(_EVERYWHERE, ()))
+
+    @cached_property
     def hidden(self) -> frozenset[str]:
-        """The ids of the articles that are blocked everywhere or sensitive."""
-        sensitive = (rule.articles for rule in self.rules if isinstance(rule, Sensitive))
-        return frozenset(article_id for ids in sensitive for article_id in ids) | self._blocks.get(
-            _EVERYWHERE, frozenset()
-        )
+        """The ids in the rules that hide articles everywhere. Others are hidden by category or author."""
+        return frozenset(article_id for rule in self.hiding for article_id in rule.articles or ())
+
+    def blocks(self, article_id: str | None, categories: Iterable[str] = ()) -> tuple[Block, ...]:
+        """Return the blocks for the list of an article with these categories, but not those for all lists."""
+        scopes = (scope for scope in _scopes(article_id, categories) if scope != _EVERYWHERE)
+        return tuple(block for scope in scopes for block in self._blocks.get(scope, ()))
 
     def blocked(self, article_id: str | None, categories: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids that are blocked in the list of an article with these categories.
-
-        The hidden ones are not included.
-        """
-        scopes = (scope for scope in _scopes(article_id, categories) if scope != _EVERYWHERE)
-        return frozenset().union(*(self._blocks.get(scope, frozenset()) for scope in scopes))
+        """Return the ids in the blocks for the list of an article with these categories; see `blocks`."""
+        blocks = self.blocks(article_id, categories)
+        return frozenset(article_id for block in blocks for article_id in block.articles or ())
 
     def pins(self, article_id: str | None, categories: Iterable[str] = ()) -> tuple[str, ...]:
         """Return the ids pinned in the list of an article with these categories, in the order of the list.
 
         Pins for the article come first, then those for a category, then those for every list; within each of
-        these, in the order of the rules. Blocked and hidden articles and the article itself are left out.
+        these, in the order of the rules. Ids of blocked and hidden articles and the article itself are left
+        out. Pins that are hidden by their category or author are not.
         """
         if not self._pins:
             return ()
@@ -88,12 +94,11 @@ class ActiveRules:
         return min(limits, default=None)
 
     @cached_property
-    def _blocks(self) -> dict[str, frozenset[str]]:
-        blocks: dict[str, frozenset[str]] = {}
+    def _blocks(self) -> dict[str, list[Block]]:
+        blocks: dict[str, list[Block]] = {}
         for rule in self.rules:
             if isinstance(rule, Block):
-                scope = _scope_of(rule)
-                blocks[scope] = blocks.get(scope, frozenset()) | frozenset(rule.articles)
+                blocks.setdefault(_scope_of(rule), []).append(rule)
         return blocks
 
     @cached_property

@@ -1,8 +1,8 @@
 """The active rules in rows of a snapshot: which rows they hide, pin, block, boost and cap.
 
-Rules name articles by id and contain no rows, so a rule may exist before its article. The rules that are
-active at a moment (`ActiveRules`) are a value with a version; this module translates them into rows once per
-snapshot.
+Rules name articles by id, category or author and contain no rows, so a rule may exist before its article, and
+a rule for a category applies to every article that joins it. The rules that are active at a moment
+(`ActiveRules`) are a value with a version; this module translates them into rows once per snapshot.
 
 Hidden articles are missing from the timeline and from every mask, but not from the documents. So no list,
 page, near-duplicate or count contains them, and their own id still finds them. A boost is one more factor on
@@ -20,7 +20,7 @@ from recommender.serving.index.categories import Categories, UnknownCategoryErro
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.rules.active import ActiveRules
 from recommender.serving.rules.caps import Caps
-from recommender.serving.rules.schema import GREATEST_FACTOR, LEAST_FACTOR, Boost
+from recommender.serving.rules.schema import GREATEST_FACTOR, LEAST_FACTOR, Block, TargetRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +39,34 @@ class AppliedRules:
         self._articles = snapshot.articles
         self._categories = categories
         self._row_of: dict[str, int | None] = {}  # only the ids in rules
+        self._rows_of: dict[Block, list[int]] = {}  # of blocks by category or author
 
     @cached_property
     def hidden(self) -> np.ndarray:
         """A mask over the rows, (n,) bool: articles hidden from all lists. Do not change it."""
         mask = np.zeros(len(self._articles), dtype=bool)
         mask[self._rows(self.active.hidden)] = True
+        for rule in self.active.hiding:
+            if rule.articles is None:
+                mask[self._target(rule)] = True
         return mask
 
     @cached_property
     def newest(self) -> np.ndarray:
         """The rows that are not hidden, newest first."""
         newest = self._articles.newest
-        return newest[~self.hidden[newest]] if self.active.hidden else newest
+        return newest[~self.hidden[newest]] if self.active.hiding else newest
 
     def list_rules(self, article_id: str | None, categories: Sequence[str] = ()) -> ListRules:
         """Return the rules for the list of an article with these categories."""
         if not self.active.rules:
             return ListRules()
         pinned = self._rows(self.active.pins(article_id, categories))
-        return ListRules(pinned, self._rows(self.active.blocked(article_id, categories)))
+        blocked = self._rows(self.active.blocked(article_id, categories))
+        for block in self.active.blocks(article_id, categories):
+            if block.articles is None:
+                blocked += self._rows_of_block(block)
+        return ListRules(pinned, blocked)
 
     @cached_property
     def boosts(self) -> np.ndarray | None:
@@ -70,7 +78,7 @@ class AppliedRules:
             return None
         factors = np.ones(len(self._articles))
         for boost in self.active.boosts:
-            factors[self._boosted(boost)] *= boost.factor
+            factors[self._target(boost)] *= boost.factor
         return np.clip(factors, LEAST_FACTOR, GREATEST_FACTOR)
 
     @cached_property
@@ -88,22 +96,48 @@ class AppliedRules:
         rows = (self._row_of[article_id] for article_id in article_ids)
         return [row for row in rows if row is not None]
 
-    def _boosted(self, boost: Boost) -> list[int] | np.ndarray:
-        if boost.articles is not None:
-            return sorted(set(self._rows(boost.articles)))
-        if boost.by_author is not None:
-            return self._by_author(boost.by_author)
+    def _rows_of_block(self, block: Block) -> list[int]:
+        """Return the shown rows of a block by category or author, computed once for all lists."""
+        if block not in self._rows_of:
+            mask = np.zeros(len(self._articles), dtype=bool)
+            mask[self._target(block)] = True
+            self._rows_of[block] = np.flatnonzero(mask & self._articles.shown).tolist()
+        return self._rows_of[block]
+
+    def _target(self, rule: TargetRule) -> list[int] | np.ndarray:
+        """Return the rows of a rule's articles: distinct, or as a mask (n,) bool."""
+        if rule.articles is not None:
+            return sorted(set(self._rows(rule.articles)))
+        if rule.by_author is not None:
+            return self._by_author(rule.by_author)
         try:
-            return self._categories.rows([boost.in_category or ""])
+            return self._categories.rows([rule.in_category or ""])
         except UnknownCategoryError:  # no article has this category yet
             return []
 
     def _by_author(self, author: str) -> np.ndarray:
-        documents, author_key = self._articles, key(author)
-        column = documents.trained.authors
-        codes = [code for code, name in enumerate(column.names) if key(name) == author_key]
-        live = [any(key(name) == author_key for name in article.authors) for article in documents.live]
-        return np.concatenate([column.rows_with(codes), np.array(live, dtype=bool)])
+        mask = np.zeros(len(self._articles), dtype=bool)
+        n, author_key = len(self._articles.trained), key(author)
+        mask[:n] = self._articles.trained.authors.rows_with(self._author_codes.get(author_key, []))
+        mask[self._live_rows_of_author.get(author_key, [])] = True
+        return mask
+
+    @cached_property
+    def _author_codes(self) -> dict[str, list[int]]:
+        """The codes of the model's authors, by the form in which names are compared."""
+        codes_of: dict[str, list[int]] = {}
+        for code, name in enumerate(self._articles.trained.authors.names):
+            codes_of.setdefault(key(name), []).append(code)
+        return codes_of
+
+    @cached_property
+    def _live_rows_of_author(self) -> dict[str, list[int]]:
+        """The rows of live articles, by the form in which their authors are compared."""
+        documents, rows_of = self._articles, dict[str, list[int]]()
+        for row, article in enumerate(documents.live, start=len(documents.trained)):
+            for name in article.authors:
+                rows_of.setdefault(key(name), []).append(row)
+        return rows_of
 
     def _first_authors(self) -> np.ndarray:
         """Return a code for the first author of each row, (n,) int64; -1 without an author."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from recommender.serving.index.categories import key, keys
 from recommender.serving.rules.active import ActiveRules, Rules
-from recommender.serving.rules.schema import Block, Boost, Cap, Pin, Rule, Sensitive
+from recommender.serving.rules.schema import Block, Boost, Cap, Pin, Rule, Sensitive, TargetRule
 
 State = Literal["active", "expired", "scheduled"]
 Part = Literal["candidate", "own list"]
@@ -60,12 +60,12 @@ def _state(rule: Rule, now: datetime) -> State:
 
 
 def _effects(rule: Rule, article: ExplainedArticle, active: ActiveRules) -> Iterator[tuple[Part, str]]:
-    if isinstance(rule, Pin | Block | Sensitive) and article.id in rule.articles:
-        yield "candidate", _as_candidate(rule, article.id, active)
+    if isinstance(rule, Pin | Block | Sensitive) and _is_about(rule, article):
+        yield "candidate", _as_candidate(rule, article, active)
     if isinstance(rule, Pin | Block) and _is_for(rule, article):
         yield from _in_own_list(rule, article, active)
     if isinstance(rule, Boost):
-        if _is_boosted(rule, article):
+        if _is_about(rule, article):
             yield "candidate", f"its score is multiplied by {rule.factor:g}"
         yield "own list", f"scores of {_target(rule)} are multiplied by {rule.factor:g}"
     if isinstance(rule, Cap):
@@ -75,29 +75,36 @@ def _effects(rule: Rule, article: ExplainedArticle, active: ActiveRules) -> Iter
         yield "own list", f"at most {rule.at_most} of one {rule.per}"
 
 
-def _as_candidate(rule: Pin | Block | Sensitive, article_id: str, active: ActiveRules) -> str:
+def _as_candidate(rule: Pin | Block | Sensitive, article: ExplainedArticle, active: ActiveRules) -> str:
     if isinstance(rule, Sensitive):
         return "excluded from all lists"
     if isinstance(rule, Block):
         everywhere = rule.for_article is None and rule.for_category is None
         return "shown only in responses for its own id" if everywhere else f"excluded from {_lists(rule)}"
-    pinned = f"pin {1 + rule.articles.index(article_id)} of {len(rule.articles)} in {_lists(rule)}"
+    pinned = f"pin {1 + rule.articles.index(article.id)} of {len(rule.articles)} in {_lists(rule)}"
     categories = () if rule.for_category is None else (rule.for_category,)
-    is_blocked = article_id in active.hidden | active.blocked(rule.for_article, categories)
+    blocks = (*active.hiding, *active.blocks(rule.for_article, categories))
+    is_blocked = any(_is_about(block, article) for block in blocks)
     return f"{pinned}, but a block takes precedence" if is_blocked else pinned
 
 
 def _in_own_list(
     rule: Pin | Block, article: ExplainedArticle, active: ActiveRules
 ) -> Iterator[tuple[Part, str]]:
-    others = [article_id for article_id in rule.articles if article_id != article.id]
+    others = [article_id for article_id in rule.articles or () if article_id != article.id]
     if isinstance(rule, Block):
-        if others and (rule.for_article is not None or rule.for_category is not None):
-            yield "own list", f"excludes {_ids(others)}"
+        if (others or rule.articles is None) and (
+            rule.for_article is not None or rule.for_category is not None
+        ):
+            yield "own list", f"excludes {_ids(others) if others else _target(rule)}"
         return
     blocked = active.hidden | active.blocked(article.id, article.categories)
     if pinned := [article_id for article_id in others if article_id not in blocked]:
-        yield "own list", f"pins {_ids(pinned)}"
+        # Only the ids of the pins are known, not their categories and authors.
+        blocks = (*active.hiding, *active.blocks(article.id, article.categories))
+        targets = dict.fromkeys(_target(block) for block in blocks if block.articles is None)
+        exceptions = f", except {' and '.join(targets)}" if targets else ""
+        yield "own list", f"pins {_ids(pinned)}{exceptions}"
     if overruled := [article_id for article_id in others if article_id in blocked]:
         yield "own list", f"would pin {_ids(overruled)}, but a block takes precedence"
 
@@ -110,9 +117,10 @@ def _is_for(rule: Pin | Block, article: ExplainedArticle) -> bool:
     return any(key(rule.for_category) in keys(category) for category in article.categories)
 
 
-def _is_boosted(rule: Boost, article: ExplainedArticle) -> bool:
-    if rule.articles is not None:
-        return article.id in rule.articles
+def _is_about(rule: Pin | TargetRule, article: ExplainedArticle) -> bool:
+    """Return whether an article is one of the articles that a rule pins, blocks, hides or boosts."""
+    if isinstance(rule, Pin) or rule.articles is not None:
+        return article.id in (rule.articles or ())
     if rule.in_category is not None:
         return any(key(rule.in_category) in keys(category) for category in article.categories)
     return key(rule.by_author or "") in map(key, article.authors)
@@ -124,7 +132,7 @@ def _lists(rule: Pin | Block) -> str:
     return "every list" if rule.for_category is None else f"the lists of {rule.for_category}"
 
 
-def _target(rule: Boost) -> str:
+def _target(rule: TargetRule) -> str:
     if rule.articles is not None:
         return _ids(rule.articles)
     return f"articles in {rule.in_category}" if rule.in_category else f"articles by {rule.by_author}"

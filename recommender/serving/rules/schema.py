@@ -2,14 +2,13 @@
 
 Rules name articles by id, and categories by name or slug. Neither needs to exist yet.
 
-A category may also be given under its former name, a section: `for_section`, `in_section`, `per = "section"`.
+A category may also be given under its former name, a section: `for_section`, `in_section` (of a boost) and
+`per = "section"`.
 A rule is returned and stored with the names that it was written with, so that older clients, and workers
 with an older version on the same database, still read it.
 """
 
 import json
-import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,16 +29,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from recommender.article_id import BodyArticleId
+from recommender.serving.rules.toml_file import CostlyFileError, read_toml
 
 LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also for the product of all boosts of one article
 MAX_SHOWN_CHARS = 100
-MAX_FILE_BYTES = 1 << 20
-_MAX_REASON_CHARS = 500
-_MAX_FAULTS = 1000  # in a file; a thousand more do not help its author
-
-# The parser takes quadratic time for keys with many parts, such as a.b.c. Strings are blanked first.
-_STRING = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'""")
-_LONG_KEY = re.compile(r'(?<![\w-])(?:[\w-]++|"")(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"")){8,}')
+_MAX_REASON_CHARS, _MAX_FAULTS = 500, 1000  # of a file
 
 _KINDS = "'pin', 'block', 'sensitive', 'boost' or 'cap'"
 _LAST = ("reason", "author", "from", "until")  # the last keys of a rule in JSON
@@ -80,6 +74,11 @@ def _strip(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _collapse(value: object) -> object:
+    """Return text with single spaces between words, as in the names of articles."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 _IDS = "a list of 1 to 1000 article ids"
 _Ids = Annotated[
     tuple[BodyArticleId, ...], Field(min_length=1, max_length=1000, strict=False, description=_IDS)
@@ -99,8 +98,14 @@ RuleId = Annotated[
         description="1 to 100 of the characters A-Z a-z 0-9 . _ -; the first is not a dot",
     ),
 ]
+_AUTHOR = "the name of an author"
 _CATEGORY = "the name or slug of a category"
-_Category = Annotated[_Name, Field(description=_CATEGORY)]
+_Category = Annotated[
+    str, BeforeValidator(_collapse), Field(min_length=1, max_length=200, description=_CATEGORY)
+]
+_AuthorName = Annotated[
+    str, BeforeValidator(_collapse), Field(min_length=1, max_length=200, description=_AUTHOR)
+]
 _DEPRECATED = {"deprecated": True}  # in the schema only: pydantic's own flag warns whenever a rule is read
 _Factor = Annotated[
     float,
@@ -173,6 +178,19 @@ class _ListRule(_Rule):
         return self
 
 
+class _TargetRule(_Rule):
+    """A rule about some articles, about all articles in a category, or about all articles by an author."""
+
+    articles: Annotated[_Ids | None, Field(description=_IDS)] = None
+    in_category: Annotated[_Category | None, Field(description=_CATEGORY)] = None
+    by_author: Annotated[_AuthorName | None, Field(description=_AUTHOR)] = None
+
+    @model_validator(mode="after")
+    def _check_target(self) -> Self:
+        _check_one_target(self.articles, self.in_category, self.by_author)
+        return self
+
+
 class Pin(_ListRule):
     """Show these articles first, in this order."""
 
@@ -180,18 +198,16 @@ class Pin(_ListRule):
     articles: _Ids
 
 
-class Block(_ListRule):
-    """Hide these articles in the lists that the rule is for, or everywhere."""
+class Block(_TargetRule, _ListRule):
+    """Hide articles, or those in a category or by an author, in the lists of the rule, or everywhere."""
 
     kind: Literal["block"]
-    articles: _Ids
 
 
-class Sensitive(_Rule):
-    """Remove these articles from every list."""
+class Sensitive(_TargetRule):
+    """Remove these articles, or all articles in a category or by an author, from every list."""
 
     kind: Literal["sensitive"]
-    articles: _Ids
 
 
 class Boost(_Rule):
@@ -208,7 +224,7 @@ class Boost(_Rule):
             json_schema_extra=_DEPRECATED,
         ),
     ] = None
-    by_author: Annotated[_Name | None, Field(description="the name of an author")] = None
+    by_author: Annotated[_AuthorName | None, Field(description=_AUTHOR)] = None
     factor: _Factor
 
     @property
@@ -220,8 +236,7 @@ class Boost(_Rule):
     def _check_target(self) -> Self:
         if self.written_in_category is not None and self.written_in_section is not None:
             raise _error("in_section", "only one of in_category and in_section, its former name")
-        if [self.articles, self.in_category, self.by_author].count(None) != 2:  # noqa: PLR2004 all but one
-            raise _error("articles", "exactly one of articles, in_category and by_author")
+        _check_one_target(self.articles, self.in_category, self.by_author)
         return self
 
 
@@ -242,6 +257,7 @@ class Cap(_Rule):
 
 
 Rule = Pin | Block | Sensitive | Boost | Cap
+TargetRule = Block | Sensitive | Boost  # about articles, or about a category or an author
 
 
 def read_rule(given: object, name: str) -> Rule:
@@ -282,13 +298,10 @@ def read_set(given: Sequence[object], max_faults: int | None = None) -> tuple[Ru
 def read_file(path: str | Path) -> tuple[Rule, ...]:
     """Return the rules of a TOML file, which are `[[rule]]` tables.
 
-    Raises RulesError with all faults, or the first thousand. A file that would take long to read is invalid:
-    one over 1 MiB, or with keys of many parts.
+    Raises RulesError with all faults, or the first thousand; a file over 1 MiB is invalid, too.
     """
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        given = _parsed(content)
+        given = read_toml(Path(path))
         names = (name for name in given if name != "rule")
         faults = [
             RuleFault("the file", name, _shown(given[name]), "rule") for name in islice(names, _MAX_FAULTS)
@@ -300,7 +313,7 @@ def read_file(path: str | Path) -> tuple[Rule, ...]:
         raise RulesError(
             f"{path} is nested too deeply; the fields of a rule are texts and lists of texts"
         ) from None
-    except RulesError as error:
+    except CostlyFileError as error:
         raise RulesError(f"{path}: {error}") from None
     except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
         raise RulesError(f"{path} is not TOML: {str(error)[:_MAX_REASON_CHARS]}") from None
@@ -330,16 +343,6 @@ def read_stored(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Rule, ...], tup
     return tuple(rules), tuple(invalid)
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
-    """Return the content of a TOML file. Raises RulesError for one that would take long to parse, too."""
-    if len(content) > MAX_FILE_BYTES:
-        raise RulesError(f"it is larger than {MAX_FILE_BYTES} bytes; remove expired rules")
-    text = content.decode()
-    if (key := _LONG_KEY.search(_STRING.sub('""', text))) is not None:
-        raise RulesError(f"the key {key[0][:MAX_SHOWN_CHARS]!r} has too many parts; allowed: rule")
-    return tomllib.loads(text)
-
-
 def _rules_in(tables: object) -> tuple[tuple[Rule, ...], tuple[RuleFault, ...]]:
     """Return the rules of a file, and their faults."""
     if not isinstance(tables, list):
@@ -358,6 +361,12 @@ _KIND_OF: dict[str, type[_Rule]] = {
     "boost": Boost,
     "cap": Cap,
 }
+
+
+def _check_one_target(*targets: object) -> None:
+    """Raise an error unless exactly one of articles, category and author is given."""
+    if len(targets) - targets.count(None) != 1:
+        raise _error("articles", "exactly one of articles, in_category and by_author")
 
 
 def _error(field: str, allowed: str) -> PydanticCustomError:

@@ -4,26 +4,32 @@ import csv
 import io
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from recommender.fields import COLUMNS, RefusedError
-from recommender.training.readers.files import DELIMITERS, CorpusError, RawRow, head_of, opened
+from recommender.training.readers.files import (
+    DELIMITERS,
+    CorpusError,
+    RawRow,
+    RecordLines,
+    head_of,
+    lines,
+    opened,
+)
+from recommender.training.readers.parquet import parquet_file, records
+from recommender.visibility import Decisions
 
-PARQUET_BATCH_ROWS = 512
+_NOTHING_DECIDED = Decisions()
 MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 
 
-def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def jsonl_rows(
+    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
+) -> Iterator[RawRow]:
     """Yield the object on each line; blank lines are skipped, a line that is not an object is refused.
 
     `columns` maps our names to the file's; if an object lacks the file's name, our name is used. Raises
@@ -34,7 +40,7 @@ def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     unseen = set(columns.values())
     renamed = tuple(columns.items())
     with opened(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(lines(path, stream), 1):
             if line.isspace():
                 continue
             try:
@@ -43,12 +49,14 @@ def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
                 yield RawRow(number, refused=error)
             else:
                 unseen.difference_update(fields)
-                yield _layout(tuple(fields), renamed).row(number, list(fields.values()))
+                yield _layout(tuple(fields), renamed, decisions).row(number, list(fields.values()))
     if unseen:
         raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
 
 
-def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def csv_rows(
+    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
+) -> Iterator[RawRow]:
     """Yield the records of a CSV file (`.tsv`: separated by tabs), numbered by their first line.
 
     Empty fields and NaN are missing values. A record with too few or too many fields, a stray quote or bytes
@@ -58,7 +66,7 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     csv.field_size_limit(MAX_FIELD_CHARS)
     delimiter = "\t" if ".tsv" in path.suffixes else ","
     with opened(path) as stream, _utf8(stream) as text:
-        records = _csv_records(path, text, delimiter)
+        records = _csv_records(path, RecordLines(path, text), delimiter)
         _, header = next(records, (0, []))
         if isinstance(header, RefusedError):
             raise CorpusError(f"{path}: the header cannot be read ({header})")
@@ -66,7 +74,7 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
             return
         names = tuple(name.strip() for name in header)
         _check_columns(path, names, columns, delimiter)
-        layout = _layout(names, tuple(columns.items()))
+        layout = _layout(names, tuple(columns.items()), decisions)
         for number, cells in records:
             if isinstance(cells, RefusedError):
                 yield RawRow(number, refused=cells)
@@ -74,53 +82,67 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
                 yield layout.row(number, [None if cell in _MISSING else cell for cell in cells])
 
 
-def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def parquet_rows(
+    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
+) -> Iterator[RawRow]:
     """Yield the records of a Parquet file, a few hundred at a time; unknown columns are not read.
 
     Raises CorpusError if the file is truncated or damaged, or lacks a required column.
     """
-    with opened(path) as stream, _seekable(stream) as source, _damage_reported(path):
-        file = pq.ParquetFile(source, pre_buffer=False)
+    with parquet_file(path) as file:
         names = tuple(file.schema_arrow.names)
         _check_columns(path, names, columns)
-        layout = _layout(names, tuple(columns.items()))
-        wanted = [names[place] for place in layout.places.values()]
-        number = 0
-        for batch in file.iter_batches(PARQUET_BATCH_ROWS, columns=wanted):
-            cells_of = {name: _python_values(batch.column(name)) for name in wanted}
-            for at in range(batch.num_rows):
-                number += 1
-                values = {ours: cells_of[names[place]][at] for ours, place in layout.places.items()}
-                yield RawRow(number, values, layout.unknown)
+        layout = _layout(names, tuple(columns.items()), decisions)
+        places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
+        wanted = list(dict.fromkeys(names[place] for place in places.values()))
+        for number, cells in enumerate(records(path, file, wanted), 1):
+            yield layout.row(number, {place: cells[names[place]] for place in places.values()})
 
 
 def parquet_row_count(path: Path) -> int:
     """Return the number of records of a Parquet file, from its footer."""
-    with opened(path) as stream, _seekable(stream) as source, _damage_reported(path):
-        return int(pq.ParquetFile(source).metadata.num_rows)
+    with parquet_file(path) as file:
+        return int(file.metadata.num_rows)
 
 
+_VISIBILITY = frozenset({"status", "post_password"})  # our columns, whatever the file calls them
 _BOM = b"\xef\xbb\xbf"
 _MISSING = frozenset({"", "NaN", "nan"})  # how pandas writes a missing value
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The positions of our columns in a file, and the file's columns that we do not use."""
+    """The positions of our columns and of the visibility columns, and the columns that we do not use."""
 
     places: Mapping[str, int]
+    visibility: tuple[tuple[str, int], ...]
     unknown: tuple[str, ...]
 
-    def row(self, number: int, cells: Sequence[Any]) -> RawRow:
-        return RawRow(number, {name: cells[place] for name, place in self.places.items()}, self.unknown)
+    def row(self, number: int, cells: Sequence[Any] | Mapping[int, Any]) -> RawRow:
+        values = {name: cells[place] for name, place in self.places.items()}
+        return RawRow(number, values, self.unknown, [(name, cells[place]) for name, place in self.visibility])
+
+
+def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], decisions: Decisions) -> _Layout:
+    return _cached_layout(names, renamed, tuple(decisions.is_visibility_column(name) for name in names))
 
 
 @lru_cache(maxsize=256)
-def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...]) -> _Layout:
-    places = {name: place for place, name in enumerate(names) if name in COLUMNS}
-    places |= {ours: names.index(theirs) for ours, theirs in renamed if theirs in names}
+def _cached_layout(
+    names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], about_visibility: tuple[bool, ...]
+) -> _Layout:
     theirs = {name for _, name in renamed}
-    return _Layout(places, tuple(name for name in names if name not in COLUMNS and name not in theirs))
+    places = {name: place for place, name in enumerate(names) if name in COLUMNS}
+    places |= {ours: names.index(name) for ours, name in renamed if name in names}
+    # A column that is mapped to another field says nothing about visibility. Of a repeated name, all count.
+    visibility = [
+        (name, place) for place, name in enumerate(names) if about_visibility[place] and name not in theirs
+    ]
+    visibility += [
+        (ours, names.index(name)) for ours, name in renamed if name in names and ours in _VISIBILITY
+    ]
+    unknown = tuple(name for name in names if name not in COLUMNS and name not in theirs)
+    return _Layout(places, tuple(visibility), unknown)
 
 
 def _check_columns(path: Path, names: Sequence[str], columns: Mapping[str, str], delimiter: str = "") -> None:
@@ -171,13 +193,14 @@ def _utf8(stream: BinaryIO) -> io.TextIOWrapper:
 
 
 def _csv_records(
-    path: Path, text: Iterable[str], delimiter: str
+    path: Path, text: RecordLines, delimiter: str
 ) -> Iterator[tuple[int, list[str] | RefusedError]]:
     """Yield each record, or the error of a broken record, with its first line's number; header first."""
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     width = 0
     while True:
         number = reader.line_num + 1
+        text.next_record()
         try:
             cells = next(reader, None)
             if cells is None:
@@ -205,44 +228,4 @@ def _checked_cells(cells: list[str], width: int) -> list[str]:
     return cells
 
 
-@contextmanager
-def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield the stream, or a temporary file with its bytes if it is compressed: Parquet must be seekable."""
-    if isinstance(getattr(stream, "raw", None), io.FileIO):
-        yield stream
-        return
-    with tempfile.TemporaryFile() as unpacked:
-        shutil.copyfileobj(stream, unpacked, 1 << 20)
-        unpacked.seek(0)
-        yield unpacked
-
-
-@contextmanager
-def _damage_reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, ValueError) as error:  # ValueError: names in the footer are not valid UTF-8
-        raise CorpusError(
-            f"{path} is not a complete Parquet file ({error}); it may be truncated: copy it again"
-        ) from error
-
-
-def _python_values(column: pa.Array) -> list[Any]:
-    try:
-        return list(column.to_pylist())
-    except _NO_PYTHON_VALUE:
-        return [_python_value(scalar) for scalar in column]
-
-
-def _python_value(scalar: pa.Scalar) -> Any:
-    """Return the value, or a description of a bad value, so that only its own row is refused."""
-    try:
-        return scalar.as_py()
-    except _NO_PYTHON_VALUE:
-        if pa.types.is_temporal(scalar.type):
-            return f"{scalar.value} {scalar.type}"
-        return bytes(scalar.as_buffer()) if isinstance(scalar, pa.StringScalar) else b"not UTF-8"
-
-
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-_NO_PYTHON_VALUE = (ValueError, OverflowError, KeyError, pa.ArrowException)

@@ -242,6 +242,20 @@ def test_a_rule_purges_the_responses_that_it_may_change(service: ChangingService
     assert service.rule("boost", articles=["9"], factor=2) == everything
 
 
+def test_a_rule_for_a_category_or_an_author_purges_all_lists_that_it_may_change(
+    service: ChangingService,
+) -> None:
+    everything = {"recommender"}
+
+    for target in ({"in_category": "Politics"}, {"by_author": "Jane Doe"}, {"in_category": "nowhere"}):
+        assert service.rule("sensitive", **target) == everything
+        assert service.rule("block", **target) == everything
+        assert service.rule("block", for_category="Politics", **target) == everything
+        assert service.delete("/v1/rules/one") == everything
+        assert service.rule("block", for_article="9", **target) == {"of-9", "many"}
+        assert service.delete("/v1/rules/one") == {"of-9", "many"}
+
+
 def test_many_changes_at_once_purge_everything(service: ChangingService) -> None:
     articles = [{"id": f"n{number}", "title": "Storm"} for number in range(MAX_CHANGED + 1)]
     response = service.client.post("/v1/articles", json={"articles": articles}, headers=HEADERS)

@@ -1,5 +1,6 @@
 """Related lists in the JSON formats that other services document."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def serving(models: Path, drop_in: str) -> FlaskClient:
-    settings = Settings.read(models_dir=models, drop_in=drop_in, live_poll_seconds=0)
+def serving(models: Path, drop_in: str, **options: Any) -> FlaskClient:
+    settings = Settings.read(models_dir=models, drop_in=drop_in, live_poll_seconds=0, **options)
     return create_app(settings, clock=lambda: NOW).test_client()
 
 
@@ -359,3 +360,75 @@ def test_unusual_requests_get_a_json_response(client: FlaskClient, address: str)
 
         assert response.status_code in {200, 400, 404}, (host, response.text)
         assert response.is_json
+
+
+ALL_LISTS = [
+    "/wp-json/yarpp/v1/related/108?limit=20",
+    "/?relatedposts=1&size=20&url=https://www.courier.example/storm-8/",
+    "/v2/related?limit=50&url=https://www.courier.example/storm-8/",
+    "/v2/related?limit=50&url=https://www.courier.example/unheard",
+    "/v2/related?limit=50&section=Environment&url=https://www.courier.example/storm-8/",
+    "/api/item/108/neighbors?n=50",
+    "/api/item/108/neighbors/economy-business?n=50",
+    "/rest/v1.1/sites/7/posts/108/related",
+]
+ENVIRONMENT = {"109", "110", "112", "113"}  # and 108, the article itself
+BUSINESS = {"100", "101", "102"}
+
+
+def listed(client: FlaskClient, address: str) -> set[str]:
+    """Return the ids of the articles in a response, which names them by id or by URL."""
+    response = client.post(address, json={"size": 20}) if "/rest/" in address else client.get(address)
+    assert response.status_code == 200, response.text
+    ids = re.findall(r'"(?:id|Id|post_id)":"?(1[0-9][0-9])\b', response.text)
+    return {*ids, *(str(100 + int(n)) for n in re.findall(r"/storm-([0-9]+)/", response.text))} - {"108"}
+
+
+@pytest.mark.parametrize("address", ALL_LISTS)
+@pytest.mark.parametrize(
+    ("setting", "hidden"),
+    [
+        ("environment", ENVIRONMENT),
+        ('"ECONOMY & BUSINESS"', BUSINESS),
+        ('environment, "Economy & Business" environment', ENVIRONMENT | BUSINESS),
+        ("gardening", set()),
+        (" ".join(f"paid-{number}" for number in range(200)) + " Environment", ENVIRONMENT),
+    ],
+)
+def test_no_drop_in_response_contains_an_excluded_category(
+    models: Path, client: FlaskClient, address: str, setting: str, hidden: set[str]
+) -> None:
+    before = listed(client, address)
+    with_setting = serving(models, "yarpp jetpack parsely gorse", drop_in_exclude_category=setting)
+
+    assert before
+    assert listed(with_setting, address) == before - hidden
+    assert with_setting.get("/v1/related?id=108").json == client.get("/v1/related?id=108").json
+
+
+def test_a_category_of_the_setting_is_hidden_as_soon_as_an_article_has_it(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, word = new_key("cms", ["articles"])
+    with_setting = serving(
+        models,
+        "gorse parsely",
+        drop_in_exclude_category="Sponsored",
+        write_keys=word,
+        database_url=f"sqlite:///{tmp_path / 'live.db'}",
+        state_file=tmp_path / "state.json",
+    )
+    listed(with_setting, ALL_LISTS[5])
+    listed(with_setting, ALL_LISTS[5])
+    article = {
+        "title": "Storm sale",
+        "categories": ["sponsored"],
+        "url": "https://www.courier.example/storm-99/",
+    }
+
+    put = with_setting.put("/v1/articles/199", json=article, headers={"Authorization": f"Bearer {key}"})
+
+    assert put.status_code == 201
+    assert "199" in with_setting.get("/v1/related?id=108&limit=50").text
+    assert not any("199" in listed(with_setting, address) for address in (ALL_LISTS[2], ALL_LISTS[5]))
+    assert caplog.text.count("no article has the category 'Sponsored' yet") == 1

@@ -93,6 +93,21 @@ def test_the_articles_beside_another_are_the_next_older_and_newer(hours: list[in
     assert beside == list(zip(older, newer, strict=True))[: len(dated)]
 
 
+@given(HOURS, st.data())
+def test_the_articles_beside_another_may_be_limited_to_a_mask(
+    hours: list[int | None], data: st.DataObject
+) -> None:
+    articles = _articles(hours)
+    dated = [row for row in _newest(articles) if articles[row].published_at]
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(hours), max_size=len(hours))))
+    timeline = _timeline(articles)
+
+    for position, row in enumerate(dated):
+        older = next((other for other in dated[position + 1 :] if mask[other]), None)
+        newer = next((other for other in reversed(dated[:position]) if mask[other]), None)
+        assert timeline.older_and_newer(row, NOW, mask) == (older, newer)
+
+
 def test_an_undated_article_has_nothing_beside_it() -> None:
     timeline = _timeline(_articles([1, None, 2]))
 

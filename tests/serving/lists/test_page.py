@@ -184,6 +184,22 @@ def test_an_article_blocked_in_the_list_of_another_is_nowhere_on_its_page(contex
     assert item_ids(page(context, "8", trending_limit=1, related_limit=1)["trending"]) == ["10"]
 
 
+def test_a_blocked_near_duplicate_is_not_named_on_the_page(context: ServiceUnderTest) -> None:
+    assert "copy" in str(page(context, "9", related_limit=1, trending_limit=50))
+    for place in ({"for_article": "9"}, {"for_category": "Economy & Business"}):
+        rule = {"kind": "block", "articles": ["copy"], "reason": "wrong", "author": "A. Reyes"} | place
+        assert context.client.put(f"/v1/rules/{len(place)}", json=rule, headers=WITH_KEY).status_code < 300
+
+        about_category = "for_category" in place
+        for call in (
+            "/v1/articles?limit=50&category=economy-business",
+            "/v1/trending?limit=50&category=economy-business",
+        ):
+            assert ("copy" in str(get_json(context, call))) != about_category
+        shown = str(page(context, "9", related_limit=1, trending_limit=50))
+        assert ("copy" in shown) == about_category
+
+
 def test_a_page_is_found_by_path_and_by_url(site: ServiceUnderTest) -> None:
     by_id = get_json(site, "/v1/page?id=9&related_limit=3")
 

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -152,26 +153,44 @@ def texts(draw: st.DrawFn, articles: Sequence[Article]) -> str:
 
 
 @settings(max_examples=examples(20), deadline=None)
-@given(st.data(), st.integers(1, 50), st.sampled_from([None, "Politics"]), st.sampled_from([ANY, "en"]))
+@given(
+    st.data(),
+    st.integers(1, 50),
+    st.sampled_from([None, "Politics"]),
+    st.sampled_from([None, "Politics", "Sport"]),
+    st.sampled_from([ANY, "en"]),
+)
 def test_a_search_returns_exactly_what_a_slow_and_obvious_one_does(
-    related: Related, slow: Slow, data: st.DataObject, limit: int, category: str | None, lang: str
+    related: Related,
+    slow: Slow,
+    data: st.DataObject,
+    limit: int,
+    category: str | None,
+    excluded: str | None,
+    lang: str,
 ) -> None:
     text = data.draw(texts(slow.articles))
+    filters: dict[str, Any] = {
+        "categories": [category] if category else [],
+        "exclude_categories": [excluded] if excluded else [],
+        "lang": lang,
+    }
     expected = slow.matches(
         text,
         lambda article: (
             (category is None or category in {article.category, *article.categories})
+            and (excluded is None or excluded not in {article.category, *article.categories})
             and lang in {ANY, article.lang}
         ),
     )
 
-    matches = related.search(text, limit, NOW, categories=[category] if category else [], lang=lang)
+    matches = related.search(text, limit, NOW, **filters)
 
     assert matches.eligible == len(expected)
     assert len(matches.items) == min(limit, len(expected))
     shown = [related.articles.ids[item.row] for item in matches.items]
     assert set(shown) <= expected
-    assert shown == ids(related, text, categories=[category] if category else [], lang=lang)[:limit]
+    assert shown == ids(related, text, **filters)[:limit]
     scores = [item.score or 0 for item in matches.items]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score <= 1 for score in scores)

@@ -49,6 +49,21 @@ def texts(*rules: Rule, article: ExplainedArticle = ARTICLE) -> list[tuple[str, 
         ),
         ("block", {"articles": ["1"]}, []),
         ("sensitive", {"articles": ["7"]}, [("candidate", "excluded from all lists")]),
+        ("sensitive", {"in_category": "politics"}, [("candidate", "excluded from all lists")]),
+        ("sensitive", {"in_category": "economy-business"}, [("candidate", "excluded from all lists")]),
+        ("sensitive", {"by_author": "john roe"}, [("candidate", "excluded from all lists")]),
+        ("sensitive", {"in_category": "Sport"}, []),
+        ("block", {"in_category": "Politics"}, [("candidate", "shown only in responses for its own id")]),
+        (
+            "block",
+            {"by_author": "JANE DOE", "for_category": "Sport"},
+            [("candidate", "excluded from the lists of Sport")],
+        ),
+        (
+            "block",
+            {"in_category": "Sport", "for_article": "7"},
+            [("own list", "excludes articles in Sport")],
+        ),
         (
             "boost",
             {"by_author": "JOHN ROE", "factor": 0.5},
@@ -92,8 +107,11 @@ def test_the_effects_of_every_kind_of_rule_are_explained(
 
 
 @pytest.mark.parametrize("place", [{}, {"for_category": "Sport"}])
-def test_a_blocked_pin_is_explained(place: dict[str, str]) -> None:
-    effects = texts(rule("pin", articles=["7"], for_category="sport"), rule("block", articles=["7"], **place))
+@pytest.mark.parametrize(
+    "target", [{"articles": ["7"]}, {"in_category": "politics"}, {"by_author": "JANE DOE"}]
+)
+def test_a_blocked_pin_is_explained(place: dict[str, str], target: dict[str, Any]) -> None:
+    effects = texts(rule("pin", articles=["7"], for_category="sport"), rule("block", **target, **place))
 
     assert effects[0] == (
         "candidate",
@@ -105,6 +123,17 @@ def test_a_pin_blocked_in_the_own_list_is_explained() -> None:
     effects = texts(rule("pin", articles=["1", "2"]), rule("block", articles=["2"], for_article="7"))
 
     assert effects[:2] == [("own list", "pins 1"), ("own list", "would pin 2, but a block takes precedence")]
+
+
+def test_pins_are_explained_with_the_categories_and_authors_that_are_blocked() -> None:
+    effects = texts(
+        rule("pin", articles=["1", "2"]),
+        rule("block", in_category="Paid", for_category="politics"),
+        rule("sensitive", by_author="Ann Poe"),
+        rule("block", in_category="Sport", for_article="8"),
+    )
+
+    assert effects[0] == ("own list", "pins 1, 2, except articles by Ann Poe and articles in Paid")
 
 
 def test_active_rules_come_before_future_and_past_ones() -> None:

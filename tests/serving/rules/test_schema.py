@@ -92,6 +92,25 @@ def test_a_file_may_contain_rules_of_every_kind(tmp_path: Path) -> None:
     assert (cap.per, cap.at_most) == ("category", 3)
 
 
+@pytest.mark.parametrize("kind", ["block", "sensitive"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("in_category", "Paid & partners"), ("in_category", "🗞"), ("by_author", "O'Brien"), ("articles", ["7"])],
+)
+def test_a_file_may_hide_a_category_or_an_author(
+    tmp_path: Path, kind: str, field: str, value: str | list[str]
+) -> None:
+    text = f'[[rule]]\nid = "x"\nkind = "{kind}"\n{field} = {json.dumps(value, ensure_ascii=False)}\n'
+    (tmp_path / "rules.toml").write_text(f'{text}reason = "paid"\nauthor = "A. Reyes"\n')
+
+    [rule] = read_file(tmp_path / "rules.toml")
+
+    assert rule.as_json() == {
+        "id": "x", "kind": kind, field: value, "reason": "paid", "author": "A. Reyes"
+    }  # fmt: skip
+    assert read_stored([("x", to_json(rule))]) == ((rule,), ())
+
+
 def test_an_empty_file_contains_no_rules(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text("")
 
@@ -172,6 +191,13 @@ BOOST: dict[str, Any] = {"kind": "boost", "articles": ["1"]}
         (BOOST | {"factor": float("nan")}, "factor", "NaN", "a number from 0.1 to 10"),
         (BOOST | {"factor": "2"}, "factor", "2", "a number from 0.1 to 10"),
         ({"kind": "boost", "factor": 2}, "articles", None, "exactly one of articles, in_category and"),
+        ({"kind": "block"}, "articles", None, "exactly one of articles, in_category and by_author"),
+        ({"kind": "sensitive"}, "articles", None, "exactly one of articles, in_category and by_author"),
+        ({"kind": "block", "articles": []}, "articles", "[]", "a list of 1 to 1000 article ids"),
+        ({"kind": "block", "in_category": " "}, "in_category", " ", "the name or slug of a category"),
+        ({"kind": "sensitive", "by_author": ""}, "by_author", "", "the name of an author"),
+        ({"kind": "sensitive", "in_section": "a"}, "in_section", "a", "one of id, reason, author, from"),
+        ({"kind": "pin", "articles": ["1"], "in_category": "a"}, "in_category", "a", "one of id, reason"),
         (
             BOOST | {"factor": 2, "by_author": "J"},
             "articles",

@@ -1,0 +1,28 @@
+"""TOML from people: a file that would take long to parse is refused."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+MAX_FILE_BYTES = 1 << 20
+_MAX_SHOWN_CHARS = 100
+# The parser takes quadratic time for keys with many parts, such as a.b.c. Strings are blanked first.
+_STRING = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'""")
+_LONG_KEY = re.compile(r'(?<![\w-])(?:[\w-]++|"")(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"")){8,}')
+
+
+class CostlyFileError(ValueError):
+    """A file would take long to parse; the message says why."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file. Raises OSError, ValueError, RecursionError and CostlyFileError."""
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise CostlyFileError(f"it is larger than {MAX_FILE_BYTES} bytes; remove expired rules")
+    text = content.decode()
+    if (key := _LONG_KEY.search(_STRING.sub('""', text))) is not None:
+        raise CostlyFileError(f"the key {key[0][:_MAX_SHOWN_CHARS]!r} has too many parts; allowed: rule")
+    return tomllib.loads(text)
