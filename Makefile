@@ -40,9 +40,9 @@ serve: install ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
 notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tree
-	out=$$(mktemp -d) && for each in notebooks/*.ipynb; do \
+	out=$$(mktemp -d) && for notebook in notebooks/*.ipynb; do \
 		CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) \
-			$(BIN)/jupyter execute $$each --output=$$out/$$(basename $$each) || exit 1; \
+			$(BIN)/jupyter execute $$notebook --output=$$out/$$(basename $$notebook) || exit 1; \
 	done && rm -rf $$out
 
 test: install ## run the tests, all but the slow ones, and a quarter of the examples of each law

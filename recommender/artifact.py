@@ -17,17 +17,17 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from recommender.model import Manifest, Model
+from recommender.model_arrays import arrays_of, restored
 
 FORMAT = 3  # goes up with every change of the arrays or the manifest that older programs cannot read
 CURRENT = "CURRENT"
@@ -78,6 +78,26 @@ def publish(
         raise ArtifactError(
             f"cannot publish to {where}: {error.strerror or error}; the current version stays in service"
         ) from error
+
+
+def check_writable(models_dir: str | Path) -> None:
+    """Raise ArtifactError if a version could not be published to this folder; nothing is changed.
+
+    A folder that does not exist is not created, but it must be possible to create it.
+    """
+    folder = Path(models_dir)
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    try:
+        for name in (CURRENT, _LOCK):
+            if (folder / name).is_dir():
+                raise ArtifactError(f"cannot publish to {folder}: {name} in it is a folder; remove it")
+        with tempfile.TemporaryDirectory(prefix=_BUILDING, dir=existing, ignore_cleanup_errors=True) as trial:
+            (Path(trial) / folder.absolute().relative_to(existing.absolute())).mkdir(
+                parents=True, exist_ok=True
+            )
+    except OSError as error:
+        cure = "pass a writable folder as --models-dir"
+        raise ArtifactError(f"cannot publish to {folder}: {existing}: {error.strerror}; {cure}") from error
 
 
 def keep_refused(report: str, model: Model, models_dir: str | Path, *, now: datetime | None = None) -> Path:
@@ -183,7 +203,7 @@ def _write_version(
     model: Model, building: Path, version: str, extra_files: Mapping[str, Callable[[Path], None]]
 ) -> str:
     """Write and sync every file of a version, and return the sha256 of its manifest."""
-    for name, array in _arrays(model):
+    for name, array in arrays_of(model):
         _write_array(building / f"{name}.npy", np.ascontiguousarray(array))
     for name, write in extra_files.items():
         write(building / name)
@@ -212,7 +232,7 @@ def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
         if name.endswith(".npy")
     }
     try:
-        return Model(manifest=manifest, **_restored(Model, "", arrays))
+        return Model(manifest=manifest, **restored(Model, "", arrays))
     except KeyError as missing:
         raise ArtifactError(f"{folder} has no array {missing.args[0]}.npy: {_cure(folder)}") from None
 
@@ -265,27 +285,6 @@ def _open_array(path: Path) -> np.ndarray:
 
 def _cure(folder: Path) -> str:
     return f"restore {folder} from a copy, or {_CURE}"
-
-
-def _arrays(record: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the arrays of a dataclass and its nested dataclasses, each with its dotted field name."""
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, np.ndarray):
-            yield prefix + field.name, value
-        elif is_dataclass(value):
-            yield from _arrays(value, f"{prefix}{field.name}.")
-
-
-def _restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the array and dataclass fields of a dataclass; `arrays` has the arrays by dotted field name."""
-    values: dict[str, Any] = {}
-    for field in fields(record):
-        if field.type is np.ndarray:
-            values[field.name] = arrays[prefix + field.name]
-        elif isinstance(field.type, type) and is_dataclass(field.type):
-            values[field.name] = field.type(**_restored(field.type, f"{prefix}{field.name}.", arrays))
-    return values
 
 
 def _digests(folder: Path, names: list[str]) -> dict[str, str]:

@@ -16,9 +16,15 @@ from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
 
 _FAILED, _USAGE = 1, 2
-_USAGE_ERRORS = ("serving.http.problems.Problem", "training.release.previous.BaselineError")
+_USAGE_ERRORS = (
+    "recipe.RecipeError",
+    "serving.http.problems.Problem",
+    "training.evaluation.labels.LabelsError",
+    "training.release.previous.BaselineError",
+    "visibility.UndecidedError",
+)
 _KNOWN_ERRORS = (  # their messages tell users everything they need
-    *("article.InvalidArticleError", "artifact.ArtifactError", "recipe.RecipeError"),
+    *("article.InvalidArticleError", "artifact.ArtifactError"),
     *(
         "settings.SettingsError",
         "serving.index.categories.UnknownCategoryError",
@@ -31,7 +37,6 @@ _KNOWN_ERRORS = (  # their messages tell users everything they need
     ),
     *(
         "training.backtest.replay.BacktestError",
-        "training.evaluation.labels.LabelsError",
         "training.readers.files.CorpusError",
     ),
     "training.train.TrainingError",

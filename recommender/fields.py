@@ -6,11 +6,12 @@ import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from recommender.article import Article, InvalidArticleError, check_id, moment, unique
+from recommender.article import Article, InvalidArticleError, check_id, unique
+from recommender.dates import DateReader, DayOrder
 from recommender.text import canonical_language, detect_language, plain_text
 
 COLUMNS = (
@@ -45,17 +46,25 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Converts rows to articles, with the time zone of naive dates, the current time and the id prefix."""
+    """Converts rows to articles, with the time zone of naive dates, the current time and the id prefix.
+
+    `date_formats` are those of `recommender.dates.DateReader`.
+    """
 
     timezone: tzinfo
     now: datetime
     id_prefix: str = ""
+    date_formats: tuple[str, ...] = ()
 
-    def article(self, values: Mapping[str, Any]) -> tuple[Article, list[RefusedError]]:
+    def article(
+        self, values: Mapping[str, Any], day_order: Callable[[str], DayOrder | None] = lambda _: None
+    ) -> tuple[Article, list[RefusedError]]:
         """Return the article in a row, and an error for each field that was refused and left empty.
 
-        Raises RefusedError if `id`, `title` or `body` has a value of the wrong type; in other columns only
-        the field is refused. A missing language is detected. The primary category comes first.
+        Raises RefusedError if `id`, `title` or `body` has a value of the wrong type, or if `published_at` has
+        a value that cannot be read: without its date an article would be public too early. In other columns
+        only the field is refused. `day_order` returns the order of day and month that a column proves, if a
+        date needs it. A missing language is detected. The primary category comes first.
         """
         article_id = self._id(values.get("id"))
         title, body = (_prose(name, values.get(name), article_id) for name in ("title", "body"))
@@ -63,6 +72,16 @@ class RowReader:
         if not title and not body:
             raise RefusedError("neither title nor body", f"article {article_id!r} has no text", article_id)
         row = _Row(values, article_id)
+        dates = DateReader(self.now, self.timezone, self.date_formats)
+        lang = row.field("lang", _language)
+
+        def read_date(name: str) -> datetime | None:
+            order = partial(day_order, name)
+            return row.field(name, lambda value: _moment(value, dates, order, str(values.get("lang"))))
+
+        published_at = read_date("published_at")
+        if published_at is None and row.refused and row.refused[-1].reason.startswith("published_at"):
+            raise row.refused[-1]
         category = row.field("category", _name)
         categories = unique([category or "", *(row.field("categories", _names) or ())])
         article = Article(
@@ -75,15 +94,15 @@ class RowReader:
             tags=row.field("tags", _names) or (),
             authors=row.field("authors", _names) or (),
             type=row.field("type", _name),
-            published_at=row.field("published_at", self._moment),
-            updated_at=row.field("updated_at", self._moment),
-            lang=row.field("lang", _language) or detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}"),
+            published_at=published_at,
+            updated_at=read_date("updated_at"),
+            lang=lang or detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}"),
             image_url=row.field("image_url", _url),
         )
         return article, row.refused
 
     def _id(self, value: Any) -> str:
-        if _is_missing(value):
+        if is_missing(value):
             raise RefusedError("missing id", "the row has no id")
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
@@ -94,34 +113,10 @@ class RowReader:
         except InvalidArticleError as error:
             raise RefusedError("bad id", str(error)) from None
 
-    def _moment(self, value: Any) -> datetime | None:
-        if isinstance(value, date):  # a datetime is a date, too
-            value = value.isoformat()
-        if not isinstance(value, str):
-            raise RefusedError("wrong type", "")
-        if not value.strip():
-            return None
-        try:
-            return moment(value, now=self.now, timezone=self.timezone)
-        except InvalidArticleError as error:
-            raise RefusedError("impossible date", str(error)) from None
 
-
-def not_public(values: Mapping[str, Any]) -> str:
-    """Return why a row is not public (`password`, or its status), or an empty string if it is public.
-
-    A row without a status is public. A row with status `future` or `scheduled` is public from its date on,
-    and needs one.
-    """
-    if not _is_missing(values.get("post_password")):
-        return "password"
-    status = values.get("status")
-    if _is_missing(status) or (isinstance(status, str) and status.strip().lower() in PUBLIC):
-        return ""
-    name = status.strip().lower() if isinstance(status, str) else ""
-    if name in SCHEDULED and not _is_missing(values.get("published_at")):
-        return ""
-    return name[:_MAX_STATUS_CHARS] or "no known status"
+def is_missing(value: Any) -> bool:
+    """Return whether a field has no value: None, an empty string or NaN."""
+    return value is None or value == "" or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 _Value = TypeVar("_Value")
@@ -138,7 +133,7 @@ class _Row:
     def field(self, name: str, read: Callable[[Any], _Value]) -> _Value | None:
         """Return the value as converted by `read`, or None if it is missing or refused."""
         value = self._values.get(name)
-        if _is_missing(value):
+        if is_missing(value):
             return None
         try:
             return read(value)
@@ -148,18 +143,10 @@ class _Row:
             return None
 
 
-# Statuses of articles that are public now, and that become public on their date.
-PUBLIC = frozenset({"", "publish", "published", "public", "live"})
-SCHEDULED = frozenset({"future", "scheduled"})
-_MAX_STATUS_CHARS = 40
 _MAX_CACHED_CHARS = 200  # of a name
 _SEPARATORS = re.compile(r"[|;]")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 def _shown(value: Any) -> str:
@@ -168,7 +155,7 @@ def _shown(value: Any) -> str:
 
 
 def _prose(name: str, value: Any, article_id: str) -> str:
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     if not isinstance(value, str):
         raise RefusedError(f"{name}: wrong type", f"{name} is {_shown(value)}; it must be text", article_id)
@@ -191,13 +178,26 @@ def _name(value: Any) -> str | None:
     return _clean_name(value) or None
 
 
+def _moment(
+    value: Any, dates: DateReader, order: Callable[[], DayOrder | None], lang: str
+) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | date | Mapping | list):
+        raise RefusedError("wrong type", "")
+    if isinstance(value, str) and not value.strip():
+        return None
+    try:
+        return dates.read(value, order, lang)
+    except InvalidArticleError as error:
+        raise RefusedError("impossible date", str(error)) from None
+
+
 def _names(value: Any) -> tuple[str, ...]:
     """Return the names in a list, or in a text separated by `|` or `;`; a comma is part of a name."""
     if isinstance(value, str):
         value = _SEPARATORS.split(html.unescape(value))
     if not isinstance(value, list | tuple):
         raise RefusedError("wrong type", "")
-    return unique(_name(name) or "" for name in value if not _is_missing(name))
+    return unique(_name(name) or "" for name in value if not is_missing(name))
 
 
 def _url(value: Any) -> str | None:

@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from recommender.dates import check_format
+from recommender.visibility import Decisions
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 models_dir_option = click.option(
@@ -28,6 +31,16 @@ def secret_in(path: Path) -> str:
         raise click.ClickException(f"cannot read {path}: {error.strerror}") from error
 
 
+def date_formats(
+    _context: click.Context, _option: click.Parameter, formats: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the formats unchanged. Raises click.BadParameter if one leaves a part of the date open."""
+    try:
+        return tuple(map(check_format, formats))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def corpus_options(command: Command, *, required: bool = True) -> Command:
     """Add the options of `train`, `lint` and `evaluate` for reading a corpus."""
     options = (
@@ -39,7 +52,29 @@ def corpus_options(command: Command, *, required: bool = True) -> Command:
             metavar="NAME=THEIRS",
             help="Read NAME from column THEIRS; repeatable.",
         ),
+        click.option(
+            "--public",
+            "public_values",
+            multiple=True,
+            metavar="COLUMN=VALUES",
+            help="Only these values of COLUMN are public (status=publish,1); repeatable.",
+        ),
+        click.option(
+            "--not-visibility",
+            "not_visibility",
+            multiple=True,
+            metavar="COLUMN",
+            help="COLUMN does not say whether an article is public; repeatable.",
+        ),
         click.option("--timezone", default="UTC", show_default=True, help="Time zone of dates without one."),
+        click.option(
+            "--date-format",
+            "date_formats",
+            multiple=True,
+            metavar="FORMAT",
+            callback=date_formats,
+            help="day-first, month-first, or a format such as %d.%m.%Y %H:%M; repeatable.",
+        ),
         click.option("--id-prefix", default="", help="Prefix for all article ids."),
         click.option(
             "--max-bad",
@@ -82,8 +117,9 @@ def list_options(command: Command) -> Command:
 
 def reading(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of `corpus_options` as keyword arguments of `read_articles` and `lint`."""
-    arguments = {name: options[name] for name in ("timezone", "id_prefix", "max_bad")}
-    return arguments | {"columns": mapped_columns(options["mapped"])}
+    arguments = {name: options[name] for name in ("timezone", "id_prefix", "max_bad", "date_formats")}
+    decisions = Decisions.of(public_values(options["public_values"]), options["not_visibility"])
+    return arguments | {"columns": mapped_columns(options["mapped"]), "decisions": decisions}
 
 
 def mapped_columns(mapped: tuple[str, ...]) -> dict[str, str]:
@@ -93,6 +129,16 @@ def mapped_columns(mapped: tuple[str, ...]) -> dict[str, str]:
         if not (ours and equals and theirs):
             raise click.BadParameter(f"{ours + equals + theirs!r} is not NAME=THEIRS", param_hint="--map")
     return {ours: theirs for ours, _, theirs in pairs}
+
+
+def public_values(listed: tuple[str, ...]) -> dict[str, list[str]]:
+    """Parse `--public COLUMN=VALUE,VALUE` options. Raises click.BadParameter if a part is missing."""
+    values: dict[str, list[str]] = {}
+    for name, equals, words in (pair.partition("=") for pair in listed):
+        if not (name.strip() and equals and words):
+            raise click.BadParameter(f"{name + equals!r} is not COLUMN=VALUE,VALUE", param_hint="--public")
+        values.setdefault(name, []).extend(words.split(","))
+    return values
 
 
 def zone(name: str) -> ZoneInfo:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recommender.unknown_key import unknown_key
+
 
 class RecipeError(ValueError):
     """An invalid recipe; the message includes the key and the value."""
@@ -116,4 +118,21 @@ class Recipe(_Section):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                raise RecipeError(f"{path}: {key}: {_unknown(first['loc'])}") from error
             raise RecipeError(f"{path}: {key} = {str(first['input'])[:100]}: {first['msg']}") from error
+
+
+def _unknown(place: tuple[int | str, ...]) -> str:
+    """Return the message about an unknown key; a key that belongs to another section is named with it."""
+    *sections, key = map(str, place)
+    fields = {name: field.annotation for name, field in Recipe.model_fields.items()}
+    keys_of = {
+        name: list(section.model_fields)
+        for name, section in fields.items()
+        if isinstance(section, type) and issubclass(section, _Section)
+    }
+    homes = [f"{name}.{key}" for name, keys in keys_of.items() if key in keys]
+    if homes:
+        return f"unknown key; did you mean {' or '.join(homes)}?"
+    return unknown_key(key, keys_of[sections[0]] if sections else fields)

@@ -23,6 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from recommender.unknown_key import unknown_key
+
 PREFIX = "RECOMMENDER_"
 FILE_VARIABLE = f"{PREFIX}SETTINGS"
 
@@ -237,9 +239,13 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0])
             field = cls.model_fields.get(name)
-            allowed = field.description if field else "no such setting"
-            value = repr(str(first["input"])[:100]) if field is None or field.repr else "invalid"
-            raise SettingsError(f"{_source(name, overrides)} is {value}; allowed: {allowed}") from None
+            if field is None:
+                message = unknown_key(name.lower().removeprefix(PREFIX.lower()), cls.model_fields)
+                raise SettingsError(f"{_source(name, overrides)}: {message}") from None
+            value = repr(str(first["input"])[:100]) if field.repr else "invalid"
+            raise SettingsError(
+                f"{_source(name, overrides)} is {value}; allowed: {field.description}"
+            ) from None
 
     @property
     def weight_of(self) -> dict[str, float]:
@@ -276,11 +282,27 @@ def write_half_life(path: str | Path, window: str, minutes: float) -> None:
     changed, replacements = re.subn(rf"(?m)^{name}[ \t]*=.*$", line, text)
     try:
         tomllib.loads(changed)
-        path.write_text(changed if replacements else f"{line}\n{text}", encoding="utf-8")
+        _replace(path, changed if replacements else f"{line}\n{text}")
     except tomllib.TOMLDecodeError:
         raise SettingsError(f"{name} in {path} spans several lines; write it on one line: {line}") from None
     except OSError as error:
         raise SettingsError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file atomically, and keep its permissions. Raises OSError."""
+    path = path.resolve()  # a link stays a link
+    aside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            aside.chmod(path.stat().st_mode & 0o7777)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _settings_file() -> Path | None:

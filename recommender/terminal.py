@@ -124,7 +124,9 @@ def training_summary(
     if outcome.version:
         result.add_row("Published", Text(outcome.version, style="bold green"))
     else:
-        result.add_row("Refused", Text(str(outcome.refused_report), style="bold red"))
+        result.add_row(
+            "Refused", Text(plain(str(outcome.refused_report or "no report written")), style="bold red")
+        )
     return Group(facts, gate_table(outcome.verdict), result)
 
 

@@ -20,7 +20,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("Private", "", "private"),
         ("trash", None, "trash"),
         ("publish", "secret", "password"),
-        (7, "", "no known status"),
         ("future", "", "future"),
     ],
 )

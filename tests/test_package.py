@@ -123,12 +123,12 @@ CALL_PLANTS = [
     (
         "training/train.py",
         "X = os.replace('a', 'b')",
-        "os.replace, as only artifact.py serving/worker/state_file.py commands/destinations.py may",
+        "os.replace, as only artifact.py serving/worker/state_file.py commands/destinations.py settings",
     ),
     (
         "serving/worker/context.py",
         "X = Path('a').replace('b')",
-        ".rename, as only artifact.py serving/worker/state_file.py commands/destinations.py may",
+        ".rename, as only artifact.py serving/worker/state_file.py commands/destinations.py settings.py may",
     ),
     ("cli.py", "import fcntl", "fcntl, as only artifact.py may"),
     ("artifact.py", "X = os.environ['HOME']", "os.environ, as only settings.py may"),

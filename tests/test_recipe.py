@@ -88,22 +88,28 @@ def test_a_missing_key_has_its_default(recipe_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "key"),
+    ("toml", "key", "cure"),
     [
-        ("sed = 1", "sed"),
-        ("[terms]\ntitel_weight = 4", "terms.titel_weight"),
-        ("[topics]\nk = 50", "topics.k"),
-        ("[neighbours]\nk = 50", "neighbours"),
-        ("[terms.more]\nx = 1", "terms.more"),
+        ("sed = 1", "sed", "did you mean seed?"),
+        ("[terms]\ntitel_weight = 4", "terms.titel_weight", "did you mean title_weight?"),
+        ("[terms]\nmin_dff = 3", "terms.min_dff", "did you mean min_df?"),
+        ("[terms]\nMin-DF = 3", "terms.Min-DF", "did you mean min_df?"),
+        ("[gate]\nmargins = 0.1", "gate.margins", "did you mean margin?"),
+        ("[topics]\nk = 50", "topics.k", "did you mean neighbors.k?"),
+        ("title_weight = 4", "title_weight", "did you mean terms.title_weight?"),
+        ("[neighbours]\nk = 50", "neighbours", "did you mean neighbors?"),
+        ("[terms.more]\nx = 1", "terms.more", "the keys are title_weight, lead_weight, lead_words"),
     ],
 )
-def test_an_unknown_key_is_refused_by_name(recipe_file: Path, toml: str, key: str) -> None:
+def test_an_unknown_key_is_refused_with_the_nearest_valid_key(
+    recipe_file: Path, toml: str, key: str, cure: str
+) -> None:
     recipe_file.write_text(toml)
 
     with pytest.raises(RecipeError) as refused:
         Recipe.from_toml(recipe_file)
 
-    assert str(refused.value).startswith(f"{recipe_file}: {key} = ")
+    assert str(refused.value).startswith(f"{recipe_file}: {key}: unknown key; {cure}")
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,11 @@ def serve(**options: Any) -> None:
     from granian.http import HTTP1Settings
 
     from recommender.artifact import ArtifactError, current_version
-    from recommender.serving.rules.schema import read_file
     from recommender.settings import Settings
 
     settings = Settings.read(**{name: value for name, value in options.items() if value is not None})
     if settings.rules_file is not None:
-        read_file(settings.rules_file)  # report errors once, here, and not in each worker
+        _report_faults(settings.rules_file)
     try:
         model = f"model {current_version(settings.models_dir)}"
     except ArtifactError as error:
@@ -74,6 +73,16 @@ def serve(**options: Any) -> None:
         workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
     ).serve()
+
+
+def _report_faults(rules_file: Path) -> None:
+    """Print why the rules file is not used, if it is invalid. The workers start without it."""
+    from recommender.serving.rules.schema import RulesError, read_file
+
+    try:
+        read_file(rules_file)
+    except RulesError as error:
+        click.echo(f"warning: the last known rules are used, or none, because of {error}", err=True)
 
 
 def _keep_heap_small() -> None:

@@ -23,8 +23,9 @@ import click
 from rich.console import Console
 
 from recommender.article import Article, InvalidArticleError, moment
-from recommender.fields import RefusedError, RowReader
-from recommender.options import secret_in, zone
+from recommender.fields import RefusedError, RowReader, is_missing
+from recommender.options import date_formats, secret_in, zone
+from recommender.visibility import why_hidden
 
 _MAX_SHOWN = 10  # rejected articles printed
 _CHUNK = 100  # posts read before they are written
@@ -50,6 +51,10 @@ def _target_options(command: Command) -> Command:
         click.option("--id-prefix", default="", help="Prefix for all article ids."),
         click.option(
             "--timezone", default="UTC", show_default=True, help="Time zone of dates without one."
+        ),
+        click.option(
+            "--date-format", "date_formats", multiple=True, metavar="FORMAT", callback=date_formats,
+            help="day-first, month-first, or a format such as %d.%m.%Y %H:%M; repeatable.",
         ),
         click.option(
             "--max-bad", default=0.05, show_default=True, type=click.FloatRange(0, 1),
@@ -149,7 +154,8 @@ class _SiteReader:
     def articles(self, rows: Iterable[Any], report: Callable[[str], None]) -> Iterator[Article]:
         """Yield the articles in the rows."""
         for row in rows:
-            if row.skipped:
+            hidden = why_hidden(dict(row.visibility), is_dated=not is_missing(row.values.get("published_at")))
+            if row.skipped or hidden:
                 continue
             self.rows += 1
             report(f"{self.rows:,} articles read")
@@ -182,7 +188,9 @@ def _reader(options: dict[str, Any]) -> RowReader:
     output, address, key_file = options["output"], options["address"], options["key_file"]
     if (output is None) == (address is None) or (address is None) != (key_file is None):
         raise click.UsageError("a destination is required: -o FILE, or --to URL with --key-file")
-    return RowReader(zone(options["timezone"]), datetime.now(UTC), options["id_prefix"])
+    return RowReader(
+        zone(options["timezone"]), datetime.now(UTC), options["id_prefix"], options["date_formats"]
+    )
 
 
 def _destination(

@@ -47,6 +47,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
     articles of the database replace those of CORPUS, and withdrawn articles are removed.
     """
+    from recommender.artifact import check_writable
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
@@ -60,6 +61,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     recipe = Recipe.from_toml(options["recipe_path"]) if options["recipe_path"] else Recipe()
     labels = read_labels(options["labels_path"]) if options["labels_path"] else None
     baseline = None if options["baseline"] is None else read_baseline(options["baseline"], models_dir)
+    check_writable(models_dir)
     bars = Bars(Console(stderr=True))
     start = time.perf_counter()
     read = _read(corpus, options, bars)
@@ -85,7 +87,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
     Console().print(training_summary(trained.model, outcome, report, seconds, peak_bytes, live_summary))
     if not outcome.version:
-        click.echo(f"report: {outcome.refused_report}", err=True)
+        click.echo(f"report: {outcome.refused_report or outcome.report_fault}", err=True)
         click.echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
         sys.exit(REFUSED)
 

@@ -58,7 +58,7 @@ def test_evaluate_reports_invalid_labels(run: Run, published: Path, tmp_path: Pa
 
     done = run("evaluate", "--models-dir", published, "--labels", "labels.csv")
 
-    assert (done.status, done.out) == (1, "")
+    assert (done.status, done.out) == (2, "")
     assert done.err.endswith("labels.csv has the columns id, topic; labels need id,story_id or a,b,grade\n")
 
 

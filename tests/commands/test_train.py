@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -82,7 +83,10 @@ def test_a_recipe_is_followed(run: Run, corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[terms]\nmin_dff = 3", "recipe.toml: terms.min_dff = 3: Extra inputs are not permitted"),
+        (
+            "[terms]\ntitel_weight = 3",
+            "recipe.toml: terms.titel_weight: unknown key; did you mean title_weight?",
+        ),
         ("[topics]\nweight = 2", "recipe.toml: topics.weight = 2: Input should be less than or equal to 1"),
         ("seed = ", "recipe.toml is not TOML: Invalid value"),
     ],
@@ -92,8 +96,22 @@ def test_an_invalid_recipe_is_rejected_with_its_key(run: Run, corpus: Path, text
 
     ended = run("train", corpus, "--recipe", "recipe.toml")
 
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (2, "")
     assert f"error: {message}" in ended.err
+    assert not Path("models").exists()
+
+
+@pytest.mark.parametrize("option", ["--recipe", "--labels", "--baseline"])
+@pytest.mark.parametrize("content", [None, "=", "id;story", "\x00", "[[["])
+def test_an_unusable_file_in_an_option_is_a_usage_error(
+    run: Run, corpus: Path, option: str, content: str | None
+) -> None:
+    if content is not None:
+        Path("file").write_text(content)
+    ended = run("train", corpus, option, "file")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "error: " in ended.err
     assert not Path("models").exists()
 
 
@@ -137,7 +155,7 @@ def test_a_models_folder_that_cannot_be_written_is_named(run: Run, corpus: Path)
     ended = run("train", corpus, "--models-dir", corpus)
 
     assert (ended.status, ended.out) == (1, "")
-    assert f"error: cannot publish to {corpus}: File exists" in ended.err
+    assert f"error: cannot publish to {corpus}: {corpus}: Not a directory" in ended.err
 
 
 def test_lint_reports_problems_and_exits_with_0(run: Run, corpus: Path) -> None:
@@ -205,6 +223,116 @@ def test_a_version_of_an_older_program_does_not_prevent_training(
 def test_labels_of_other_articles_are_rejected_before_training(run: Run, corpus: Path) -> None:
     done = run("train", corpus, "--labels", STORIES)
 
-    assert done.status == 1
+    assert done.status == 2
     assert "stories.csv: no two of the 3 articles belong together" in " ".join(done.err.split())
     assert "latent space" not in done.err
+
+
+def _a_file(folder: Path) -> Path:
+    folder.write_text("")
+    return folder
+
+
+def _below_a_file(folder: Path) -> Path:
+    return _a_file(folder) / "models"
+
+
+def _a_dangling_link(folder: Path) -> Path:
+    folder.symlink_to("nowhere/models")
+    return folder
+
+
+def _a_folder_in_place_of(name: str) -> Callable[[Path], Path]:
+    def made(folder: Path) -> Path:
+        (folder / name).mkdir(parents=True)
+        return folder
+
+    return made
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        *(_a_file, _below_a_file, _a_dangling_link),
+        *(_a_folder_in_place_of("CURRENT"), _a_folder_in_place_of(".lock")),
+        lambda _: Path("/proc/models"),
+        lambda folder: folder / ("long" * 100),
+    ],
+)
+def test_an_unusable_models_folder_is_reported_before_anything_is_read(
+    run: Run, tmp_path: Path, unusable: Callable[[Path], Path]
+) -> None:
+    folder = unusable(tmp_path / "out")
+
+    ended = run("train", tmp_path / "missing.jsonl", "--models-dir", folder)
+
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith(f"error: cannot publish to {folder}")
+
+
+def test_a_models_folder_is_created_only_when_something_is_published(run: Run, tmp_path: Path) -> None:
+    run("train", tmp_path / "missing.jsonl", "--models-dir", "a/b/models")
+
+    assert not Path("a").exists()
+
+
+@pytest.mark.parametrize("obstacle", [".refused", ".refused/x"])
+def test_a_refused_model_exits_with_3_even_if_its_report_cannot_be_written(
+    run: Run, corpus: Path, obstacle: str
+) -> None:
+    Path("strict.toml").write_text("[gate]\nmin_articles = 4\n")
+    Path("models").mkdir()
+    if obstacle == ".refused":
+        Path("models/.refused").write_text("a file")
+    else:
+        Path("models/.refused").symlink_to("/proc/none")
+
+    ended = run("train", corpus, "--recipe", "strict.toml")
+
+    assert ended.status == 3
+    assert "no report written" in ended.out
+    *_, report, reason = ended.err.splitlines()
+    assert report.startswith("report: cannot write the report to models/.refused")
+    assert reason.startswith("refused by quality gate: articles 3, not at least 4")
+
+
+@pytest.mark.parametrize("command", ["train", "lint", "evaluate"])
+def test_a_status_that_nobody_has_decided_ends_with_status_2(run: Run, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("id,title,Status\n1,Quay,publish\n2,Mayor,Korrektur\n")
+
+    ended = run(command, path)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert f"'korrektur' (1 rows, first row 3 of {path})" in ended.err.replace("\n", " ")
+    assert "--public Status=publish,korrektur" in ended.err
+    assert "--not-visibility Status" in ended.err
+
+
+def test_the_public_values_of_a_column_are_options(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("id,title,Status\n1,Quay,publish\n2,Mayor,Korrektur\n3,Ferry,1\n")
+
+    listed = run("lint", path, "--json", "--public", "status=publish,1")
+    ignored = run("lint", path, "--json", "--not-visibility", "status")
+    wrong = run("lint", path, "--public", "status")
+
+    assert json.loads(listed.out)["skipped"] == {"korrektur": 1}
+    assert json.loads(ignored.out)["articles"] == 3
+    assert (wrong.status, "'status' is not COLUMN=VALUE,VALUE" in wrong.err) == (2, True)
+
+
+def test_a_date_that_cannot_be_read_is_refused_until_its_format_is_given(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("id,title,published_at,status\n1,Quay,03.12.2026 06:00,scheduled\n2,Ferry,03.11.2026,\n")
+
+    refused = run("train", path)
+    given = run("lint", path, "--json", "--date-format", "day-first")
+    formats = run("lint", path, "--json", "--date-format", "%d.%m.%Y", "--date-format", "%d.%m.%Y %H:%M")
+    wrong = run("lint", path, "--date-format", "%d.%m.")
+
+    assert refused.status == 1
+    assert "2 of 2 rows are refused" in refused.err
+    assert "--date-format day-first" in refused.err.replace("\n", " ")
+    assert json.loads(given.out)["articles"] == json.loads(formats.out)["articles"] == 2
+    assert (wrong.status, "'%d.%m.' is not day-first" in wrong.err) == (2, True)

@@ -89,7 +89,8 @@ ONLY_USERS = {
         *("fcntl", "os.link", "os.symlink", "shutil.move"),
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
-    "artifact.py serving/worker/state_file.py commands/destinations.py": {
+    # The state file and the settings file are replaced atomically, too, so that no process reads half of one.
+    "artifact.py serving/worker/state_file.py commands/destinations.py settings.py": {
         "os.replace",
         "os.rename",
         "os.fsync",

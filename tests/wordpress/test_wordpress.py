@@ -152,7 +152,7 @@ def test_the_import_contains_exactly_the_public_posts(site: Site, archive: Path)
     assert [(post.category, post.published_at, set(post.tags)) for post in imported.values()] == [
         (article.category, article.published_at, set(article.tags)) for article in sample.values()
     ]
-    assert "0 new, 0 changed, 0 gone" in recommender("import", "wordpress", site.url, "-o", archive)
+    assert "0 new, 0 changed, 0 removed" in recommender("import", "wordpress", site.url, "-o", archive)
 
 
 def test_changes_by_editors_reach_the_service_within_seconds(site: Site, service: Service) -> None:

@@ -120,7 +120,7 @@ def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
 
 def _live_rows_changed_by(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar, its own row included."""
-    n, folded = len(snapshot.model.articles), snapshot.folded[: snapshot.n_live]
+    n, folded = len(snapshot.model.articles), snapshot.folded
     similarity = snapshot.vectors.scores(folded[row - n].embedding, snapshot.latent_weight)
     feedback = np.array([article.feedback if article.nearest != NO_ROW else 0.0 for article in folded])
     nearest = [max(article.nearest, 0) for article in folded]

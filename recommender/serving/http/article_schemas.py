@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from recommender.fields import PUBLIC, SCHEDULED, RefusedError
+from recommender.fields import RefusedError
 from recommender.serving.http.parameters import ID_ALLOWED
+from recommender.visibility import PUBLIC, SCHEDULED
 
 
 def _string_schema(pattern: str) -> dict[str, Any]:

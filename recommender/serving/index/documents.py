@@ -10,7 +10,7 @@ articles, rules, models and the clock in random orders, and after each step chec
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -33,14 +33,12 @@ class _Column(Protocol[T_co]):
 class JoinedColumn(Sequence[T]):
     """A column of the model, followed by a value of each live article."""
 
-    def __init__(
-        self, trained: _Column[T], live: Sequence[Article], n_live: int, value: Callable[[Article], T]
-    ) -> None:
-        self._trained, self._live, self._n_live, self._value = trained, live, n_live, value
+    def __init__(self, trained: _Column[T], live: Sequence[Article], value: Callable[[Article], T]) -> None:
+        self._trained, self._live, self._value = trained, live, value
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._trained) + self._n_live
+        return len(self._trained) + len(self._live)
 
     def __getitem__(self, row: int) -> T:  # type: ignore[override]  # slices are not needed
         """Return the value of a row."""
@@ -61,7 +59,7 @@ class Documents:
     """
 
     trained: Articles
-    live: list[Article]  # shared with later snapshots, which append to it
+    live: tuple[Article, ...]
     row_of: dict[str, int]  # of live ids
     row_of_url: dict[str, int]  # of the canonical URLs of live articles
     langs: Choice
@@ -72,14 +70,13 @@ class Documents:
     minutes: np.ndarray  # (n + m,) int32
     shown: np.ndarray  # (n + m,) bool
     newest: np.ndarray  # the shown rows, newest first, equal dates in id order, undated last
-    n_live: int = field(default=0)  # m, the number of articles in `live` that belong to this snapshot
 
     @classmethod
     def of(cls, articles: Articles) -> "Documents":
         """Return the articles of a model, without live ones."""
         return cls(
             trained=articles,
-            live=[],
+            live=(),
             row_of={},
             row_of_url={},
             langs=articles.langs,
@@ -95,6 +92,11 @@ class Documents:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.shown)
+
+    @property
+    def n_live(self) -> int:
+        """The number of live articles, including those replaced by later ones."""
+        return len(self.live)
 
     def find(self, article_id: str) -> int | None:
         """Return the row of the latest state of an id, withdrawn or not, or None if it is unknown."""
@@ -112,44 +114,42 @@ class Documents:
     @property
     def ids(self) -> JoinedColumn[str]:
         """The ids."""
-        return JoinedColumn(self.trained.ids, self.live, self.n_live, lambda article: article.id)
+        return JoinedColumn(self.trained.ids, self.live, lambda article: article.id)
 
     @property
     def titles(self) -> JoinedColumn[str]:
         """The titles."""
-        return JoinedColumn(self.trained.titles, self.live, self.n_live, lambda article: article.title)
+        return JoinedColumn(self.trained.titles, self.live, lambda article: article.title)
 
     @property
     def bodies(self) -> JoinedColumn[str]:
         """The bodies."""
-        return JoinedColumn(self.trained.bodies, self.live, self.n_live, lambda article: article.body)
+        return JoinedColumn(self.trained.bodies, self.live, lambda article: article.body)
 
     @property
     def urls(self) -> JoinedColumn[str]:
         """The URLs, empty if missing."""
-        return JoinedColumn(self.trained.urls, self.live, self.n_live, lambda article: article.url or "")
+        return JoinedColumn(self.trained.urls, self.live, lambda article: article.url or "")
 
     @property
     def image_urls(self) -> JoinedColumn[str]:
         """The URLs of the images, empty if missing."""
-        return JoinedColumn(
-            self.trained.image_urls, self.live, self.n_live, lambda article: article.image_url or ""
-        )
+        return JoinedColumn(self.trained.image_urls, self.live, lambda article: article.image_url or "")
 
     @property
     def types(self) -> JoinedColumn[str | None]:
         """The types."""
-        return JoinedColumn(self.trained.types, self.live, self.n_live, lambda article: article.type)
+        return JoinedColumn(self.trained.types, self.live, lambda article: article.type)
 
     @property
     def tags(self) -> JoinedColumn[tuple[str, ...]]:
         """The tags."""
-        return JoinedColumn(self.trained.tags, self.live, self.n_live, lambda article: article.tags)
+        return JoinedColumn(self.trained.tags, self.live, lambda article: article.tags)
 
     @property
     def authors(self) -> JoinedColumn[tuple[str, ...]]:
         """The authors."""
-        return JoinedColumn(self.trained.authors, self.live, self.n_live, lambda article: article.authors)
+        return JoinedColumn(self.trained.authors, self.live, lambda article: article.authors)
 
     def article(self, row: int) -> Article:
         """Return the whole article of a row."""
@@ -169,12 +169,12 @@ class Documents:
             row_of[article.id] = row
             if article.url:
                 row_of_url[canonical_url(article.url)] = row
-        self.live.extend(articles)
         published = [microseconds(article.published_at) for article in articles]
         updated = [microseconds(article.updated_at) for article in articles]
         minutes = [reading_minutes(article.body) for article in articles]
         documents = replace(
             self,
+            live=(*self.live, *articles),
             row_of=row_of,
             row_of_url=row_of_url,
             langs=self.langs.continued([article.lang for article in articles]),
@@ -185,7 +185,6 @@ class Documents:
             minutes=np.concatenate([self.minutes, np.array(minutes, dtype=np.int32)]),
             shown=shown,
             newest=self.newest[shown[self.newest]],
-            n_live=self.n_live + len(articles),
         )
         new_rows = [row for row in range(first, len(documents)) if shown[row]]
         new_rows.sort(key=lambda row: (-int(documents.published[row]), documents.ids[row].encode()))

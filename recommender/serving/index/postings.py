@@ -70,13 +70,13 @@ class SnapshotVectors:
     """The embeddings of all articles of a snapshot: n of the model, then m of live articles."""
 
     model: Vectors
-    live: list[Embedding]  # shared with later snapshots; may be longer than the m that belong to this one
+    live: tuple[Embedding, ...] = ()
     segments: tuple[Postings, ...] = ()
 
     @property
     def n_live(self) -> int:
         """The number of live articles."""
-        return sum(map(len, self.segments))
+        return len(self.live)
 
     @property
     def segment_starts(self) -> list[int]:
@@ -113,11 +113,11 @@ class SnapshotVectors:
             [values for _, values in entries]
         )
 
-    def extended(self, count: int) -> "SnapshotVectors":
-        """Return the vectors of a snapshot with `count` more of the live embeddings, at least one."""
-        end = self.n_live + count
-        start, segments = self.n_live, list(self.segments)
+    def with_articles(self, embeddings: Sequence[Embedding]) -> "SnapshotVectors":
+        """Return the vectors with these embeddings of live articles, at least one, added."""
+        live, segments = (*self.live, *embeddings), list(self.segments)
+        start, end = self.n_live, len(live)
         while segments and _MERGE_RATIO * (end - start) >= len(segments[-1]):
             start -= len(segments.pop())
-        segments.append(Postings.of(self.live[start:end]))
-        return SnapshotVectors(self.model, self.live, tuple(segments))
+        segments.append(Postings.of(live[start:]))
+        return SnapshotVectors(self.model, live, tuple(segments))

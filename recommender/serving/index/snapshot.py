@@ -1,8 +1,9 @@
 """A snapshot: a model, and the articles put, corrected and withdrawn since it was trained.
 
 Rows are numbered as one sequence: n articles of the model, then the live articles. A row is the same article
-in all later snapshots of one model. So snapshots share the parts that only grow, and a worker replaces its
-snapshot in one assignment, without a lock for readers.
+in all later snapshots of one model. A new snapshot copies what grows: if an exception interrupts it, the
+previous snapshot is unchanged, and the next attempt starts from it. A worker replaces its snapshot in one
+assignment, without a lock for readers.
 
 A live article is scored against the whole model once, when it is added (see `fold_in`). A request then merges
 two short lists, so 10,000 live articles do not measurably slow it down.
@@ -43,10 +44,10 @@ class Snapshot:
     model: Model
     articles: Documents
     vectors: SnapshotVectors
-    folded: list[FoldedArticle]  # shared with later snapshots, which append to it
-    live_similar_of: dict[int, list[tuple[int, float]]]  # model row: live rows and scores; shared, too
-    similar_cache: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared
-    title_index: TitleIndex  # shared
+    folded: tuple[FoldedArticle, ...]  # (m,)
+    live_similar_of: Mapping[int, tuple[tuple[int, float], ...]]  # model row: live rows and scores
+    similar_cache: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared; requests fill it
+    title_index: TitleIndex  # shared; requests build it
     copies: NearDuplicates
     hubs: np.ndarray  # (n + m,) float32
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
@@ -58,8 +59,8 @@ class Snapshot:
         snapshot = cls(
             model=model,
             articles=Documents.of(model.articles),
-            vectors=SnapshotVectors(model.vectors, []),
-            folded=[],
+            vectors=SnapshotVectors(model.vectors),
+            folded=(),
             live_similar_of={},
             similar_cache={},
             title_index=TitleIndex(),
@@ -108,8 +109,9 @@ class Snapshot:
     def unknown_share(self) -> float | None:
         """The mean share of unknown terms in the shown live articles; None if there are none."""
         shown = self.articles.shown[len(self.model.articles) :]
-        folded = self.folded[: self.n_live]
-        shares = [article.unknown_share for article, is_shown in zip(folded, shown, strict=True) if is_shown]
+        shares = [
+            article.unknown_share for article, is_shown in zip(self.folded, shown, strict=True) if is_shown
+        ]
         return round(float(np.mean(shares)), 4) if shares else None
 
     def title_segments(self) -> tuple[TitleSegment, ...]:
@@ -121,19 +123,15 @@ class Snapshot:
         if not articles:
             return self
         folded = [folded_article for _, folded_article in articles]
-        self.folded.extend(folded)
-        for row, folded_article in enumerate(folded, start=len(self)):
-            rows, scores = folded_article.reverse_neighbors, folded_article.reverse_scores
-            for trained_row, score in zip(rows.tolist(), scores.tolist(), strict=True):
-                self.live_similar_of.setdefault(trained_row, []).append((row, score))
-        self.vectors.live.extend(folded_article.embedding for folded_article in folded)
         topics = [self._first_topic(folded_article.embedding) for folded_article in folded]
         hubs = np.array([folded_article.hub for folded_article in folded], dtype=np.float32)
         ids = {article.id for article, _ in articles}
         return replace(
             self,
             articles=self.articles.with_articles([article for article, _ in articles]),
-            vectors=self.vectors.extended(len(articles)),
+            vectors=self.vectors.with_articles([folded_article.embedding for folded_article in folded]),
+            folded=(*self.folded, *folded),
+            live_similar_of=self._live_similar_with(folded),
             copies=self._copies_with(folded),
             hubs=np.concatenate([self.hubs, hubs]),
             first_topics=np.concatenate([self.first_topics, np.array(topics, dtype=np.int32)]),
@@ -186,7 +184,7 @@ class Snapshot:
         """Return the live rows similar to the article in a row, ascending, and their scores."""
         n = len(self.model.articles)
         if row < n:
-            pairs = [pair for pair in self.live_similar_of.get(row, ()) if pair[0] < len(self)]
+            pairs = self.live_similar_of.get(row, ())
             rows = np.array([live_row for live_row, _ in pairs], dtype=np.int64)
             return rows, np.array([score for _, score in pairs], dtype=np.float32)
         parts = [
@@ -212,6 +210,17 @@ class Snapshot:
             self.similar_cache[key] = cached
         return cached
 
+    def _live_similar_with(
+        self, folded: Sequence[FoldedArticle]
+    ) -> Mapping[int, tuple[tuple[int, float], ...]]:
+        pairs_of: dict[int, list[tuple[int, float]]] = {}
+        for row, folded_article in enumerate(folded, start=len(self)):
+            rows, scores = folded_article.reverse_neighbors, folded_article.reverse_scores
+            for trained_row, score in zip(rows.tolist(), scores.tolist(), strict=True):
+                pairs_of.setdefault(trained_row, []).append((row, score))
+        known = self.live_similar_of
+        return {**known, **{row: (*known.get(row, ()), *pairs) for row, pairs in pairs_of.items()}}
+
     def _first_topic(self, embedding: Embedding) -> int:
         shares = self.topic_space.shares(embedding.latent)
         return int(np.argmax(shares)) if shares.any() else -1
@@ -233,7 +242,7 @@ class Snapshot:
         least = self.manifest.recipe.neighbors.copy_similarity
         new_latent = np.stack([folded_article.embedding.latent for folded_article in folded])
         latent = np.concatenate([*(segment.latent for segment in self.vectors.segments), new_latent])
-        embeddings = self.vectors.live
+        embeddings = [*self.vectors.live, *(folded_article.embedding for folded_article in folded)]
         copies: list[list[int]] = []
         for number, folded_article in enumerate(folded, start=self.vectors.n_live):
             own = folded_article.embedding

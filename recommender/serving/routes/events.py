@@ -50,7 +50,7 @@ class EventRoutes:
         self._check_origin(caller)
         batch = parse_events(read_body("events", self._context.settings.max_body_bytes, _MEDIA_TYPES))
         self._access.count_events(caller, len(batch))
-        now = microseconds(self._context.clock())
+        now = microseconds(self._context.now)
         dated = _Dated.of(batch, now, is_trusted=caller.key is not None)
         rejected = sorted([*batch.rejected, *dated.late])
         if batch.is_single and rejected:

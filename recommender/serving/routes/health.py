@@ -30,7 +30,7 @@ class HealthRoutes:
 
     def _live(self) -> dict[str, Any] | None:
         """Return the changes since the training; `unknown_terms` is the mean share of unknown terms."""
-        state = self._context.follower.state
+        state = self._context.state
         if state.snapshot is None:
             return None
         return {

@@ -37,7 +37,7 @@ class MetricsRoutes(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the current state, then the counters."""
-        context, state = self._context, self._context.follower.state
+        context, state = self._context, self._context.state
         ready = GaugeMetricFamily("recommender_ready", "1 if a model is open")
         ready.add_metric([], context.is_open)
         yield ready

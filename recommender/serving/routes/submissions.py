@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from recommender.article import Article
-from recommender.fields import COLUMNS, RefusedError, RowReader, not_public
+from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
@@ -24,6 +24,7 @@ from recommender.serving.http.responses import to_bytes
 from recommender.serving.index.fold_in import fold_in
 from recommender.serving.store import ArticleRow, Outcome, StoreDownError
 from recommender.serving.worker.context import Context
+from recommender.visibility import why_hidden
 
 MAX_ARTICLES = 500  # of a batch
 FOLD_IN_LIMIT = 2, 16, 30.0  # at once, waiting, and seconds: each fold-in scores the whole corpus
@@ -57,7 +58,7 @@ class SubmissionRoutes:
         if "url" in request.args:
             values.setdefault("url", self._url(article_id))  # so that the same URL finds the article again
         try:
-            submission = _read(values | {"id": article_id}, self._context.clock())
+            submission = _read(values | {"id": article_id}, self._context.now)
         except RefusedError as error:
             raise bad_body([_fault(error, values)]) from None
         known = (
@@ -77,7 +78,7 @@ class SubmissionRoutes:
         rejected: list[dict[str, Any]] = []
         for index, values in enumerate(entries):
             try:
-                submissions[index] = _read(values, self._context.clock())
+                submissions[index] = _read(values, self._context.now)
             except RefusedError as error:
                 article_id = values.get("id") if isinstance(values, dict) else None
                 shown_id = str(article_id)[:100] if isinstance(article_id, str | int) else None
@@ -96,7 +97,7 @@ class SubmissionRoutes:
         """Withdraw an article, known or not, so that no response contains it."""
         self._access.require_key("articles")
         article_id = self._id(tail)
-        withdrawn_at = max(microseconds(self._context.clock()), self._known_update(article_id))
+        withdrawn_at = max(microseconds(self._context.now), self._known_update(article_id))
         try:
             self._context.store.withdraw(article_id, withdrawn_at)
         except StoreDownError as error:
@@ -151,7 +152,7 @@ class SubmissionRoutes:
         updated, known = microseconds(article.updated_at), self._known_update(article.id)
         if not submission.is_dated:
             stored = self._context.store.article(article.id)
-            is_withdrawn = article.id in self._context.follower.state.withdrawn
+            is_withdrawn = article.id in self._context.state.withdrawn
             if is_withdrawn or (stored is not None and stored.withdrawn):
                 return None
             latest = max(known, NO_MOMENT if stored is None else stored.updated)
@@ -162,7 +163,7 @@ class SubmissionRoutes:
         elif updated == known and self._differs(article):
             updated += 1
         payload = _payload(article, updated)
-        snapshot = self._context.follower.state.snapshot
+        snapshot = self._context.state.snapshot
         if snapshot is None:
             return ArticleRow(article.id, updated, withdrawn=False, payload=payload)
         with self._fold_in_limit.slot():
@@ -178,7 +179,7 @@ class SubmissionRoutes:
 
     def _differs(self, article: Article) -> bool:
         """Return whether the model's version of the article is different and was not withdrawn."""
-        state = self._context.follower.state
+        state = self._context.state
         if state.snapshot is None or article.id in state.withdrawn:
             return False
         articles = state.snapshot.model.articles
@@ -187,7 +188,7 @@ class SubmissionRoutes:
 
     def _known_update(self, article_id: str) -> int:
         """Return the `updated_at` of the model's version in microseconds."""
-        snapshot = self._context.follower.state.snapshot
+        snapshot = self._context.state.snapshot
         row = None if snapshot is None else snapshot.model.articles.ids.find(article_id)
         return NO_MOMENT if snapshot is None or row is None else int(snapshot.model.articles.updated[row])
 
@@ -205,7 +206,9 @@ def _read(values: Any, now: datetime) -> _Submission:
     if not isinstance(values, dict):
         raise RefusedError("wrong type", "an article must be a JSON object")
     check_types(values)
-    if kind := not_public(values):
+    is_dated = not is_missing(values.get("published_at"))
+    visibility = {name: values.get(name) for name in ("post_password", "status")}
+    if kind := why_hidden(visibility, is_dated=is_dated):
         name = "post_password" if kind == "password" else "status"
         raise RefusedError(f"{name}: not public", f"{kind}; allowed: {_PUBLIC}")
     article, refused = RowReader(UTC, now).article(values)

@@ -134,7 +134,7 @@ class AppliedRules:
     def _live_rows_of_author(self) -> dict[str, list[int]]:
         """The rows of live articles, by the form in which their authors are compared."""
         documents, rows_of = self._articles, dict[str, list[int]]()
-        for row, article in enumerate(documents.live[: documents.n_live], start=len(documents.trained)):
+        for row, article in enumerate(documents.live, start=len(documents.trained)):
             for name in article.authors:
                 rows_of.setdefault(key(name), []).append(row)
         return rows_of
@@ -147,7 +147,7 @@ class AppliedRules:
         codes = np.full(len(documents), -1, dtype=np.int64)
         codes[: len(documents.trained)][has_author] = column.codes[column.offsets[:-1][has_author]]
         code_of = {name: code for code, name in enumerate(column.names)} if documents.n_live else {}
-        for row, article in enumerate(documents.live[: documents.n_live], start=len(documents.trained)):
+        for row, article in enumerate(documents.live, start=len(documents.trained)):
             for first in article.authors[:1]:
                 codes[row] = code_of.setdefault(first, len(code_of))
         return codes

@@ -9,10 +9,12 @@ with an older version on the same database, still read it.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -32,6 +34,13 @@ from recommender.article_id import BodyArticleId
 
 LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also for the product of all boosts of one article
 MAX_SHOWN_CHARS = 100
+MAX_FILE_BYTES = 1 << 20
+_MAX_REASON_CHARS = 500
+_MAX_FAULTS = 1000  # in a file; a thousand more do not help its author
+
+# The parser takes quadratic time for keys with many parts, such as a.b.c. Strings are blanked first.
+_STRING = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'""")
+_LONG_KEY = re.compile(r'(?<![\w-])(?:[\w-]++|"")(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"")){8,}')
 
 _KINDS = "'pin', 'block', 'sensitive', 'boost' or 'cap'"
 _LAST = ("reason", "author", "from", "until")  # the last keys of a rule in JSON
@@ -270,11 +279,16 @@ def read_rule(given: object, name: str) -> Rule:
         raise RulesError("invalid rule", list(reversed(by_field.values()))) from None
 
 
-def read_set(given: Sequence[object]) -> tuple[Rule, ...]:
-    """Return rules with distinct ids, in the given order. Raises RulesError with the faults of all rules."""
+def read_set(given: Sequence[object], max_faults: int | None = None) -> tuple[Rule, ...]:
+    """Return rules with distinct ids, in the given order. Raises RulesError with the faults of all rules.
+
+    With `max_faults`, it stops at the rule after which there are so many.
+    """
     rules: dict[str, Rule] = {}
     faults: list[RuleFault] = []
     for number, fields in enumerate(given, 1):
+        if max_faults is not None and len(faults) >= max_faults:
+            break
         try:
             rule = read_rule(fields, f"rule {number}")
         except RulesError as error:
@@ -289,23 +303,31 @@ def read_set(given: Sequence[object]) -> tuple[Rule, ...]:
 
 
 def read_file(path: str | Path) -> tuple[Rule, ...]:
-    """Return the rules of a TOML file, which are `[[rule]]` tables. Raises RulesError with all faults."""
+    """Return the rules of a TOML file, which are `[[rule]]` tables.
+
+    Raises RulesError with all faults, or the first thousand. A file that would take long to read is invalid:
+    one over 1 MiB, or with keys of many parts.
+    """
     try:
-        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        given = _parsed(content)
+        names = (name for name in given if name != "rule")
+        faults = [
+            RuleFault("the file", name, _shown(given[name]), "rule") for name in islice(names, _MAX_FAULTS)
+        ]
+        rules, more = _rules_in(given.get("rule", []))
     except OSError as error:
         raise RulesError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RulesError(f"{path} is not TOML: {error}") from None
-    faults = [RuleFault("the file", name, _shown(given[name]), "rule") for name in given if name != "rule"]
-    rules: tuple[Rule, ...] = ()
-    tables = given.get("rule", [])
-    if not isinstance(tables, list):
-        faults.append(RuleFault("the file", "rule", _shown(tables), "[[rule]], a table for each rule"))
-        tables = []
-    try:
-        rules = read_set(tables)
+    except RecursionError:
+        raise RulesError(
+            f"{path} is nested too deeply; the fields of a rule are texts and lists of texts"
+        ) from None
     except RulesError as error:
-        faults += error.faults
+        raise RulesError(f"{path}: {error}") from None
+    except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
+        raise RulesError(f"{path} is not TOML: {str(error)[:_MAX_REASON_CHARS]}") from None
+    faults = [*faults, *more][:_MAX_FAULTS]
     if faults:
         raise RulesError(f"{path}: {_counted(len(faults))}", faults)
     return rules
@@ -329,6 +351,26 @@ def read_stored(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Rule, ...], tup
         except ValueError:
             invalid.append(rule_id)
     return tuple(rules), tuple(invalid)
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Return the content of a TOML file. Raises RulesError for one that would take long to parse, too."""
+    if len(content) > MAX_FILE_BYTES:
+        raise RulesError(f"it is larger than {MAX_FILE_BYTES} bytes; remove expired rules")
+    text = content.decode()
+    if (key := _LONG_KEY.search(_STRING.sub('""', text))) is not None:
+        raise RulesError(f"the key {key[0][:MAX_SHOWN_CHARS]!r} has too many parts; allowed: rule")
+    return tomllib.loads(text)
+
+
+def _rules_in(tables: object) -> tuple[tuple[Rule, ...], tuple[RuleFault, ...]]:
+    """Return the rules of a file, and their faults."""
+    if not isinstance(tables, list):
+        return (), (RuleFault("the file", "rule", _shown(tables), "[[rule]], a table for each rule"),)
+    try:
+        return read_set(tables, _MAX_FAULTS), ()
+    except RulesError as error:
+        return (), error.faults
 
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
@@ -368,7 +410,10 @@ def _fault(rule: str, given: object, error: Any) -> RuleFault:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
+        return type(value).__name__
 
 
 def _counted(faults: int) -> str:

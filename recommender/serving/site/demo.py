@@ -158,7 +158,7 @@ class DemoRoutes:
         )
 
     def _page(self, template: str, **values: Any) -> Response:
-        settings, today = self._context.settings, self._context.clock()
+        settings, today = self._context.settings, self._context.now
         category_counts = (
             self._context.related.categories.by_size[:MAX_SECTIONS] if self._context.is_open else []
         )

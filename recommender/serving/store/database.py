@@ -1,8 +1,8 @@
 """This process's access to a database: connections, transactions, group commit and error translation."""
 
+import logging
 import os
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -20,7 +20,9 @@ from recommender.serving.store.engine import (
 )
 from recommender.serving.store.rows import StoreDownError, StoreError
 from recommender.serving.store.schema import is_current, migrate
-from recommender.serving.store.writer import Job, Writer
+from recommender.serving.store.writer import Job, Writer, WriterError
+
+_log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
@@ -70,7 +72,11 @@ class Database:
         end of the process.
         """
         self._prepare()
-        result: _Result = self._writer.do(Job(work, item, durable))
+        try:
+            result: _Result = self._writer.do(Job(work, item, durable))
+        except WriterError as error:
+            _log.error("%s", error)
+            raise self._down(error) from None
         return result
 
     def tidy(self) -> None:
@@ -78,8 +84,11 @@ class Database:
         if self._file is None:
             return
         self._prepare()
-        with closing(self._engine.raw_connection()) as connection:
-            empty_journal(connection.driver_connection)
+        try:
+            with self._engine.connect().execution_options(begins=False) as connection:
+                empty_journal(connection)
+        except FAILURES as error:
+            raise self._down(error) from None
 
     def close(self) -> None:
         """Close all connections; the next call opens them again."""
@@ -165,12 +174,7 @@ class Database:
         return connection if self._file else connection.execution_options(isolation_level="REPEATABLE READ")
 
     def _open_to_write(self, *, durable: bool) -> Connection:
-        connection = self._engine.connect().execution_options(write=True)
-        if self._file is not None and connection.info.get("durable") is not durable:
-            mode = "FULL" if durable else "NORMAL"
-            connection.connection.cursor().execute(f"PRAGMA synchronous={mode}")
-            connection.info["durable"] = durable
-        return connection
+        return self._engine.connect().execution_options(write=True, durable=durable)
 
     def _down(self, error: Exception) -> StoreDownError:
         self._reason = reason_of(error)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from recommender.serving.store.rows import StoreError
@@ -69,13 +69,16 @@ def new_engine(url: URL, timeout_seconds: float) -> Engine:
     return engine
 
 
-def empty_journal(connection: Any) -> None:
-    """Write SQLite's journal to the database file and truncate it, unless another connection is using it."""
-    (milliseconds,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute("PRAGMA busy_timeout=0").close()
-    with suppress(connection.OperationalError):
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-    connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
+def empty_journal(connection: Connection) -> None:
+    """Write SQLite's journal to the database file and truncate it, unless another connection is using it.
+
+    The connection has the execution option `begins=False`, because this is not possible in a transaction.
+    """
+    milliseconds = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    with suppress(OperationalError):
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
 
 
 def reason_of(error: Exception) -> str:
@@ -110,8 +113,17 @@ def _set_up_sqlite(connection: Any, timeout_seconds: float) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("begins", True):
+        return
+    if options.get("write"):
+        durable = options["durable"]
+        if connection.info.get("durable") is not durable:  # not possible after BEGIN
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            connection.info["durable"] = durable
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")
 
 
 def _postgresql_arguments(timeout_seconds: float) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from typing import TypeVar
+
+from flask import g, has_request_context
 
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import ModelStatus
@@ -11,11 +14,12 @@ from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.store import Store
 from recommender.serving.trending.rankings import Leaderboards, RankTracker
 from recommender.serving.worker.consistent_view import ConsistentView
-from recommender.serving.worker.follower import Follower, NotReadyError
+from recommender.serving.worker.follower import Follower, NotReadyError, WorkerState
 from recommender.settings import Settings
 from recommender.trending import event_weights, windows
 
 Clock = Callable[[], datetime]
+_T = TypeVar("_T")
 
 
 def utc_now() -> datetime:
@@ -51,13 +55,24 @@ class Context:
 
         Raises Problem with the reason if there is no snapshot.
         """
-        return self._related_at(self.clock())
+        return self.view().related
+
+    @property
+    def now(self) -> datetime:
+        """The time of the current request, the same whenever it is used; outside a request, the time."""
+        return _once_per_request("now", self.clock)
+
+    @property
+    def state(self) -> WorkerState:
+        """What the current request is answered from, the same whenever it is used."""
+        return _once_per_request("state", lambda: self.follower.state)
 
     def view(self) -> ConsistentView:
-        """Return a consistent view of the data for one request. Raises Problem as `related` does."""
-        now = self.clock()
-        related = self._related_at(now)
-        return ConsistentView(now, related, self._status_of(related, now), self.rank_tracker.latest(related))
+        """Return the consistent view of the current request, the same at each call in it.
+
+        Raises Problem as `related` does.
+        """
+        return _once_per_request("view", self._new_view)
 
     def report_degraded(self, part: str, is_failing: Callable[[], bool]) -> None:
         """List a part in `degraded` for as long as `is_failing()` is true."""
@@ -66,40 +81,44 @@ class Context:
     @property
     def degraded(self) -> tuple[str, ...]:
         """The parts of the service that do not work at the moment."""
-        return (*self.follower.degraded, *(part for part, is_failing in self._checks if is_failing()))
+        return self._degraded_of(self.state)
 
     @property
     def is_open(self) -> bool:
         """Whether there is a snapshot to respond from."""
-        return self.follower.state.snapshot is not None and self.follower.state.is_known
+        return self.state.snapshot is not None and self.state.is_known
 
     def model_status(self) -> ModelStatus:
         """Return the status of the current model. Raises Problem as `related` does."""
-        now = self.clock()
-        return self._status_of(self._related_at(now), now)
+        return self.view().model_status
 
     def leaderboards(self, view: ConsistentView) -> Leaderboards:
         """Return the leaderboards of this minute; this may wait for the store."""
         return self.rank_tracker.leaderboards(view.related, view.now)
 
-    def _related_at(self, now: datetime) -> Related:
+    def _new_view(self) -> ConsistentView:
+        now = self.now
         try:
-            snapshot = self.follower.snapshot
+            state, snapshot = self.follower.ready(self.state)
         except NotReadyError as error:
             kind = "store-down" if error.is_store else "no-model"
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
-        related, active = self._related, self._active_at(now)
+        if has_request_context():
+            g.state = state  # it may have been refreshed, to open the first model
+        related, active = self._related, self._active_at(state.rules, now)
         if related is None or related.snapshot is not snapshot or related.rules.active is not active:
             related = self._related = Related(snapshot, active, self._scoring_slot)
-        return related
+        hours, degraded = self.settings.stale_after_hours, self._degraded_of(state)
+        status = ModelStatus.of(snapshot.manifest, now, hours, degraded)
+        return ConsistentView(now, related, status, self.rank_tracker.latest(related))
 
-    def _status_of(self, related: Related, now: datetime) -> ModelStatus:
-        manifest = related.model.manifest
-        return ModelStatus.of(manifest, now, self.settings.stale_after_hours, self.degraded)
+    def _degraded_of(self, state: WorkerState) -> tuple[str, ...]:
+        failing = (part for part, is_failing in self._checks if is_failing())
+        return (*self.follower.degraded_of(state), *failing)
 
-    def _active_at(self, now: datetime) -> ActiveRules:
+    def _active_at(self, rules: Rules, now: datetime) -> ActiveRules:
         """Return the rules that are active; the same object until a rule changes, begins or ends."""
-        rules, latest = self.follower.state.rules, self._active_rules
+        latest = self._active_rules
         if latest is not None:
             rules_then, since, active = latest
             if rules_then is rules and since <= now and (active.boundary is None or now < active.boundary):
@@ -107,3 +126,13 @@ class Context:
         active = rules.active(now)
         self._active_rules = rules, now, active
         return active
+
+
+def _once_per_request(name: str, make: Callable[[], _T]) -> _T:
+    """Return the same value for the whole request, so that no change comes between its parts."""
+    if not has_request_context():
+        return make()
+    if name not in g:
+        setattr(g, name, make())
+    value: _T = getattr(g, name)
+    return value

@@ -5,20 +5,25 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from recommender.article import EARLIEST, Article
-from recommender.fields import COLUMNS, RefusedError, RowReader, not_public
+from recommender.dates import DayOrder, OrderProof
+from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.training.readers import tables
 from recommender.training.readers.feeds import feed_file_rows
 from recommender.training.readers.files import CorpusError, RawRow, corpus_files, format_of
 from recommender.training.readers.wordpress import wordpress_rows
+from recommender.visibility import Decisions, Visibility, column_name, publication_date
 
 __all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]
 
 MAX_EXAMPLES = 20  # stored for each reason; the others are only counted
 MAX_UNKNOWN_COLUMNS = 1000
+MAX_SKIPPED_REASONS = 1000
 PROGRESS_ROWS = 500
 DETAIL_CHARS = 300
 
@@ -95,6 +100,8 @@ def read_articles(
     max_bad: float = 0.05,
     now: datetime | None = None,
     progress: Progress | None = None,
+    decisions: Decisions | None = None,
+    date_formats: Sequence[str] = (),
 ) -> Corpus:
     """Read articles from files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also compressed.
 
@@ -102,13 +109,23 @@ def read_articles(
     without an offset. `id_prefix` is prepended to every id. `now` (default: the current time) decides which
     future dates are impossible. If rows share an id, the row with the newest `updated_at` is used, or the
     first one; the others are refused. `progress` is called with the number of rows read and the total, which
-    is 0 if unknown. Raises CorpusError if a file cannot be read, if there is no article, or if more than the
-    share `max_bad` of the rows are refused; the message has the file or rows, the value and the cure.
+    is 0 if unknown. `decisions` settles which values of a column are public, `date_formats` how dates are
+    written that the column itself does not explain (see `recommender.dates`). Raises CorpusError if a file
+    cannot be read, if there is no article, or if more than the share `max_bad` of the rows are refused; the
+    message has the file or rows, the value and the cure. Raises UndecidedError if a value is neither known to
+    be public nor known to be hidden.
     """
     if not 0 <= max_bad <= 1:
         raise CorpusError(f"max_bad is {max_bad}; it must be a share of the rows, from 0 to 1")
     collected = collect(
-        *paths, columns=columns, timezone=timezone, id_prefix=id_prefix, now=now, progress=progress
+        *paths,
+        columns=columns,
+        timezone=timezone,
+        id_prefix=id_prefix,
+        now=now,
+        progress=progress,
+        decisions=decisions,
+        date_formats=date_formats,
     )
     report = collected.report
     if report.refused_share > max_bad:
@@ -164,24 +181,31 @@ def collect(
     id_prefix: str = "",
     now: datetime | None = None,
     progress: Progress | None = None,
+    decisions: Decisions | None = None,
+    date_formats: Sequence[str] = (),
 ) -> Collected:
     """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
     columns = _checked_columns(columns or {})
-    reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix)
+    reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
     files = corpus_files(paths)
     formats = [format_of(file) for file in files]
     total = _row_count(files, formats) if progress else 0
-    collected, done = Collected(), 0
+    collected, visibility, done = Collected(), Visibility(decisions), 0
     for file, kind in zip(files, formats, strict=True):
         source = str(file)
         collected.report.files[source] = 0
-        for row in _rows(file, kind, columns):
-            _read_row(row, source, reading, collected)
+        columns_of_file = _DateColumns(partial(_rows, file, kind, columns, visibility.decisions))
+        for row in _rows(file, kind, columns, visibility.decisions):
+            _read_row(row, source, reading, collected, visibility, columns_of_file)
             done += 1
             if progress and done % PROGRESS_ROWS == 0:
                 progress(done, total)
     if progress:
         progress(done, total)
+    visibility.check()
+    for name in list(collected.report.unknown_columns):
+        if column_name(name) in visibility.counting:
+            del collected.report.unknown_columns[name]
     return collected
 
 
@@ -204,14 +228,14 @@ def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
     return sum(map(tables.parquet_row_count, files)) if set(formats) == {"parquet"} else 0
 
 
-def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def _rows(file: Path, kind: str, columns: Mapping[str, str], decisions: Decisions) -> Iterator[RawRow]:
     match kind:
         case "jsonl":
-            return tables.jsonl_rows(file, columns)
+            return tables.jsonl_rows(file, columns, decisions)
         case "csv":
-            return tables.csv_rows(file, columns)
+            return tables.csv_rows(file, columns, decisions)
         case "parquet":
-            return tables.parquet_rows(file, columns)
+            return tables.parquet_rows(file, columns, decisions)
         case "feed":
             return iter(feed_file_rows(file))
         case "wxr":
@@ -219,27 +243,64 @@ def _rows(file: Path, kind: str, columns: Mapping[str, str]) -> Iterator[RawRow]
     raise ValueError(f"no reader for the format {kind!r}")
 
 
-def _read_row(row: RawRow, source: str, reading: RowReader, collected: Collected) -> None:
+class _DateColumns:
+    """The order of day and month in the dates of one file; the file is read again only if it matters."""
+
+    def __init__(self, rows: Callable[[], Iterator[RawRow]]) -> None:
+        self._rows = rows
+        self._proofs: dict[str, OrderProof] = {}
+
+    def order(self, name: str) -> DayOrder | None:
+        """Return the order that all dates of a column together prove, or None."""
+        if not self._proofs:
+            self._proofs = {column: OrderProof() for column in ("published_at", "updated_at")}
+            for row in self._rows():
+                values = _dated(row)
+                for column, proof in self._proofs.items():
+                    proof.add(values.get(column))
+        return self._proofs[name].order()
+
+
+def _read_row(
+    row: RawRow,
+    source: str,
+    reading: RowReader,
+    collected: Collected,
+    visibility: Visibility,
+    dates: _DateColumns,
+) -> None:
     """Add a row to the collected articles, or to the report if it is skipped or refused."""
     report = collected.report
     for name in row.unknown:
         if name in report.unknown_columns or len(report.unknown_columns) < MAX_UNKNOWN_COLUMNS:
             report.unknown_columns[name] += 1
-    if kind := row.skipped or not_public(row.values):
-        report.skipped[kind] += 1
+    values = _dated(row)
+    is_dated = not is_missing(values.get("published_at"))
+    place = f"row {row.number} of {source}"
+    if kind := row.skipped or visibility.why_hidden(row.visibility, is_dated=is_dated, place=place):
+        is_new = kind not in report.skipped and len(report.skipped) >= MAX_SKIPPED_REASONS
+        report.skipped["other" if is_new else kind] += 1
         return
     report.rows_read += 1
     report.files[source] += 1
     try:
         if row.refused:
             raise row.refused
-        article, refused_fields = reading.article(row.values)
+        article, refused_fields = reading.article(values, dates.order)
     except RefusedError as error:
         report.refuse_row(_refusal(error, source, row.number))
         return
     for refused in refused_fields:
         report.refuse_field(_refusal(refused, source, row.number))
     collected.add(article, source, row.number)
+
+
+def _dated(row: RawRow) -> Mapping[str, Any]:
+    """Return the values of a row; a date in a column `published` is its publication date."""
+    published = publication_date(row.visibility)
+    if published is None or not is_missing(row.values.get("published_at")):
+        return row.values
+    return {**row.values, "published_at": published}
 
 
 def _refusal(error: RefusedError, source: str, row: int) -> Refusal:

@@ -5,10 +5,8 @@ category of an entry becomes its category, the others become tags.
 """
 
 import io
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -17,6 +15,7 @@ import feedparser
 
 from recommender.text import as_html
 from recommender.training.readers.files import CorpusError, RawRow, opened
+from recommender.visibility import KIND_OF, column_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,10 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
         raise CorpusError(f"{source} is not an RSS or Atom feed{cause}")
     links = feed.feed.get("links", ())
     following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-    rows = [RawRow(number, _values(entry, feed.feed, base)) for number, entry in enumerate(feed.entries, 1)]
+    rows = [
+        RawRow(number, _values(entry, feed.feed, base), visibility=_visibility(entry))
+        for number, entry in enumerate(feed.entries, 1)
+    ]
     return Feed(rows, str(urljoin(base, following)) if following else None)
 
 
@@ -65,11 +67,22 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
         "tags": names[1:],
         "authors": [author["name"] for author in entry.get("authors", ()) if author.get("name")],
         # The publication date is optional in Atom, and missing in RSS 1.0.
-        "published_at": _moment(entry, "published_parsed") or _moment(entry, "updated_parsed"),
-        "updated_at": _moment(entry, "updated_parsed"),
+        "published_at": _date(entry, "published") or _date(entry, "updated"),
+        "updated_at": _date(entry, "updated"),
         "lang": body.get("language") or feed.get("language"),
         "image_url": _image(entry, base),
     }
+
+
+def _visibility(entry: Any) -> list[tuple[str, Any]]:
+    """Return the elements of an entry that may say whether it is public, such as `app:draft`."""
+    # The parser names an element of another namespace `prefix_name`; `published` is always a date.
+    names = {
+        name: name if column_name(name) in KIND_OF else name.partition("_")[2]
+        for name in entry
+        if name != "published"
+    }
+    return [(short, entry[name]) for name, short in names.items() if column_name(short) in KIND_OF]
 
 
 def _body(entry: Any) -> Mapping[str, Any]:
@@ -83,10 +96,11 @@ def _html(text: Mapping[str, Any] | None) -> str:
     return as_html(value) if (text or {}).get("type") == "text/plain" else value
 
 
-def _moment(entry: Any, name: str) -> str | None:
+def _date(entry: Any, name: str) -> str | None:
+    """Return a date as it is written: the parser's own reading guesses, and does not know the time zone."""
     # The entry's own `get` falls back to the other date, with a warning.
-    parsed: time.struct_time | None = dict.get(entry, name)
-    return None if parsed is None else datetime(*parsed[:6], tzinfo=UTC).isoformat()
+    value = dict.get(entry, name)
+    return str(value) if value else None
 
 
 def _image(entry: Any, base: str) -> str | None:

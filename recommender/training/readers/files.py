@@ -40,6 +40,7 @@ class RawRow:
     number: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML
     values: Mapping[str, Any] = field(default_factory=dict)
     unknown: Sequence[str] = ()  # columns that we do not use
+    visibility: Sequence[tuple[str, Any]] = ()  # the columns that may say whether the record is public
     skipped: str = ""  # the kind of a record that is not a public article, such as "draft"
     refused: RefusedError | None = None  # why the record cannot be read
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from recommender.text import words
 from recommender.training.readers.corpus import Collected, Progress, ReadingReport, Refusal, collect
+from recommender.visibility import Decisions
 
 THIN_BODY_WORDS = 30
 EXAMPLES = 10  # of each finding
@@ -61,13 +62,23 @@ def lint(
     max_bad: float = 0.05,
     now: datetime | None = None,
     progress: Progress | None = None,
+    decisions: Decisions | None = None,
+    date_formats: Sequence[str] = (),
 ) -> LintReport:
     """Return the problems of a corpus; the arguments are those of `read_articles`.
 
-    Bad rows are findings, however many there are. Raises CorpusError only if a file cannot be read at all.
+    Bad rows are findings, however many there are. Raises CorpusError only if a file cannot be read at all,
+    and UndecidedError if a value is neither public nor hidden.
     """
     collected = collect(
-        *paths, columns=columns, timezone=timezone, id_prefix=id_prefix, now=now, progress=progress
+        *paths,
+        columns=columns,
+        timezone=timezone,
+        id_prefix=id_prefix,
+        now=now,
+        progress=progress,
+        decisions=decisions,
+        date_formats=date_formats,
     )
     report = collected.report
     findings = [
@@ -84,7 +95,7 @@ def lint(
         files=report.files,
         rows_read=report.rows_read,
         articles=len(collected.articles),
-        skipped=report.skipped,
+        skipped=dict(report.skipped),
         findings=tuple(finding for finding in findings if finding.count),
     )
 
@@ -113,7 +124,8 @@ _ADVICE = {
     "no JSON object": "Write one JSON object on each line.",
     "not UTF-8": "Save the file as UTF-8.",
     "broken CSV": "Write as many fields as the header has, and double a quote inside a quoted field.",
-    "impossible date": "Write dates as in 2024-05-31T08:00:00Z (ISO 8601). The article was read without it.",
+    "impossible date": "Write dates as in 2024-05-31T08:00:00Z, or give --date-format. Without a readable "
+    "published_at, the row is refused.",
     "wrong type": "Write the field as text, or as a list if it has several names.",
     "no web address": "Start the address with https:// or, within the site, with a slash.",
     "no two-letter language code": "Write the language as in en or pt-BR. It was detected instead.",

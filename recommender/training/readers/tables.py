@@ -18,12 +18,16 @@ import pyarrow.parquet as pq
 
 from recommender.fields import COLUMNS, RefusedError
 from recommender.training.readers.files import DELIMITERS, CorpusError, RawRow, head_of, opened
+from recommender.visibility import Decisions
 
+_NOTHING_DECIDED = Decisions()
 PARQUET_BATCH_ROWS = 512
 MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 
 
-def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def jsonl_rows(
+    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
+) -> Iterator[RawRow]:
     """Yield the object on each line; blank lines are skipped, a line that is not an object is refused.
 
     `columns` maps our names to the file's; if an object lacks the file's name, our name is used. Raises
@@ -43,12 +47,14 @@ def jsonl_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
                 yield RawRow(number, refused=error)
             else:
                 unseen.difference_update(fields)
-                yield _layout(tuple(fields), renamed).row(number, list(fields.values()))
+                yield _layout(tuple(fields), renamed, decisions).row(number, list(fields.values()))
     if unseen:
         raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
 
 
-def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def csv_rows(
+    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
+) -> Iterator[RawRow]:
     """Yield the records of a CSV file (`.tsv`: separated by tabs), numbered by their first line.
 
     Empty fields and NaN are missing values. A record with too few or too many fields, a stray quote or bytes
@@ -66,7 +72,7 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
             return
         names = tuple(name.strip() for name in header)
         _check_columns(path, names, columns, delimiter)
-        layout = _layout(names, tuple(columns.items()))
+        layout = _layout(names, tuple(columns.items()), decisions)
         for number, cells in records:
             if isinstance(cells, RefusedError):
                 yield RawRow(number, refused=cells)
@@ -74,7 +80,9 @@ def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
                 yield layout.row(number, [None if cell in _MISSING else cell for cell in cells])
 
 
-def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+def parquet_rows(
+    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
+) -> Iterator[RawRow]:
     """Yield the records of a Parquet file, a few hundred at a time; unknown columns are not read.
 
     Raises CorpusError if the file is truncated or damaged, or lacks a required column.
@@ -83,15 +91,15 @@ def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
         file = pq.ParquetFile(source, pre_buffer=False)
         names = tuple(file.schema_arrow.names)
         _check_columns(path, names, columns)
-        layout = _layout(names, tuple(columns.items()))
-        wanted = [names[place] for place in layout.places.values()]
+        layout = _layout(names, tuple(columns.items()), decisions)
+        places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
+        wanted = list(dict.fromkeys(names[place] for place in places.values()))
         number = 0
         for batch in file.iter_batches(PARQUET_BATCH_ROWS, columns=wanted):
             cells_of = {name: _python_values(batch.column(name)) for name in wanted}
             for at in range(batch.num_rows):
                 number += 1
-                values = {ours: cells_of[names[place]][at] for ours, place in layout.places.items()}
-                yield RawRow(number, values, layout.unknown)
+                yield layout.row(number, {place: cells_of[names[place]][at] for place in places.values()})
 
 
 def parquet_row_count(path: Path) -> int:
@@ -100,27 +108,44 @@ def parquet_row_count(path: Path) -> int:
         return int(pq.ParquetFile(source).metadata.num_rows)
 
 
+_VISIBILITY = frozenset({"status", "post_password"})  # our columns, whatever the file calls them
 _BOM = b"\xef\xbb\xbf"
 _MISSING = frozenset({"", "NaN", "nan"})  # how pandas writes a missing value
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The positions of our columns in a file, and the file's columns that we do not use."""
+    """The positions of our columns and of the visibility columns, and the columns that we do not use."""
 
     places: Mapping[str, int]
+    visibility: tuple[tuple[str, int], ...]
     unknown: tuple[str, ...]
 
-    def row(self, number: int, cells: Sequence[Any]) -> RawRow:
-        return RawRow(number, {name: cells[place] for name, place in self.places.items()}, self.unknown)
+    def row(self, number: int, cells: Sequence[Any] | Mapping[int, Any]) -> RawRow:
+        values = {name: cells[place] for name, place in self.places.items()}
+        return RawRow(number, values, self.unknown, [(name, cells[place]) for name, place in self.visibility])
+
+
+def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], decisions: Decisions) -> _Layout:
+    return _cached_layout(names, renamed, tuple(decisions.is_visibility_column(name) for name in names))
 
 
 @lru_cache(maxsize=256)
-def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...]) -> _Layout:
-    places = {name: place for place, name in enumerate(names) if name in COLUMNS}
-    places |= {ours: names.index(theirs) for ours, theirs in renamed if theirs in names}
+def _cached_layout(
+    names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], about_visibility: tuple[bool, ...]
+) -> _Layout:
     theirs = {name for _, name in renamed}
-    return _Layout(places, tuple(name for name in names if name not in COLUMNS and name not in theirs))
+    places = {name: place for place, name in enumerate(names) if name in COLUMNS}
+    places |= {ours: names.index(name) for ours, name in renamed if name in names}
+    # A column that is mapped to another field says nothing about visibility. Of a repeated name, all count.
+    visibility = [
+        (name, place) for place, name in enumerate(names) if about_visibility[place] and name not in theirs
+    ]
+    visibility += [
+        (ours, names.index(name)) for ours, name in renamed if name in names and ours in _VISIBILITY
+    ]
+    unknown = tuple(name for name in names if name not in COLUMNS and name not in theirs)
+    return _Layout(places, tuple(visibility), unknown)
 
 
 def _check_columns(path: Path, names: Sequence[str], columns: Mapping[str, str], delimiter: str = "") -> None:

@@ -12,6 +12,7 @@ from lxml import etree
 
 from recommender.fields import RefusedError
 from recommender.training.readers.files import CorpusError, RawRow, head_of, opened
+from recommender.visibility import why_hidden
 
 END_BYTES = 1024  # a complete export has its closing tag in the last bytes
 
@@ -63,9 +64,8 @@ def _kind(item: Any) -> str:
     post_type, status = _wp(item, "post_type"), _wp(item, "status")
     if post_type != "post":
         return post_type or "no type"
-    if status != "publish":
-        return status or "no status"
-    return "password" if _wp(item, "post_password") else ""
+    columns = {"wp:status": status, "wp:post_password": _wp(item, "post_password")}
+    return why_hidden(columns, is_dated=True)
 
 
 def _row(number: int, values: dict[str, Any]) -> RawRow:

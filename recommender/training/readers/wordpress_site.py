@@ -14,6 +14,7 @@ from recommender.fields import RefusedError
 from recommender.training.readers.files import RawRow
 from recommender.training.readers.remote import Remote, SiteError, SiteResponse
 from recommender.training.readers.wordpress import date_of
+from recommender.visibility import why_hidden
 
 PER_PAGE = 100  # WordPress's maximum
 MAX_STEPS_BACK = 5  # without new posts: a site that hides posts from its own lists must not block the import
@@ -170,8 +171,8 @@ class WordPressSite:
 
     def _row(self, post: Mapping[str, Any]) -> RawRow:
         number = int(post["id"])
-        if post["content"].get("protected"):
-            return RawRow(number, skipped="password")
+        if kind := _why_hidden(post):
+            return RawRow(number, skipped=kind)
         embedded = post.get("_embedded") or {}
         categories = self._sorted("categories", post)
         values = {
@@ -208,7 +209,7 @@ class WordPressSite:
 _NOT_PUBLIC = frozenset({401, 403, 404, 410})
 _SUMMARY_FIELDS = "id,status,modified_gmt,modified,content.protected"
 _FIELDS = (
-    "id,type,date,date_gmt,modified,modified_gmt,link,title,content,categories,tags,yoast_head_json,"
+    "id,type,status,date,date_gmt,modified,modified_gmt,link,title,content,categories,tags,yoast_head_json,"
     "_links,_embedded"
 )
 _API = "https://api.w.org/"
@@ -233,9 +234,16 @@ def _list_of(response: SiteResponse) -> list[dict[str, Any]]:
 
 
 def _summary(post: Mapping[str, Any]) -> PostSummary:
+    return PostSummary(int(post["id"]), _utc(post, "modified") or "", not _why_hidden(post))
+
+
+def _why_hidden(post: Mapping[str, Any]) -> str:
     is_protected = bool((post.get("content") or {}).get("protected"))
-    is_public = post.get("status", "publish") == "publish" and not is_protected
-    return PostSummary(int(post["id"]), _utc(post, "modified") or "", is_public)
+    columns = {
+        "wp:status": post.get("status", "publish"),
+        "wp:post_password": "protected" if is_protected else "",
+    }
+    return why_hidden(columns, is_dated=True)
 
 
 def _utc(post: Mapping[str, Any], name: str) -> str | None:

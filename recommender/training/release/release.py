@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
-from recommender.artifact import keep_refused, publish
+from recommender.artifact import ArtifactError, keep_refused, publish
 from recommender.frozen_model import FrozenModel
 from recommender.training.evaluation.evaluate import EvaluationReport, evaluate
 from recommender.training.evaluation.labels import LabelFile
@@ -41,8 +41,9 @@ class Release:
 
     verdict: Verdict
     version: str | None  # None: refused
-    refused_report: Path | None  # None: published
+    refused_report: Path | None  # None: published, or the report could not be written
     seconds: dict[str, float]  # by step
+    report_fault: str = ""  # why the report of a refused model could not be written
 
 
 def release(
@@ -61,7 +62,8 @@ def release(
 
     The manifest of the published version contains the evaluation and a summary of the verdict. With `gate`
     False, a model that fails the gate is published, too. Raises LabelsError if the labels do not match the
-    articles, and ArtifactError if nothing can be written.
+    articles, and ArtifactError if the version cannot be written. A report that cannot be written does not
+    change the outcome: the model is refused.
     """
     now, seconds = now or datetime.now(UTC), {}
     start = time.perf_counter()
@@ -71,7 +73,11 @@ def release(
         done(1)
     seconds["quality gate"] = time.perf_counter() - start
     if verdict.reasons and gate:
-        return Release(verdict, None, _write_refused(trained, models_dir, report, verdict, now), seconds)
+        try:
+            path = _write_refused(trained, models_dir, report, verdict, now)
+        except ArtifactError as error:
+            return Release(verdict, None, None, seconds, report_fault=str(error))
+        return Release(verdict, None, path, seconds)
     start = time.perf_counter()
     with _step(progress, "publishing", "versions") as done:
         evaluation = report.model_dump(mode="json", exclude=_PER_ARTICLE)

@@ -1,4 +1,4 @@
-"""A shared cache is told of every change, in time, again, and later where it did not answer."""
+"""A shared cache is purged of every change, in time and repeatedly, and again after a failed purge."""
 
 import json
 import logging

@@ -15,6 +15,7 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.query import ANY, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.train import Trained, train
+from tests.support.faults import Fault, InjectedError, files
 from tests.support.newsroom import build_model, newsroom
 from tests.support.sample import NOW
 from tests.support.snapshots import snapshot_with
@@ -216,3 +217,40 @@ def test_live_articles_are_found_by_category_and_language() -> None:
     assert related.categories.rows(["monde"]).nonzero()[0].tolist() == [len(model.articles)]
     recent = related.recent(ListQuery(lang="fr"), NOW)
     assert [related.articles.ids[item.row] for item in recent.items] == ["fr"]
+
+
+def live_contents(snapshot: Snapshot) -> list[object]:
+    """Return what a reader can see of a snapshot: the shown titles, similar live articles, and copies."""
+    documents = snapshot.articles
+    shown = [(documents.ids[row], documents.titles[row]) for row in documents.newest.tolist()]
+    similar = [snapshot.live_similar(row)[0].tolist() for row in range(len(snapshot))]
+    vectors = snapshot.vectors.latent(np.arange(len(snapshot))).tolist()
+    return [shown, similar, vectors, snapshot.copies.first.tolist(), dict(snapshot.withdrawn)]
+
+
+def test_an_exception_anywhere_while_a_snapshot_grows_leaves_it_unchanged() -> None:
+    model = build_model(newsroom())
+    first = snapshot_with(
+        model, [Article(id="a", title="Storm floods the harbour"), Article(id="10", title="B")]
+    )
+    others = [
+        (article, fold_in(model, article))
+        for article in (
+            Article(id="b", title="Harbour floods", url="https://x.test/b"),
+            Article(id="a", title="C"),
+        )
+    ]
+    before, grown = live_contents(first), live_contents(first.with_articles(others))
+    modules, lines, is_complete = files("serving/index/*.py", "columns.py"), 0, False
+
+    while not is_complete:
+        lines += 1
+        fault = Fault(lines, modules)
+        try:
+            with fault.active():
+                first.with_articles(others[:1])
+            is_complete = True
+        except InjectedError:
+            assert live_contents(first) == before, fault.place
+            assert live_contents(first.with_articles(others)) == grown, fault.place
+    assert lines > 50

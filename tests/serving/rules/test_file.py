@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from recommender.serving.rules import file as file_module
 from recommender.serving.rules.file import RulesFile
-from recommender.serving.rules.schema import RulesError
 
 RULE = (
     '[[rule]]\nid = "{}"\nkind = "sensitive"\narticles = ["1"]\nreason = "asked for"\nauthor = "A. Reyes"\n'
@@ -80,8 +80,24 @@ def test_a_corrected_file_is_read_again(path: Path) -> None:
     assert file.fault is None
 
 
-def test_an_invalid_file_is_rejected_at_the_start(path: Path) -> None:
+def test_at_the_start_an_invalid_file_gives_the_last_known_rules_or_none(path: Path) -> None:
+    last_known = RulesFile(path).rules()
     path.write_text("[[rule]]")
 
-    with pytest.raises(RulesError, match="rule 1: kind is missing"):
-        RulesFile(path)
+    for known in (last_known, ()):
+        file = RulesFile(path, known)
+        assert file.rules() == known
+        assert "rule 1: kind is missing" in str(file.fault)
+
+
+def test_after_an_unexpected_error_the_file_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = RulesFile(path)
+    rewrite(path, RULE.format("second"))
+    with monkeypatch.context() as patch:
+        patch.setattr(file_module, "read_file", lambda _: (_ for _ in ()).throw(MemoryError()))
+        with pytest.raises(MemoryError):
+            file.rules()
+
+    assert ids(file) == ["second"]

@@ -262,3 +262,34 @@ def test_an_invalid_file_is_reported_with_the_reason(tmp_path: Path, text: str, 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match=r"none\.toml: No such file"):
         read_file(tmp_path / "none.toml")
+
+
+COSTLY = {
+    "an integer of 5,000 digits": "x = " + "9" * 5000,
+    "a hexadecimal integer": "[[rule]]\nuntil = 0x" + "f" * 5000,
+    "nested arrays": "x = " + "[" * 100_000,
+    "nested arrays that end": "x = " + "[" * 100_000 + "]" * 100_000,
+    "arrays that are nested less": '[[rule]]\nid = "a"\nkind = "pin"\narticles = ' + "[" * 900 + "]" * 900,
+    "nested tables": "x = " + "{a=" * 100_000,
+    "a key of 200,000 parts": "a" + ".a" * 200_000 + " = 1",
+    "a quoted key": "'a'" + ".'a'" * 100_000 + " = 1",
+    "a header": "[a" + " . a" * 100_000 + "]",
+    "many keys of 31 parts": "".join(f"k{number}{'.a' * 31} = 1\n" for number in range(14_000)),
+    "more than 1 MiB": "#" * (1 << 20) + "\n",
+    "rules without fields": "[[rule]]\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("content", COSTLY.values(), ids=list(COSTLY))
+def test_a_file_that_is_costly_to_read_is_rejected(tmp_path: Path, content: str) -> None:
+    (tmp_path / "bad.toml").write_text(content)
+
+    with pytest.raises(RulesError) as caught:
+        read_file(tmp_path / "bad.toml")
+
+    assert str(caught.value).startswith(str(tmp_path / "bad.toml"))
+
+
+def test_a_device_is_not_read_to_its_end() -> None:
+    with pytest.raises(RulesError, match="larger than 1048576 bytes"):
+        read_file("/dev/zero")

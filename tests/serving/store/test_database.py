@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Event, Semaphore
+from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from recommender.serving.store import ArticleRow, Store, StoreDownError, StoreError
 from recommender.serving.store import database as database_module
 from recommender.serving.store.database import Database
 from recommender.serving.store.engine import _ONE_WRITER
-from recommender.serving.store.writer import Job
+from recommender.serving.store.writer import Job, Writer
 from tests.support.counts import NOW, totals, view
 from tests.support.waiting import eventually
 
@@ -310,3 +310,65 @@ def test_a_store_can_be_closed_and_used_again(store: Store) -> None:
     store.close()
 
     assert totals(store) == {"a": 1}
+
+
+def test_after_a_thread_that_cannot_start_the_next_write_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with closing(Store(f"sqlite:///{tmp_path / 'live.db'}", pause_seconds=0)) as store:
+        store.version()
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", fail)
+            with pytest.raises(StoreDownError, match="can't start new thread"):
+                store.withdraw("lost", 1)
+
+        version = store.withdraw("a", 1)
+
+        assert [row.id for row in store.changes().articles] == ["a"]
+        assert store.version() == version
+    assert len(caplog.records) == 1
+
+
+def test_a_writer_that_ends_by_an_error_fails_its_callers_and_starts_again() -> None:
+    def settle(jobs: list[Job]) -> None:
+        if jobs[0].item == "bad":
+            raise MemoryError
+        jobs[0].succeed(jobs[0].item)
+
+    writer = Writer(settle, 20)
+
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            writer.do(Job(list, "bad", durable=False))
+        writer.check()
+        assert writer.do(Job(list, "good", durable=False)) == "good"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_an_error_before_a_transaction_begins_is_a_database_that_is_down(
+    tmp_path: Path,
+    durable: bool,  # noqa: FBT001
+) -> None:
+    """The statements that make writes durable, and empty the journal, run outside transactions."""
+    with closing(Store(f"sqlite:///{tmp_path / 'live.db'}", pause_seconds=0)) as store:
+        store.withdraw("a", 1)
+        if durable:
+            store.count([], 0)
+        forbid("PRAGMA", store)
+
+        with pytest.raises(StoreDownError, match="not authorized"):
+            store.withdraw("b", 1) if durable else store.count([], 0)
+
+
+def forbid(statement: str, store: Store) -> None:
+    """Make the database reject statements that begin like this, on all connections."""
+    engine: Engine = store._database._engine
+
+    def check(*arguments: Any) -> None:
+        if arguments[2].startswith(statement):
+            raise sqlite3.OperationalError("not authorized")
+
+    event.listen(engine, "before_cursor_execute", check)

@@ -14,7 +14,7 @@ from recommender.artifact import publish
 from recommender.model import microseconds
 from recommender.serving.index.fold_in import fold_in
 from recommender.serving.lists.related import Related
-from recommender.serving.store import ArticleRow, Changes, Store
+from recommender.serving.store import ArticleRow, Changes, Store, StoreDownError
 from recommender.serving.worker import follower as follower_module
 from recommender.serving.worker.follower import Follower, NotReadyError
 from recommender.settings import Settings
@@ -57,6 +57,14 @@ def delete_database(settings: Settings) -> None:
         path.unlink()
 
 
+BLOCK_FILE = """\
+[[rule]]
+id = "f"
+kind = "block"
+articles = ["10"]
+reason = "a lawsuit"
+author = "desk"
+"""
 ARTICLE = Article(id="new", title="Storm floods the harbour", published_at=NOW)
 
 
@@ -309,3 +317,156 @@ def test_a_store_that_never_responds_is_reported_as_degraded(
     assert "10" in public_ids(follower)
     follower.stop()
     hanging.released.set()
+
+
+def test_a_restarted_worker_uses_the_last_known_rules_of_a_broken_file(
+    settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.toml"
+    with_file = settings.model_copy(update={"rules_file": file})
+    file.write_text(BLOCK_FILE)
+    Follower(with_file, store)
+    file.write_text("[[rule]]")
+
+    restarted = Follower(with_file, new_store(with_file))
+
+    assert restarted.state.rules.active(NOW).hidden == {"10"}
+    assert restarted.state.degraded == ("rules",)
+
+
+@pytest.mark.parametrize("content", ["no TOML", "[[rule]]", None, b"\xff"])
+def test_a_first_worker_starts_without_the_rules_of_a_broken_file(
+    settings: Settings, store: Store, tmp_path: Path, content: str | bytes | None
+) -> None:
+    file = tmp_path / "rules.toml"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    follower = Follower(settings.model_copy(update={"rules_file": file}), store)
+
+    assert (follower.file_rules(), follower.state.degraded) == ((), ("rules",))
+    assert "10" in public_ids(follower)
+
+
+class _FaultyStore(Store):
+    """A store that fails at chosen calls of `changes`."""
+
+    fails: list[Exception | None]
+    calls = 0
+
+    def changes(self, after: int = 0) -> Changes:
+        self.calls += 1
+        error = self.fails.pop(0) if self.fails else None
+        if error is not None:
+            raise error
+        return super().changes(after)
+
+
+@pytest.fixture
+def faulty(settings: Settings) -> Iterator[_FaultyStore]:
+    faulty = _FaultyStore(settings.database_url, pause_seconds=0)
+    faulty.fails = []
+    yield faulty
+    faulty.close()
+
+
+def test_if_the_second_read_after_a_restart_fails_the_articles_are_read_later(
+    settings: Settings, store: Store, faulty: _FaultyStore
+) -> None:
+    store.put_articles([row(ARTICLE)])
+    store.withdraw("10", UPDATED)
+    Follower(settings, store)
+    faulty.fails = [None, StoreDownError("gone")]
+
+    follower = Follower(settings, faulty)
+    before = follower.state.degraded
+    follower.refresh()
+
+    assert (before, follower.state.degraded) == (("store",), ())
+    assert "new" in public_ids(follower)
+
+
+def test_one_unexpected_error_is_logged_once_reported_and_changes_nothing(
+    settings: Settings, store: Store, faulty: _FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    follower = Follower(settings, faulty)
+    store.withdraw("10", UPDATED)
+    faulty.fails = [RuntimeError("by chance")]
+
+    follower.refresh()
+    after_fault = follower.state.degraded
+    follower.refresh()
+
+    assert (after_fault, follower.state.degraded) == (("refresh",), ())
+    assert "10" not in public_ids(follower)
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["by chance"]
+
+
+def test_after_a_repeated_error_nothing_is_shown_until_a_refresh_succeeds(
+    settings: Settings, faulty: _FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    follower = Follower(settings, faulty)
+    faulty.fails = [RuntimeError("again")] * 4
+
+    for _ in range(2):
+        follower.refresh()
+        with pytest.raises(NotReadyError, match="cannot follow"):
+            _ = follower.snapshot
+    assert "refresh" in follower.degraded
+    follower.refresh()
+
+    assert "10" in public_ids(follower)
+    assert len(caplog.records) == 1
+
+
+def test_a_newer_model_that_cannot_be_opened_is_reported_as_degraded(
+    settings: Settings, store: Store
+) -> None:
+    follower = Follower(settings.model_copy(update={"model_retry_seconds": 0}), store)
+    current = settings.models_dir / "CURRENT"
+    valid = current.read_bytes()
+
+    current.write_bytes(b"nonsense")
+    follower.refresh()
+    store.withdraw("10", UPDATED)
+    follower.refresh()
+    assert follower.degraded == ("model",)
+    assert "10" not in public_ids(follower)
+    current.write_bytes(valid)
+    follower.refresh()
+    assert not follower.state.degraded
+
+
+def test_without_a_model_requests_do_not_read_the_store(
+    settings: Settings, faulty: _FaultyStore, tmp_path: Path
+) -> None:
+    follower = Follower(
+        settings.model_copy(update={"models_dir": tmp_path / "none", "model_retry_seconds": 60}), faulty
+    )
+    calls = faulty.calls
+
+    for _ in range(10):
+        with pytest.raises(NotReadyError):
+            _ = follower.snapshot
+
+    assert faulty.calls == calls
+
+
+def test_a_new_model_and_new_rules_are_visible_together_or_not_at_all(
+    settings: Settings, store: Store, faulty: _FaultyStore
+) -> None:
+    """The state with the new model has the withdrawal that was made before the model was published."""
+    follower = Follower(settings, faulty)
+    before = follower.state
+    store.withdraw("10", UPDATED)
+    store.put_rule("b", BLOCK)
+    publish(build_model(newsroom()[:-2]), settings.models_dir, now=NOW + timedelta(hours=1))
+    faulty.fails = [RuntimeError("halfway")] * 2
+
+    follower.refresh()
+    assert (follower.state.snapshot, follower.state.rules) == (before.snapshot, before.rules)
+    follower.refresh()
+
+    assert follower.snapshot is not before.snapshot
+    assert "10" not in public_ids(follower)
+    assert follower.state.rules.active(NOW).hidden == {"10"}

@@ -153,9 +153,9 @@ def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> 
         ("url", "https://example.org/\n", ""),
         ("url", "/a\nb", "no web address"),
         ("lang", "English", "no two-letter language code"),
-        ("published_at", 1700000000, "wrong type"),
-        ("published_at", "yesterday", "impossible date"),
-        ("published_at", "0001-01-01T00:00:00", "impossible date"),
+        ("updated_at", True, "wrong type"),
+        ("updated_at", "yesterday", "impossible date"),
+        ("updated_at", "0001-01-01T00:00:00", "impossible date"),
         ("updated_at", "2124-05-01", "impossible date"),
     ],
 )
@@ -171,6 +171,28 @@ def test_another_invalid_field_is_refused_without_its_row(
     assert corpus.report.fields_refused == {f"{field}: {reason}": 1}
     assert getattr(article_of(corpus), field) in (None, (), "en")
     assert repr(value)[:40] in refusal.detail
+
+
+@pytest.mark.parametrize("status", ["publish", "scheduled", ""])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("yesterday", "impossible date"), ("24.12.26 6 Uhr", "impossible date"), (True, "wrong type"),
+        ("0000-00-00 00:00:00", "impossible date"), ("0", "impossible date"), (17, "impossible date"),
+        (["2024", "2025"], "impossible date"), ("46271.679166", "impossible date"),
+        ("2024-02-30", "impossible date"), ({}, "impossible date"),
+    ],
+)  # fmt: skip
+def test_a_row_is_refused_if_its_publication_date_cannot_be_read(
+    corpus_of: Any, status: str, value: object, reason: str
+) -> None:
+    corpus = corpus_of({}, {"id": "2", "published_at": value, "status": status}, max_bad=0.5)
+
+    (refusal,) = corpus.report.refused
+    assert [article.id for article in corpus.articles] == ["1"]
+    assert (refusal.row, refusal.article_id, refusal.reason) == (2, "2", f"published_at: {reason}")
+    with pytest.raises(CorpusError, match="1 of 2 rows are refused"):
+        corpus_of({}, {"id": "2", "published_at": value, "status": status}, max_bad=0.05)
 
 
 @pytest.mark.parametrize(
