@@ -1,12 +1,15 @@
 """The command line: thin commands over the library. Results go to stdout, progress and errors to stderr."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from recommender.commands.backtest import backtest
 from recommender.commands.export_live import export_live
+from recommender.commands.files import echo
 from recommender.commands.importing import importing
 from recommender.commands.keys import key
 from recommender.commands.lists import related, search, similar, topics
@@ -14,6 +17,7 @@ from recommender.commands.models import models
 from recommender.commands.rules import rules
 from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
+from recommender.printable import plain
 
 _FAILED, _USAGE = 1, 2
 _USAGE_ERRORS = (
@@ -58,12 +62,37 @@ def main() -> None:
         click.echo(f"error: {missing.name} is required: pip install 'recommender[train]'", err=True)
         sys.exit(_FAILED)
     except _loaded(_KNOWN_ERRORS) as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(_USAGE if isinstance(error, _loaded(_USAGE_ERRORS)) else _FAILED)
 
 
+class _Cli(click.Group):
+    """A group whose errors are printed without control characters."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Return the context of a call."""
+        with _plain_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        with _plain_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = plain(error.message)  # type: ignore[misc]  # final for subclasses only
+        raise
+
+
 @click.group(
-    commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Cli,
+    commands=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="recommender")
 def cli() -> None:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -83,8 +84,41 @@ def corpus_options(command: Command, *, required: bool = True) -> Command:
             type=click.FloatRange(0, 1),
             help="Maximum share of bad rows.",
         ),
+        limit_options,
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def limit_options(command: Command) -> Command:
+    """Add options for how much may be unpacked while files are read; they apply during the command."""
+    options = (
+        click.option(
+            "--max-row-mib",
+            type=click.IntRange(1, 1 << 20),
+            expose_value=False,
+            callback=_limit("row_bytes"),
+            help="Maximum size of an unpacked row, and of a feed.  [default: 64]",
+        ),
+        click.option(
+            "--max-file-mib",
+            type=click.IntRange(1, 1 << 30),
+            expose_value=False,
+            callback=_limit("file_bytes"),
+            help="Maximum size of an unpacked file.  [default: 8192]",
+        ),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def _limit(name: str) -> Callable[[click.Context, click.Parameter, int | None], None]:
+    def apply(context: click.Context, _: click.Parameter, mib: int | None) -> None:
+        if mib is not None:
+            from recommender.training.readers.files import limited, limits  # noqa: PLC0415 loads pyarrow
+
+            sizes: dict[str, Any] = {name: mib << 20}
+            context.with_resource(limited(replace(limits(), **sizes)))
+
+    return apply
 
 
 def list_options(command: Command) -> Command:

@@ -211,6 +211,14 @@ class Settings(BaseSettings):
     # Lists and searches that score the whole corpus: per address or key, and the number that a worker
     # computes at once and queues. Further requests are rejected.
     scoring_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
+    # The cost of responses that are not cached: a plain list costs 1. Per address or key.
+    computing_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"
+    # All workers together; connections above that are closed. Trusted proxies may have any number.
+    connections_per_address: Annotated[
+        int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
+    ] = 256
+    # After this time, a response with several lists is given up.
+    computing_seconds: Annotated[float, Field(gt=0, le=600, description="a number above 0, up to 600")] = 5.0
     scoring_at_once: Annotated[int, Field(ge=1, le=16, description="a whole number from 1 to 16")] = 2
     scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 16
 

@@ -1,6 +1,5 @@
 """Terminal output: tables, summaries and progress bars."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recommender.model import Model
+from recommender.printable import one_line, plain
 
 _MIB = 1 << 20
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters except tab and newline
 _MAX_CHANGES = 3  # changed lists shown
 
 
@@ -57,11 +56,6 @@ class _Rate(ProgressColumn):
         return Text(f"{task.completed:,.0f} {self._unit}{rate}")
 
 
-def plain(text: str) -> str:
-    """Return the text with control characters escaped, so that it is safe to print in a terminal."""
-    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-
-
 def escape(text: str) -> str:
     """Return the text with control characters and Rich markup escaped."""
     return literal(plain(text))
@@ -73,13 +67,15 @@ def list_table(response: Mapping[str, Any], heading: str) -> RenderableType:
     for rank, item in enumerate(response["items"], 1):
         score = "" if item["score"] is None else f"{item['score']:.3f}"
         explanation = _explanation(item.get("why"))
-        details = " · ".join(filter(None, (item["category"], (item["published_at"] or "")[:10])))
+        details = " · ".join(
+            filter(None, (one_line(item["category"] or ""), (item["published_at"] or "")[:10]))
+        )
         lines = (("\n" + details, "dim"), ("\n" + explanation if explanation else "", "italic"))
-        article = Text.assemble(plain(item["title"]), *((plain(line), style) for line, style in lines))
-        table.add_row(str(rank), article, item["source"], score, escape(item["id"]))
+        article = Text.assemble(one_line(item["title"]), *((plain(line), style) for line, style in lines))
+        table.add_row(str(rank), article, item["source"], score, escape(one_line(item["id"])))
     model = response["model"]["version"]
     note = f"{response['returned']} of {response['eligible']:,} eligible articles · model {model}"
-    return Group(Text(plain(heading), style="bold"), table, Text(note, style="dim"))
+    return Group(Text(one_line(heading), style="bold"), table, Text(note, style="dim"))
 
 
 def _explanation(why: Mapping[str, Any] | None) -> str:
@@ -145,15 +141,17 @@ def gate_table(verdict: Any) -> RenderableType:
             label += f" (few: {comparison.count})"
         table.add_row(label, change, f"≥ -{comparison.margin:g}", _mark(comparison.passed))
     guards = [
-        Text(guard.detail) if guard.passed else Text(f"REFUSED: {guard.detail}", style="bold red")
+        Text(plain(guard.detail))
+        if guard.passed
+        else Text(plain(f"REFUSED: {guard.detail}"), style="bold red")
         for guard in verdict.guards
     ]
     parts: list[RenderableType] = [table, *guards]
     if verdict.not_compared:
-        parts.append(Text(verdict.not_compared, style="bold"))
+        parts.append(Text(plain(verdict.not_compared), style="bold"))
     if verdict.list_overlap is not None:
         note = f"{verdict.list_overlap:.0%} of a list is unchanged, compared with {verdict.compared_with}"
-        parts.append(Text(note, style="dim"))
+        parts.append(Text(plain(note), style="dim"))
     if verdict.most_changed:
         parts.append(_changes(verdict.most_changed[:_MAX_CHANGES]))
     return Group(*parts)
@@ -165,7 +163,7 @@ def _changes(changed_lists: Sequence[Any]) -> RenderableType:
         table.add_column(heading, overflow="fold")
     for changed in changed_lists:
         before, after = ("\n".join(titles[:3]) for titles in (changed.before, changed.after))
-        cells = f"{changed.title} ({changed.id})", f"{changed.overlap:.0%}", before, after
+        cells = f"{one_line(changed.title)} ({one_line(changed.id)})", f"{changed.overlap:.0%}", before, after
         table.add_row(*map(escape, cells))
     return table
 
@@ -184,7 +182,7 @@ def _mark(passed: bool) -> Text:  # noqa: FBT001
 def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any]) -> RenderableType:
     """Return the findings of `lint`, each with its first examples and advice."""
     names = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
-    heading = Text(f"{articles:,} articles in {names}", style="bold")
+    heading = Text(f"{articles:,} articles in {plain(names)}", style="bold")
     if not findings:
         return Group(heading, Text("No problems found."))
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
@@ -206,7 +204,7 @@ def topics_table(response: Mapping[str, Any], headlines: Sequence[str]) -> Rende
     table.add_column("Terms", ratio=4)
     table.add_column("Typical headline", ratio=4)
     for topic, headline in zip(response["topics"], headlines, strict=True):
-        cells = topic["name"], f"{topic['articles']:,}", ", ".join(topic["terms"]), headline
+        cells = one_line(topic["name"]), f"{topic['articles']:,}", ", ".join(topic["terms"]), headline
         table.add_row(*map(escape, cells))
     note = f"{len(response['topics'])} topics · model {response['model_version']}"
     return Group(table, Text(note, style="dim"))
@@ -216,13 +214,13 @@ def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType
     """Return the published versions as a table: version, training time, articles, whether current."""
     table = _table("Version", "Trained", ">Articles", "")
     for version, trained_at, articles, current in rows:
-        table.add_row(version, trained_at, articles, "current" if current else "")
+        table.add_row(escape(version), trained_at, articles, "current" if current else "")
     return table
 
 
 def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:
     """Return the effects of rules on an article as tables: as a candidate of lists, and in its own list."""
-    parts: list[RenderableType] = [Text(plain(heading), style="bold")]
+    parts: list[RenderableType] = [Text(one_line(heading), style="bold")]
     for part, title in (("candidate", "As a candidate of lists"), ("own list", "In its own list")):
         table = _table(title, "Rule", "By", "Why", "When")
         for effect in effects:
@@ -315,7 +313,7 @@ def _health(health: Any) -> list[str]:
 
 def _example(example: Any) -> str:
     location = f"{example.source}:{example.row}: " if example.source is not None else ""
-    return f"{location}{example.value}"
+    return one_line(f"{location}{example.value}")
 
 
 def _table(*headings: str) -> Table:

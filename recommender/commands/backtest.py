@@ -10,7 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recommender.commands.files import write
+from recommender.commands.files import echo, echo_json, write
+from recommender.options import limit_options
 
 _UNITS = {"": 1, "m": 1, "min": 1, "h": 60, "d": 1440}
 
@@ -67,6 +68,7 @@ _DURATION = _Duration()
     metavar="FILE",
     help="Write the fitted half-life to this TOML settings file.",
 )
+@limit_options
 def backtest(events: Path, **options: Any) -> None:
     """Compare definitions of trending on an event log.
 
@@ -93,10 +95,10 @@ def backtest(events: Path, **options: Any) -> None:
     if options["settings_path"]:
         write_half_life(options["settings_path"], "1h", report.half_life_minutes)
         half_life = f"half-life of the window 1h: {report.half_life_minutes:g} min"
-        click.echo(f"{half_life}, written to {options['settings_path']}", err=True)
+        echo(f"{half_life}, written to {options['settings_path']}", err=True)
     text = report.model_dump_json(indent=2)
     if options["json_path"] == "-":
-        click.echo(text)
+        echo_json(text)
         return
     if options["json_path"]:
         write(options["json_path"], text + "\n")

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import click
 
 from recommender.article import Article
+from recommender.commands.files import echo
 from recommender.commands.live_articles import as_line
+from recommender.printable import one_line
 
 _MANY = 10  # removing more than this, and more than half of all articles, is likely a mistake
 _BATCH = 100  # articles per request
@@ -152,7 +154,7 @@ class ServiceDestination:
         for article_id in removed:
             self._remote.send("DELETE", f"{self._address}/v1/article", {"id": article_id})
         for message in self._rejected:
-            click.echo(message, err=True)
+            echo(message, err=True)
         return (
             f"{self._accepted:,} sent, {self._unchanged:,} unchanged, {len(self._rejected):,} rejected, "
             f"{len(removed):,} withdrawn"
@@ -196,7 +198,7 @@ class ServiceDestination:
             return
         self._accepted += response["accepted"]
         self._unchanged += response["unchanged"]
-        self._rejected += [f"{note['id']}: {note['reason']}" for note in response["rejected"]]
+        self._rejected += [f"{one_line(str(note['id']))}: {note['reason']}" for note in response["rejected"]]
 
 
 def _has_type(error: Any, problem_type: str) -> bool:

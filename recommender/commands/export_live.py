@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recommender.commands.files import write
+from recommender.commands.files import echo, echo_json, write
 
 
 @click.command("export-live")
@@ -20,10 +20,10 @@ def export_live(output: str | None) -> None:
     live = read_live()
     lines = "".join(f"{as_line(article)}\n" for article in live.articles.values())
     if output is None or output == "-":
-        click.echo(lines, nl=False)
+        echo_json(lines, nl=False)
     else:
         write(output, lines)
-    click.echo(f"{len(live.articles):,} live articles", err=True)
+    echo(f"{len(live.articles):,} live articles", err=True)
 
 
 def read_live() -> Any:
@@ -34,7 +34,7 @@ def read_live() -> Any:
     live = LiveArticles.read(Settings.read())
     for article_id in live.unreadable:
         reason = "it was written by another version of the program"
-        click.echo(f"note: article {article_id!r} of the database is left out: {reason}", err=True)
+        echo(f"note: article {article_id!r} of the database is left out: {reason}", err=True)
     return live
 
 
@@ -50,7 +50,7 @@ def clean_up(models_dir: Path, live: Any, merged: Any, *, published: bool) -> st
         try:
             deleted = delete_redundant(Settings.read(), models_dir, live, merged.redundant)
         except (ArtifactError, StoreError) as error:
-            click.echo(f"note: no live articles are deleted from the database: {error}", err=True)
+            echo(f"note: no live articles are deleted from the database: {error}", err=True)
     return (
         f"{merged.new:,} new, {merged.newer:,} newer than in CORPUS, {len(merged.redundant):,} not newer "
         f"({deleted:,} of them deleted from the database); {merged.removed:,} withdrawn articles removed"

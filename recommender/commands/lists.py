@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import click
 from rich.console import Console
 
+from recommender.commands.files import echo, echo_json
 from recommender.options import json_option, list_options, models_dir_option
 
 
@@ -91,7 +92,7 @@ def search(words: tuple[str, ...], models_dir: Path, as_json: bool, **options: A
         )
         response = view.builder().whole_list(results)
         if as_json:
-            click.echo(json.dumps(response, ensure_ascii=False, indent=2))
+            echo_json(json.dumps(response, ensure_ascii=False, indent=2))
         else:
             Console().print(list_table(response, f"Search results for {text!r}"))
 
@@ -108,7 +109,7 @@ def topics(models_dir: Path, as_json: bool) -> None:  # noqa: FBT001
         lists, now = context.related, context.clock()
         response = all_topics(lists, now)
         if as_json:
-            click.echo(json.dumps(response, ensure_ascii=False, indent=2))
+            echo_json(json.dumps(response, ensure_ascii=False, indent=2))
         else:
             headlines = [headline(lists, topic["slug"], now) for topic in response["topics"]]
             Console().print(topics_table(response, headlines))
@@ -128,7 +129,7 @@ def _print_list(
         result = make_list(lists, now, trending)
         response = view.builder().whole_list(result)
         if as_json:
-            click.echo(json.dumps(response, ensure_ascii=False, indent=2))
+            echo_json(json.dumps(response, ensure_ascii=False, indent=2))
             return
         row = None if result.article_id is None else lists.find(result.article_id, now)
         heading = "Similar to the text" if result.article_id is None else "The newest articles"
@@ -159,5 +160,5 @@ def _context(models_dir: Path) -> Iterator[Any]:
         with closing(context.store):
             _ = context.follower.snapshot
             if "store" in context.follower.state.degraded:
-                click.echo("note: the database does not respond; using its last known content", err=True)
+                echo("note: the database does not respond; using its last known content", err=True)
             yield context

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from recommender.commands.files import echo
 from recommender.options import models_dir_option
 
 
@@ -25,7 +26,7 @@ def list_versions(models_dir: Path) -> None:
         try:
             manifest = open_version(models_dir, name, verify=False).manifest
         except ArtifactError as error:  # damaged, or from an older program: list the other versions anyway
-            click.echo(f"note: {error}", err=True)
+            echo(f"note: {error}", err=True)
             rows.append((name, "cannot be opened", "", name == current))
             continue
         trained_at, articles = f"{manifest.trained_at:%Y-%m-%d %H:%M} UTC", f"{manifest.corpus.articles:,}"
@@ -44,7 +45,7 @@ def verify(version: str | None, models_dir: Path) -> None:
     from recommender.artifact import open_current, open_version
 
     model = open_version(models_dir, version) if version else open_current(models_dir)
-    click.echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all checksums match")
+    echo(f"{model.manifest.version}: {len(model.manifest.files)} files, all checksums match")
 
 
 @models.command()
@@ -58,4 +59,4 @@ def rollback(version: str | None, models_dir: Path) -> None:
     """
     from recommender.artifact import roll_back
 
-    click.echo(f"{roll_back(models_dir, version)} is now the current version")
+    echo(f"{roll_back(models_dir, version)} is now the current version")

@@ -7,7 +7,9 @@ from typing import Any
 import click
 from rich.console import Console
 
+from recommender.commands.files import echo
 from recommender.options import models_dir_option
+from recommender.printable import one_line
 
 
 @click.group()
@@ -25,7 +27,7 @@ def check(path: Path) -> None:
     from recommender.serving.rules.schema import read_file
 
     count = len(read_file(path))
-    click.echo(f"{path}: {count} {'rule' if count == 1 else 'rules'}, no errors")
+    echo(f"{path}: {count} {'rule' if count == 1 else 'rules'}, no errors")
 
 
 @rules.command()
@@ -75,16 +77,16 @@ def _look_up(article_id: str, models_dir: Path, settings: Any) -> tuple[tuple[An
         row = articles.ids.find(article_id)
         article = None if row is None else articles.article(row)
     except ArtifactError as error:
-        click.echo(f"note: {error}", err=True)
+        echo(f"note: {error}", err=True)
     with closing(Store.of(settings)) as store:
         if not store.is_there:  # reading it would create it
             return (), article
         stored_rules, unreadable = read_stored(store.rules().rules)
         live = store.article(article_id)
     for rule_id in unreadable:
-        click.echo(f"note: the rule {rule_id} was written by another version of the program", err=True)
+        echo(f"note: the rule {one_line(rule_id)} was written by another version of the program", err=True)
     if live is not None and live.withdrawn:
-        click.echo(f"note: the article {article_id} is withdrawn; no list contains it", err=True)
+        echo(f"note: the article {one_line(article_id)} is withdrawn; no list contains it", err=True)
     if live is not None and live.payload is not None:
         latest = Article.from_json(live.payload)
         article = latest if article is None or latest.is_newer(article) else article

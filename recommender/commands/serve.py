@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from recommender.commands.files import echo
+
 # Per web worker. Requests that wait for a body or for scoring each block a thread; the others need free
 # threads.
 _THREADS = 80
@@ -54,7 +56,7 @@ def serve(**options: Any) -> None:
     _check_address(settings.host, settings.port)
     settings.export()
     _keep_heap_small()
-    click.echo(f"http://{settings.host}:{settings.port}/demo/ ({model})", err=True)
+    echo(f"http://{settings.host}:{settings.port}/demo/ ({model})", err=True)
     Granian(
         "recommender.serving.app:create_app",
         factory=True,
@@ -107,5 +109,6 @@ def _check_address(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen()
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host is not a name
+        cause = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot listen on {host}:{port}: {cause}") from error

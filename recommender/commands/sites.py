@@ -23,8 +23,10 @@ import click
 from rich.console import Console
 
 from recommender.article import Article, InvalidArticleError, moment
+from recommender.commands.files import echo
 from recommender.fields import RefusedError, RowReader, is_missing
 from recommender.options import date_formats, secret_in, zone
+from recommender.printable import one_line
 from recommender.visibility import why_hidden
 
 _MAX_SHOWN = 10  # rejected articles printed
@@ -115,7 +117,7 @@ def wordpress(
         site_reader.check(options["max_bad"])
         summary = destination.finish(lambda name: name in public if lists_all else name not in hidden)
     resumed = f"{destination.resumed:,} read before; " if destination.resumed else ""
-    click.echo(f"{len(public):,} posts: {resumed}{summary}")
+    echo(f"{len(public):,} posts: {resumed}{summary}")
 
 
 @click.command()
@@ -140,7 +142,7 @@ def feed(url: str, pages: int, **options: Any) -> None:
         destination.add(list(site_reader.articles(feed_site_rows(url, remote, pages), report)))
         site_reader.check(options["max_bad"])
         summary = destination.finish(None)
-    click.echo(f"{site_reader.rows:,} entries: {summary}")
+    echo(f"{site_reader.rows:,} entries: {summary}")
 
 
 @dataclass
@@ -164,18 +166,18 @@ class _SiteReader:
                     raise row.refused
                 article, field_errors = self.reader.article(row.values)
             except RefusedError as error:
-                self.rejected.append(f"{row.values.get('id', row.number)}: {error}")
+                self.rejected.append(f"{one_line(str(row.values.get('id', row.number)))}: {error}")
                 continue
             for field_error in field_errors:
-                click.echo(f"note: {article.id}: {field_error}", err=True)
+                echo(f"note: {one_line(article.id)}: {field_error}", err=True)
             yield article
 
     def check(self, max_bad: float) -> None:
         """Print the rejected articles. Raises ClickException if there are too many."""
         for message in self.rejected[:_MAX_SHOWN]:
-            click.echo(f"rejected: {message}", err=True)
+            echo(f"rejected: {message}", err=True)
         if len(self.rejected) > _MAX_SHOWN:
-            click.echo(f"and {len(self.rejected) - _MAX_SHOWN:,} more", err=True)
+            echo(f"and {len(self.rejected) - _MAX_SHOWN:,} more", err=True)
         if len(self.rejected) > max_bad * max(1, self.rows):
             raise click.ClickException(
                 f"{len(self.rejected):,} of {self.rows:,} articles were rejected, above --max-bad; "
@@ -229,7 +231,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
     from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
     def note_retry(details: RetryDetails) -> None:
-        click.echo(f"note: {details.caused_by}; retrying in {details.wait_for:.0f} s", err=True)
+        echo(f"note: {details.caused_by}; retrying in {details.wait_for:.0f} s", err=True)
 
     set_on_retry_hooks([note_retry])
     try:

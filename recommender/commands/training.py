@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from recommender.commands.export_live import clean_up, read_live
-from recommender.commands.files import write
+from recommender.commands.files import echo, echo_json, write
 from recommender.options import corpus_options, json_option, models_dir_option, reading
 
 REFUSED = 3  # exit status
@@ -87,8 +87,8 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
     Console().print(training_summary(trained.model, outcome, report, seconds, peak_bytes, live_summary))
     if not outcome.version:
-        click.echo(f"report: {outcome.refused_report or outcome.report_fault}", err=True)
-        click.echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
+        echo(f"report: {outcome.refused_report or outcome.report_fault}", err=True)
+        echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
         sys.exit(REFUSED)
 
 
@@ -108,7 +108,7 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # no
     with Bars(Console(stderr=True)).reading() as advance:
         report = check(*corpus, progress=advance, **reading(options))
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
+        echo_json(json.dumps(asdict(report), ensure_ascii=False, indent=2))
     else:
         Console().print(lint_table(report.files, report.articles, report.findings))
 
@@ -175,7 +175,7 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
     if options["json_path"] and options["json_path"] != "-":
         write(options["json_path"], text + "\n")
     if options["json_path"] == "-":
-        click.echo(text)
+        echo_json(text)
     else:
         Console().print(evaluation_table(report))
 
@@ -198,7 +198,7 @@ def _previous_model(models_dir: Path) -> Any:
     except NothingPublishedError:
         return None
     except ArtifactError as error:
-        click.echo(
+        echo(
             f"note: the model is not compared with the previous one, and topics get new slugs: {error}",
             err=True,
         )

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from recommender.options import mapped_columns, secret_in, zone
+from recommender.commands.files import echo
+from recommender.options import limit_options, mapped_columns, secret_in, zone
 
 _BATCH = 500
 _MAX_TRIES = 8
@@ -50,6 +51,7 @@ class Totals:
     "--map", "mapped", multiple=True, metavar="NAME=THEIRS", help="Read NAME from column THEIRS; repeatable."
 )
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of dates without one.")
+@limit_options
 def views(
     path: Path, address: str | None, key_file: Path | None, mapped: tuple[str, ...], timezone: str
 ) -> None:
@@ -73,10 +75,10 @@ def views(
     except CorpusError as error:
         raise click.ClickException(str(error)) from error
     for number, reason in totals.rejected[:_MAX_SHOWN]:
-        click.echo(f"row {number}: {reason}", err=True)
+        echo(f"row {number}: {reason}", err=True)
     if len(totals.rejected) > _MAX_SHOWN:
-        click.echo(f"and {len(totals.rejected) - _MAX_SHOWN:,} more", err=True)
-    click.echo(
+        echo(f"and {len(totals.rejected) - _MAX_SHOWN:,} more", err=True)
+    echo(
         f"{totals.rows:,} rows: {totals.accepted:,} counted, {totals.duplicates:,} counted before, "
         f"{len(totals.rejected):,} rejected"
     )

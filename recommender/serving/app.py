@@ -15,6 +15,7 @@ from recommender.serving.cache.purging import Purger, shared_cache_at
 from recommender.serving.compat.drop_in import DropInRoutes
 from recommender.serving.http import compression
 from recommender.serving.http.auth import Access
+from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.cors import ReadPolicy, ScoringLimit
 from recommender.serving.http.parameters import utf8
 from recommender.serving.http.problems import Problem
@@ -34,6 +35,7 @@ from recommender.serving.routes.topics import TopicRoutes
 from recommender.serving.routes.trending import TrendingRoutes
 from recommender.serving.site.demo import DemoRoutes
 from recommender.serving.site.widget import WidgetRoutes
+from recommender.serving.worker.connections import ConnectionLimit
 from recommender.serving.worker.context import Clock, Context, utc_now
 from recommender.serving.worker.maintenance import Maintenance
 from recommender.settings import Settings
@@ -86,19 +88,21 @@ def create_app(
     settings = settings or Settings.read()
     app = _bare_app(settings)
     access = Access(settings)
-    scoring = ScoringLimit(access, settings.scoring_at_once, settings.scoring_queue)
+    computing = ComputingLimit(access, settings.computing_seconds)
+    scoring = ScoringLimit(access, settings.scoring_at_once, settings.scoring_queue, computing.lent)
     context = Context(settings, clock, scoring.slot)
     purger = make_purger(context)
     if purger is not None:
         context.report_degraded("purge", lambda: purger.is_failing)
-    _add_routes(app, context, ResponseCache(settings.cache_bytes, purger), access)
-    demo = DemoRoutes(context)
+    _add_routes(app, context, ResponseCache(settings.cache_bytes, computing, purger), access)
+    demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
     app.extensions["recommender"] = context
     if settings.live_poll_seconds:
         context.follower.start()
         Maintenance(context).start()
+        ConnectionLimit.of(settings).start()
         if purger is not None:
             purger.start()
     app.before_request(_check_path)

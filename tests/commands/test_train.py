@@ -336,3 +336,15 @@ def test_a_date_that_cannot_be_read_is_refused_until_its_format_is_given(run: Ru
     assert "--date-format day-first" in refused.err.replace("\n", " ")
     assert json.loads(given.out)["articles"] == json.loads(formats.out)["articles"] == 2
     assert (wrong.status, "'%d.%m.' is not day-first" in wrong.err) == (2, True)
+
+
+def test_options_raise_the_limits_of_one_command(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"id": "b", "body": "y" * size}) + "\n" for size in (1, 2 << 20)))
+
+    refused = run("lint", path, "--max-row-mib", 1)
+    accepted = run("lint", path, "--max-row-mib", 3)
+
+    assert (refused.status, accepted.status) == (1, 0)
+    assert "a.jsonl: line 2 has over 1 MiB unpacked" in "".join(refused.err.split("\n"))
+    assert run("lint", path).status == 0

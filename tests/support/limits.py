@@ -13,8 +13,13 @@ def captured_limits(module: ModuleType) -> Iterator[list[ConcurrencyLimit]]:
     """Collect the limits that a module creates meanwhile. Their queues time out at once."""
     limits: list[ConcurrencyLimit] = []
 
-    def create(at_once: int, waiting: int, wait_seconds: float) -> ConcurrencyLimit:  # noqa: ARG001
-        limits.append(ConcurrencyLimit(at_once, waiting, wait_seconds=0))
+    def create(
+        at_once: int,
+        waiting: int,
+        wait_seconds: float,  # noqa: ARG001
+        per_caller: int | None = None,
+    ) -> ConcurrencyLimit:
+        limits.append(ConcurrencyLimit(at_once, waiting, 0, per_caller))
         return limits[-1]
 
     with mock.patch.object(module, "ConcurrencyLimit", create):

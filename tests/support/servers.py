@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -81,6 +82,15 @@ def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 server.kill()
+
+
+def connected(client: socket.socket) -> bool:
+    """Return whether the server has not closed a connection; the client must not expect any data."""
+    readable, _, _ = select.select([client], [], [], 0)
+    try:
+        return not readable or client.recv(1) != b""
+    except ConnectionError:
+        return False
 
 
 def _wait_until_ready(server: Server, log: Path) -> None:

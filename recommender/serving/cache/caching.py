@@ -13,6 +13,7 @@ rows. A test changes the service in random orders and compares cached responses 
 """
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -25,6 +26,7 @@ from flask import Response, request
 from recommender.model import from_microseconds
 from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
+from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.responses import ResponseBuilder, etag_of, to_bytes
 from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboards
@@ -88,42 +90,68 @@ class _Generation:
     responses: "LRUCache[Hashable, CachedResponse]"
     lock: Lock
 
+    def cached(
+        self, key: Hashable, view: ConsistentView, leaderboards: Leaderboards | None
+    ) -> CachedResponse | None:
+        """Return the response under a key, if there is one and it is current."""
+        with self.lock:
+            cached = self.responses.get(key)
+        return cached if cached is not None and cached.is_current(view, leaderboards) else None
+
 
 class ResponseCache:
     """The responses that this process caches, up to `max_bytes`; the least recently used are dropped first.
 
-    With a `purger`, shared caches may store lists for longer, because they are purged of what changes.
+    Responses that are not cached are computed in turns; see `ComputingLimit`. With a `purger`, shared caches
+    may store lists for longer, because they are purged of what changes.
     """
 
-    def __init__(self, max_bytes: int, purger: Purger | None = None) -> None:
+    def __init__(self, max_bytes: int, computing: ComputingLimit, purger: Purger | None = None) -> None:
         self._max_bytes = max_bytes
+        self.computing = computing
         self._purger = purger
         self._generation: _Generation | None = None
 
     def get(
-        self, view: ConsistentView, key: Hashable, build: Build, leaderboards: Leaderboards | None = None
+        self,
+        view: ConsistentView,
+        key: Hashable,
+        build: Build,
+        leaderboards: Leaderboards | None = None,
+        *,
+        cost: int | None = 1,
     ) -> CachedResponse:
         """Return the response cached under a key; if there is none, build and cache it.
 
         The key has everything in the request that the response depends on. `leaderboards` has the ranks that
-        the response contains.
+        the response contains. `cost` is what building it costs the caller; None if `build` has its own limit.
+        Raises Problem if the response is not cached and the caller may not compute now.
         """
         generation = self._current_generation(view)
         key = view.model_status.stale, view.model_status.degraded, key
-        with generation.lock:
-            cached = generation.responses.get(key)
-        if cached is None or not cached.is_current(view, leaderboards):
-            cached = CachedResponse.of(build, view, leaderboards)
-            if _size(cached) <= self._max_bytes:
-                with generation.lock:
-                    generation.responses[key] = cached
+        cached = generation.cached(key, view, leaderboards)
+        if cached is None:
+            with nullcontext() if cost is None else self.computing.turn(cost):
+                # Another request may have built it while this one waited.
+                cached = generation.cached(key, view, leaderboards)
+                if cached is None:
+                    cached = CachedResponse.of(build, view, leaderboards)
+                    if _size(cached) <= self._max_bytes:
+                        with generation.lock:
+                            generation.responses[key] = cached
         return cached
 
     def respond(
-        self, view: ConsistentView, key: Hashable, build: Build, leaderboards: Leaderboards | None = None
+        self,
+        view: ConsistentView,
+        key: Hashable,
+        build: Build,
+        leaderboards: Leaderboards | None = None,
+        *,
+        cost: int | None = 1,
     ) -> Response:
         """Return the HTTP response cached under a key, built first if necessary; see `get`."""
-        return to_response(self.get(view, key, build, leaderboards), view)
+        return to_response(self.get(view, key, build, leaderboards, cost=cost), view)
 
     def respond_with_list(
         self,
@@ -133,13 +161,14 @@ class ResponseCache:
         leaderboards: Leaderboards | None = None,
         *,
         row: int,
+        cost: int = 1,
     ) -> Response:
         """Return the list of the article of a row, as `respond` does.
 
         A shared cache that is purged may store it for longer, by the article's age, unless it depends on what
         trends or a part of the service is degraded.
         """
-        cached = self.get(view, key, build, leaderboards)
+        cached = self.get(view, key, build, leaderboards, cost=cost)
         purger = self._purger
         is_purged = purger is not None and purger.is_trusted and not view.model_status.degraded
         if not is_purged or leaderboards is not None or cached.trending is not None:

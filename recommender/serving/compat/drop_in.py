@@ -178,7 +178,7 @@ class DropInRoutes:
             return builder.whole_list(related_list)
 
         try:
-            cached = self._cache.get(view, ("drop-in", row, query.canonical), build)
+            cached = self._cache.get(view, ("drop-in", row, query.canonical), build, cost=query.cost)
         except UnknownCategoryError:
             return None
         body = to_bytes(formatter(from_json(cached.body), related.articles))

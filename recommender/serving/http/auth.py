@@ -72,6 +72,7 @@ class Access:
         self._events_per_address = RateLimiter(Rate.read(settings.address_event_limit))
         self._reads_per_address = RateLimiter(Rate.read(settings.address_read_limit))
         self._scoring_per_caller = RateLimiter(Rate.read(settings.scoring_limit))
+        self._computing_per_caller = RateLimiter(Rate.read(settings.computing_limit))
         self.needs_read_key = bool(settings.read_keys)
 
     def require_key(self, *scopes: Scope) -> Caller:
@@ -119,15 +120,31 @@ class Access:
             self._spend(self._reads_per_address, "requests from this address", caller.address)
 
     def count_scoring(self) -> None:
-        """Count a request that scores the whole corpus, if it comes through HTTP."""
+        """Count a list that needs the scores of the whole corpus, if it is requested through HTTP."""
+        self._spend_allowance(self._scoring_per_caller, "lists {} that score all articles")
+
+    def count_computing(self, cost: int) -> None:
+        """Count the cost of a response that is not cached, if it is requested through HTTP."""
+        self._spend_allowance(self._computing_per_caller, "costly requests {}", cost)
+
+    def queue_name(self) -> str | None:
+        """Return the name under which the caller's waiting requests are counted; None if they are not.
+
+        They are not counted for an address in a private network while no proxy is declared.
+        """
         if not has_request_context():
-            return
+            return None
         caller: Caller = g.get("caller") or self._caller()
-        limiter = self._scoring_per_caller
         if caller.key is not None:
-            self._spend(limiter, "requests with this key that score all articles", f"key {caller.key}")
-        elif not caller.is_local:
-            self._spend(limiter, "requests from this address that score all articles", caller.address)
+            return f"key {caller.key}"
+        return None if caller.is_local else caller.address
+
+    def _spend_allowance(self, limiter: RateLimiter, counted: str, cost: int = 1) -> None:
+        """Count a cost against a limit per key or address; `{}` in `counted` becomes `with this key`."""
+        name = self.queue_name()
+        if name is not None:
+            of_caller = "with this key" if name.startswith("key ") else "from this address"
+            self._spend(limiter, counted.format(of_caller), name, cost)
 
     def count_events(self, caller: Caller, events: int) -> None:
         """Count the events of a caller without a key."""

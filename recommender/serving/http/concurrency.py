@@ -1,42 +1,153 @@
-"""A concurrency limit: a few callers at once, a short queue, and an error for all others.
+"""Concurrency limits: a few callers at once, a short queue, and an error for all others.
 
-Under load, the costly work is refused first. Most lists come from the neighbours computed at training, and
-must not wait behind requests that score the whole corpus. So scoring has a limit (two at once by default,
-`ScoringLimit`), folding in new articles has a separate one (`routes.submissions`), and so do bodies that are
-being received (`uploads`). WSGI servers have no queue with a deadline for each kind of work.
+Under load, the costly work is refused first. Most responses are cached, and must not wait behind requests
+that compute. So computing a response has a limit (`ComputingLimit`), scoring the whole corpus has one (two at
+once by default, `cors.ScoringLimit`), folding in new articles has one (`routes.submissions`), and so do
+bodies that are being received (`uploads`). WSGI servers have no queue with a deadline for each kind of work.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock, local
+from time import monotonic
+from typing import Protocol
 
 from recommender.serving.http.problems import overloaded
 
 Slot = Callable[[], AbstractContextManager[None]]
 
+HEAVY_COST = 10  # from this cost on, a response takes turns with the other heavy ones
+# At once, waiting, and seconds. Python runs one thread at a time, and a thread that serves a cached response
+# waits behind all that compute. So few compute at once. Light responses take milliseconds, so all can wait.
+_HEAVY_LIMIT = 1, 12, 2.0
+_LIGHT_LIMIT = 2, 64, 5.0
+_HEAVY_PER_CALLER = 4
+_LIGHT_PER_CALLER = 24
+
 
 class ConcurrencyLimit:
     """Admits `at_once` callers at the same time; up to `waiting` more wait for up to `wait_seconds`.
 
-    This bounds how many threads of a worker are busy with costly work, however many requests arrive.
+    This bounds how many threads of a worker are busy with costly work, however many requests arrive. With
+    `per_caller`, it also bounds how many requests of one caller have a slot or wait for one.
     """
 
-    def __init__(self, at_once: int, waiting: int, wait_seconds: float) -> None:
+    def __init__(
+        self, at_once: int, waiting: int, wait_seconds: float, per_caller: int | None = None
+    ) -> None:
         self._capacity = BoundedSemaphore(at_once + waiting)
         self._slots = BoundedSemaphore(at_once)
         self._wait_seconds = wait_seconds
+        self._per_caller = per_caller
+        self._requests_of = Counter[str]()
+        self._lock = Lock()
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Wait for a slot, and hold it. Raises Problem if the queue is full or the wait times out."""
-        if not self._capacity.acquire(blocking=False):
-            raise overloaded("the queue is full")
+    def slot(self, caller: str | None = None) -> Iterator[None]:
+        """Wait for a slot, and hold it. Raises Problem if the queue is full or the wait times out.
+
+        `caller` names the caller whose requests are counted; without it, they are not.
+        """
+        with self._counted(caller):
+            if not self._capacity.acquire(blocking=False):
+                raise overloaded("the queue is full")
+            try:
+                if not self._slots.acquire(timeout=self._wait_seconds):
+                    raise overloaded(f"timed out after {self._wait_seconds:g} s in the queue")
+                try:
+                    yield
+                finally:
+                    self._slots.release()
+            finally:
+                self._capacity.release()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Lend the slot that the current thread holds to another thread, and wait to get it back."""
+        self._slots.release()
         try:
-            if not self._slots.acquire(timeout=self._wait_seconds):
-                raise overloaded(f"timed out after {self._wait_seconds:g} s in the queue")
+            yield
+        finally:
+            self._slots.acquire()
+
+    @contextmanager
+    def _counted(self, caller: str | None) -> Iterator[None]:
+        if caller is None or self._per_caller is None:
+            yield
+            return
+        with self._lock:
+            if self._requests_of[caller] >= self._per_caller:
+                raise overloaded(f"you have {self._per_caller} requests in the queue; send fewer at once")
+            self._requests_of[caller] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._requests_of[caller] -= 1
+                if not self._requests_of[caller]:
+                    del self._requests_of[caller]  # so that the counter stays small
+
+
+class CallerAllowance(Protocol):
+    """The allowance of the current caller; see `auth.Access`."""
+
+    def count_computing(self, cost: int) -> None:
+        """Spend a cost from the allowance. Raises Problem if too little is left."""
+
+    def queue_name(self) -> str | None:
+        """Return the name under which the caller's waiting requests are counted; None if they are not."""
+
+
+class Deadline:
+    """Ends the work of a request that takes too long."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._ends = clock() + seconds
+
+    def check(self) -> None:
+        """Raise Problem if the time is over."""
+        if self._clock() >= self._ends:
+            raise overloaded(
+                f"the response was not complete after {self._seconds:g} s; request fewer lists at once"
+            )
+
+
+class ComputingLimit:
+    """Limits the responses that are computed, because they are not cached: in total and per caller.
+
+    A response with a cost of HEAVY_COST or more waits for one of a few slots for heavy responses, so that
+    heavy ones take turns, and light ones never wait behind them.
+    """
+
+    def __init__(self, allowance: CallerAllowance, seconds: float) -> None:
+        self._allowance, self._seconds = allowance, seconds
+        self._light = ConcurrencyLimit(*_LIGHT_LIMIT, _LIGHT_PER_CALLER)
+        self._heavy = ConcurrencyLimit(*_HEAVY_LIMIT, _HEAVY_PER_CALLER)
+        self._threads = local()  # `limit`: the limit whose slot the thread holds
+
+    @contextmanager
+    def turn(self, cost: int) -> Iterator[None]:
+        """Spend the cost, wait for a slot, and hold it. Raises Problem if the caller may not compute now."""
+        self._allowance.count_computing(cost)
+        limit = self._heavy if cost >= HEAVY_COST else self._light
+        with limit.slot(self._allowance.queue_name()):
+            self._threads.limit = limit
             try:
                 yield
             finally:
-                self._slots.release()
-        finally:
-            self._capacity.release()
+                self._threads.limit = None
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let another light response compute while this one waits to score the whole corpus."""
+        if getattr(self._threads, "limit", None) is self._light:
+            with self._light.lent():
+                yield
+        else:
+            yield
+
+    def deadline(self) -> Deadline:
+        """Return the deadline of a response whose computation starts now."""
+        return Deadline(self._seconds)

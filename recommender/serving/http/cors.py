@@ -6,12 +6,12 @@ that response to other origins.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from flask import Flask, Response, request
 
 from recommender.serving.http.auth import Access
-from recommender.serving.http.concurrency import ConcurrencyLimit
+from recommender.serving.http.concurrency import ConcurrencyLimit, Slot
 
 # Never needs a key: these paths show no article, or have their own setting (`demo`).
 _PUBLIC = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)")
@@ -22,6 +22,7 @@ _EXPOSED_HEADERS = "ETag, Retry-After, X-Request-ID"
 _ALLOWED_HEADERS = "Content-Type, If-None-Match, X-Request-ID"
 _PREFLIGHT_SECONDS = "86400"
 _SCORING_WAIT_SECONDS = 2.0
+_SCORING_PER_CALLER = 6
 
 
 class ReadPolicy:
@@ -75,17 +76,20 @@ class ReadPolicy:
 
 
 class ScoringLimit:
-    """Limits requests that score the whole corpus, in total and per caller."""
+    """Limits requests that score the whole corpus, in total and per caller.
 
-    def __init__(self, access: Access, at_once: int, queue: int) -> None:
-        self._access = access
-        self._limit = ConcurrencyLimit(at_once, queue, _SCORING_WAIT_SECONDS)
+    `lent` is entered before the wait: it gives up what the request need not hold while it scores.
+    """
+
+    def __init__(self, access: Access, at_once: int, queue: int, lent: Slot = nullcontext) -> None:
+        self._access, self._lent = access, lent
+        self._limit = ConcurrencyLimit(at_once, queue, _SCORING_WAIT_SECONDS, _SCORING_PER_CALLER)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Wait for a slot, and hold it. Raises Problem if there is none, or the caller's limit is reached."""
         self._access.count_scoring()
-        with self._limit.slot():
+        with self._lent(), self._limit.slot(self._access.queue_name()):
             yield
 
 

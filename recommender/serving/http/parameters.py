@@ -23,6 +23,7 @@ from recommender.text import detect_language, plain_text
 MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
 MAX_QUERY_CHARS = 200
+_CHARS_OF_A_LIST = 1000  # of a text; so many cost about as much as a plain list
 RELATED_SUFFIX, TRENDING_SUFFIX = "/related", "/trending"  # of the path of an article
 _ENDPOINT_OF_SUFFIX = {RELATED_SUFFIX: "/v1/related", TRENDING_SUFFIX: "/v1/trending/rank"}
 ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # a filter may be any date in the future
@@ -267,6 +268,11 @@ class Text(Filters):
     title: Annotated[str, Field(strict=True, description="a string; title or body must contain text")] = ""
     body: Annotated[str, Field(strict=True, description="a string, plain or HTML")] = ""
     published_at: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
+
+    @property
+    def cost(self) -> int:
+        """About how much computing the list costs; see `ListQuery.cost`."""
+        return self.query().cost + (len(self.title) + len(self.body)) // _CHARS_OF_A_LIST
 
     def article(self) -> Article:
         """Return the text as an article, without HTML; the language is detected if `lang` is not set.

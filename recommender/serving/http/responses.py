@@ -76,6 +76,9 @@ class ResponseBuilder:
     def __init__(self, related: Related, now: datetime, model_status: ModelStatus) -> None:
         self._related, self._now, self._model_status = related, now, model_status
         self.dependencies = Dependencies()
+        self._fields_of: dict[
+            int, dict[str, Any]
+        ] = {}  # of the rows shown so far; several lists may show one
 
     def nested_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
         """Return a list that is a part of the response; with `rank_of`, each item has its trending rank."""
@@ -156,23 +159,30 @@ class ResponseBuilder:
         """Return an article with every key; absent values are null. `without`: rows not to name as copies."""
         articles = self._related.articles
         copies = [articles.ids[copy] for copy in self._related.copies(row, now) if copy not in without]
-        article_id = articles.ids[row]
-        self.dependencies.shown_ids.update([article_id, *copies])
-        return {
-            "id": article_id,
-            "title": articles.titles[row],
-            "url": articles.urls[row] or None,
-            "category": articles.category[row],
-            "categories": articles.categories[row],
-            "published_at": iso(from_microseconds(int(articles.published[row]))),
-            "image_url": articles.image_urls[row] or None,
-            "reading_minutes": int(articles.minutes[row]),
-            "lang": articles.langs[row],
-            "score": None,
-            "source": None,
-            "trending_rank": None,
-            "also_published_as": copies or None,
-        }
+        fields = self._fields(row)
+        self.dependencies.shown_ids.update([fields["id"], *copies])
+        return fields | {"also_published_as": copies or None}
+
+    def _fields(self, row: int) -> dict[str, Any]:
+        """Return the fields that are the same wherever the response shows the article; do not change them."""
+        fields = self._fields_of.get(row)
+        if fields is None:
+            articles = self._related.articles
+            fields = self._fields_of[row] = {
+                "id": articles.ids[row],
+                "title": articles.titles[row],
+                "url": articles.urls[row] or None,
+                "category": articles.category[row],
+                "categories": articles.categories[row],
+                "published_at": iso(from_microseconds(int(articles.published[row]))),
+                "image_url": articles.image_urls[row] or None,
+                "reading_minutes": int(articles.minutes[row]),
+                "lang": articles.langs[row],
+                "score": None,
+                "source": None,
+                "trending_rank": None,
+            }
+        return fields
 
 
 def _explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:

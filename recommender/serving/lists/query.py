@@ -40,6 +40,20 @@ class ListQuery:
     include_trending: bool = False  # whether items get their trending rank
 
     @property
+    def cost(self) -> int:
+        """About how much computing the list costs, as a multiple of a list with the default parameters.
+
+        Measured without scoring the whole corpus, which has a limit of its own.
+        """
+        names = len(self.categories) + len(self.exclude_categories) + len(self.exclude)
+        cost = 1 + self.limit // 25 + names // 50
+        if self.diversity:
+            cost += 2
+        if self.explain:
+            cost += self.limit // 10
+        return cost
+
+    @property
     def canonical(self) -> "ListQuery":
         """The same query with sorted and unique names; queries for the same list have the same one."""
         if not (self.categories or self.exclude_categories or self.exclude):

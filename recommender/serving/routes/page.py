@@ -24,6 +24,7 @@ from recommender.serving.worker.context import Context
 from recommender.trending import DEFAULT_WINDOW
 
 _PATH = "/v1/page"
+_REST_COST = 2  # of a page besides its related list
 
 
 class PageRoutes:
@@ -55,15 +56,21 @@ class PageRoutes:
         limits = parameters.related_limit, parameters.trending_limit
         excluded = tuple(sorted(set(parameters.exclude_category)))
         key = "page", row, *limits, parameters.dedupe, parameters.explain, excluded
+        query = ListQuery(
+            limit=parameters.related_limit,
+            exclude_categories=excluded,
+            explain=parameters.explain == "1",
+        )
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            return _page_json(row, parameters, view, leaderboards, builder)
+            return _page_json(row, query, parameters, view, leaderboards, builder)
 
-        return self._cache.respond(view, key, build, leaderboards)
+        return self._cache.respond(view, key, build, leaderboards, cost=query.cost + _REST_COST)
 
 
 def _page_json(
     row: int,
+    query: ListQuery,
     parameters: ArticlePageParameters,
     view: ConsistentView,
     leaderboards: Leaderboards,
@@ -71,11 +78,6 @@ def _page_json(
 ) -> dict[str, Any]:
     related, now = view.related, view.now
     leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
-    query = ListQuery(
-        limit=parameters.related_limit,
-        exclude_categories=parameters.exclude_category,
-        explain=parameters.explain == "1",
-    )
     with known_categories("query", query):
         page = Page.of(
             related,

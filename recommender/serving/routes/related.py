@@ -51,13 +51,14 @@ class RelatedRoutes:
         leaderboards = self._leaderboards(query, view)
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            results = [
-                self._batch_result(article_id, query, view, builder, leaderboards)
-                for article_id in parameters.id
-            ]
+            deadline, results = self._cache.computing.deadline(), []
+            for article_id in parameters.id:
+                deadline.check()
+                results.append(self._batch_result(article_id, query, view, builder, leaderboards))
             return {"results": results}
 
-        response = self._cache.respond(view, ("batch", parameters.id, query.canonical), build, leaderboards)
+        key, cost = ("batch", parameters.id, query.canonical), query.cost * len(parameters.id)
+        response = self._cache.respond(view, key, build, leaderboards, cost=cost)
         is_complete = all(find_row("id", article_id, view) is not None for article_id in parameters.id)
         return response if is_complete else no_store(response)
 
@@ -65,13 +66,14 @@ class RelatedRoutes:
         """Respond with the list of the text in the body."""
         refuse_parameters()
         text = validate_body(Text, json_object("the text", self._context.settings.max_body_bytes))
-        article, query, view = text.article(), text.query(), self._context.view()
+        query, view = text.query(), self._context.view()
         trending, rank_of = view.trends(self._leaderboards(query, view))
-        with known_categories("body", query):
-            related_list = view.related.of_text(article, query, view.now, trending=trending)
-        return Response(
-            to_bytes(view.builder().whole_list(related_list, rank_of)), content_type="application/json"
-        )
+        with self._cache.computing.turn(text.cost):
+            article = text.article()
+            with known_categories("body", query):
+                related_list = view.related.of_text(article, query, view.now, trending=trending)
+            body = to_bytes(view.builder().whole_list(related_list, rank_of))
+        return Response(body, content_type="application/json")
 
     def _respond(self, place: Place, by: IdOrUrl, value: str, query: ListQuery) -> Response:
         view = self._context.view()
@@ -86,8 +88,8 @@ class RelatedRoutes:
             return builder.whole_list(related_list, rank_of)
 
         if row is None:
-            return no_store(self._cache.respond(view, key, build, leaderboards))
-        return self._cache.respond_with_list(view, key, build, leaderboards, row=row)
+            return no_store(self._cache.respond(view, key, build, leaderboards, cost=query.cost))
+        return self._cache.respond_with_list(view, key, build, leaderboards, row=row, cost=query.cost)
 
     def _batch_result(
         self,

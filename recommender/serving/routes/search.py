@@ -43,4 +43,5 @@ class SearchRoutes:
                 )
             return builder.whole_list(matches)
 
-        return self._cache.respond(view, ("search", parameters.q, limit, filters, lang), build)
+        key = "search", parameters.q, limit, filters, lang
+        return self._cache.respond(view, key, build, cost=None)  # a search waits for a slot for scoring

@@ -1,7 +1,7 @@
 """The demo: a news site built from the articles of the model, which shows the lists as readers see them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from flask import Flask, Response, render_template, request
 
+from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.parameters import MAX_QUERY_CHARS, cursor_after, read_cursor
 from recommender.serving.http.problems import Problem
 from recommender.serving.index.categories import UnknownCategoryError
@@ -34,6 +35,7 @@ RELATED = 9
 TRENDING = 8
 PER_PAGE = 18
 MAX_SECTIONS = 8  # in the navigation
+_PAGE_COST = 6  # see `ListQuery.cost`
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _TICK = timedelta(minutes=1)
 _FIRST_RANKING_SECONDS = 60  # the wait while there is no ranking yet
@@ -57,16 +59,19 @@ class Trend:
 class DemoRoutes:
     """The pages under `/demo/`."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, computing: ComputingLimit) -> None:
+        self._context, self._computing = context, computing
 
     def add_to(self, app: Flask) -> None:
         """Add the routes and the template filters."""
-        app.add_url_rule("/demo", endpoint="demo_bare", view_func=self.home)
-        app.add_url_rule("/demo/", endpoint="demo", view_func=self.home)
-        app.add_url_rule("/demo/article", endpoint="demo_article", view_func=self.article)
-        app.add_url_rule("/demo/section", endpoint="demo_section", view_func=self.section)
-        app.add_url_rule("/demo/search", endpoint="demo_search", view_func=self.search)
+        for path, endpoint, view in (
+            ("/demo", "demo_bare", self.home),
+            ("/demo/", "demo", self.home),
+            ("/demo/article", "demo_article", self.article),
+            ("/demo/section", "demo_section", self.section),
+            ("/demo/search", "demo_search", self.search),
+        ):
+            app.add_url_rule(path, endpoint, self._in_turn(view))
         app.jinja_env.filters |= {"day": day, "label": label}
         app.jinja_env.tests["crosshead"] = is_crosshead
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -120,6 +125,15 @@ class DemoRoutes:
         matches = view.related.search(words, PER_PAGE, view.now)
         shown = teasers(view.related.articles, matches.items)
         return self._page("search.html", words=words, teasers=shown, eligible=matches.eligible)
+
+    def _in_turn(self, view: Callable[[], Response]) -> Callable[[], Response]:
+        """Return a view that waits for its turn, because pages are not cached."""
+
+        def in_turn() -> Response:
+            with self._computing.turn(_PAGE_COST):
+                return view()
+
+        return in_turn
 
     def problem_page(self, problem: Problem) -> Response:
         """Show an error page."""

@@ -4,18 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from recommender.training.readers.files import CorpusError, format_of, opened
+from recommender.training.readers.parquet import table
 from recommender.trending import EVENT_WEIGHTS
 
 _MINUTE_SECONDS = 60
 _DAY = 1440  # minutes
 _TOP_ARTICLES = 3000  # per hour and per day; an article that is never among them is in no list of ten
 _REQUIRED = ("ts", "article_id")
+_COLUMNS = (*_REQUIRED, "visitor_id", "type", "count")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def read_log(
         raise CorpusError(
             f"{path} has no column {missing[0]}; its columns are {', '.join(map(str, frame.columns))}"
         )
-    frame = frame[[name for name in (*_REQUIRED, "visitor_id", "type", "count") if name in frame]]
+    frame = frame[[name for name in _COLUMNS if name in frame]]
     frame = frame.assign(ts=_seconds(path, frame["ts"]))
     if sample < 1:
         frame = frame[np.random.default_rng(seed).random(len(frame)) < sample]
@@ -127,9 +129,9 @@ def log_of(ids: Sequence[str], minutes: np.ndarray, counts: np.ndarray) -> Log:
 def _frame(path: Path) -> pd.DataFrame:
     kind = format_of(path)
     try:
+        if kind == "parquet":
+            return cast(pd.DataFrame, table(path, _COLUMNS).to_pandas())
         with opened(path) as stream:
-            if kind == "parquet":
-                return pd.read_parquet(stream)
             if kind == "csv":
                 separator = "\t" if ".tsv" in path.suffixes else ","
                 return pd.read_csv(stream, sep=separator, dtype={"article_id": str, "visitor_id": str})

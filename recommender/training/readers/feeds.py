@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import feedparser
 
 from recommender.text import as_html
-from recommender.training.readers.files import CorpusError, RawRow, opened
+from recommender.training.readers.files import CorpusError, RawRow, limits, opened
 from recommender.visibility import KIND_OF, column_name
 
 
@@ -50,7 +50,9 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
 def feed_file_rows(path: Path) -> list[RawRow]:
     """Return the entries of a feed in a file. Raises CorpusError if it is not a feed or cannot be read."""
     with opened(path) as stream:
-        return feed_of(stream.read(), str(path)).rows
+        content = stream.read(limits().row_bytes + 1)
+        limits().check_row(path, "the feed", len(content))
+        return feed_of(content, str(path)).rows
 
 
 def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,10 +28,58 @@ FORMAT_OF_SUFFIX = {
 }
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 HEAD_BYTES = 65_536
+_MIB = 1 << 20
 
 
 class CorpusError(Exception):
     """A corpus that cannot be read; the message has the file, the problem and the cure."""
+
+
+class TooLargeError(CorpusError):
+    """A file or a row that unpacks to more than the limit."""
+
+    def __init__(self, place: str, size: float, limit: int, option: str) -> None:
+        super().__init__(
+            f"{place} has over {int(size) // _MIB:,} MiB unpacked; at most {limit // _MIB:,} MiB are allowed."
+            f" If you trust the file, raise the limit with {option}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be unpacked while files are read: a small file can unpack to any size."""
+
+    file_bytes: int = 8 << 30
+    row_bytes: int = 64 << 20  # of a row; a feed is parsed whole, so it also counts as a row
+
+    def check_file(self, path: Path, size: float) -> None:
+        """Raise TooLargeError if a file unpacks to more bytes than allowed."""
+        if size > self.file_bytes:
+            raise TooLargeError(str(path), size, self.file_bytes, "--max-file-mib")
+
+    def check_row(self, path: Path, row: str, size: float) -> None:
+        """Raise TooLargeError if a row, such as `line 3`, has more bytes than allowed."""
+        if size > self.row_bytes:
+            raise TooLargeError(f"{path}: {row}", size, self.row_bytes, "--max-row-mib")
+
+
+_DEFAULTS = Limits()
+_limits: ContextVar[Limits] = ContextVar("limits", default=_DEFAULTS)
+
+
+def limits() -> Limits:
+    """Return the limits that apply here."""
+    return _limits.get()
+
+
+@contextmanager
+def limited(new: Limits) -> Iterator[None]:
+    """Apply other limits to the files that are read inside the context."""
+    token = _limits.set(new)
+    try:
+        yield
+    finally:
+        _limits.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +131,13 @@ def head_of(path: Path) -> bytes:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading bytes, and decompress it if it starts like gzip or Zstandard.
 
-    Inside the context, errors of the file system and the decompressor are raised as CorpusError.
+    Inside the context, errors of the file system and the decompressor are raised as CorpusError. Reading more
+    from a compressed file than the limit raises TooLargeError.
     """
     try:
         with path.open("rb") as stream:
             kind = _PACKED.get(stream.peek(4)[:4]) or _PACKED.get(stream.peek(2)[:2])
-            yield io.BufferedReader(pa.CompressedInputStream(stream, kind), HEAD_BYTES) if kind else stream
+            yield io.BufferedReader(_Unpacked(path, stream, kind), HEAD_BYTES) if kind else stream
     except PermissionError:
         raise CorpusError(f"{path} is not readable by this user; change its owner or mode") from None
     except OSError as error:
@@ -95,6 +145,65 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise CorpusError(
             f"{path} cannot be read ({cause}); it may be truncated or damaged: copy it again"
         ) from error
+
+
+def lines(path: Path, stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file. Raises TooLargeError for a line that is longer than a row may be."""
+    longest, number = limits().row_bytes, 0
+    while line := stream.readline(longest + 1):
+        number += 1
+        limits().check_row(path, f"line {number}", len(line))
+        yield line
+
+
+class RecordLines:
+    """The lines of a text file, for a parser whose records may contain newlines.
+
+    The parser calls `next_record` after each record. Raises TooLargeError for a record that is larger than a
+    row may be.
+    """
+
+    def __init__(self, path: Path, text: io.TextIOBase) -> None:
+        self._path, self._text = path, text
+        self._limits = limits()
+        self._number, self._first, self._size = 0, 1, 0
+
+    def __iter__(self) -> "RecordLines":
+        """Return itself."""
+        return self
+
+    def __next__(self) -> str:
+        """Return the next line."""
+        line = self._text.readline(self._limits.row_bytes + 1)
+        if not line:
+            raise StopIteration
+        self._number += 1
+        self._size += len(line) if line.isascii() else len(line.encode(errors="surrogateescape"))
+        self._limits.check_row(self._path, f"the record in line {self._first}", self._size)
+        return line
+
+    def next_record(self) -> None:
+        """Begin to count the bytes of the next record."""
+        self._first, self._size = self._number + 1, 0
+
+
+class _Unpacked(io.RawIOBase):
+    """The unpacked bytes of a compressed file, up to the limit."""
+
+    def __init__(self, path: Path, stream: BinaryIO, kind: str) -> None:
+        self._path, self._stream = path, pa.CompressedInputStream(stream, kind)
+        self._limits, self._size = limits(), 0
+
+    def readable(self) -> bool:
+        """Return that the file can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes into the buffer, and return their number."""
+        count = int(self._stream.readinto(buffer))
+        self._size += count
+        self._limits.check_file(self._path, self._size)
+        return count
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}

@@ -104,7 +104,12 @@ class Remote:
                 response = SiteResponse(
                     str(stream.url), stream.status_code, stream.headers, _read_body(stream)
                 )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
+        except (
+            httpx.InvalidURL,
+            httpx.UnsupportedProtocol,
+            httpx.TooManyRedirects,
+            UnicodeError,  # characters that no URL can contain
+        ) as error:
             raise SiteError(f"{address} cannot be requested: {error}", _BAD_ADDRESS) from error
         except httpx.HTTPError as error:
             cause = str(error) or type(error).__name__

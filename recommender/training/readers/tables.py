@@ -4,24 +4,26 @@ import csv
 import io
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from recommender.fields import COLUMNS, RefusedError
-from recommender.training.readers.files import DELIMITERS, CorpusError, RawRow, head_of, opened
+from recommender.training.readers.files import (
+    DELIMITERS,
+    CorpusError,
+    RawRow,
+    RecordLines,
+    head_of,
+    lines,
+    opened,
+)
+from recommender.training.readers.parquet import parquet_file, records
 from recommender.visibility import Decisions
 
 _NOTHING_DECIDED = Decisions()
-PARQUET_BATCH_ROWS = 512
 MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 
 
@@ -38,7 +40,7 @@ def jsonl_rows(
     unseen = set(columns.values())
     renamed = tuple(columns.items())
     with opened(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(lines(path, stream), 1):
             if line.isspace():
                 continue
             try:
@@ -64,7 +66,7 @@ def csv_rows(
     csv.field_size_limit(MAX_FIELD_CHARS)
     delimiter = "\t" if ".tsv" in path.suffixes else ","
     with opened(path) as stream, _utf8(stream) as text:
-        records = _csv_records(path, text, delimiter)
+        records = _csv_records(path, RecordLines(path, text), delimiter)
         _, header = next(records, (0, []))
         if isinstance(header, RefusedError):
             raise CorpusError(f"{path}: the header cannot be read ({header})")
@@ -87,25 +89,20 @@ def parquet_rows(
 
     Raises CorpusError if the file is truncated or damaged, or lacks a required column.
     """
-    with opened(path) as stream, _seekable(stream) as source, _damage_reported(path):
-        file = pq.ParquetFile(source, pre_buffer=False)
+    with parquet_file(path) as file:
         names = tuple(file.schema_arrow.names)
         _check_columns(path, names, columns)
         layout = _layout(names, tuple(columns.items()), decisions)
         places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
         wanted = list(dict.fromkeys(names[place] for place in places.values()))
-        number = 0
-        for batch in file.iter_batches(PARQUET_BATCH_ROWS, columns=wanted):
-            cells_of = {name: _python_values(batch.column(name)) for name in wanted}
-            for at in range(batch.num_rows):
-                number += 1
-                yield layout.row(number, {place: cells_of[names[place]][at] for place in places.values()})
+        for number, cells in enumerate(records(path, file, wanted), 1):
+            yield layout.row(number, {place: cells[names[place]] for place in places.values()})
 
 
 def parquet_row_count(path: Path) -> int:
     """Return the number of records of a Parquet file, from its footer."""
-    with opened(path) as stream, _seekable(stream) as source, _damage_reported(path):
-        return int(pq.ParquetFile(source).metadata.num_rows)
+    with parquet_file(path) as file:
+        return int(file.metadata.num_rows)
 
 
 _VISIBILITY = frozenset({"status", "post_password"})  # our columns, whatever the file calls them
@@ -196,13 +193,14 @@ def _utf8(stream: BinaryIO) -> io.TextIOWrapper:
 
 
 def _csv_records(
-    path: Path, text: Iterable[str], delimiter: str
+    path: Path, text: RecordLines, delimiter: str
 ) -> Iterator[tuple[int, list[str] | RefusedError]]:
     """Yield each record, or the error of a broken record, with its first line's number; header first."""
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     width = 0
     while True:
         number = reader.line_num + 1
+        text.next_record()
         try:
             cells = next(reader, None)
             if cells is None:
@@ -230,44 +228,4 @@ def _checked_cells(cells: list[str], width: int) -> list[str]:
     return cells
 
 
-@contextmanager
-def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield the stream, or a temporary file with its bytes if it is compressed: Parquet must be seekable."""
-    if isinstance(getattr(stream, "raw", None), io.FileIO):
-        yield stream
-        return
-    with tempfile.TemporaryFile() as unpacked:
-        shutil.copyfileobj(stream, unpacked, 1 << 20)
-        unpacked.seek(0)
-        yield unpacked
-
-
-@contextmanager
-def _damage_reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, ValueError) as error:  # ValueError: names in the footer are not valid UTF-8
-        raise CorpusError(
-            f"{path} is not a complete Parquet file ({error}); it may be truncated: copy it again"
-        ) from error
-
-
-def _python_values(column: pa.Array) -> list[Any]:
-    try:
-        return list(column.to_pylist())
-    except _NO_PYTHON_VALUE:
-        return [_python_value(scalar) for scalar in column]
-
-
-def _python_value(scalar: pa.Scalar) -> Any:
-    """Return the value, or a description of a bad value, so that only its own row is refused."""
-    try:
-        return scalar.as_py()
-    except _NO_PYTHON_VALUE:
-        if pa.types.is_temporal(scalar.type):
-            return f"{scalar.value} {scalar.type}"
-        return bytes(scalar.as_buffer()) if isinstance(scalar, pa.StringScalar) else b"not UTF-8"
-
-
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-_NO_PYTHON_VALUE = (ValueError, OverflowError, KeyError, pa.ArrowException)

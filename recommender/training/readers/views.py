@@ -8,11 +8,9 @@ from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from recommender.article import InvalidArticleError, moment
-from recommender.training.readers.files import CorpusError, format_of, opened
+from recommender.training.readers.files import CorpusError, RecordLines, format_of, lines, opened
+from recommender.training.readers.parquet import parquet_file, records
 
 # Column names used by common tools; the first that a file has is used.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -22,7 +20,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "ts": ("ts", "timestamp", "datetime", "time", "hour", "date", "day"),
     "type": ("type", "event"),
 }
-_BATCH_ROWS = 5_000
 _ANY_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -80,13 +77,15 @@ def _is_number(text: str) -> bool:
 def _csv(path: Path) -> Iterator[dict[str, Any]]:
     with opened(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        for row in csv.DictReader(text, delimiter="\t" if ".tsv" in path.suffixes else ","):
+        record_lines = RecordLines(path, text)
+        for row in csv.DictReader(record_lines, delimiter="\t" if ".tsv" in path.suffixes else ","):
+            record_lines.next_record()
             yield {str(name).strip(): value for name, value in row.items()}
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
     with opened(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(lines(path, stream), 1):
             if line.isspace():
                 continue
             try:
@@ -99,9 +98,5 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
-    with opened(path) as stream:
-        try:
-            for batch in pq.ParquetFile(stream).iter_batches(_BATCH_ROWS):
-                yield from batch.to_pylist()
-        except (pa.ArrowException, ValueError) as error:
-            raise CorpusError(f"{path} is not a complete Parquet file: {error}") from None
+    with parquet_file(path) as file:
+        yield from records(path, file, file.schema_arrow.names)

@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from recommender.fields import RefusedError
-from recommender.training.readers.files import CorpusError, RawRow, head_of, opened
+from recommender.training.readers.files import CorpusError, RawRow, head_of, limits, opened
 from recommender.visibility import why_hidden
 
+MAX_ITEM_TAGS = 1_000_000  # an element takes 30 times the memory of its text
 END_BYTES = 1024  # a complete export has its closing tag in the last bytes
 
 
@@ -127,8 +128,9 @@ _HARMLESS = {"ERR_INVALID_CHAR", "ERR_UNDECLARED_ENTITY", "WAR_UNDECLARED_ENTITY
 class _Characters:
     """An XML file as UTF-8, without characters that XML forbids; invalid bytes become `_LOST`."""
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        self._stream = stream
+    def __init__(self, path: Path, stream: BinaryIO, encoding: str) -> None:
+        self._path, self._stream = path, stream
+        self._items, self._size, self._tags = 0, 0, 0  # size and tags: since the last item
         self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
         self.end = b""
 
@@ -141,13 +143,28 @@ class _Characters:
             text = _FORBIDDEN.sub("", self._decoder.decode(chunk, final=not chunk))
         encoded = (text if text.isascii() else _UNDECODED.sub(_LOST, text)).encode()
         self.end = (self.end + encoded)[-END_BYTES:]
+        self._check_size(encoded)
         return encoded
+
+    def next_item(self) -> None:
+        """Begin to count the bytes of the next item."""
+        self._items += 1
+        self._size = self._tags = 0
+
+    def _check_size(self, encoded: bytes) -> None:
+        """Raise CorpusError if an item, or what is before the first, is larger than a row may be."""
+        place = f"item {self._items + 1}"
+        self._size += len(encoded)
+        self._tags += encoded.count(b"<")
+        limits().check_row(self._path, place, self._size)
+        if self._tags > MAX_ITEM_TAGS:
+            raise CorpusError(f"{self._path}: {place} has more than {MAX_ITEM_TAGS:,} tags; export it again")
 
 
 def _elements(path: Path, *names: str) -> Iterator[Any]:
     """Yield the elements with these local names; the memory of an item is freed after it was yielded."""
     with opened(path) as stream:
-        characters = _Characters(stream, _encoding(path))
+        characters = _Characters(path, stream, _encoding(path))
         events = etree.iterparse(
             characters,
             tag=[f"{{*}}{name}" for name in names],
@@ -163,6 +180,7 @@ def _elements(path: Path, *names: str) -> Iterator[Any]:
                 yield element
                 if element.tag == "item":
                     _free(element)
+                    characters.next_item()
             faults = [_describe(entry) for entry in events.error_log if entry.type_name not in _HARMLESS]
         except etree.XMLSyntaxError as error:
             faults = [str(error)]

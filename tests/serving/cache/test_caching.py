@@ -83,7 +83,13 @@ class CacheMachine(ServiceStateMachine):
 
 
 def _build(
-    _: ResponseCache, view: ConsistentView, __: Any, build: Build, leaderboards: Leaderboards | None = None
+    _: ResponseCache,
+    view: ConsistentView,
+    __: Any,
+    build: Build,
+    leaderboards: Leaderboards | None = None,
+    *,
+    cost: int | None = 1,  # noqa: ARG001
 ) -> CachedResponse:
     """Do what `ResponseCache.get` does, without a cache."""
     return CachedResponse.of(build, view, leaderboards)

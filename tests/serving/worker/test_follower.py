@@ -470,3 +470,28 @@ def test_a_new_model_and_new_rules_are_visible_together_or_not_at_all(
     assert follower.snapshot is not before.snapshot
     assert "10" not in public_ids(follower)
     assert follower.state.rules.active(NOW).hidden == {"10"}
+
+
+def test_a_model_that_cannot_be_opened_is_logged_once_for_each_reason(
+    settings: Settings, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings.model_copy(update={"model_retry_seconds": 0.0})
+    current = settings.models_dir / "CURRENT"
+    pointer = current.read_bytes()
+    faults = [None, b"nothing\n", None, pointer.replace(b" ", b" f"), pointer, None]
+    messages = []
+
+    current.unlink()
+    follower = Follower(settings, store)
+    for fault in faults:
+        current.unlink(missing_ok=True)
+        if fault is not None:
+            current.write_bytes(fault)
+        for _ in range(3):
+            follower.refresh()
+        messages.append([record.getMessage() for record in caplog.records])
+        caplog.clear()
+
+    assert [len(of_fault) for of_fault in messages] == [1, 1, 1, 1, 0, 1]
+    assert "no published model in" in messages[0][0]
+    assert messages[-1][0].startswith("cannot open the newer model: no published model")

@@ -1,0 +1,113 @@
+"""At most so many connections per address, so that one address cannot use up the connections of a worker.
+
+The HTTP server limits its connections only in total, and shows them to no application. But they are sockets
+of this process, so a thread counts them by address, and shuts down those above the limit.
+"""
+
+import logging
+import os
+import socket
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from threading import Event, Thread
+
+from recommender.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 0.25
+_OPEN_FILES = Path("/dev/fd")  # of this process
+
+
+class ConnectionLimit:
+    """Shuts down the connections to a port above the limit of an address; the oldest are usually kept.
+
+    Connections from `exempt` networks are not counted.
+    """
+
+    def __init__(self, port: int, per_address: int, exempt: Sequence[IPv4Network | IPv6Network] = ()) -> None:
+        self._port, self._per_address, self._exempt = port, per_address, exempt
+        self._stopped = Event()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ConnectionLimit":
+        """Return the limit of one worker: its share of the limit of all workers."""
+        share = -(-settings.connections_per_address // settings.workers)
+        return cls(settings.port, share, settings.trusted_proxies)
+
+    def start(self) -> None:
+        """Call `run_once` four times a second, in a thread, until `stop`."""
+        Thread(target=self._run, name="connections", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+
+    def run_once(self) -> int:
+        """Shut down the connections above the limit; return how many."""
+        files = _open_files()
+        if len(files) <= self._per_address:
+            return 0
+        files_of: defaultdict[str, list[int]] = defaultdict(list)
+        for file in files:
+            with suppress(OSError), _socket(file) as connection:
+                address = self._counted_address(connection)
+                if address is not None:
+                    files_of[address].append(file)
+        above = [
+            (file, address) for address, open_ in files_of.items() for file in open_[self._per_address :]
+        ]
+        return sum(self._shut_down(file, address) for file, address in above)
+
+    def _counted_address(self, connection: socket.socket) -> str | None:
+        """Return the address at the other end; None if the limit does not apply to the connection."""
+        if connection.family not in {socket.AF_INET, socket.AF_INET6}:
+            return None
+        if connection.getsockname()[1] != self._port:
+            return None
+        text = connection.getpeername()[0].partition("%")[0]
+        address = ip_address(text)
+        address = getattr(address, "ipv4_mapped", None) or address
+        return None if any(address in network for network in self._exempt) else str(address)
+
+    def _shut_down(self, file: int, address: str) -> bool:
+        """Shut down a connection unless the file has become another one in the meantime."""
+        with suppress(OSError), _socket(file) as connection:
+            if self._counted_address(connection) == address:
+                connection.shutdown(socket.SHUT_RDWR)
+                return True
+        return False
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_INTERVAL_SECONDS):
+            try:
+                self.run_once()
+            except Exception:  # noqa: BLE001 - the outermost loop of a thread, which must go on
+                _log.exception("connections were not counted")
+
+
+def _open_files() -> list[int]:
+    """Return the file descriptors of this process, ascending; none if the system does not list them."""
+    try:
+        return sorted(int(path.name) for path in _OPEN_FILES.iterdir())
+    except OSError:
+        return []
+
+
+@contextmanager
+def _socket(file: int) -> Iterator[socket.socket]:
+    """Return a second handle of a socket, which stays the same even if the first one is closed.
+
+    Raises OSError if the file is not a socket.
+    """
+    handle = os.dup(file)
+    try:
+        connection = socket.socket(fileno=handle)
+    except OSError:
+        os.close(handle)
+        raise
+    with connection:
+        yield connection
