@@ -24,7 +24,7 @@ def check(path: Path) -> None:
 
     Every error is reported with its rule, field and value.
     """
-    from recommender.serving.rules.schema import read_file
+    from recommender.serving.rules.file import read_file
 
     count = len(read_file(path))
     echo(f"{path}: {count} {'rule' if count == 1 else 'rules'}, no errors")
@@ -48,7 +48,7 @@ def explain(article_id: str, path: Path | None, models_dir: Path) -> None:
 
     from recommender.article import check_id
     from recommender.serving.rules.explain import ExplainedArticle, rule_effects
-    from recommender.serving.rules.schema import read_file
+    from recommender.serving.rules.file import read_file
     from recommender.settings import Settings
     from recommender.terminal import rule_effects_table
 

@@ -79,7 +79,8 @@ def serve(**options: Any) -> None:
 
 def _report_faults(rules_file: Path) -> None:
     """Print why the rules file is not used, if it is invalid. The workers start without it."""
-    from recommender.serving.rules.schema import RulesError, read_file
+    from recommender.serving.rules.file import read_file
+    from recommender.serving.rules.schema import RulesError
 
     try:
         read_file(rules_file)

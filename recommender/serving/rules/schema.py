@@ -9,13 +9,9 @@ with an older version on the same database, still read it.
 """
 
 import json
-import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -34,13 +30,6 @@ from recommender.article_id import BodyArticleId
 
 LEAST_FACTOR, GREATEST_FACTOR = 0.1, 10.0  # also for the product of all boosts of one article
 MAX_SHOWN_CHARS = 100
-MAX_FILE_BYTES = 1 << 20
-_MAX_REASON_CHARS = 500
-_MAX_FAULTS = 1000  # in a file; a thousand more do not help its author
-
-# The parser takes quadratic time for keys with many parts, such as a.b.c. Strings are blanked first.
-_STRING = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'""")
-_LONG_KEY = re.compile(r'(?<![\w-])(?:[\w-]++|"")(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"")){8,}')
 
 _KINDS = "'pin', 'block', 'sensitive', 'boost' or 'cap'"
 _LAST = ("reason", "author", "from", "until")  # the last keys of a rule in JSON
@@ -298,39 +287,8 @@ def read_set(given: Sequence[object], max_faults: int | None = None) -> tuple[Ru
             faults.append(RuleFault(f"rule {number}", "id", rule.id, "an id that no other rule has"))
         rules[rule.id] = rule
     if faults:
-        raise RulesError(_counted(len(faults)), faults)
+        raise RulesError(counted_faults(len(faults)), faults)
     return tuple(rules.values())
-
-
-def read_file(path: str | Path) -> tuple[Rule, ...]:
-    """Return the rules of a TOML file, which are `[[rule]]` tables.
-
-    Raises RulesError with all faults, or the first thousand. A file that would take long to read is invalid:
-    one over 1 MiB, or with keys of many parts.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        given = _parsed(content)
-        names = (name for name in given if name != "rule")
-        faults = [
-            RuleFault("the file", name, _shown(given[name]), "rule") for name in islice(names, _MAX_FAULTS)
-        ]
-        rules, more = _rules_in(given.get("rule", []))
-    except OSError as error:
-        raise RulesError(f"{path}: {error.strerror}") from None
-    except RecursionError:
-        raise RulesError(
-            f"{path} is nested too deeply; the fields of a rule are texts and lists of texts"
-        ) from None
-    except RulesError as error:
-        raise RulesError(f"{path}: {error}") from None
-    except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
-        raise RulesError(f"{path} is not TOML: {str(error)[:_MAX_REASON_CHARS]}") from None
-    faults = [*faults, *more][:_MAX_FAULTS]
-    if faults:
-        raise RulesError(f"{path}: {_counted(len(faults))}", faults)
-    return rules
 
 
 def to_json(rule: Rule) -> str:
@@ -351,26 +309,6 @@ def read_stored(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Rule, ...], tup
         except ValueError:
             invalid.append(rule_id)
     return tuple(rules), tuple(invalid)
-
-
-def _parsed(content: bytes) -> dict[str, Any]:
-    """Return the content of a TOML file. Raises RulesError for one that would take long to parse, too."""
-    if len(content) > MAX_FILE_BYTES:
-        raise RulesError(f"it is larger than {MAX_FILE_BYTES} bytes; remove expired rules")
-    text = content.decode()
-    if (key := _LONG_KEY.search(_STRING.sub('""', text))) is not None:
-        raise RulesError(f"the key {key[0][:MAX_SHOWN_CHARS]!r} has too many parts; allowed: rule")
-    return tomllib.loads(text)
-
-
-def _rules_in(tables: object) -> tuple[tuple[Rule, ...], tuple[RuleFault, ...]]:
-    """Return the rules of a file, and their faults."""
-    if not isinstance(tables, list):
-        return (), (RuleFault("the file", "rule", _shown(tables), "[[rule]], a table for each rule"),)
-    try:
-        return read_set(tables, _MAX_FAULTS), ()
-    except RulesError as error:
-        return (), error.faults
 
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
@@ -396,25 +334,27 @@ def _error(field: str, allowed: str) -> PydanticCustomError:
 def _fault(rule: str, given: object, error: Any) -> RuleFault:
     """Return the fault that an error of pydantic describes."""
     if not isinstance(given, dict):
-        return RuleFault(rule, "rule", _shown(given), "a table of fields")
+        return RuleFault(rule, "rule", shown_value(given), "a table of fields")
     if not error["loc"]:
-        return RuleFault(rule, "kind", _shown(given["kind"]) if "kind" in given else None, _KINDS)
+        return RuleFault(rule, "kind", shown_value(given["kind"]) if "kind" in given else None, _KINDS)
     if error["type"] == "rule":
         field, allowed = error["ctx"]["field"], error["ctx"]["allowed"]
-        return RuleFault(rule, field, _shown(given[field]) if field in given else None, allowed)
+        return RuleFault(rule, field, shown_value(given[field]) if field in given else None, allowed)
     kind, name = error["loc"][0], str(error["loc"][1])
     fields = {field.alias or attribute: field for attribute, field in _KIND_OF[kind].model_fields.items()}
-    value = None if error["type"] == "missing" else _shown(error["input"])
+    value = None if error["type"] == "missing" else shown_value(error["input"])
     allowed = fields[name].description if name in fields else f"one of {', '.join(fields)}"
     return RuleFault(rule, name, value, allowed or _KINDS)
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
+    """Return a value as faults show it: text unchanged, others as JSON."""
     try:
         return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
         return type(value).__name__
 
 
-def _counted(faults: int) -> str:
+def counted_faults(faults: int) -> str:
+    """Return how many faults there are, in words."""
     return "1 fault" if faults == 1 else f"{faults} faults"

@@ -15,13 +15,13 @@ from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
 from recommender.serving.rules.active import ActiveRules, Rules
 from recommender.serving.rules.explain import ExplainedArticle, rule_effects
+from recommender.serving.rules.file import read_file
 from recommender.serving.rules.schema import (
     Boost,
     Cap,
     Pin,
     Rule,
     RulesError,
-    read_file,
     read_rule,
     read_stored,
     to_json,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recommender.serving.rules.file import read_file
 from recommender.serving.rules.schema import (
     Block,
     Boost,
@@ -15,7 +16,6 @@ from recommender.serving.rules.schema import (
     RuleFault,
     RulesError,
     Sensitive,
-    read_file,
     read_rule,
     read_set,
     read_stored,
