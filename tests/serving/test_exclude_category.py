@@ -40,6 +40,15 @@ def service(models_dir: Path, tmp_path: Path) -> Iterator[ServiceUnderTest]:
     service.close()
 
 
+@pytest.fixture(scope="module")
+def unchanged(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
+    """A service that no test changes."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    service = ServiceUnderTest(models_dir, database_url=f"sqlite:///{folder / 'store.db'}")
+    yield service
+    service.close()
+
+
 def put(service: ServiceUnderTest, article_id: str, **fields: Any) -> None:
     body = {"title": "Sea wall tour", "body": TEXT, "published_at": "2026-02-21T10:00:00Z"} | fields
     answer = service.client.put(f"/v1/articles/{article_id}", json=body, headers=WITH_KEY)
@@ -63,31 +72,31 @@ def categories(answer: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_no_list_contains_an_excluded_category(service: ServiceUnderTest, call: str) -> None:
-    plain = get_json(service, call)
+def test_no_list_contains_an_excluded_category(unchanged: ServiceUnderTest, call: str) -> None:
+    plain = get_json(unchanged, call)
 
-    without = get_json(service, f"{call}&exclude_category=Politics")
+    without = get_json(unchanged, f"{call}&exclude_category=Politics")
 
     assert "Politics" in categories(plain)
     assert "Politics" not in categories(without)
-    assert get_json(service, call) == plain  # the parameter is part of the cache key
+    assert get_json(unchanged, call) == plain  # the parameter is part of the cache key
 
 
-def test_texts_and_all_spellings_exclude_a_category(service: ServiceUnderTest) -> None:
+def test_texts_and_all_spellings_exclude_a_category(unchanged: ServiceUnderTest) -> None:
     body = {"title": "Sea wall", "body": TEXT, "limit": 50, "exclude_category": ["politics"]}
-    similar = service.client.post("/v1/similar", json=body).json
-    answers = [get_json(service, f"/v1/articles?limit=50&exclude_category={name}") for name in SPELLINGS]
+    similar = unchanged.client.post("/v1/similar", json=body).json
+    answers = [get_json(unchanged, f"/v1/articles?limit=50&exclude_category={name}") for name in SPELLINGS]
 
     assert "Politics" not in categories(similar)
     assert all(answer == answers[0] for answer in answers)
     both = "/v1/articles?limit=50&exclude_category=politics&exclude_category=environment"
-    assert categories(get_json(service, both)) == {"Economy & Business", "Culture"}
+    assert categories(get_json(unchanged, both)) == {"Economy & Business", "Culture"}
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", ["Gardening", "", "politics ", "*", "Pol%00itics", "🗞"])
-def test_an_unknown_category_is_named_in_the_error(service: ServiceUnderTest, call: str, name: str) -> None:
-    answer = service.client.get(f"{call}&exclude_category={name}")
+def test_an_unknown_category_is_named_in_the_error(unchanged: ServiceUnderTest, call: str, name: str) -> None:
+    answer = unchanged.client.get(f"{call}&exclude_category={name}")
 
     assert answer.status_code == 400
     [fault] = answer.get_json()["errors"]
@@ -96,16 +105,16 @@ def test_an_unknown_category_is_named_in_the_error(service: ServiceUnderTest, ca
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_up_to_200_categories_may_be_excluded(service: ServiceUnderTest, call: str) -> None:
+def test_up_to_200_categories_may_be_excluded(unchanged: ServiceUnderTest, call: str) -> None:
     many = "&exclude_category=politics" * 199 + "&exclude_category=Culture"
 
-    assert not {"Politics", "Culture"} & categories(get_json(service, call + many))
-    assert service.client.get(f"{call}{many}&exclude_category=Culture").status_code == 400
+    assert not {"Politics", "Culture"} & categories(get_json(unchanged, call + many))
+    assert unchanged.client.get(f"{call}{many}&exclude_category=Culture").status_code == 400
 
 
-def test_counts_follow_and_sections_stay(service: ServiceUnderTest) -> None:
+def test_counts_follow_and_sections_stay(unchanged: ServiceUnderTest) -> None:
     plain, without = (
-        get_json(service, f"/v1/page?id=9&related_limit=2&trending_limit=2{more}&dedupe=none")
+        get_json(unchanged, f"/v1/page?id=9&related_limit=2&trending_limit=2{more}&dedupe=none")
         for more in ("", "&exclude_category=Politics")
     )
 
@@ -116,12 +125,12 @@ def test_counts_follow_and_sections_stay(service: ServiceUnderTest) -> None:
     assert (plain["next"]["id"], without["next"]["id"]) == ("10", "11")
 
 
-def test_pages_of_newest_articles_and_topics_skip_the_category(service: ServiceUnderTest) -> None:
+def test_pages_of_newest_articles_and_topics_skip_the_category(unchanged: ServiceUnderTest) -> None:
     for path in ("/v1/articles", "/v1/topics/all"):
         seen: list[str] = []
         cursor = ""
         while True:
-            answer = get_json(service, f"{path}?limit=2&exclude_category=Politics{cursor}")
+            answer = get_json(unchanged, f"{path}?limit=2&exclude_category=Politics{cursor}")
             seen += item_ids(answer)
             if answer["next_cursor"] is None:
                 break
@@ -131,7 +140,7 @@ def test_pages_of_newest_articles_and_topics_skip_the_category(service: ServiceU
     everything = "".join(
         f"&exclude_category={name}" for name in ("politics", "environment", "culture", "economy-business")
     )
-    assert get_json(service, f"/v1/topics/all?limit=2{everything}")["items"] == []
+    assert get_json(unchanged, f"/v1/topics/all?limit=2{everything}")["items"] == []
 
 
 def test_a_category_that_only_live_articles_have_can_be_excluded(service: ServiceUnderTest) -> None:
