@@ -182,6 +182,12 @@ class Visibility:
         public = dict.fromkeys([*self._public.get(name, ()), *filter(None, map(word_of, first))])
         spelling = self._spelling[name]
         listed = shlex.quote(f"{spelling}={','.join(public)}")
+        if name in self._dated and name not in self.counting:
+            return (
+                f"column {spelling!r} has publication dates, but also {shown}{more}. If these are unreadable "
+                f"dates, refuse their rows with --map {shlex.quote(f'published_at={spelling}')}; or, if the "
+                f"column is about something else: --not-visibility {shlex.quote(spelling)}"
+            )
         return (
             f"column {spelling!r} decides which rows are public, but these values are neither known to be "
             f"public nor known to be hidden: {shown}{more}. List the values that are public, such as "
@@ -252,7 +258,7 @@ def _verdict(name: str, word: str, shown: str, listed: frozenset[str] | None) ->
     if kind in {Kind.PUBLIC_FLAG, Kind.HIDDEN_FLAG} and word in _TRUE | _FALSE:
         is_public = (word in _TRUE) is (kind is Kind.PUBLIC_FLAG)
         return Verdict() if is_public else Verdict(_reason(name, shown))
-    if kind is Kind.HIDDEN_FLAG and _looks_like_date(word):
+    if kind is Kind.HIDDEN_FLAG and _TIME.fullmatch(word):
         return Verdict(name)  # such as the time of deletion
     return _verdict_of_word(name, word, shown)
 
@@ -276,9 +282,8 @@ def _reason(name: str, shown: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return value.strip().lower()[:MAX_CHARS]
-    return word_of(value)
+    text = value.strip().lower()[:MAX_CHARS] if isinstance(value, str) else word_of(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)  # reasons reach terminals
 
 
 def _is_blank_text(value: Any) -> bool:
@@ -294,3 +299,4 @@ def _looks_like_date(value: Any) -> bool:
 
 
 _DATE_DIGITS = 4
+_TIME = re.compile(r"[\d:./ tz+]{8,}")  # as `word_of` returns it
