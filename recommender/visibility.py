@@ -6,6 +6,7 @@ either stops the run, unless its column is about something else, such as a `stat
 
 import re
 import shlex
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class UndecidedError(ValueError):
 @lru_cache(maxsize=4096)
 def column_name(name: str) -> str:
     """Return a column's name without case, spaces and punctuation: `Post Status` is `poststatus`."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    return "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum())
 
 
 def word_of(value: Any) -> str:
@@ -88,7 +89,8 @@ def word_of(value: Any) -> str:
         value = value.decode(errors="replace")
     if not isinstance(value, str | int | float | date):
         value = repr(value)
-    word = " ".join(re.split(r"[\s_-]+", str(value)[: 4 * MAX_CHARS].casefold().strip()))
+    text = unicodedata.normalize("NFKC", str(value)[: 4 * MAX_CHARS]).casefold().strip()
+    word = re.sub(r"(?<=\w)[\s_-]+(?=[^\W_])", " ", text)  # `auto-draft`; but `-2` is not `2`
     return word[:-2] if re.fullmatch(r"\d+\.0", word) else word[:MAX_CHARS]
 
 
@@ -227,11 +229,23 @@ KIND_OF = {
             *("contentstatus", "entrystatus", "pagestatus", "publishstatus", "publishingstatus"),
             *("publicationstatus", "publishedstatus", "workflowstatus", "workflowstate", "moderationstatus"),
             *("moderationstate", "publishstate", "publicationstate", "editorialstatus", "bloggerstatus"),
+            *("statusname", "statuslabel", "statustext", "workflow"),
         ),
         Kind.WORDS,
     ),
     **dict.fromkeys(
-        ("published", "ispublished", "public", "ispublic", "islive", "isvisible", "isonline"),
+        (
+            "published",
+            "ispublished",
+            "public",
+            "ispublic",
+            "live",
+            "islive",
+            "visible",
+            "isvisible",
+            "online",
+            "isonline",
+        ),
         Kind.PUBLIC_FLAG,
     ),
     **dict.fromkeys(
@@ -277,7 +291,7 @@ def _verdict_of_word(name: str, word: str, shown: str) -> Verdict:
 
 def _reason(name: str, shown: str) -> str:
     """Return a reason to group by: a word such as `draft`, or a flag with its column."""
-    has_word = bool(shown) and shown not in _TRUE | _FALSE and not shown.replace(".", "").isdigit()
+    has_word = bool(shown) and shown not in _TRUE | _FALSE and not _AMOUNT.fullmatch(shown)
     return shown if has_word else f"{name}: {shown or 'empty'}"
 
 
@@ -299,4 +313,5 @@ def _looks_like_date(value: Any) -> bool:
 
 
 _DATE_DIGITS = 4
+_AMOUNT = re.compile(r"-?[\d.]+")
 _TIME = re.compile(r"[\d:./ tz+]{8,}")  # as `word_of` returns it

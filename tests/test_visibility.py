@@ -59,6 +59,9 @@ def ids(corpus: Corpus) -> list[str]:
         ("PASSWORD", "", "0", "password"),
         ("workflow state", "published", "Entwurf", "entwurf"),
         ("isDraft", "n", "y", "isdraft: y"),
+        ("Visible", "Yes", "No", "visible: no"),
+        ("  Post  Status ", " Publish ", " Draft", "draft"),
+        ("ＳＴＡＴＵＳ", "publish", "Auto_Draft", "auto_draft"),
         ("hidden", "", "x", "hidden: x"),
     ],
 )
@@ -207,6 +210,7 @@ def test_a_corpus_of_drafts_is_no_corpus(tmp_path: Path) -> None:
 def test_json_is_compared_as_text() -> None:
     assert verdict("status", json.loads('{"a": 1}')).is_decided is False
     assert verdict("status", b"draft").hidden == "draft"
+    assert verdict("state", "-2", Decisions.of({"state": ["2"]})).hidden == "state: -2"
     assert verdict("state", float("nan")).hidden == ""
 
 
