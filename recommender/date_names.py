@@ -9,9 +9,11 @@ from datetime import timedelta
 
 def fold(word: str) -> str:
     """Return a word in lower case, without accents and dots."""
-    letters = unicodedata.normalize("NFKD", word.casefold())
+    letters = unicodedata.normalize("NFKD", word.casefold().translate(_LETTERS))
     return "".join(letter for letter in letters if not unicodedata.combining(letter) and letter != ".")
 
+
+_LETTERS = str.maketrans({"ł": "l", "ø": "o", "æ": "ae"})  # without a decomposition in Unicode
 
 # Of each month in English, German, French, Italian, Spanish, Portuguese, Dutch, Danish, Swedish, Finnish,
 # Polish and Czech.
@@ -85,7 +87,7 @@ DAYS = frozenset(
 )
 
 FILLERS = frozenset(
-    "uhr um kl klo at a de del den der le il el la alle ore o godz v am of on the op om".split()
+    "uhr um kl klo at a de del den der le il el la alle ore o godz v am of on the op om feira".split()
 )
 
 # The zones of RFC 2822, and those that tools write. IST and AST have several meanings and are not here.

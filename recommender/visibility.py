@@ -6,6 +6,7 @@ either stops the run, unless its column is about something else, such as a `stat
 
 import re
 import shlex
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class UndecidedError(ValueError):
 @lru_cache(maxsize=4096)
 def column_name(name: str) -> str:
     """Return a column's name without case, spaces and punctuation: `Post Status` is `poststatus`."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    return "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum())
 
 
 def word_of(value: Any) -> str:
@@ -88,7 +89,8 @@ def word_of(value: Any) -> str:
         value = value.decode(errors="replace")
     if not isinstance(value, str | int | float | date):
         value = repr(value)
-    word = " ".join(re.split(r"[\s_-]+", str(value)[: 4 * MAX_CHARS].casefold().strip()))
+    text = unicodedata.normalize("NFKC", str(value)[: 4 * MAX_CHARS]).casefold().strip()
+    word = re.sub(r"(?<=\w)[\s_-]+(?=[^\W_])", " ", text)  # `auto-draft`; but `-2` is not `2`
     return word[:-2] if re.fullmatch(r"\d+\.0", word) else word[:MAX_CHARS]
 
 
@@ -182,6 +184,12 @@ class Visibility:
         public = dict.fromkeys([*self._public.get(name, ()), *filter(None, map(word_of, first))])
         spelling = self._spelling[name]
         listed = shlex.quote(f"{spelling}={','.join(public)}")
+        if name in self._dated and name not in self.counting:
+            return (
+                f"column {spelling!r} has publication dates, but also {shown}{more}. If these are unreadable "
+                f"dates, refuse their rows with --map {shlex.quote(f'published_at={spelling}')}; or, if the "
+                f"column is about something else: --not-visibility {shlex.quote(spelling)}"
+            )
         return (
             f"column {spelling!r} decides which rows are public, but these values are neither known to be "
             f"public nor known to be hidden: {shown}{more}. List the values that are public, such as "
@@ -221,11 +229,23 @@ KIND_OF = {
             *("contentstatus", "entrystatus", "pagestatus", "publishstatus", "publishingstatus"),
             *("publicationstatus", "publishedstatus", "workflowstatus", "workflowstate", "moderationstatus"),
             *("moderationstate", "publishstate", "publicationstate", "editorialstatus", "bloggerstatus"),
+            *("statusname", "statuslabel", "statustext", "workflow"),
         ),
         Kind.WORDS,
     ),
     **dict.fromkeys(
-        ("published", "ispublished", "public", "ispublic", "islive", "isvisible", "isonline"),
+        (
+            "published",
+            "ispublished",
+            "public",
+            "ispublic",
+            "live",
+            "islive",
+            "visible",
+            "isvisible",
+            "online",
+            "isonline",
+        ),
         Kind.PUBLIC_FLAG,
     ),
     **dict.fromkeys(
@@ -252,7 +272,7 @@ def _verdict(name: str, word: str, shown: str, listed: frozenset[str] | None) ->
     if kind in {Kind.PUBLIC_FLAG, Kind.HIDDEN_FLAG} and word in _TRUE | _FALSE:
         is_public = (word in _TRUE) is (kind is Kind.PUBLIC_FLAG)
         return Verdict() if is_public else Verdict(_reason(name, shown))
-    if kind is Kind.HIDDEN_FLAG and _looks_like_date(word):
+    if kind is Kind.HIDDEN_FLAG and _TIME.fullmatch(word):
         return Verdict(name)  # such as the time of deletion
     return _verdict_of_word(name, word, shown)
 
@@ -271,14 +291,13 @@ def _verdict_of_word(name: str, word: str, shown: str) -> Verdict:
 
 def _reason(name: str, shown: str) -> str:
     """Return a reason to group by: a word such as `draft`, or a flag with its column."""
-    has_word = bool(shown) and shown not in _TRUE | _FALSE and not shown.replace(".", "").isdigit()
+    has_word = bool(shown) and shown not in _TRUE | _FALSE and not _AMOUNT.fullmatch(shown)
     return shown if has_word else f"{name}: {shown or 'empty'}"
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return value.strip().lower()[:MAX_CHARS]
-    return word_of(value)
+    text = value.strip().lower()[:MAX_CHARS] if isinstance(value, str) else word_of(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)  # reasons reach terminals
 
 
 def _is_blank_text(value: Any) -> bool:
@@ -294,3 +313,5 @@ def _looks_like_date(value: Any) -> bool:
 
 
 _DATE_DIGITS = 4
+_AMOUNT = re.compile(r"-?[\d.]+")
+_TIME = re.compile(r"[\d:./ tz+]{8,}")  # as `word_of` returns it

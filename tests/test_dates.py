@@ -55,6 +55,8 @@ def test_the_examples_below_are_one_moment() -> None:
         "dom., 6 sep. 2026 14:18", "domingo, 6 de septiembre de 2026 14:18", "zo, 06 sep. 2026 14:18 GMT",
         "su, 06 syys 2026 14:18:00 +0000", "sunnuntai 6. syyskuuta 2026 klo 14:18",
         "sön, 06 sep 2026 14:18:00 GMT", "niedz., 6 wrz 2026 14:18 GMT", "6 września 2026, 14:18",
+        "niedziela, 6 września 2026 14:18", "søndag 6. september 2026 kl. 14:18",
+        "Sunday, 06-Sep-26 14:18:00 GMT", "06 SEP 2026 14:18 GMT", "2026-09-06T14:18:00.000+0000",
         "ne, 06 zář 2026 14:18:00 GMT", "6. září 2026 14:18",
     ],
 )  # fmt: skip
@@ -77,6 +79,10 @@ def test_what_tools_write_is_read_as_the_moment_it_means(value: object) -> None:
         ("20260906", "2026-09-06"),
         (20260906, "2026-09-06"),
         ("2026", "2026-01-01"),
+        ("poniedziałek, 7 września 2026", "2026-09-07"),
+        ("segunda-feira, 7 de setembro de 2026", "2026-09-07"),
+        ("pondělí 7. září 2026", "2026-09-07"),
+        ("ven. 4 déc. 2026 10h05", "2026-12-04T10:05"),
     ],
 )
 def test_the_corners_of_the_clock_and_the_calendar(text: str, expected: str) -> None:

@@ -12,6 +12,7 @@ harm.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -152,12 +153,14 @@ class _SiteReader:
     reader: RowReader
     rows: int = 0
     rejected: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason; not public
 
     def articles(self, rows: Iterable[Any], report: Callable[[str], None]) -> Iterator[Article]:
         """Yield the articles in the rows."""
         for row in rows:
             hidden = why_hidden(dict(row.visibility), is_dated=not is_missing(row.values.get("published_at")))
             if row.skipped or hidden:
+                self.skipped[row.skipped or hidden] += 1
                 continue
             self.rows += 1
             report(f"{self.rows:,} articles read")
@@ -173,7 +176,10 @@ class _SiteReader:
             yield article
 
     def check(self, max_bad: float) -> None:
-        """Print the rejected articles. Raises ClickException if there are too many."""
+        """Print what was skipped and rejected. Raises ClickException if too many articles were rejected."""
+        if self.skipped:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.skipped.items())
+            click.echo(f"skipped, not public: {reasons}", err=True)
         for message in self.rejected[:_MAX_SHOWN]:
             echo(f"rejected: {message}", err=True)
         if len(self.rejected) > _MAX_SHOWN:

@@ -111,6 +111,9 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # no
         echo_json(json.dumps(asdict(report), ensure_ascii=False, indent=2))
     else:
         Console().print(lint_table(report.files, report.articles, report.findings))
+        if report.skipped:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.skipped.items())
+            click.echo(f"Skipped, not public: {reasons}")
 
 
 @click.command()

@@ -157,3 +157,35 @@ def test_the_entries_are_sent_to_a_running_service(tmp_path: Path) -> None:
 
     assert first.stdout == "2 entries: 2 sent, 0 unchanged, 0 rejected, 0 withdrawn\n"
     assert again.stdout == "2 entries: 0 sent, 2 unchanged, 0 rejected, 0 withdrawn\n"
+
+
+def test_a_draft_is_skipped_and_an_unreadable_date_rejected(path: Path) -> None:
+    items = "".join(
+        f"<item><title>Quay {guid}</title><guid isPermaLink='false'>{guid}</guid>{rest}</item>"
+        for guid, rest in {
+            "draft": "<status>draft</status>",
+            "unsure": "<visibility>half</visibility>",
+            "undated": "<pubDate>gestern</pubDate>",
+            "local": "<pubDate>06.09.2026 16:18</pubDate>",
+        }.items()
+    )
+    feed = RSS.replace("</channel>", f"{items}</channel>")
+
+    done = imported(
+        {"/feed": feed},
+        "-o",
+        path,
+        "--max-bad",
+        "0.5",
+        "--date-format",
+        "day-first",
+        "--timezone",
+        "Asia/Tokyo",
+    )
+
+    assert done.exit_code == 0
+    assert "skipped, not public: draft 1, half 1" in done.stderr
+    assert "rejected: undated: published_at: impossible date" in done.stderr
+    dates = {line["id"]: line.get("published_at") for line in lines(path)}
+    assert dates["local"] == "2026-09-06T07:18:00+00:00"
+    assert not {"draft", "unsure", "undated"} & set(dates)

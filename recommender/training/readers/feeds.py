@@ -78,11 +78,12 @@ def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
 
 def _visibility(entry: Any) -> list[tuple[str, Any]]:
     """Return the elements of an entry that may say whether it is public, such as `app:draft`."""
-    # The parser names an element of another namespace `prefix_name`; `published` is always a date.
+    # The parser names an element of another namespace `prefix_name`; `published` is always a date, and
+    # `media:status` is about a video.
     names = {
         name: name if column_name(name) in KIND_OF else name.partition("_")[2]
         for name in entry
-        if name != "published"
+        if name not in {"published", "media_status"}
     }
     return [(short, entry[name]) for name, short in names.items() if column_name(short) in KIND_OF]
 

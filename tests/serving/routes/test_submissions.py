@@ -198,6 +198,13 @@ def test_an_article_under_embargo_is_not_shown_before_its_publication(models_dir
     ("fields", "name"),
     [
         ({"status": "draft"}, "status"),
+        ({"status": "Entwurf"}, "status"),
+        ({"status": "1"}, "status"),
+        ({"status": "future"}, "status"),
+        ({"Post Status": "draft"}, "Post Status"),
+        ({"status": "future", "published_at": "24.12.2026 06:00"}, "published_at"),
+        ({"published_at": "Sun, 06 Sep 2026 16:18:00 IST"}, "published_at"),
+        ({"published_at": "0000-00-00 00:00:00"}, "published_at"),
         ({"post_password": "open sesame"}, "post_password"),
         ({"title": ""}, "article"),
         ({"title": 7}, "title"),
