@@ -1,9 +1,21 @@
 """Similarity scores of selected articles, without scoring the whole corpus."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from recommender.embedding import Embedding
 from recommender.serving.index.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class GatheredRows:
+    """The vectors of some rows, side by side; the terms of all rows are in the same arrays."""
+
+    columns: np.ndarray  # (terms,) int32
+    values: np.ndarray  # (terms,) float64
+    owners: np.ndarray  # (terms,) positions among the rows
+    latent: np.ndarray  # (rows, dimensions) float64
 
 
 class SimilarityScorer:
@@ -17,16 +29,25 @@ class SimilarityScorer:
 
     def of(self, point: Embedding, rows: np.ndarray) -> np.ndarray:
         """Return the score of each row, (m,) float64. It does not depend on the other rows, bit for bit."""
-        if not len(rows):
-            return np.zeros(0)
-        self._dense[point.columns] = point.values
+        return self.of_gathered(point, self.gathered(rows)) if len(rows) else np.zeros(0)
+
+    def gathered(self, rows: np.ndarray) -> GatheredRows:
+        """Return the vectors of the rows, at least one, side by side, to score them several times."""
         embeddings = [self._vectors.of(row) for row in rows]
-        columns = np.concatenate([embedding.columns for embedding in embeddings])
-        values = np.concatenate([embedding.values for embedding in embeddings]).astype(np.float64)
-        owners = np.repeat(np.arange(len(embeddings)), [len(embedding.columns) for embedding in embeddings])
-        term_scores = np.bincount(owners, self._dense[columns] * values, minlength=len(embeddings))
+        return GatheredRows(
+            columns=np.concatenate([embedding.columns for embedding in embeddings]),
+            values=np.concatenate([embedding.values for embedding in embeddings]).astype(np.float64),
+            owners=np.repeat(np.arange(len(rows)), [len(embedding.columns) for embedding in embeddings]),
+            latent=np.array([embedding.latent for embedding in embeddings], dtype=np.float64),
+        )
+
+    def of_gathered(self, point: Embedding, rows: GatheredRows) -> np.ndarray:
+        """Return the score of each row, as `of` does."""
+        self._dense[point.columns] = point.values
+        term_scores = np.bincount(
+            rows.owners, self._dense[rows.columns] * rows.values, minlength=len(rows.latent)
+        )
         self._dense[point.columns] = 0
-        latent = np.array([embedding.latent for embedding in embeddings], dtype=np.float64)
-        latent_scores = np.einsum("ij,j->i", latent, point.latent.astype(np.float64))
+        latent_scores = np.einsum("ij,j->i", rows.latent, point.latent.astype(np.float64))
         scores: np.ndarray = (1 - self._weight) * term_scores + self._weight * latent_scores
         return scores

@@ -16,7 +16,7 @@ import numpy as np
 
 from recommender.model import NO_MOMENT, microseconds
 from recommender.neighbors import top_k
-from recommender.serving.index.similarity import SimilarityScorer
+from recommender.serving.index.similarity import GatheredRows, SimilarityScorer
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ListQuery
@@ -141,14 +141,15 @@ class CandidateRanker:
         """Return the positions of the top among the rows, which come best first, and the floor."""
         scorer = SimilarityScorer(self._snapshot)
 
-        def similarities(position: int, others: slice) -> np.ndarray:
-            scored = scorer.of(self._snapshot.vectors.of(rows[position]), rows[others])
+        def similarities(position: int, others: GatheredRows) -> np.ndarray:
+            scored = scorer.of_gathered(self._snapshot.vectors.of(rows[position]), others)
             positive: np.ndarray = np.maximum(scored, 0)
             return positive
 
         worths = (1 - self._diversity) * scores
         greatest = np.zeros(len(rows))  # similarity to any candidate placed so far
         compared = min(self.limit, len(rows))  # later candidates cannot be worth more yet
+        candidates = scorer.gathered(rows[:compared])
         placed: list[int] = []
         while True:
             left = worths[:compared] - self._diversity * greatest[:compared]
@@ -156,12 +157,14 @@ class CandidateRanker:
             best = int(np.argmax(left))
             if compared < len(rows) and worths[compared] > left[best]:
                 more = slice(compared, min(2 * compared, len(rows)))
-                greatest[more] = np.max([similarities(position, more) for position in placed], axis=0)
+                added = scorer.gathered(rows[more])
+                greatest[more] = np.max([similarities(position, added) for position in placed], axis=0)
                 compared = more.stop
+                candidates = scorer.gathered(rows[:compared])
                 continue
             placed.append(best)
             if len(placed) == min(self.limit, len(rows)):
                 # Without any weight on the score, the next candidate could have any score.
                 floor = float(left[best]) / (1 - self._diversity) if self._diversity < 1 else -np.inf
                 return placed, floor
-            greatest[:compared] = np.maximum(greatest[:compared], similarities(best, slice(compared)))
+            greatest[:compared] = np.maximum(greatest[:compared], similarities(best, candidates))
