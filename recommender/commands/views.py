@@ -179,6 +179,7 @@ def _remote(address: str, key_file: Path) -> Send:
 
     class NoRedirects(HTTPRedirectHandler):
         def redirect_request(self, *arguments: Any) -> None:
+            arguments[1].close()  # the response
             raise click.ClickException(
                 f"{address} redirects to {arguments[-1]!r}; if this is correct, pass it as --to"
             )

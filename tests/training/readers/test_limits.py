@@ -1,6 +1,7 @@
 """Small files that unpack to much are refused early, with the file, its size, the limit and the option."""
 
 import gzip
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -222,7 +223,11 @@ def test_a_bomb_takes_little_memory_with_the_default_limits(tmp_path: Path, name
 
     ended = in_a_process(sys.executable, "-c", _MEASURE, path)
 
-    assert "are allowed" in ended.stdout, (name, ended.stdout, ended.stderr[-500:])
+    assert re.search("are allowed|more than 1,000,000 tags", ended.stdout), (
+        name,
+        ended.stdout,
+        ended.stderr[-500:],
+    )
     assert int(ended.stdout.split()[-1]) < 900, (name, ended.stdout)
 
 
