@@ -19,7 +19,6 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +26,8 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from recommender.model import Manifest, Model
-from recommender.model_arrays import arrays_of, restored
+from recommender.model_arrays import arrays_of, fault_of, restored
+from recommender.regular_file import digest_of, digests_of, open_regular, read_regular
 
 FORMAT = 3  # goes up with every change of the arrays or the manifest that older programs cannot read
 CURRENT = "CURRENT"
@@ -153,7 +153,7 @@ def roll_back(models_dir: str | Path = "models", version: str | None = None) -> 
             _check_version(folder, wanted)
             if wanted == _current_if_any(folder)[0]:
                 raise ArtifactError(f"{wanted} is already the current version in {folder}")
-            digest = _digest(folder / wanted / MANIFEST)
+            digest = digest_of(folder / wanted / MANIFEST)
             _open(folder / wanted, digest, verify=True)
             _replace(folder / CURRENT, f"{wanted} {digest}\n".encode())
     except OSError as error:
@@ -208,7 +208,7 @@ def _write_version(
     for name, write in extra_files.items():
         write(building / name)
     names = sorted(path.name for path in building.iterdir())
-    digests = _digests(building, names)
+    digests = digests_of(building, names)
     for name in names:
         _sync_file(building / name)
     manifest = model.manifest.model_copy(update={"format": FORMAT, "version": version, "files": digests})
@@ -232,21 +232,26 @@ def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
         if name.endswith(".npy")
     }
     try:
-        return Model(manifest=manifest, **restored(Model, "", arrays))
+        model = Model(manifest=manifest, **restored(Model, "", arrays))
     except KeyError as missing:
         raise ArtifactError(f"{folder} has no array {missing.args[0]}.npy: {_cure(folder)}") from None
+    if fault := fault_of(model):
+        raise ArtifactError(f"{folder}: {fault}: {_cure(folder)}")
+    return model
 
 
 def _read_manifest(path: Path, digest: str | None) -> Manifest:
     try:
-        text = path.read_bytes()
+        text = read_regular(path)
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}; {_cure(path.parent)}") from error
     actual = hashlib.sha256(text).hexdigest()
     if digest is not None and actual != digest:
         raise ArtifactError(f"{path} does not match its sha256 in {CURRENT}: {_cure(path.parent)}")
-    digest_file = path.with_name(MANIFEST_DIGEST)
-    if not digest_file.is_file() or digest_file.read_bytes() != f"{actual}\n".encode():
+    digest_file, written_digest = path.with_name(MANIFEST_DIGEST), b""
+    with contextlib.suppress(OSError):
+        written_digest = read_regular(digest_file)
+    if written_digest != f"{actual}\n".encode():
         raise ArtifactError(f"{path} does not match its sha256 in {digest_file}: {_cure(path.parent)}")
     try:
         # Check the format before the fields, because another format may have different fields.
@@ -268,7 +273,7 @@ def _verify(folder: Path, files: Mapping[str, str]) -> None:
             odd = min(set(names) ^ set(files))
             state = "is missing from" if odd in files else "does not belong to"
             raise ArtifactError(f"{folder / odd} {state} the version: {_cure(folder)}")
-        for name, digest in _digests(folder, names).items():
+        for name, digest in digests_of(folder, names).items():
             if digest != files[name]:
                 raise ArtifactError(f"{folder / name} was altered after publishing: {_cure(folder)}")
     except OSError as error:
@@ -277,6 +282,7 @@ def _verify(folder: Path, files: Mapping[str, str]) -> None:
 
 def _open_array(path: Path) -> np.ndarray:
     try:
+        open_regular(path).close()
         # A plain view of the mapped memory: numpy's memmap class makes every slice several times slower.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
     except (OSError, ValueError) as error:
@@ -287,21 +293,10 @@ def _cure(folder: Path) -> str:
     return f"restore {folder} from a copy, or {_CURE}"
 
 
-def _digests(folder: Path, names: list[str]) -> dict[str, str]:
-    """Return the sha256 of each file, read on two threads."""
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(lambda name: _digest(folder / name), names), strict=True))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _current(folder: Path) -> tuple[str, str]:
     path = folder / CURRENT
     try:
-        text = path.read_bytes().decode("ascii", "replace")
+        text = read_regular(path).decode("ascii", "replace")
     except FileNotFoundError:
         raise _nothing_published(folder) from None
     except OSError as error:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +30,7 @@ from recommender.artifact import (
     versions,
 )
 from recommender.model import Manifest, Model
+from recommender.model_arrays import arrays_of, fault_of
 from recommender.training.train import ESTIMATORS, Trained, train
 from tests.support.sample import NOW
 
@@ -49,7 +52,7 @@ def version_folder(models_dir: Path) -> Path:
     return models_dir / current_version(models_dir)
 
 
-def arrays_of(model: Model) -> Iterator[np.ndarray]:
+def values_of(model: Model) -> Iterator[np.ndarray]:
     for file in ARRAYS:
         value: Any = model
         for name in file.removesuffix(".npy").split("."):
@@ -86,7 +89,7 @@ def refusal(models_dir: Path, *, verify: bool = True) -> str:
 def test_every_array_comes_back_equal(trained: Trained, published: Path, verify: bool) -> None:  # noqa: FBT001
     opened = open_current(published, verify=verify)
 
-    for saved, read in zip(arrays_of(trained.model), arrays_of(opened), strict=True):
+    for saved, read in zip(values_of(trained.model), values_of(opened), strict=True):
         assert read.dtype == saved.dtype
         assert np.array_equal(read, saved)
 
@@ -100,7 +103,7 @@ def test_an_opened_model_gives_the_same_results_as_the_trained_model(
 
 
 def test_arrays_are_mapped_and_cannot_be_written(published: Path) -> None:
-    for array in arrays_of(open_current(published)):
+    for array in values_of(open_current(published)):
         assert not array.flags.writeable
         assert not array.flags.owndata
 
@@ -332,7 +335,7 @@ def test_an_unreadable_current_is_refused(published_copy: Path) -> None:
     (published_copy / "CURRENT").unlink()
     (published_copy / "CURRENT").mkdir()
 
-    assert f"cannot read {published_copy / 'CURRENT'}: Is a directory" in refusal(published_copy)
+    assert f"cannot read {published_copy / 'CURRENT'}: it is not a regular file" in refusal(published_copy)
 
 
 def test_a_version_under_another_name_is_refused(published_copy: Path) -> None:
@@ -517,3 +520,100 @@ def test_a_manifest_from_before_the_gate_is_read(published: Path) -> None:
 
     assert "gate" not in json.loads(before)
     assert Manifest.model_validate_json(before) == manifest
+
+
+def link_to(target: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(target)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("name", ["CURRENT", "manifest.json", "manifest.sha256", "neighbors.rows.npy"])
+@pytest.mark.parametrize(
+    "put",
+    [link_to("/dev/zero"), link_to("/dev/stdin"), os.mkfifo, Path.mkdir, link_to("nowhere"), link_to("/etc")],
+    ids=["device", "terminal", "fifo", "folder", "dangling link", "link to a folder"],
+)
+def test_only_regular_files_are_opened(
+    published_copy: Path, name: str, put: Callable[[Path], None], *, verify: bool
+) -> None:
+    path = (published_copy if name == "CURRENT" else version_folder(published_copy)) / name
+    path.unlink()
+    put(path)
+
+    with pytest.raises(ArtifactError, match=re.escape(name)):
+        open_current(published_copy, verify=verify)
+
+
+def test_a_link_to_a_regular_file_is_refused(published_copy: Path, tmp_path: Path) -> None:
+    path = version_folder(published_copy) / "neighbors.rows.npy"
+    path.symlink_to(shutil.move(path, tmp_path / "rows.npy"))
+
+    assert f"{path}: it is not a regular file" in refusal(published_copy)
+
+
+def changed(record: Any, name: str, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """Return a copy of a dataclass with one array changed, by its dotted name."""
+    first, _, rest = name.partition(".")
+    value = getattr(record, first)
+    return replace(record, **{first: changed(value, rest, change) if rest else change(value.copy())})
+
+
+def with_last(value: int) -> Callable[[np.ndarray], np.ndarray]:
+    def change(array: np.ndarray) -> np.ndarray:
+        array.reshape(-1)[-1] = value
+        return array
+
+    return change
+
+
+def swapped(array: np.ndarray) -> np.ndarray:
+    array[1], array[2] = array[2] + 1, array[1]
+    return array
+
+
+OFFSETS = [name for name in (file.removesuffix(".npy") for file in ARRAYS) if name.endswith("offsets")]
+ROWS = [
+    *("neighbors.rows", "copies.first", "corrections.nearest", "vectors.columns", "vectors.term_rows"),
+    *("topic_space.first", "articles.newest", "articles.url_rows", "vocabulary.latent_terms"),
+    *("articles.tags.codes", "articles.authors.codes", "articles.categories.codes"),
+    *("articles.category.codes", "articles.types.codes", "articles.langs.codes"),
+]
+UNBOUND = {"articles.published", "articles.updated", "articles.minutes"}
+
+
+@pytest.mark.parametrize("value", [-2, 10**6, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_or_code_out_of_range_is_named(trained: Trained, name: str, value: int) -> None:
+    fault = fault_of(changed(trained.model, name, with_last(value)))
+
+    assert fault.startswith(f"{name} contains {value}, which is not from ")
+
+
+@pytest.mark.parametrize("change", [with_last(10**6), swapped, lambda array: array + 1])
+@pytest.mark.parametrize("name", OFFSETS)
+def test_offsets_that_do_not_ascend_are_named(trained: Trained, name: str, change: Any) -> None:
+    model = trained.model
+    if len(dict(arrays_of(model))[name]) > 3:
+        assert fault_of(changed(model, name, change)).startswith(f"{name} does not ascend from 0 to ")
+
+
+@pytest.mark.parametrize("change", [lambda array: array[:-1], lambda array: array.astype("S9")])
+def test_every_array_of_another_length_or_type_is_a_fault(trained: Trained, change: Any) -> None:
+    for name, array in arrays_of(trained.model):
+        if len(array):
+            assert fault_of(changed(trained.model, name, change)), name
+
+
+def test_a_trained_model_has_no_fault_and_every_array_of_rows_is_checked(trained: Trained) -> None:
+    integers = {name for name, array in arrays_of(trained.model) if array.dtype.kind == "i"}
+
+    assert fault_of(trained.model) == ""
+    assert integers - UNBOUND == {*ROWS, *OFFSETS}
+
+
+def test_a_version_with_a_row_out_of_range_is_refused(trained: Trained, tmp_path: Path) -> None:
+    publish(changed(trained.model, "neighbors.rows", with_last(10**6)), tmp_path, now=NOW)
+
+    for verify in (True, False):
+        with pytest.raises(ArtifactError, match=r"neighbors\.rows contains 1000000.*restore"):
+            open_current(tmp_path, verify=verify)

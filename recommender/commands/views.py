@@ -175,14 +175,21 @@ def _local() -> Send:
 def _remote(address: str, key_file: Path) -> Send:
     """Return a function that sends to a running service."""
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-    headers = _headers(secret_in(key_file))
+    class NoRedirects(HTTPRedirectHandler):
+        def redirect_request(self, *arguments: Any) -> None:
+            arguments[1].close()  # the response
+            raise click.ClickException(
+                f"{address} redirects to {arguments[-1]!r}; if this is correct, pass it as --to"
+            )
+
+    opener, headers = build_opener(NoRedirects), _headers(secret_in(key_file))
 
     def send(method: str, target: str, body: bytes | None) -> tuple[int, float, Any]:
         request = Request(address.rstrip("/") + target, body, headers, method=method)  # noqa: S310 user's URL
         try:
-            with urlopen(request, timeout=60) as response:  # noqa: S310
+            with opener.open(request, timeout=60) as response:
                 return response.status, 0, json.load(response)
         except HTTPError as error:
             with error:

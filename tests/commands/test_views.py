@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
 from recommender.commands import views
@@ -21,6 +22,7 @@ from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store
 from recommender.settings import Settings
+from tests.support.sites import listening
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
 AT = HOUR.isoformat()
@@ -201,3 +203,16 @@ def test_requests_to_a_busy_service_are_retried(monkeypatch: pytest.MonkeyPatch)
     assert waits == [2.0, 7.0]
     with pytest.raises(click.ClickException, match="run this again"):
         views._send_with_retry(lambda *_: (503, 0.0, "away"), "GET", "/")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_service_that_redirects_is_reported_and_gets_no_key(tmp_path: Path, status: int) -> None:
+    (tmp_path / "key.txt").write_text("key")
+    export = table(tmp_path / "export.csv", [{"url": "http://x/7", "count": 2, "ts": AT}])
+    other = "http://169.254.169.254/latest"
+    site = Request.application(lambda _: Response(status=status, headers={"Location": other}))
+
+    with listening(site) as address:
+        done = imported(export, "--to", address, "--key-file", tmp_path / "key.txt")
+
+    assert (done.exit_code, f"redirects to '{other}" in done.output) == (1, True)

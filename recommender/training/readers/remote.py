@@ -1,9 +1,12 @@
 """Fetch from web sites politely: one request at a time, with retries that respect `Retry-After`."""
 
 import functools
+import ipaddress
 import json
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,6 +19,9 @@ from recommender.training.readers.files import CorpusError
 
 MAX_RESPONSE_BYTES = 64 << 20
 MAX_WAIT_SECONDS = 600.0  # if a site requires a longer wait, the import stops
+Resolve = Callable[[str], Sequence[str]]  # a function from a host to its IP addresses
+_MAX_REDIRECTS = 5
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _FAILING = frozenset({429, 500, 502, 503, 504})
 _USER_AGENT = "recommender-import"
 _SHOWN_CHARS = 200
@@ -63,14 +69,17 @@ class Remote:
         timeout_seconds: float = 60.0,
         login: tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
+        self._resolve = resolve or addresses_of
+        self._first_host = ""
+        self._may_be_private = True
         own = {"User-Agent": _USER_AGENT, **(headers or {})}
         self._client = httpx.Client(
             timeout=timeout_seconds,
             auth=login,
             headers=own,
-            follow_redirects=True,
-            max_redirects=5,
+            follow_redirects=False,  # each redirect is checked first
             verify=_trusted_certificates(),
         )
         self._retrying = stamina.RetryingCaller(
@@ -100,10 +109,7 @@ class Remote:
             # With an empty mapping, `httpx.Client.stream` would drop the parameters in the address.
             parsed = httpx.URL(url).copy_merge_params(parameters or {})
             address = str(parsed)
-            with self._client.stream(method, parsed, json=body) as stream:
-                response = SiteResponse(
-                    str(stream.url), stream.status_code, stream.headers, _read_body(stream)
-                )
+            response = self._response_to(self._client.build_request(method, parsed, json=body))
         except (
             httpx.InvalidURL,
             httpx.UnsupportedProtocol,
@@ -118,9 +124,66 @@ class Remote:
             raise _error_of(address, response)
         return response
 
+    def _response_to(self, request: httpx.Request) -> SiteResponse:
+        """Return the response after all redirects; the login is sent to the first address only."""
+        auth: Any = httpx.USE_CLIENT_DEFAULT
+        for _ in range(_MAX_REDIRECTS + 1):
+            self._check_address(request.url)
+            with closing(self._client.send(request, stream=True, auth=auth)) as stream:
+                if stream.next_request is None:
+                    return SiteResponse(
+                        str(stream.url), stream.status_code, stream.headers, _read_body(stream)
+                    )
+                request, auth = stream.next_request, None
+        raise httpx.TooManyRedirects(f"more than {_MAX_REDIRECTS} redirects", request=request)
+
+    def _check_address(self, url: httpx.URL) -> None:
+        """Raise SiteError if a public site leads to a private address, by a redirect or a link.
+
+        The first request decides: its address is the user's own, and later ones come from the site.
+        """
+        addresses = self._resolve(url.host)
+        private = next((address for address in addresses if is_private(address)), None)
+        if not self._first_host:
+            self._first_host, self._may_be_private = url.host, private is not None
+        if self._may_be_private:
+            return
+        if private is not None:
+            raise SiteError(
+                f"{self._first_host} leads to {str(url)!r}, which has the private address {private}; "
+                "if this is correct, import from that address",
+                _BAD_ADDRESS,
+            )
+        if not addresses and url.host != self._first_host:
+            raise SiteError(f"{self._first_host} leads to {str(url)!r}, whose host cannot be resolved")
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def addresses_of(host: str) -> list[str]:
+    """Return the IP addresses of a host, none if it cannot be resolved."""
+    try:
+        return [str(address[0]) for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+    except OSError:
+        return []
+
+
+def is_private(address: str) -> bool:
+    """Return whether an IP address is not public: private, loopback, link-local, shared or reserved.
+
+    An IPv6 address that contains an IPv4 address is private if either is.
+    """
+    ip = ipaddress.ip_address(address)
+    if ip.version == 4:  # noqa: PLR2004 the protocol
+        return not ip.is_global
+    inner = [ip.ipv4_mapped, ip.sixtofour, ip.teredo and ip.teredo[1]]
+    if ip in _NAT64:
+        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    if any(ipv4 is not None and not ipv4.is_global for ipv4 in inner):
+        return True
+    return not ip.is_global and ip.ipv4_mapped is None
 
 
 @functools.cache

@@ -102,3 +102,94 @@ def test_a_response_that_is_not_json_is_refused_with_its_beginning(remote: Remot
         pytest.raises(SiteError, match="<b>Warning"),
     ):
         remote.get(url).json()
+
+
+PUBLIC, PRIVATE = "93.184.215.14", "127.0.0.1"
+
+
+def resolving(**addresses: str) -> Any:
+    """Return a resolver that knows these hosts; a dot in a host is written as `_`."""
+    return lambda host: [address] if (address := addresses.get(host.replace(".", "_"))) else []
+
+
+def redirecting(*locations: str, last: str = "done") -> Any:
+    return answering(*(Response(status=302, headers={"Location": to}) for to in locations), Response(last))
+
+
+@pytest.mark.parametrize("address", [
+    PRIVATE, "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.1", "::1", "fe80::1",
+    "fd00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fe80::1%eth0",
+])  # fmt: skip
+def test_a_public_site_must_not_redirect_to_a_private_address(address: str) -> None:
+    with listening(redirecting("http://localhost/secret")) as url:
+        remote = Remote(attempts=3, resolve=resolving(**{"127_0_0_1": PUBLIC, "localhost": address}))
+        with closing(remote), pytest.raises(SiteError) as refused:
+            remote.get(url)
+
+    assert f"127.0.0.1 leads to 'http://localhost/secret', which has the private address {address}" in str(
+        refused.value
+    )
+    assert not refused.value.is_failing
+
+
+def test_each_of_several_redirects_is_checked() -> None:
+    with listening(redirecting("/a", "/b", "http://inside.example/")) as url:
+        remote = Remote(resolve=resolving(**{"127_0_0_1": PUBLIC, "inside_example": "10.1.2.3"}))
+        with (
+            closing(remote),
+            pytest.raises(SiteError, match=r"inside\.example.* private address 10\.1\.2\.3"),
+        ):
+            remote.get(url)
+
+
+def test_a_link_of_a_public_site_to_a_private_address_is_refused() -> None:
+    with listening(answering(Response("first"), Response("second"))) as url:
+        remote = Remote(resolve=resolving(**{"127_0_0_1": PUBLIC, "localhost": PRIVATE}))
+        with closing(remote):
+            assert remote.get(url).body == b"first"
+            with pytest.raises(SiteError, match="private address"):
+                remote.get(url.replace("127.0.0.1", "localhost"))
+
+
+def test_a_redirect_to_a_host_that_cannot_be_resolved_is_refused(waits: list[float]) -> None:
+    with listening(redirecting("http://unknown.example/", "http://unknown.example/")) as url:
+        remote = Remote(attempts=2, resolve=resolving(**{"127_0_0_1": PUBLIC}))
+        with closing(remote), pytest.raises(SiteError, match="host cannot be resolved"):
+            remote.get(url)
+
+    assert len(waits) == 1
+
+
+def test_redirects_of_a_private_site_and_among_public_addresses_are_followed() -> None:
+    for resolve in (None, resolving(**{"127_0_0_1": PUBLIC, "localhost": "93.184.215.15"})):
+        with listening(redirecting("/a", "/b")) as url, closing(Remote(resolve=resolve)) as remote:
+            response = remote.get(url)
+
+        assert (response.body, response.url) == (b"done", f"{url.rstrip('/')}/b")
+
+
+def test_the_body_of_a_redirect_is_not_read_and_redirects_end() -> None:
+    endless = Response((b"x" * 65536 for _ in iter(int, 1)), 302, headers={"Location": "/a"})
+
+    with listening(answering(endless, Response("done"))) as url, closing(Remote()) as remote:
+        assert remote.get(url).body == b"done"
+    endless_redirects = listening(redirecting(*["/a"] * 9))
+    with endless_redirects as url, closing(Remote()) as remote, pytest.raises(SiteError, match="more than 5"):
+        remote.get(url)
+
+
+def test_the_login_is_not_sent_to_another_host() -> None:
+    logins: list[str | None] = []
+
+    @Request.application
+    def site(request: Request) -> Response:
+        logins.append(request.headers.get("Authorization"))
+        if request.path == "/there":
+            return Response("done")
+        port = request.host.partition(":")[2]
+        return Response(status=302, headers={"Location": f"http://localhost:{port}/there"})
+
+    with listening(site) as url, closing(Remote(login=("user", "password"))) as remote:
+        assert remote.get(url).body == b"done"
+
+    assert [login is not None for login in logins] == [True, False]
