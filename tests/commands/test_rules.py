@@ -1,11 +1,13 @@
 """`recommender rules`: check a file, and explain an article."""
 
 import shutil
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from granian import Granian as Server
 
 from recommender.article import Article
 from recommender.model import microseconds
@@ -120,15 +122,21 @@ def test_a_missing_file_is_a_failure(run: Run) -> None:
     assert (done.status, done.err) == (1, "error: none.toml: No such file or directory\n")
 
 
-def test_serving_with_an_invalid_rules_file_fails(
+def test_serving_with_an_invalid_rules_file_starts_with_a_warning(
     run: Run, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(Server, "serve", lambda server: started.append(server))  # noqa: PLW0108 binds
     rules.write_text("[[rule]]")
     monkeypatch.setenv("RECOMMENDER_RULES_FILE", str(rules))
 
-    done = run("serve")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
 
-    assert done.status == 1
+    done = run("serve", "--port", port)
+
+    assert (done.status, len(started)) == (0, 1)
+    assert done.err.startswith("warning: the last known rules are used, or none, because of ")
     assert "rule 1: kind is missing" in done.err
 
 

@@ -86,7 +86,9 @@ def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]
 
 def connected(client: socket.socket) -> bool:
     """Return whether the server has not closed a connection; the client must not expect any data."""
-    readable, _, _ = select.select([client], [], [], 0)
+    poll = select.poll()  # unlike select, for descriptors above 1,024, too
+    poll.register(client, select.POLLIN)
+    readable = poll.poll(0)
     try:
         return not readable or client.recv(1) != b""
     except ConnectionError:
