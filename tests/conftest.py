@@ -44,6 +44,17 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shared_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the state of apps that several tests share in a folder of its own, and start no threads."""
+    folder = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{folder / 'recommender.db'}")
+        patch.setenv("RECOMMENDER_STATE_FILE", str(folder / "recommender-state.json"))
+        patch.setenv("RECOMMENDER_LIVE_POLL_SECONDS", "0")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a test's database and state file in its own folder, and start no polling threads."""
