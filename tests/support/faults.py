@@ -1,5 +1,6 @@
 """Faults: one exception at a chosen line of the code under test, in the thread that gets there first."""
 
+import linecache
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from typing import Any
 import recommender
 
 PACKAGE = Path(recommender.__file__).parent
+# A `with` line also counts when its block ends, where an exception would keep the lock.
+_CANNOT_RAISE = ("try:", "with ")
+# An exception in a finalizer is lost, and would only be a warning. `_settle` runs in the thread that writes,
+# and after it has answered its caller no change is left to interrupt; what it calls is counted.
+_NOT_COUNTED = ("__del__", "_settle")
 
 
 class InjectedError(Exception):
@@ -43,12 +49,12 @@ class Fault:
             threading.settrace(before)
 
     def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        # An exception in a finalizer is lost, and would only be a warning.
-        is_counted = frame.f_code.co_filename in self.modules and frame.f_code.co_name != "__del__"
+        code = frame.f_code
+        is_counted = code.co_filename in self.modules and code.co_name not in _NOT_COUNTED
         return self._count if is_counted and not self.place else None
 
     def _count(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if event == "line" and not self.place:
+        if event == "line" and not self.place and not _line(frame).startswith(_CANNOT_RAISE):
             self.remaining -= 1
             if self.remaining <= 0:
                 self.place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
@@ -59,3 +65,7 @@ class Fault:
 def files(*names: str) -> frozenset[str]:
     """Return the paths of modules below the package, given as patterns such as `serving/store/*.py`."""
     return frozenset(str(path) for name in names for path in PACKAGE.glob(name))
+
+
+def _line(frame: FrameType) -> str:
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()

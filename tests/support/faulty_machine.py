@@ -20,7 +20,7 @@ from tests.support.state_machine import ServiceStateMachine
 FAULTY_FILES = files(
     *("serving/store/*.py", "serving/index/*.py", "serving/worker/*.py", "serving/rules/*.py"),
     *("columns.py", "serving/routes/submissions.py"),
-)
+) - files("serving/store/writer.py")  # its thread outlives a change; test_database.py has its faults
 COUNTS = {"steps": 0, "injected": 0}  # changes, and exceptions in them, in this process
 _FIRST_ERROR = 500
 some_powers = st.lists(st.integers(0, 39), min_size=4, max_size=20)
@@ -82,7 +82,7 @@ class FaultyStateMachine(ServiceStateMachine):
         COUNTS["injected"] += 1
         self.faults.pop()
         if is_done:
-            assert self.records.places == [fault.place]
+            assert self.records.places == [fault.place], fault.place
             assert {"refresh", "model"} & {*self.context.follower.degraded}, fault.place
         else:
             assert len(self.records.places) <= 1, self.records.places
