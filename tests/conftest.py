@@ -46,21 +46,22 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _shared_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the state of apps that several tests share in a folder of its own, and start no threads."""
-    folder = tmp_path_factory.mktemp("shared")
+    """Give the apps that tests share their own database and state file, and start no polling threads."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{folder / 'recommender.db'}")
-        patch.setenv("RECOMMENDER_STATE_FILE", str(folder / "recommender-state.json"))
-        patch.setenv("RECOMMENDER_LIVE_POLL_SECONDS", "0")
+        _keep_state_in(tmp_path_factory.mktemp("shared"), patch)
         yield
 
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a test's database and state file in its own folder, and start no polling threads."""
-    monkeypatch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{tmp_path / 'recommender.db'}")
-    monkeypatch.setenv("RECOMMENDER_STATE_FILE", str(tmp_path / "recommender-state.json"))
-    monkeypatch.setenv("RECOMMENDER_LIVE_POLL_SECONDS", "0")
+    _keep_state_in(tmp_path, monkeypatch)
+
+
+def _keep_state_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("RECOMMENDER_DATABASE_URL", f"sqlite:///{folder / 'recommender.db'}")
+    patch.setenv("RECOMMENDER_STATE_FILE", str(folder / "recommender-state.json"))
+    patch.setenv("RECOMMENDER_LIVE_POLL_SECONDS", "0")
 
 
 @pytest.fixture(scope="session")

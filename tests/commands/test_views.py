@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from recommender.cli import cli
@@ -155,15 +153,8 @@ def service() -> Iterator[tuple[str, str]]:
     """A running service: its address and a file with its key."""
     key, setting = new_key("cms", ["events"])
     app = create_app(Settings.read(write_keys=setting, live_poll_seconds=0))
-    server = make_server("127.0.0.1", 0, app)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", key
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(app) as address:
+        yield address, key
 
 
 def test_the_counts_are_sent_to_a_running_service(service: tuple[str, str], tmp_path: Path) -> None:

@@ -1,17 +1,15 @@
 """A shared cache is purged of every change, in time and repeatedly, and again after a failed purge."""
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Request, Response
 
 from recommender.serving.app import create_app
 from recommender.serving.cache.caching import seconds_by_age
@@ -28,6 +26,7 @@ from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings, SettingsError
 from tests.support.newsroom import NOW
 from tests.support.servers import serving
+from tests.support.sites import listening
 from tests.support.waiting import eventually
 
 KEY, WORD = new_key("cms", ["articles"])
@@ -171,32 +170,20 @@ def test_the_older_the_article_the_longer_its_list_lives(days: float | None, hou
 
 
 @contextmanager
-def listening(status: int = 200) -> Iterator[tuple[str, list[tuple[Any, Any]]]]:
+def purge_endpoint(status: int = 200) -> Iterator[tuple[str, list[tuple[Any, Any]]]]:
     posts: list[tuple[Any, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            posts.append((dict(self.headers), json.loads(body)))
-            self.send_response(status)
-            self.end_headers()
+    def answer(environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        posts.append((request.headers, request.get_json()))
+        return Response(status=status)(environ, start_response)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/purge", posts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(answer) as origin:
+        yield f"{origin}/purge", posts
 
 
 def test_keys_are_posted_in_a_header_and_in_json() -> None:
-    with listening() as (url, posts):
+    with purge_endpoint() as (url, posts):
         PurgeEndpoint(url, "Fastly-Key: secret").purge({"b", "a"})
         PurgeEndpoint(url).purge(str(number) for number in range(450))
 
@@ -207,7 +194,7 @@ def test_keys_are_posted_in_a_header_and_in_json() -> None:
 
 
 def test_an_endpoint_that_refuses_or_does_not_respond_is_an_error() -> None:
-    with listening(503) as (url, _), pytest.raises(PurgeError, match="it responds with status 503"):
+    with purge_endpoint(503) as (url, _), pytest.raises(PurgeError, match="it responds with status 503"):
         PurgeEndpoint(url).purge({"a"})
 
     with pytest.raises(PurgeError, match="refused"):
@@ -256,7 +243,7 @@ def test_every_worker_of_a_server_purges_every_change(models_dir: Path, tmp_path
     options: dict[str, object] = {"models_dir": models_dir, "database_url": database_url, "write_keys": WORD}
     options |= {"state_file": tmp_path / "state.json"}
     article = {"title": "Storm", "body": "The storm surge flooded the marsh.", "lang": "en"}
-    with listening() as (url, posts), serving(tmp_path / "log", 2, purge_url=url, **options) as server:
+    with purge_endpoint() as (url, posts), serving(tmp_path / "log", 2, purge_url=url, **options) as server:
 
         def wait_for(key: str, times: int) -> None:
             eventually(

@@ -2,25 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from tests.support.browsers import Visit
+from tests.support.sites import listening
 
 
 @pytest.fixture
 def address(app: Flask) -> Iterator[str]:
     """Serve the app in a thread; yields its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with listening(app) as origin:
+        yield origin
 
 
 def test_every_file_of_the_page_comes_from_this_service(client: FlaskClient) -> None:
