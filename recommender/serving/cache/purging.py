@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 from urllib.error import HTTPError
@@ -22,6 +21,7 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from recommender.serving.cache.surrogates import EVERYTHING, MAX_KEYS_PER_CHANGE, keys_between
 from recommender.serving.worker.follower import WorkerState
+from recommender.serving.worker.periodic import Periodic
 
 HEADER = "Surrogate-Key"
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def shared_cache_at(url: str, header: str | None = None) -> SharedCache:
     )
 
 
-class Purger:
+class Purger(Periodic):
     """Purges a shared cache, in a thread, of the responses that a change concerns.
 
     At the start and for a new model the whole cache is purged. Failed purges are retried.
@@ -109,11 +109,11 @@ class Purger:
     def __init__(
         self, cache: SharedCache, state: Callable[[], WorkerState], clock: Callable[[], float] = monotonic
     ) -> None:
+        super().__init__("purger", _INTERVAL_SECONDS, "cannot purge the shared cache")
         self._cache, self._state, self._clock = cache, state, clock
         self._seen = WorkerState()
         self._due = _repeated(frozenset({EVERYTHING}), clock())
         self._retry_seconds = self._next_try = 0.0
-        self._stopped = Event()
 
     @property
     def is_trusted(self) -> bool:
@@ -125,14 +125,6 @@ class Purger:
     def is_failing(self) -> bool:
         """Whether the last purge failed."""
         return self._retry_seconds > 0
-
-    def start(self) -> None:
-        """Call `run_once` repeatedly, in a thread, until `stop`."""
-        Thread(target=self._run, name="purger", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
 
     def run_once(self) -> None:
         """Look for changes, and send the purges that are due."""
@@ -161,13 +153,6 @@ class Purger:
             _log.warning("the shared cache can be purged again")
             later += _repeated(keys, now)[1:]
         self._retry_seconds, self._due = 0.0, later
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_INTERVAL_SECONDS):
-            try:
-                self.run_once()
-            except Exception:  # noqa: BLE001 - the outermost loop of a thread, which must go on
-                _log.exception("cannot purge the shared cache")
 
 
 def _repeated(keys: frozenset[str], now: float) -> list[tuple[float, frozenset[str]]]:

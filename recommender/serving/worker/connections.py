@@ -4,7 +4,6 @@ The HTTP server limits its connections only in total, and shows them to no appli
 of this process, so a thread counts them by address, and shuts down those above the limit.
 """
 
-import logging
 import os
 import socket
 from collections import defaultdict
@@ -12,39 +11,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from threading import Event, Thread
 
+from recommender.serving.worker.periodic import Periodic
 from recommender.settings import Settings
-
-_log = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 0.25
 _OPEN_FILES = Path("/dev/fd")  # of this process
 
 
-class ConnectionLimit:
+class ConnectionLimit(Periodic):
     """Shuts down the connections to a port above the limit of an address; the oldest are usually kept.
 
     Connections from `exempt` networks are not counted.
     """
 
     def __init__(self, port: int, per_address: int, exempt: Sequence[IPv4Network | IPv6Network] = ()) -> None:
+        super().__init__("connections", _INTERVAL_SECONDS, "connections were not counted")
         self._port, self._per_address, self._exempt = port, per_address, exempt
-        self._stopped = Event()
 
     @classmethod
     def of(cls, settings: Settings) -> "ConnectionLimit":
         """Return the limit of one worker: its share of the limit of all workers."""
         share = -(-settings.connections_per_address // settings.workers)
         return cls(settings.port, share, settings.trusted_proxies)
-
-    def start(self) -> None:
-        """Call `run_once` four times a second, in a thread, until `stop`."""
-        Thread(target=self._run, name="connections", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
 
     def run_once(self) -> int:
         """Shut down the connections above the limit; return how many."""
@@ -80,13 +69,6 @@ class ConnectionLimit:
                 connection.shutdown(socket.SHUT_RDWR)
                 return True
         return False
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_INTERVAL_SECONDS):
-            try:
-                self.run_once()
-            except Exception:  # noqa: BLE001 - the outermost loop of a thread, which must go on
-                _log.exception("connections were not counted")
 
 
 def _open_files() -> list[int]:

@@ -2,12 +2,12 @@
 
 import logging
 from contextlib import suppress
-from threading import Event, Thread
 
 from recommender.model import microseconds
 from recommender.serving.http.problems import Problem
 from recommender.serving.store import StoreError
 from recommender.serving.worker.context import Context
+from recommender.serving.worker.periodic import Periodic
 from recommender.trending import DEFAULT_WINDOW, tick_of
 
 _log = logging.getLogger(__name__)
@@ -15,21 +15,13 @@ _log = logging.getLogger(__name__)
 _INTERVAL_SECONDS = 1.0
 
 
-class Maintenance:
-    """The maintenance thread of a worker."""
+class Maintenance(Periodic):
+    """The maintenance thread of a worker: `run_once` every second."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__("maintenance", _INTERVAL_SECONDS, "maintenance failed")
         self._context = context
-        self._stopped = Event()
         self._pruned_tick = 0
-
-    def start(self) -> None:
-        """Call `run_once` every second, in a thread, until `stop`."""
-        Thread(target=self._run, name="maintenance", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
 
     def run_once(self) -> None:
         """Do everything that is due."""
@@ -48,10 +40,3 @@ class Maintenance:
             self._context.store.prune(now)
         except StoreError as error:
             _log.info("old counts were not deleted and will be later: %s", error)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_INTERVAL_SECONDS):
-            try:
-                self.run_once()
-            except Exception:  # noqa: BLE001 - the outermost loop of a thread, which must go on
-                _log.exception("maintenance failed")
