@@ -58,7 +58,7 @@ class LiveArticles:
         return live
 
     def merge(self, corpus: Sequence[Article]) -> MergedCorpus:
-        """Return the corpus with newer live articles instead of its own, and without withdrawn articles."""
+        """Return the corpus in which newer live articles replace older ones, without withdrawn articles."""
         article_of = {article.id: article for article in corpus if article.id not in self.withdrawn}
         removed, new, redundant = len(corpus) - len(article_of), 0, []
         for article in self.articles.values():

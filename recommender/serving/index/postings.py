@@ -40,7 +40,7 @@ class Postings:
         return len(self.latent)
 
     def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same as `Vectors.postings`, for these articles."""
+        """Return the postings of these articles, as `Vectors.postings` does."""
         first, last = np.searchsorted(self.columns, [terms.start, terms.stop])
         inside = slice(self.offsets[first], self.offsets[last])
         return self.rows[inside], self.values[inside]
@@ -101,7 +101,7 @@ class SnapshotVectors:
         return np.concatenate([np.empty(0), *(segment.scores(query, weight) for segment in self.segments)])
 
     def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same as `Vectors.postings`, for all articles."""
+        """Return the postings of all articles, as `Vectors.postings` does."""
         n = len(self.model.latent)
         entries = [self.model.postings(terms)]
         for start, segment in zip(self.segment_starts, self.segments, strict=True):

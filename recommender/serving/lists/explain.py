@@ -12,7 +12,7 @@ from recommender.stems import ELLIPSIS
 
 MAX_TERMS = 8
 MAX_TOPICS = 3
-_LEAST_SHARE = 0.1  # of a topic in both articles, for it to be named
+_LEAST_SHARE = 0.1  # a topic is named only if both articles have this share of it
 
 
 @dataclass(frozen=True, slots=True)

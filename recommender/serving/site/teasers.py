@@ -119,7 +119,7 @@ def day(moment: datetime) -> str:
 
 
 def _distinct(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
-    """Yield the terms whose words neither include, nor are included in, those of an earlier term."""
+    """Yield the terms, without those that contain an earlier term or are part of one."""
     earlier: list[set[str]] = []
     for term, part in terms:
         words = set(term.split())

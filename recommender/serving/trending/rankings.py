@@ -97,7 +97,7 @@ class _CountedArticles:
 
 
 class Leaderboards:
-    """The leaderboards of all windows at one tick, for one snapshot and the active rules."""
+    """The leaderboard of each window, computed at one tick for one snapshot and the rules then active."""
 
     def __init__(
         self,
