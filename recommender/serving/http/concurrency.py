@@ -8,7 +8,7 @@ bodies that are being received (`uploads`). WSGI servers have no queue with a de
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import BoundedSemaphore, Lock, local
 from time import monotonic
 from typing import Protocol
@@ -26,6 +26,30 @@ _HEAVY_PER_CALLER = 4
 _LIGHT_PER_CALLER = 24
 
 
+class PerKeyLimit:
+    """Admits `at_once` holders of a slot with the same key, and rejects all others with a message."""
+
+    def __init__(self, at_once: int, message: str) -> None:
+        self._at_once, self._message = at_once, message
+        self._holders = Counter[str]()
+        self._lock = Lock()
+
+    @contextmanager
+    def slot(self, key: str) -> Iterator[None]:
+        """Hold a slot. Raises Problem if all slots with this key are held."""
+        with self._lock:
+            if self._holders[key] >= self._at_once:
+                raise overloaded(self._message)
+            self._holders[key] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders[key] -= 1
+                if not self._holders[key]:
+                    del self._holders[key]  # so that the counter stays small
+
+
 class ConcurrencyLimit:
     """Admits `at_once` callers at the same time; up to `waiting` more wait for up to `wait_seconds`.
 
@@ -39,9 +63,11 @@ class ConcurrencyLimit:
         self._capacity = BoundedSemaphore(at_once + waiting)
         self._slots = BoundedSemaphore(at_once)
         self._wait_seconds = wait_seconds
-        self._per_caller = per_caller
-        self._requests_of = Counter[str]()
-        self._lock = Lock()
+        self._callers = (
+            None
+            if per_caller is None
+            else PerKeyLimit(per_caller, f"you have {per_caller} requests in the queue; send fewer at once")
+        )
 
     @contextmanager
     def slot(self, caller: str | None = None) -> Iterator[None]:
@@ -49,7 +75,8 @@ class ConcurrencyLimit:
 
         `caller` names the caller whose requests are counted; without it, they are not.
         """
-        with self._counted(caller):
+        callers = self._callers
+        with nullcontext() if callers is None or caller is None else callers.slot(caller):
             if not self._capacity.acquire(blocking=False):
                 raise overloaded("the queue is full")
             try:
@@ -70,23 +97,6 @@ class ConcurrencyLimit:
             yield
         finally:
             self._slots.acquire()
-
-    @contextmanager
-    def _counted(self, caller: str | None) -> Iterator[None]:
-        if caller is None or self._per_caller is None:
-            yield
-            return
-        with self._lock:
-            if self._requests_of[caller] >= self._per_caller:
-                raise overloaded(f"you have {self._per_caller} requests in the queue; send fewer at once")
-            self._requests_of[caller] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._requests_of[caller] -= 1
-                if not self._requests_of[caller]:
-                    del self._requests_of[caller]  # so that the counter stays small
 
 
 class CallerAllowance(Protocol):

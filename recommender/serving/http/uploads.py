@@ -6,17 +6,14 @@ occupy all threads. ASGI would allow a deadline, but its bridge costs 60 µs per
 cached response.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from threading import Lock
 from typing import Protocol
 
 from flask import Flask, Response, g, request
 
 from recommender.serving.http.auth import Caller
-from recommender.serving.http.concurrency import ConcurrencyLimit, Slot
-from recommender.serving.http.problems import overloaded
+from recommender.serving.http.concurrency import ConcurrencyLimit, PerKeyLimit, Slot
 
 # At once, waiting, and seconds. A body usually arrives within a moment.
 _LIMIT_WITHOUT_KEY = 16, 8, 1.0
@@ -38,8 +35,9 @@ class UploadLimit:
     def __init__(self) -> None:
         self._without_key = ConcurrencyLimit(*_LIMIT_WITHOUT_KEY)
         self._with_key = ConcurrencyLimit(*_LIMIT_WITH_KEY)
-        self._per_address: Counter[str] = Counter()
-        self._lock = Lock()
+        self._addresses = PerKeyLimit(
+            _MAX_PER_ADDRESS, f"this address has {_MAX_PER_ADDRESS} unfinished uploads; finish them first"
+        )
 
     def add_to(self, app: Flask) -> None:
         """Limit the bodies that an app receives."""
@@ -63,21 +61,8 @@ class UploadLimit:
             with self._without_key.slot():
                 yield
         else:
-            with self._address_slot(caller.address), self._without_key.slot():
+            with self._addresses.slot(caller.address), self._without_key.slot():
                 yield
-
-    @contextmanager
-    def _address_slot(self, address: str) -> Iterator[None]:
-        with self._lock:
-            if self._per_address[address] >= _MAX_PER_ADDRESS:
-                raise overloaded(f"this address has {_MAX_PER_ADDRESS} unfinished uploads; finish them first")
-            self._per_address[address] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._per_address[address] -= 1
-                self._per_address += Counter()  # drop addresses without uploads
 
 
 class LimitedBody:
