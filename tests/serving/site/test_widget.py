@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import Flask
 
 from recommender.artifact import publish
 from recommender.serving.app import create_app
@@ -29,7 +30,8 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str, Flask]]:
+    """A site, its origin, and a service whose articles are on that site."""
     site, folder = Site(), tmp_path_factory.mktemp("widget")
     with listening(site) as origin:
         articles = [
@@ -48,16 +50,17 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             cors_origins=(origin,),
             event_origins=(origin,),
         )
-        service = Recorded(create_app(settings, clock=lambda: NOW))
-        with listening(service) as service_origin:
-            yield Stage(site, origin, service, service_origin)
+        yield site, origin, create_app(settings, clock=lambda: NOW)
 
 
 @pytest.fixture
-def stage(premises: Stage) -> Stage:
-    premises.service.requests.clear()
-    premises.site.headers.clear()
-    return premises
+def stage(premises: tuple[Site, str, Flask]) -> Iterator[Stage]:
+    """Each test has its own port, because a browser may send an event after its page was closed."""
+    site, origin, app = premises
+    site.headers.clear()
+    service = Recorded(app)
+    with listening(service) as service_origin:
+        yield Stage(site, origin, service, service_origin)
 
 
 def titles(page: "Page", kind: str) -> list[str]:
