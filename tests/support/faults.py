@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import recommender
@@ -24,12 +24,15 @@ class InjectedError(Exception):
     """Raised by the test, not by the code under test."""
 
 
+_active: list["Fault"] = []  # the fault that counts now, if any
+
+
 @dataclass(eq=False)
 class Fault:
     """Raises InjectedError before the n-th line that is executed in some modules, once.
 
-    It counts only within `active()`, in the calling thread and in threads that start there. It stays
-    armed over several uses until it has raised.
+    It counts only within `active()`, in the calling thread and in threads that started within the `active()`
+    of any fault. It stays armed over several uses until it has raised.
     """
 
     remaining: int  # lines until it raises
@@ -40,26 +43,28 @@ class Fault:
     def active(self) -> Iterator[None]:
         """Count, and raise, in this block."""
         before = sys.gettrace()
-        threading.settrace(self._enter)
-        sys.settrace(self._enter)
+        _active.append(self)
+        threading.settrace(_enter)
+        sys.settrace(_enter)
         try:
             yield
         finally:
             sys.settrace(before)
             threading.settrace(before)
+            _active.remove(self)
 
-    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        code = frame.f_code
-        is_counted = code.co_filename in self.modules and code.co_name not in _NOT_COUNTED
-        return self._count if is_counted and not self.place else None
+    def counts(self, code: CodeType) -> bool:
+        """Return whether the lines of this function count."""
+        return not self.place and code.co_filename in self.modules and code.co_name not in _NOT_COUNTED
 
-    def _count(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if event == "line" and not self.place and not _line(frame).startswith(_CANNOT_RAISE):
-            self.remaining -= 1
-            if self.remaining <= 0:
-                self.place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-                raise InjectedError(self.place)
-        return self._count
+    def count(self, frame: FrameType) -> None:
+        """Count a line, and raise InjectedError if it is the last."""
+        if _line(frame).startswith(_CANNOT_RAISE):
+            return
+        self.remaining -= 1
+        if self.remaining <= 0:
+            self.place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+            raise InjectedError(self.place)
 
 
 def files(*names: str) -> frozenset[str]:
@@ -69,3 +74,16 @@ def files(*names: str) -> frozenset[str]:
 
 def _line(frame: FrameType) -> str:
     return linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
+
+
+def _enter(frame: FrameType, _event: str, _argument: Any) -> Any:
+    return _count if any(fault.counts(frame.f_code) for fault in _active) else None
+
+
+def _count(frame: FrameType, event: str, _argument: Any) -> Any:
+    """Count a line of a thread for the active fault: threads outlive the fault that they started in."""
+    if event == "line":
+        for fault in _active:
+            if fault.counts(frame.f_code):
+                fault.count(frame)
+    return _count
