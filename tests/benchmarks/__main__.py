@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import caching, live, overload, quality, search, serving, store, training
+from tests.benchmarks import caching, live, overload, quality, search, serving, store, switch, training
 
 SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 
@@ -18,6 +18,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
     "search": search.measure,
     "caching": caching.measure,
     "overload": overload.measure,
+    "switch": switch.measure,
     "quality": quality.measure,
 }
 

@@ -83,7 +83,7 @@ class FaultyStateMachine(ServiceStateMachine):
         self.faults.pop()
         if is_done:
             assert self.records.places == [fault.place], fault.place
-            assert {"refresh", "model"} & {*self.context.follower.degraded}, fault.place
+            assert {"refresh", "model", "articles"} & {*self.context.follower.degraded}, fault.place
         else:
             assert len(self.records.places) <= 1, self.records.places
             self.uncertain = {shows}

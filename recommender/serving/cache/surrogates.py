@@ -86,13 +86,15 @@ def _name(article_id: str) -> str:
 
 
 def _changed(old: Snapshot, new: Snapshot) -> set[str]:
-    """Return the ids of the articles that were put, withdrawn, or removed from the store."""
+    """Return the ids of the articles that were put, folded in, withdrawn, or removed from the store."""
     row_of, old_row_of = new.articles.row_of, old.articles.row_of
+    n = len(new.model.articles)
     put = {
         article_id
         for article_id, row in row_of.items()
         if (old_row := old_row_of.get(article_id)) is None
-        or old.articles.article(old_row) is not new.articles.article(row)
+        or old.articles.live[old_row - n] is not new.articles.live[row - n]
+        or old.folded[old_row - n] is not new.folded[row - n]
     }
     removed = {article_id for article_id in old_row_of if article_id not in row_of}
     return put | removed | {article_id for article_id, _ in old.withdrawn.items() ^ new.withdrawn.items()}

@@ -39,6 +39,13 @@ class FoldedArticle:
     copies: np.ndarray  # int32, its near-duplicates
     unknown_share: float  # share of its distinct terms that are not in the vocabulary
 
+    @classmethod
+    def empty(cls, n_components: int) -> "FoldedArticle":
+        """Return the fold-in of an article that is similar to no other, and has no neighbours."""
+        rows, scores = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+        embedding = Embedding(rows, scores, np.zeros(n_components, dtype=np.float32))
+        return cls(embedding, NO_ROW, 0.0, 0.0, rows, scores, rows, scores, rows, 0.0)
+
     def to_bytes(self) -> bytes:
         """Return its serialized form for the store."""
         arrays = self._arrays()

@@ -246,6 +246,9 @@ class Snapshot:
         copies: list[list[int]] = []
         for number, folded_article in enumerate(folded, start=self.vectors.n_live):
             own = folded_article.embedding
+            if not len(own.columns):  # without known terms, or pending
+                copies.append([])
+                continue
             cosines = latent[:number] @ own.latent
             near = np.flatnonzero(cosines >= (_LATENT_AT_LEAST if own.latent.any() else 0))
             copies.append([other for other in near.tolist() if own.cosine(embeddings[other]) >= least])

@@ -119,7 +119,8 @@ class SimilarCandidates:
 
     def _is_complete(self, row: int, near_scores: np.ndarray, query: ListQuery) -> bool:
         """Return whether all similar articles of the model are among the neighbours, best first."""
-        if len(near_scores) >= self._snapshot.count_others(row):
+        is_pending = not len(near_scores)
+        if is_pending or len(near_scores) >= self._snapshot.count_others(row):
             return True
         return not self._is_similar(near_scores[-1:] + TOLERANCE, query)[0]
 

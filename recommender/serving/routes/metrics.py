@@ -12,7 +12,15 @@ from prometheus_client.registry import Collector
 
 from recommender.serving.worker.context import Context
 
-PARTS = ("store", "state", "rules", "purge")  # the parts that `degraded` may list
+PARTS = (
+    "store",
+    "state",
+    "rules",
+    "articles",
+    "model",
+    "refresh",
+    "purge",
+)  # the parts that `degraded` may list
 
 
 class MetricsRoutes(Collector):

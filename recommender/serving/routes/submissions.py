@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 from flask import Flask, Response, request
@@ -27,7 +28,8 @@ from recommender.serving.worker.context import Context
 from recommender.visibility import why_hidden
 
 MAX_ARTICLES = 500  # of a batch
-FOLD_IN_LIMIT = 2, 16, 30.0  # at once, waiting, and seconds: each fold-in scores the whole corpus
+FOLD_IN_LIMIT = 2, 16, 0.5  # at once, waiting, and seconds: each fold-in scores the whole corpus
+_FOLD_IN_SECONDS = 0.5  # of a request; `ModelSwitch` folds in the rest
 _PUBLIC = "'publish', or 'future' with a published_at; to remove an article, use DELETE"
 
 
@@ -133,7 +135,13 @@ class SubmissionRoutes:
     def _store(self, submissions: list["_Submission"]) -> tuple[list[Outcome], int]:
         """Write what is newer than the known versions; return each outcome, and the version of the store."""
         try:
-            rows = [self._row(submission) for submission in submissions]
+            undated = [submission.article.id for submission in submissions if not submission.is_dated]
+            stored_of = self._context.store.articles_by_id(undated) if undated else {}
+            ends = monotonic() + _FOLD_IN_SECONDS
+            rows = [
+                self._row(submission, stored_of.get(submission.article.id), ends)
+                for submission in submissions
+            ]
             outcomes, version = self._context.store.put_articles([row for row in rows if row is not None])
         except StoreDownError as error:
             raise store_down(str(error)) from None
@@ -141,8 +149,8 @@ class SubmissionRoutes:
         remaining = iter(outcomes)
         return ["older" if row is None else next(remaining) for row in rows], version
 
-    def _row(self, submission: "_Submission") -> ArticleRow | None:
-        """Return the row to store, None if the known version is newer.
+    def _row(self, submission: "_Submission", stored: ArticleRow | None, ends: float) -> ArticleRow | None:
+        """Return the row to store, None if the known version is newer; fold it in unless the time `ends`.
 
         An article without `updated_at` gets the current time. It replaces any known version except a
         withdrawal, because it may have been sent before the withdrawal. An article that has the `updated_at`
@@ -151,7 +159,6 @@ class SubmissionRoutes:
         article = submission.article
         updated, known = microseconds(article.updated_at), self._known_update(article.id)
         if not submission.is_dated:
-            stored = self._context.store.article(article.id)
             is_withdrawn = article.id in self._context.state.withdrawn
             if is_withdrawn or (stored is not None and stored.withdrawn):
                 return None
@@ -162,20 +169,16 @@ class SubmissionRoutes:
             return None
         elif updated == known and self._differs(article):
             updated += 1
-        payload = _payload(article, updated)
+        row = ArticleRow(article.id, updated, withdrawn=False, payload=_payload(article, updated))
         snapshot = self._context.state.snapshot
-        if snapshot is None:
-            return ArticleRow(article.id, updated, withdrawn=False, payload=payload)
-        with self._fold_in_limit.slot():
-            embedding = fold_in(snapshot.model, article).to_bytes()
-        return ArticleRow(
-            article.id,
-            updated,
-            withdrawn=False,
-            payload=payload,
-            model_version=snapshot.manifest.version,
-            embedding=embedding,
-        )
+        if snapshot is None or monotonic() >= ends:
+            return row
+        try:
+            with self._fold_in_limit.slot():
+                embedding = fold_in(snapshot.model, article).to_bytes()
+        except Problem:  # there are too many at the same time
+            return row
+        return replace(row, model_version=snapshot.manifest.version, embedding=embedding)
 
     def _differs(self, article: Article) -> bool:
         """Return whether the model's version of the article is different and was not withdrawn."""

@@ -144,6 +144,18 @@ class Store:
         row_of = self._database.read(lambda connection: articles.articles_by_id(connection, [article_id]))
         return row_of.get(article_id)
 
+    def articles_by_id(self, ids: Sequence[str]) -> dict[str, ArticleRow]:
+        """Return the articles with these ids, live or withdrawn, that are in the store."""
+        return self._database.read(lambda connection: articles.articles_by_id(connection, ids))
+
+    def put_fold_ins(self, rows: Sequence[ArticleRow]) -> None:
+        """Store the embeddings of rows that still have the same version; nothing else changes."""
+        self._database.write(articles.put_fold_ins, rows)
+
+    def claim_fold_ins(self, owner: int, now: int) -> bool:
+        """Return whether this owner may compute fold-ins; if so, no other owner may for 10 seconds."""
+        return self._database.write(articles.claim_fold_ins, (owner, now))
+
     def articles(self) -> Iterator[ArticleRow]:
         """Yield all articles, live and withdrawn, in the byte order of their ids, page by page."""
         after = ""

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, select
+from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
 from recommender.serving.store.bulk import Bulk
-from recommender.serving.store.numbers import next_number, numbers
+from recommender.serving.store.numbers import next_number, numbers, set_number
 from recommender.serving.store.rows import ArticleRow, Outcome
 from recommender.serving.store.schema import ARTICLES
 
 _BULK = Bulk(ARTICLES)
 _PAGE = 500
+_CLAIM_MICROSECONDS = 10_000_000  # after the last claim, a worker counts as ended
 
 
 def put_articles(
@@ -39,6 +40,42 @@ def delete_articles(connection: Connection, batches: list[Sequence[tuple[str, in
         else 0
         for batch in batches
     ]
+
+
+def put_fold_ins(connection: Connection, batches: list[Sequence[ArticleRow]]) -> list[None]:
+    """Store the embeddings of rows that still have the same version."""
+    same_version = and_(ARTICLES.c.id == bindparam("row_id"), ARTICLES.c.version == bindparam("row_version"))
+    values: dict[str, Any] = {
+        "model_version": bindparam("row_model"),
+        "embedding": bindparam("row_embedding"),
+    }
+    query = update(ARTICLES).where(same_version).values(values)
+    rows = [
+        {
+            "row_id": row.id,
+            "row_version": row.version,
+            "row_model": row.model_version,
+            "row_embedding": row.embedding,
+        }
+        for batch in batches
+        for row in batch
+    ]
+    if rows:
+        connection.execute(query, rows)
+    return [None] * len(batches)
+
+
+def claim_fold_ins(connection: Connection, claims: list[tuple[int, int]]) -> list[bool]:
+    """Return for each (owner, now) whether it may compute fold-ins; if so, no other may for 10 seconds."""
+    granted = []
+    for owner, now in claims:
+        value_of = numbers(connection)
+        is_free = abs(now - value_of.get("fold-ins-at", 0)) > _CLAIM_MICROSECONDS
+        granted.append(is_free or value_of.get("fold-ins-by") == owner)
+        if granted[-1]:
+            set_number(connection, "fold-ins-by", owner)
+            set_number(connection, "fold-ins-at", now)
+    return granted
 
 
 def changed_articles(connection: Connection, after: int) -> list[ArticleRow]:
@@ -70,7 +107,7 @@ def _put(connection: Connection, batch: Sequence[ArticleRow]) -> tuple[list[Outc
         outcomes.append(outcome)
         if outcome in {"created", "updated"}:
             stored[row.id] = changed[row.id] = row
-        elif outcome == "unchanged" and old is not None and old.model_version != row.model_version:
+        elif outcome == "unchanged" and old and row.embedding and old.model_version != row.model_version:
             stored[row.id] = embedded[row.id] = replace(row, version=old.version)
     if not changed and not embedded:
         return outcomes, numbers(connection)["live"]

@@ -1,6 +1,6 @@
 """Numbers that belong to the whole database, such as its version. `schema.NUMBERS` lists them."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from recommender.serving.store.schema import NUMBERS
 
@@ -18,5 +18,6 @@ def next_number(connection: Connection, name: str) -> int:
 
 
 def set_number(connection: Connection, name: str, value: int) -> None:
-    """Set the value of a number."""
-    connection.execute(update(NUMBERS).where(NUMBERS.c.name == name).values(value=value))
+    """Set the value of a number, which an older program may not have created."""
+    connection.execute(delete(NUMBERS).where(NUMBERS.c.name == name))
+    connection.execute(insert(NUMBERS).values(name=name, value=value))

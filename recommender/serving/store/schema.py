@@ -28,7 +28,8 @@ _BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 # Numbers of the whole database: `schema` (its version), `live` (the last change to articles and rules),
 # `live-base` (the first), `rules` (the last change to rules), `counts` (the last change to counts),
 # `counts-base` (the last merge of buckets), `hours-until` (minutes before it are merged into hours),
-# `pruned` (when old data was last deleted).
+# `pruned` (when old data was last deleted), `fold-ins-by` and `fold-ins-at` (which worker computes fold-ins,
+# and when it last said so).
 NUMBERS = Table(
     "numbers",
     METADATA,

@@ -6,7 +6,7 @@ there is no state file either, or after a repeated unexpected error, the service
 
 A refresh reads what is new into local values, builds the next state completely, and swaps it in one
 assignment. So a refresh that fails halfway changes nothing. An unexpected error is logged once, and the
-refresh is tried again at once.
+refresh is tried again at once. A refresh takes milliseconds: what takes longer is done by `ModelSwitch`.
 
 The store's version number shows whether the database is still the same: it starts at a random number. If the
 worker's number cannot come from the database, the database was replaced or restored from a backup, and
@@ -19,11 +19,12 @@ from operator import is_
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from recommender.artifact import ArtifactError, current_version, open_current
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.rules.file import RulesFile
 from recommender.serving.rules.schema import Rule, read_stored, to_json
 from recommender.serving.store import Changes, RuleSet, StaleError, Store, StoreDownError
+from recommender.serving.worker.model_source import ModelSource
+from recommender.serving.worker.model_switch import Change, ModelSwitch
 from recommender.serving.worker.state_file import SavedState
 from recommender.serving.worker.worker_state import WorkerState
 from recommender.settings import Settings
@@ -57,8 +58,11 @@ class Follower:
         self._lock, self._stopped = Lock(), Event()
         self._store_response_at = monotonic()  # when the store last responded or failed
         self._is_running = False  # the thread
-        self._reason = ""  # why no model, or no newer model, is open
-        self._next_try = 0.0  # to open a model
+        self._models = ModelSource(settings)
+        self._has_threads = settings.live_poll_seconds > 0
+        self._switch = ModelSwitch(
+            self._models, store, lambda: self.state, self._change, is_alone=not self._has_threads
+        )
         self._logged_error = ""  # the unexpected error of the last refresh
         self._saved = SavedState.read(settings.state_file)
         self._saved_sources: tuple[object, ...] = (None, None, None)  # what the state file was made from
@@ -70,6 +74,8 @@ class Follower:
         ).with_rules((), saved.rules)
         with self._lock:
             self._refresh(())
+        if not self._has_threads:
+            self._switch.finish()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -82,11 +88,11 @@ class Follower:
         Raises NotReadyError like `snapshot`. It never waits for a refresh by another thread.
         """
         if state.snapshot is None:
-            if not self._is_running and monotonic() >= self._next_try:
+            if not self._is_running and self._models.is_due:
                 self._try_refresh()
             state = self.state
         if state.snapshot is None:
-            raise NotReadyError(self._reason, is_store=False)
+            raise NotReadyError(self._models.reason, is_store=False)
         if not state.is_known:
             reason = "withdrawals are unknown: the database does not respond and there is no state file"
             if "refresh" in state.degraded:
@@ -102,30 +108,37 @@ class Follower:
     def degraded_of(self, state: WorkerState) -> tuple[str, ...]:
         """Return the degraded parts of a state, like `degraded`."""
         is_silent = self._is_running and monotonic() - self._store_response_at > _SILENT_SECONDS
-        return ("store", *state.degraded) if is_silent and "store" not in state.degraded else state.degraded
+        store = ("store",) if is_silent else ()
+        return tuple(dict.fromkeys((*store, *state.degraded, *self._switch.degraded)))
 
     def refresh(self) -> None:
-        """Read what has changed in the models folder, the rules file and the store.
+        """Read what has changed in the store and the rules file; open the first model.
 
         After an unexpected error it tries once more. If that fails, too, no article is shown until a refresh
         succeeds: no response is better than one with an article that was withdrawn in the meantime.
+
+        With `live_poll_seconds=0` there are no threads, and this also does the work of `ModelSwitch`.
         """
         with self._lock:
             self._refresh_or_close()
+        if not self._has_threads:
+            self._switch.finish()
 
     def file_rules(self) -> tuple[Rule, ...]:
         """Return the rules in the rules file; they can be changed only there."""
         return self._rules_file.rules()
 
     def start(self) -> None:
-        """Refresh in a thread, every `live_poll_seconds`, until `stop`."""
+        """Refresh in a thread, every `live_poll_seconds`, and switch models in another one, until `stop`."""
         self._is_running = True
         Thread(target=self._run, name="follower", daemon=True).start()
+        self._switch.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._is_running = False
         self._stopped.set()
+        self._switch.stop()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._settings.live_poll_seconds):
@@ -158,52 +171,21 @@ class Follower:
             _log.error("a refresh of the worker failed and changed nothing", exc_info=error)
 
     def _refresh(self, degraded: tuple[str, ...]) -> None:
-        """Replace the state. Withdrawals and rules are in effect before a newer model is opened."""
-        state, has_model = self.state, self.state.snapshot is not None
-        if not has_model:
-            state = self._with_model(state)
+        """Replace the state."""
+        state = self.state
+        if state.snapshot is None and (model := self._models.open()) is not None:
+            state = state.with_model(model)
         state, store_parts = self._with_store(state)
         state = state.with_rules(self._rules_file.rules(), state.stored_rules)
-        parts = (*store_parts, *self._degraded_by(state), *degraded)
-        self.state = replace(state, degraded=parts)
-        if has_model:
-            self._follow_model(parts)
+        self.state = replace(state, degraded=(*store_parts, *self._degraded_by(state), *degraded))
 
-    def _follow_model(self, parts: tuple[str, ...]) -> None:
-        """Open a newer model. If that fails, the open model stays in service."""
-        try:
-            state = self._with_model(self.state)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, withdrawals must go on
-            self._fail_to_open(error)
-            state = self.state
-        degraded = (*parts, "model") if self._reason else parts
-        if state is not self.state or degraded != self.state.degraded:
-            self.state = replace(state, degraded=degraded)
-
-    def _with_model(self, state: WorkerState) -> WorkerState:
-        if monotonic() < self._next_try:
-            return state
-        open_version = "" if state.snapshot is None else state.snapshot.manifest.version
-        try:
-            if current_version(self._settings.models_dir) == open_version:
-                self._reason = ""
-                return state
-            model = open_current(self._settings.models_dir, verify=self._settings.verify)
-        except ArtifactError as error:
-            self._fail_to_open(error)
-            return state
-        state = state.with_model(model)
-        self._reason = ""
-        return state
-
-    def _fail_to_open(self, error: Exception) -> None:
-        self._next_try = monotonic() + self._settings.model_retry_seconds
-        is_expected = isinstance(error, ArtifactError)
-        reason = str(error) if is_expected else repr(error)
-        if reason != self._reason:
-            which = "model" if self.state.snapshot is None else "newer model"
-            _log.warning("cannot open the %s: %s", which, reason, exc_info=None if is_expected else error)
-        self._reason = reason
+    def _change(self, change: Change) -> bool:
+        """Replace the state by what a function makes of it, unless that is None; return whether it did."""
+        with self._lock:
+            state = change(self.state)
+            if state is not None:
+                self.state = state
+        return state is not None
 
     def _with_store(self, state: WorkerState) -> tuple[WorkerState, tuple[str, ...]]:
         """Return the state with the changes in the store, and what is degraded."""

@@ -12,6 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from recommender.article import Article
+from recommender.model import Model, microseconds
 from recommender.serving.app import create_app
 from recommender.serving.cache.purging import Purger
 from recommender.serving.cache.surrogates import (
@@ -23,6 +25,8 @@ from recommender.serving.cache.surrogates import (
 )
 from recommender.serving.http.auth import new_key
 from recommender.serving.http.responses import Dependencies
+from recommender.serving.index.fold_in import fold_in
+from recommender.serving.store import ArticleRow, Changes
 from recommender.serving.worker.context import Context
 from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings
@@ -219,6 +223,19 @@ def test_a_put_purges_the_lists_that_the_article_joins(service: ChangingService)
     assert {"a-newer", "of-9", "of-new"} <= second
     assert "a-new" in second  # it is a near-duplicate now
     assert "of-12" in other
+
+
+def test_a_fold_in_purges_the_lists_that_the_article_joins(model: Model) -> None:
+    article = Article(id="new", title="Storm floods the marsh", updated_at=NOW)
+    payload = article.to_json().encode()
+    put = ArticleRow("new", microseconds(NOW), withdrawn=False, payload=payload)
+    changes = Changes(1, [put], None, complete=False)
+    pending = WorkerState().with_model(model).with_changes(changes)
+
+    folded = pending.with_fold_ins(model, [(article, fold_in(model, article))])
+
+    assert {"a-new", "of-new", "of-9", "newest"} <= keys_between(pending, folded)
+    assert keys_between(folded, folded.with_fold_ins(model, [])) == frozenset()
 
 
 def test_a_withdrawal_purges_the_responses_with_the_article(service: ChangingService) -> None:

@@ -42,7 +42,7 @@ def test_metrics_show_the_model_and_changes_since_its_training(models_dir: Path)
     assert metrics["recommender_live_articles",] == 1
     assert metrics["recommender_withdrawn_articles",] == 1
     assert {name[1]: value for name, value in metrics.items() if name[0] == "recommender_degraded"} == {
-        "store": 0, "state": 0, "rules": 0, "purge": 0,
+        "store": 0, "state": 0, "rules": 0, "articles": 0, "model": 0, "refresh": 0, "purge": 0,
     }  # fmt: skip
 
 

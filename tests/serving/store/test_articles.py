@@ -53,6 +53,41 @@ def test_a_new_embedding_is_stored_without_a_new_version(store: Store) -> None:
     assert store.article("a") == replace(live(), version=version, model_version="m2", embedding=b"2")
 
 
+def test_putting_an_article_without_an_embedding_keeps_the_stored_one(store: Store) -> None:
+    store.put_articles([replace(live(), model_version="m", embedding=b"1")])
+
+    assert store.put_articles([live()])[0] == ["unchanged"]
+    assert store.articles_by_id(["a"])["a"].embedding == b"1"
+
+
+def test_a_fold_in_is_stored_only_for_the_version_that_it_was_made_from(store: Store) -> None:
+    _, version = store.put_articles([live("a"), live("b")])
+    rows = store.articles_by_id(["a", "b", "c"])
+    _, later = store.put_articles([live("b", updated=6)])
+
+    store.put_fold_ins([replace(row, model_version="m", embedding=b"1") for row in rows.values()])
+
+    expected = replace(live("a"), version=version, model_version="m", embedding=b"1")
+    assert store.articles_by_id(["a", "b", "c"]) == {
+        "a": expected,
+        "b": replace(live("b", updated=6), version=later),
+    }
+    assert store.version() == later
+    store.put_fold_ins([])
+
+
+def test_one_worker_at_a_time_computes_fold_ins(store: Store, other: Store) -> None:
+    second = 1_000_000
+    claims = [
+        (store, 1, 0), (other, 2, second), (store, 1, 9 * second), (other, 2, 12 * second),
+        (other, 2, 20 * second), (store, 1, 21 * second), (store, 1, -20 * second),
+    ]  # fmt: skip
+
+    granted = [claimed.claim_fold_ins(owner, 100 * second + now) for claimed, owner, now in claims]
+
+    assert granted == [True, False, True, False, True, False, True]
+
+
 def test_a_batch_is_applied_in_order_as_one_change(store: Store) -> None:
     before = store.version()
 

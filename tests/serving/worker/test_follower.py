@@ -104,7 +104,7 @@ def test_an_invalid_fold_in_is_computed_again(settings: Settings, store: Store, 
     store.put_articles([stored])
     follower.refresh()
 
-    assert follower.snapshot.folded[0].to_bytes() == fold_in(model, ARTICLE).to_bytes()
+    assert follower.snapshot.folded[-1].to_bytes() == fold_in(model, ARTICLE).to_bytes()
 
 
 def test_an_unreadable_row_does_not_affect_other_rows(settings: Settings, store: Store) -> None:
