@@ -277,6 +277,8 @@ COSTLY = {
     "many keys of 31 parts": "".join(f"k{number}{'.a' * 31} = 1\n" for number in range(14_000)),
     "more than 1 MiB": "#" * (1 << 20) + "\n",
     "rules without fields": "[[rule]]\n" * 20_000,
+    "many tables in tables": "".join(f"[a.a{number}.b]\n" for number in range(80_000)),
+    "many values": "x = [" + "1," * 400_000 + "]",
 }
 
 
@@ -288,6 +290,13 @@ def test_a_file_that_is_costly_to_read_is_rejected(tmp_path: Path, content: str)
         read_file(tmp_path / "bad.toml")
 
     assert str(caught.value).startswith(str(tmp_path / "bad.toml"))
+
+
+def test_dots_in_strings_and_comments_do_not_count(tmp_path: Path) -> None:
+    rule = '[[rule]]\nid = "a.b.c"\nkind = "block"\narticles = ["[a.b]", \'[c.d]\']\nauthor = "x"\n'
+    (tmp_path / "rules.toml").write_text(f'# [see a.b.c]\n{rule}reason = "[see a.b.c], really"\n')
+
+    assert [rule.id for rule in read_file(tmp_path / "rules.toml")] == ["a.b.c"]
 
 
 def test_a_device_is_not_read_to_its_end() -> None:
