@@ -85,6 +85,7 @@ def refusal(models_dir: Path, *, verify: bool = True) -> str:
     return str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verify", [True, False])
 def test_every_array_comes_back_equal(trained: Trained, published: Path, verify: bool) -> None:  # noqa: FBT001
     opened = open_current(published, verify=verify)
@@ -597,6 +598,7 @@ def test_offsets_that_do_not_ascend_are_named(trained: Trained, name: str, chang
         assert fault_of(changed(model, name, change)).startswith(f"{name} does not ascend from 0 to ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda array: array[:-1], lambda array: array.astype("S9")])
 def test_every_array_of_another_length_or_type_is_a_fault(trained: Trained, change: Any) -> None:
     for name, array in arrays_of(trained.model):

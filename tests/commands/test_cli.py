@@ -116,6 +116,7 @@ def test_every_error_class_is_handled(name: str) -> None:
     )  # otherwise that module may not be imported
 
 
+@pytest.mark.slow
 def test_serving_commands_need_no_training_library(published: Path) -> None:
     options = ["--json", "--models-dir", published]
 

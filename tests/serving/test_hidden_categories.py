@@ -229,6 +229,7 @@ def test_a_rule_for_a_category_begins_and_ends_at_its_moments(service: ServiceUn
     assert seen == [True, True, False, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "hides"),
     [

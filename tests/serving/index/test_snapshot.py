@@ -95,6 +95,7 @@ def test_lists_do_not_depend_on_the_order_in_which_articles_arrive(
         assert ids_of(forth, article_id) == ids_of(back, article_id)
 
 
+@pytest.mark.slow
 def test_an_earlier_snapshot_does_not_see_later_articles(earlier: Model, held_out: list[Article]) -> None:
     before = snapshot_with(earlier, held_out[:3])
     ids = list(earlier.articles.ids)

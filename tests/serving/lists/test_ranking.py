@@ -151,6 +151,7 @@ def test_without_freshness_and_diversity_a_list_is_the_one_that_is_evaluated(
         assert all(score <= model.manifest.similar_above for score in scores[len(items) :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diversity", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("freshness", [0.0, 0.2, 1.0])
 def test_few_neighbours_and_many_give_the_same_list(

@@ -62,6 +62,7 @@ def test_cached_responses_cost_nothing(client_with: CreateClient) -> None:
         assert {status(client, path) for path in paths} == {200}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

@@ -21,6 +21,7 @@ from recommender.serving.http.auth import new_key
 from recommender.serving.index.fold_in import FoldedArticle, fold_in
 from recommender.serving.store import ArticleRow, Changes, Store
 from recommender.serving.worker import fold_ins as fold_ins_module
+from recommender.serving.worker import model_switch
 from recommender.serving.worker.follower import Follower
 from recommender.serving.worker.worker_state import WorkerState
 from recommender.settings import Settings
@@ -34,6 +35,11 @@ LIVE = [
 ]
 KEY, KEY_SETTING = new_key("cms", ["articles", "rules"])
 HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_switch, "_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ def test_a_list_is_filled_up_with_the_newest_published_articles() -> None:
     assert report.row("ours").full > report.row("last_60").full
 
 
+@pytest.mark.slow
 def test_a_half_life_is_fitted_if_it_is_clearly_better() -> None:
     slow = log_of(  # articles that are read now and then, at a constant rate
         [f"{at % 60:02}" for at in range(900)],

@@ -24,6 +24,7 @@ def report(trained: Trained) -> EvaluationReport:
     return evaluate(trained.model, labels, systems=systems, now=NOW, resamples=50)
 
 
+@pytest.mark.slow
 def test_quality_has_a_panel_for_each_measure_and_a_line_for_each_system(report: EvaluationReport) -> None:
     panels = plots.quality(report.systems).axes
 

@@ -40,6 +40,7 @@ def test_equal_reports_give_equal_pages(report: EvaluationReport, page: str) -> 
     assert html_report(report) == page
 
 
+@pytest.mark.slow
 def test_without_labels_and_dates_there_are_fewer_plots(trained: Trained) -> None:
     report = evaluate(trained.model, now=NOW)
     system = report.systems[0]

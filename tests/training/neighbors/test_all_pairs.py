@@ -22,6 +22,7 @@ TERMS, COMPONENTS, K, WEIGHT = 400, 24, 20, 0.3
 SETTINGS = [(tile, threads) for tile in (777, 2048, 4096) for threads in (1, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tile", "threads"), [(7, 1), (100, 2), (4096, 1), (4096, 2)])
 def test_neighbours_in_the_sample_equal_a_slow_computation(trained: Trained, tile: int, threads: int) -> None:
     vectors, weight, k = trained.model.vectors, 0.2, 100

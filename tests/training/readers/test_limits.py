@@ -140,6 +140,7 @@ def test_a_row_below_the_limit_is_read_or_refused_for_another_reason(tmp_path: P
             assert not isinstance(error, TooLargeError)  # noqa: PT017 both outcomes are right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", FILE_BOMBS.values(), ids=FILE_BOMBS)
 def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, bomb: Bomb) -> None:
     path = bomb(tmp_path, 2100)

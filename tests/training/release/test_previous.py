@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from recommender.training.evaluation.baselines import baselines
 from recommender.training.evaluation.evaluate import EvaluationReport, evaluate
 from recommender.training.release.gate import judge
@@ -20,6 +22,7 @@ def as_earlier_version(report: EvaluationReport) -> str:
     return json.dumps(content)
 
 
+@pytest.mark.slow
 def test_a_report_of_an_earlier_version_is_a_baseline(trained: Trained, tmp_path: Path) -> None:
     systems = [system for system in baselines() if system.name == "newest_in_category"]
     report = evaluate(trained.model, systems=systems, now=NOW)

@@ -168,6 +168,7 @@ def test_a_corpus_without_terms_has_no_counts(texts: list[str]) -> None:
     assert counts.offsets.tolist() == [0] * (len(texts) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "min_df", "max_df", "threads"),
     [
