@@ -19,11 +19,12 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: .venv/installed ## make .venv with everything that training, serving and the tests need
+install: .venv/installed ## make .venv with all that training, serving and tests need; compile the kernels
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	scratch=$$(mktemp -d) && $(BIN)/recommender train $(SAMPLE) --models-dir $$scratch >/dev/null && rm -r $$scratch
 	touch $@
 
 demo: install ## train on the sample newsroom, serve it, and print the address of the demo page and a key
