@@ -92,6 +92,7 @@ PACKAGE_PLANTS = [
     ("serving/openapi/docs.py", "from recommender.serving.app import create_app"),
     ("training/kernels.py", "from recommender.training.readers.files import RawRow"),
     ("training/readers/files.py", "from recommender.training import kernels"),
+    ("training/sites/remote.py", "from recommender.training import kernels"),
     ("training/terms/adapt.py", "from recommender.training.topics import naming"),
     ("training/topics/slugs.py", "from recommender.training.neighbors import tiles"),
     ("training/neighbors/tiles.py", "from recommender.training.terms.lexicon import Lexicon"),

@@ -167,7 +167,7 @@ class ServiceDestination:
 
     def _ids(self) -> Iterator[str]:
         """Yield the ids of the site's articles in the service; none if the service has no model."""
-        from recommender.training.readers.remote import SiteError
+        from recommender.training.sites.remote import SiteError
 
         listing, cursor = f"{self._address}/v1/articles", dict[str, str]()
         try:
@@ -183,7 +183,7 @@ class ServiceDestination:
             cursor = {"cursor": page["next_cursor"]}
 
     def _send(self, articles: list[dict[str, Any]]) -> None:
-        from recommender.training.readers.remote import SiteError
+        from recommender.training.sites.remote import SiteError
 
         try:
             response = self._remote.send(

@@ -94,7 +94,7 @@ def wordpress(
     With --to, posts that are not in the service and posts changed in the last week (or since
     --modified-after) are sent, and posts no longer on the site are withdrawn.
     """
-    from recommender.training.readers.wordpress_site import WordPressSite
+    from recommender.training.sites.wordpress_site import WordPressSite
 
     reader = _reader(options)
     since = None if modified_after is None else _since(modified_after, reader)
@@ -133,7 +133,7 @@ def feed(url: str, pages: int, **options: Any) -> None:
     Articles in an existing FILE are never removed, because a feed contains only the newest entries. Run this
     often enough that no entry leaves the feed between two runs.
     """
-    from recommender.training.readers.feed_site import feed_site_rows
+    from recommender.training.sites.feed_site import feed_site_rows
 
     reader = _reader(options)
     with _progress() as report, closing(_remote()) as remote, ExitStack() as stack:
@@ -226,7 +226,7 @@ def _destination(
 
 
 def _remote(**options: Any) -> Any:
-    from recommender.training.readers.remote import Remote
+    from recommender.training.sites.remote import Remote
 
     return Remote(**options)
 

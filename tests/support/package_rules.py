@@ -67,6 +67,7 @@ PACKAGES = {
     "serving/app": "store index rules lists http trending worker cache routes site compat openapi",
     "training/kernels": "",
     "training/readers": "",
+    "training/sites": "readers",
     "training/terms": "kernels",
     "training/topics": "kernels terms",
     "training/neighbors": "kernels",

@@ -1,1 +1,1 @@
-"""Read articles from files, feeds and sites, and report every refused row."""
+"""Read articles from files, and report every refused row."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from recommender.training.readers.feeds import feed_of
 from recommender.training.readers.files import RawRow
-from recommender.training.readers.remote import Remote
+from recommender.training.sites.remote import Remote
 
 
 def feed_site_rows(url: str, remote: Remote, max_pages: int) -> Iterator[RawRow]:

@@ -12,8 +12,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from recommender.fields import RefusedError
 from recommender.training.readers.files import RawRow
-from recommender.training.readers.remote import Remote, SiteError, SiteResponse
 from recommender.training.readers.wordpress import date_of
+from recommender.training.sites.remote import Remote, SiteError, SiteResponse
 from recommender.visibility import why_hidden
 
 PER_PAGE = 100  # WordPress's maximum

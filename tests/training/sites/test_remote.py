@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from recommender.training.readers import remote as module
-from recommender.training.readers.remote import Remote, SiteError
+from recommender.training.sites import remote as module
+from recommender.training.sites.remote import Remote, SiteError
 from tests.support.sites import listening
 
 

@@ -1,0 +1,1 @@
+"""Fetch posts and feed entries from web sites, politely."""
