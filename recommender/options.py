@@ -77,6 +77,15 @@ def corpus_options(command: Command, *, required: bool = True) -> Command:
             help="day-first, month-first, or a format such as %d.%m.%Y %H:%M; repeatable.",
         ),
         click.option("--id-prefix", default="", help="Prefix for all article ids."),
+        click.option("--site", default="", help="Address of the site, for files that contain only paths."),
+        click.option(
+            "--type",
+            "types",
+            default="post",
+            show_default=True,
+            metavar="TYPES",
+            help="WordPress post types that are articles, separated by commas.",
+        ),
         click.option(
             "--max-bad",
             default=0.05,
@@ -151,7 +160,9 @@ def list_options(command: Command) -> Command:
 
 def reading(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of `corpus_options` as keyword arguments of `read_articles` and `lint`."""
-    arguments = {name: options[name] for name in ("timezone", "id_prefix", "max_bad", "date_formats")}
+    names = ("timezone", "id_prefix", "max_bad", "date_formats", "site")
+    arguments = {name: options[name] for name in names}
+    arguments["types"] = [name.strip() for name in options["types"].split(",") if name.strip()]
     decisions = Decisions.of(public_values(options["public_values"]), options["not_visibility"])
     return arguments | {"columns": mapped_columns(options["mapped"]), "decisions": decisions}
 

@@ -104,6 +104,8 @@ def training_summary(
     facts.add_row("Refused fields", _counted(reading.fields_refused))
     if reading.skipped:
         facts.add_row("Not articles", _counted(reading.skipped))
+    for note in reading.notes:
+        facts.add_row("Note", escape(plain(note)))
     if live:
         facts.add_row("Live articles", escape(live))
     cut = (

@@ -114,6 +114,8 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # no
         if report.skipped:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.skipped.items())
             click.echo(f"Skipped, not public: {reasons}")
+        for note in report.notes:
+            echo(f"Note: {note}")
 
 
 @click.command()

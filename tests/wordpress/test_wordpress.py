@@ -16,6 +16,7 @@ import pytest
 
 from recommender.serving.http.auth import new_key
 from recommender.training.readers.corpus import read_articles
+from recommender.training.readers.files import SourceOptions
 from recommender.training.readers.wordpress import wordpress_rows
 from tests.support.browsers import running_browser, visiting
 from tests.support.cli import in_a_process
@@ -304,7 +305,7 @@ def test_a_rest_import_equals_the_export(tmp_path: Path, name: str) -> None:
     export = Path(str(DATA)) / "wxr" / name
     exported = {article.id: article for article in read_articles(export).articles}
     with wordpress(tmp_path / "wordpress") as site:
-        site.fill(row.values for row in wordpress_rows(export) if row.values)
+        site.fill(row.values for row in wordpress_rows(export, SourceOptions()) if row.values)
         recommender("import", "wordpress", site.url, "-o", tmp_path / "posts.jsonl")
 
     imported = {article.id: article for article in read_articles(tmp_path / "posts.jsonl").articles}

@@ -15,7 +15,7 @@ from recommender.dates import DayOrder, OrderProof
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.training.readers import tables
 from recommender.training.readers.feeds import feed_file_rows
-from recommender.training.readers.files import CorpusError, RawRow, corpus_files, format_of
+from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, corpus_files, format_of
 from recommender.training.readers.wordpress import wordpress_rows
 from recommender.visibility import Decisions, Visibility, column_name, publication_date
 
@@ -53,6 +53,7 @@ class ReadingReport:
     fields_refused: Counter[str] = field(default_factory=Counter)  # by "field: reason"; the article is read
     unknown_columns: Counter[str] = field(default_factory=Counter)  # number of rows that have each
     skipped: Counter[str] = field(default_factory=Counter)  # drafts, WordPress pages, protected posts …
+    notes: list[str] = field(default_factory=list)  # how files were read, such as a detected encoding
 
     @property
     def refused_rows(self) -> int:
@@ -102,6 +103,8 @@ def read_articles(
     progress: Progress | None = None,
     decisions: Decisions | None = None,
     date_formats: Sequence[str] = (),
+    site: str = "",
+    types: Sequence[str] = ("post",),
 ) -> Corpus:
     """Read articles from files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also compressed.
 
@@ -110,7 +113,9 @@ def read_articles(
     future dates are impossible. If rows share an id, the row with the newest `updated_at` is used, or the
     first one; the others are refused. `progress` is called with the number of rows read and the total, which
     is 0 if unknown. `decisions` settles which values of a column are public, `date_formats` how dates are
-    written that the column itself does not explain (see `recommender.dates`). Raises CorpusError if a file
+    written that the column itself does not explain (see `recommender.dates`). `site` is the address of the
+    site, for files that contain paths or slugs instead of URLs. `types` are the WordPress post types that are
+    articles. Raises CorpusError if a file
     cannot be read, if there is no article, or if more than the share `max_bad` of the rows are refused; the
     message has the file or rows, the value and the cure. Raises UndecidedError if a value is neither known to
     be public nor known to be hidden.
@@ -126,6 +131,8 @@ def read_articles(
         progress=progress,
         decisions=decisions,
         date_formats=date_formats,
+        site=site,
+        types=types,
     )
     report = collected.report
     if report.refused_share > max_bad:
@@ -183,6 +190,8 @@ def collect(
     progress: Progress | None = None,
     decisions: Decisions | None = None,
     date_formats: Sequence[str] = (),
+    site: str = "",
+    types: Sequence[str] = ("post",),
 ) -> Collected:
     """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
     columns = _checked_columns(columns or {})
@@ -191,11 +200,12 @@ def collect(
     formats = [format_of(file) for file in files]
     total = _row_count(files, formats) if progress else 0
     collected, visibility, done = Collected(), Visibility(decisions), 0
+    options = SourceOptions(columns, visibility.decisions, site, frozenset(types))
     for file, kind in zip(files, formats, strict=True):
         source = str(file)
         collected.report.files[source] = 0
-        columns_of_file = _DateColumns(partial(_rows, file, kind, columns, visibility.decisions))
-        for row in _rows(file, kind, columns, visibility.decisions):
+        columns_of_file = _DateColumns(partial(_rows, file, kind, options))
+        for row in _rows(file, kind, options):
             _read_row(row, source, reading, collected, visibility, columns_of_file)
             done += 1
             if progress and done % PROGRESS_ROWS == 0:
@@ -228,18 +238,18 @@ def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
     return sum(map(tables.parquet_row_count, files)) if set(formats) == {"parquet"} else 0
 
 
-def _rows(file: Path, kind: str, columns: Mapping[str, str], decisions: Decisions) -> Iterator[RawRow]:
+def _rows(file: Path, kind: str, options: SourceOptions) -> Iterator[RawRow]:
     match kind:
         case "jsonl":
-            return tables.jsonl_rows(file, columns, decisions)
+            return tables.jsonl_rows(file, options)
         case "csv":
-            return tables.csv_rows(file, columns, decisions)
+            return tables.csv_rows(file, options)
         case "parquet":
-            return tables.parquet_rows(file, columns, decisions)
+            return tables.parquet_rows(file, options)
         case "feed":
             return iter(feed_file_rows(file))
         case "wxr":
-            return wordpress_rows(file)
+            return wordpress_rows(file, options)
     raise ValueError(f"no reader for the format {kind!r}")
 
 
@@ -271,6 +281,9 @@ def _read_row(
 ) -> None:
     """Add a row to the collected articles, or to the report if it is skipped or refused."""
     report = collected.report
+    if row.note:
+        report.notes.append(f"{source}: {row.note}")
+        return
     for name in row.unknown:
         if name in report.unknown_columns or len(report.unknown_columns) < MAX_UNKNOWN_COLUMNS:
             report.unknown_columns[name] += 1

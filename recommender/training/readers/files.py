@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from recommender.fields import RefusedError
+from recommender.visibility import Decisions
 
 FORMAT_OF_SUFFIX = {
     ".jsonl": "jsonl",
@@ -83,6 +84,16 @@ def limited(new: Limits) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What the user says about the files: how they are named, where they come from, what is public."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)  # the files' column names by ours
+    decisions: Decisions = field(default_factory=Decisions)  # which values of a column are public
+    site: str = ""  # the address of the site, for files that contain paths or slugs instead of URLs
+    types: frozenset[str] = frozenset({"post"})  # WordPress post types that are articles
+
+
+@dataclass(frozen=True, slots=True)
 class RawRow:
     """One record of a corpus file: its values by our column names, or why it was skipped or refused."""
 
@@ -92,6 +103,7 @@ class RawRow:
     visibility: Sequence[tuple[str, Any]] = ()  # the columns that may say whether the record is public
     skipped: str = ""  # the kind of a record that is not a public article, such as "draft"
     refused: RefusedError | None = None  # why the record cannot be read
+    note: str = ""  # a sentence about how the file was read; the row is then nothing else
 
 
 def corpus_files(paths: Sequence[str | Path]) -> list[Path]:

@@ -51,6 +51,7 @@ class LintReport:
     rows_read: int
     articles: int
     skipped: Mapping[str, int]  # drafts, WordPress pages, password-protected posts …
+    notes: tuple[str, ...]  # how files were read, such as a detected encoding
     findings: tuple[Finding, ...]
 
 
@@ -64,6 +65,8 @@ def lint(
     progress: Progress | None = None,
     decisions: Decisions | None = None,
     date_formats: Sequence[str] = (),
+    site: str = "",
+    types: Sequence[str] = ("post",),
 ) -> LintReport:
     """Return the problems of a corpus; the arguments are those of `read_articles`.
 
@@ -79,6 +82,8 @@ def lint(
         progress=progress,
         decisions=decisions,
         date_formats=date_formats,
+        site=site,
+        types=types,
     )
     report = collected.report
     findings = [
@@ -96,6 +101,7 @@ def lint(
         rows_read=report.rows_read,
         articles=len(collected.articles),
         skipped=dict(report.skipped),
+        notes=tuple(report.notes),
         findings=tuple(finding for finding in findings if finding.count),
     )
 

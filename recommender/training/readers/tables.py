@@ -16,29 +16,25 @@ from recommender.training.readers.files import (
     CorpusError,
     RawRow,
     RecordLines,
+    SourceOptions,
     head_of,
     lines,
     opened,
 )
 from recommender.training.readers.parquet import parquet_file, records
-from recommender.visibility import Decisions
 
-_NOTHING_DECIDED = Decisions()
 MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 
 
-def jsonl_rows(
-    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
-) -> Iterator[RawRow]:
+def jsonl_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     """Yield the object on each line; blank lines are skipped, a line that is not an object is refused.
 
-    `columns` maps our names to the file's; if an object lacks the file's name, our name is used. Raises
-    CorpusError if the file is one JSON array, or if no object has a mapped name.
+    If an object lacks the name that a column is mapped to, our name is used. Raises CorpusError if the file
+    is one JSON array, or if no object has a mapped name.
     """
     if head_of(path).removeprefix(_BOM).lstrip().startswith(b"["):
         raise CorpusError(f"{path} is one JSON array; write one object per line: jq -c '.[]' {path.name}")
-    unseen = set(columns.values())
-    renamed = tuple(columns.items())
+    unseen = set(options.columns.values())
     with opened(path) as stream:
         for number, line in enumerate(lines(path, stream), 1):
             if line.isspace():
@@ -49,14 +45,12 @@ def jsonl_rows(
                 yield RawRow(number, refused=error)
             else:
                 unseen.difference_update(fields)
-                yield _layout(tuple(fields), renamed, decisions).row(number, list(fields.values()))
+                yield _layout(tuple(fields), options).row(number, list(fields.values()))
     if unseen:
         raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
 
 
-def csv_rows(
-    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
-) -> Iterator[RawRow]:
+def csv_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     """Yield the records of a CSV file (`.tsv`: separated by tabs), numbered by their first line.
 
     Empty fields and NaN are missing values. A record with too few or too many fields, a stray quote or bytes
@@ -73,8 +67,8 @@ def csv_rows(
         if not header:
             return
         names = tuple(name.strip() for name in header)
-        _check_columns(path, names, columns, delimiter)
-        layout = _layout(names, tuple(columns.items()), decisions)
+        _check_columns(path, names, options.columns, delimiter)
+        layout = _layout(names, options)
         for number, cells in records:
             if isinstance(cells, RefusedError):
                 yield RawRow(number, refused=cells)
@@ -82,17 +76,15 @@ def csv_rows(
                 yield layout.row(number, [None if cell in _MISSING else cell for cell in cells])
 
 
-def parquet_rows(
-    path: Path, columns: Mapping[str, str], decisions: Decisions = _NOTHING_DECIDED
-) -> Iterator[RawRow]:
+def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     """Yield the records of a Parquet file, a few hundred at a time; unknown columns are not read.
 
     Raises CorpusError if the file is truncated or damaged, or lacks a required column.
     """
     with parquet_file(path) as file:
         names = tuple(file.schema_arrow.names)
-        _check_columns(path, names, columns)
-        layout = _layout(names, tuple(columns.items()), decisions)
+        _check_columns(path, names, options.columns)
+        layout = _layout(names, options)
         places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
         wanted = list(dict.fromkeys(names[place] for place in places.values()))
         for number, cells in enumerate(records(path, file, wanted), 1):
@@ -123,8 +115,9 @@ class _Layout:
         return RawRow(number, values, self.unknown, [(name, cells[place]) for name, place in self.visibility])
 
 
-def _layout(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], decisions: Decisions) -> _Layout:
-    return _cached_layout(names, renamed, tuple(decisions.is_visibility_column(name) for name in names))
+def _layout(names: tuple[str, ...], options: SourceOptions) -> _Layout:
+    about_visibility = tuple(options.decisions.is_visibility_column(name) for name in names)
+    return _cached_layout(names, tuple(options.columns.items()), about_visibility)
 
 
 @lru_cache(maxsize=256)

@@ -11,25 +11,25 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from recommender.fields import RefusedError
-from recommender.training.readers.files import CorpusError, RawRow, head_of, limits, opened
+from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, head_of, limits, opened
 from recommender.visibility import why_hidden
 
 MAX_ITEM_TAGS = 1_000_000  # an element takes 30 times the memory of its text
 END_BYTES = 1024  # a complete export has its closing tag in the last bytes
 
 
-def wordpress_rows(path: Path) -> Iterator[RawRow]:
+def wordpress_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     """Yield each item of an export: a published post with its values, any other item as skipped.
 
-    A skipped item has a kind: its type if it is not a post, `password` if it is protected, else its status;
-    only `publish` is public. The file is read twice, because authors, categories and images may come after
+    A skipped item has a kind: its type if that is not one of `options.types`, `password` if it is protected,
+    else its status; only `publish` is public. The file is read twice, because authors, categories and images may come after
     the posts that refer to them. Characters that XML forbids are dropped. Raises CorpusError if the file is
     not a WordPress export, is truncated or is not well-formed.
     """
     _check_start(path)
     site = _site(path)
     for number, item in enumerate(_elements(path, "item"), 1):
-        kind = _kind(item)
+        kind = _kind(item, options.types)
         yield RawRow(number, skipped=kind) if kind else _row(number, _values(item, site))
 
 
@@ -60,10 +60,10 @@ def _site(path: Path) -> _Site:
     return site
 
 
-def _kind(item: Any) -> str:
+def _kind(item: Any, types: frozenset[str]) -> str:
     """Return why an item is not public, or an empty string for a public post."""
     post_type, status = _wp(item, "post_type"), _wp(item, "status")
-    if post_type != "post":
+    if post_type not in types:
         return post_type or "no type"
     columns = {"wp:status": status, "wp:post_password": _wp(item, "post_password")}
     return why_hidden(columns, is_dated=True)
@@ -88,7 +88,7 @@ def _values(item: Any, site: _Site) -> dict[str, Any]:
         "categories": _categories(item, site),
         "tags": _terms(item, "post_tag"),
         "authors": [site.author_of.get(login) or login],
-        "type": "post",
+        "type": _wp(item, "post_type"),
         "published_at": _date(item, "post_date"),
         "updated_at": _date(item, "post_modified"),
         "lang": site.lang,

@@ -13,6 +13,7 @@ import pytest
 from recommender.article import Article
 from recommender.training.readers import wordpress
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
+from recommender.training.readers.files import SourceOptions
 
 EXPORT = Path(__file__).parents[2] / "data" / "newsroom.xml"
 REAL = os.environ.get("RECOMMENDER_TEST_DATA", "")
@@ -214,7 +215,7 @@ def test_an_export_of_any_length_needs_the_memory_of_one_item(tmp_path: Path) ->
     siblings = max(sum(1 for _ in item.itersiblings(preceding=True)) for item in items)
 
     assert siblings < 25
-    assert sum(1 for row in wordpress.wordpress_rows(path) if not row.skipped) == 400
+    assert sum(1 for row in wordpress.wordpress_rows(path, SourceOptions()) if not row.skipped) == 400
 
 
 def test_an_export_may_begin_with_any_number_of_comments(tmp_path: Path) -> None:
