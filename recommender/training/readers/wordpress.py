@@ -22,9 +22,9 @@ def wordpress_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     """Yield each item of an export: a published post with its values, any other item as skipped.
 
     A skipped item has a kind: its type if that is not one of `options.types`, `password` if it is protected,
-    else its status; only `publish` is public. The file is read twice, because authors, categories and images may come after
-    the posts that refer to them. Characters that XML forbids are dropped. Raises CorpusError if the file is
-    not a WordPress export, is truncated or is not well-formed.
+    else its status; only `publish` is public. The file is read twice, because authors, categories and images
+    may come after the posts that refer to them. Characters that XML forbids are dropped. Raises CorpusError
+    if the file is not a WordPress export, is truncated or is not well-formed.
     """
     _check_start(path)
     site = _site(path)
