@@ -1,6 +1,6 @@
 """The model: the result of training, and everything that serving needs from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, JsonValue
 
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
+from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
@@ -282,22 +283,33 @@ class Model:
         """
         own = self.embed(article)
         similarity = self.vectors.scores(own, self.latent_weight)
-        nearest, share = self.nearest(own, similarity, hidden)
+        nearest, share = self.nearest(article, own, similarity, hidden)
         return (
             Query(own, own) if nearest == NO_ROW else Query(own, own.moved(self.vectors.of(nearest), share))
         )
 
+    def copies_of(self, article: Article, own: Embedding, rows: Iterable[int]) -> Iterator[int]:
+        """Yield those of the rows that are near-duplicates of an article, whose embedding is `own`."""
+        least, own_triples = self.manifest.recipe.neighbors.copy_similarity, None
+        for row in rows:
+            if own.cosine(self.vectors.of(row)) >= least:
+                own_triples = own_triples or WordTriples.of(article.title, article.body)
+                if own_triples.is_same_text(
+                    WordTriples.of(self.articles.titles[row], self.articles.bodies[row])
+                ):
+                    yield row
+
     def nearest(
-        self, own: Embedding, similarity: np.ndarray, hidden: Iterable[int] = ()
+        self, article: Article, own: Embedding, similarity: np.ndarray, hidden: Iterable[int] = ()
     ) -> tuple[int, float]:
         """Return the row that a query moves towards, or NO_ROW, and the weight of that row's vector.
 
-        `similarity` is that of the query to all articles, (n,).
+        The query is the embedding `own` of an article, `similarity` is its similarity to all articles, (n,).
         """
         scores = (similarity - self.corrections.hubs).astype(np.float32)
         lists, excluded = self.manifest.recipe.neighbors, set(hidden)
         for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # + 1 for the article itself
-            if row not in excluded and own.cosine(self.vectors.of(row)) < lists.copy_similarity:
+            if row not in excluded and not any(self.copies_of(article, own, [row])):
                 share = lists.feedback * max(float(similarity[row]), 0.0)
                 return (row, float(np.float32(share))) if share else (NO_ROW, 0.0)
         return NO_ROW, 0.0

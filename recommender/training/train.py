@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
 from recommender.columns import Strings
+from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
 from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
 from recommender.recipe import Recipe
@@ -35,6 +37,7 @@ from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
 
 ESTIMATORS = "estimators.joblib"
+_CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -118,7 +121,12 @@ def train(
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
         lists = build_related_lists(
-            vectors, adapted, recipe, threads, progress=lambda share: advance(share * n)
+            vectors,
+            adapted,
+            recipe,
+            threads,
+            progress=lambda share: advance(share * n),
+            same_text=_same_text(ordered),
         )
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
@@ -184,6 +192,16 @@ def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
             continue
         stop_words[lang] = frozenset(word for entry in listed for word in words(entry))
     return stop_words
+
+
+def _same_text(articles: Sequence[Article]) -> Callable[[int, int], bool]:
+    """Return a function that compares the texts of two articles, given by their rows."""
+
+    @lru_cache(maxsize=_CACHED_TEXTS)
+    def triples(row: int) -> WordTriples:
+        return WordTriples.of(articles[row].title, articles[row].body)
+
+    return lambda one, other: triples(one).is_same_text(triples(other))
 
 
 def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> Vocabulary:

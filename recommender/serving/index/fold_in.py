@@ -99,7 +99,7 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     ignored = [] if row is None else [row]
     similarities = model.vectors.scores(own, model.latent_weight)
     similarities[ignored] = -np.inf
-    nearest, share = model.nearest(own, similarities, ignored)
+    nearest, share = model.nearest(article, own, similarities, ignored)
     neighbors, neighbor_scores = _neighbors(model, similarities, nearest, share)
     hub = _hub(model, similarities)
     reverse_neighbors, reverse_scores = _reverse_neighbors(model, similarities, hub)
@@ -112,7 +112,7 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
         neighbor_scores=neighbor_scores,
         reverse_neighbors=reverse_neighbors,
         reverse_scores=reverse_scores,
-        copies=_copies(model, own, similarities),
+        copies=_copies(model, article, own, similarities),
         unknown_share=unknown,
     )
 
@@ -151,11 +151,9 @@ def _reverse_neighbors(model: Model, similarities: np.ndarray, hub: float) -> tu
     return rows, scores[rows]
 
 
-def _copies(model: Model, own: Embedding, similarities: np.ndarray) -> np.ndarray:
+def _copies(model: Model, article: Article, own: Embedding, similarities: np.ndarray) -> np.ndarray:
     least, weight = model.manifest.recipe.neighbors.copy_similarity, model.latent_weight
     candidates = top_k(similarities, _COPY_CANDIDATES)
     # A cosine in the latent space is at least -1, so an article below this bound cannot be a near-duplicate.
     possible = candidates[similarities[candidates] >= (1 - weight) * least - weight]
-    return np.array(
-        [row for row in possible.tolist() if own.cosine(model.vectors.of(row)) >= least], dtype=np.int32
-    )
+    return np.array(list(model.copies_of(article, own, possible.tolist())), dtype=np.int32)

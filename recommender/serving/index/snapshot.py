@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from recommender.article import Article
+from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
 from recommender.model import Manifest, Model, Query, TopicSpace
 from recommender.neighbors import NO_ROW, NearDuplicates
@@ -132,7 +133,7 @@ class Snapshot:
             vectors=self.vectors.with_articles([folded_article.embedding for folded_article in folded]),
             folded=(*self.folded, *folded),
             live_similar_of=self._live_similar_with(folded),
-            copies=self._copies_with(folded),
+            copies=self._copies_with(articles),
             hubs=np.concatenate([self.hubs, hubs]),
             first_topics=np.concatenate([self.first_topics, np.array(topics, dtype=np.int32)]),
             withdrawn={
@@ -225,11 +226,12 @@ class Snapshot:
         shares = self.topic_space.shares(embedding.latent)
         return int(np.argmax(shares)) if shares.any() else -1
 
-    def _copies_with(self, folded: Sequence[FoldedArticle]) -> NearDuplicates:
+    def _copies_with(self, added: Sequence[tuple[Article, FoldedArticle]]) -> NearDuplicates:
         """Return the near-duplicate clusters with these articles added, in the model and among live ones."""
         first, n = len(self), len(self.model.articles)
+        folded = [folded_article for _, folded_article in added]
         cluster = np.concatenate([self.copies.first, np.arange(first, first + len(folded), dtype=np.int32)])
-        live_copies = self._live_copies(folded)
+        live_copies = self._live_copies(added)
         for row, folded_article in enumerate(folded, start=first):
             copies = [*folded_article.copies.tolist(), *(n + live for live in live_copies[row - first])]
             clusters = {int(cluster[copy]) for copy in (row, *copies)}
@@ -237,9 +239,11 @@ class Snapshot:
                 cluster[np.isin(cluster, list(clusters))] = min(clusters)
         return NearDuplicates(cluster)
 
-    def _live_copies(self, folded: Sequence[FoldedArticle]) -> list[list[int]]:
+    def _live_copies(self, added: Sequence[tuple[Article, FoldedArticle]]) -> list[list[int]]:
         """Return for each of these the numbers of earlier live articles that are near-duplicates of it."""
         least = self.manifest.recipe.neighbors.copy_similarity
+        folded = [folded_article for _, folded_article in added]
+        articles = (*self.articles.live, *(article for article, _ in added))
         new_latent = np.stack([folded_article.embedding.latent for folded_article in folded])
         latent = np.concatenate([*(segment.latent for segment in self.vectors.segments), new_latent])
         embeddings = [*self.vectors.live, *(folded_article.embedding for folded_article in folded)]
@@ -251,5 +255,13 @@ class Snapshot:
                 continue
             cosines = latent[:number] @ own.latent
             near = np.flatnonzero(cosines >= (_LATENT_AT_LEAST if own.latent.any() else 0))
-            copies.append([other for other in near.tolist() if own.cosine(embeddings[other]) >= least])
+            similar = [other for other in near.tolist() if own.cosine(embeddings[other]) >= least]
+            triples = WordTriples.of(articles[number].title, articles[number].body)
+            copies.append(
+                [
+                    other
+                    for other in similar
+                    if triples.is_same_text(WordTriples.of(articles[other].title, articles[other].body))
+                ]
+            )
         return copies

@@ -32,7 +32,7 @@ from recommender.recipe import Recipe
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import list_scores, pair_scores
-from recommender.training.neighbors.near_duplicates import find_near_duplicates
+from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
@@ -60,17 +60,19 @@ def build_related_lists(
     threads: int,
     tile: int = TILE,
     progress: Callable[[float], None] = lambda _: None,
+    same_text: SameText = lambda *_: True,
 ) -> RelatedLists:
     """Return the lists of all articles.
 
     A score is the similarity to the query after pseudo-relevance feedback, minus the hubness penalty of the
-    scored article. `progress` is called with the share of all pairs that has just been scored.
+    scored article. `progress` is called with the share of all pairs that has just been scored. `same_text`
+    is called with the rows of two articles that may be near-duplicates.
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
     hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
-    copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity)
+    copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity, same_text)
     corrections = feedback_corrections(vectors, weight, best, hubs, copies, lists.feedback)
     return RelatedLists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),

@@ -1,8 +1,8 @@
 """Near-duplicates: the same text published more than once."""
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, NearDuplicates
@@ -11,23 +11,40 @@ from recommender.training.neighbors.tiles import Best
 
 _MARGIN = 1e-4  # more than the error of a score in single precision
 
+SameText = Callable[[int, int], bool]
+
 
 def find_near_duplicates(
-    vectors: Vectors, best: Best, hubs: np.ndarray, weight: float, similarity: float
+    vectors: Vectors,
+    best: Best,
+    hubs: np.ndarray,
+    weight: float,
+    similarity: float,
+    same_text: SameText = lambda *_: True,
 ) -> NearDuplicates:
-    """Return the clusters of articles connected by pairs whose TF-IDF cosine is at least `similarity`.
+    """Return the clusters of articles that are connected by near-duplicates.
 
-    Only the candidates in `best` are checked; their scores have the hubness penalties `hubs` subtracted. If
-    an article has more near-duplicates than candidates, some of them may form another cluster.
+    Two articles are near-duplicates if their TF-IDF cosine is at least `similarity`, and `same_text`, called
+    with their rows, is true. Only the candidates in `best` are checked; their scores have the hubness
+    penalties `hubs` subtracted. If an article has more near-duplicates than candidates, some of them may form
+    another cluster.
     """
     n, keep = best.rows.shape
     # The latent cosine is at least -1, so the similarity of near-duplicates is at least this lower bound.
     similarities = best.scores + hubs[best.rows]
     possible = (best.rows != NO_ROW) & (similarities >= (1 - weight) * similarity - weight - _MARGIN)
     left, right = np.repeat(np.arange(n), keep)[possible.ravel()], best.rows[possible]
-    duplicates = pair_scores(vectors, 0.0, left, right) >= similarity
-    pairs = (np.ones(int(duplicates.sum()), dtype=bool), (left[duplicates], right[duplicates]))
-    _, group = connected_components(coo_array(pairs, shape=(n, n)), directed=False)
-    lowest = np.full(n, n, dtype=np.int32)
-    np.minimum.at(lowest, group, np.arange(n, dtype=np.int32))
-    return NearDuplicates(lowest[group])
+    alike = pair_scores(vectors, 0.0, left, right) >= similarity
+    pairs = np.unique(np.sort(np.stack([left[alike], right[alike]], axis=1), axis=1), axis=0)
+    first = list(range(n))  # a lower row of the same cluster, or the row itself
+
+    def lowest(row: int) -> int:
+        while first[row] != row:
+            first[row] = row = first[first[row]]
+        return row
+
+    for one, other in pairs.tolist():
+        low, high = sorted((lowest(one), lowest(other)))
+        if low != high and same_text(one, other):
+            first[high] = low
+    return NearDuplicates(np.array([lowest(row) for row in range(n)], dtype=np.int32))

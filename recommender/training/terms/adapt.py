@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from recommender.article import Article
 from recommender.model import Adapted
 from recommender.recipe import Recipe
+from recommender.training.terms.counting import repeats
 
 _SMALL = 20  # articles; up to here, min_df is 1 and max_df excludes no term
 _LEAD_CHARS = 200  # characters of the mean body for each word of the lead,
@@ -29,7 +30,8 @@ _FEW_FORMS = ("en",)  # languages whose words have few forms
 def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
 
-    - Up to 20 articles, `min_df` is 1 and `max_df` excludes no term.
+    - Up to 20 articles, `min_df` is 1 and `max_df` excludes no term. Above, it is a share of the
+      distinct bodies.
     - The lead has one word for every 200 characters of the mean body beyond the first 1,000, up to the
       recipe's number: a short text consists of its lead only.
     - The latent space has the recipe's number of components, but at most n / 4 and 3 sqrt(n). Its weight is
@@ -47,7 +49,7 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     return Adapted(
         main_lang=min(langs, key=lambda lang: (-langs[lang], lang), default=""),
         min_df=recipe.terms.min_df if n > _SMALL else 1,
-        max_df=max(int(recipe.terms.max_df * n), _SMALL),
+        max_df=max(int(recipe.terms.max_df * (n - int(repeats(articles).sum()))), _SMALL),
         lead_words=min(recipe.terms.lead_words, max(0, round(chars / n / _LEAD_CHARS) - _LEADLESS_WORDS)),
         unstemmed=[] if n < _LARGE else [lang for lang in _FEW_FORMS if lang in langs],
         piece_weight=recipe.terms.piece_weight * min(max(piece_share, 0.0), 1.0),

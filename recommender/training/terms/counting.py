@@ -52,9 +52,10 @@ def count_terms(
     threads: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> TermCounts:
-    """Count the terms that occur in `min_df` to `max_df` articles.
+    """Count the terms that occur in at least `min_df` articles, and in at most `max_df` distinct bodies.
 
-    `progress` is called with the number of articles just read.
+    A body that is published many times does not make its terms frequent. `progress` is called with the number
+    of articles just read.
     """
     lexicon = Lexicon()
     ids, ends = _read(articles, rules, lexicon, progress)
@@ -83,7 +84,9 @@ def count_terms(
         )
 
     parts = list(run_ranges(count, len(articles), threads))
-    keys, key_df, distinct = _prune(np.concatenate([part[0] for part in parts]), min_df, max_df)
+    all_keys = np.concatenate([part[0] for part in parts])
+    of_repeats = np.repeat(repeats(articles), np.concatenate([part[2] for part in parts]))
+    keys, key_df, distinct = _prune(all_keys, all_keys[of_repeats], min_df, max_df)
     slots, slot_columns = _hash_keys(keys)
     columns_and_counts = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
     offsets = np.zeros(len(articles) + 1, dtype=np.int64)
@@ -179,13 +182,32 @@ def _kinds_of(keys: np.ndarray, sorted_words: list[str]) -> np.ndarray:
     return np.where(keys & _SECOND, PAIR, kinds).astype(np.uint8)
 
 
-def _prune(keys: np.ndarray, min_df: int, max_df: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the distinct keys within the bounds, ascending, their df, and the number of distinct keys."""
+def repeats(articles: Sequence[Article]) -> np.ndarray:
+    """Return which articles have the same body, not empty, as an earlier one, (n,) bool."""
+    seen: set[str] = set()
+    repeated = np.zeros(len(articles), dtype=bool)
+    for row, article in enumerate(articles):
+        repeated[row] = article.body in seen
+        if article.body:
+            seen.add(article.body)
+    return repeated
+
+
+def _prune(
+    keys: np.ndarray, repeated: np.ndarray, min_df: int, max_df: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the distinct keys within the bounds, ascending, their df, and the number of distinct keys.
+
+    `repeated` are the keys in articles that repeat a body; they do not count for `max_df`.
+    """
     keys.sort()
     firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-    df = np.diff(firsts, append=len(keys))
-    inside = (df >= min_df) & (df <= max_df)
-    return keys[firsts[inside]], df[inside], len(firsts)
+    distinct, df = keys[firsts], np.diff(firsts, append=len(keys))
+    bodies = df.copy()
+    repeated_keys, counts = np.unique(repeated, return_counts=True)
+    bodies[np.searchsorted(distinct, repeated_keys)] -= counts
+    inside = (df >= min_df) & (bodies <= max_df)
+    return distinct[inside], df[inside], len(firsts)
 
 
 def _hash_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

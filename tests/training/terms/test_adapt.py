@@ -1,7 +1,6 @@
 """A recipe is adapted to the size, text length and languages of a corpus."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,8 @@ LANGUAGES = Path(__file__).parents[2] / "data" / "languages"
 
 
 def adapted(n: int, body: str = "Ferries.", lang: str | None = "en") -> Adapted:
-    article = Article(id="1", body=body, lang=lang)
-    return adapt(Recipe(), [replace(article, id=str(row)) for row in range(n)])
+    articles = [Article(id=str(row), body=f"{body} {row}", lang=lang) for row in range(n)]
+    return adapt(Recipe(), articles)
 
 
 @pytest.mark.slow

@@ -70,7 +70,14 @@ def check_against_the_simple_path(
 ) -> None:
     counted = by_article(articles, rules)
     df = Counter(term for counts in counted for term in counts)
-    terms_within = sorted((term for term in df if min_df <= df[term] <= max_df), key=str.encode)
+    bodies = [article.body for article in articles]
+    first = [
+        counts for row, counts in enumerate(counted) if not bodies[row] or bodies[row] not in bodies[:row]
+    ]
+    distinct_df = Counter(term for counts in first for term in counts)
+    terms_within = sorted(
+        (term for term in df if min_df <= df[term] and distinct_df[term] <= max_df), key=str.encode
+    )
     column_of = {term: column for column, term in enumerate(terms_within)}
 
     fast = count_terms(articles, rules, min_df, max_df, threads)
@@ -207,3 +214,14 @@ def test_only_the_first_characters_of_a_body_are_counted() -> None:
 
     assert list(counts.terms) == ["harbour", "stor", "storm", "wall"]  # the last storm is cut
     assert counts.counts.tolist() == [3, 1, 16_666, 3]
+
+
+def test_a_body_that_is_published_many_times_does_not_make_its_terms_frequent() -> None:
+    again = [Article(id=f"again {n}", title=f"Ferry {n}", body="The ferry sank") for n in range(6)]
+    others = [Article(id=f"other {n}", title="Vote", body=f"Council votes {n}") for n in range(4)]
+
+    counted = count_terms([*again, *others], TermRules(), min_df=1, max_df=3, threads=1)
+
+    df = dict(zip(counted.terms, counted.df.tolist(), strict=True))
+    assert df["sank"] == 6
+    assert "council" not in df
