@@ -10,6 +10,7 @@ from itertools import pairwise
 import pycld2
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from recommender.shortcodes import without_shortcodes
 from recommender.stems import pieces, stem
 
 MIN_WORD_CHARS = 2
@@ -119,11 +120,10 @@ def typed_words(text: str) -> list[str]:
 def plain_text(html: str) -> str:
     """Return the visible text of the HTML, with a blank line between blocks.
 
-    Scripts, styles, captions and WordPress shortcodes are removed. A text without tags and entities is only
+    Scripts, styles and shortcodes (see `shortcodes`) are removed. A text without tags and entities is only
     stripped. Control characters and lone surrogates are dropped.
     """
-    text = _WP_CAPTION.sub(" ", _UNPRINTABLE.sub("", html))
-    text = _SHORTCODE.sub(" ", text)
+    text = without_shortcodes(_UNPRINTABLE.sub("", html))
     if not _MARKUP.search(text):
         return text.strip()
     # Without <body>, the parser would put a leading <noscript> into the head.
@@ -192,17 +192,6 @@ _MIN_UNSURE_CHARS = 40
 _ASTRAL = 0x10000
 _ASCII_RUNS = re.compile(r"[a-z0-9]+")
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:[a-zA-Z][a-zA-Z0-9]*|#\d+|#[xX][0-9a-fA-F]+);")
-# Stopping at the next opening keeps the time linear for a text that consists of openings only.
-_WP_CAPTION = re.compile(r"\[caption\b[^\]\[]*\](?:(?!\[caption\b).)*?\[/caption\]", re.DOTALL)
-# Any name with attributes or as a closing tag; without attributes only WordPress's own names, because
-# journalists write "[sic]". It never backtracks or reads past the next bracket, so hostile text takes linear
-# time.
-_SHORTCODE = re.compile(
-    r"""\[/[a-z][a-z0-9_-]*\]
-    |\[(?:gallery|embed|audio|video|playlist)\s*/?\]
-    |\[[a-z][a-z0-9_-]*+ (?:\s++[a-zA-Z_-]++=(?>"[^"\[\]]*"|'[^'\[\]]*'|[^\s"'\[\]]*))++ \s*+/?\]""",
-    re.VERBOSE,
-)
 _MAX_OPENINGS = 5000  # elements; long articles have a tenth of that
 _MAX_TAG_CHARS = 10_000
 _OPENING = re.compile(r"<[a-zA-Z]")
