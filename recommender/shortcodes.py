@@ -20,8 +20,8 @@ _WITHOUT_TEXT = frozenset(
 _ALONE = _WITHOUT_TEXT | frozenset(
     (
         "ad ads adsense adrotate advert contact-form contact-form-7 divider newsletter nextpage pagebreak "
-        "poll postlist ratings recent-posts related-posts sharing sidebar sitemap slider slideshow spacer toc "
-        "wpforms wpvideo"
+        "poll postlist ratings recent-posts related-posts sharing sidebar sitemap slider slideshow spacer "
+        "toc wpforms wpvideo"
     ).split()
 )
 _MAX_NAME = 60

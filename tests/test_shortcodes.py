@@ -66,9 +66,16 @@ def test_a_shortcode_that_is_never_closed_hides_nothing(name: str) -> None:
 
 
 HOSTILE = [
-    "[" * 200_000, "[a " * 100_000, '[a b="' * 50_000, "[caption]" * 30_000,
-    "[x_y]" * 50_000 + "[/x_y]" * 50_000, "[a b=\u201d" * 40_000, "[a" + " b=1" * 100_000, "[a &#8220;" * 40_000, "[a b='" + "x" * 400_000,
-]  # fmt: skip
+    "[" * 200_000,
+    "[a " * 100_000,
+    '[a b="' * 50_000,
+    "[caption]" * 30_000,
+    "[x_y]" * 50_000 + "[/x_y]" * 50_000,
+    "[a b=\u201d" * 40_000,
+    "[a" + " b=1" * 100_000,
+    "[a &#8220;" * 40_000,
+    "[a b='" + "x" * 400_000,
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
