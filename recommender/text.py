@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -10,6 +10,7 @@ from itertools import pairwise
 import pycld2
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from recommender.page_parts import may_have_parts, parts_that_are_no_text
 from recommender.shortcodes import without_shortcodes
 from recommender.stems import pieces, stem
 
@@ -120,8 +121,8 @@ def typed_words(text: str) -> list[str]:
 def plain_text(html: str) -> str:
     """Return the visible text of the HTML, with a blank line between blocks.
 
-    Scripts, styles and shortcodes (see `shortcodes`) are removed. A text without tags and entities is only
-    stripped. Control characters and lone surrogates are dropped.
+    Scripts, styles, shortcodes (see `shortcodes`) and lists of links (see `page_parts`) are removed. A text
+    without tags and entities is only stripped. Control characters and lone surrogates are dropped.
     """
     text = without_shortcodes(_UNPRINTABLE.sub("", html))
     if not _MARKUP.search(text):
@@ -130,7 +131,8 @@ def plain_text(html: str) -> str:
     body = LexborHTMLParser(f"<body>{_without_tag_floods(text)}").body
     if body is None:
         return ""
-    blocks = (_SPACES.sub(" ", block).strip() for block in "".join(_pieces(body)).split("\n"))
+    parts = parts_that_are_no_text(body, _SILENT) if may_have_parts(text) else frozenset()
+    blocks = (_SPACES.sub(" ", block).strip() for block in "".join(_pieces(body, parts)).split("\n"))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -255,8 +257,10 @@ def _if_word(part: str) -> Iterator[str]:
         yield part
 
 
-def _pieces(node: LexborNode) -> Iterator[str]:
+def _pieces(node: LexborNode, left_out: Container[int]) -> Iterator[str]:
     """Yield the visible text below a node in document order, with a newline at each edge of a block.
+
+    Nodes whose `mem_id` is in `left_out` are left out.
 
     Iterative, because a hostile page may be nested deeper than Python's stack.
     """
@@ -268,6 +272,6 @@ def _pieces(node: LexborNode) -> Iterator[str]:
         elif item.tag == "-text":
             text = _UNPRINTABLE.sub("", item.text_content or "")  # entities may encode unprintable characters
             yield "\n".join(_SPACES.sub(" ", part) for part in _BLANK_LINES.split(text))
-        elif item.tag not in _SILENT:
+        elif item.tag not in _SILENT and item.mem_id not in left_out:
             edge = ["\n"] if item.tag in _BLOCKS else []
             pending += [*edge, *reversed(list(item.iter(include_text=True))), *edge]
