@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
@@ -83,6 +83,7 @@ class Manifest(FrozenModel):
     hub_floor: float  # the hubness up to which an article has no penalty
     topics: list[Topic]
     stop_words: dict[str, list[str]]  # by language, as used
+    standing_lines: list[str] = Field(default_factory=list)  # keys of lines that are left out of bodies
     libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles
@@ -256,7 +257,9 @@ class Model:
     def rules(self) -> TermRules:
         """The rules by which this model splits articles into terms."""
         stop_words = {lang: frozenset(words) for lang, words in self.manifest.stop_words.items()}
-        return term_rules(self.manifest.recipe, self.manifest.adapted, stop_words)
+        return term_rules(
+            self.manifest.recipe, self.manifest.adapted, stop_words, self.manifest.standing_lines
+        )
 
     @property
     def latent_weight(self) -> float:
@@ -346,7 +349,12 @@ class Model:
         return [(self.manifest.topics[row], float(shares[row])) for row in selection]
 
 
-def term_rules(recipe: Recipe, adapted: Adapted, stop_words: dict[str, frozenset[str]]) -> TermRules:
+def term_rules(
+    recipe: Recipe,
+    adapted: Adapted,
+    stop_words: dict[str, frozenset[str]],
+    standing_lines: Sequence[str] = (),
+) -> TermRules:
     """Return the term rules of a recipe, with the parameters adapted to the corpus."""
     terms = recipe.terms
     return TermRules(
@@ -360,6 +368,7 @@ def term_rules(recipe: Recipe, adapted: Adapted, stop_words: dict[str, frozenset
         unstemmed=frozenset(adapted.unstemmed),
         pieces=adapted.piece_weight > 0,
         main_lang=adapted.main_lang,
+        standing_lines=frozenset(standing_lines),
     )
 
 

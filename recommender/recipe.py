@@ -31,6 +31,7 @@ class Terms(_Section):
     idf_power: Annotated[float, Field(ge=0, le=2)] = 0.75  # exponent of idf; below 1 rare terms weigh less
     max_df: Annotated[float, Field(gt=0, le=1)] = 0.5  # drop terms that occur in a larger share of articles
     stop_words: bool = True  # drop the function words of each article's language
+    standing_lines: bool = True  # leave out lines that recur in many bodies, such as disclaimers
     max_body_chars: Annotated[int, Field(ge=1)] = 100_000  # the rest is cut, and reported
 
 

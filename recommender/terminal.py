@@ -114,6 +114,9 @@ def training_summary(
         else ""
     )
     facts.add_row("Characters read", f"{corpus.characters_read:,}{cut}")
+    if standing := model.manifest.standing_lines:
+        shown = f"{len(standing):,} that recur, such as {standing[0][:60]!r}"
+        facts.add_row("Lines left out", escape(plain(shown)))
     facts.add_row("Terms", f"{corpus.terms_kept:,} used of {corpus.terms_counted:,}")
     facts.add_row("Topics", _topics(model))
     facts.add_row("Seconds", _times(seconds))

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pycld2
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from recommender.boilerplate import without_lines
 from recommender.page_parts import may_have_parts, parts_that_are_no_text
 from recommender.shortcodes import without_shortcodes
 from recommender.stems import pieces, stem
@@ -53,12 +54,16 @@ class TermRules:
     unstemmed: frozenset[str] = frozenset()  # languages whose words are not stemmed
     pieces: bool = False  # pieces of words are terms, too
     main_lang: str = ""  # used for an article whose language is unknown
+    standing_lines: frozenset[str] = frozenset()  # the keys of lines in bodies that are left out
 
     def terms(self, title: str, body: str, lang: str | None) -> list[str]:
         """Return the terms of an article: title, then body, then lead, each repeated by its weight.
 
-        Stop words are removed before stemming and before pairs are formed. A pair never spans title and body.
+        Standing lines are left out, then stop words, before stemming and before pairs are formed. A pair
+        never spans title and body.
         """
+        if self.standing_lines:
+            body = without_lines(body, self.standing_lines)
         lang = lang or self.main_lang
         title_words, body_words = self._content_words(title, lang), self._content_words(body, lang)
         return (

@@ -54,6 +54,7 @@ def test_the_keys_of_a_recipe_are_these() -> None:
             "idf_power",
             "max_df",
             "stop_words",
+            "standing_lines",
             "max_body_chars",
         ],
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],

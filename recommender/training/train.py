@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
+from recommender.boilerplate import standing_lines, without_lines
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
@@ -102,10 +103,12 @@ def train(
     n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
-    adapted = adapt(recipe, ordered)
+    standing = standing_lines([a.body for a in ordered]) if recipe.terms.standing_lines else []
+    adapted = adapt(recipe, _without_lines(ordered, frozenset(standing)))
 
     with steps.run("terms", n, "articles") as advance:
-        counts = _counted(ordered, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
+        rules = term_rules(recipe, adapted, stop_words, standing)
+        counts = _counted(ordered, rules, adapted, threads, advance)
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
@@ -121,20 +124,16 @@ def train(
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent)
         lists = build_related_lists(
-            vectors,
-            adapted,
-            recipe,
-            threads,
-            progress=lambda share: advance(share * n),
-            same_text=_same_text(ordered),
-        )
+            vectors, adapted, recipe, threads,
+            progress=lambda share: advance(share * n), same_text=_same_text(ordered),
+        )  # fmt: skip
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, recipe, counts, refused)
         advance(n)
 
     moment = now or datetime.now(UTC)
-    manifest = _manifest(recipe, adapted, moment, facts, lists, topics, stop_words)
+    manifest = _manifest(recipe, adapted, moment, facts, lists, topics, stop_words, standing)
     neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
     model = Model(manifest, columns, vocabulary, vectors, *neighbor_arrays, topic_model.space)
     return Trained(model, space, topic_model.estimator, steps.seconds)
@@ -164,6 +163,12 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
         if before.id == article.id:
             raise TrainingError(f"two articles have the id {article.id!r}")
     return ordered
+
+
+def _without_lines(articles: Sequence[Article], lines: frozenset[str]) -> Sequence[Article]:
+    if not lines:
+        return articles
+    return [replace(article, body=without_lines(article.body, lines)) for article in articles]
 
 
 def _counted(
@@ -243,6 +248,7 @@ def _manifest(
     lists: RelatedLists,
     topics: list[Topic],
     stop_words: dict[str, frozenset[str]],
+    standing: list[str],
 ) -> Manifest:
     return Manifest(
         format=0,
@@ -255,6 +261,7 @@ def _manifest(
         hub_floor=lists.hub_floor,
         topics=topics,
         stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
+        standing_lines=standing,
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         files={},
     )

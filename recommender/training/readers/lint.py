@@ -1,6 +1,5 @@
 """Check a corpus and report problems, with advice on how to fix them."""
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from itertools import islice
 from math import ceil
 from pathlib import Path
 
-import numpy as np
-
+from recommender.boilerplate import recurring_lines
 from recommender.text import words
 from recommender.training.readers.corpus import Collected, Progress, ReadingReport, Refusal, collect
 from recommender.visibility import Decisions
@@ -106,20 +104,6 @@ def lint(
     )
 
 
-def recurring_lines(bodies: Sequence[str], at_least: int) -> list[tuple[str, int]]:
-    """Return the lines that occur in `at_least` bodies, with the number of bodies, the most frequent first.
-
-    Lines are compared without surrounding white space; lines with equal counts are in alphabetical order.
-    """
-    # Hashes take eight bytes a line; counting the lines themselves would need the memory of the corpus again.
-    hashes = array("q", (hash(line) for body in bodies for line in _lines(body)))
-    values, counts = np.unique(np.frombuffer(hashes, dtype=np.int64), return_counts=True)
-    frequent = set(values[counts >= at_least].tolist())
-    counted_lines = Counter(line for body in bodies for line in _lines(body) if hash(line) in frequent)
-    recurring = [(line, count) for line, count in counted_lines.items() if count >= at_least]
-    return sorted(recurring, key=lambda pair: (-pair[1], pair[0]))
-
-
 _ADVICE = {
     "too many refused rows": "Training stops at this share. Correct the rows, or allow more bad rows.",
     "missing id": "Give every article an id that never changes.",
@@ -143,7 +127,8 @@ _ADVICE = {
     "language not known": "Set the column lang. The text is too short to detect the language.",
     "undated": "Add published_at: undated articles match no date filter and get no freshness boost.",
     "missing category": "Add a category: lists use it as a fallback if too few articles are related.",
-    "boilerplate line": "Remove these lines from the bodies: they make unrelated articles look similar.",
+    "boilerplate line": "Training leaves out lines that are in at least 1 % of the bodies. Remove the "
+    "others: they make unrelated articles look similar.",
 }
 
 
@@ -217,10 +202,6 @@ def _boilerplate(bodies: Sequence[str]) -> Finding:
     lines = recurring_lines(bodies, max(BOILERPLATE_ARTICLES, ceil(BOILERPLATE_SHARE * len(bodies))))
     examples = (Example(f"{line[:SHOWN_CHARS]} (in {count:,} articles)") for line, count in lines)
     return _finding("boilerplate line", len(lines), examples)
-
-
-def _lines(body: str) -> set[str]:
-    return {stripped for line in body.split("\n") if (stripped := line.strip())}
 
 
 def _languages(collected: Collected) -> Iterator[Finding]:

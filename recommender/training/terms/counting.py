@@ -7,8 +7,8 @@ is made with the regular expressions of `text`. A property test checks that both
 random corpora.
 
 Words are split by Unicode class, so no language needs special rules. In scripts without spaces, every pair of
-neighbouring characters is a word (see `text.words`). Boilerplate that many articles repeat is reported by
-`readers.lint`, but not removed.
+neighbouring characters is a word (see `text.words`). Lines that many bodies repeat are left out (see
+`boilerplate`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.article import Article
+from recommender.boilerplate import without_lines
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules, fold
@@ -108,7 +109,7 @@ def _read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0."""
     ids, ends, total = [], [np.zeros(1, dtype=np.int64)], 0
-    for block in _blocks(articles, rules.max_body_chars):
+    for block in _blocks(articles, rules):
         bounds = np.zeros(len(block) + 1, dtype=np.int64)
         np.cumsum([len(piece) for piece in block], out=bounds[1:])
         block_ids, block_ends = lexicon.scan("".join(block), bounds)
@@ -119,12 +120,14 @@ def _read(
     return np.concatenate([np.zeros(0, dtype=np.int32), *ids]), np.concatenate(ends)
 
 
-def _blocks(articles: Sequence[Article], max_body_chars: int) -> Iterator[list[str]]:
+def _blocks(articles: Sequence[Article], rules: TermRules) -> Iterator[list[str]]:
     """Yield lists of folded title, body, title, body, …, of a few million characters each."""
     block: list[str] = []
     size = 0
+    longest = rules.max_body_chars
     for article in articles:
-        block += [fold(article.title[:max_body_chars]), fold(article.body[:max_body_chars])]
+        body = without_lines(article.body, rules.standing_lines) if rules.standing_lines else article.body
+        block += [fold(article.title[:longest]), fold(body[:longest])]
         size += len(block[-1]) + len(block[-2])
         if size >= _BLOCK_CHARS:
             yield block

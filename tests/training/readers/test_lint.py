@@ -1,17 +1,14 @@
 """Lint finds problems, reports where they are, and reads every readable file."""
 
 import json
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recommender.training.readers.corpus import CorpusError
-from recommender.training.readers.lint import Finding, LintReport, lint, recurring_lines
+from recommender.training.readers.lint import Finding, LintReport, lint
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 BODY = " ".join(f"word{n}" for n in range(40))
@@ -164,13 +161,3 @@ def test_a_file_that_cannot_be_read_at_all_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(CorpusError, match=r"cut\.parquet"):
         lint(tmp_path / "cut.parquet")
-
-
-@given(
-    st.lists(st.lists(st.sampled_from(["a", " a", "b", "c ", ""]), max_size=6), max_size=8), st.integers(1, 4)
-)
-def test_recurring_lines_equal_a_simple_count(bodies: list[list[str]], at_least: int) -> None:
-    counts = Counter(line for body in bodies for line in {line.strip() for line in body} if line)
-    plain = sorted((pair for pair in counts.items() if pair[1] >= at_least), key=lambda at: (-at[1], at[0]))
-
-    assert recurring_lines(["\n".join(body) for body in bodies], at_least) == plain
