@@ -198,7 +198,7 @@ def collect(
     columns = _checked_columns(columns or {})
     reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
     files = corpus_files(paths)
-    formats = [format_of(file) for file in files]
+    formats = [format_of(file, may_be_utf16=True) for file in files]
     total = _row_count(files, formats) if progress else 0
     collected, visibility, done = Collected(), Visibility(decisions), 0
     options = SourceOptions(columns, visibility.decisions, site, frozenset(types))

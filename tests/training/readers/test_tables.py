@@ -142,9 +142,9 @@ def test_a_byte_order_mark_is_not_part_of_the_first_value(tmp_path: Path) -> Non
     assert first(as_csv).id == first(as_jsonl).id == "1"
 
 
-def test_utf16_is_named_as_such(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="UTF-16"):
-        read(write(tmp_path / "a.csv", "id,title\n1,One\n".encode("utf-16")))
+def test_utf16_that_is_not_csv_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="is UTF-16 text; save it as UTF-8"):
+        read(write(tmp_path / "a.jsonl", '{"id": 1, "title": "One"}\n'.encode("utf-16")))
 
 
 @pytest.mark.parametrize(
