@@ -72,8 +72,9 @@ def is_windows_1252(path: Path) -> bool:
 
     Proof is a byte that is no part of UTF-8, also not of a letter that was cut in half. There must be ten of
     them for each byte that speaks for another encoding: one that continues a letter of UTF-8, one that
-    windows-1252 does not define, or one in a long run, as in Cyrillic. So broken rows of a UTF-8 file prove
-    nothing. The language must be one that windows-1252 can write: Polish in windows-1250 looks much the same.
+    windows-1252 does not define, a symbol within a word, or one in a long run, as in Cyrillic. So broken rows
+    of a UTF-8 file prove nothing. The language must be one that windows-1252 can write: Czech in windows-1250
+    has much the same bytes.
     """
     proofs = contradictions = 0
     rest, sample = b"", b""
@@ -108,6 +109,7 @@ def _signs(data: bytes) -> tuple[int, int]:
     broken = _UTF8_LETTER.sub(b" ", letters)
     defined = broken.translate(None, _UNDEFINED)
     contradictions = len(letters) - len(defined) + sum(map(len, _LETTER_RUN.findall(defined)))
+    contradictions += len(_SYMBOL_IN_WORD.findall(defined))
     proofs = _LETTER_RUN.sub(b" ", _CUT_LETTER.sub(b" ", defined)).translate(None, _ASCII)
     return len(proofs), contradictions
 
@@ -275,8 +277,12 @@ _LONGEST_WORD = 64  # bytes
 _SAMPLE_LINES = 100
 _ENOUGH = 10_000  # contradictions, after which the rest of the file does not matter
 _ASCII, _NOT_ASCII = bytes(range(128)), bytes(range(128, 256))
-_LETTERS = re.compile(rb"[\x80-\xff]+[A-Za-z]?")
+_LETTERS = re.compile(rb"[A-Za-z]?[\x80-\xff]+[A-Za-z]?")
 _LETTER_RUN = re.compile(rb"[\xc0-\xfd]{4,}")
+# Symbols of windows-1252 that are not found within words, but are letters on a Mac, in DOS or in Polish.
+_SYMBOL_IN_WORD = re.compile(
+    rb"(?<=[a-z])[\x80-\x84\x86-\x91\x93-\x95\x98\x9b\x9f\xa1-\xac\xae-\xb6\xb8-\xbf](?=[a-z])"
+)
 _UNDEFINED = b"\x81\x8d\x8f\x90\x9d"  # in windows-1252
 _UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # What is left of a UTF-8 letter that was cut in half, and bytes that are rather damage than letters.

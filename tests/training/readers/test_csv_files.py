@@ -237,6 +237,8 @@ def test_a_row_of_utf8_in_a_file_of_windows_1252_is_refused(tmp_path: Path) -> N
         ("cp1251", "Городской совет решил построить новый мост через реку."),
         ("cp1253", "Το δημοτικό συμβούλιο αποφάσισε να χτίσει νέα γέφυρα."),
         ("cp1254", "Belediye meclisi nehrin üzerine yeni bir köprü yapılmasına karar verdi."),
+        ("mac-roman", "Die neue Brücke über den Fluß wird größer und schöner."),
+        ("cp850", "Die neue Brücke wird größer, später."),
         ("shift-jis", "市議会は新しい橋を建設することを決めた。"),
     ],
 )
