@@ -76,6 +76,7 @@ def test_a_quote_that_never_closes_is_named_with_its_line(tmp_path: Path) -> Non
             "nr;title;body",
             "no column 'id'; its columns: 'nr', 'title', 'body'; map one, .*id=their_name",
         ),
+        ("id;title;x|id|title", "no column .id.; .* seem to be separated by semicolons"),
         ("id|headline", "its columns: 'id', 'headline'; map one, such as title=headline"),
         ("Notes, internal;id;text", "seem to be separated by semicolons .*; separate them by commas"),
         (
