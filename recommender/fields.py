@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from recommender.article import Article, InvalidArticleError, check_id, unique
 from recommender.dates import DateReader, DayOrder
+from recommender.name_lists import listed
 from recommender.text import canonical_language, detect_language, plain_text
 
 COLUMNS = (
@@ -82,8 +83,8 @@ class RowReader:
         published_at = read_date("published_at")
         if published_at is None and row.refused and row.refused[-1].reason.startswith("published_at"):
             raise row.refused[-1]
-        category = row.field("category", _name)
-        categories = unique([category or "", *(row.field("categories", _names) or ())])
+        primary = row.field("category", _category) or ()
+        categories = unique([*primary, *(row.field("categories", _names) or ())])
         article = Article(
             id=article_id,
             title=title,
@@ -191,10 +192,20 @@ def _moment(
         raise RefusedError("impossible date", str(error)) from None
 
 
+def _category(value: Any) -> tuple[str, ...]:
+    """Return the name of a category, or several names if they were written as a list into one text."""
+    items = listed(value) if isinstance(value, str) else None
+    return (_name(value) or "",) if items is None else _names(items)
+
+
 def _names(value: Any) -> tuple[str, ...]:
-    """Return the names in a list, or in a text separated by `|` or `;`; a comma is part of a name."""
+    """Return the names in a list, also in one that was written as text, or in a text separated by `|` or `;`.
+
+    A comma is part of a name.
+    """
     if isinstance(value, str):
-        value = _SEPARATORS.split(html.unescape(value))
+        items = listed(value)
+        value = _SEPARATORS.split(html.unescape(value)) if items is None else items
     if not isinstance(value, list | tuple):
         raise RefusedError("wrong type", "")
     return unique(_name(name) or "" for name in value if not is_missing(name))

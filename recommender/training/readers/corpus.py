@@ -14,6 +14,7 @@ from recommender.article import EARLIEST, Article
 from recommender.dates import DayOrder, OrderProof
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.training.readers import tables
+from recommender.training.readers.csv_files import csv_rows
 from recommender.training.readers.feeds import feed_file_rows
 from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, corpus_files, format_of
 from recommender.training.readers.wordpress import wordpress_rows
@@ -197,7 +198,7 @@ def collect(
     columns = _checked_columns(columns or {})
     reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
     files = corpus_files(paths)
-    formats = [format_of(file) for file in files]
+    formats = [format_of(file, may_be_utf16=True) for file in files]
     total = _row_count(files, formats) if progress else 0
     collected, visibility, done = Collected(), Visibility(decisions), 0
     options = SourceOptions(columns, visibility.decisions, site, frozenset(types))
@@ -243,7 +244,7 @@ def _rows(file: Path, kind: str, options: SourceOptions) -> Iterator[RawRow]:
         case "jsonl":
             return tables.jsonl_rows(file, options)
         case "csv":
-            return tables.csv_rows(file, options)
+            return csv_rows(file, options)
         case "parquet":
             return tables.parquet_rows(file, options)
         case "feed":

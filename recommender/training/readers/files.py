@@ -120,16 +120,18 @@ def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
     return list({file.resolve(): file for file in reversed(files)}.values())[::-1]
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, *, may_be_utf16: bool = False) -> str:
     """Return the format of a file, `jsonl`, `csv`, `parquet`, `wxr` or `feed`, by its suffix or first bytes.
 
     The first bytes decide if the suffix is unknown, and between a feed and a WordPress export, which is also
-    RSS.
+    RSS. Raises CorpusError for UTF-16 text, unless it is CSV and `may_be_utf16`.
     """
     head = head_of(path)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
+    is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    head = head.decode("utf-16", errors="replace").encode() if is_utf16 else head
     kind = FORMAT_OF_SUFFIX.get(_suffix(path)) or _format_by_content(path, head)
+    if is_utf16 and not (may_be_utf16 and kind == "csv"):
+        raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
     return "feed" if kind == "wxr" and _FEED.match(head) else kind
 
 

@@ -113,6 +113,9 @@ _ADVICE = {
     "not JSON": "Write one JSON object on each line.",
     "no JSON object": "Write one JSON object on each line.",
     "not UTF-8": "Save the file as UTF-8.",
+    "not UTF-16": "Save the whole file as UTF-8.",
+    "not windows-1252": "Save the whole file as UTF-8.",
+    "rounded id": "In the spreadsheet, format the column of ids as text before you open the original file.",
     "broken CSV": "Write as many fields as the header has, and double a quote inside a quoted field.",
     "impossible date": "Write dates as in 2024-05-31T08:00:00Z, or give --date-format. Without a readable "
     "published_at, the row is refused.",

@@ -1,29 +1,21 @@
-"""Rows of JSON lines, CSV and Parquet files, plain or compressed."""
+"""Rows of JSON lines and Parquet files, plain or compressed."""
 
-import csv
-import io
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from recommender.fields import COLUMNS, RefusedError
+from recommender.fields import RefusedError
 from recommender.training.readers.files import (
-    DELIMITERS,
     CorpusError,
     RawRow,
-    RecordLines,
     SourceOptions,
     head_of,
     lines,
     opened,
 )
+from recommender.training.readers.layout import check_columns, layout_of
 from recommender.training.readers.parquet import parquet_file, records
-
-MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 
 
 def jsonl_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
@@ -45,35 +37,9 @@ def jsonl_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
                 yield RawRow(number, refused=error)
             else:
                 unseen.difference_update(fields)
-                yield _layout(tuple(fields), options).row(number, list(fields.values()))
+                yield layout_of(tuple(fields), options).row(number, list(fields.values()))
     if unseen:
         raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
-
-
-def csv_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
-    """Yield the records of a CSV file (`.tsv`: separated by tabs), numbered by their first line.
-
-    Empty fields and NaN are missing values. A record with too few or too many fields, a stray quote or bytes
-    that are not UTF-8 is refused. Raises CorpusError if the header lacks a required column, or if a quote is
-    never closed.
-    """
-    csv.field_size_limit(MAX_FIELD_CHARS)
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
-    with opened(path) as stream, _utf8(stream) as text:
-        records = _csv_records(path, RecordLines(path, text), delimiter)
-        _, header = next(records, (0, []))
-        if isinstance(header, RefusedError):
-            raise CorpusError(f"{path}: the header cannot be read ({header})")
-        if not header:
-            return
-        names = tuple(name.strip() for name in header)
-        _check_columns(path, names, options.columns, delimiter)
-        layout = _layout(names, options)
-        for number, cells in records:
-            if isinstance(cells, RefusedError):
-                yield RawRow(number, refused=cells)
-            else:
-                yield layout.row(number, [None if cell in _MISSING else cell for cell in cells])
 
 
 def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
@@ -83,8 +49,8 @@ def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     """
     with parquet_file(path) as file:
         names = tuple(file.schema_arrow.names)
-        _check_columns(path, names, options.columns)
-        layout = _layout(names, options)
+        check_columns(path, names, options.columns)
+        layout = layout_of(names, options)
         places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
         wanted = list(dict.fromkeys(names[place] for place in places.values()))
         for number, cells in enumerate(records(path, file, wanted), 1):
@@ -97,72 +63,7 @@ def parquet_row_count(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-_VISIBILITY = frozenset({"status", "post_password"})  # our columns, whatever the file calls them
 _BOM = b"\xef\xbb\xbf"
-_MISSING = frozenset({"", "NaN", "nan"})  # how pandas writes a missing value
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The positions of our columns and of the visibility columns, and the columns that we do not use."""
-
-    places: Mapping[str, int]
-    visibility: tuple[tuple[str, int], ...]
-    unknown: tuple[str, ...]
-
-    def row(self, number: int, cells: Sequence[Any] | Mapping[int, Any]) -> RawRow:
-        values = {name: cells[place] for name, place in self.places.items()}
-        return RawRow(number, values, self.unknown, [(name, cells[place]) for name, place in self.visibility])
-
-
-def _layout(names: tuple[str, ...], options: SourceOptions) -> _Layout:
-    about_visibility = tuple(options.decisions.is_visibility_column(name) for name in names)
-    return _cached_layout(names, tuple(options.columns.items()), about_visibility)
-
-
-@lru_cache(maxsize=256)
-def _cached_layout(
-    names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], about_visibility: tuple[bool, ...]
-) -> _Layout:
-    theirs = {name for _, name in renamed}
-    places = {name: place for place, name in enumerate(names) if name in COLUMNS}
-    places |= {ours: names.index(name) for ours, name in renamed if name in names}
-    # A column that is mapped to another field says nothing about visibility. Of a repeated name, all count.
-    visibility = [
-        (name, place) for place, name in enumerate(names) if about_visibility[place] and name not in theirs
-    ]
-    visibility += [
-        (ours, names.index(name)) for ours, name in renamed if name in names and ours in _VISIBILITY
-    ]
-    unknown = tuple(name for name in names if name not in COLUMNS and name not in theirs)
-    return _Layout(places, tuple(visibility), unknown)
-
-
-def _check_columns(path: Path, names: Sequence[str], columns: Mapping[str, str], delimiter: str = "") -> None:
-    """Raise CorpusError unless there is an id, a title or body, and every mapped column."""
-    shown = ", ".join(repr(name) for name in names[:30])
-    for ours, theirs in columns.items():
-        if theirs not in names:
-            raise CorpusError(f"{path} has no column {theirs!r} to map to {ours!r}; its columns: {shown}")
-    if "id" not in names and "id" not in columns:
-        raise CorpusError(f"{path} has no column 'id'; its columns: {shown}; {_cure(names, delimiter)}")
-    if not {"title", "body"} & {*names, *columns}:
-        raise CorpusError(
-            f"{path} has neither a column 'title' nor 'body'; its columns: {shown}; "
-            "map one, such as body=content"
-        )
-
-
-def _cure(names: Sequence[str], delimiter: str) -> str:
-    for other, word in DELIMITERS.items():
-        fields = [name.strip(' "').lower() for name in delimiter.join(names).split(other)]
-        if delimiter and other != delimiter and "id" in fields:
-            wanted = DELIMITERS[delimiter]
-            return f"its fields seem to be separated by {word} ({other!r}); separate them by {wanted}"
-    if delimiter and len(names) == 1:
-        return f"it has only one column: separate its fields by {DELIMITERS[delimiter]}"
-    similar = next((name for name in names if name.lower().strip("_") == "id"), "their_name")
-    return f"map one, such as id={similar}"
 
 
 def _json_object(line: bytes) -> dict[str, Any]:
@@ -177,48 +78,3 @@ def _json_object(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RefusedError("no JSON object", f"the line is {line[:60]!r}")
     return value
-
-
-def _utf8(stream: BinaryIO) -> io.TextIOWrapper:
-    # Bytes that are not UTF-8 become lone surrogates, which valid UTF-8 never
-    # produces, so they mark the bad rows.
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _csv_records(
-    path: Path, text: RecordLines, delimiter: str
-) -> Iterator[tuple[int, list[str] | RefusedError]]:
-    """Yield each record, or the error of a broken record, with its first line's number; header first."""
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    width = 0
-    while True:
-        number = reader.line_num + 1
-        text.next_record()
-        try:
-            cells = next(reader, None)
-            if cells is None:
-                return
-            if cells:
-                width = width or len(cells)
-                yield number, _checked_cells(cells, width)
-        except RefusedError as error:
-            yield number, error
-        except csv.Error as error:
-            if "unexpected end" in str(error):
-                raise CorpusError(
-                    f"{path}: a quote opened in line {number} or later is never closed"
-                ) from None
-            yield number, RefusedError("broken CSV", str(error))
-
-
-def _checked_cells(cells: list[str], width: int) -> list[str]:
-    if len(cells) != width:
-        raise RefusedError("broken CSV", f"{len(cells)} fields where the header has {width}")
-    for cell in cells:
-        if not cell.isascii() and (undecoded := _NOT_UTF8.search(cell)):
-            code = ord(undecoded[0]) - 0xDC00
-            raise RefusedError("not UTF-8", f"byte {code:#04x} in {cell[: undecoded.start()][-40:]!r}…")
-    return cells
-
-
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
