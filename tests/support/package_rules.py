@@ -27,6 +27,7 @@ MAX_FUNCTION_LINES = 60
 SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {
     *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled", "cachetools"),
+    "crawleruseragents",
     "openapi_pydantic",
     "prometheus_client",
 }
