@@ -76,6 +76,7 @@ PACKAGES = {
     "training/evaluation": "kernels neighbors train",
     "training/release": "readers train evaluation",
     "training/backtest": "readers evaluation",
+    "training/analytics": "readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
     ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"

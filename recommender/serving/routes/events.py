@@ -196,7 +196,7 @@ class _Readers:
             type=body.type,
             at=at,
             count=body.count or 1 if with_key else 1,
-            event_id=f"{self._key}\0{body.event_id}" if with_key and body.event_id else body.event_id,
+            event_id=self._event_id(body),
             total=body.total if with_key else None,
             visitor=self._visitor(body.visitor_id) if self._may_track and body.total is None else None,
             source=self._source,
@@ -205,6 +205,11 @@ class _Readers:
             list=body.list,
             model_version=body.model_version,
         )
+
+    def _event_id(self, body: EventBody) -> str | None:
+        """Return the id that is compared: each key has its own ids, but totals are of all keys."""
+        is_own = self._key is not None and body.event_id is not None and body.total is None
+        return f"{self._key}\0{body.event_id}" if is_own else body.event_id
 
     def _visitor(self, visitor_id: str | None) -> bytes | None:
         return self._browser if visitor_id is None else self._hash(b"visitor", visitor_id)

@@ -147,7 +147,7 @@ def test_an_event_older_than_the_retention_of_counts_is_rejected(create_service:
     assert service.post(old, WITH_KEY).status_code == 400
 
 
-def test_a_total_is_counted_once_for_its_event_id_and_key(create_service: CreateService) -> None:
+def test_a_total_is_counted_once_for_its_event_id(create_service: CreateService) -> None:
     service = create_service()
     day = VIEW | {"event_id": "2026-11-29", "total": 100}
 
