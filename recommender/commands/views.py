@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -18,9 +18,6 @@ from recommender.commands.files import echo
 from recommender.dates import DateReader
 from recommender.options import date_formats as checked_date_formats
 from recommender.options import limit_options, mapped_columns, secret_in, zone
-
-if TYPE_CHECKING:
-    from recommender.training.analytics.exports import ViewRow
 
 _BATCH = 500
 _MAX_TRIES = 8
@@ -39,7 +36,6 @@ class Totals:
     """The number of rows by result, and of counts per article and time by result."""
 
     rows: int = 0
-    matched: int = 0  # rows of articles, also with a count of 0
     skipped: Counter[str] = field(default_factory=Counter)
     rejected: list[tuple[int, str]] = field(default_factory=list)  # row number and reason
     clamped: int = 0  # counts of the future
@@ -127,7 +123,7 @@ def _checked_site(site: str) -> str:
     return site
 
 
-def _counts(rows: "Iterable[ViewRow]", send: Send, totals: Totals) -> dict[_Key, _Count]:
+def _counts(rows: Iterable[Any], send: Send, totals: Totals) -> dict[_Key, _Count]:
     """Return the views of each article and minute."""
     article_of: dict[str, str | None] = {}
     counts: dict[_Key, _Count] = {}
@@ -147,7 +143,6 @@ def _counts(rows: "Iterable[ViewRow]", send: Send, totals: Totals) -> dict[_Key,
         if article_id is None:
             totals.rejected.append((row.number, f"no article has the url {row.url[:100]!r}"))
             continue
-        totals.matched += 1
         if row.count:
             key = article_id, row.type, int(row.at.timestamp()) // 60
             counts.setdefault(key, _Count(row.number)).views += row.count
@@ -164,19 +159,19 @@ def _events(counts: Mapping[_Key, _Count], source: str) -> Iterator[tuple[int, d
 
 
 def _report(totals: Totals) -> None:
-    """Print the result. Raises ClickException if no row is about an article."""
+    """Print the result. Raises ClickException if all rows are rejected."""
     for reason, n in totals.skipped.items():
         echo(f"not counted: {reason}" + (f" ({n:,} rows)" if n > 1 else ""), err=True)
-    has_match = bool(totals.matched or not totals.rows)
-    shown = totals.rejected[: _MAX_SHOWN if has_match else _MAX_EXAMPLES]
+    is_counted = bool(totals.accepted or totals.duplicates or not totals.rejected)
+    shown = totals.rejected[: _MAX_SHOWN if is_counted else _MAX_EXAMPLES]
     for number, reason in shown:
         echo(f"row {number}: {reason}", err=True)
     if len(totals.rejected) > len(shown):
         echo(f"and {len(totals.rejected) - len(shown):,} more", err=True)
-    if not has_match:
-        raise click.ClickException(f"none of {totals.rows:,} rows is about an article; nothing was counted")
+    if not is_counted:
+        raise click.ClickException(f"none of the {totals.rows:,} rows can be counted")
     if totals.clamped:
-        echo(f"{totals.clamped:,} counts are in the future and counted as now; check --timezone", err=True)
+        echo(f"counts in the future, counted as now: {totals.clamped:,}; check --timezone", err=True)
     echo(
         f"{totals.rows:,} rows, {totals.accepted + totals.duplicates:,} counts per article and time: "
         f"{totals.accepted:,} new or higher, {totals.duplicates:,} counted before; "

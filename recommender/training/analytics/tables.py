@@ -72,7 +72,7 @@ class TextFile:
                 is_first = False
                 if not begins or not any(map(_is_number, cells)):  # a row after a comment has a number
                     begins.append((number, tuple(cell.strip() for cell in cells), tuple(comments)))
-        ends = [first for first, _, _ in begins[1:]] + [sys.maxsize]
+        ends = [*(first for first, _, _ in begins[1:]), *([sys.maxsize] if begins else [])]
         return [Table(*begin, end) for begin, end in zip(begins, ends, strict=True)]
 
     def rows(self, table: Table) -> Iterator[list[str]]:

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 # Event types by the names that analytics tools give them.
 EVENT_TYPE_OF: Mapping[str, str] = {"page view": "view", "pageview": "view", "screen view": "view"}
 _TOTALS = frozenset(
-    """
-    total totals|grand total|gesamt|gesamtsumme|summe|total général|total general|totales|totaux|totale|totali
-    |totaal|totais|totals
-    """.replace("\n", "").split("|")
+    {
+        *("total", "totals", "grand total", "sum", "gesamt", "gesamtsumme", "summe", "totaal", "totais"),
+        *("total général", "total general", "totaux", "totales", "totale", "totali", "total geral"),
+    }
 )
 _NOT_PAGES = frozenset({"(other)", "(not set)", "(none)", "(direct)", "others", "not set"})
 _GROUPS = re.compile(r"\d{1,3}(?:([ \u00a0\u202f'\u2019.,])\d{3})(?:\1\d{3})*")
