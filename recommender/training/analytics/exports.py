@@ -209,10 +209,10 @@ def _period(
 
 
 def _days(comment: str) -> list[date]:
-    """Return the day in a comment such as `Start date: 20261129`, in any language."""
-    found = re.fullmatch(r"[^:]+:\s*(\d{4})-?(\d{2})-?(\d{2})", comment)
+    """Return the days in a comment such as `Start date: 20261129` or `20261122-20261129`, in any language."""
+    found = re.fullmatch(r"[^:]+:\s*(\d{8})|(\d{8})\s*-\s*(\d{8})", comment)
     try:
-        return [date(*map(int, found.groups()))] if found else []
+        return [date.fromisoformat(day) for day in found.groups() if day] if found else []
     except ValueError:
         return []
 

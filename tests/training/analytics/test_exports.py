@@ -96,6 +96,16 @@ Grand total,2116,1811,
     assert notes(found) == ["'(other)' is not a page", "a line of totals", "a line of totals"]
 
 
+def test_the_days_of_an_exploration_are_in_one_comment(tmp_path: Path) -> None:
+    exploration = "# ---\n# Pages\n# {}\n# ---\n\nPage path,Views\n,7,Grand total\n/a,7\n"
+
+    found = rows(tmp_path, exploration.format("20261129-20261129"))
+
+    assert counted(found) == [(f"{SITE}/a", 7, DAY)]
+    with pytest.raises(CorpusError, match="one count per page for 2026-11-28 to 2026-11-29"):
+        rows(tmp_path, exploration.format("20261128-20261129"))
+
+
 def test_of_several_tables_the_one_with_the_counts_of_pages_is_read(tmp_path: Path) -> None:
     table = "Page path,Views\n/a,1204\n# a remark\n/b,900\n"
     chart = "Nth day,Page path,Views\n0000,/a,1204\n"
