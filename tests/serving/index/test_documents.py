@@ -31,6 +31,14 @@ def test_the_exact_url_comes_before_a_variant_in_the_model_and_among_live_articl
     assert found(documents, "https://a.example/y") == "b"
 
 
+def test_the_exact_url_comes_before_a_variant_in_the_model_alone() -> None:
+    documents = Documents.of(
+        Articles.of([article("a", "https://a.example/x"), article("b", "https://a.example/x?ref=1")])
+    )
+
+    assert [found(documents, f"https://a.example/x?ref={ref}") for ref in (1, 2)] == ["b", "a"]
+
+
 def test_a_page_of_several_articles_is_no_article() -> None:
     documents = Documents.of(Articles.of([article("a", "https://a.example/x?ref=1")]))
     documents = documents.with_articles([article("b", "https://a.example/x?ref=2")])

@@ -161,6 +161,16 @@ def test_a_total_is_counted_once_for_its_event_id(create_service: CreateService)
     assert service.counts() == {("a", "view"): 250}
 
 
+def test_a_total_is_counted_once_by_all_keys(create_service: CreateService) -> None:
+    other, setting = new_key("other", ["events"])
+    service = create_service(write_keys=f"{KEY_SETTING} {setting}")
+    day = VIEW | {"event_id": "2026-11-29", "total": 100}
+
+    service.send(day, **WITH_KEY)
+
+    assert service.send(day, Authorization=f"Bearer {other}")["duplicates"] == 1
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"event_id": "x", "count": 3}, {"event_id": "x", "visitor_id": "reader"}]
 )

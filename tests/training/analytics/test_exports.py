@@ -121,6 +121,14 @@ def test_of_several_tables_the_one_with_the_counts_of_pages_is_read(tmp_path: Pa
     ]
 
 
+def test_a_chart_of_some_pages_after_the_table_is_not_read(tmp_path: Path) -> None:
+    comments = GA4.format(start="Start date", end="End date")
+
+    found = rows(tmp_path, f"{comments}Page path,Views\n/a,9\n#\nNth day,Page path,Views\n0000,/a,7\n")
+
+    assert [count for _, count, _ in counted(found)] == [9]
+
+
 def test_days_since_the_start_of_the_report_are_counted(tmp_path: Path) -> None:
     comments = GA4.format(start="Start date", end="End date").replace("20261129", "20261128", 1)
 
