@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from recommender.training.readers.files import CorpusError, head_of, lines, open
 from recommender.training.readers.parquet import parquet_file, records
 
 Values = Mapping[str, Any]
+_DOTTED = re.compile(r"\s*\d{1,2}\.\d{1,2}\.\d{4}")
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def _text_rows(path: Path, options: ExportOptions) -> Iterator[ViewRow]:
     if not tables:
         return
     table, places = max(reversed(tables), key=lambda item: _fitness(item[1]))
-    first_day, day = _period(path, table, places, options)
-    reader = _RowReader(options, first_day, day, _order(file, table, places, options))
+    period = _period(path, table.header, table.comments, places, options)
+    reader = _RowReader(options, *period, _order(file, table, places, options))
     for number, cells in enumerate(file.rows(table), 1):
         if _is_line_of_totals(cells, places):
             yield ViewRow(number, skipped="a line of totals")
@@ -83,20 +84,16 @@ def _text_rows(path: Path, options: ExportOptions) -> Iterator[ViewRow]:
 
 
 def _json_rows(path: Path, options: ExportOptions) -> Iterator[ViewRow]:
-    reader, number, has_count = None, 0, False
+    header = list(dict.fromkeys(name for values in _json_objects(path) for name in values))
+    if header:
+        yield from _named_rows(path, header, _json_objects(path), options)
+
+
+def _json_objects(path: Path) -> Iterator[dict[str, Any]]:
     with opened(path) as stream:
-        for line_number, line in enumerate(lines(path, stream), 1):
-            if line.isspace():
-                continue
-            values = _json_object(path, line_number, line)
-            number += 1
-            if reader is None:
-                places = _places(path, list(values), options.columns)
-                _period(path, None, places, options)
-                names = {ours: list(values)[place] for ours, place in places.items()}
-                reader, has_count = _RowReader(options, None, options.day, None), "count" in places
-            row = {ours: values.get(name) for ours, name in names.items()}
-            yield reader.row(number, row, has_count=has_count)
+        for number, line in enumerate(lines(path, stream), 1):
+            if not line.isspace():
+                yield _json_object(path, number, line)
 
 
 def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
@@ -112,13 +109,18 @@ def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
 def _parquet_rows(path: Path, options: ExportOptions) -> Iterator[ViewRow]:
     with parquet_file(path) as file:
         header = list(file.schema_arrow.names)
-        places = _places(path, header, options.columns)
-        _period(path, None, places, options)
-        names = {ours: header[place] for ours, place in places.items()}
-        reader = _RowReader(options, None, options.day, None)
-        for number, values in enumerate(records(path, file, list(dict.fromkeys(names.values()))), 1):
-            row = {ours: values[name] for ours, name in names.items()}
-            yield reader.row(number, row, has_count="count" in places)
+        used = [header[place] for place in _places(path, header, options.columns).values()]
+        yield from _named_rows(path, header, records(path, file, list(dict.fromkeys(used))), options)
+
+
+def _named_rows(
+    path: Path, header: list[str], objects: Iterable[Mapping[str, Any]], options: ExportOptions
+) -> Iterator[ViewRow]:
+    places = _places(path, header, options.columns)
+    reader = _RowReader(options, *_period(path, header, (), places, options), None)
+    for number, values in enumerate(objects, 1):
+        row = {ours: values.get(header[place]) for ours, place in places.items()}
+        yield reader.row(number, row, has_count="count" in places)
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class _RowReader:
 
     def _order_of(self, value: Any) -> Any:
         # Nobody writes the month first with dots.
-        by_dots = DayOrder.DAY_FIRST if isinstance(value, str) and "." in value else None
+        by_dots = DayOrder.DAY_FIRST if isinstance(value, str) and _DOTTED.match(value) else None
         return lambda: self.order or by_dots
 
 
@@ -175,37 +177,38 @@ def _places(path: Path, header: Any, columns: Mapping[str, str]) -> dict[str, in
 
 
 def _fitness(places: Mapping[str, int]) -> tuple[bool, ...]:
-    """Return a key by which the table with the views of each page is the last."""
+    """Return how well a table fits; the one with the views of each page fits best."""
     has_page = "url" in places or "article_id" in places
     return has_page, "ts" in places, "count" in places, "nth_day" not in places
 
 
 def _period(
-    path: Path, table: Table | None, places: Mapping[str, int], options: ExportOptions
+    path: Path,
+    header: Sequence[str],
+    comments: Sequence[str],
+    places: Mapping[str, int],
+    options: ExportOptions,
 ) -> tuple[date | None, date | None]:
-    """Return the first day of the export, and the day of its rows if they have no time of their own.
+    """Return the first day of the export, and the day of rows without a date, None if there are several.
 
     Raises CorpusError if the file has no column for the article, or its rows have no time.
     """
-    has_page, has_time = "article_id" in places or "url" in places, "ts" in places or "hour" in places
-    stated = [day for line in (table.comments if table else ()) for day in _days(line)]
-    if options.day is not None:
-        if has_time:
-            raise CorpusError(f"{path} has times of its own; leave out --date")
-        stated = [options.day, options.day]
+    if options.day is not None and "ts" in places:
+        raise CorpusError(f"{path} has times of its own; leave out --date")
+    stated = [day for line in comments for day in _days(line)] if options.day is None else [options.day]
     first, last = (stated[0], stated[-1]) if stated else (None, None)
-    needs_day = not (has_time or "nth_day" in places)
-    if not has_page or (needs_day and first is None) or ("nth_day" in places and first is None):
-        wanted = "needs a column ts, and article_id or url"
-        names = shown(table.header) if table else "others"
-        cure = "use --map ts=… or --map url=…, or --date for the day of all counts"
-        raise CorpusError(f"{path} {wanted}; {cure}; its columns are {names}")
-    if needs_day and first != last:
+    has_page, has_time = "article_id" in places or "url" in places, "ts" in places or "hour" in places
+    if not has_page or not (has_time or stated):
+        raise CorpusError(
+            f"{path} needs a column ts, and article_id or url; use --map ts=… or --map url=…, or --date for "
+            f"the day of all counts; its columns are {shown(header)}"
+        )
+    if first != last and not (has_time or "nth_day" in places):
         raise CorpusError(
             f"{path} has one count per page for {first} to {last}; trending needs the day of each count: "
             "export one day, or add the dimension Date to the report"
         )
-    return first, first if needs_day else None
+    return first, first if first == last else None
 
 
 def _days(comment: str) -> list[date]:

@@ -183,6 +183,16 @@ def test_other_formats_are_read_alike(tmp_path: Path, suffix: str) -> None:
     assert notes(found) == ["it has no count"]
 
 
+def test_all_lines_of_json_decide_which_columns_there_are(tmp_path: Path) -> None:
+    lines = '{"id": 7, "date": "2026-11-29"}\n\n{"id": 8, "date": "2026-11-29", "views": 3}\n'
+
+    found = rows(tmp_path, lines, "export.jsonl")
+
+    assert (counted(found), notes(found)) == ([("8", 3, DAY)], ["it has no count"])
+    with pytest.raises(CorpusError, match="its columns are views, date"):
+        rows(tmp_path, '{"views": 3, "date": "2026-11-29"}', "export.jsonl")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -198,6 +208,7 @@ def test_other_formats_are_read_alike(tmp_path: Path, suffix: str) -> None:
         (",https://paper.example/a,3", "it has no time"),
         ("soon,https://paper.example/a,3", "ts is 'soon' is not a date"),
         ("01/02/2026,https://paper.example/a,3", "it may be day-first or month-first"),
+        ("01/02/2026 10:00:00.5,https://paper.example/a,3", "it may be day-first or month-first"),
     ],
 )
 def test_a_row_that_may_mean_something_else_is_refused(tmp_path: Path, line: str, reason: str) -> None:
@@ -225,6 +236,8 @@ def test_the_day_of_a_file_without_dates_is_an_option(tmp_path: Path) -> None:
     day = date(2026, 11, 29)
 
     assert counted(rows(tmp_path, "name,pageviews\n/a,7\n", day=day)) == [(f"{SITE}/a", 7, DAY)]
+    by_hour = rows(tmp_path, "page,hour,views\n/a,15,7\n", day=day)
+    assert counted(by_hour) == [(f"{SITE}/a", 7, DAY.replace(hour=15))]
     with pytest.raises(CorpusError, match="has times of its own; leave out --date"):
         rows(tmp_path, "name,pageviews,date\n/a,7,2026-11-28\n", day=day)
 
