@@ -15,6 +15,7 @@ from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
+from recommender.page_urls import page_key
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
 
@@ -109,18 +110,14 @@ class Articles:
     updated: np.ndarray  # (n,) int64, microseconds since 1970, NO_MOMENT if undated
     minutes: np.ndarray  # (n,) int32, reading time
     newest: np.ndarray  # (n,) int32, rows from newest to oldest; equal dates in row order, undated last
-    url_keys: Strings  # canonical URLs, sorted by their bytes
+    url_keys: Strings  # canonical URLs and the page keys that are unique, sorted by their bytes
     url_rows: np.ndarray  # (n_urls,) int32, the row of each key
 
     @classmethod
     def of(cls, articles: Sequence[Article]) -> "Articles":
         """Return the articles as columns; they must be sorted by `id.encode()` and have distinct ids."""
         published = np.array([microseconds(article.published_at) for article in articles], dtype=np.int64)
-        keys: dict[str, int] = {}
-        for row, article in enumerate(articles):
-            if article.url:
-                keys.setdefault(canonical_url(article.url), row)
-        by_key = sorted(keys.items(), key=lambda item: item[0].encode())
+        by_key = sorted(_rows_of_urls(articles).items(), key=lambda item: item[0].encode())
         return cls(
             ids=Strings.of(article.id for article in articles),
             titles=Strings.of(article.title for article in articles),
@@ -146,9 +143,14 @@ class Articles:
         return len(self.ids)
 
     def find_url(self, url: str) -> int | None:
-        """Return the row of the article with this URL, compared in canonical form, or None."""
-        key = self.url_keys.find(canonical_url(url))
-        return None if key is None else int(self.url_rows[key])
+        """Return the row of the article with this URL, or else of the page it is a variant of, or None."""
+        row = self.find_url_key(canonical_url(url))
+        return self.find_url_key(page_key(url)) if row is None else row
+
+    def find_url_key(self, key: str) -> int | None:
+        """Return the row of the article with this key, a canonical URL or a key of `page_key`, or None."""
+        place = self.url_keys.find(key)
+        return None if place is None else int(self.url_rows[place])
 
     def article(self, row: int) -> Article:
         """Return the complete article of a row."""
@@ -347,6 +349,22 @@ class Model:
         shares = self.topic_space.shares(latent)
         selection = [row for row in np.argsort(-shares, kind="stable") if shares[row] >= least]
         return [(self.manifest.topics[row], float(shares[row])) for row in selection]
+
+
+def _rows_of_urls(articles: Sequence[Article]) -> dict[str, int]:
+    """Return the row of each canonical URL, and of each page key that belongs to one article only.
+
+    The first of several articles with the same canonical URL is found.
+    """
+    rows: dict[str, int] = {}
+    rows_of_page: dict[str, set[int]] = {}
+    for row, article in enumerate(articles):
+        if article.url:
+            canonical = canonical_url(article.url)
+            rows.setdefault(canonical, row)
+            if (key := page_key(article.url)) != canonical:
+                rows_of_page.setdefault(key, set()).add(row)
+    return {key: of_page.pop() for key, of_page in rows_of_page.items() if len(of_page) == 1} | rows
 
 
 def term_rules(

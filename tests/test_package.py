@@ -100,6 +100,7 @@ PACKAGE_PLANTS = [
     ("training/evaluation/labels.py", "from recommender.training.release import gate"),
     ("training/release/gate.py", "from recommender.training.backtest import definitions"),
     ("training/backtest/definitions.py", "from recommender.training.release import gate"),
+    ("training/analytics/columns.py", "from recommender.training.backtest import definitions"),
 ]
 LIBRARY_PLANTS = [
     ("__init__.py", "import numpy", "is package and imports numpy"),

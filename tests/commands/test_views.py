@@ -44,6 +44,14 @@ def imported(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["import", "views", *map(str, arguments)])
 
 
+def summary(rows: int, new: int = 0, before: int = 0, rejected: int = 0) -> str:
+    """Return the last line that a successful import prints."""
+    return (
+        f"{rows:,} rows, {new + before:,} counts per article and time: {new:,} new or higher, "
+        f"{before:,} counted before; {rejected:,} rejected\n"
+    )
+
+
 def counted() -> Counter[tuple[str, str]]:
     store, total = Store(Settings.read().database_url), Counter[tuple[str, str]]()
     rows = store.counts()
@@ -67,18 +75,124 @@ def test_each_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
 
     done = imported(path)
 
-    assert done.output == "2 rows: 2 counted, 0 counted before, 0 rejected\n"
+    assert done.output == summary(rows=2, new=2)
     assert counted() == {("1048", "view"): 212, ("7", "view"): 3}
 
 
-def test_a_repeated_import_counts_nothing_twice_but_equal_rows_each_count(tmp_path: Path) -> None:
+def test_a_copy_of_an_export_adds_nothing(tmp_path: Path) -> None:
+    rows = [{"article_id": "7", "count": 2, "ts": AT}, {"article_id": "8", "count": 3, "ts": AT}]
+    imported(table(tmp_path / "export.csv", rows))
+
+    done = imported(table(tmp_path / "export (1).csv", rows[::-1]))
+
+    assert done.output == summary(rows=2, before=2)
+    assert counted() == {("7", "view"): 2, ("8", "view"): 3}
+
+
+def test_of_a_later_export_of_the_same_time_the_difference_is_added(tmp_path: Path) -> None:
+    for views_of_7, views_of_8 in ((100, 60), (250, 61), (240, 61)):
+        rows = [
+            {"article_id": "7", "count": views_of_7, "ts": AT},
+            {"article_id": "8", "count": views_of_8, "ts": AT},
+        ]
+        done = imported(table(tmp_path / f"{views_of_7}.csv", rows))
+
+    assert done.output == summary(rows=2, before=2)
+    assert counted() == {("7", "view"): 250, ("8", "view"): 61}
+
+
+def test_rows_about_the_same_article_and_minute_add_up(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"article_id": "7", "count": 2, "ts": AT}] * 3
     imported(table(tmp_path / "export.csv", rows[:2]))
 
-    done = imported(table(tmp_path / "export.csv", rows))
+    imported(table(tmp_path / "export.csv", rows))
 
-    assert done.output == "3 rows: 1 counted, 2 counted before, 0 rejected\n"
     assert counted() == {("7", "view"): 6}
+
+
+def test_counts_of_different_sources_and_times_add_up(tmp_path: Path) -> None:
+    export = table(tmp_path / "export.csv", [{"article_id": "7", "count": 2, "ts": AT}])
+    later = (HOUR + timedelta(minutes=1)).isoformat()
+
+    imported(export, "--source", "site")
+    imported(export, "--source", "app")
+    imported(
+        table(tmp_path / "export.csv", [{"article_id": "7", "count": 5, "ts": later}]), "--source", "app"
+    )
+
+    assert counted() == {("7", "view"): 9}
+
+
+def test_an_import_that_was_killed_halfway_is_continued_by_a_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"article_id": str(number), "count": 2, "ts": AT} for number in range(1200)]
+    sent = 0
+
+    def killed(batch: Any, send: Any, totals: Any) -> None:
+        nonlocal sent
+        if sent:
+            raise SystemExit(137)
+        sent += len(batch)
+        send_events(batch, send, totals)
+
+    send_events = views._send_events
+    with monkeypatch.context() as broken:
+        broken.setattr(views, "_send_events", killed)
+        imported(table(tmp_path / "export.csv", rows))
+    assert sum(counted().values()) == 1000
+
+    done = imported(table(tmp_path / "grown.csv", [row | {"count": 3} for row in rows]))
+
+    assert done.output == summary(rows=1200, new=1200)
+    assert sum(counted().values()) == 3600
+
+
+def test_if_no_row_can_be_counted_three_examples_are_shown(tmp_path: Path) -> None:
+    rows = [{"page": f"/story-{number}", "views": 3, "date": AT} for number in range(9)]
+
+    done = imported(table(tmp_path / "export.csv", rows), "--site", "courier.example")
+
+    assert done.exit_code == 1
+    assert done.output.splitlines() == [
+        *(f"row {n}: no article has the url 'https://courier.example/story-{n - 1}'" for n in (1, 2, 3)),
+        "and 6 more",
+        "Error: none of the 9 rows can be counted",
+    ]
+
+
+def test_variants_of_a_page_are_added_to_its_article(tmp_path: Path) -> None:
+    page = "/politics/tractors-and-school-bags-block-eastfens-high-causeway/"
+    pages = [page, f"{page}amp/", f"{page}?fbclid=1", f"//m.courier.example{page}", f"{page}index.html"]
+    rows = [{"Page path": name, "Views": 3, "Date": AT} for name in pages]
+
+    done = imported(table(tmp_path / "export.csv", rows), "--site", "https://www.courier.example")
+
+    assert done.output == summary(rows=5, new=1)
+    assert counted() == {("1022", "view"): 15}
+
+
+def test_a_count_of_zero_is_not_an_error(tmp_path: Path) -> None:
+    done = imported(table(tmp_path / "export.csv", [{"article_id": "7", "count": 0, "ts": AT}]))
+
+    assert (done.exit_code, done.output) == (0, summary(rows=1))
+
+
+def test_counts_of_the_future_are_reported(tmp_path: Path) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
+
+    done = imported(table(tmp_path / "export.csv", [{"article_id": "7", "count": 1, "ts": later}]))
+
+    assert "counts in the future, counted as now: 1; check --timezone" in done.output
+
+
+@pytest.mark.parametrize("site", ["https://", "http:///path", "://"])
+def test_the_address_of_the_site_is_checked(tmp_path: Path, site: str) -> None:
+    export = table(tmp_path / "export.csv", [{"page": "/a", "count": 1, "ts": AT}])
+
+    done = imported(export, "--site", site)
+
+    assert (done.exit_code, "is not the address of a site" in done.output) == (2, True)
 
 
 def test_an_article_is_found_by_its_url(tmp_path: Path) -> None:
@@ -91,7 +205,7 @@ def test_an_article_is_found_by_its_url(tmp_path: Path) -> None:
 
     assert counted() == {("1022", "view"): 4}
     assert "row 2: no article has the url 'https://courier.example/'" in done.output
-    assert "2 rows: 1 counted, 0 counted before, 1 rejected" in done.output
+    assert done.output.endswith(summary(rows=2, new=1, rejected=1))
 
 
 def test_columns_are_mapped_and_dates_get_the_time_zone(tmp_path: Path) -> None:
@@ -161,12 +275,12 @@ def test_the_counts_are_sent_to_a_running_service(service: tuple[str, str], tmp_
     address, key = service
     (tmp_path / "key.txt").write_text(f"{key}\n")
     export = table(
-        tmp_path / "export.csv", [{"article_id": str(n % 7), "count": 2, "ts": AT} for n in range(1200)]
+        tmp_path / "export.csv", [{"article_id": str(n), "count": 2, "ts": AT} for n in range(1200)]
     )
 
     done = imported(export, "--to", address, "--key-file", tmp_path / "key.txt")
 
-    assert done.output == "1,200 rows: 1,200 counted, 0 counted before, 0 rejected\n"
+    assert done.output == summary(rows=1200, new=1200)
     assert sum(counted().values()) == 2400
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 TIMEOUT_MS = 15_000
+# By default Chromium declares itself a robot here, and its events would not be counted.
+READER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -43,7 +45,7 @@ def running_browser() -> "Iterator[Browser]":
 @contextmanager
 def visiting(browser: "Browser", **options: Any) -> Iterator[Visit]:
     """Open a tab as a new reader; options such as `color_scheme="dark"` are of Playwright's `new_context`."""
-    with browser.new_context(**options) as context:
+    with browser.new_context(user_agent=READER, **options) as context:
         context.set_default_timeout(TIMEOUT_MS)
         page, complaints = context.new_page(), []
         page.on(

@@ -27,6 +27,7 @@ MAX_FUNCTION_LINES = 60
 SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {
     *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled", "cachetools"),
+    "crawleruseragents",
     "openapi_pydantic",
     "prometheus_client",
 }
@@ -75,6 +76,7 @@ PACKAGES = {
     "training/evaluation": "kernels neighbors train",
     "training/release": "readers train evaluation",
     "training/backtest": "readers evaluation",
+    "training/analytics": "readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
     ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"

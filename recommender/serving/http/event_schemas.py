@@ -32,6 +32,7 @@ _MILLISECONDS_FROM = 1e11  # a larger number is in milliseconds; in seconds, it 
 _LATEST = 1 << 62
 _LABEL_ALLOWED = f"a string of 1 to {MAX_CHARS} characters without NUL"
 _COUNT_ALLOWED = f"a whole number from 1 to {MAX_COUNT}"
+_TOTAL_ALLOWED = f"{_COUNT_ALLOWED}, together with an event_id and without count or visitor_id"
 _POSITION_ALLOWED = f"a whole number from 0 to {MAX_POSITION}"
 _TIME_ALLOWED = "an ISO 8601 time, or a Unix time in seconds or milliseconds"
 
@@ -76,10 +77,20 @@ class EventBody(BaseModel):
     visitor_id: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None
     ts: Annotated[_Moment | None, Field(description=_TIME_ALLOWED)] = None
     count: Annotated[_Count | None, Field(description=_COUNT_ALLOWED)] = None
+    total: Annotated[_Count | None, Field(description=_TOTAL_ALLOWED)] = None
     from_id: Annotated[BodyArticleId | None, Field(description=ID_ALLOWED)] = None
     position: Annotated[_Position | None, Field(description=_POSITION_ALLOWED)] = None
     list: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None
     model_version: Annotated[_Label | None, Field(description=_LABEL_ALLOWED)] = None
+
+
+def total_fault(event: EventBody) -> str | None:
+    """Return why the `total` of an event cannot be used, None if it can or if there is none."""
+    if event.total is None or (
+        event.event_id is not None and (event.count, event.visitor_id) == (None, None)
+    ):
+        return None
+    return f"total is '{event.total}'; allowed: {_TOTAL_ALLOWED}"
 
 
 _EVENTS = TypeAdapter(tuple[EventBody, ...])

@@ -18,10 +18,12 @@ import numpy as np
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels
 from recommender.model import Articles, microseconds
+from recommender.page_urls import page_key
 from recommender.text import reading_minutes
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+_SHARED = -1
 
 
 class _Column(Protocol[T_co]):
@@ -62,6 +64,7 @@ class Documents:
     live: tuple[Article, ...]
     row_of: dict[str, int]  # of live ids
     row_of_url: dict[str, int]  # of the canonical URLs of live articles
+    row_of_page: dict[str, int]  # of their page keys; _SHARED if several articles have the key
     langs: Choice
     category: Choice
     categories: Labels
@@ -79,6 +82,7 @@ class Documents:
             live=(),
             row_of={},
             row_of_url={},
+            row_of_page={},
             langs=articles.langs,
             category=articles.category,
             categories=articles.categories,
@@ -104,12 +108,26 @@ class Documents:
         return self.trained.ids.find(article_id) if row is None else row
 
     def find_url(self, url: str) -> int | None:
-        """Return the row of the article with this URL, compared in canonical form, or None."""
-        row = self.row_of_url.get(canonical_url(url))
+        """Return the row of the article with this URL, or else of the page it is a variant of, or None."""
+        canonical, key = canonical_url(url), page_key(url)
+        row = self.row_of_url.get(canonical)
+        if row is None and canonical != key:
+            row = self.trained.find_url_key(canonical)
         if row is None:
-            row = self.trained.find_url(url)
+            row = self._row_of_page(key)
         # The URL of an earlier state still finds the article.
         return None if row is None else self.find(self.ids[row])
+
+    def _row_of_page(self, key: str) -> int | None:
+        """Return the row of the one article with this page key; its exact URL decides between several."""
+        if key in self.row_of_url:
+            return self.row_of_url[key]
+        trained, live = self.trained.find_url_key(key), self.row_of_page.get(key)
+        if live is None or (trained is not None and canonical_url(self.trained.urls[trained]) == key):
+            return trained
+        if live == _SHARED or (trained is not None and self.ids[trained] != self.ids[live]):
+            return None
+        return live
 
     @property
     def ids(self) -> JoinedColumn[str]:
@@ -158,9 +176,9 @@ class Documents:
 
     def with_articles(self, articles: Sequence[Article]) -> "Documents":
         """Return the documents with these live articles added; each replaces the earlier state of its id."""
-        first = len(self)
+        first, n, live = len(self), len(self.trained), (*self.live, *articles)
         shown = np.concatenate([self.shown, np.ones(len(articles), dtype=bool)])
-        row_of, row_of_url = dict(self.row_of), dict(self.row_of_url)
+        row_of, row_of_url, row_of_page = dict(self.row_of), dict(self.row_of_url), dict(self.row_of_page)
         for row, article in enumerate(articles, start=first):
             replaced = row_of.get(article.id)
             replaced = self.trained.ids.find(article.id) if replaced is None else replaced
@@ -169,14 +187,18 @@ class Documents:
             row_of[article.id] = row
             if article.url:
                 row_of_url[canonical_url(article.url)] = row
+                other = row_of_page.get(key := page_key(article.url))
+                is_shared = other is not None and (other == _SHARED or live[other - n].id != article.id)
+                row_of_page[key] = _SHARED if is_shared else row
         published = [microseconds(article.published_at) for article in articles]
         updated = [microseconds(article.updated_at) for article in articles]
         minutes = [reading_minutes(article.body) for article in articles]
         documents = replace(
             self,
-            live=(*self.live, *articles),
+            live=live,
             row_of=row_of,
             row_of_url=row_of_url,
+            row_of_page=row_of_page,
             langs=self.langs.continued([article.lang for article in articles]),
             category=self.category.continued([article.category for article in articles]),
             categories=self.categories.continued([article.categories for article in articles]),

@@ -244,9 +244,10 @@ _TRENDING = (
         path="/v1/events",
         tag="trending",
         summary="Record reader events",
-        description="Send one event, or up to 1,000. Without an API key, `ts` and `count` are ignored. An "
-        "`event_id` is counted once in 48 hours. In a batch, invalid events are rejected and reported by "
-        "index; they do not affect the others. A single invalid event returns 400.",
+        description="Send one event, or up to 1,000. Without an API key, `ts`, `count` and `total` are "
+        "ignored, and events from crawlers are not counted. An `event_id` is counted once in 48 hours; of a "
+        "`total`, only what it adds to the highest one with the same `event_id` is counted. In a batch, "
+        "invalid events are rejected by index and do not affect the others. A single one returns 400.",
         parameters=None,
         body=bodies.Events,
         body_description="JSON. The content type `text/plain` is accepted too, because "

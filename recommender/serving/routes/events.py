@@ -1,19 +1,32 @@
 """Reader events: `POST /v1/events`.
 
+Events from the pages of declared crawlers are accepted and not counted. Events with a key always count.
+
 Readers are distinguished only by keyed hashes; the store deletes the key after a day. Readers who ask not to
 be tracked (`DNT`, `Sec-GPC`) are not distinguished: they share the cap of the network that they come from.
 """
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from hashlib import blake2b
 from ipaddress import ip_network
+from itertools import islice
+from re import Pattern
+from re import compile as compile_pattern
 
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from flask import Flask, Response, after_this_request, request
 from werkzeug.datastructures import Headers
 
 from recommender.model import microseconds
 from recommender.serving.http.auth import Access, Caller
-from recommender.serving.http.event_schemas import EventBody, EventNote, ParsedEvents, parse_events
+from recommender.serving.http.event_schemas import (
+    EventBody,
+    EventNote,
+    ParsedEvents,
+    parse_events,
+    total_fault,
+)
 from recommender.serving.http.problems import Fault, Problem, store_down
 from recommender.serving.http.requests import read_body
 from recommender.serving.http.responses import to_bytes
@@ -25,6 +38,7 @@ _DAY = 86_400_000_000  # microseconds
 _SECOND = 1_000_000  # microseconds; clocks that are less than a second ahead are not reported
 _MEDIA_TYPES = ("application/json", "text/plain", "")  # sendBeacon sends plain text, without a preflight
 _KINDS = (b"visitor", b"browser", b"source")
+_MAX_AGENT_CHARS = 512  # of a user agent that are compared
 _NETWORK_BITS = {4: 24, 6: 48}
 
 
@@ -52,10 +66,11 @@ class EventRoutes:
         self._access.count_events(caller, len(batch))
         now = microseconds(self._context.now)
         dated = _Dated.of(batch, now, is_trusted=caller.key is not None)
-        rejected = sorted([*batch.rejected, *dated.late])
+        rejected = sorted([*batch.rejected, *dated.rejected])
         if batch.is_single and rejected:
             raise Problem("bad-body", rejected[0].reason)
-        duplicates = self._count(dated, caller, now).count("duplicate")
+        is_counted = caller.key is not None or not is_crawler(request.headers.get("User-Agent", ""))
+        duplicates = self._count(dated, caller, now).count("duplicate") if is_counted else 0
         content = {
             "accepted": len(dated.events) - duplicates,
             "duplicates": duplicates,
@@ -112,7 +127,7 @@ class _Dated:
     """The events of a batch with their times, and notes on those that are too old or in the future."""
 
     events: list[tuple[EventBody, int]]
-    late: list[EventNote]  # older than the retention of counts
+    rejected: list[EventNote]  # older than the retention of counts, or with a total that cannot be used
     clamped: list[EventNote]  # in the future; counted as now
 
     @classmethod
@@ -124,7 +139,10 @@ class _Dated:
         for index, event in batch.events:
             ts = now if event.ts is None else event.ts
             if ts <= now - RETENTION_DAYS * _DAY:
-                dated.late.append(EventNote(index, f"ts is more than {RETENTION_DAYS} days ago"))
+                dated.rejected.append(EventNote(index, f"ts is more than {RETENTION_DAYS} days ago"))
+                continue
+            if fault := total_fault(event):
+                dated.rejected.append(EventNote(index, fault))
                 continue
             if ts - now >= _SECOND:
                 dated.clamped.append(
@@ -132,6 +150,27 @@ class _Dated:
                 )
             dated.events.append((event, min(ts, now)))
         return dated
+
+
+def is_crawler(user_agent: str) -> bool:
+    """Return whether a user agent declares itself a crawler, monitor or other robot.
+
+    HTTP libraries are not crawlers here: the app of a newsroom sends the events of its readers with one.
+    """
+    return _is_crawler(user_agent[:_MAX_AGENT_CHARS])
+
+
+@lru_cache(maxsize=4096)
+def _is_crawler(user_agent: str) -> bool:
+    return any(pattern.search(user_agent) for pattern in _crawlers())
+
+
+@cache
+def _crawlers() -> tuple[Pattern[str], ...]:
+    """Return patterns of 25 crawlers each; one pattern of all would be five times as slow."""
+    robots = (robot for robot in CRAWLER_USER_AGENTS_DATA if "http-library" not in robot["tags"])
+    patterns = iter([robot["pattern"] for robot in robots])
+    return tuple(compile_pattern("|".join([first, *islice(patterns, 24)])) for first in patterns)
 
 
 class _Readers:
@@ -157,14 +196,20 @@ class _Readers:
             type=body.type,
             at=at,
             count=body.count or 1 if with_key else 1,
-            event_id=f"{self._key}\0{body.event_id}" if with_key and body.event_id else body.event_id,
-            visitor=self._visitor(body.visitor_id) if self._may_track else None,
+            event_id=self._event_id(body),
+            total=body.total if with_key else None,
+            visitor=self._visitor(body.visitor_id) if self._may_track and body.total is None else None,
             source=self._source,
             from_id=body.from_id,
             position=body.position,
             list=body.list,
             model_version=body.model_version,
         )
+
+    def _event_id(self, body: EventBody) -> str | None:
+        """Return the id that is compared: each key has its own ids, but totals are of all keys."""
+        is_own = self._key is not None and body.event_id is not None and body.total is None
+        return f"{self._key}\0{body.event_id}" if is_own else body.event_id
 
     def _visitor(self, visitor_id: str | None) -> bytes | None:
         return self._browser if visitor_id is None else self._hash(b"visitor", visitor_id)

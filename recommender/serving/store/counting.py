@@ -1,5 +1,8 @@
 """Event counting: duplicate events, repeat visits and events above a source's cap are not counted.
 
+An event with a total, such as the views of a day so far, is remembered longer than counts are kept. So the
+same total can be sent again at any time, by any caller, and only what was added since is counted.
+
 To detect them, the store keeps only 64-bit hashes, in the order of arrival: of event ids, of readers together
 with an article, and of sources. So old rows are deleted from one end, and the table does not show which
 articles one reader has read. Counts are totals per bucket, not differences: a worker that reads a bucket
@@ -8,7 +11,7 @@ twice still has the right number.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import ceil
 from operator import itemgetter
@@ -19,16 +22,25 @@ from sqlalchemy import Connection, Table
 from recommender.serving.store.bulk import Bulk
 from recommender.serving.store.numbers import next_number, numbers
 from recommender.serving.store.rows import Event, Verdict
-from recommender.serving.store.schema import COUNTS, POSITION_COUNTS, SEEN_EVENTS, SEEN_VISITORS, SOURCES
+from recommender.serving.store.schema import (
+    COUNTS,
+    POSITION_COUNTS,
+    SEEN_EVENTS,
+    SEEN_VISITORS,
+    SOURCES,
+    TOTALS,
+)
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 EVENT_ID_WINDOW = 48 * HOUR  # in which a repeated event_id is a duplicate
+TOTAL_WINDOW = 9 * 24 * HOUR  # after the last change to a total; longer than events may be late
 COUNTS_BULK = Bulk(COUNTS, "n = counts.n + excluded.n, change = excluded.change")
 
 _SEEN_EVENTS = Bulk(SEEN_EVENTS)
 _SEEN_VISITORS = Bulk(SEEN_VISITORS)
 _SOURCES = Bulk(SOURCES, "n = excluded.n")
+_TOTALS = Bulk(TOTALS)
 _POSITION_COUNTS = Bulk(POSITION_COUNTS, "n = placements.n + excluded.n")
 
 Batch = tuple[Sequence[Event], int]  # events, and the moment they arrived
@@ -51,6 +63,9 @@ class Counting:
         verdicts: list[Verdict] = ["counted"] * len(events)
         for position in _repeated_ids(connection, events, arrivals):
             verdicts[position] = "duplicate"
+        for position, added in _added_to_totals(connection, events, arrivals):
+            events[position] = replace(events[position], count=added)
+            verdicts[position] = "counted" if added else "duplicate"
         for position in self._repeat_visits(connection, events, verdicts):
             verdicts[position] = "duplicate"
         for position in self._above_cap(connection, events, arrivals, verdicts):
@@ -61,9 +76,10 @@ class Counting:
         return [[next(remaining) for _ in batch] for batch, _ in batches]
 
     def seen_tables(self) -> tuple[tuple[Table, int], ...]:
-        """Return the tables of event ids, visitors and sources, each with the window its rows are used in."""
+        """Return the tables of what was seen before, each with the window its rows are used in."""
         return (
             (SEEN_EVENTS, EVENT_ID_WINDOW),
+            (TOTALS, TOTAL_WINDOW),
             (SEEN_VISITORS, self.visitor_window),
             (SOURCES, self.source_window),
         )
@@ -117,10 +133,31 @@ class Counting:
 
 def _repeated_ids(connection: Connection, events: Sequence[Event], arrivals: Sequence[int]) -> Iterable[int]:
     """Yield the positions of events whose id arrived before within the window; store the other ids."""
-    positions = [position for position, event in enumerate(events) if event.event_id is not None]
+    positions = [
+        position
+        for position, event in enumerate(events)
+        if event.event_id is not None and event.total is None
+    ]
     keys = _hashes((events[position].event_id or "").encode() for position in positions)
     moments = [arrivals[position] for position in positions]
     return _seen_before(connection, _SEEN_EVENTS, EVENT_ID_WINDOW, positions, keys, moments)
+
+
+def _added_to_totals(
+    connection: Connection, events: Sequence[Event], arrivals: Sequence[int]
+) -> Iterable[tuple[int, int]]:
+    """Yield the positions of events with totals, each with what it adds to the highest total before."""
+    positions = [position for position, event in enumerate(events) if event.total is not None]
+    keys = _hashes((events[position].event_id or "").encode() for position in positions)
+    highest = {key: n for key, _, n in _TOTALS.find(connection, keys)}
+    raised = {}
+    for position, key in zip(positions, keys, strict=True):
+        total, before = events[position].total or 0, highest.get(key, 0)
+        yield position, max(0, total - before)
+        if total > before:
+            highest[key] = total
+            raised[key] = (key, arrivals[position], total)
+    _TOTALS.put(connection, sorted(raised.values(), key=itemgetter(1, 0)))
 
 
 def _seen_before(

@@ -74,7 +74,8 @@ class Event:
     `visitor` and `source` are keyed hashes of the visitor's id and of the IP address. A visitor counts once
     per article and type in a visitor window; without a visitor, every event counts. A source counts up to its
     cap per article, type and source window; without a source there is no cap, as for a CMS that relays events
-    with its key.
+    with its key. A `total` replaces `count`: it is the number of events so far with this `event_id`, and only
+    what it adds to the highest total before is counted.
     """
 
     article_id: str
@@ -82,6 +83,7 @@ class Event:
     at: int
     count: int = 1
     event_id: str | None = None
+    total: int | None = None
     visitor: bytes | None = None
     source: bytes | None = None
     from_id: str | None = None

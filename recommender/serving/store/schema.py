@@ -76,6 +76,7 @@ def _seen_table(name: str, *extra: Column[int]) -> Table:
 SEEN_EVENTS = _seen_table("seen_events")
 SEEN_VISITORS = _seen_table("seen_visitors")
 SOURCES = _seen_table("sources", Column("n", BigInteger, nullable=False))
+TOTALS = _seen_table("totals", Column("n", BigInteger, nullable=False))
 
 COUNTS = Table(
     "counts",
@@ -130,12 +131,15 @@ def _create(connection: Connection) -> None:
     connection.execute(NUMBERS.insert(), rows)
 
 
-STEPS: tuple[Step, ...] = (_create,)  # each migrates from the version that is its position to the next
+# Each migrates from the version that is its position to the next. A table can be added without a new version:
+# `migrate` creates what is missing, and an earlier program, to which one can go back, ignores the table.
+STEPS: tuple[Step, ...] = (_create,)
 
 
 def is_current(connection: Connection) -> bool:
     """Return whether the schema is current. Raises StoreError if it is newer, as `migrate` does."""
-    return _version(connection, len(STEPS)) == len(STEPS)
+    is_newest = _version(connection, len(STEPS)) == len(STEPS)
+    return is_newest and set(METADATA.tables) <= set(inspect(connection).get_table_names())
 
 
 def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
@@ -148,6 +152,7 @@ def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
         step(connection)
         connection.execute(NUMBERS.delete().where(NUMBERS.c.name == "schema"))
         connection.execute(NUMBERS.insert().values(name="schema", value=number))
+    METADATA.create_all(connection)
 
 
 def _version(connection: Connection, newest: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,11 @@ _DAY = 1440  # minutes
 _TOP_ARTICLES = 3000  # per hour and per day; an article that is never among them is in no list of ten
 _REQUIRED = ("ts", "article_id")
 _COLUMNS = (*_REQUIRED, "visitor_id", "type", "count")
+MAX_DAYS = 92
+_DAY_SECONDS = 86_400
+# The least number that is in a unit, and the unit per second: in seconds, 1e11 is after the year 5100.
+_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def read_log(
 
     With a visitor window, a visitor counts once per window, article and type. A `sample` below 1 reads that
     share of the rows, drawn with the seed, as the log of a smaller site. Raises CorpusError if the file
-    cannot be read, has no required column, or contains an invalid value.
+    cannot be read, has no required column, contains an invalid value, or covers over 92 days.
     """
     path = Path(path)
     frame = _frame(path)
@@ -141,16 +147,47 @@ def _frame(path: Path) -> pd.DataFrame:
 
 
 def _seconds(path: Path, times: Any) -> np.ndarray:
-    """Return times as seconds since 1970; numbers are seconds, and naive times are UTC."""
-    if pd.api.types.is_numeric_dtype(times):
-        return np.asarray(times, dtype=np.float64).astype(np.int64)
-    try:
-        aware = pd.to_datetime(times, utc=True, format=None if _is_date(times) else "ISO8601")
-    except ValueError as error:
-        raise CorpusError(f"{path}: a ts is not an ISO 8601 time: {error}") from None
+    """Return times as seconds since 1970. Naive times are UTC; the size of a number shows its unit."""
+    numbers = np.full(len(times), np.nan)
+    if not _is_date(times):
+        numbers = pd.to_numeric(times, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    sizes = np.abs(numbers)
+    numbers = numbers / np.select([sizes >= least for least, _ in _UNITS], [per for _, per in _UNITS], 1)
+    texts = times[np.isnan(numbers)]
+    aware = pd.to_datetime(texts, utc=True, format=None if _is_date(times) else "ISO8601", errors="coerce")
     if aware.isna().any():
-        raise CorpusError(f"{path}: row {int(aware.isna().to_numpy().argmax()) + 1} has no ts")
-    return np.asarray(aware.dt.as_unit("s").astype(np.int64))
+        row = int(np.flatnonzero(np.isnan(numbers))[aware.isna().to_numpy().argmax()])
+        value = times.iloc[row]
+        cause = "has no ts" if pd.isna(value) else f"has the ts {str(value)[:100]!r}, which is not ISO 8601"
+        raise CorpusError(f"{path}: row {row + 1} {cause}")
+    numbers[np.isnan(numbers)] = aware.dt.as_unit("s").astype(np.int64)
+    _check_range(path, numbers, times)
+    return np.asarray(numbers.astype(np.int64))
+
+
+def _check_range(path: Path, seconds: np.ndarray, times: Any) -> None:
+    """Raise CorpusError if a time or the range of all times is not plausible, because the replay is long."""
+    if not len(seconds):
+        return
+    is_plausible = (seconds >= _EARLIEST) & (seconds < _LATEST)
+    if not is_plausible.all():
+        row = int(np.argmin(is_plausible))
+        raise CorpusError(
+            f"{path}: row {row + 1} has the ts {str(times.iloc[row])[:100]!r}, which is not between 1990 and "
+            "2100; write ISO 8601, or seconds, milliseconds, microseconds or nanoseconds since 1970"
+        )
+    first, last = int(np.argmin(seconds)), int(np.argmax(seconds))
+    days = (seconds[last] - seconds[first]) / _DAY_SECONDS
+    if days > MAX_DAYS:
+        raise CorpusError(
+            f"{path} covers {days:,.0f} days, from row {first + 1} ({_shown(seconds[first])}) to row "
+            f"{last + 1} ({_shown(seconds[last])}); at most {MAX_DAYS} are allowed: correct the row or use a "
+            "part of the log"
+        )
+
+
+def _shown(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
 def _is_date(times: Any) -> bool:
@@ -161,8 +198,9 @@ def _weighted(path: Path, frame: pd.DataFrame, weights: Mapping[str, float]) -> 
     counts = np.ones(len(frame))
     if "count" in frame:
         counts = pd.to_numeric(frame["count"], errors="coerce").to_numpy(dtype=np.float64)
-        if not (counts >= 0).all():
-            row = int(np.argmin(counts >= 0)) + 1
+        is_count = (counts >= 0) & np.isfinite(counts)
+        if not is_count.all():
+            row = int(np.argmin(is_count)) + 1
             raise CorpusError(f"{path}: the count of row {row} is not a number of at least 0")
     if "type" in frame:
         counts = counts * frame["type"].map(dict(weights)).fillna(0).to_numpy(dtype=np.float64)

@@ -21,6 +21,7 @@ _MAX_CHURN = 0.45  # churn of ours, relative to that of the last 15 minutes
 _HOUR, _DAY = 60, 1440  # minutes
 _BURSTS_EVERY, _BURST_RANK = 3 * _HOUR, 5
 _FLOOD_VIEWS, _FLOOD_MINUTES = 20_000, 6 * _HOUR
+MAX_CELLS = 300_000_000  # ticks times articles; each takes 12 bytes
 _WARM_UP = 6 * _HOUR  # at its beginning, a log has too few events to measure synthetic articles
 
 
@@ -120,7 +121,7 @@ def backtest(
     """Replay a log against all definitions, with a half-life fitted on the first part of the log.
 
     Ticks are multiples of `refresh` minutes since 1970, at least an hour after the log begins. Raises
-    BacktestError if the log is too short.
+    BacktestError if the log is too short, or too long for memory.
     """
     settings = settings or BacktestSettings()
     boundary = _boundary(log, settings)
@@ -129,6 +130,11 @@ def backtest(
         required = _HOUR + settings.horizon + settings.refresh
         raise BacktestError(
             f"the log covers {log.end - log.begin} minutes; {required} are needed, and more for fitting"
+        )
+    if len(ticks) * log.articles > MAX_CELLS:
+        raise BacktestError(
+            f"{len(ticks):,} lists of {log.articles:,} articles need too much memory; use a part of the log, "
+            "or a longer --refresh"
         )
     fitted = None
     if boundary > log.begin:

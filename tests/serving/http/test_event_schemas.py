@@ -53,7 +53,7 @@ def read(*events: Any) -> tuple[list[int], dict[int, str]]:
         ({"visitor": "x"}, "visitor is 'x'; allowed: the fields article_id, type, event_id"),
         (
             {str(number): 1 for number in range(50)},
-            "not an event; allowed: a JSON object with at most 20 fields",
+            "not an event; allowed: a JSON object with at most 22 fields",
         ),
     ],
 )

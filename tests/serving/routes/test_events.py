@@ -147,6 +147,90 @@ def test_an_event_older_than_the_retention_of_counts_is_rejected(create_service:
     assert service.post(old, WITH_KEY).status_code == 400
 
 
+def test_a_total_is_counted_once_for_its_event_id(create_service: CreateService) -> None:
+    service = create_service()
+    day = VIEW | {"event_id": "2026-11-29", "total": 100}
+
+    responses = [service.send(event, **WITH_KEY) for event in (day, day, day | {"total": 250})]
+
+    assert [(response["accepted"], response["duplicates"]) for response in responses] == [
+        (1, 0),
+        (0, 1),
+        (1, 0),
+    ]
+    assert service.counts() == {("a", "view"): 250}
+
+
+def test_a_total_is_counted_once_by_all_keys(create_service: CreateService) -> None:
+    other, setting = new_key("other", ["events"])
+    service = create_service(write_keys=f"{KEY_SETTING} {setting}")
+    day = VIEW | {"event_id": "2026-11-29", "total": 100}
+
+    service.send(day, **WITH_KEY)
+
+    assert service.send(day, Authorization=f"Bearer {other}")["duplicates"] == 1
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"event_id": "x", "count": 3}, {"event_id": "x", "visitor_id": "reader"}]
+)
+def test_a_total_that_may_mean_something_else_is_rejected(
+    create_service: CreateService, fields: dict[str, Any]
+) -> None:
+    service = create_service()
+
+    response = service.send(VIEW | {"total": 9} | fields, VIEW, **WITH_KEY)
+
+    assert response["accepted"] == 1
+    assert "together with an event_id and without count or visitor_id" in response["rejected"][0]["reason"]
+    assert service.counts() == {("a", "view"): 1}
+
+
+def test_without_a_key_a_total_is_ignored(create_service: CreateService) -> None:
+    service = create_service()
+
+    assert service.send(VIEW | {"event_id": "x", "total": 9})["accepted"] == 1
+    assert service.counts() == {("a", "view"): 1}
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/130.0.0.0",
+        "facebookexternalhit/1.1",
+    ],
+)
+def test_events_from_crawlers_are_accepted_and_not_counted(create_service: CreateService, agent: str) -> None:
+    service = create_service()
+
+    assert service.send(VIEW, User_Agent=agent) == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert service.counts() == {}
+    service.send(VIEW, User_Agent=agent, **WITH_KEY)
+    assert service.counts() == {("a", "view"): 1}
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 [FBAN/FBIOS;FBAV/400]",
+        "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0",
+        "Mozilla/5.0 (Windows NT 10.0; rv:130.0) Gecko/20100101 Firefox/130.0",
+        "okhttp/4.12.0",
+        "PaperApp/5.1 CFNetwork/1490 Darwin/23.2.0",
+        "",
+        "x" * 5000,
+    ],
+)
+def test_events_of_browsers_and_apps_are_counted(create_service: CreateService, agent: str) -> None:
+    service = create_service()
+
+    service.send(VIEW, User_Agent=agent)
+
+    assert service.counts() == {("a", "view"): 1}
+
+
 def test_the_position_of_a_click_is_counted(create_service: CreateService) -> None:
     service = create_service()
     position = {"from_id": "9", "position": 2, "list": "related", "model_version": "v1"}

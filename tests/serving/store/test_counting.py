@@ -43,6 +43,30 @@ def test_an_event_id_counts_once_within_a_batch_and_for_48_hours(store: Store) -
     assert totals(store) == {"a": 3}
 
 
+def test_of_a_total_only_what_it_adds_to_the_highest_before_is_counted(store: Store) -> None:
+    first = view(event_id="day", total=100)
+
+    assert store.count([first, first], NOW) == ["counted", "duplicate"]
+    assert store.count([replace(first, total=250), replace(first, total=40)], NOW) == ["counted", "duplicate"]
+    assert store.count([replace(first, event_id="next", total=3)], NOW) == ["counted"]
+    assert totals(store) == {"a": 253}
+
+
+def test_a_total_is_remembered_for_longer_than_counts_are_kept(store: Store) -> None:
+    store.count([view(event_id="day", total=100)], NOW)
+
+    store.prune(NOW + 9 * 24 * HOUR - 1)
+    assert store.count([view(event_id="day", total=100)], NOW + 9 * 24 * HOUR - 1) == ["duplicate"]
+    store.prune(NOW + 10 * 24 * HOUR)
+    assert store.count([view(event_id="day", total=100)], NOW + 10 * 24 * HOUR) == ["counted"]
+
+
+def test_a_total_and_an_event_with_the_same_event_id_do_not_meet(store: Store) -> None:
+    assert store.count([view(event_id="day")], NOW) == ["counted"]
+    assert store.count([view(event_id="day", total=5)], NOW) == ["counted"]
+    assert totals(store) == {"a": 6}
+
+
 def test_a_visitor_counts_once_per_article_and_type_in_the_window(store: Store) -> None:
     again = view(visitor=b"v")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from recommender.serving.store import Store, StoreDownError, StoreError
+from recommender.serving.store import Event, Store, StoreDownError, StoreError
 from recommender.serving.store.schema import STEPS, is_current, migrate
 
 
@@ -60,3 +60,15 @@ def test_an_empty_database_is_not_current(engine: Engine) -> None:
         assert not is_current(connection)
         migrate(connection)
         assert is_current(connection)
+
+
+def test_a_table_that_an_older_program_did_not_create_is_added(
+    store: Store, other: Store, engine: Engine
+) -> None:
+    store.put_rule("a", "1")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE totals"))
+        assert not is_current(connection)
+
+    assert other.count([Event("a", "view", 0, event_id="x", total=3)], 0) == ["counted"]
+    assert other.rules().rules == (("a", "1"),)

@@ -89,15 +89,63 @@ def test_a_sample_depends_on_its_seed(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ({"time": 1, "article_id": "a"}, "has no column ts; its columns are time, article_id"),
-        ({"ts": "yesterday", "article_id": "a"}, "a ts is not an ISO 8601 time"),
+        ({"ts": "yesterday", "article_id": "a"}, "row 1 has the ts 'yesterday', which is not ISO 8601"),
         ({"ts": None, "article_id": "a"}, "row 1 has no ts"),
-        ({"ts": 1, "article_id": "a", "count": -1}, "the count of row 1 is not a number of at least 0"),
-        ({"ts": 1, "article_id": "a", "count": 0}, "contains no events with a weight above 0"),
+        (
+            {"ts": TEN * 60, "article_id": "a", "count": -1},
+            "the count of row 1 is not a number of at least 0",
+        ),
+        ({"ts": TEN * 60, "article_id": "a", "count": 1e999}, "the count of row 1 is not a number"),
+        ({"ts": TEN * 60, "article_id": "a", "count": 0}, "contains no events with a weight above 0"),
     ],
 )
 def test_an_invalid_log_is_rejected(tmp_path: Path, row: dict[str, object], message: str) -> None:
     with pytest.raises(CorpusError, match=f"log.jsonl:? {message}"):
         read_log(jsonl(tmp_path, [row]))
+
+
+@pytest.mark.parametrize("per_second", [1, 1_000, 1_000_000, 1_000_000_000])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_the_size_of_a_number_shows_its_unit(tmp_path: Path, suffix: str, per_second: int) -> None:
+    seconds = [TEN * 60, TEN * 60 + 61]
+    frame = pd.DataFrame({"ts": [second * per_second for second in seconds], "article_id": ["a", "b"]})
+    path = tmp_path / f"log.{suffix}"
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    elif suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+
+    assert rows_of(read_log(path)) == [(0, "a", 1.0), (1, "b", 1.0)]
+
+
+def test_numbers_and_texts_in_one_column_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(f"ts,article_id\n{TEN * 60_000},a\n2026-03-01T10:01:00Z,b\n{TEN * 60}.5,c\n")
+
+    assert rows_of(read_log(path)) == [(0, "a", 1.0), (0, "c", 1.0), (1, "b", 1.0)]
+
+
+@pytest.mark.parametrize(
+    "ts",
+    ["0", "20260301", "-1772359200", "1e300", "17723592000000000000000", "inf", "9999-12-31", "1970-01-01"],
+)
+def test_a_time_that_is_not_plausible_is_refused_with_its_row(tmp_path: Path, ts: str) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(f"ts,article_id\n{TEN * 60},a\n{ts},b\n")
+
+    with pytest.raises(CorpusError, match=r"row 2 has the ts '.*', which is not"):
+        read_log(path)
+
+
+def test_a_log_that_covers_years_is_refused_with_its_first_and_last_row(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(f"ts,article_id\n{TEN * 60},a\n2025-03-01,b\n{TEN * 60 + 5},c\n")
+
+    message = r"covers 365 days, from row 2 \(2025-03-01 00:00\) to row 3 \(2026-03-01 10:00\); at most 92"
+    with pytest.raises(CorpusError, match=message):
+        read_log(path)
 
 
 def test_a_damaged_file_is_rejected_by_name(tmp_path: Path) -> None:

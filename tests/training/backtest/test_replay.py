@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.training.backtest import replay
 from recommender.training.backtest.click_log import Log, log_of, read_log
 from recommender.training.backtest.replay import (
     BacktestError,
@@ -75,6 +76,13 @@ def test_two_days_are_split_at_midnight() -> None:
 def test_a_short_log_is_rejected_with_its_length() -> None:
     with pytest.raises(BacktestError, match="the log covers 100 minutes; 125 are needed"):
         backtest(portal(100, 30))
+
+
+def test_a_log_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "MAX_CELLS", 100)
+
+    with pytest.raises(BacktestError, match="need too much memory; use a part of the log, or a longer --ref"):
+        backtest(portal(200, 30))
 
 
 def by_hand() -> Log:

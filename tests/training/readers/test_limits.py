@@ -4,20 +4,21 @@ import gzip
 import re
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from recommender.dates import DateReader
+from recommender.training.analytics.exports import ExportOptions, view_rows
 from recommender.training.backtest.click_log import read_log
 from recommender.training.readers.corpus import CorpusError, read_articles
 from recommender.training.readers.files import Limits, TooLargeError, limited
-from recommender.training.readers.views import view_rows
 from tests.support.cli import in_a_process
 
 MIB = 1 << 20
@@ -32,6 +33,8 @@ WXR = (
     b'xmlns:wp="http://wordpress.org/export/1.2/"><channel>%b</channel></rss>'
 )
 FEED = b"<rss version='2.0'><channel><title>t</title>%b</channel></rss>"
+
+VIEWS = ExportOptions(DateReader(datetime(2026, 11, 30, tzinfo=UTC)))
 
 
 def packed(folder: Path, name: str, parts: Iterator[bytes]) -> Path:
@@ -164,13 +167,13 @@ def test_views_have_the_same_limits(tmp_path: Path, name: str, before: bytes, pa
     path = packed(tmp_path, name, repeated(before, part, 1100))
 
     with limited(SMALL), pytest.raises(TooLargeError, match="--max-row-mib"):
-        list(view_rows(path, {}, ZoneInfo("UTC")))
+        list(view_rows(path, VIEWS))
 
 
 def test_views_in_parquet_have_the_same_limits(tmp_path: Path) -> None:
     path = table(tmp_path, article_id=["x" * 2 * MIB] * 4, ts=["2026-01-01"] * 4)
 
-    for read in (lambda: list(view_rows(path, {}, ZoneInfo("UTC"))), partial(read_log, path)):
+    for read in (lambda: list(view_rows(path, VIEWS)), partial(read_log, path)):
         with limited(SMALL), pytest.raises(TooLargeError, match="--max-"):
             read()
 

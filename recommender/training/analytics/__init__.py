@@ -1,0 +1,1 @@
+"""Exports of analytics tools: page views per article or URL and time."""
