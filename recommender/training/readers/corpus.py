@@ -1,5 +1,6 @@
 """The corpus: the articles to train on, and a report of every row that was refused or skipped."""
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.training.readers import tables
 from recommender.training.readers.feeds import feed_file_rows
 from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, corpus_files, format_of
+from recommender.training.readers.json_documents import json_rows
+from recommender.training.readers.markdown import markdown_rows
 from recommender.training.readers.wordpress import wordpress_rows
 from recommender.visibility import Decisions, Visibility, column_name, publication_date
 
@@ -106,7 +109,7 @@ def read_articles(
     site: str = "",
     types: Sequence[str] = ("post",),
 ) -> Corpus:
-    """Read articles from files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also compressed.
+    """Read articles from files or folders: JSON, CSV, Parquet, exports, feeds, Markdown, also compressed.
 
     `columns` maps our column names to those of the files (`{"body": "content"}`). `timezone` applies to dates
     without an offset. `id_prefix` is prepended to every id. `now` (default: the current time) decides which
@@ -200,7 +203,15 @@ def collect(
     formats = [format_of(file) for file in files]
     total = _row_count(files, formats) if progress else 0
     collected, visibility, done = Collected(), Visibility(decisions), 0
-    options = SourceOptions(columns, visibility.decisions, site, frozenset(types))
+    options = SourceOptions(
+        columns,
+        visibility.decisions,
+        _checked_site(site),
+        frozenset(types),
+        reading.timezone,
+        reading.date_formats,
+        reading.now,
+    )
     for file, kind in zip(files, formats, strict=True):
         source = str(file)
         collected.report.files[source] = 0
@@ -226,6 +237,12 @@ def _checked_columns(columns: Mapping[str, str]) -> Mapping[str, str]:
     return columns
 
 
+def _checked_site(site: str) -> str:
+    if site and not re.match(r"https?://[^\s/]", site, re.IGNORECASE):
+        raise CorpusError(f"the site is {site!r}; it must be an address, such as https://paper.example")
+    return site
+
+
 def _zone(name: str) -> tzinfo:
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
@@ -241,13 +258,15 @@ def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
 def _rows(file: Path, kind: str, options: SourceOptions) -> Iterator[RawRow]:
     match kind:
         case "jsonl":
-            return tables.jsonl_rows(file, options)
+            return json_rows(file, options)
         case "csv":
             return tables.csv_rows(file, options)
         case "parquet":
             return tables.parquet_rows(file, options)
         case "feed":
             return iter(feed_file_rows(file))
+        case "markdown":
+            return markdown_rows(file, options)
         case "wxr":
             return wordpress_rows(file, options)
     raise ValueError(f"no reader for the format {kind!r}")

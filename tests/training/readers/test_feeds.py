@@ -50,7 +50,7 @@ def test_an_entry_without_an_id_is_identified_by_its_address_also_compressed(tmp
 
 
 def test_a_file_that_is_not_a_feed_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "feed.rss").write_text("<html></html>")
+    (tmp_path / "feed.rss").write_text("<entries></entries>")
 
     with pytest.raises(CorpusError, match=r"feed\.rss is not an RSS or Atom feed"):
         read_articles(tmp_path)
