@@ -197,7 +197,7 @@ def collect(
     types: Sequence[str] = ("post",),
 ) -> Collected:
     """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
-    columns = _checked_columns(columns or {})
+    columns, site = _checked_columns(columns or {}), _checked_site(site)
     reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
     files = corpus_files(paths)
     formats = [format_of(file) for file in files]
@@ -206,7 +206,7 @@ def collect(
     options = SourceOptions(
         columns,
         visibility.decisions,
-        _checked_site(site),
+        site,
         frozenset(types),
         reading.timezone,
         reading.date_formats,

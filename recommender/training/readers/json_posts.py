@@ -94,7 +94,7 @@ def drupal(node: Mapping[str, Any], terms: Iterable[tuple[str, str]], options: S
     kind, _, bundle = str(node.get("type")).partition("--")
     if kind != "node" or (bundle == "page" and bundle not in options.types):
         return {"skipped": str(node["type"])}
-    if "status" not in attributes and "status" not in options.decisions.ignored:
+    if attributes.get("status") is None and "status" not in options.decisions.ignored:
         cure = "request the field `status`; or, if all are public: --not-visibility status"
         raise RefusedError("may be a draft", f"node {node.get('id')!r} has no status; {cure}")
     body = mapping_of(attributes.get("body"))
@@ -152,7 +152,7 @@ def strapi(entry: Mapping[str, Any], options: SourceOptions) -> Record:
     )
     url = entry.get("url")
     return _visibility(entry) | {
-        "id": entry.get("id") or entry.get("documentId"),
+        "id": entry.get("documentId") if entry.get("id") is None else entry["id"],
         "title": next((entry[name] for name in ("title", "headline", "name") if entry.get(name)), None),
         "body": markdown_html(body) if isinstance(body, str) else lexical_html(body),
         "url": options.address(url) if isinstance(url, str) else None,
@@ -169,7 +169,7 @@ def json_feed(item: Mapping[str, Any]) -> Record:
     """Return an item of a JSON Feed."""
     tags = list_of(item.get("tags"))
     return _visibility(item) | {
-        "id": item.get("id") or item.get("url"),
+        "id": item.get("url") if item.get("id") is None else item["id"],
         "title": item.get("title"),
         "body": item.get("content_html") or as_html(str(item.get("content_text") or "")),
         "url": item.get("url"),

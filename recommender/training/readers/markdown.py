@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -35,7 +35,7 @@ from recommender.training.readers.tables import name_in, row_of
 from recommender.visibility import column_name, verdict, word_of
 
 MAX_FRONT_MATTER_CHARS = 65_536
-MAX_BODY_BYTES = 4 << 20  # some texts take the parser quadratic time
+MAX_BODY_BYTES = 4 << 20  # some texts take the parser 20 seconds per MiB
 
 
 def markdown_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
@@ -117,6 +117,7 @@ _TEMPLATE_TAGS = re.compile(
     r"|\[\^[\w-]+\]:?",
     re.DOTALL,
 )
+_LINE_OF_TAGS = re.compile(r"^[ \t]*\0[ \t\0]*$", re.MULTILINE)
 _MDX_CODE = re.compile(r"^(?:import|export)\s[^\n]*$", re.MULTILINE)
 _DATED_NAME = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})[-_ ]")
 _SHORT_OFFSET = re.compile(r"(:\d\d(?:\.\d+)?\s*[-+])(\d(?::\d\d)?)$")
@@ -125,42 +126,17 @@ _TEMPLATES = frozenset({"_includes", "_layouts", "_sass", "_site", "_templates",
 _README = frozenset({"readme", "changelog", "contributing", "license", "code_of_conduct", "security"})
 # Keys of front matter, without case and punctuation, by our columns; the first that is set is used.
 _NAMES = {
-    "title": ("title", "headline"),
-    "published_at": (
-        "date",
-        "publishdate",
-        "publisheddate",
-        "publishedat",
-        "pubdate",
-        "datepublished",
-        "published",
-    ),
-    "updated_at": (
-        "lastmod",
-        "updatedat",
-        "updated",
-        "modified",
-        "lastmodifiedat",
-        "lastmodified",
-        "updateddate",
-    ),
-    "lang": ("lang", "language", "locale"),
-    "image_url": (
-        "image",
-        "images",
-        "featuredimage",
-        "featureimage",
-        "coverimage",
-        "cover",
-        "thumbnail",
-        "hero",
-    ),
-    "url": ("permalink", "url", "slug"),
+    "title": "title headline".split(),
+    "published_at": "date publishdate publisheddate publishedat pubdate datepublished published".split(),
+    "updated_at": "lastmod updatedat updated modified lastmodifiedat lastmodified updateddate".split(),
+    "lang": "lang language locale".split(),
+    "image_url": "image images featuredimage featureimage coverimage cover thumbnail hero".split(),
+    "url": "permalink url slug".split(),
 }
 _LISTS = {
-    "categories": ("category", "categories", "section"),
-    "tags": ("tag", "tags"),
-    "authors": ("author", "authors"),
+    "categories": "category categories section".split(),
+    "tags": "tag tags".split(),
+    "authors": "author authors".split(),
 }
 _USED = frozenset(name for names in (*_NAMES.values(), *_LISTS.values()) for name in names) | {
     *("taxonomies", "expirydate", "draft", "build", "headless", "layout"),
@@ -266,7 +242,7 @@ def _parsed(source: str, kind: str) -> Mapping[str, Any]:
 
 
 def _yaml(source: str) -> Any:
-    source = re.sub(r"[ \t]+$", "", source, flags=re.MULTILINE)  # PyYAML alone refuses tabs there
+    source = "\n".join(line.rstrip(" \t") for line in source.split("\n"))  # PyYAML refuses tabs there
     return yaml.load(source, _StringLoader)  # noqa: S506 it constructs only text, lists and mappings
 
 
@@ -337,12 +313,12 @@ def _is_date(value: Any) -> bool:
     return sum(letter.isdigit() for letter in str(value)) >= len("2024")
 
 
-def _first(front: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+def _first(front: Mapping[str, Any], names: Sequence[str]) -> Any:
     value = next((front[name] for name in names if not is_missing(front.get(name))), None)
     return str(value) if isinstance(value, int | float) else value
 
 
-def _list(front: Mapping[str, Any], keys: tuple[str, ...], stem: str) -> list[Any]:
+def _list(front: Mapping[str, Any], keys: Sequence[str], stem: str) -> list[Any]:
     """Return the names in the first key that is set.
 
     A text is one name in the singular, and in the plural a list separated by commas, or by spaces in Jekyll.
@@ -387,7 +363,7 @@ def _image(front: Mapping[str, Any], options: SourceOptions) -> str | None:
 
 def _html(text: str, *, is_mdx: bool, has_title: bool) -> tuple[str, str]:
     """Return the first heading, unless there is a title, and the rest as HTML."""
-    text = _TEMPLATE_TAGS.sub("", _MDX_CODE.sub("", text) if is_mdx else text)
+    text = _without_tags(_MDX_CODE.sub("", text) if is_mdx else text)
     parser = _parser()
     tokens = parser.parse(text)
     heading = ""
@@ -398,3 +374,9 @@ def _html(text: str, *, is_mdx: bool, has_title: bool) -> tuple[str, str]:
         heading = str(parser.renderer.render(inline, parser.options, {}))
         del tokens[start : start + 3]
     return heading, str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def _without_tags(text: str) -> str:
+    """Remove template tags. A line of tags becomes a comment: a blank line would end a block of HTML."""
+    marked = _TEMPLATE_TAGS.sub("\0", text.replace("\0", ""))
+    return _LINE_OF_TAGS.sub("<!-- -->", marked).replace("\0", "")
