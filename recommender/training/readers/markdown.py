@@ -101,8 +101,6 @@ class _StringLoader(yaml.BaseLoader):
         return None if node.style is None and value in {"", "~", "null", "Null", "NULL"} else value
 
 
-_StringLoader.add_constructor("tag:yaml.org,2002:str", _StringLoader.construct_scalar)
-
 _BROKEN = "broken front matter"
 _FENCE = re.compile(r"(---|\+\+\+)[ \t]*(yaml|toml|json)?[ \t]*\n")
 _ENDS = {
