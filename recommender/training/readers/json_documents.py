@@ -177,19 +177,21 @@ def _place_of_posts(path: Path) -> str | None:
     """Return the place of the posts in a document, as of `json_values`; None for a file of JSON lines."""
     with opened(path) as stream:
         first = _filled_line(stream, limits().row_bytes + 1).removeprefix(_BOM).lstrip()
-        is_only = not _filled_line(stream, _PEEKED_BYTES)
+        second = _filled_line(stream, _PEEKED_BYTES).lstrip()
     if first.startswith(b"["):
         return "item"
-    if first and not first.startswith(b"{"):
+    if first and not first.startswith(b"{") and not second.startswith(b"{"):
         raise CorpusError(f"{path} is not JSON: it begins with {first[:40]!r}")
     if len(first) > limits().row_bytes:
         return _place_in_document(path) if _CONTAINER.match(first) else None
+    if second.startswith(b"{") and not first.startswith(b"{"):
+        return None
     try:
         record = json.loads(first or b"{}")
     except (ValueError, RecursionError):
         return _place_in_document(path) if first.rstrip()[-1:] in _OPEN_ENDS else None
     is_nested = any(isinstance(value, Mapping | list) for value in record.values())
-    return _place_in_document(path) if is_only and is_nested and not _is_record(record) else None
+    return _place_in_document(path) if not second and is_nested and not _is_record(record) else None
 
 
 def _filled_line(stream: BinaryIO, size: int) -> bytes:
@@ -283,7 +285,8 @@ class _Posts:
 
     def row(self, number: int, record: Record) -> RawRow:
         """Return a record as a row: as that of a known system, else by the names of its fields."""
-        if json_posts.is_ghost(record) and "body" not in self._options.columns:
+        is_mapped = "body" in self._options.columns
+        if self._ghost.is_export or (json_posts.is_ghost(record) and not is_mapped):
             return json_posts.ghost_row(number, record, self._ghost, self._options, self.notes)
         try:
             values = self._values(record)

@@ -60,7 +60,9 @@ class GhostTables:
 
 def is_ghost(record: Mapping[str, Any]) -> bool:
     """Return whether a JSON object looks like a post of Ghost."""
-    return "slug" in record and "body" not in record and bool(_BODIES & record.keys()) and "title" in record
+    has_body = "visibility" in record and bool({"html", "plaintext"} & record.keys())
+    is_typical = has_body or bool({"lexical", "mobiledoc", "comment_id"} & record.keys())
+    return is_typical and {"slug", "title"} <= record.keys() and "body" not in record
 
 
 def ghost_row(
@@ -193,7 +195,6 @@ def list_of(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-_BODIES = frozenset({"html", "lexical", "mobiledoc", "plaintext"})
 _PUBLIC = {"status": frozenset({"published"}), "visibility": frozenset({"public"})}
 _DECISIONS = Decisions(_PUBLIC)
 _SITE = "__GHOST_URL__"  # an export contains this instead of the address of the site

@@ -64,7 +64,7 @@ def markdown_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     if without_url:
         yield RawRow(
             len(files),
-            note=f"{without_url:,} of {posts:,} posts have no URL; it is read from `permalink` or `url` in "
+            note=f"{without_url:,} of {posts:,} files have no URL; it is read from `permalink` or `url` in "
             "the front matter, with the address given by --site",
         )
 
@@ -102,6 +102,7 @@ class _StringLoader(yaml.BaseLoader):
 
 
 _BROKEN = "broken front matter"
+_YAML_SOURCE = 'in "<unicode string>", '  # before the line in messages
 _FENCE = re.compile(r"(---|\+\+\+)[ \t]*(yaml|toml|json)?[ \t]*\n")
 _ENDS = {
     "---": re.compile(r"^(?:---|\.\.\.)[ \t]*$\n?", re.MULTILINE),
@@ -128,7 +129,7 @@ _NAMES = {
     "published_at": "date publishdate publisheddate publishedat pubdate datepublished published".split(),
     "updated_at": "lastmod updatedat updated modified lastmodifiedat lastmodified updateddate".split(),
     "lang": "lang language locale".split(),
-    "image_url": "image images featuredimage featureimage coverimage cover thumbnail hero".split(),
+    "image_url": "image images featuredimage featureimage coverimage heroimage cover thumbnail hero".split(),
     "url": "permalink url slug".split(),
 }
 _LISTS = {
@@ -227,7 +228,9 @@ def _parsed(source: str, kind: str) -> Mapping[str, Any]:
     try:
         values = parse(source)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise RefusedError(_BROKEN, f"not {kind.upper()}: {' '.join(str(error).split())}") from None
+        raise RefusedError(
+            _BROKEN, f"not {kind.upper()}: {' '.join(str(error).replace(_YAML_SOURCE, '').split())}"
+        ) from None
     if values is None:
         return {}
     if not isinstance(values, Mapping):

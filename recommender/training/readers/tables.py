@@ -103,6 +103,8 @@ _EXACT_FLOAT = 2**53  # above, different whole numbers are the same float
 
 
 def _names_in(value: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(value.get("nodes"), list):  # GraphQL
+        value = value["nodes"]
     return [name_in(item) for item in value] if isinstance(value, list) else name_in(value)
 
 

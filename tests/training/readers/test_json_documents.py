@@ -109,8 +109,9 @@ def test_a_document_without_posts_is_refused_once_with_the_cause(
         read(tmp_path / "a.json", content)
 
 
-def test_a_broken_first_line_of_json_lines_refuses_that_line_only(tmp_path: Path) -> None:
-    corpus = read(tmp_path / "a.jsonl", '{"id": 1, "title": "cut\n' + json.dumps(TWO) + "\n")
+@pytest.mark.parametrize("line", ['{"id": 1, "title": "cut', "warning: 2 posts", '{"id":'])
+def test_a_broken_first_line_of_json_lines_refuses_that_line_only(tmp_path: Path, line: str) -> None:
+    corpus = read(tmp_path / "a.jsonl", f"{line}\n{json.dumps(TWO)}\n")
 
     assert ids(corpus) == ["2"]
     assert corpus.report.refused_by_reason == {"not JSON": 1}
@@ -136,10 +137,11 @@ def test_drafts_in_a_document_are_skipped(tmp_path: Path) -> None:
 
 def test_objects_in_lists_of_names_are_replaced_by_their_names(tmp_path: Path) -> None:
     post = ONE | {"category": {"id": 4, "name": "News"}, "tags": [{"label": "Sea"}, "Harbour"]}
+    post |= {"authors": {"nodes": [{"name": "Ann"}]}}
 
     (article,) = read(tmp_path / "a.json", [post]).articles
 
-    assert (article.category, article.tags) == ("News", ("Sea", "Harbour"))
+    assert (article.category, article.tags, article.authors) == ("News", ("Sea", "Harbour"), ("Ann",))
 
 
 def test_the_limit_applies_to_each_record_of_a_document(tmp_path: Path) -> None:

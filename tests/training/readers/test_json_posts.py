@@ -165,6 +165,13 @@ def test_a_page_of_the_content_api_has_no_status_but_tags_and_a_url(read: Any) -
     assert (article.url, article.category, article.authors) == (f"{SITE}/x/", "News", ("Ann",))
 
 
+def test_an_object_with_a_slug_and_html_alone_is_no_post_of_ghost(read: Any) -> None:
+    post = {"id": "1", "title": "Ferry", "slug": "ferry", "html": "<p>It sails.</p>"}
+
+    assert only(read([post], columns={"body": "html"})).body == "It sails."
+    assert only(read([post])).title == "Ferry"
+
+
 @pytest.mark.parametrize(
     ("fields", "body"),
     [

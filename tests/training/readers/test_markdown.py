@@ -226,7 +226,7 @@ def test_only_a_complete_path_is_a_url(tmp_path: Path, front: str, url: str | No
 def test_a_note_counts_the_posts_without_a_url(tmp_path: Path) -> None:
     corpus = read(tmp_path, {"a.md": "# A\nx", "b.md": "---\nurl: /b\n---\n# B\nx"})
 
-    assert "1 of 2 posts have no URL" in corpus.report.notes[0]
+    assert "1 of 2 files have no URL" in corpus.report.notes[0]
 
 
 @pytest.mark.parametrize(
