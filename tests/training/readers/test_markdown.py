@@ -166,7 +166,7 @@ def test_drafts_of_a_folder_that_is_itself_one_of_drafts_are_skipped(tmp_path: P
         ("---\ntitle: x\n\ntext", "broken front matter", "never ends"),
         ("---\n- a\n---\nx", "broken front matter", "no keys"),
         ("---\na: &x [1]\nb: [*x, *x]\n---\nx", "broken front matter", "aliases are not supported"),
-        ("---\na: " + "[" * 5000 + "\n---\nx", "broken front matter", "recursion"),
+        ("---\na: " + "[" * 1200 + "\n---\nx", "broken front matter", "recursion"),
         ("---\na: " + "x" * MAX_FRONT_MATTER_CHARS + "\n---\nx", "broken front matter", "characters"),
         ("---\ndraft: true\ndraft: false\n---\nx", "broken front matter", "'draft' is repeated"),
         ("---\ndraft: maybe\n---\nx", "draft: neither true nor false", "'maybe'"),
