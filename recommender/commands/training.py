@@ -42,7 +42,7 @@ REFUSED = 3  # exit status
 def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **options: Any) -> None:
     """Train a model on CORPUS and publish it.
 
-    CORPUS is files or folders of JSONL, CSV, Parquet, WordPress exports or feeds.
+    CORPUS is files or folders of JSON, CSV, Parquet, Markdown, WordPress or Ghost exports or feeds.
 
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
     articles of the database replace those of CORPUS, and withdrawn articles are removed.

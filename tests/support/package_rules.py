@@ -34,6 +34,7 @@ SERVING = SHARED | {
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
     *("bm25s", "ir_measures", "matplotlib", "httpx", "stamina", "feedparser"),
+    *("ijson", "markdown_it", "yaml"),
 }
 COMMANDS = {"click", "rich", "granian", "stamina"}
 LIBRARIES = {
@@ -83,7 +84,7 @@ PART_OF = {"__init__.py": "package"} | dict.fromkeys(
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
-    *("httpx", "feedparser"),
+    *("httpx", "feedparser", "ijson", "yaml"),
 }
 
 # Names that only one module, or the modules of a folder, may use, with everything below each name.

@@ -1,5 +1,6 @@
 """The corpus: the articles to train on, and a report of every row that was refused or skipped."""
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from recommender.training.readers import tables
 from recommender.training.readers.csv_files import csv_rows
 from recommender.training.readers.feeds import feed_file_rows
 from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, corpus_files, format_of
+from recommender.training.readers.json_documents import json_rows
+from recommender.training.readers.markdown import markdown_rows
 from recommender.training.readers.wordpress import wordpress_rows
 from recommender.visibility import Decisions, Visibility, column_name, publication_date
 
@@ -107,7 +110,7 @@ def read_articles(
     site: str = "",
     types: Sequence[str] = ("post",),
 ) -> Corpus:
-    """Read articles from files or folders: JSONL, CSV, Parquet, WordPress exports and feeds, also compressed.
+    """Read articles from files or folders: JSON, CSV, Parquet, exports, feeds, Markdown, also compressed.
 
     `columns` maps our column names to those of the files (`{"body": "content"}`). `timezone` applies to dates
     without an offset. `id_prefix` is prepended to every id. `now` (default: the current time) decides which
@@ -195,13 +198,21 @@ def collect(
     types: Sequence[str] = ("post",),
 ) -> Collected:
     """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
-    columns = _checked_columns(columns or {})
+    columns, site = _checked_columns(columns or {}), _checked_site(site)
     reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
     files = corpus_files(paths)
     formats = [format_of(file, may_be_utf16=True) for file in files]
     total = _row_count(files, formats) if progress else 0
     collected, visibility, done = Collected(), Visibility(decisions), 0
-    options = SourceOptions(columns, visibility.decisions, site, frozenset(types))
+    options = SourceOptions(
+        columns,
+        visibility.decisions,
+        site,
+        frozenset(types),
+        reading.timezone,
+        reading.date_formats,
+        reading.now,
+    )
     for file, kind in zip(files, formats, strict=True):
         source = str(file)
         collected.report.files[source] = 0
@@ -227,6 +238,12 @@ def _checked_columns(columns: Mapping[str, str]) -> Mapping[str, str]:
     return columns
 
 
+def _checked_site(site: str) -> str:
+    if site and not re.match(r"https?://[^\s/]", site, re.IGNORECASE):
+        raise CorpusError(f"the site is {site!r}; it must be an address, such as https://paper.example")
+    return site
+
+
 def _zone(name: str) -> tzinfo:
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
@@ -242,13 +259,15 @@ def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
 def _rows(file: Path, kind: str, options: SourceOptions) -> Iterator[RawRow]:
     match kind:
         case "jsonl":
-            return tables.jsonl_rows(file, options)
+            return json_rows(file, options)
         case "csv":
             return csv_rows(file, options)
         case "parquet":
             return tables.parquet_rows(file, options)
         case "feed":
             return iter(feed_file_rows(file))
+        case "markdown":
+            return markdown_rows(file, options)
         case "wxr":
             return wordpress_rows(file, options)
     raise ValueError(f"no reader for the format {kind!r}")

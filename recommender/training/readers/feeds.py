@@ -40,10 +40,7 @@ def feed_of(content: bytes, source: str, base: str = "", content_type: str = "")
         raise CorpusError(f"{source} is not an RSS or Atom feed{cause}")
     links = feed.feed.get("links", ())
     following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-    rows = [
-        RawRow(number, _values(entry, feed.feed, base), visibility=_visibility(entry))
-        for number, entry in enumerate(feed.entries, 1)
-    ]
+    rows = [_row(number, entry, feed.feed, base) for number, entry in enumerate(feed.entries, 1)]
     return Feed(rows, str(urljoin(base, following)) if following else None)
 
 
@@ -55,10 +52,21 @@ def feed_file_rows(path: Path) -> list[RawRow]:
         return feed_of(content, str(path)).rows
 
 
+_KIND = "http://schemas.google.com/g/2005#kind"  # in an export of Blogger: post, comment, settings, template
+
+
+def _row(number: int, entry: Any, feed: Any, base: str) -> RawRow:
+    kinds = [tag.get("term") or "" for tag in entry.get("tags", ()) if tag.get("scheme") == _KIND]
+    if kinds and not kinds[0].endswith("#post"):
+        return RawRow(number, skipped=kinds[0].rpartition("#")[2])
+    return RawRow(number, _values(entry, feed, base), visibility=_visibility(entry))
+
+
 def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
     link = entry.get("link")
     url = urljoin(base, link.strip()) if link else None
-    names = [tag.get("label") or tag.get("term") for tag in entry.get("tags", ())]
+    tags = [tag for tag in entry.get("tags", ()) if tag.get("scheme") != _KIND]
+    names = [tag.get("label") or tag.get("term") for tag in tags]
     body = _body(entry)
     return {
         "id": entry.get("id") or url,

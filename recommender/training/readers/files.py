@@ -1,13 +1,16 @@
 """Corpus files: find them, detect their format, and open them uncompressed."""
 
 import io
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urljoin
 
 import pyarrow as pa
 
@@ -26,6 +29,9 @@ FORMAT_OF_SUFFIX = {
     ".wxr": "wxr",
     ".rss": "feed",
     ".atom": "feed",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".mdx": "markdown",
 }
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 HEAD_BYTES = 65_536
@@ -91,6 +97,18 @@ class SourceOptions:
     decisions: Decisions = field(default_factory=Decisions)  # which values of a column are public
     site: str = ""  # the address of the site, for files that contain paths or slugs instead of URLs
     types: frozenset[str] = frozenset({"post"})  # WordPress post types that are articles
+    timezone: tzinfo = UTC  # of dates without an offset
+    date_formats: tuple[str, ...] = ()
+    now: datetime | None = None  # later dates are in the future; None: the current time
+
+    def address(self, url: str) -> str | None:
+        """Return an absolute URL or a path from the root, with the address of the site; None for others."""
+        if _ABSOLUTE.match(url):
+            return url
+        if not url.startswith("/"):
+            return None
+        base = f"{self.site.rstrip('/')}/"
+        return urljoin(base, url) if url.startswith("//") else self.site.rstrip("/") + url
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +127,9 @@ class RawRow:
 def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
     """Return the files in `paths`, without duplicates; a folder means its corpus files, sorted by name.
 
-    A corpus file is recognized by its suffix; hidden files are ignored. Raises CorpusError if there are no
-    paths, a path does not exist, or a folder has no corpus files.
+    A corpus file is recognized by its suffix; hidden files are ignored. A folder of Markdown files is
+    returned itself: it is read as one source, with its subfolders. Raises CorpusError if there are no paths,
+    a path does not exist, or a folder has no corpus files, or Markdown posts beside them.
     """
     if not paths:
         raise CorpusError(
@@ -121,15 +140,21 @@ def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def format_of(path: Path, *, may_be_utf16: bool = False) -> str:
-    """Return the format of a file, `jsonl`, `csv`, `parquet`, `wxr` or `feed`, by its suffix or first bytes.
+    """Return the format of a path: `jsonl` (any JSON), `csv`, `parquet`, `wxr`, `feed` or `markdown`.
 
-    The first bytes decide if the suffix is unknown, and between a feed and a WordPress export, which is also
-    RSS. Raises CorpusError for UTF-16 text, unless it is CSV and `may_be_utf16`.
+    The suffix decides, or the first bytes if it is unknown, and between a feed and a WordPress export, which
+    is also RSS. A folder is `markdown`. Raises CorpusError, with what to do instead, for a file of a known
+    kind that contains no articles or is not supported, and for UTF-16 text, unless it is CSV and
+    `may_be_utf16`.
     """
+    if path.is_dir():
+        return "markdown"
     head = head_of(path)
     is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     head = head.decode("utf-16", errors="replace").encode() if is_utf16 else head
-    kind = FORMAT_OF_SUFFIX.get(_suffix(path)) or _format_by_content(path, head)
+    if unsupported := unsupported_format(head):
+        raise CorpusError(f"{path} {unsupported}")
+    kind = FORMAT_OF_SUFFIX.get(suffix_of(path)) or _format_by_content(path, head)
     if is_utf16 and not (may_be_utf16 and kind == "csv"):
         raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
     return "feed" if kind == "wxr" and _FEED.match(head) else kind
@@ -227,6 +252,69 @@ _FEED = re.compile(
     re.DOTALL,
 )
 _PACKED_SUFFIXES = (".gz", ".zst")
+MARKDOWN_SUFFIXES = frozenset(suffix for suffix, kind in FORMAT_OF_SUFFIX.items() if kind == "markdown")
+_ABSOLUTE = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+_XML_PROLOG = rb"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?\s*>)*+"
+_OTHER_SOURCES = "import the feed or the REST API instead (recommender import --help)"
+_EXPORT_AS = "export it as CSV, JSON or Parquet"
+_EXPORT_TABLE = "export the table of articles as CSV, JSON or Parquet"
+_UNSUPPORTED = [
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), description)
+    for pattern, description in (
+        (
+            _XML_PROLOG + rb"<urlset\b[^>]*sitemap-news",
+            f"is a news sitemap, which contains no texts; {_OTHER_SOURCES}",
+        ),
+        (
+            _XML_PROLOG + rb"<(?:\w+:)?urlset\b",
+            f"is a sitemap, which contains no texts; {_OTHER_SOURCES}",
+        ),
+        (
+            _XML_PROLOG + rb"<(?:\w+:)?sitemapindex\b",
+            f"is a sitemap index, which contains no texts; {_OTHER_SOURCES}",
+        ),
+        (
+            _XML_PROLOG + rb"<opml\b",
+            "is an OPML list of feeds, without articles; import each feed: recommender import feed URL",
+        ),
+        (
+            _XML_PROLOG + rb"<(?:html|head|body)\b|" + rb"\s*<!doctype\s+html",
+            f"is an HTML page; {_OTHER_SOURCES}",
+        ),
+        (_XML_PROLOG + rb"<(?:mysqldump|pma_xml_export)\b", f"is a database dump; {_EXPORT_AS}"),
+        (
+            (
+                rb"(?:--[^\n]*\s+|/\*.*?\*/;?\s*)*+(?:(?:CREATE|DROP|ALTER|LOCK) (?:TABLE|DATABASE)|INSERT "
+                rb"INTO|BEGIN TRANSACTION|SET [@\w]|USE [`\w]|PRAGMA \w|SELECT pg_catalog)"
+            ),
+            f"is an SQL dump; load it into a database, then {_EXPORT_TABLE}",
+        ),
+        (
+            rb"SQLite format 3\0",
+            f"is an SQLite database; {_EXPORT_TABLE}",
+        ),
+        (
+            rb"(?:AUTHOR|TITLE|BASENAME|STATUS|DATE): [^\n]*\r?\n(?:[A-Z ]+:[^\n]*\r?\n)*-----\r?\n",
+            "is a Movable Type export; import it into WordPress and export that, or import the site's feed",
+        ),
+        (rb"PK\x03\x04.*?\bxl/", "is an Excel workbook; save the sheet as CSV UTF-8"),
+        (rb"PK\x03\x04.*?\bword/", f"is a Word document; {_EXPORT_AS}"),
+        (rb"PK\x03\x04.*?opendocument\.spreadsheet", "is an OpenDocument spreadsheet; save the sheet as CSV"),
+        (rb"PK(?:\x03\x04|\x05\x06)", "is a ZIP archive; unpack it and pass the file or folder in it"),
+        (rb"\xd0\xcf\x11\xe0", "is an old Office file (.xls or .doc); save it as CSV UTF-8"),
+        (rb"%PDF-", f"is a PDF; {_OTHER_SOURCES}"),
+        (rb"\{\\rtf", f"is a rich text document; {_EXPORT_AS}"),
+        (
+            rb"(?:BZh[1-9]|\xfd7zXZ|7z\xbc\xaf|Rar!)",
+            "is compressed in an unsupported way; unpack it, or use .gz",
+        ),
+        (rb".{257}ustar", "is a tar archive; unpack it and pass the file or folder in it"),
+        (
+            rb"(?:ARROW1\0|FEA1\0|ORC[\0-\x08]|Obj\x01)",
+            "is an Arrow, Feather, ORC or Avro file; convert it to Parquet",
+        ),
+    )
+]
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -236,24 +324,54 @@ def _files_in(path: Path) -> list[Path]:
         if not path.is_dir():
             raise CorpusError(f"{path} does not exist or is not a file; check the path")
         files = sorted(file for file in path.iterdir() if _is_corpus_file(file))
+        has_markdown = bool(files) or next(markdown_files(path), None) is not None
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(path)!r} cannot be read ({error})") from error
-    if not files:
+    others = [file for file in files if suffix_of(file) not in MARKDOWN_SUFFIXES]
+    if others and (posts := [file for file in files if file not in others and _has_front_matter(file)]):
+        raise CorpusError(
+            f"folder {path} contains Markdown posts, such as {posts[0].name}, and other corpus files, "
+            f"such as {others[0].name}; pass either the folder of the posts or the other files"
+        )
+    if not others and not has_markdown:
         raise CorpusError(
             f"folder {path} contains no corpus file ({' '.join(FORMAT_OF_SUFFIX)}, also .gz and .zst)"
         )
-    return files
+    return others or [path]
+
+
+def markdown_files(folder: Path) -> Iterator[Path]:
+    """Yield the Markdown files in a folder and its subfolders, sorted; hidden ones are ignored."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        for name in sorted(names):
+            if not name.startswith(".") and suffix_of(Path(name)) in MARKDOWN_SUFFIXES:
+                yield Path(parent, name)
+
+
+def _has_front_matter(file: Path) -> bool:
+    return re.match(rb"(?:\xef\xbb\xbf)?(?:---|\+\+\+)", head_of(file)) is not None
 
 
 def _is_corpus_file(file: Path) -> bool:
-    return not file.name.startswith(".") and _suffix(file) in FORMAT_OF_SUFFIX and file.is_file()
+    return not file.name.startswith(".") and suffix_of(file) in FORMAT_OF_SUFFIX and file.is_file()
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file in lower case, without that of its compression."""
     name = path.name.lower()
     for packed in _PACKED_SUFFIXES:
         name = name.removesuffix(packed)
     return Path(name).suffix
+
+
+def unsupported_format(head: bytes) -> str:
+    """Return what a file with these first bytes is, and what to do instead; "" if it may be supported."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for pattern, description in _UNSUPPORTED:
+        if pattern.match(head) or pattern.match(text):
+            return description
+    return ""
 
 
 def _format_by_content(path: Path, head: bytes) -> str:
@@ -262,7 +380,7 @@ def _format_by_content(path: Path, head: bytes) -> str:
         return "parquet"
     if start.startswith(b"<"):
         return "wxr"
-    if start.startswith(b"{"):
+    if start.startswith((b"{", b"[")):
         return "jsonl"
     header = start.partition(b"\n")[0].decode(errors="replace").lower()
     if re.search(r"[,;\t|]", header) and "id" in re.split(r'[,;\t|"]+', header.strip()):

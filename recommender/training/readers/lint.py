@@ -128,6 +128,12 @@ _ADVICE = {
     "duplicate body": "Remove duplicates unless you need them: only one of them appears in a list.",
     "language mix": "Fine if intended: lists contain one language. Otherwise check the column lang.",
     "language not known": "Set the column lang. The text is too short to detect the language.",
+    "nested too deeply": "Flatten the record: an article needs few levels of objects and lists.",
+    "may be a draft": "Export the field that says which records are public.",
+    "broken rich text": "Export the posts again, or export their HTML.",
+    "broken front matter": "Correct it. Until then nobody can know whether the post is a draft.",
+    "neither true nor false": "Write true or false; only then it is clear whether the post is public.",
+    "too large": "Split the file, or move data out of it.",
     "undated": "Add published_at: undated articles match no date filter and get no freshness boost.",
     "missing category": "Add a category: lists use it as a fallback if too few articles are related.",
     "boilerplate line": "Training leaves out lines that are in at least 1 % of the bodies. Remove the "

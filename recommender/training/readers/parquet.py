@@ -118,6 +118,14 @@ def _python_values(path: Path, first: int, column: pa.Array) -> list[Any]:
             items if valid else None
             for items, valid in zip(lists, column.is_valid().to_pylist(), strict=True)
         ]
+    if pa.types.is_struct(column.type):
+        fields = [_python_values(path, first, child) for child in column.flatten()]
+        names = [child.name for child in column.type]
+        valid = column.is_valid().to_pylist()
+        return [
+            dict(zip(names, values, strict=True)) if is_valid else None
+            for is_valid, *values in zip(valid, *fields, strict=True)
+        ]
     if not pa.types.is_dictionary(column.type):
         return _plain_values(column)
     codes, place_of = np.unique(column.indices.fill_null(-1).to_numpy(), return_inverse=True)
@@ -167,6 +175,8 @@ def _size(value: Any) -> int:
     """Return the size of a value in bytes; characters count as one byte."""
     if isinstance(value, str | bytes):
         return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
     return sum(map(_size, value)) if isinstance(value, list | tuple) else 8
 
 

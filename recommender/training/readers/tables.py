@@ -1,45 +1,14 @@
-"""Rows of JSON lines and Parquet files, plain or compressed."""
+"""Rows of Parquet files and of records with named fields, by our names."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from recommender.fields import RefusedError
-from recommender.training.readers.files import (
-    CorpusError,
-    RawRow,
-    SourceOptions,
-    head_of,
-    lines,
-    opened,
-)
+from recommender.training.readers.files import RawRow, SourceOptions
 from recommender.training.readers.layout import check_columns, layout_of
 from recommender.training.readers.parquet import parquet_file, records
-
-
-def jsonl_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
-    """Yield the object on each line; blank lines are skipped, a line that is not an object is refused.
-
-    If an object lacks the name that a column is mapped to, our name is used. Raises CorpusError if the file
-    is one JSON array, or if no object has a mapped name.
-    """
-    if head_of(path).removeprefix(_BOM).lstrip().startswith(b"["):
-        raise CorpusError(f"{path} is one JSON array; write one object per line: jq -c '.[]' {path.name}")
-    unseen = set(options.columns.values())
-    with opened(path) as stream:
-        for number, line in enumerate(lines(path, stream), 1):
-            if line.isspace():
-                continue
-            try:
-                fields = _json_object(line)
-            except RefusedError as error:
-                yield RawRow(number, refused=error)
-            else:
-                unseen.difference_update(fields)
-                yield layout_of(tuple(fields), options).row(number, list(fields.values()))
-    if unseen:
-        raise CorpusError(f"{path} has no field {min(unseen)!r} in any line; correct the column mapping")
 
 
 def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
@@ -54,7 +23,33 @@ def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
         places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
         wanted = list(dict.fromkeys(names[place] for place in places.values()))
         for number, cells in enumerate(records(path, file, wanted), 1):
-            yield layout.row(number, {place: cells[names[place]] for place in places.values()})
+            row = layout.row(number, {place: cells[names[place]] for place in places.values()})
+            # pandas stores whole numbers as floats if one of them is missing.
+            yield replace(row, values=with_names({**row.values, "id": _whole(row.values.get("id"))}))
+
+
+def row_of(number: int, record: Mapping[str, Any], options: SourceOptions) -> RawRow:
+    """Return a record with named fields as a row.
+
+    If the record lacks the name that a column is mapped to, our name is used.
+    """
+    row = layout_of(tuple(record), options).row(number, list(record.values()))
+    return replace(row, values=with_names(row.values))
+
+
+def with_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a row; an object among categories, tags or authors is replaced by its name."""
+    nested = {
+        name: _names_in(values[name]) for name in _NAMED if isinstance(values.get(name), Mapping | list)
+    }
+    return {**values, **nested}
+
+
+def name_in(value: Any) -> Any:
+    """Return the name in an object such as `{"id": 5, "name": "News"}`, or the value itself."""
+    if not isinstance(value, Mapping):
+        return value
+    return next((value[key] for key in _NAME_KEYS if isinstance(value.get(key), str)), value)
 
 
 def parquet_row_count(path: Path) -> int:
@@ -63,18 +58,20 @@ def parquet_row_count(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-_BOM = b"\xef\xbb\xbf"
+_NAMED = ("category", "categories", "tags", "authors")
+_NAME_KEYS = ("name", "title", "label", "display_name")
+_EXACT_FLOAT = 2**53  # above, different whole numbers are the same float
 
 
-def _json_object(line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line.removeprefix(_BOM).decode())
-    except UnicodeDecodeError as error:
-        raise RefusedError(
-            "not UTF-8", f"byte {error.start + 1} of the line is {line[error.start]:#04x}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise RefusedError("not JSON", f"{error}: {line[:60]!r}") from None
-    if not isinstance(value, dict):
-        raise RefusedError("no JSON object", f"the line is {line[:60]!r}")
-    return value
+def _names_in(value: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(value.get("nodes"), list):  # GraphQL
+        value = value["nodes"]
+    return [name_in(item) for item in value] if isinstance(value, list) else name_in(value)
+
+
+def _whole(value: Any) -> Any:
+    """Return a float that is exactly a whole number as that number, other values unchanged."""
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else value
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOAT
+    return int(value) if is_whole else value

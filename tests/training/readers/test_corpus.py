@@ -133,10 +133,10 @@ def test_a_row_without_a_valid_id_is_refused_with_the_value(
 
 @pytest.mark.parametrize("name", ["title", "body"])
 def test_a_text_of_the_wrong_type_refuses_the_row(corpus_of: Any, name: str) -> None:
-    (refusal,) = corpus_of({}, {name: {"rendered": "x"}}).report.refused
+    (refusal,) = corpus_of({}, {name: {"raw": "x"}}).report.refused
 
     assert refusal.reason == f"{name}: wrong type"
-    assert refusal.detail == f"{name} is {{'rendered': 'x'}} (dict); it must be text"
+    assert refusal.detail == f"{name} is {{'raw': 'x'}} (dict); it must be text"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_an_entry_without_an_id_is_identified_by_its_address_also_compressed(tmp
 
 
 def test_a_file_that_is_not_a_feed_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "feed.rss").write_text("<html></html>")
+    (tmp_path / "feed.rss").write_text("<entries></entries>")
 
     with pytest.raises(CorpusError, match=r"feed\.rss is not an RSS or Atom feed"):
         read_articles(tmp_path)
@@ -122,3 +122,18 @@ def test_the_dates_of_a_feed_prove_their_order_together(tmp_path: Path) -> None:
     articles = {article.id: article.published_at for article in read_articles(tmp_path, now=NOW).articles}
 
     assert articles["8"] == datetime(2026, 4, 3, 10, tzinfo=UTC)
+
+
+def test_of_a_blogger_export_only_posts_are_read(tmp_path: Path) -> None:
+    kind = '<category scheme="http://schemas.google.com/g/2005#kind" term="http://x/kind#{}"/>'
+    entries = "".join(
+        f"<entry><id>{name}</id><title>{name}</title>{kind.format(name)}<category term='News'/></entry>"
+        for name in ("settings", "template", "post", "comment")
+    )
+    path = tmp_path / "blog.xml"
+    path.write_text(f"<feed xmlns='http://www.w3.org/2005/Atom'><title>t</title>{entries}</feed>")
+
+    corpus = read_articles(path)
+
+    assert [(article.id, article.categories) for article in corpus.articles] == [("post", ("News",))]
+    assert corpus.report.skipped == {"settings": 1, "template": 1, "comment": 1}

@@ -168,11 +168,6 @@ def test_a_line_that_is_not_an_object_is_refused_with_its_number(
     assert re.search(detail, refusal.detail)
 
 
-def test_a_json_array_is_refused_with_the_command_that_turns_it_into_lines(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"one JSON array; .* jq -c '\.\[\]' a\.json"):
-        read(write(tmp_path / "a.json", '[{"id": 1, "title": "One"}]'))
-
-
 def test_parquet_without_an_id_column_is_refused_with_its_columns(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no column 'id'; its columns: 'key', 'title'"):
         read(parquet(tmp_path / "a.parquet", key=["a"], title=["One"]))

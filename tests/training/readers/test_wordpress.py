@@ -166,7 +166,7 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
     [
         (b"Dear editor, here is our export.", "not a WordPress export: it begins with b'Dear editor"),
         (b"", "not a WordPress export: it begins with b''"),
-        (b"<html><body>502 Bad Gateway</body></html>", "it begins with b'<html>"),
+        (b"<html><body>502 Bad Gateway</body></html>", "is an HTML page"),
         (b'<!-- x --><!DOCTYPE rss [<!ENTITY a "b">]><rss ' + WP + b"/>", "declares a document type"),
         (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
     ],
