@@ -187,6 +187,11 @@ def language_code(tag: str) -> str | None:
     return LANGUAGE_ALIASES.get(first, first)
 
 
+def is_detectable(code: str) -> bool:
+    """Return whether a code names a language that can be detected; `us` and `cn` are countries."""
+    return code in _detectable()
+
+
 def base_language(code: str) -> str:
     """Return a language code without its script: `zh` for `zh-Hant`."""
     return code.partition("-")[0]
@@ -288,6 +293,11 @@ def _detected(text: str) -> tuple[bool, int, int, str | None]:
     # The detector says `un` for unknown, and `zh` for simplified Chinese.
     lang = None if name == "un" else language_code("zh-Hans" if name == "zh" else name)
     return is_reliable, size, percent, lang
+
+
+@cache
+def _detectable() -> frozenset[str | None]:
+    return frozenset(map(language_code, ("zh-Hans", *(code for _, code in pycld2.LANGUAGES))))
 
 
 @cache

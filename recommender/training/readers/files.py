@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from recommender.fields import RefusedError
+from recommender.training.readers.xml_text import xml_start_of
 from recommender.visibility import Decisions
 
 FORMAT_OF_SUFFIX = {
@@ -127,10 +128,11 @@ def format_of(path: Path) -> str:
     RSS.
     """
     head = head_of(path)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    kind = FORMAT_OF_SUFFIX.get(_suffix(path))
+    if kind not in {"wxr", "feed"} and head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
-    kind = FORMAT_OF_SUFFIX.get(_suffix(path)) or _format_by_content(path, head)
-    return "feed" if kind == "wxr" and _FEED.match(head) else kind
+    kind = kind or _format_by_content(path, head)
+    return "feed" if kind == "wxr" and _is_feed(head) else kind
 
 
 def head_of(path: Path) -> bytes:
@@ -219,12 +221,13 @@ class _Unpacked(io.RawIOBase):
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-# Possessive (*+), to avoid backtracking: exports begin with many comments.
-_FEED = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<(?:feed|rdf:RDF|rss(?![^>]*wordpress\.org/export/))[\s>]",
-    re.DOTALL,
-)
 _PACKED_SUFFIXES = (".gz", ".zst")
+
+
+def _is_feed(head: bytes) -> bool:
+    """Return whether XML is RSS or Atom, but not a WordPress export."""
+    start = xml_start_of(head)
+    return start is not None and "wordpress.org/export/" not in start.root and b"<wp:wxr_version" not in head
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -265,6 +268,8 @@ def _format_by_content(path: Path, head: bytes) -> str:
     header = start.partition(b"\n")[0].decode(errors="replace").lower()
     if re.search(r"[,;\t|]", header) and "id" in re.split(r'[,;\t|"]+', header.strip()):
         return "csv"
+    if xml_start_of(head):
+        return "wxr"
     raise CorpusError(
         f"{path} has an unknown format: it begins with {start[:40]!r}; "
         f"give it the suffix of its format ({' '.join(FORMAT_OF_SUFFIX)})"
