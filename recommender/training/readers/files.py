@@ -132,7 +132,8 @@ def format_of(path: Path) -> str:
     if kind not in {"wxr", "feed"} and head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
     kind = kind or _format_by_content(path, head)
-    return "feed" if kind == "wxr" and _is_feed(head) else kind
+    is_feed = _is_feed(head) if kind == "wxr" else kind == "jsonl" and _is_json_feed(path, head)
+    return "feed" if is_feed else kind
 
 
 def head_of(path: Path) -> bytes:
@@ -221,6 +222,8 @@ class _Unpacked(io.RawIOBase):
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_JSON_FEED = re.compile(rb'"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/')
+_JSON_ITEMS = re.compile(rb'"items"\s*:\s*\[')
 _PACKED_SUFFIXES = (".gz", ".zst")
 
 
@@ -228,6 +231,21 @@ def _is_feed(head: bytes) -> bool:
     """Return whether XML is RSS or Atom, but not a WordPress export."""
     start = xml_start_of(head)
     return start is not None and "wordpress.org/export/" not in start.root and b"<wp:wxr_version" not in head
+
+
+def _is_json_feed(path: Path, head: bytes) -> bool:
+    """Return whether JSON is one object with the version of a JSON feed, which may come after its items."""
+    if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return False
+    if _JSON_FEED.search(head) or not _JSON_ITEMS.search(head):
+        return _JSON_FEED.search(head) is not None
+    with opened(path) as stream:
+        end = b""
+        while chunk := stream.read(HEAD_BYTES):
+            end = end[-HEAD_BYTES:] + chunk
+            if _JSON_FEED.search(end):
+                return True
+    return False
 
 
 def _files_in(path: Path) -> list[Path]:
