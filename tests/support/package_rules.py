@@ -32,6 +32,7 @@ SERVING = SHARED | {
 }
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
+    "webencodings",
     *("bm25s", "ir_measures", "matplotlib", "httpx", "stamina", "feedparser"),
 }
 COMMANDS = {"click", "rich", "granian", "stamina"}
