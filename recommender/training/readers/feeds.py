@@ -75,7 +75,7 @@ def identified(rows: Sequence[RawRow]) -> list[RawRow]:
     Entries that share an id are versions of one article only if their URLs, or without URLs their titles, are
     equal.
     """
-    shared_ids = _shared(rows, lambda row: row.values.get("id"), lambda row: _key(row) or _title(row))
+    shared_ids = _shared(rows, lambda row: row.values.get("id"), _identity)
     without_id = [row for row in rows if not _is_usable(row.values.get("id"), shared_ids)]
     shared_keys = _shared(without_id, _key, _title)
     made: Counter[tuple[str, str]] = Counter()
@@ -128,6 +128,11 @@ def _key(row: RawRow) -> str:
     return f"https://{canonical}" if canonical and not canonical.startswith("/") else canonical
 
 
+def _identity(row: RawRow) -> str:
+    """Return the URL of an entry if it is not just its id, else its title."""
+    return (_key(row) if row.values.get("url") != row.values.get("id") else "") or _title(row)
+
+
 def _title(row: RawRow) -> str:
     return " ".join(str(row.values.get("title") or "").split())
 
@@ -142,14 +147,16 @@ def _without_text_before(content: bytes) -> tuple[bytes, list[RawRow]]:
     start = xml_start(content[:_START_BYTES].decode("latin-1"))
     if start is None or not start.before.strip():
         return content, []
-    dropped = " ".join(content[: len(start.before)].decode(errors="replace").split()).strip("\ufeff ")
+    dropped = " ".join(content[: len(start.before)].decode(errors="replace").replace("\ufeff", " ").split())
     note = f"text outside the feed was ignored: {dropped[:SHOWN_CHARS]!r}"
     return content[len(start.before) :], [RawRow(0, note=note)] if dropped else []
 
 
 def _values(entry: Any, feed: Any, base: str) -> dict[str, Any]:
-    link = entry.get("link")
-    url = urljoin(base, link.strip()) if link else None
+    link = (entry.get("link") or "").strip()
+    # Without a link, the parser returns the guid, which is often not an address.
+    is_address = link != entry.get("id") or "/" in link
+    url = urljoin(base, link) if link and is_address else None
     names = [tag.get("label") or tag.get("term") for tag in entry.get("tags", ())]
     body = _body(entry)
     return {

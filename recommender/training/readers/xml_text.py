@@ -144,8 +144,8 @@ class XmlCleaner:
             return None
         start = xml_start(self._text[:MAX_START_CHARS])
         dropped = self._text if start is None else start.before
-        if dropped.strip("\ufeff \t\r\n"):
-            self._dropped.append(" ".join(dropped.split()))
+        if words := dropped.replace("\ufeff", " ").split():
+            self._dropped.append(" ".join(words))
         if start is None:
             self._text = ""
             return "\n" * dropped.count("\n")

@@ -228,6 +228,23 @@ def test_entries_that_share_a_url_get_a_hash(tmp_path: Path) -> None:
     assert notes == ["3 entries without guid got an id from their content"]
 
 
+def test_entries_that_share_an_address_as_guid_are_different_articles(tmp_path: Path) -> None:
+    guid = {"guid": "https://courier.example/"}
+    ids, notes = ids_of(tmp_path, guid | {"title": "A"}, guid | {"title": "B"})
+
+    assert len({*ids.values()}) == 2
+    assert notes == ["2 entries with the guid of another got an id from their content"]
+
+
+def test_a_guid_that_is_no_address_is_not_used_as_one(tmp_path: Path) -> None:
+    (tmp_path / "feed.rss").write_text(items({"guid": "47", "title": "A"}))
+
+    corpus = read_articles(tmp_path)
+
+    assert (corpus.articles[0].id, corpus.articles[0].url) == ("47", None)
+    assert not corpus.report.fields_refused
+
+
 def test_two_versions_of_an_entry_are_one_article(tmp_path: Path) -> None:
     ids, notes = ids_of(tmp_path, A | {"guid": "1"}, A | {"guid": "1", "title": "A, corrected"})
 
