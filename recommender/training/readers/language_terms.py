@@ -13,8 +13,8 @@ CHARS = 6000  # of HTML, enough for detection
 class LanguageTerms:
     """The code of each language term, by its slug.
 
-    An export of the whole site says the locale of each term. Else the slug is a code (`fr`, `pt-br`). If it is
-    none, or if it is also the code of a country, the texts show which language it is.
+    An export of the whole site says the locale of each term. Else the slug is a code (`fr`, `pt-br`). If it
+    is none, or if it is also the code of a country, the texts show which language it is.
     """
 
     def __init__(self) -> None:

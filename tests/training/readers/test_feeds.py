@@ -173,6 +173,19 @@ def test_an_entry_states_its_language_before_its_text_and_its_feed(
     assert {article.id: article.lang for article in read_articles(tmp_path).articles}["7"] == lang
 
 
+def test_the_language_of_an_atom_feed_is_not_that_of_its_entries(tmp_path: Path) -> None:
+    french = f"<entry><id>8</id><title>Pont</title><content>{FRENCH}</content></entry></feed>"
+    stated = french.replace("<content>", '<content xml:lang="de">').replace("8", "9")
+    feed = ATOM.replace("<feed ", '<feed xml:lang="en" ').replace(
+        "</feed>", french.replace("</feed>", stated)
+    )
+    (tmp_path / "feed.atom").write_text(feed, encoding="utf-8")
+
+    langs = {article.id: article.lang for article in read_articles(tmp_path).articles}
+
+    assert langs == {"7": "en", "8": "fr", "9": "de"}
+
+
 def items(*entries: dict[str, str]) -> str:
     parts = ("".join(f"<{name}>{text}</{name}>" for name, text in entry.items()) for entry in entries)
     return (

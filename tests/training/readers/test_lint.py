@@ -143,7 +143,13 @@ def test_texts_that_contradict_their_site_are_found(tmp_path: Path) -> None:
         f"<item><guid>{guid}</guid><title>{guid}</title><description>{text}</description></item>"
         for guid, text in {"a": ENGLISH, "b": ENGLISH + " Again.", "c": "Kurz"}.items()
     )
-    feed = f"<rss version='2.0'><channel><language>de-DE</language>{items}</channel></rss>"
+    items += (
+        f"<item><guid>d</guid><dc:language>en</dc:language><description>{ENGLISH} So.</description></item>"
+    )
+    feed = (
+        "<rss version='2.0' xmlns:dc='http://purl.org/dc/elements/1.1/'><channel><language>de-DE</language>"
+        f"{items}</channel></rss>"
+    )
     (tmp_path / "feed.rss").write_text(feed)
 
     finding = finding_of(lint(tmp_path, now=NOW), "language mix")

@@ -349,6 +349,14 @@ def test_the_language_of_a_post_is_that_which_it_states(tmp_path: Path, statemen
     assert post(altered(tmp_path, (b"</item>", statement))).lang == lang
 
 
+def test_the_language_element_of_an_item_is_not_that_of_the_site(tmp_path: Path) -> None:
+    without = altered(
+        tmp_path, (b"<language>en-GB</language>", b""), (b"</item>", b"<language>fi</language></item>")
+    )
+
+    assert [article.lang for article in read(without).articles] == ["en", "en"]
+
+
 def test_a_language_with_any_slug_has_the_locale_of_its_term(tmp_path: Path) -> None:
     term = (
         b"<wp:term><wp:term_taxonomy>language</wp:term_taxonomy><wp:term_slug>us</wp:term_slug>"

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from recommender.training.readers.xml_text import XmlCleaner, undeclared_encoding, xml_encoding, xml_start
+from recommender.training.readers.xml_text import (
+    MAX_START_CHARS,
+    XmlCleaner,
+    undeclared_encoding,
+    xml_encoding,
+    xml_start,
+)
 
 ITEMS = (
     "<?xml version='1.0'?>\n<rss version='2.0'><channel><title><![CDATA[a]]> &amp; b</title>"
@@ -31,9 +37,13 @@ def pieces_of(text: str, sizes: list[int]) -> Iterator[str]:
     yield text[at:]
 
 
-@given(st.lists(st.integers(1, 120), max_size=12), st.sampled_from([ITEMS, f"x{ITEMS}\n{ITEMS} end"]))
+@given(st.lists(st.integers(1, 60), max_size=20), st.sampled_from([ITEMS, f"x{ITEMS}\n{ITEMS} end"]))
 def test_a_text_is_cleaned_alike_in_pieces_of_any_size(sizes: list[int], text: str) -> None:
-    assert cleaned(text, sizes) == cleaned(text, [])
+    long = text.replace("<channel>", f"<channel>{'-' * MAX_START_CHARS}", 1)
+    # Only from here on, the cleaner does not wait for more text.
+    first = MAX_START_CHARS + long.index("<channel>")
+
+    assert cleaned(long, [first, *sizes]) == cleaned(long, [])
 
 
 def test_a_cleaned_text_is_well_formed_and_keeps_its_texts() -> None:
@@ -90,7 +100,7 @@ def test_an_unknown_encoding_is_named(name: str) -> None:
         (b"plain", "utf-8"),
         ("Café".encode() * 9, "utf-8"),
         (b"a long word before: Caf\xe9", "windows-1252"),
-        ("Café ".encode() + b"Caf\xe9", "utf-8"),
+        ("Café ".encode() + b"Caf\xe9" + b" and more" * 9, "utf-8"),
         ("Привет".encode("cp1251"), "utf-8"),
     ],
 )
