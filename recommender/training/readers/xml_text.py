@@ -109,8 +109,8 @@ class XmlCleaner:
 
     def __init__(self, namespaces: Mapping[str, str]) -> None:
         self._namespaces = namespaces  # declared in each document that does not declare them; by prefix
-        self._text = ""  # not returned yet
-        self._recent = ""  # the end of what was returned
+        self._text, self._at = "", 0  # the current text, and how much of it was returned
+        self._recent = ""  # the end of the text before it
         self._element = ""  # the element whose CDATA section is read
         self._state, self._is_begun = self._before, False
         self._documents, self._escaped, self._unsplit = 0, 0, 0
@@ -120,10 +120,11 @@ class XmlCleaner:
         """Return the next characters of the document; they may be fewer than given."""
         cleaned = [] if self._is_begun else ["<documents>"]
         self._is_begun = True
-        self._text += text
+        returned = self._text[max(0, self._at - _RECENT_CHARS) : self._at]
+        self._recent = (self._recent + returned)[-_RECENT_CHARS:]
+        self._text, self._at = self._text[self._at :] + text, 0
         while (piece := self._state(is_last=is_last)) is not None:
             cleaned.append(piece)
-            self._recent = (self._recent + piece)[-_RECENT_CHARS:]
         return "".join([*cleaned, "</documents>"] if is_last else cleaned)
 
     def notes(self) -> list[str]:
@@ -140,18 +141,19 @@ class XmlCleaner:
 
     def _before(self, *, is_last: bool) -> str | None:
         """Drop text until a document begins; the lines are kept for the numbers in messages."""
-        if not self._text or (len(self._text) < MAX_START_CHARS and not is_last):
+        size = len(self._text) - self._at
+        if not size or (size < MAX_START_CHARS and not is_last):
             return None
-        start = xml_start(self._text[:MAX_START_CHARS])
-        dropped = self._text if start is None else start.before
+        start = xml_start(self._text[self._at : self._at + MAX_START_CHARS])
+        dropped = self._text[self._at :] if start is None else start.before
         if words := dropped.replace("\ufeff", " ").split():
             self._dropped.append(" ".join(words))
         if start is None:
-            self._text = ""
+            self._at = len(self._text)
             return "\n" * dropped.count("\n")
         self._documents += 1
         self._state = self._outside
-        self._text = self._text[start.end + len(start.root) :]
+        self._at += start.end + len(start.root)
         missing = "".join(
             f' xmlns:{prefix}="{name}"'
             for prefix, name in self._namespaces.items()
@@ -162,13 +164,14 @@ class XmlCleaner:
 
     def _outside(self, *, is_last: bool) -> str | None:
         """Return the text up to the next token; a raw character is escaped, as XML demands."""
-        token = _TOKEN.search(self._text)
+        token = _TOKEN.search(self._text, self._at)
         if token is None or (len(self._text) - token.start() < _LONGEST_TOKEN and not is_last):
-            return self._taken(len(self._text) if is_last else self._safe_end())
-        text = self._text[: token.start()]
-        self._text = self._text[token.end() :]
+            return self._taken(len(self._text) if is_last else len(self._text) - _LONGEST_TOKEN)
+        begin, self._at = self._at, token.end()
+        text = self._text[begin : token.start()]
         if token[0] == "<![CDATA[":
-            element = _ELEMENT_AT_END.search(self._recent + text[-_RECENT_CHARS:])
+            before = self._text[max(0, token.start() - _RECENT_CHARS) : token.start()]
+            element = _ELEMENT_AT_END.search((self._recent + before)[-_RECENT_CHARS:])
             self._element = element[1] if element else ""
             self._state = self._inside
         elif token[0] == "</rss>":
@@ -187,15 +190,14 @@ class XmlCleaner:
 
     def _inside(self, *, is_last: bool) -> str | None:
         """Return the text up to the next `]]>`, which is split if it does not end the section."""
-        end = self._text.find("]]>")
+        end = self._text.find("]]>", self._at)
         if end < 0:
             return self._taken(len(self._text) if is_last else len(self._text) - 2)
         after = end + len("]]>")
         is_end = self._is_end_of_section(after, is_last=is_last)
         if is_end is None:
             return self._taken(end)
-        text = self._text[:end]
-        self._text = self._text[after:]
+        text, self._at = self._text[self._at : end], after
         if is_end:
             self._state = self._outside
             return f"{text}]]>"
@@ -216,12 +218,9 @@ class XmlCleaner:
         rest = self._text[after:close] if close >= 0 else ""
         return "]]>" not in rest.partition("<![CDATA[")[0]
 
-    def _safe_end(self) -> int:
-        """Return how much of a text without tokens cannot be the beginning of a token."""
-        return max(0, len(self._text) - _LONGEST_TOKEN)
-
-    def _taken(self, size: int) -> str | None:
-        text, self._text = self._text[: max(size, 0)], self._text[max(size, 0) :]
+    def _taken(self, end: int) -> str | None:
+        text = self._text[self._at : max(end, self._at)]
+        self._at += len(text)
         return text or None
 
 
