@@ -35,7 +35,7 @@ class Article:
     type: str | None = None
     published_at: datetime | None = None
     updated_at: datetime | None = None
-    lang: str | None = None  # two lower-case letters; None: unknown
+    lang: str | None = None  # a code of `text.language_code`, such as "en"; None: unknown
     image_url: str | None = None
 
     def to_json(self) -> str:

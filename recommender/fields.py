@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from recommender.article import Article, InvalidArticleError, check_id, unique
 from recommender.dates import DateReader, DayOrder
 from recommender.name_lists import listed
-from recommender.text import canonical_language, detect_language, plain_text
+from recommender.text import detect_language, is_same_language, language_code, other_language, plain_text
 
 COLUMNS = (
     "id",
@@ -65,7 +65,9 @@ class RowReader:
         Raises RefusedError if `id`, `title` or `body` has a value of the wrong type, or if `published_at` has
         a value that cannot be read: without its date an article would be public too early. In other columns
         only the field is refused. `day_order` returns the order of day and month that a column proves, if a
-        date needs it. A missing language is detected. The primary category comes first.
+        date needs it. The primary category comes first. The language is that in `lang`, which the article
+        itself states; else that of the text if it is clear; else that in `default_lang`, which the whole site
+        or file states; else the best guess.
         """
         article_id = self._id(values.get("id"))
         title, body = (_prose(name, values.get(name), article_id) for name in ("title", "body"))
@@ -74,11 +76,12 @@ class RowReader:
             raise RefusedError("neither title nor body", f"article {article_id!r} has no text", article_id)
         row = _Row(values, article_id)
         dates = DateReader(self.now, self.timezone, self.date_formats)
-        lang = row.field("lang", _language)
+        own_lang, default_lang = (row.field(name, _language) for name in ("lang", "default_lang"))
 
         def read_date(name: str) -> datetime | None:
             order = partial(day_order, name)
-            return row.field(name, lambda value: _moment(value, dates, order, str(values.get("lang"))))
+            stated = own_lang or default_lang or ""
+            return row.field(name, lambda value: _moment(value, dates, order, stated))
 
         published_at = read_date("published_at")
         if published_at is None and row.refused and row.refused[-1].reason.startswith("published_at"):
@@ -97,7 +100,7 @@ class RowReader:
             type=row.field("type", _name),
             published_at=published_at,
             updated_at=read_date("updated_at"),
-            lang=lang or detect_language(f"{title}\n{body[:LANGUAGE_CHARS]}"),
+            lang=_lang_of(f"{title}\n{body[:LANGUAGE_CHARS]}", own_lang, default_lang),
             image_url=row.field("image_url", _url),
         )
         return article, row.refused
@@ -226,12 +229,18 @@ def _url(value: Any) -> str | None:
     return url
 
 
+def _lang_of(text: str, own: str | None, default: str | None) -> str | None:
+    stated = own or (default and (other_language(text, default) or default))
+    detected = detect_language(text) if stated in {None, "zh"} else None  # the text shows how it is written
+    return detected if detected and is_same_language(detected, stated or detected) else stated
+
+
 def _language(value: Any) -> str | None:
     if not isinstance(value, str):
         raise RefusedError("wrong type", "")
-    code = re.split(r"[-_]", value.strip().lower())[0]
-    if code in {"", "und", "zxx", "mul"}:  # ISO 639 codes for unknown, none and several
+    if re.split(r"[-_]", value.strip().lower())[0] in {"", "und", "zxx", "mul"}:  # unknown, none, several
         return None
-    if len(code) != 2 or not (code.isascii() and code.isalpha()):  # noqa: PLR2004 - two letters
+    code = language_code(value)
+    if code is None:
         raise RefusedError("no two-letter language code", "")
-    return canonical_language(code)
+    return code

@@ -22,7 +22,7 @@ _PREFIX_CHARS = 6  # the stem of a word in a language without a stemmer
 _PIECE_CHARS = (4, 5)  # an edge of the word counts as one character
 _SHORTEST, _LONGEST = 2, 64  # letters of a stem
 
-# Snowball's algorithms by `canonical_language` code; Croatian inflects like Serbian.
+# Snowball's algorithms by `text.language_code`; Croatian inflects like Serbian.
 ALGORITHMS = {
     "ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek",
     "en": "english", "eo": "esperanto", "es": "spanish", "et": "estonian", "eu": "basque", "fa": "persian",

@@ -60,3 +60,47 @@ def test_names_are_cleaned_and_only_names_of_ordinary_length_are_cached() -> Non
 
     assert (article.category, article.tags, refused) == ("A & B " * 29 + "A & B", ("A & B",), [])
     assert _cached_name.cache_info().currsize <= cached + 1
+
+
+ITALIAN = (
+    "Il consiglio comunale ha approvato martedì la nuova linea del tram fino al porto. I lavori iniziano "
+    "in primavera e costeranno novanta milioni di euro, secondo il sindaco della città."
+)
+TRADITIONAL = "市議會週二批准了一條通往港口的新電車線路，工程將於春季開始。"
+
+
+@pytest.mark.parametrize(
+    ("stated", "lang"),
+    [
+        ({"lang": "en"}, "en"),
+        ({"lang": "en", "default_lang": "it"}, "en"),
+        ({"default_lang": "en-US"}, "it"),
+        ({}, "it"),
+    ],
+)
+def test_the_text_is_trusted_more_than_the_site_but_less_than_the_article(
+    stated: dict[str, str], lang: str
+) -> None:
+    article, _ = RowReader(UTC, NOW).article({"id": 1, "body": ITALIAN} | stated)
+
+    assert article.lang == lang
+
+
+def test_a_short_text_has_the_language_of_its_site() -> None:
+    article, _ = RowReader(UTC, NOW).article({"id": 1, "title": "Pasta e vino", "default_lang": "de_AT"})
+
+    assert article.lang == "de"
+
+
+@pytest.mark.parametrize("name", ["lang", "default_lang"])
+def test_chinese_without_a_script_has_the_script_of_its_text(name: str) -> None:
+    article, _ = RowReader(UTC, NOW).article({"id": 1, "title": TRADITIONAL, name: "zh"})
+    short, _ = RowReader(UTC, NOW).article({"id": 1, "title": "abc", name: "zh"})
+
+    assert (article.lang, short.lang) == ("zh-Hant", "zh")
+
+
+def test_a_wrong_language_of_a_site_is_reported() -> None:
+    _, refused = RowReader(UTC, NOW).article({"id": 1, "title": "x", "default_lang": "klingon"})
+
+    assert [error.reason for error in refused] == ["default_lang: no two-letter language code"]

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from recommender.text import (
     LANGUAGE_ALIASES,
     TermRules,
-    canonical_language,
+    base_language,
     detect_language,
     fold,
+    is_same_language,
+    language_code,
+    other_language,
     plain_text,
     reading_minutes,
     unspaced_runs,
@@ -434,7 +437,7 @@ def test_an_extremely_nested_page_is_read_in_linear_time() -> None:
 
 def test_no_alias_of_a_language_leads_to_another_alias() -> None:
     for code in LANGUAGE_ALIASES.values():
-        assert canonical_language(code) == code
+        assert language_code(code) == code
 
 
 def test_detection_returns_the_current_code_of_hebrew() -> None:
@@ -445,3 +448,75 @@ def test_a_language_without_a_two_letter_code_is_not_detected() -> None:
     hawaiian = "Ua hele mai ke kanaka i ka hale a ua noho ia ma laila me kana wahine a me na keiki. " * 4
 
     assert detect_language(hawaiian) is None
+
+
+FRENCH = (
+    "Le conseil a voté mardi la reconstruction du vieux pont de pierre. Les travaux dureront deux ans et les "
+    "commerçants de la rue craignent déjà pour leurs recettes de la saison."
+)
+DANISH = (
+    "Havnen i Aarhus får et nyt museum, som åbner til foråret. Kommunen betaler halvdelen af prisen, og "
+    "resten kommer fra private fonde. Naboerne har klaget over støjen fra byggeriet siden sommeren. "
+)
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("EN", "en"),
+        ("pt-BR", "pt"),
+        (" nb_NO ", "no"),
+        ("zh", "zh"),
+        ("zh-CN", "zh-Hans"),
+        ("zh_SG", "zh-Hans"),
+        ("zh-hans-HK", "zh-Hans"),
+        ("zh_TW.UTF-8", "zh-Hant"),
+        ("zh-HK", "zh-Hant"),
+        ("zh-MO", "zh-Hant"),
+        ("zh-CHT", "zh-Hant"),
+        ("zh-x-tone", "zh"),
+        ("english", None),
+        ("ast", None),
+        ("", None),
+    ],
+)
+def test_a_language_tag_has_one_code(tag: str, code: str | None) -> None:
+    assert language_code(tag) == code
+
+
+@pytest.mark.parametrize("code", ["en", "zh", "zh-Hans", "zh-Hant"])
+def test_a_code_is_its_own_code(code: str) -> None:
+    assert language_code(code) == code
+    assert is_same_language(code, code)
+
+
+def test_the_two_written_forms_of_chinese_are_different_languages() -> None:
+    assert detect_language("市议会周二批准了一条通往港口的新电车线路，工程将于春季开始。") == "zh-Hans"
+    assert detect_language("市議會週二批准了一條通往港口的新電車線路，工程將於春季開始。") == "zh-Hant"
+    assert not is_same_language("zh-Hans", "zh-Hant")
+    assert is_same_language("zh", "zh-Hant")
+    assert is_same_language("zh-Hans", "zh")
+    assert not is_same_language("zh", "en")
+
+
+def test_both_written_forms_of_chinese_share_the_stop_words() -> None:
+    rules = TermRules(stop_words={"zh": frozenset({"我们"})}, title_weight=1)
+
+    assert {tuple(rules.terms("我们", "", lang)) for lang in ("zh", "zh-Hans", "zh-Hant")} == {()}
+    assert base_language("zh-Hant") == "zh"
+
+
+def test_a_clear_text_contradicts_the_expected_language() -> None:
+    assert other_language(FRENCH, "en") == "fr"
+    assert other_language(FRENCH, "fr") is None
+
+
+def test_a_short_or_mixed_text_contradicts_no_language() -> None:
+    assert other_language("Le pont de pierre", "en") is None
+    assert other_language(f"{FRENCH} {DANISH}", "de") is None
+
+
+def test_a_similar_language_is_found_in_a_long_text_only() -> None:
+    assert other_language(DANISH, "en") == "da"
+    assert other_language(DANISH, "no") is None
+    assert other_language(DANISH * 4, "no") == "da"

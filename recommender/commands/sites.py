@@ -128,7 +128,7 @@ def wordpress(
     "--pages", default=100, show_default=True, type=click.IntRange(1), help="Maximum number of pages to read."
 )
 def feed(url: str, pages: int, **options: Any) -> None:
-    """Import the entries of the RSS or Atom feed at URL.
+    """Import the entries of the RSS, Atom or JSON feed at URL.
 
     Articles in an existing FILE are never removed, because a feed contains only the newest entries. Run this
     often enough that no entry leaves the feed between two runs.
@@ -158,6 +158,9 @@ class _SiteReader:
     def articles(self, rows: Iterable[Any], report: Callable[[str], None]) -> Iterator[Article]:
         """Yield the articles in the rows."""
         for row in rows:
+            if row.note:
+                echo(f"note: {one_line(row.note)}", err=True)
+                continue
             hidden = why_hidden(dict(row.visibility), is_dated=not is_missing(row.values.get("published_at")))
             if row.skipped or hidden:
                 self.skipped[row.skipped or hidden] += 1

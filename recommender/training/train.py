@@ -27,7 +27,7 @@ from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
 from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
 from recommender.recipe import Recipe
-from recommender.text import TermRules, words
+from recommender.text import TermRules, base_language, words
 from recommender.training.kernels import cores
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
@@ -190,7 +190,7 @@ def _counted(
 def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
     """Return the stop words of each language in the corpus that has a list, split into words like text."""
     stop_words = {}
-    for lang in sorted({article.lang for article in articles if article.lang}):
+    for lang in sorted({base_language(article.lang) for article in articles if article.lang}):
         try:
             listed = get_stop_words(lang)
         except StopWordError:

@@ -274,8 +274,22 @@ function fields($post)
         'type' => $post->post_type,
         'published_at' => moment($post->post_date_gmt),
         'updated_at' => moment($post->post_modified_gmt),
+        'lang' => language($post),
         'image_url' => wp_get_attachment_url(get_post_thumbnail_id($post)),
     ]);
+}
+
+/** Return the language of a post in Polylang or WPML, or an empty string; the service then detects it. */
+function language($post)
+{
+    if (function_exists('pll_get_post_language')) {
+        $lang = \pll_get_post_language($post->ID, 'locale');
+    } else {
+        $details = apply_filters('wpml_post_language_details', null, $post->ID);
+        $lang = is_array($details) && isset($details['locale']) ? $details['locale'] : '';
+    }
+    // The service refuses other codes.
+    return is_string($lang) && preg_match('/^[a-z]{2}([_-]|$)/i', $lang) ? $lang : '';
 }
 
 function body($post)

@@ -130,7 +130,7 @@ def test_old_entries_stay_and_corrected_entries_are_replaced(path: Path) -> None
 def test_a_page_that_is_not_a_feed_is_rejected(path: Path, text: str) -> None:
     done = imported({"/feed": text}, "-o", path)
 
-    assert "is not an RSS or Atom feed" in str(done.exception)
+    assert "is not an RSS, Atom or JSON feed" in str(done.exception)
     assert not path.exists()
 
 
@@ -189,3 +189,29 @@ def test_a_draft_is_skipped_and_an_unreadable_date_rejected(path: Path) -> None:
     dates = {line["id"]: line.get("published_at") for line in lines(path)}
     assert dates["local"] == "2026-09-06T07:18:00+00:00"
     assert not {"draft", "unsure", "undated"} & set(dates)
+
+
+def test_all_pages_of_a_json_feed_are_read(path: Path) -> None:
+    def page(number: int, following: str | None) -> str:
+        entry = {"id": f"{number}", "title": f"Title {number}", "url": f"/{number}"}
+        again = {"id": "1", "title": "Title 1", "url": "/1"}
+        feed = {"version": "https://jsonfeed.org/version/1.1", "items": [entry, again, {"title": "No id"}]}
+        return json.dumps(feed | ({"next_url": following} if following else {}))
+
+    done = imported({"/feed": page(1, "feed?page=2"), "/feed?page=2": page(2, None)}, "-o", path)
+
+    assert "3 entries: 3 new" in done.stdout
+    assert "note: 2 entries without guid got an id from their content" in done.stderr
+    assert {line["title"] for line in lines(path)} == {"Title 1", "Title 2", "No id"}
+
+
+def test_a_guid_that_is_repeated_on_another_page_does_not_lose_an_entry(path: Path) -> None:
+    def page(link: str, following: str) -> str:
+        item = f"<item><guid>1</guid><title>{link}</title><link>https://courier.example/{link}</link></item>"
+        return f'<rss version="2.0" xmlns:a="http://www.w3.org/2005/Atom"><channel>{following}{item}</channel></rss>'
+
+    following = '<a:link rel="next" href="/feed?page=2"/>'
+    done = imported({"/feed": page("x", following), "/feed?page=2": page("y", "")}, "-o", path)
+
+    assert {line["id"] for line in lines(path)} == {"https://courier.example/x", "https://courier.example/y"}
+    assert "note: 2 entries with the guid of another got an id from their URL" in done.stderr

@@ -85,6 +85,28 @@ def test_an_imported_post_equals_the_exported_one(site: FakeWordPress, path: Pat
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "lang"),
+    [
+        ({"lang": "fr"}, "fr"),
+        ({"lang": "zh-hant"}, "zh-Hant"),
+        ({"wpml_current_locale": "pt_BR"}, "pt"),
+        ({"locale": "nb_NO"}, "no"),
+        ({"lang": [3], "language": [12]}, "en"),
+    ],
+)
+def test_a_post_has_the_language_that_its_plugin_states(
+    site: FakeWordPress, path: Path, fields: dict[str, Any], lang: str
+) -> None:
+    site.posts.clear()
+    site.add(1, **fields)
+
+    imported(site, "-o", path)
+
+    assert lines(path)["1"]["lang"] == lang
+    assert {"lang", "locale", "wpml_current_locale"} <= set(site.queries()[-1]["_fields"].split(","))
+
+
 def test_hundreds_of_posts_are_read_page_by_page_without_duplicates(site: FakeWordPress, path: Path) -> None:
     for post_id in range(4, 260):
         site.add(post_id)

@@ -28,7 +28,7 @@ def corpora(draw: st.DrawFn) -> list[Article]:
             category=draw(st.none() | st.sampled_from(CATEGORIES)),
             categories=tuple(draw(st.sets(st.sampled_from(CATEGORIES), max_size=2))),
             published_at=draw(st.none() | st.sampled_from(AGES).map(lambda days: NOW - timedelta(days=days))),
-            lang=draw(st.sampled_from(["en", "en", "de", None])),
+            lang=draw(st.sampled_from(["en", "en", "de", "zh", "zh-Hans", "zh-Hant", None])),
         )
         for number in range(draw(st.integers(4, 9)))
     ]
@@ -56,7 +56,7 @@ _filters = {
     "categories": st.lists(st.sampled_from(["politics", "science-tech", "SPORT"]), max_size=2).map(tuple),
     "exclude_categories": st.lists(st.sampled_from(CATEGORIES), max_size=1).map(tuple),
     "exclude": st.lists(st.sampled_from(["00", "03", "no such id"]), max_size=2).map(tuple),
-    "lang": st.sampled_from(["any", "en", "de", "fr"]),
+    "lang": st.sampled_from(["any", "en", "de", "fr", "zh", "zh-Hant"]),
     "max_age_days": st.floats(0, 7),
     "published_before": _dates,
     "published_after": _dates,

@@ -33,6 +33,7 @@ SERVING = SHARED | {
 }
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
+    "webencodings",
     *("bm25s", "ir_measures", "matplotlib", "httpx", "stamina", "feedparser"),
     *("ijson", "markdown_it", "yaml"),
 }

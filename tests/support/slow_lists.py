@@ -11,6 +11,7 @@ from recommender.model import Model
 from recommender.recipe import Recipe
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.rules.schema import Block, Boost, Pin, Rule, Sensitive
+from recommender.text import is_same_language
 from tests.support.newsroom import NOW
 from tests.support.record import under_caps
 
@@ -154,7 +155,7 @@ def passes(article: Article, source: Article, query: ListQuery) -> bool:
             not query.categories or slugs & {name.lower() for name in query.categories},
             not slugs & {name.lower().replace(" & ", "-") for name in query.exclude_categories},
             article.id not in query.exclude,
-            lang in {None, "any", article.lang},
+            lang in {None, "any"} or (article.lang is not None and is_same_language(article.lang, str(lang))),
             query.max_age_days is None or (date and hour - date <= timedelta(days=query.max_age_days)),
             query.published_before is None or (date and date < query.published_before),
             query.published_after is None or (date and date > query.published_after),

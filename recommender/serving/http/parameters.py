@@ -18,7 +18,7 @@ from recommender.article import Article, check_id, moment
 from recommender.article_id import ArticleId
 from recommender.serving.http.problems import Fault, Place, Problem, bad_body, bad_parameter
 from recommender.serving.lists.query import ANY, DIVERSITY, FRESHNESS, Dedupe, ListQuery, Mode
-from recommender.text import detect_language, plain_text
+from recommender.text import detect_language, language_code, plain_text
 
 MAX_FIELDS = 1000  # of a query string
 MAX_URL_CHARS = 4096
@@ -82,8 +82,11 @@ def _date(value: object) -> object:
     return moment(value, now=ANY_TIME) if isinstance(value, str) else value
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
+def _language(value: object) -> object:
+    """Return the code of a language tag, in the form in which articles have it."""
+    if not isinstance(value, str) or not re.fullmatch(_LANGUAGE_TAG, value):
+        return value
+    return language_code(value) or value.lower()
 
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
@@ -107,10 +110,12 @@ _Share = Annotated[
 _Flag = Annotated[Literal["0", "1"], BeforeValidator(_flag), Field(description="0 or 1")]
 _Window = Annotated[Literal["1h", "24h", "7d"], Field(description="'1h', '24h' or '7d'")]
 _Mode = Annotated[Mode, Field(description="'related', 'background' (older) or 'follow_up' (newer)")]
+_LANGUAGE_TAG = "^([Aa][Nn][Yy]|[A-Za-z]{2,3}|[A-Za-z]{2}([-_][A-Za-z0-9]{2,8}){1,8})$"
+_LANGUAGE_ALLOWED = "'any' or a language code such as 'en', 'pt-BR' or 'zh-Hant'"
 _Lang = Annotated[
     str,
-    Field(pattern=r"^(any|[a-z]{2,3})$", json_schema_extra={"pattern": "^([Aa][Nn][Yy]|[A-Za-z]{2,3})$"}),
-    BeforeValidator(_lower),
+    Field(pattern=r"^(any|[a-z]{2,3}|zh-Han[st])$", json_schema_extra={"pattern": _LANGUAGE_TAG}),
+    BeforeValidator(_language),
 ]
 
 
@@ -149,7 +154,7 @@ class Filters(Parameters):
         Field(max_length=200, description="up to 200 article ids; may be repeated"),
         BeforeValidator(_as_list),
     ] = ()
-    lang: Annotated[_Lang | None, Field(description="'any' or a language code such as 'en'")] = None
+    lang: Annotated[_Lang | None, Field(description=_LANGUAGE_ALLOWED)] = None
     max_age_days: Annotated[_Days | None, Field(description="a number from 0 to 36525")] = None
     published_before: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
     published_after: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
@@ -259,7 +264,7 @@ class SearchParameters(Parameters):
     limit: _Limit = 9
     category: _Categories = ()
     exclude_category: _Categories = ()
-    lang: Annotated[_Lang, Field(description="'any' or a language code such as 'en'")] = ANY
+    lang: Annotated[_Lang, Field(description=_LANGUAGE_ALLOWED)] = ANY
 
 
 class Text(Filters):

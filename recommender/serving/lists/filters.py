@@ -13,6 +13,7 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ANY, ListQuery
 from recommender.serving.rules.applied import ListRules
+from recommender.text import is_same_language
 
 NO_LIST_RULES = ListRules()
 _CACHED_MASKS = 16
@@ -107,8 +108,9 @@ class EligibilityFilter:
         mask = np.zeros(len(articles), dtype=bool)
         mask[self._timeline.rows[future:]] = True
         if lang is not None:
-            code = articles.langs.names.find(lang)
-            mask &= articles.langs.codes == code if code is not None else False
+            names = articles.langs.names
+            codes = [code for code, name in enumerate(names) if is_same_language(name, lang)]
+            mask &= np.isin(articles.langs.codes, codes)
         return mask
 
     def _apply_dates(self, mask: np.ndarray, query: ListQuery, now: datetime) -> None:

@@ -153,7 +153,7 @@ class Search:
         """Return what at least one typed word means in a language; empty for articles without a language."""
         rules = self._snapshot.model.rules
         lang = lang or rules.main_lang
-        stop_words = rules.stop_words.get(lang, frozenset())
+        stop_words = rules.stop_words_of(lang)
         *before, last = typed
         words = [word for word in before if word not in stop_words]
         has_prefix = not words or last not in stop_words

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from recommender.article import EARLIEST, Article
 from recommender.dates import DayOrder, OrderProof
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
+from recommender.text import is_same_language, language_code
 from recommender.training.readers import tables
 from recommender.training.readers.csv_files import csv_rows
 from recommender.training.readers.feeds import feed_file_rows
@@ -156,6 +157,7 @@ class Collected:
 
     report: ReadingReport = field(default_factory=ReadingReport)
     articles: list[Article] = field(default_factory=list)
+    default_langs: dict[str, str] = field(default_factory=dict)  # by id, if the text contradicts its site
     _files: "array[int]" = field(default_factory=lambda: array("L"))  # positions in the report's files
     _rows: "array[int]" = field(default_factory=lambda: array("Q"))
     _position_of: dict[str, int] = field(default_factory=dict)  # by id
@@ -163,6 +165,17 @@ class Collected:
     def origin(self, position: int) -> tuple[str, int]:
         """Return the file and the row of the article at this position."""
         return list(self.report.files)[self._files[position]], self._rows[position]
+
+    def note_language(self, article: Article, values: Mapping[str, Any]) -> None:
+        """Note the language that the site of an article states, if the article is in another one."""
+        default = language_code(str(values.get("default_lang") or ""))
+        self.default_langs.pop(article.id, None)
+        if (
+            default
+            and is_missing(values.get("lang"))
+            and not is_same_language(default, article.lang or default)
+        ):
+            self.default_langs[article.id] = default
 
     def add(self, article: Article, source: str, row: int) -> None:
         """Add an article from the current file; of two articles with one id, refuse one as a duplicate."""
@@ -325,6 +338,7 @@ def _read_row(
         return
     for refused in refused_fields:
         report.refuse_field(_refusal(refused, source, row.number))
+    collected.note_language(article, values)
     collected.add(article, source, row.number)
 
 

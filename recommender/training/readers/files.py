@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import pyarrow as pa
 
 from recommender.fields import RefusedError
+from recommender.training.readers.xml_text import xml_start_of
 from recommender.visibility import Decisions
 
 FORMAT_OF_SUFFIX = {
@@ -151,13 +152,14 @@ def format_of(path: Path, *, may_be_utf16: bool = False) -> str:
         return "markdown"
     head = head_of(path)
     is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    head = head.decode("utf-16", errors="replace").encode() if is_utf16 else head
-    if unsupported := unsupported_format(head):
+    text = head.decode("utf-16", errors="replace").encode() if is_utf16 else head
+    if unsupported := unsupported_format(text):
         raise CorpusError(f"{path} {unsupported}")
-    kind = FORMAT_OF_SUFFIX.get(suffix_of(path)) or _format_by_content(path, head)
-    if is_utf16 and not (may_be_utf16 and kind == "csv"):
+    kind = FORMAT_OF_SUFFIX.get(suffix_of(path)) or _format_by_content(path, text)
+    if is_utf16 and kind not in {"wxr", "feed"} and not (may_be_utf16 and kind == "csv"):
         raise CorpusError(f"{path} is UTF-16 text; save it as UTF-8")
-    return "feed" if kind == "wxr" and _FEED.match(head) else kind
+    is_feed = _is_feed(head) if kind == "wxr" else kind == "jsonl" and _is_json_feed(path, head)
+    return "feed" if is_feed else kind
 
 
 def head_of(path: Path) -> bytes:
@@ -246,11 +248,8 @@ class _Unpacked(io.RawIOBase):
 
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-# Possessive (*+), to avoid backtracking: exports begin with many comments.
-_FEED = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<(?:feed|rdf:RDF|rss(?![^>]*wordpress\.org/export/))[\s>]",
-    re.DOTALL,
-)
+_JSON_FEED = re.compile(rb'"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/')
+_JSON_ITEMS = re.compile(rb'"items"\s*:\s*\[')
 _PACKED_SUFFIXES = (".gz", ".zst")
 MARKDOWN_SUFFIXES = frozenset(suffix for suffix, kind in FORMAT_OF_SUFFIX.items() if kind == "markdown")
 _ABSOLUTE = re.compile(r"https?://[^\s/]", re.IGNORECASE)
@@ -315,6 +314,27 @@ _UNSUPPORTED = [
         ),
     )
 ]
+
+
+def _is_feed(head: bytes) -> bool:
+    """Return whether XML is RSS or Atom, but not a WordPress export."""
+    start = xml_start_of(head)
+    return start is not None and "wordpress.org/export/" not in start.root and b"<wp:wxr_version" not in head
+
+
+def _is_json_feed(path: Path, head: bytes) -> bool:
+    """Return whether JSON is one object with the version of a JSON feed, which may come after its items."""
+    if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return False
+    if _JSON_FEED.search(head) or not _JSON_ITEMS.search(head):
+        return _JSON_FEED.search(head) is not None
+    with opened(path) as stream:
+        end = b""
+        while chunk := stream.read(HEAD_BYTES):
+            end = end[-HEAD_BYTES:] + chunk
+            if _JSON_FEED.search(end):
+                return True
+    return False
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -385,6 +405,8 @@ def _format_by_content(path: Path, head: bytes) -> str:
     header = start.partition(b"\n")[0].decode(errors="replace").lower()
     if re.search(r"[,;\t|]", header) and "id" in re.split(r'[,;\t|"]+', header.strip()):
         return "csv"
+    if xml_start_of(head):
+        return "wxr"
     raise CorpusError(
         f"{path} has an unknown format: it begins with {start[:40]!r}; "
         f"give it the suffix of its format ({' '.join(FORMAT_OF_SUFFIX)})"

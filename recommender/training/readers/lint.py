@@ -9,8 +9,10 @@ from itertools import islice
 from math import ceil
 from pathlib import Path
 
+from recommender.article import Article
 from recommender.boilerplate import recurring_lines
-from recommender.text import words
+from recommender.fields import LANGUAGE_CHARS
+from recommender.text import other_language, words
 from recommender.training.readers.corpus import Collected, Progress, ReadingReport, Refusal, collect
 from recommender.visibility import Decisions
 
@@ -126,7 +128,8 @@ _ADVICE = {
     "empty body": "These articles are compared by their titles only. Check the column of the body.",
     "thin body": f"Bodies under {THIN_BODY_WORDS} words are too short. Check whether they are teasers.",
     "duplicate body": "Remove duplicates unless you need them: only one of them appears in a list.",
-    "language mix": "Fine if intended: lists contain one language. Otherwise check the column lang.",
+    "language mix": "Fine if intended: lists contain one language. Otherwise check the language that the "
+    "article or its site states.",
     "language not known": "Set the column lang. The text is too short to detect the language.",
     "nested too deeply": "Flatten the record: an article needs few levels of objects and lists.",
     "may be a draft": "Export the field that says which records are public.",
@@ -216,11 +219,27 @@ def _boilerplate(bodies: Sequence[str]) -> Finding:
 def _languages(collected: Collected) -> Iterator[Finding]:
     langs = [article.lang for article in collected.articles]
     main = Counter(lang for lang in langs if lang).most_common(1)
-    others = {position: lang for position, lang in enumerate(langs) if lang and lang != main[0][0]}
-    yield _among_articles(collected, "language mix", others)
+    notes = {
+        position: note
+        for position, article in enumerate(collected.articles)
+        if article.lang and (note := _language_note(article, main[0][0], collected.default_langs))
+    }
+    yield _among_articles(collected, "language mix", notes)
     yield _among_articles(
         collected, "language not known", {at: "" for at, lang in enumerate(langs) if not lang}
     )
+
+
+def _language_note(article: Article, main: str, default_langs: Mapping[str, str]) -> str:
+    """Return what is mixed: the language of an article, and that of its text or site if it contradicts."""
+    lang = article.lang or ""
+    text = other_language(f"{article.title}\n{article.body[:LANGUAGE_CHARS]}", lang)
+    contradicted = default_langs.get(article.id)
+    if text:
+        return f"{lang}, but the text is {text}"
+    if contradicted:
+        return f"{lang}, but the site states {contradicted}"
+    return "" if lang == main else lang
 
 
 def _missing(collected: Collected, kind: str, field: str) -> Finding:

@@ -186,6 +186,7 @@ class WordPressSite:
             "type": post.get("type"),
             "published_at": _utc(post, "date"),
             "updated_at": _utc(post, "modified"),
+            "lang": _language(post),
             "image_url": next(
                 (embed.get("source_url") for embed in embedded.get("wp:featuredmedia") or ()), None
             ),
@@ -210,7 +211,7 @@ _NOT_PUBLIC = frozenset({401, 403, 404, 410})
 _SUMMARY_FIELDS = "id,status,modified_gmt,modified,content.protected"
 _FIELDS = (
     "id,type,status,date,date_gmt,modified,modified_gmt,link,title,content,categories,tags,yoast_head_json,"
-    "_links,_embedded"
+    "lang,locale,wpml_current_locale,_links,_embedded"
 )
 _API = "https://api.w.org/"
 
@@ -248,6 +249,12 @@ def _why_hidden(post: Mapping[str, Any]) -> str:
 
 def _utc(post: Mapping[str, Any], name: str) -> str | None:
     return date_of(str(post.get(f"{name}_gmt") or ""), str(post.get(name) or ""))
+
+
+def _language(post: Mapping[str, Any]) -> str | None:
+    """Return the language that Polylang (`lang`), WPML or Bogo states for a post."""
+    stated = (post.get(name) for name in ("lang", "wpml_current_locale", "locale"))
+    return next((lang for lang in stated if isinstance(lang, str) and lang), None)
 
 
 def _primary_first(categories: list[str], post: Mapping[str, Any]) -> list[str]:

@@ -146,7 +146,7 @@ def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarra
 
 def _stop_word_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:
     """Return which words are stop words of each language, (languages, words) bool."""
-    stop_ids = [lexicon.number(sorted(rules.stop_words.get(lang, ()))) for lang in names]
+    stop_ids = [lexicon.number(sorted(rules.stop_words_of(lang))) for lang in names]
     table = np.zeros((len(names), len(lexicon)), dtype=bool)
     for number, ids in enumerate(stop_ids):
         table[number, ids] = True

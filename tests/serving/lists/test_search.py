@@ -364,6 +364,24 @@ def test_all_forms_of_a_word_are_found() -> None:
     assert set(ids(related, "elections night")) == {"1", "2"}
 
 
+@pytest.mark.parametrize(
+    ("lang", "expected"), [("zh-Hans", {"s", "old"}), ("zh-Hant", {"t", "old"}), ("zh", {"s", "t", "old"})]
+)
+def test_an_article_of_an_old_model_is_in_lists_of_both_written_forms(lang: str, expected: set[str]) -> None:
+    related = Related(
+        small_model(
+            [
+                put("s", "港口", "电车线路", lang="zh-Hans"),
+                put("t", "港口", "春季開始工程", lang="zh-Hant"),
+                put("old", "港口", "博物馆", lang="zh"),
+                put("en", "港口", "Harbour", lang="en"),
+            ]
+        )
+    )
+
+    assert set(ids(related, "港口", lang=lang)) == expected
+
+
 def test_of_two_equal_matches_the_newer_comes_first() -> None:
     old = replace(put("1", "Storm in the north", "Rain"), published_at=NOW - timedelta(days=900))
     related = Related(small_model([old, put("2", "Storm in the south", "Rain"), put("3", "Else", "Nothing")]))

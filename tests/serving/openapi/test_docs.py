@@ -50,7 +50,7 @@ def test_a_browser_shows_the_endpoints_without_errors(address: str, visit: Visit
     visit.page.goto(f"{address}/docs")
     visit.page.get_by_text("List related articles", exact=True).wait_for()
     visit.page.get_by_role("button", name="get /v1/related", exact=True).first.click()
-    visit.page.get_by_text("'any' or a language code such as 'en'").wait_for()
+    visit.page.get_by_text("'any' or a language code such as 'en', 'pt-BR' or 'zh-Hant'").wait_for()
 
     assert visit.complaints == []
     assert all(url.startswith((address, "data:")) for url in requested)

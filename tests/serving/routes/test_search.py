@@ -47,6 +47,11 @@ def test_a_search_can_be_filtered_by_category_and_language(client: FlaskClient) 
     assert ids(client, q="harbour", lang="fr") == []
 
 
+@pytest.mark.parametrize("lang", ["de", "DE", "de-AT", "de_CH", "de-Latn-DE"])
+def test_a_language_may_have_a_region(client: FlaskClient, lang: str) -> None:
+    assert ids(client, q="st", lang=lang) == ["13"]
+
+
 def test_a_query_may_be_in_any_script(client: FlaskClient) -> None:
     assert ids(client, q="KÜSTE") == ids(client, q="kuste") == ["13"]
     assert ids(client, q="日本") == []

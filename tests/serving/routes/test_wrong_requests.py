@@ -55,6 +55,8 @@ def _refused(client: FlaskClient, response: TestResponse, status: int, kind: str
         ("id=a&category=Gardening", "category", "Gardening", "Culture, Economy & Business, Environment"),
         ("id=a&exclude_category=Gardening", "exclude_category", "Gardening", "Politics"),
         ("id=a&lang=english", "lang", "english", "'any' or a language code"),
+        ("id=a&lang=zh-", "lang", "zh-", "'any' or a language code"),
+        ("id=a&lang=en-US%0A", "lang", "en-US\n", "'any' or a language code"),
         ("id=a&max_age_days=nan", "max_age_days", "nan", "a number from 0"),
         ("id=a&max_age_days=-1", "max_age_days", "-1", "a number from 0"),
         ("id=a&published_after=yesterday", "published_after", "yesterday", "an ISO 8601 date"),

@@ -187,7 +187,11 @@ def test_a_log_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
 
 def test_a_log_in_parquet_is_read_as_before(tmp_path: Path) -> None:
     path = table(
-        tmp_path, ts=[1_500_000_060, 1_500_000_060, 1_500_000_120], article_id=["a", "a", "b"], count=[1, 2, 3], other=["x", "y", None]
+        tmp_path,
+        ts=[1_500_000_060, 1_500_000_060, 1_500_000_120],
+        article_id=["a", "a", "b"],
+        count=[1, 2, 3],
+        other=["x", "y", None],
     )
 
     log = read_log(path)

@@ -121,6 +121,43 @@ def test_a_mix_of_languages_is_found_with_examples_of_the_rarer_languages(lint_o
     assert places(finding_of(report, "language not known")) == [4]
 
 
+ENGLISH = (
+    "The council voted on Monday to rebuild the old bridge over the river. Traders in the street fear for "
+    "their sales, because the work will take two years and the road stays closed."
+)
+
+
+def test_a_text_in_another_language_than_stated_is_found(lint_of: Any) -> None:
+    report = lint_of({}, {}, {"body": ENGLISH, "lang": "fr-FR"}, {"body": ENGLISH + " Again."})
+
+    finding = finding_of(report, "language mix")
+
+    assert [example.value for example in finding.examples] == ["3: Title 3 (fr, but the text is en)"]
+
+
+def test_texts_that_contradict_their_site_are_found(tmp_path: Path) -> None:
+    items = "".join(
+        f"<item><guid>{guid}</guid><title>{guid}</title><description>{text}</description></item>"
+        for guid, text in {"a": ENGLISH, "b": ENGLISH + " Again.", "c": "Kurz"}.items()
+    )
+    items += (
+        f"<item><guid>d</guid><dc:language>en</dc:language><description>{ENGLISH} So.</description></item>"
+    )
+    feed = (
+        "<rss version='2.0' xmlns:dc='http://purl.org/dc/elements/1.1/'><channel><language>de-DE</language>"
+        f"{items}</channel></rss>"
+    )
+    (tmp_path / "feed.rss").write_text(feed)
+
+    finding = finding_of(lint(tmp_path, now=NOW), "language mix")
+
+    assert [example.value for example in finding.examples] == [
+        "a: a (en, but the site states de)",
+        "b: b (en, but the site states de)",
+        "c: c (de)",
+    ]
+
+
 def test_unknown_columns_are_found_with_their_number_of_rows(lint_of: Any) -> None:
     finding = finding_of(lint_of({"mood": 1}, {"mood": 2, "vector": [1]}), "unknown columns")
 

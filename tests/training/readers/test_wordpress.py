@@ -167,7 +167,8 @@ WP = b'xmlns:wp="http://wordpress.org/export/1.2/"'
         (b"Dear editor, here is our export.", "not a WordPress export: it begins with b'Dear editor"),
         (b"", "not a WordPress export: it begins with b''"),
         (b"<html><body>502 Bad Gateway</body></html>", "is an HTML page"),
-        (b'<!-- x --><!DOCTYPE rss [<!ENTITY a "b">]><rss ' + WP + b"/>", "declares a document type"),
+        (b"<html><body><p>Use <rss version='2.0'></p></body></html>", "is an HTML page"),
+        (b"<?xml version='1.0'?><data></data><rss>", "it begins with b"),
         (b'<?xml version="1.0" encoding="klingon"?><rss ' + WP + b"/>", "unknown encoding 'klingon'"),
     ],
 )
@@ -179,6 +180,219 @@ def test_a_file_that_is_not_an_export_is_refused_with_its_beginning(
 
     with pytest.raises(CorpusError, match=rf"export\.xml .*{re.escape(message)}"):
         read(path)
+
+
+DECLARATION = b'<?xml version="1.0" encoding="UTF-8" ?>'
+WARNING = b"<br />\n<b>Warning</b>:  Undefined variable $x in <b>/srv/x.php</b> on line <b>7</b><br />\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"\n\n",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbf\n \r\n",
+        b"\n\xef\xbb\xbf\xef\xbb\xbf",
+        WARNING,
+        b"PHP Notice:  Undefined index: a < b & c in /srv/a.php on line 3\n\xef\xbb\xbf",
+        b"<font size='1'><table class='xdebug-error'><tr><th>( ! ) Deprecated</th></tr></table></font>",
+    ],
+)
+def test_what_a_server_printed_before_an_export_is_ignored(tmp_path: Path, before: bytes) -> None:
+    dirty = altered(tmp_path, (DECLARATION, before + DECLARATION))
+
+    corpus = read(dirty)
+
+    assert corpus.articles == read(EXPORT).articles
+    assert bool(corpus.report.notes) == bool(before.strip(b"\xef\xbb\xbf\r\n "))
+
+
+def test_an_export_without_a_declaration_may_follow_a_warning(tmp_path: Path) -> None:
+    dirty = altered(tmp_path, (DECLARATION, WARNING))
+
+    assert read(dirty).articles == read(EXPORT).articles
+    assert "text outside the document was ignored: '<br /> <b>Warning" in read(dirty).report.notes[0]
+
+
+def test_a_file_without_a_known_suffix_is_an_export_even_after_a_warning(tmp_path: Path) -> None:
+    path = altered(tmp_path, (DECLARATION, b"Notice: x in y\n" + DECLARATION)).rename(tmp_path / "export.txt")
+
+    assert read(path).articles == read(EXPORT).articles
+
+
+@pytest.mark.parametrize("name", ["ISO-8859-1", "latin1", "us-ascii", "ascii", "windows-1252", "l1"])
+def test_latin_1_is_read_as_windows_1252_as_in_browsers(tmp_path: Path, name: str) -> None:
+    quoted = altered(
+        tmp_path,
+        (b'encoding="UTF-8"', b'encoding="' + name.encode() + b'"'),
+        (b"The library", b"\x93Quay\x94 \x80"),
+    )
+
+    assert post(quoted, "12").title == "“Quay” € opens again"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_an_export_in_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "wide.xml"
+    path.write_bytes(EXPORT.read_text(encoding="utf-8").replace("UTF-8", "utf-16").encode(encoding))
+
+    assert read(path).articles == read(EXPORT).articles
+
+
+def test_half_a_character_of_utf_16_refuses_only_its_post(tmp_path: Path) -> None:
+    path = tmp_path / "wide.xml"
+    wide = EXPORT.read_text(encoding="utf-8").encode("utf-16")
+    path.write_bytes(wide.replace("library".encode("utf-16-le"), b"\x00\xd8" + "y".encode("utf-16-le")))
+
+    assert [article.id for article in read(path, max_bad=1).articles] == ["11"]
+
+
+def test_a_declaration_of_utf_16_that_can_be_read_is_wrong(tmp_path: Path) -> None:
+    assert post(altered(tmp_path, (b'"UTF-8"', b'"utf-16"')), "12").title == "The library opens again"
+
+
+def test_without_a_declared_encoding_western_bytes_are_read_with_a_note(tmp_path: Path) -> None:
+    western = altered(tmp_path, (b' encoding="UTF-8"', b""), (b"The library", b"Caf\xe9 \x93Quay\x94"))
+
+    corpus = read(western)
+
+    assert corpus.articles[1].title == "Café “Quay” opens again"
+    assert corpus.report.notes[0].endswith("no encoding is declared; it was read as windows-1252")
+
+
+def test_without_a_declared_encoding_mixed_bytes_refuse_their_post(tmp_path: Path) -> None:
+    mixed = altered(tmp_path, (b' encoding="UTF-8"', b""), (b"The library", "Caf\xe9".encode() + b" \xe9"))
+
+    assert [article.id for article in read(mixed, max_bad=1).articles] == ["11"]
+
+
+def test_exports_in_one_file_are_all_read(tmp_path: Path) -> None:
+    content = EXPORT.read_bytes()
+    more = content.replace(b"<wp:post_id>", b"<wp:post_id>9")
+    path = tmp_path / "both.xml"
+    path.write_bytes(content + b"\n<b>Notice</b>: done\n" + more + b"\nexit 0\n")
+
+    corpus = read(path)
+
+    assert [article.id for article in corpus.articles] == ["11", "12", "911", "912"]
+    assert len(corpus.report.notes) == 3
+
+
+def test_a_raw_ampersand_and_bracket_are_text(tmp_path: Path) -> None:
+    raw = altered(
+        tmp_path,
+        (b"<![CDATA[The library opens again]]>", b"Fish & chips < 5 &euro; &#38; more &amp; ]]> R&D"),
+        (b"https://courier.example/2024/library/", b"https://courier.example/?p=3&x=1&amp;y=2"),
+    )
+
+    assert post(raw, "12").title == "Fish & chips < 5 € & more & ]]> R&D"
+    assert post(raw, "12").url == "https://courier.example/?p=3&x=1&y=2"
+    assert read(raw).report.notes[0].endswith("5 raw characters of XML were read as text")
+
+
+def test_an_end_of_section_inside_a_text_is_text(tmp_path: Path) -> None:
+    inside = altered(tmp_path, (b"The work begins in June.", b"a]]> <p>b ]]></script> c</p>"))
+
+    assert post(inside).body.endswith("a]]>\n\nb ]]> c")
+    assert post(inside).published_at == post(EXPORT).published_at
+
+
+def test_a_section_may_be_part_of_a_text(tmp_path: Path) -> None:
+    parts = altered(tmp_path, (b"<![CDATA[The library opens again]]>", b"<![CDATA[A ]]> &amp; <![CDATA[B]]>"))
+
+    assert post(parts, "12").title == "A & B"
+
+
+def test_missing_and_unknown_namespaces_do_no_harm(tmp_path: Path) -> None:
+    content = re.sub(rb'\s+xmlns:\w+="[^"]*"', b"", EXPORT.read_bytes()).replace(
+        b"</item>", b"<media:rating>5</media:rating></item>"
+    )
+    path = tmp_path / "bare.xml"
+    path.write_bytes(content.replace(b"<channel>", b"<channel><wp:wxr_version>1.2</wp:wxr_version>"))
+
+    assert read(path).articles == read(EXPORT).articles
+
+
+def test_a_document_type_declares_nothing(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("password", encoding="utf-8")
+    entity = f'<!DOCTYPE rss [<!ENTITY s SYSTEM "{secret}"><!ENTITY t "text">]>'.encode()
+    declaring = altered(
+        tmp_path, (b"<rss ", entity + b"<rss "), (b"<![CDATA[The library opens again]]>", b"A &s; &t; B")
+    )
+
+    assert post(declaring, "12").title == "A &s; &t; B"
+
+
+def language(slug: str, name: str = "") -> bytes:
+    return f'<category domain="language" nicename="{slug}"><![CDATA[{name}]]></category></item>'.encode()
+
+
+def meta(key: str, value: str) -> bytes:
+    pair = f"<wp:meta_key>{key}</wp:meta_key><wp:meta_value>{value}</wp:meta_value>"
+    return f"<wp:postmeta>{pair}</wp:postmeta></item>".encode()
+
+
+@pytest.mark.parametrize(
+    ("statement", "lang"),
+    [
+        (language("fr", "Français"), "fr"),
+        (language("pt-br", "Português"), "pt"),
+        (language("zh-tw", "中文"), "zh-Hant"),
+        (meta("_wpml_import_language_code", "nb"), "no"),
+        (meta("_locale", "de_DE_formal"), "de"),
+        (meta("_wpml_import_source_language_code", "fr"), "en"),
+        (b"<dc:language>it-IT</dc:language></item>", "it"),
+    ],
+)
+def test_the_language_of_a_post_is_that_which_it_states(tmp_path: Path, statement: bytes, lang: str) -> None:
+    assert post(altered(tmp_path, (b"</item>", statement))).lang == lang
+
+
+def test_the_language_element_of_an_item_is_not_that_of_the_site(tmp_path: Path) -> None:
+    without = altered(
+        tmp_path, (b"<language>en-GB</language>", b""), (b"</item>", b"<language>fi</language></item>")
+    )
+
+    assert [article.lang for article in read(without).articles] == ["en", "en"]
+
+
+def test_a_language_with_any_slug_has_the_locale_of_its_term(tmp_path: Path) -> None:
+    term = (
+        b"<wp:term><wp:term_taxonomy>language</wp:term_taxonomy><wp:term_slug>us</wp:term_slug>"
+        b'<wp:term_description>a:2:{s:6:"locale";s:5:"es_MX";s:3:"rtl";i:0;}</wp:term_description></wp:term>'
+    )
+    termed = altered(tmp_path, (b"</item>", language("us")), (b"</channel>", term + b"</channel>"))
+
+    assert post(termed).lang == "es"
+    assert not read(termed).report.notes
+
+
+DUTCH = (
+    "De gemeenteraad heeft dinsdag besloten dat de oude brug over de rivier wordt vervangen door een nieuwe."
+)
+
+
+def test_a_language_without_a_code_is_that_of_its_texts(tmp_path: Path) -> None:
+    dutch = altered(
+        tmp_path,
+        (b"</item>", language("nieuws", "Vlaams")),
+        (b"The council voted on Monday to raise the wall by sixty centimetres.", DUTCH.encode() * 20),
+    )
+
+    corpus = read(dutch)
+
+    assert {article.lang for article in corpus.articles} == {"nl"}  # also the post with a short text
+    assert "the language 'nieuws' of 11 items is nl, as its texts show" in corpus.report.notes[0]
+
+
+def test_a_language_that_nothing_explains_is_noted(tmp_path: Path) -> None:
+    unknown = altered(tmp_path, (b"</item>", language("us")))
+
+    corpus = read(unknown)
+
+    assert post(unknown, "12").lang == "en"
+    assert "the language 'us' of" in corpus.report.notes[0]
 
 
 def test_a_truncated_export_is_named(tmp_path: Path) -> None:
@@ -211,7 +425,7 @@ def test_an_export_of_any_length_needs_the_memory_of_one_item(tmp_path: Path) ->
     path = tmp_path / "long.xml"
     path.write_bytes(content[:start] + content[start:end] * 200 + content[end:])
 
-    items = wordpress._elements(path, "item")
+    items = wordpress._elements(path, "utf-8", "item")
     siblings = max(sum(1 for _ in item.itersiblings(preceding=True)) for item in items)
 
     assert siblings < 25
