@@ -41,7 +41,7 @@ _KNOWN_ERRORS = (  # their messages tell users everything they need
     ),
     *(
         "training.backtest.replay.BacktestError",
-        "training.readers.files.CorpusError",
+        "training.formats.files.CorpusError",
     ),
     "training.train.TrainingError",
     *_USAGE_ERRORS,

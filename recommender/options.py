@@ -122,7 +122,7 @@ def limit_options(command: Command) -> Command:
 def _limit(name: str) -> Callable[[click.Context, click.Parameter, int | None], None]:
     def apply(context: click.Context, _: click.Parameter, mib: int | None) -> None:
         if mib is not None:
-            from recommender.training.readers.files import limited, limits  # noqa: PLC0415 loads pyarrow
+            from recommender.training.formats.files import limited, limits  # noqa: PLC0415 loads pyarrow
 
             sizes: dict[str, Any] = {name: mib << 20}
             context.with_resource(limited(replace(limits(), **sizes)))

@@ -98,7 +98,7 @@ def views(path: Path, address: str | None, key_file: Path | None, site: str, **o
     always export the same source with the same unit of time: by day or by hour, not both.
     """
     from recommender.training.analytics.exports import ExportOptions, view_rows
-    from recommender.training.readers.files import CorpusError
+    from recommender.training.formats.files import CorpusError
 
     if (address is None) != (key_file is None):
         raise click.UsageError("--to and --key-file must be used together")

@@ -69,16 +69,17 @@ PACKAGES = {
     "serving/openapi": "store index rules lists http trending worker cache routes site compat",
     "serving/app": "store index rules lists http trending worker cache routes site compat openapi",
     "training/kernels": "",
-    "training/readers": "",
-    "training/sites": "readers",
+    "training/formats": "",
+    "training/readers": "formats",
+    "training/sites": "formats",
     "training/terms": "kernels",
     "training/topics": "kernels terms",
     "training/neighbors": "kernels",
     "training/train": "kernels terms topics neighbors",
     "training/evaluation": "kernels neighbors train",
-    "training/release": "readers train evaluation",
-    "training/backtest": "readers evaluation",
-    "training/analytics": "readers",
+    "training/release": "formats readers train evaluation",
+    "training/backtest": "formats readers evaluation",
+    "training/analytics": "formats readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
     ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"

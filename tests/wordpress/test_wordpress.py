@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 import pytest
 
 from recommender.serving.http.auth import new_key
+from recommender.training.formats.files import SourceOptions
+from recommender.training.formats.wordpress import wordpress_rows
 from recommender.training.readers.corpus import read_articles
-from recommender.training.readers.files import SourceOptions
-from recommender.training.readers.wordpress import wordpress_rows
 from tests.support.browsers import running_browser, visiting
 from tests.support.cli import in_a_process
 from tests.support.servers import ROOT, serving

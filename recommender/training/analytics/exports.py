@@ -13,8 +13,8 @@ from recommender.dates import DateReader, DayOrder, OrderProof
 from recommender.training.analytics.columns import UnknownColumnError, places_of, shown
 from recommender.training.analytics.tables import Table, TextFile
 from recommender.training.analytics.values import EVENT_TYPE_OF, date_value, is_total, page_url, whole
-from recommender.training.readers.files import CorpusError, head_of, lines, opened
-from recommender.training.readers.parquet import parquet_file, records
+from recommender.training.formats.files import CorpusError, head_of, lines, opened
+from recommender.training.formats.parquet import parquet_file, records
 
 Values = Mapping[str, Any]
 _DOTTED = re.compile(r"\s*\d{1,2}\.\d{1,2}\.\d{4}")

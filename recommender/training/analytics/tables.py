@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recommender.training.analytics.columns import UnknownColumnError, places_of
-from recommender.training.readers.files import DELIMITERS, CorpusError, RecordLines, head_of, opened
+from recommender.training.formats.files import DELIMITERS, CorpusError, RecordLines, head_of, opened
 
 MAX_FIELD_CHARS = 2**31 - 1
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}

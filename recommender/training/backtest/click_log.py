@@ -10,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from recommender.training.readers.files import CorpusError, format_of, opened
-from recommender.training.readers.parquet import table
+from recommender.training.formats.files import CorpusError, opened
+from recommender.training.formats.parquet import table
+from recommender.training.readers.detection import format_of
 from recommender.trending import EVENT_WEIGHTS
 
 _MINUTE_SECONDS = 60

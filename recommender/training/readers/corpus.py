@@ -15,13 +15,14 @@ from recommender.article import EARLIEST, Article
 from recommender.dates import DayOrder, OrderProof
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
 from recommender.text import is_same_language, language_code
-from recommender.training.readers import tables
-from recommender.training.readers.csv_files import csv_rows
-from recommender.training.readers.feeds import feed_file_rows
-from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, corpus_files, format_of
-from recommender.training.readers.json_documents import json_rows
-from recommender.training.readers.markdown import markdown_rows
-from recommender.training.readers.wordpress import wordpress_rows
+from recommender.training.formats import tables
+from recommender.training.formats.csv_files import csv_rows
+from recommender.training.formats.feeds import feed_file_rows
+from recommender.training.formats.files import CorpusError, RawRow, SourceOptions
+from recommender.training.formats.json_documents import json_rows
+from recommender.training.formats.markdown import markdown_rows
+from recommender.training.formats.wordpress import wordpress_rows
+from recommender.training.readers.detection import corpus_files, format_of
 from recommender.visibility import Decisions, Visibility, column_name, publication_date
 
 __all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]

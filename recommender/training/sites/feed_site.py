@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from recommender.training.readers.feeds import feed_of, identified
-from recommender.training.readers.files import RawRow
+from recommender.training.formats.feeds import feed_of, identified
+from recommender.training.formats.files import RawRow
 from recommender.training.sites.remote import Remote
 
 

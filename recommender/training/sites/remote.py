@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import stamina
 
-from recommender.training.readers.files import CorpusError
+from recommender.training.formats.files import CorpusError
 
 MAX_RESPONSE_BYTES = 64 << 20
 MAX_WAIT_SECONDS = 600.0  # if a site requires a longer wait, the import stops

@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser
 
 from recommender.fields import RefusedError
-from recommender.training.readers.files import RawRow
-from recommender.training.readers.wordpress import date_of
+from recommender.training.formats.files import RawRow
+from recommender.training.formats.wordpress import date_of
 from recommender.training.sites.remote import Remote, SiteError, SiteResponse
 from recommender.visibility import why_hidden
 

@@ -10,7 +10,7 @@ import pytest
 
 from recommender.dates import DateReader
 from recommender.training.analytics.exports import ExportOptions, ViewRow, view_rows
-from recommender.training.readers.files import CorpusError
+from recommender.training.formats.files import CorpusError
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 DAY = datetime(2026, 11, 29, tzinfo=UTC)

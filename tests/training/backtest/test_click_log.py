@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recommender.training.backtest.click_log import Log, log_of, read_log
-from recommender.training.readers.files import CorpusError
+from recommender.training.formats.files import CorpusError
 
 ROWS: list[dict[str, object]] = [
     {"ts": "2026-03-01T10:00:05Z", "article_id": "a", "visitor_id": "1"},

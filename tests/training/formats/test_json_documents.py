@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from recommender.training.formats.files import Limits, TooLargeError, limited
+from recommender.training.formats.json_documents import MAX_DEPTH
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
-from recommender.training.readers.files import Limits, TooLargeError, limited
-from recommender.training.readers.json_documents import MAX_DEPTH
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE, TWO = {"id": "1", "title": "Ferry"}, {"id": "2", "title": "Tram"}

@@ -12,10 +12,10 @@ from typing import Any
 
 from recommender.fields import RefusedError
 from recommender.text import as_html
-from recommender.training.readers.files import RawRow, SourceOptions
-from recommender.training.readers.markdown import markdown_html
-from recommender.training.readers.tables import name_in
-from recommender.training.readers.wordpress import date_of
+from recommender.training.formats.files import RawRow, SourceOptions
+from recommender.training.formats.markdown import markdown_html
+from recommender.training.formats.tables import name_in
+from recommender.training.formats.wordpress import date_of
 from recommender.visibility import KIND_OF, Decisions, column_name, verdict
 
 Record = dict[str, Any]

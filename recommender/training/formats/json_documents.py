@@ -19,10 +19,10 @@ import ijson
 from ijson.common import ObjectBuilder
 
 from recommender.fields import RefusedError
-from recommender.training.readers import json_posts
-from recommender.training.readers.files import CorpusError, RawRow, SourceOptions, limits, lines, opened
-from recommender.training.readers.json_posts import Record, list_of, mapping_of
-from recommender.training.readers.tables import name_in, row_of
+from recommender.training.formats import json_posts
+from recommender.training.formats.files import CorpusError, RawRow, SourceOptions, limits, lines, opened
+from recommender.training.formats.json_posts import Record, list_of, mapping_of
+from recommender.training.formats.tables import name_in, row_of
 
 MAX_DEPTH = 200  # of objects and lists in a record
 MAX_PLACES = 8  # levels above a list of posts

@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from recommender.article import Article
-from recommender.training.readers import wordpress
+from recommender.training.formats import wordpress
+from recommender.training.formats.files import SourceOptions
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
-from recommender.training.readers.files import SourceOptions
 
 EXPORT = Path(__file__).parents[2] / "data" / "newsroom.xml"
 REAL = os.environ.get("RECOMMENDER_TEST_DATA", "")

@@ -9,8 +9,8 @@ import pytest
 
 from recommender.article import Article
 from recommender.text import plain_text
+from recommender.training.formats.json_posts import lexical_html, mobiledoc_html
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
-from recommender.training.readers.json_posts import lexical_html, mobiledoc_html
 from recommender.visibility import Decisions, UndecidedError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recommender.training.formats.files import Limits, TooLargeError, limited
 from recommender.training.readers.corpus import Corpus, read_articles
-from recommender.training.readers.files import Limits, TooLargeError, limited
 
 
 def read(path: Path, **columns: Any) -> Corpus:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from recommender.fields import RefusedError
 from recommender.text import detect_language
-from recommender.training.readers.files import (
+from recommender.training.formats.files import (
     DELIMITERS,
     HEAD_BYTES,
     CorpusError,
@@ -22,7 +22,7 @@ from recommender.training.readers.files import (
     head_of,
     opened,
 )
-from recommender.training.readers.layout import check_columns, has_our_columns, in_our_spelling, layout_of
+from recommender.training.formats.layout import check_columns, has_our_columns, in_our_spelling, layout_of
 
 MAX_FIELD_CHARS = 2**31 - 1  # the csv module's default, 131,072 characters, is too short for long articles
 EVIDENCE_RATIO = 10  # signs of windows-1252 for each sign of UTF-8 in the same file

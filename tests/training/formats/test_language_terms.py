@@ -2,7 +2,7 @@
 
 import pytest
 
-from recommender.training.readers.language_terms import LanguageTerms
+from recommender.training.formats.language_terms import LanguageTerms
 
 SPANISH = (
     "El ayuntamiento aprobó el martes la nueva línea de tranvía hasta el puerto. Las obras empiezan en "

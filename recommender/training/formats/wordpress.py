@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from recommender.fields import RefusedError
-from recommender.training.readers.files import (
+from recommender.training.formats.files import (
     HEAD_BYTES,
     CorpusError,
     RawRow,
@@ -20,8 +20,8 @@ from recommender.training.readers.files import (
     limits,
     opened,
 )
-from recommender.training.readers.language_terms import LanguageTerms
-from recommender.training.readers.xml_text import (
+from recommender.training.formats.language_terms import LanguageTerms
+from recommender.training.formats.xml_text import (
     XmlCleaner,
     undeclared_encoding,
     xml_encoding,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from recommender.training.formats.files import SourceOptions
 from recommender.training.readers.corpus import CorpusError, read_articles
-from recommender.training.readers.files import SourceOptions
 
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<!-- made today -->\n'
 SITEMAP = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'

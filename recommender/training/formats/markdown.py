@@ -23,7 +23,7 @@ from markdown_it.token import Token
 from recommender.article import InvalidArticleError
 from recommender.dates import DateReader
 from recommender.fields import RefusedError, is_missing
-from recommender.training.readers.files import (
+from recommender.training.formats.files import (
     RawRow,
     SourceOptions,
     limits,
@@ -31,7 +31,7 @@ from recommender.training.readers.files import (
     opened,
     suffix_of,
 )
-from recommender.training.readers.tables import name_in, row_of
+from recommender.training.formats.tables import name_in, row_of
 from recommender.visibility import column_name, verdict, word_of
 
 MAX_FRONT_MATTER_CHARS = 65_536

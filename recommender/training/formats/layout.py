@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.fields import COLUMNS
-from recommender.training.readers.files import DELIMITERS, CorpusError, RawRow, SourceOptions
+from recommender.training.formats.files import DELIMITERS, CorpusError, RawRow, SourceOptions
 
 
 @dataclass(frozen=True, slots=True)

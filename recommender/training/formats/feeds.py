@@ -21,8 +21,8 @@ import feedparser
 from recommender.article import MAX_ID_BYTES, InvalidArticleError, canonical_url
 from recommender.fields import RefusedError
 from recommender.text import as_html
-from recommender.training.readers.files import CorpusError, RawRow, limits, opened
-from recommender.training.readers.xml_text import SHOWN_CHARS, xml_start
+from recommender.training.formats.files import CorpusError, RawRow, limits, opened
+from recommender.training.formats.xml_text import SHOWN_CHARS, xml_start
 from recommender.visibility import KIND_OF, column_name
 
 

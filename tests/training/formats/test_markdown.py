@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from recommender.article import Article
+from recommender.training.formats.markdown import MAX_BODY_BYTES, MAX_FRONT_MATTER_CHARS
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
 from recommender.training.readers.lint import lint
-from recommender.training.readers.markdown import MAX_BODY_BYTES, MAX_FRONT_MATTER_CHARS
 from recommender.visibility import Decisions
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender.article import Article
+from recommender.training.formats.csv_files import is_windows_1252
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
-from recommender.training.readers.csv_files import is_windows_1252
 from tests.support.laws import examples
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recommender.training.readers.files import CorpusError, limits, opened
+from recommender.training.formats.files import CorpusError, limits, opened
 
 BATCH_ROWS = 512
 _ELEMENT_BYTES = 8  # of a list in memory, without its value

@@ -6,9 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from recommender.training.readers.files import RawRow, SourceOptions
-from recommender.training.readers.layout import check_columns, layout_of
-from recommender.training.readers.parquet import parquet_file, records
+from recommender.training.formats.files import RawRow, SourceOptions
+from recommender.training.formats.layout import check_columns, layout_of
+from recommender.training.formats.parquet import parquet_file, records
 
 
 def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from recommender.training.readers.xml_text import (
+from recommender.training.formats.xml_text import (
     MAX_START_CHARS,
     XmlCleaner,
     undeclared_encoding,

@@ -17,8 +17,8 @@ import zstandard
 from recommender.dates import DateReader
 from recommender.training.analytics.exports import ExportOptions, view_rows
 from recommender.training.backtest.click_log import read_log
+from recommender.training.formats.files import Limits, TooLargeError, limited
 from recommender.training.readers.corpus import CorpusError, read_articles
-from recommender.training.readers.files import Limits, TooLargeError, limited
 from tests.support.cli import in_a_process
 
 MIB = 1 << 20

@@ -1,0 +1,1 @@
+"""Turn the files of each format into rows by our column names."""
