@@ -15,7 +15,7 @@ from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
-from recommender.page_urls import page_key
+from recommender.page_urls import page_key, rows_of_urls
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
 
@@ -59,6 +59,7 @@ class Adapted(FrozenModel):
     latent_components: int
     latent_weight: float
     hub_correction: float
+    feedback: float | None = None  # None in a model of an earlier version: that of the recipe
 
 
 class GateSummary(FrozenModel):
@@ -117,7 +118,9 @@ class Articles:
     def of(cls, articles: Sequence[Article]) -> "Articles":
         """Return the articles as columns; they must be sorted by `id.encode()` and have distinct ids."""
         published = np.array([microseconds(article.published_at) for article in articles], dtype=np.int64)
-        by_key = sorted(_rows_of_urls(articles).items(), key=lambda item: item[0].encode())
+        by_key = sorted(
+            rows_of_urls([article.url for article in articles]).items(), key=lambda item: item[0].encode()
+        )
         return cls(
             ids=Strings.of(article.id for article in articles),
             titles=Strings.of(article.title for article in articles),
@@ -313,9 +316,11 @@ class Model:
         """
         scores = (similarity - self.corrections.hubs).astype(np.float32)
         lists, excluded = self.manifest.recipe.neighbors, set(hidden)
+        feedback = self.manifest.adapted.feedback
+        weight = lists.feedback if feedback is None else feedback
         for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # + 1 for the article itself
             if row not in excluded and not any(self.copies_of(article, own, [row])):
-                share = lists.feedback * max(float(similarity[row]), 0.0)
+                share = weight * max(float(similarity[row]), 0.0)
                 return (row, float(np.float32(share))) if share else (NO_ROW, 0.0)
         return NO_ROW, 0.0
 
@@ -349,22 +354,6 @@ class Model:
         shares = self.topic_space.shares(latent)
         selection = [row for row in np.argsort(-shares, kind="stable") if shares[row] >= least]
         return [(self.manifest.topics[row], float(shares[row])) for row in selection]
-
-
-def _rows_of_urls(articles: Sequence[Article]) -> dict[str, int]:
-    """Return the row of each canonical URL, and of each page key that belongs to one article only.
-
-    The first of several articles with the same canonical URL is found.
-    """
-    rows: dict[str, int] = {}
-    rows_of_page: dict[str, set[int]] = {}
-    for row, article in enumerate(articles):
-        if article.url:
-            canonical = canonical_url(article.url)
-            rows.setdefault(canonical, row)
-            if (key := page_key(article.url)) != canonical:
-                rows_of_page.setdefault(key, set()).add(row)
-    return {key: of_page.pop() for key, of_page in rows_of_page.items() if len(of_page) == 1} | rows
 
 
 def term_rules(

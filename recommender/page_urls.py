@@ -7,6 +7,7 @@ that, and is a campaign everywhere else.
 """
 
 import re
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from recommender.article import canonical_url
@@ -47,6 +48,22 @@ def page_key(url: str) -> str:
     host, _, path = address.partition("/")
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _is_tracking(*pair)]
     return "/".join([_site_of(host), *_page_segments(path)]) + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+def rows_of_urls(urls: Sequence[str | None]) -> dict[str, int]:
+    """Return the row of each canonical URL, and of each page key that belongs to one article only.
+
+    `urls` are those of all articles, in row order. The first of several with the same canonical URL is found.
+    """
+    rows: dict[str, int] = {}
+    rows_of_page: dict[str, set[int]] = {}
+    for row, url in enumerate(urls):
+        if url:
+            canonical = canonical_url(url)
+            rows.setdefault(canonical, row)
+            if (key := page_key(url)) != canonical:
+                rows_of_page.setdefault(key, set()).add(row)
+    return {key: of_page.pop() for key, of_page in rows_of_page.items() if len(of_page) == 1} | rows
 
 
 def _site_of(host: str) -> str:

@@ -11,6 +11,7 @@ from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.related import Related
 from recommender.serving.rules.active import Rules
 from recommender.serving.rules.schema import Block, Cap, Pin, Rule, Sensitive
+from recommender.text import is_same_language
 
 MAX_ARTICLES = 50  # in a newsroom, and in a list
 Parameters = Mapping[str, Any]  # of a call
@@ -263,7 +264,7 @@ def passes(article: Article, source: Article, parameters: Parameters, as_of: dat
     limits = [
         in_any(article, parameters.get("category", ())),
         not is_excluded(article, parameters),
-        lang in {None, "any", article.lang},
+        lang in {None, "any"} or (article.lang is not None and is_same_language(article.lang, lang)),
     ]
     if "max_age_days" in parameters:
         limits.append(date is not None and as_of - date <= timedelta(days=parameters["max_age_days"]))

@@ -129,7 +129,9 @@ def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Re
     """Rank by the lists computed from the model's own vectors with another recipe."""
     adapted = model.manifest.adapted
     correction = min(adapted.hub_correction, recipe.neighbors.hub_correction)
-    adapted = adapted.model_copy(update={"hub_correction": correction})
+    feedback = recipe.neighbors.feedback
+    feedback = feedback if adapted.feedback is None else min(adapted.feedback, feedback)
+    adapted = adapted.model_copy(update={"hub_correction": correction, "feedback": feedback})
     lists = build_related_lists(model.vectors, adapted, recipe, threads)
     return np.asarray(lists.neighbors.rows[rows][:, :k])
 

@@ -7,8 +7,7 @@ into a score:
 
 - Pseudo-relevance feedback moves the query q towards j, its nearest neighbour that is not a near-duplicate
   (Rocchio's method). The weight of j is its similarity to q:
-  score(q, d) = (s(q, d) + s(q, j) s(j, d)) / (1 + s(q, j)). The recipe's `feedback` multiplies the weight
-  s(q, j).
+  score(q, d) = (s(q, d) + s(q, j) s(j, d)) / (1 + s(q, j)). `feedback` multiplies the weight s(q, j).
 - Hubs are articles that are similar to many others. Without a correction they would appear in too many lists.
   So the score of d is reduced by 0.65 n / (n + 4,000) times the hubness of d (see `HubSample`) above the
   first percentile of all articles.
@@ -73,7 +72,8 @@ def build_related_lists(
     hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
     copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity, same_text)
-    corrections = feedback_corrections(vectors, weight, best, hubs, copies, lists.feedback)
+    feedback = lists.feedback if adapted.feedback is None else adapted.feedback
+    corrections = feedback_corrections(vectors, weight, best, hubs, copies, feedback)
     return RelatedLists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
         copies,

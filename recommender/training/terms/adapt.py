@@ -20,7 +20,9 @@ from recommender.training.terms.counting import repeats
 _SMALL = 20  # articles; up to here, min_df is 1 and max_df excludes no term
 _LEAD_CHARS = 200  # characters of the mean body for each word of the lead,
 _LEADLESS_WORDS = 5  # minus these words, because a short text consists of its lead only
-_LATENT_HALF = 100  # articles at which the latent space has half of its weight
+_SHORT_CHARS, _LONG_CHARS = 1_200, 4_200  # of the mean body: 200 and 700 words
+_LATENT_HALF = 100, 5_000  # articles at which the latent space has half of its weight: short and long texts
+_LONG_FEEDBACK = 0.3  # share of the feedback in few long texts
 _HUBS_HALF = 4_000  # articles at which the hubness correction has half of its weight
 _PIECES_FULL, _PIECES_NONE = 1_000, 10_000  # articles
 _LARGE = 10_000  # articles; from here on, the words of some languages are not stemmed:
@@ -35,7 +37,13 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     - The lead has one word for every 200 characters of the mean body beyond the first 1,000, up to the
       recipe's number: a short text consists of its lead only.
     - The latent space has the recipe's number of components, but at most n / 4 and 3 sqrt(n). Its weight is
-      w n / (n + 100), because a latent space fitted on few articles is unreliable.
+      w n / (n + h), because a latent space fitted on few articles is unreliable; h is 100 for short texts.
+    - Few long texts need no help to meet each other, and what helps short ones only blurs them. So with the
+      mean body between 1,200 and 4,200 characters, h grows to 5,000 (geometrically), the weight of word
+      pieces falls to zero, and that of the feedback to 0.3 + 0.7 n / (n + 5,000). Measured with links that
+      editors wrote between 509 posts of 990 words: nDCG at 9 is .505 without these changes and .544 with
+      them, while reports of one event among 37,854 articles of 970 words need the latent space (.813 with a
+      weight of 0.25, .796 with 0.05).
     - The weight of the hubness correction is h n / (n + 4,000): in a small corpus, an article that is similar
       to many others is often just from their category.
     - The weight of word pieces is full up to 1,000 articles and falls with the logarithm to zero at 10,000: a
@@ -46,14 +54,19 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     langs = Counter(article.lang for article in articles if article.lang)
     chars = sum(min(len(article.body), recipe.terms.max_body_chars) for article in articles)
     piece_share = math.log(_PIECES_NONE / n) / math.log(_PIECES_NONE / _PIECES_FULL)
+    longness = math.log(max(chars / n, 1) / _SHORT_CHARS) / math.log(_LONG_CHARS / _SHORT_CHARS)
+    longness = min(max(longness, 0.0), 1.0)
+    latent_half = _LATENT_HALF[0] * (_LATENT_HALF[1] / _LATENT_HALF[0]) ** longness
+    long_feedback = _LONG_FEEDBACK + (1 - _LONG_FEEDBACK) * n / (n + _LATENT_HALF[1])
     return Adapted(
         main_lang=min(langs, key=lambda lang: (-langs[lang], lang), default=""),
         min_df=recipe.terms.min_df if n > _SMALL else 1,
         max_df=max(int(recipe.terms.max_df * (n - int(repeats(articles).sum()))), _SMALL),
         lead_words=min(recipe.terms.lead_words, max(0, round(chars / n / _LEAD_CHARS) - _LEADLESS_WORDS)),
         unstemmed=[] if n < _LARGE else [lang for lang in _FEW_FORMS if lang in langs],
-        piece_weight=recipe.terms.piece_weight * min(max(piece_share, 0.0), 1.0),
+        piece_weight=recipe.terms.piece_weight * min(max(piece_share, 0.0), 1.0) * (1 - longness),
         latent_components=min(recipe.topics.components, n // 4, round(3 * math.sqrt(n))),
-        latent_weight=recipe.topics.weight * n / (n + _LATENT_HALF),
+        latent_weight=recipe.topics.weight * n / (n + latent_half),
+        feedback=recipe.neighbors.feedback * (1 - longness + longness * long_feedback),
         hub_correction=recipe.neighbors.hub_correction * n / (n + _HUBS_HALF),
     )

@@ -174,7 +174,9 @@ def test_an_ingredient_missing_in_the_recipe_is_not_ablated(some_trained: Model)
         topics=Topics(components=0),
         neighbors=NeighborLists(feedback=0, hub_correction=0),
     )
-    manifest = adapted_to(some_trained, hub_correction=0.0).model_copy(update={"recipe": recipe})
+    manifest = adapted_to(some_trained, hub_correction=0.0, feedback=0.0).model_copy(
+        update={"recipe": recipe}
+    )
 
     assert [system.name for system in ablations(manifest)] == ["without_stop_words", "without_pieces"]
 

@@ -35,7 +35,8 @@ SIMILARITY = np.where(np.eye(ROWS, dtype=bool), -np.inf, slow_scores(VECTORS, WE
 
 def build(recipe: Recipe = RECIPE, **options: Any) -> RelatedLists:
     hub_correction = recipe.neighbors.hub_correction
-    adapted = trained_on(1).model_copy(update={"latent_weight": WEIGHT, "hub_correction": hub_correction})
+    weights = {"latent_weight": WEIGHT, "feedback": recipe.neighbors.feedback}
+    adapted = trained_on(1).model_copy(update={"hub_correction": hub_correction, **weights})
     return build_related_lists(VECTORS, adapted, recipe, **{"threads": 2, **options})
 
 
