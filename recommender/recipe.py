@@ -28,7 +28,7 @@ class Terms(_Section):
     min_df: Annotated[int, Field(ge=1)] = 2  # drop terms that occur in fewer articles
     pair_weight: Annotated[float, Field(gt=0, le=1)] = 0.6  # a pair of words, relative to a word
     piece_weight: Annotated[float, Field(ge=0, le=1)] = 0.3  # 4 or 5 letters of a word, in small corpora
-    idf_power: Annotated[float, Field(ge=0, le=2)] = 1.0  # exponent of idf; below 1 rare terms weigh less
+    idf_power: Annotated[float, Field(ge=0, le=2)] = 0.75  # exponent of idf; below 1 rare terms weigh less
     max_df: Annotated[float, Field(gt=0, le=1)] = 0.5  # drop terms that occur in a larger share of articles
     stop_words: bool = True  # drop the function words of each article's language
     standing_lines: bool = True  # leave out lines that recur in many bodies, such as disclaimers
