@@ -115,7 +115,7 @@ def parts_that_are_no_text(body: LexborNode, silent: Container[str]) -> set[int]
             frame.children.append((child, _Content(text_chars=len(text), text=text[-_MAX_HEADING_CHARS:])))
         elif child.tag not in silent:
             frames.append(_Frame(child, child.iter(include_text=True), []))
-    return set() if whole.is_empty() else parts
+    return parts if whole.link_chars or whole.text_chars else set()
 
 
 def _content_of(frame: _Frame) -> _Content:

@@ -41,13 +41,10 @@ def page_key(url: str) -> str:
     Drops tracking parameters, AMP in host, path, parameters and caches, mobile hosts, the names of index
     files and repeated slashes. Raises InvalidArticleError if the URL is malformed.
     """
-    canonical = canonical_url(url)
-    while cache := _AMP_CACHE.match(canonical):
-        canonical = canonical[cache.end() :]
-    address, _, query = canonical.partition("?")
-    host, _, path = address.partition("/")
-    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _is_tracking(*pair)]
-    return "/".join([_site_of(host), *_page_segments(path)]) + (f"?{urlencode(pairs)}" if pairs else "")
+    key = canonical_url(url)
+    while (shorter := _without_variant(key)) != key:  # one variant may hide another
+        key = shorter
+    return key
 
 
 def rows_of_urls(urls: Sequence[str | None]) -> dict[str, int]:
@@ -64,6 +61,15 @@ def rows_of_urls(urls: Sequence[str | None]) -> dict[str, int]:
             if (key := page_key(url)) != canonical:
                 rows_of_page.setdefault(key, set()).add(row)
     return {key: of_page.pop() for key, of_page in rows_of_page.items() if len(of_page) == 1} | rows
+
+
+def _without_variant(key: str) -> str:
+    while cache := _AMP_CACHE.match(key):
+        key = key[cache.end() :]
+    address, _, query = key.partition("?")
+    host, _, path = address.partition("/")
+    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _is_tracking(*pair)]
+    return "/".join([_site_of(host), *_page_segments(path)]) + (f"?{urlencode(pairs)}" if pairs else "")
 
 
 def _site_of(host: str) -> str:

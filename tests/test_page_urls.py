@@ -101,3 +101,7 @@ def test_an_older_model_without_page_keys_finds_what_it_found_and_variants_of_pl
 
     assert [older.find_url(url) for url in urls] == [0, 1]
     assert older.find_url("https://amp.a.example/x/?gclid=1") == 0
+
+
+def test_a_cache_behind_a_variant_is_removed_too() -> None:
+    assert page_key("https://x.cdn.ampproject.org/amp/c/s/paper.example/a.amp") == "paper.example/a"
