@@ -104,11 +104,11 @@ def train(
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
     standing = standing_lines([a.body for a in ordered]) if recipe.terms.standing_lines else []
-    adapted = adapt(recipe, _without_lines(ordered, frozenset(standing)))
+    compared = _without_lines(ordered, frozenset(standing))
+    adapted = adapt(recipe, compared)
 
     with steps.run("terms", n, "articles") as advance:
-        rules = term_rules(recipe, adapted, stop_words, standing)
-        counts = _counted(ordered, rules, adapted, threads, advance)
+        counts = _counted(compared, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
