@@ -217,11 +217,17 @@ _ABSOLUTE = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 
 def markdown_files(folder: Path) -> Iterator[Path]:
     """Yield the Markdown files in a folder and its subfolders, sorted; hidden ones are ignored."""
+    for parent, names in folders_in(folder):
+        for name in names:
+            if not name.startswith(".") and suffix_of(Path(name)) in MARKDOWN_SUFFIXES:
+                yield parent / name
+
+
+def folders_in(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield a folder and its subfolders with the names of their files, sorted; hidden folders are ignored."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
-        for name in sorted(names):
-            if not name.startswith(".") and suffix_of(Path(name)) in MARKDOWN_SUFFIXES:
-                yield Path(parent, name)
+        yield Path(parent), sorted(names)
 
 
 def suffix_of(path: Path) -> str:
