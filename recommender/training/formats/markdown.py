@@ -26,7 +26,9 @@ from recommender.fields import RefusedError, is_missing
 from recommender.training.formats.files import (
     RawRow,
     SourceOptions,
+    is_regular,
     limits,
+    linked_folders,
     markdown_files,
     opened,
     suffix_of,
@@ -67,12 +69,14 @@ def markdown_rows(path: Path, options: SourceOptions, defaults: Defaults) -> Ite
         posts += bool(row.values)
         without_url += bool(row.values) and not row.values.get("url")
         yield row
+    for link in linked_folders(path) if path.is_dir() else ():
+        yield RawRow(0, note=f"the folder {link} is a link and was not read; pass the folder it points to")
     if without_url:
-        yield RawRow(
-            len(files),
-            note=f"{without_url:,} of {posts:,} files have no URL; it is read from `permalink` or `url` in "
-            "the front matter, with the address given by --site",
+        note = (
+            f"{without_url:,} of {posts:,} files have no URL; it is read from `permalink` or `url` in "
+            "the front matter, with the address given by --site"
         )
+        yield RawRow(0, note=note)
 
 
 def markdown_html(text: str) -> str:
@@ -82,6 +86,8 @@ def markdown_html(text: str) -> str:
 
 def text_of(file: Path) -> str:
     """Return the text of a file in UTF-8. Raises RefusedError for other bytes."""
+    if not is_regular(file):
+        raise RefusedError("not a regular file", "it may be a pipe or a link to a missing file")
     with opened(file) as stream:
         content = stream.read(limits().row_bytes + 1)
         limits().check_row(file, "the file", len(content))

@@ -372,4 +372,5 @@ def _why_empty(report: ReadingReport) -> str:
     skipped = ", ".join(f"{count} {kind}" for kind, count in report.skipped.most_common())
     message = f"{report.rows_read} rows read"
     message += f", skipped {skipped} (only published posts without a password are read)" if skipped else ""
-    return message + (f", refused {report.common_reasons()}" if report.refused else "")
+    message += f", refused {report.common_reasons()}" if report.refused else ""
+    return "; ".join([message, *report.notes[:3]])

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from recommender.fields import RefusedError, is_missing
-from recommender.training.formats.files import CorpusError, SourceOptions, folders_in, limits, opened
+from recommender.training.formats.files import (
+    CorpusError,
+    SourceOptions,
+    folders_in,
+    is_regular,
+    limits,
+    opened,
+)
 from recommender.training.formats.markdown import TEMPLATE_FOLDERS, Defaults, front_matter, parsed
 from recommender.visibility import column_name, verdict, word_of
 
@@ -99,7 +106,7 @@ class _Found:
         """Read the data of a folder, which has the same name, or of one post."""
         posts = [f"{stem}{suffix}" for suffix in (".md", ".markdown", ".mdx") if f"{stem}{suffix}" in names]
         scopes = [file.parent] if stem == file.parent.name else [file.parent / post for post in posts]
-        if not scopes or not _is_file(file):
+        if not scopes or not is_regular(file):
             return
         if file.suffix not in _KIND_OF_SUFFIX:
             self._check_words(file, _text(file))
@@ -134,7 +141,7 @@ class _Found:
 
     def _parsed(self, file: Path, word: str) -> Any:
         """Return the keys in a file; None if it is no regular file, lacks the word, or is a list of JSON."""
-        text = _text(file) if _is_file(file) else ""
+        text = _text(file) if is_regular(file) else ""
         if (
             word not in text.casefold()
             or not text.strip()
@@ -162,9 +169,9 @@ def _folders_above(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     parents = [folder, *folder.parents]
     for place, parent in enumerate(parents):
         settings = parent / "config" / "_default"
-        if settings.is_dir() or any(_is_file(parent / name) for name in _CONFIGS):
-            if place:
-                yield from folders_in(parent / "config")
+        if settings.is_dir() or any(is_regular(parent / name) for name in _CONFIGS):
+            if place and settings.is_dir():
+                yield from folders_in(settings.parent)
             for above in reversed(parents[1 : place + 1]):
                 yield above, _names_in(above)
             return
@@ -177,14 +184,6 @@ def _names_in(folder: Path) -> list[str]:
         raise CorpusError(
             f"{folder} cannot be read ({error.strerror}); it may say which posts are public"
         ) from None
-
-
-def _is_file(path: Path) -> bool:
-    """Return whether a path is a regular file: another one, such as a pipe, could block."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _text(file: Path) -> str:
