@@ -87,7 +87,7 @@ def markdown_html(text: str) -> str:
 def text_of(file: Path) -> str:
     """Return the text of a file in UTF-8. Raises RefusedError for other bytes."""
     if not is_regular(file):
-        raise RefusedError("not a regular file", "it may be a pipe or a link to a missing file")
+        raise RefusedError("not a regular file", "it may be a pipe, or was deleted")
     with opened(file) as stream:
         content = stream.read(limits().row_bytes + 1)
         limits().check_row(file, "the file", len(content))

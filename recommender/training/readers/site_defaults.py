@@ -2,7 +2,7 @@
 
 Read are `defaults` of Jekyll, `cascade` of Hugo, and data files of Eleventy, in the folder of the posts, in
 its subfolders, and in the folders above it up to that of the site's configuration. Defaults for a folder are
-applied. Others may hide a post too, so they stop the run.
+applied. Others may hide a post too: they stop the run, unless the post itself has the key.
 """
 
 import os
@@ -27,8 +27,9 @@ from recommender.visibility import column_name, verdict, word_of
 def site_defaults(path: Path, options: SourceOptions) -> Defaults:
     """Return a function of a post's file and front matter that adds the visibility that its site sets.
 
-    The keys of a post win, then those of the nearest folder. `path` is a Markdown file or a folder. Raises
-    CorpusError if it is not certain which posts a file hides; the message has the file, the key and the cure.
+    The keys of a post win, then those of the nearest folder. `path` is a Markdown file or a folder. The
+    function raises CorpusError if it is not certain whether a file hides the post, and the post lacks the
+    key; the message has the file, the key and the cure.
     """
     root = path if path.is_dir() else path.parent
     folder = root.resolve()
@@ -47,16 +48,20 @@ class _Found:
         self._root, self._folder = root, folder  # the same folder, as the user names it and resolved
         self._options = options
         self._values_of: dict[Path, dict[str, tuple[str, Any]]] = {}  # by resolved folder or file
+        self._uncertain_of: dict[Path, dict[str, tuple[str, Path]]] = {}  # the key, and the file that sets it
 
     def added(self, file: Path, front: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the front matter of a file with the defaults for it."""
-        if not self._values_of:
+        if not self._values_of and not self._uncertain_of:
             return front
         resolved = self._folder / file.relative_to(self._root)
+        own = {column_name(key) for key, value in front.items() if not is_missing(value)}
         defaults: dict[str, tuple[str, Any]] = {}
         for scope in [*reversed(resolved.parents), resolved]:
             defaults |= self._values_of.get(scope, {})
-        own = {column_name(key) for key, value in front.items() if not is_missing(value)}
+            for name, (key, origin) in self._uncertain_of.get(scope, {}).items():
+                if name not in own:
+                    raise _refused(origin, key, file)
         # An empty key of the post, such as `draft:`, decides nothing.
         stated = {
             key: front[key] for key in front if column_name(key) in own or column_name(key) not in defaults
@@ -65,54 +70,56 @@ class _Found:
 
     def read_folder(self, folder: Path, names: Sequence[str]) -> None:
         """Read the files of a folder that may set defaults; the last one wins."""
-        is_site = (
-            folder.parent.name != "config"
-        )  # else for one environment of Hugo, or a part of its settings
+        # Other folders contain the settings of Hugo for one environment, or in parts.
+        is_site = folder.parent.name != "config"
+        site = folder if is_site else folder.parent.parent
         for name in names:
             if _JEKYLL_CONFIG.fullmatch(name):
                 self._read_jekyll(folder / name, is_used=Path(name).stem == "_config")
             elif name in _HUGO_CONFIGS or (name.startswith("cascade.") and not is_site):
-                self._read_cascade(folder / name, is_certain=is_site)
+                self._read_cascade(folder / name, site, is_certain=is_site)
         for name in names:
             if name.startswith("_index."):
-                self._read_cascade(folder / name, is_certain=name.count(".") == 1)
+                self._read_cascade(folder / name, folder, is_certain=name.count(".") == 1)
+        present = frozenset(names)
         # Eleventy prefers `posts.11tydata.json` to `posts.json`.
         for name in sorted(names, key=lambda name: ".11tydata." in name):
             if match := _DATA_FILE.fullmatch(name):
-                self._read_data(folder / name, match["stem"], names)
+                self._read_data(folder / name, match["stem"], present)
 
     def _read_jekyll(self, file: Path, *, is_used: bool) -> None:
-        config = self._parsed(file, "defaults")
+        config = self._parsed(file, "defaults", file.parent)
         is_moved = any(_of(config, name) for name in ("source", "collectionsdir"))
         for entry in _listed(_of(config, "defaults")):
             scope = _of(entry, "scope")
             path, kind = str(_of(scope, "path") or "").strip("/"), word_of(_of(scope, "type"))
             is_certain = is_used and not kind and not (path and is_moved) and not _PATTERN.search(path)
             if kind != "drafts":  # they are skipped by the name of their folder
-                self._add(file, file.parent / path, _of(entry, "values"), is_certain=is_certain)
+                covered = file.parent / path if is_certain else file.parent
+                self._add(file, covered, _of(entry, "values"), is_certain=is_certain)
 
-    def _read_cascade(self, file: Path, *, is_certain: bool) -> None:
+    def _read_cascade(self, file: Path, scope: Path, *, is_certain: bool) -> None:
         is_part = file.name.startswith("cascade.")
-        values = self._parsed(file, "" if is_part else "cascade")
+        values = self._parsed(file, "" if is_part else "cascade", scope)
         entries = _listed(values if is_part else _of(values, "cascade"))
         for entry in entries:
             is_simple = len(entries) == 1 and _of(entry, "target") is None
-            self._add(file, file.parent, entry, is_certain=is_certain and is_simple)
+            self._add(file, scope, entry, is_certain=is_certain and is_simple)
         for language in _items(_of(values, "languages")).values():
             for entry in _listed(_of(language, "cascade")):
-                self._add(file, file.parent, entry, is_certain=False)
+                self._add(file, scope, entry, is_certain=False)
 
-    def _read_data(self, file: Path, stem: str, names: Sequence[str]) -> None:
+    def _read_data(self, file: Path, stem: str, names: frozenset[str]) -> None:
         """Read the data of a folder, which has the same name, or of one post."""
         posts = [f"{stem}{suffix}" for suffix in (".md", ".markdown", ".mdx") if f"{stem}{suffix}" in names]
         scopes = [file.parent] if stem == file.parent.name else [file.parent / post for post in posts]
         if not scopes or not is_regular(file):
             return
-        if file.suffix not in _KIND_OF_SUFFIX:
-            self._check_words(file, _text(file))
-            return
-        data = self._parsed(file, "")
         for scope in scopes:
+            if file.suffix not in _KIND_OF_SUFFIX:
+                self._add_words(file, scope, _text(file))
+                continue
+            data = self._parsed(file, "", scope)
             self._add(file, scope, data, is_certain=True)
             self._add(file, scope, _of(data, "eleventycomputed"), is_certain=False)
 
@@ -121,10 +128,10 @@ class _Found:
             if is_missing(value) or not self._is_about_visibility(key):
                 continue
             hides, name = self._may_hide(key, value), column_name(key)
-            if hides and not is_certain:
-                raise _refused(file, key)
             if is_certain and (hides or name != "permalink"):
                 self._values_of.setdefault(scope, {})[name] = (key, value)
+            elif hides:
+                self._uncertain_of.setdefault(scope, {})[name] = (key, file)
 
     def _is_about_visibility(self, key: str) -> bool:
         columns, decisions = self._options.columns, self._options.decisions
@@ -139,29 +146,27 @@ class _Found:
         meaning = verdict(key, value, self._options.decisions)
         return bool(meaning.hidden) or not meaning.is_decided or meaning.needs_date
 
-    def _parsed(self, file: Path, word: str) -> Any:
-        """Return the keys in a file; None if it is no regular file, lacks the word, or is a list of JSON."""
-        text = _text(file) if is_regular(file) else ""
-        if (
-            word not in text.casefold()
-            or not text.strip()
-            or (file.suffix == ".json" and text.lstrip()[0] == "[")
-        ):
+    def _parsed(self, file: Path, word: str, scope: Path) -> Any:
+        """Return the keys in a file; None if it is no regular file, lacks the word, or is a list of JSON.
+
+        If it cannot be parsed, the keys that it mentions are uncertain.
+        """
+        text = _text(file).strip() if is_regular(file) else ""
+        if word not in text.casefold() or not text or (file.suffix == ".json" and text[0] == "["):
             return None
         kind = _KIND_OF_SUFFIX.get(file.suffix)
         try:
             return parsed(text, kind) if kind else front_matter(text)[0]
         except RefusedError:
-            self._check_words(file, text)
+            self._add_words(file, scope, text)
             return None
 
-    def _check_words(self, file: Path, text: str) -> None:
-        """Raise CorpusError if a file that cannot be parsed, such as a program, may be about visibility."""
-        for word in re.findall(r"[A-Za-z][\w-]*", text):
-            if self._is_about_visibility(word) and column_name(word) not in _MORE_KEYS:
-                raise _refused(file, word)
-        if hides := _HIDING_CODE.search(text):
-            raise _refused(file, hides[1])
+    def _add_words(self, file: Path, scope: Path, text: str) -> None:
+        """Add the keys that a program, or a broken file, mentions."""
+        keys = {word for word in re.findall(r"[A-Za-z][\w-]*", text) if column_name(word) not in _MORE_KEYS}
+        keys.update(_HIDING_CODE.findall(text))
+        for key in sorted(filter(self._is_about_visibility, keys)):
+            self._uncertain_of.setdefault(scope, {})[column_name(key)] = (key, file)
 
 
 def _folders_above(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -193,11 +198,11 @@ def _text(file: Path) -> str:
     return content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _refused(file: Path, key: str) -> CorpusError:
+def _refused(file: Path, key: str, post: Path) -> CorpusError:
     return CorpusError(
-        f"{file} may hide posts by {key!r}, but it is not certain which; put {key!r} into the front matter "
-        "of these posts, or pass a copy of the public posts in another folder. If the key is not about "
-        f"visibility, use --not-visibility {key}"
+        f"{file} may hide posts such as {post} by {key!r}, but it is not certain which; put {key!r} into the "
+        "front matter of these posts, or pass a copy of the public posts in another folder. If the key is "
+        f"not about visibility, use --not-visibility {key}"
     )
 
 

@@ -101,11 +101,30 @@ def test_a_post_is_hidden_by_a_default_for_its_folder(
 @pytest.mark.parametrize(("name", "text"), UNCERTAIN.values(), ids=UNCERTAIN)
 def test_a_default_for_uncertain_posts_stops_the_run(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(
-        CorpusError, match=r"may hide posts by '(draft|permalink)'.* into the front matter"
+        CorpusError, match=r"may hide posts such as .*a.md by '(draft|permalink)'.* into the front matter"
     ) as error:
         read(tmp_path, {"news/a.md": POST, name: text})
 
     assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "text"), UNCERTAIN.values(), ids=UNCERTAIN)
+def test_the_key_in_the_post_is_the_cure(tmp_path: Path, name: str, text: str) -> None:
+    post = "---\ntitle: T\npermalink: /a/\ndraft: {}\n---\ntext"
+    files = {f"news/{value}.md": post.format(value) for value in ("true", "false")}
+
+    assert ids(read(tmp_path, {**files, name: text})) == ["news/false"]
+
+
+def test_an_uncertain_default_is_not_undone_by_a_certain_one(tmp_path: Path) -> None:
+    files = {
+        "news/news.11tydata.js": "draft",
+        "news/news.11tydata.json": '{"draft": false}',
+        "news/a.md": POST,
+    }
+
+    with pytest.raises(CorpusError, match=r"11tydata\.js may hide"):
+        read(tmp_path, files)
 
 
 @pytest.mark.parametrize(("name", "text"), HARMLESS.values(), ids=HARMLESS)
@@ -159,7 +178,7 @@ def test_files_above_the_posts_are_read_up_to_the_configuration(tmp_path: Path) 
 def test_the_settings_of_hugo_beside_the_posts_are_read(tmp_path: Path) -> None:
     site = written(tmp_path, {"config/_default/hugo.toml": "[cascade]\ndraft = true", "content/a.md": POST})
 
-    with pytest.raises(CorpusError, match="may hide posts by 'draft'"):
+    with pytest.raises(CorpusError, match=r"may hide posts such as .*a\.md by 'draft'"):
         read_articles(site / "content")
 
 
