@@ -189,7 +189,7 @@ def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any])
     names = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
     heading = Text(f"{articles:,} articles in {plain(names)}", style="bold")
     if not findings:
-        return Group(heading, Text("No problems found."))
+        return Group(heading, Text("No problems found." if articles else "There is no article to train on."))
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
     table.add_column("Finding")
     table.add_column("Count", justify="right")

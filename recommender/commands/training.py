@@ -113,7 +113,7 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # no
         Console().print(lint_table(report.files, report.articles, report.findings))
         if report.skipped:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.skipped.items())
-            click.echo(f"Skipped, not public: {reasons}")
+            click.echo(f"Not articles: {reasons}")
         for note in report.notes:
             echo(f"Note: {note}")
 

@@ -169,6 +169,15 @@ def test_lint_reports_problems_and_exits_with_0(run: Run, corpus: Path) -> None:
     assert ended.json()["articles"] == 3
 
 
+def test_lint_does_not_call_an_empty_corpus_good(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "title": "T", "status": "draft"}\n')
+
+    linted = run("lint", tmp_path)
+
+    assert "There is no article to train on." in linted.out
+    assert "Not articles: draft 1" in linted.out
+
+
 @pytest.mark.slow
 def test_training_again_keeps_the_slugs_of_the_current_model(run: Run, published_copy: Path) -> None:
     sample = files("recommender") / "sample" / "articles.jsonl"

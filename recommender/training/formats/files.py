@@ -217,11 +217,44 @@ _ABSOLUTE = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 
 def markdown_files(folder: Path) -> Iterator[Path]:
     """Yield the Markdown files in a folder and its subfolders, sorted; hidden ones are ignored."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
-        for name in sorted(names):
+    for parent, names in folders_in(folder):
+        for name in names:
             if not name.startswith(".") and suffix_of(Path(name)) in MARKDOWN_SUFFIXES:
-                yield Path(parent, name)
+                yield parent / name
+
+
+def folders_in(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield a folder and its subfolders with the names of their files, sorted; hidden folders are ignored.
+
+    Links to folders are not followed. Raises CorpusError if a folder cannot be read.
+    """
+    for parent, _, names in _walk(folder):
+        yield parent, sorted(names)
+
+
+def linked_folders(folder: Path) -> list[Path]:
+    """Return the links to folders in a folder and its subfolders, which `folders_in` does not follow."""
+    return [
+        parent / name for parent, names, _ in _walk(folder) for name in names if (parent / name).is_symlink()
+    ]
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path is a regular file or a link to one; reading another kind may never end."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    for parent, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        yield Path(parent), folders, names
+
+
+def _unreadable(error: OSError) -> None:
+    raise CorpusError(f"folder {error.filename} cannot be read ({error.strerror}); check its owner and mode")
 
 
 def suffix_of(path: Path) -> str:

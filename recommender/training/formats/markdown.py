@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -26,7 +26,9 @@ from recommender.fields import RefusedError, is_missing
 from recommender.training.formats.files import (
     RawRow,
     SourceOptions,
+    is_regular,
     limits,
+    linked_folders,
     markdown_files,
     opened,
     suffix_of,
@@ -36,13 +38,18 @@ from recommender.visibility import column_name, verdict, word_of
 
 MAX_FRONT_MATTER_CHARS = 65_536
 MAX_BODY_BYTES = 4 << 20  # some texts take the parser 20 seconds per MiB
+TEMPLATE_FOLDERS = frozenset({"_includes", "_layouts", "_sass", "_site", "_templates", "archetypes"})
+
+Content = tuple[Mapping[str, Any], str, bool]  # the front matter, the text after it, if there is front matter
+Defaults = Callable[[Path, Mapping[str, Any]], Mapping[str, Any]]
 
 
-def markdown_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
+def markdown_rows(path: Path, options: SourceOptions, defaults: Defaults) -> Iterator[RawRow]:
     """Yield the posts in a Markdown file, or in a folder and its subfolders, numbered in the order of paths.
 
     Skipped are drafts, posts that are scheduled or expired, pages and templates. A file that is not UTF-8, or
-    whose front matter cannot be parsed, is refused with its name.
+    whose front matter cannot be parsed, is refused with its name. `defaults` returns the front matter of a
+    file with what the site sets outside it.
     """
     files = list(markdown_files(path)) if path.is_dir() else [path]
     folder = path if path.is_dir() else path.parent
@@ -53,7 +60,8 @@ def markdown_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
             if kind := _kind_of_path(file, name):
                 yield RawRow(number, skipped=kind)
                 continue
-            row = _row(number, name, _content(file), options)
+            front, text, is_post = front_matter(text_of(file))
+            row = _row(number, name, (defaults(file, front), text, is_post), options)
         except RefusedError as error:
             row = RawRow(
                 number, refused=RefusedError(error.reason, f"{name}: {error.detail}", error.article_id)
@@ -61,17 +69,75 @@ def markdown_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
         posts += bool(row.values)
         without_url += bool(row.values) and not row.values.get("url")
         yield row
+    for link in linked_folders(path) if path.is_dir() else ():
+        yield RawRow(0, note=f"the folder {link} is a link and was not read; pass the folder it points to")
     if without_url:
-        yield RawRow(
-            len(files),
-            note=f"{without_url:,} of {posts:,} files have no URL; it is read from `permalink` or `url` in "
-            "the front matter, with the address given by --site",
+        note = (
+            f"{without_url:,} of {posts:,} files have no URL; it is read from `permalink` or `url` in "
+            "the front matter, with the address given by --site"
         )
+        yield RawRow(0, note=note)
 
 
 def markdown_html(text: str) -> str:
     """Return the HTML of a Markdown text; HTML in it is preserved."""
     return str(_parser().render(text[:MAX_BODY_BYTES]))
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a file in UTF-8. Raises RefusedError for other bytes."""
+    if not is_regular(file):
+        raise RefusedError("not a regular file", "it may be a pipe, or was deleted")
+    with opened(file) as stream:
+        content = stream.read(limits().row_bytes + 1)
+        limits().check_row(file, "the file", len(content))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        detail = f"byte {error.start + 1} is {content[error.start]:#04x}; save the file as UTF-8"
+        raise RefusedError("not UTF-8", detail) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def front_matter(text: str) -> Content:
+    """Return the front matter, the text after it, and whether there is any; RefusedError if it is broken."""
+    if fence := _FENCE.match(text):
+        end = _ENDS[fence[1]].search(text, fence.end())
+        if end is None:
+            raise RefusedError(_BROKEN, f"it begins with {fence[1]} and never ends")
+        source, rest = text[fence.end() : end.start()], text[end.end() :]
+        kind = fence[2] or ("toml" if fence[1] == "+++" else "yaml")
+    elif _JSON_START.match(text):
+        try:
+            _, length = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            raise RefusedError(_BROKEN, f"not JSON: {error}") from None
+        source, rest, kind = text[:length], text[length:], "json"
+    else:
+        return {}, text, False
+    return parsed(source, kind), rest, True
+
+
+def parsed(source: str, kind: str) -> Mapping[str, Any]:
+    """Return the keys in a text of YAML, TOML or JSON. Raises RefusedError if it cannot be parsed."""
+    if len(source) > MAX_FRONT_MATTER_CHARS:
+        raise RefusedError(_BROKEN, f"it has {len(source):,} characters")
+    parse: Any = {"toml": tomllib.loads, "json": json.loads}.get(kind, _yaml)
+    try:
+        values = parse(source)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise RefusedError(
+            _BROKEN, f"not {kind.upper()}: {' '.join(str(error).replace(_YAML_SOURCE, '').split())}"
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise RefusedError(_BROKEN, f"it has no keys: {str(values)[:40]!r}")
+    taxonomies = values.get("taxonomies")  # Zola
+    return {
+        str(key): value
+        for key, value in {**values, **(taxonomies if isinstance(taxonomies, Mapping) else {})}.items()
+    }
 
 
 class _StringLoader(yaml.BaseLoader):
@@ -121,7 +187,6 @@ _MDX_CODE = re.compile(r"^(?:import|export)\s[^\n]*$", re.MULTILINE)
 _DATED_NAME = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})[-_ ]")
 _SHORT_OFFSET = re.compile(r"(:\d\d(?:\.\d+)?\s*[-+])(\d(?::\d\d)?)$")
 _LANGUAGE = re.compile(r"\.([a-z]{2})(?:[-_][A-Za-z]{2})?$")
-_TEMPLATES = frozenset({"_includes", "_layouts", "_sass", "_site", "_templates", "archetypes"})
 _README = frozenset({"readme", "changelog", "contributing", "license", "code_of_conduct", "security"})
 # Keys of front matter, without case and punctuation, by our columns; the first that is set is used.
 _NAMES = {
@@ -150,25 +215,13 @@ def _parser() -> MarkdownIt:
 def _kind_of_path(file: Path, name: str) -> str:
     if "_drafts" in file.absolute().parts[:-1]:
         return "draft"
-    if _TEMPLATES.intersection(name.split("/")[:-1]):
+    if TEMPLATE_FOLDERS.intersection(name.split("/")[:-1]):
         return "template"
     return "section page" if Path(name).name.startswith("_index.") else ""
 
 
-def _content(file: Path) -> str:
-    with opened(file) as stream:
-        content = stream.read(limits().row_bytes + 1)
-        limits().check_row(file, "the file", len(content))
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        detail = f"byte {error.start + 1} is {content[error.start]:#04x}; save the file as UTF-8"
-        raise RefusedError("not UTF-8", detail) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _row(number: int, name: str, text: str, options: SourceOptions) -> RawRow:
-    original, text, has_front_matter = _split(text)
+def _row(number: int, name: str, content: Content, options: SourceOptions) -> RawRow:
+    original, text, has_front_matter = content
     front = {column_name(key): value for key, value in reversed(list(original.items()))}
     stem = name[: -len(_full_suffix(name))]
     if not has_front_matter and Path(stem).name.lower() in _README:
@@ -200,46 +253,6 @@ def _row(number: int, name: str, text: str, options: SourceOptions) -> RawRow:
 def _full_suffix(name: str) -> str:
     packed = next((ending for ending in (".gz", ".zst") if name.lower().endswith(ending)), "")
     return Path(name[: len(name) - len(packed)]).suffix + packed
-
-
-def _split(text: str) -> tuple[Mapping[str, Any], str, bool]:
-    """Return the front matter, the text after it, and whether there is front matter."""
-    if fence := _FENCE.match(text):
-        end = _ENDS[fence[1]].search(text, fence.end())
-        if end is None:
-            raise RefusedError(_BROKEN, f"it begins with {fence[1]} and never ends")
-        source, rest = text[fence.end() : end.start()], text[end.end() :]
-        kind = fence[2] or ("toml" if fence[1] == "+++" else "yaml")
-    elif _JSON_START.match(text):
-        try:
-            _, length = json.JSONDecoder().raw_decode(text)
-        except (ValueError, RecursionError) as error:
-            raise RefusedError(_BROKEN, f"not JSON: {error}") from None
-        source, rest, kind = text[:length], text[length:], "json"
-    else:
-        return {}, text, False
-    return _parsed(source, kind), rest, True
-
-
-def _parsed(source: str, kind: str) -> Mapping[str, Any]:
-    if len(source) > MAX_FRONT_MATTER_CHARS:
-        raise RefusedError(_BROKEN, f"it has {len(source):,} characters")
-    parse: Any = {"toml": tomllib.loads, "json": json.loads}.get(kind, _yaml)
-    try:
-        values = parse(source)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise RefusedError(
-            _BROKEN, f"not {kind.upper()}: {' '.join(str(error).replace(_YAML_SOURCE, '').split())}"
-        ) from None
-    if values is None:
-        return {}
-    if not isinstance(values, Mapping):
-        raise RefusedError(_BROKEN, f"it has no keys: {str(values)[:40]!r}")
-    taxonomies = values.get("taxonomies")  # Zola
-    return {
-        str(key): value
-        for key, value in {**values, **(taxonomies if isinstance(taxonomies, Mapping) else {})}.items()
-    }
 
 
 def _yaml(source: str) -> Any:

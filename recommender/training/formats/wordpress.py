@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,9 +47,15 @@ def wordpress_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
     encoding, encoding_note = _encoding(path)
     site = _site(path, encoding)
     notes = [*([encoding_note] if encoding_note else []), *site.languages.notes()]
+    others: Counter[str] = Counter()
     for number, item in enumerate(_elements(path, encoding, "item", note=notes.append), 1):
         kind = _kind(item, options.types)
+        others.update([kind] if kind and _may_be_article(item, kind) else [])
         yield RawRow(number, skipped=kind) if kind else _row(number, _values(item, site))
+    if others:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
+        types = ",".join([*sorted(options.types), *others])
+        notes.append(f"published items of other types were skipped: {counts}; to read all: --type {types}")
     yield from (RawRow(0, note=note) for note in notes)
 
 
@@ -92,6 +99,13 @@ def _kind(item: Any, types: frozenset[str]) -> str:
         return post_type or "no type"
     columns = {"wp:status": status, "wp:post_password": _wp(item, "post_password")}
     return why_hidden(columns, is_dated=True)
+
+
+def _may_be_article(item: Any, kind: str) -> bool:
+    """Return whether an item is of a type that the site itself defined, and public, with a text."""
+    post_type = _wp(item, "post_type")
+    is_own = post_type == kind and not _INTERNAL_TYPE.match(post_type)
+    return is_own and bool(_text(item, _CONTENT)) and not _kind(item, frozenset({post_type}))
 
 
 def _row(number: int, values: dict[str, Any]) -> RawRow:
@@ -161,6 +175,9 @@ _DC_LANGUAGE = "{http://purl.org/dc/elements/1.1/}language"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _LANGUAGE_META = re.compile(
     r"_?(?:wpml|icl|pll)_(?:import_|post_)?(?:language|lang|locale)(?:_code)?|_locale"
+)
+_INTERNAL_TYPE = re.compile(
+    r"(?:page|attachment|nav_menu_item|revision|custom_css|customize_changeset|oembed_cache|user_request)$|wp_|acf-"
 )
 _NO_DATE = re.compile(r"0000-|-")  # PHP writes the zero date as -0001-11-30, too
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

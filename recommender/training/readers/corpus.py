@@ -23,6 +23,7 @@ from recommender.training.formats.json_documents import json_rows
 from recommender.training.formats.markdown import markdown_rows
 from recommender.training.formats.wordpress import wordpress_rows
 from recommender.training.readers.detection import corpus_files, format_of
+from recommender.training.readers.site_defaults import site_defaults
 from recommender.visibility import Decisions, Visibility, column_name, publication_date
 
 __all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]
@@ -281,7 +282,7 @@ def _rows(file: Path, kind: str, options: SourceOptions) -> Iterator[RawRow]:
         case "feed":
             return iter(feed_file_rows(file))
         case "markdown":
-            return markdown_rows(file, options)
+            return markdown_rows(file, options, site_defaults(file, options))
         case "wxr":
             return wordpress_rows(file, options)
     raise ValueError(f"no reader for the format {kind!r}")
@@ -371,4 +372,5 @@ def _why_empty(report: ReadingReport) -> str:
     skipped = ", ".join(f"{count} {kind}" for kind, count in report.skipped.most_common())
     message = f"{report.rows_read} rows read"
     message += f", skipped {skipped} (only published posts without a password are read)" if skipped else ""
-    return message + (f", refused {report.common_reasons()}" if report.refused else "")
+    message += f", refused {report.common_reasons()}" if report.refused else ""
+    return "; ".join([message, *report.notes[:3]])

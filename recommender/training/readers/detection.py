@@ -151,7 +151,10 @@ def _files_in(path: Path) -> list[Path]:
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(path)!r} cannot be read ({error})") from error
     others = [file for file in files if suffix_of(file) not in MARKDOWN_SUFFIXES]
-    if others and (posts := [file for file in files if file not in others and _has_front_matter(file)]):
+    posts = [file for file in files if file not in others and _has_front_matter(file)] if others else []
+    if posts:
+        others = [file for file in others if not _is_data_of_posts(file, posts)]
+    if posts and others:
         raise CorpusError(
             f"folder {path} contains Markdown posts, such as {posts[0].name}, and other corpus files, "
             f"such as {others[0].name}; pass either the folder of the posts or the other files"
@@ -165,6 +168,15 @@ def _files_in(path: Path) -> list[Path]:
 
 def _has_front_matter(file: Path) -> bool:
     return re.match(rb"(?:\xef\xbb\xbf)?(?:---|\+\+\+)", head_of(file)) is not None
+
+
+def _is_data_of_posts(file: Path, posts: Sequence[Path]) -> bool:
+    """Return whether a JSON file has data of its folder or of one post, as in Eleventy."""
+    stem = file.name.removesuffix(".json").removesuffix(".11tydata")
+    return file.name.endswith(".json") and stem in {
+        file.parent.resolve().name,
+        *(post.stem for post in posts),
+    }
 
 
 def _is_corpus_file(file: Path) -> bool:

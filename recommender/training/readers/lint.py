@@ -136,6 +136,7 @@ _ADVICE = {
     "broken rich text": "Export the posts again, or export their HTML.",
     "broken front matter": "Correct it. Until then nobody can know whether the post is a draft.",
     "neither true nor false": "Write true or false; only then it is clear whether the post is public.",
+    "not a regular file": "Replace it by a copy of the post, or remove it.",
     "too large": "Split the file, or move data out of it.",
     "undated": "Add published_at: undated articles match no date filter and get no freshness boost.",
     "missing category": "Add a category: lists use it as a fallback if too few articles are related.",

@@ -1,6 +1,7 @@
 """Markdown files with front matter are read as posts; drafts and files that cannot be parsed are not."""
 
 import gzip
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from recommender.article import Article
+from recommender.training.formats.files import markdown_files
 from recommender.training.formats.markdown import MAX_BODY_BYTES, MAX_FRONT_MATTER_CHARS
 from recommender.training.readers.corpus import Corpus, CorpusError, read_articles
 from recommender.training.readers.lint import lint
@@ -341,3 +343,30 @@ def test_hostile_text_takes_linear_time(tmp_path: Path) -> None:
     corpus = read(tmp_path, {f"{n}.md": f"# T\n{text}" for n, text in enumerate(texts)})
 
     assert len(corpus.articles) == len(texts)
+
+
+def test_pipes_and_broken_links_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "loop.md").symlink_to("loop.md")
+    (tmp_path / "missing.md").symlink_to("nowhere.md")
+
+    corpus = read(tmp_path, {"a.md": "# A\ntext"})
+    findings = [finding.kind for finding in lint(tmp_path, now=NOW).findings]
+
+    assert corpus.report.refused_by_reason == {"not a regular file": 3}
+    assert "not a regular file" in findings
+
+
+def test_a_link_to_a_folder_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "posts").mkdir()
+    (tmp_path / "posts" / "self").symlink_to(".")
+
+    corpus = read(tmp_path / "posts", {"a.md": "# A\ntext"})
+
+    assert [article.id for article in corpus.articles] == ["a"]
+    assert "posts/self is a link and was not read" in corpus.report.notes[0]
+
+
+def test_a_folder_that_cannot_be_read_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"folder .*gone cannot be read"):
+        list(markdown_files(tmp_path / "gone"))

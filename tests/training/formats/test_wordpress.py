@@ -459,3 +459,12 @@ def kind(item: ET.Element) -> str:
     if said["status"] != "publish":
         return said["status"]
     return "password" if said.get("post_password") else ""
+
+
+def test_published_items_of_the_site_s_own_types_are_noted(tmp_path: Path) -> None:
+    path = altered(tmp_path, (b"[post]", b"[news]"), (b">post<", b">news<"))
+
+    with pytest.raises(
+        CorpusError, match=r"other types were skipped: \d+ news; to read all: --type post,news$"
+    ):
+        read(path)
