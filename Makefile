@@ -46,7 +46,7 @@ notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tre
 			$(BIN)/jupyter execute $$notebook --output=$$out/$$(basename $$notebook) || exit 1; \
 	done && rm -rf $$out
 
-test: install ## run the tests, all but the slow ones, and a fifth of the examples of each law
+test: install ## run the tests, all but the slow ones, and some of the examples of each law
 	$(BIN)/pytest -n auto --dist worksteal -m 'not slow' --hypothesis-profile fast $(PYTEST)
 
 test-all: install ## run all the tests: real servers, kills, full disks, a browser

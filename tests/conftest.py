@@ -32,7 +32,7 @@ with suppress(OSError):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would busy-wait and slow down other tests
 
-hypothesis.settings.register_profile("fast", parent=hypothesis.settings.default, max_examples=20)
+hypothesis.settings.register_profile("fast", parent=hypothesis.settings.default, max_examples=15)
 
 Product = TypeVar("Product")
 

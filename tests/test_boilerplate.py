@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def test_a_body_that_consists_of_standing_text_stays_whole() -> None:
     assert without_lines(f"{NOTICE}\n{BYLINE}", line_keys(f"{NOTICE}\n{BYLINE}")) == f"{NOTICE}\n{BYLINE}"
 
 
+@pytest.mark.slow
 def test_standing_text_changes_no_list(sample_articles: list[Article]) -> None:
     clean = sample_articles[:100]
     dirty = [

@@ -79,6 +79,7 @@ def test_the_comparison_is_symmetric(first: str, second: str) -> None:
     assert same(first, second) == same(second, first)
 
 
+@pytest.mark.slow
 def test_reports_that_share_rare_words_only_with_each_other_are_no_copies_in_any_corpus(
     sample_articles: list[Article],
 ) -> None:

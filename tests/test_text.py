@@ -302,6 +302,7 @@ def test_a_page_nested_thousands_deep_is_read(tag: str) -> None:
 
 
 # A megabyte of any of these took minutes once; the test ends where they take linear time.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -33,6 +33,7 @@ def hostile_models(run: Run, tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hostile_models")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_articles_are_printed_without_control_characters(run: Run, as_json: list[str]) -> None:

@@ -135,6 +135,7 @@ def test_a_corrected_article_replaces_its_earlier_state(trained: Trained) -> Non
     assert related.copies(120, NOW) == [row, *Related(model).copies(120, NOW)]
 
 
+@pytest.mark.slow
 def test_near_duplicates_among_live_articles_are_clustered(earlier: Model, held_out: list[Article]) -> None:
     first = held_out[0]
     twin = replace(first, id="twin", url=None)
@@ -229,6 +230,7 @@ def live_contents(snapshot: Snapshot) -> list[object]:
     return [shown, similar, vectors, snapshot.copies.first.tolist(), dict(snapshot.withdrawn)]
 
 
+@pytest.mark.slow
 def test_an_exception_anywhere_while_a_snapshot_grows_leaves_it_unchanged() -> None:
     model = build_model(newsroom())
     first = snapshot_with(

@@ -84,6 +84,7 @@ def test_without_labels_health_is_measured_and_slow_systems_are_left_out(trained
     assert (report.systems[0].quality, report.labels, report.query_ids) == (None, None, [])
 
 
+@pytest.mark.slow
 def test_reports_are_reproducible_and_survive_json(
     report: EvaluationReport, trained: Trained, labels: LabelFile
 ) -> None:

@@ -36,6 +36,7 @@ def test_quality_has_a_panel_for_each_measure_and_a_line_for_each_system(report:
         assert axes.get_xlim() == (0, 1)
 
 
+@pytest.mark.slow
 def test_an_interval_is_drawn_at_its_reported_position(report: EvaluationReport) -> None:
     panel = plots.quality(report.systems).axes[1]
     quality = report.systems[2].quality

@@ -27,6 +27,7 @@ def page(report: EvaluationReport) -> str:
     return html_report(report)
 
 
+@pytest.mark.slow
 def test_a_page_contains_tables_and_plots_and_loads_nothing(page: str) -> None:
     assert page.count("<table>") == 2
     assert page.count("<svg") == 4

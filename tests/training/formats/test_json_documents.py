@@ -144,6 +144,7 @@ def test_objects_in_lists_of_names_are_replaced_by_their_names(tmp_path: Path) -
     assert (article.category, article.tags, article.authors) == ("News", ("Sea", "Harbour"), ("Ann",))
 
 
+@pytest.mark.slow
 def test_the_limit_applies_to_each_record_of_a_document(tmp_path: Path) -> None:
     small = [{"id": str(n), "title": "x" * 100_000} for n in range(15)]
     path = tmp_path / "a.json"

@@ -132,6 +132,7 @@ def test_a_row_that_is_too_large_is_refused(tmp_path: Path, bomb: Bomb) -> None:
     assert "--max-row-mib" in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", ROW_BOMBS.values(), ids=ROW_BOMBS)
 def test_a_row_below_the_limit_is_read_or_refused_for_another_reason(tmp_path: Path, bomb: Bomb) -> None:
     path = bomb(tmp_path, 100)

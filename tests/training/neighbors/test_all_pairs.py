@@ -86,6 +86,7 @@ def test_generated_neighbours_equal_a_slow_computation(
     check_against(planted.scores, planted.best, neighbors_by_setting[tile, threads])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_few_exact_duplicates_are_in_row_order_for_any_tile_and_threads(
     planted: Planted, neighbors_by_setting: dict[tuple[int, int], Neighbors], setting: tuple[int, int]
