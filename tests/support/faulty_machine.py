@@ -15,6 +15,7 @@ from hypothesis.stateful import initialize, rule
 from recommender.serving.store import Store
 from recommender.serving.worker.follower import Follower
 from tests.support.faults import Fault, InjectedError, files
+from tests.support.snapshots import similar_live_articles
 from tests.support.state_machine import ServiceStateMachine
 
 FAULTY_FILES = files(
@@ -112,12 +113,5 @@ def _contents(follower: Follower) -> list[object]:
     snapshot = follower.snapshot
     documents = snapshot.articles
     shown = {documents.ids[row]: documents.titles[row] for row in documents.newest.tolist()}
-    similar = {
-        article_id: sorted(
-            documents.ids[other]
-            for other in snapshot.live_similar(documents.find(article_id) or 0)[0].tolist()
-            if documents.shown[other]
-        )
-        for article_id in shown
-    }
+    similar = similar_live_articles(snapshot)
     return [shown, similar, dict(follower.state.withdrawn), follower.state.rules, set(follower.state.live)]

@@ -27,6 +27,7 @@ from recommender.serving.worker.worker_state import WorkerState
 from recommender.settings import Settings
 from tests.support.laws import examples
 from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.snapshots import similar_live_articles
 from tests.support.waiting import eventually
 
 LIVE = [
@@ -299,13 +300,6 @@ def _contents(state: WorkerState) -> list[object]:
     assert snapshot is not None
     documents = snapshot.articles
     shown = {documents.ids[row]: documents.article(row).to_json() for row in documents.newest.tolist()}
-    similar = {
-        article_id: sorted(
-            documents.ids[other]
-            for other in snapshot.live_similar(documents.find(article_id) or 0)[0].tolist()
-            if documents.shown[other]
-        )
-        for article_id in shown
-    }
+    similar = similar_live_articles(snapshot)
     folded = {article_id: article.to_bytes() for article_id, article in state.folded.items()}
     return [shown, similar, folded, dict(state.withdrawn), dict(snapshot.withdrawn), state.pending]
