@@ -30,8 +30,8 @@ def without_lines(body: str, keys: Container[str]) -> str:
     own = [key.strip().decode(errors=_ERRORS) for key in _with_zeros(body).split(b"\n")]
     if not any(key in keys for key in own):
         return body
-    kept = [line for line, key in zip(body.split("\n"), own, strict=True) if key not in keys]
-    return "\n".join(kept) if any(map(str.strip, kept)) else body
+    others = [line for line, key in zip(body.split("\n"), own, strict=True) if key not in keys]
+    return "\n".join(others) if any(map(str.strip, others)) else body
 
 
 def standing_lines(bodies: Sequence[str]) -> list[str]:

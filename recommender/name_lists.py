@@ -14,7 +14,7 @@ def listed(text: str) -> list[Any] | None:
 
     A list is a JSON array of texts, objects and null; a list, tuple or set of texts and None as Python or
     NumPy prints it; or a PostgreSQL array of one dimension. The text may be escaped as HTML. A text that
-    merely begins with a bracket is not a list, nor is one with items of another kind, such as `[2026]`.
+    only begins with a bracket is not a list. Neither is a list with other items, such as `[2026]`.
     """
     text = text.strip()
     if text[:1] + text[-1:] not in {"[]", "()", "{}"} or len(text) > MAX_CHARS:

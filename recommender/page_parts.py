@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborNode
 
-# Class names and ids, by what they stand for.
+# Class names and ids that plugins and themes give to such parts, grouped by purpose.
 _NAMES = frozenset(
     (
         # related articles
@@ -64,14 +64,15 @@ class _Content:
     def is_empty(self) -> bool:
         return not (self.links or self.text_chars)
 
-    def is_label(self) -> bool:
-        return not self.links and self.text_chars <= _MAX_LABEL_CHARS and self.text.endswith(":")
+    def has_label(self) -> bool:
+        """Return whether the text beside the links is a short label, such as "Read also:"."""
+        return self.text_chars <= _MAX_LABEL_CHARS and self.text.endswith(":")
 
     def is_links(self, tag: str) -> bool:
         """Return whether a block with this tag and content is a list of links."""
         if not self.links or self.link_chars > _MAX_LINK_CHARS * self.links:
             return False
-        if not self.text_chars or (self.text_chars <= _MAX_LABEL_CHARS and self.text.endswith(":")):
+        if not self.text_chars or self.has_label():
             return True
         is_list = tag in _LISTS and self.links >= _LEAST_LINKS
         return is_list and self.text_chars <= _MAX_TEXT_SHARE * self.link_chars
@@ -145,8 +146,9 @@ def _close(frame: _Frame, content: _Content, parent: _Frame, parts: set[int]) ->
         parent.children.pop()  # white space between the heading and the list
     if parent.children:
         before, text = parent.children[-1]
-        is_heading = before.tag in _HEADINGS and not text.links and text.text_chars <= _MAX_HEADING_CHARS
-        if is_heading or (before.tag in _BLOCKS and text.is_label()):
+        is_heading = before.tag in _HEADINGS and text.text_chars <= _MAX_HEADING_CHARS
+        is_label = before.tag in _BLOCKS and text.has_label()
+        if not text.links and (is_heading or is_label):
             parts.add(before.mem_id)
             parent.children.pop()
 

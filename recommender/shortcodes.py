@@ -16,7 +16,7 @@ _WITHOUT_TEXT = frozenset(
         "soundcloud spotify tiktok tweet twitter vc_gmaps vc_raw_html vc_raw_js video vimeo youtube"
     ).split()
 )
-# Shortcodes that often have neither attributes nor a closing tag.
+# Shortcodes that are often written without attributes and without a closing tag.
 _ALONE = _WITHOUT_TEXT | frozenset(
     (
         "ad ads adsense adrotate advert contact-form contact-form-7 divider newsletter nextpage pagebreak "

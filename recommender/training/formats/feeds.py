@@ -96,7 +96,7 @@ def identified(rows: Sequence[RawRow]) -> list[RawRow]:
 
 
 def _is_usable(article_id: Any, shared: set[Any]) -> bool:
-    """Return whether an entry states an id of its own; a value of a wrong type is refused later."""
+    """Return whether there is an id that no other entry has. Values of a wrong type are refused later."""
     if isinstance(article_id, str):
         return bool(article_id.strip()) and article_id not in shared
     return article_id is not None and (not isinstance(article_id, int) or article_id not in shared)

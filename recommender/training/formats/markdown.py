@@ -244,7 +244,7 @@ def _row(number: int, name: str, content: Content, options: SourceOptions) -> Ra
     values["title"] = values["title"] or heading
     values["published_at"], values["updated_at"] = _published(front, stem), _padded(values["updated_at"])
     values["lang"] = values["lang"] or (match[1] if (match := _LANGUAGE.search(stem)) else None)
-    # A category of its own is also the front matter's `category`; ours comes from the lists.
+    # `category` is part of the categories, which are read as a list.
     record = {key: value for key, value in original.items() if key != "category"} | values
     row = row_of(number, record, options)
     return replace(row, unknown=tuple(key for key in row.unknown if column_name(key) not in _USED))

@@ -122,10 +122,11 @@ def read_articles(
     is 0 if unknown. `decisions` settles which values of a column are public, `date_formats` how dates are
     written that the column itself does not explain (see `recommender.dates`). `site` is the address of the
     site, for files that contain paths or slugs instead of URLs. `types` are the WordPress post types that are
-    articles. Raises CorpusError if a file
-    cannot be read, if there is no article, or if more than the share `max_bad` of the rows are refused; the
-    message has the file or rows, the value and the cure. Raises UndecidedError if a value is neither known to
-    be public nor known to be hidden.
+    articles.
+
+    Raises CorpusError if a file cannot be read, if there is no article, or if more than the share `max_bad`
+    of the rows are refused; the message has the file or rows, the value and the cure. Raises UndecidedError
+    if a value is neither known to be public nor known to be hidden.
     """
     if not 0 <= max_bad <= 1:
         raise CorpusError(f"max_bad is {max_bad}; it must be a share of the rows, from 0 to 1")

@@ -1,4 +1,4 @@
-"""A thread that repeats a task survives its errors, and ends when it is told to."""
+"""A thread that repeats a task continues after errors, and ends after `stop`."""
 
 from threading import Event
 from threading import enumerate as threads
