@@ -29,7 +29,7 @@ from recommender.model import Manifest, Model
 from recommender.model_arrays import arrays_of, fault_of, restored
 from recommender.regular_file import digest_of, digests_of, open_regular, read_regular
 
-FORMAT = 3  # goes up with every change of the arrays or the manifest that older programs cannot read
+FORMAT = 4  # goes up with every change of the arrays or the manifest that older programs cannot read
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.sha256"

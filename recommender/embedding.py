@@ -4,7 +4,7 @@ An embedding equals the result of `transform` of the scikit-learn estimators fit
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,15 +27,23 @@ class Embedding:
         _, ours, theirs = np.intersect1d(self.columns, other.columns, assume_unique=True, return_indices=True)
         return float(self.values[ours].astype(np.float64) @ other.values[theirs])
 
-    def moved(self, other: "Embedding", weight: float) -> "Embedding":
-        """Return the weighted mean of this embedding (weight 1) and another (`weight`), not normalized."""
-        columns = np.union1d(self.columns, other.columns)
-        values = np.zeros(len(columns))
+    def moved(self, others: Sequence[tuple["Embedding", float]]) -> "Embedding":
+        """Return the mean of this embedding (weight 1) and others with their weights, not normalized."""
+        columns = np.unique(np.concatenate([self.columns, *(other.columns for other, _ in others)]))
+        values, latent, total = np.zeros(len(columns)), self.latent.astype(np.float64), 1.0
         values[np.searchsorted(columns, self.columns)] = self.values
-        values[np.searchsorted(columns, other.columns)] += weight * other.values.astype(np.float64)
-        latent = self.latent.astype(np.float64) + weight * other.latent.astype(np.float64)
-        mean = 1 + weight
-        return Embedding(columns, (values / mean).astype(np.float32), (latent / mean).astype(np.float32))
+        for other, weight in others:
+            values[np.searchsorted(columns, other.columns)] += weight * other.values.astype(np.float64)
+            latent += weight * other.latent.astype(np.float64)
+            total += weight
+        return Embedding(columns, (values / total).astype(np.float32), (latent / total).astype(np.float32))
+
+    def heaviest(self, n: int) -> "Embedding":
+        """Return the embedding with its n largest terms alone; of equals, the first."""
+        if len(self.columns) <= n:
+            return self
+        columns = np.sort(np.argsort(-self.values, kind="stable")[:n])
+        return Embedding(self.columns[columns], self.values[columns], self.latent)
 
 
 NO_STRINGS = Strings.of(())

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -59,7 +60,8 @@ class Adapted(FrozenModel):
     latent_components: int
     latent_weight: float
     hub_correction: float
-    feedback: float | None = None  # None in a model of an earlier version: that of the recipe
+    feedback: float
+    expansion: float
 
 
 class GateSummary(FrozenModel):
@@ -242,6 +244,7 @@ class TopicSpace:
 
 
 CANDIDATES = 2  # candidates scored for each of the k neighbours
+EXPANSION = 5  # neighbours that expand an article when it is scored
 _SHARE_TEMPERATURE = 0.08  # an article exactly at a centroid has a share of about 0.9 of that topic
 
 
@@ -280,7 +283,7 @@ class Model:
         own, nearest = self.vectors.of(row), int(self.corrections.nearest[row])
         if nearest == NO_ROW:
             return Query(own, own)
-        return Query(own, own.moved(self.vectors.of(nearest), float(self.corrections.feedback[row])))
+        return Query(own, own.moved([(self.vectors.of(nearest), float(self.corrections.feedback[row]))]))
 
     def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
         """Return the query for any article or text, whether or not it was in the training corpus.
@@ -291,10 +294,11 @@ class Model:
         """
         own = self.embed(article)
         similarity = self.vectors.scores(own, self.latent_weight)
-        nearest, share = self.nearest(article, own, similarity, hidden)
-        return (
-            Query(own, own) if nearest == NO_ROW else Query(own, own.moved(self.vectors.of(nearest), share))
-        )
+        nearest = self.nearest(article, own, similarity, hidden)[:1]
+        share = self.manifest.adapted.feedback * similarity[nearest]
+        if not share.any():
+            return Query(own, own)
+        return Query(own, own.moved([(self.vectors.of(int(nearest[0])), float(np.float32(share[0])))]))
 
     def copies_of(self, article: Article, own: Embedding, rows: Iterable[int]) -> Iterator[int]:
         """Yield those of the rows that are near-duplicates of an article, whose embedding is `own`."""
@@ -309,28 +313,29 @@ class Model:
 
     def nearest(
         self, article: Article, own: Embedding, similarity: np.ndarray, hidden: Iterable[int] = ()
-    ) -> tuple[int, float]:
-        """Return the row that a query moves towards, or NO_ROW, and the weight of that row's vector.
+    ) -> np.ndarray:
+        """Return the nearest rows of an article, the first for feedback and all to expand it, (<= 5,) int64.
 
-        The query is the embedding `own` of an article, `similarity` is its similarity to all articles, (n,).
+        `own` is the article's embedding, `similarity` is its similarity to all articles, (n,). They are
+        ordered by similarity minus hubness penalty, best first; rows without similarity, near-duplicates and
+        `hidden` rows are left out.
         """
         scores = (similarity - self.corrections.hubs).astype(np.float32)
-        lists, excluded = self.manifest.recipe.neighbors, set(hidden)
-        feedback = self.manifest.adapted.feedback
-        weight = lists.feedback if feedback is None else feedback
-        for row in top_k(scores, CANDIDATES * lists.k + 1).tolist():  # + 1 for the article itself
-            if row not in excluded and not any(self.copies_of(article, own, [row])):
-                share = weight * max(float(similarity[row]), 0.0)
-                return (row, float(np.float32(share))) if share else (NO_ROW, 0.0)
-        return NO_ROW, 0.0
+        excluded, k = set(hidden), self.manifest.recipe.neighbors.k
+        candidates = (
+            row
+            for row in top_k(scores, CANDIDATES * k + 1).tolist()  # + 1 for the article itself
+            if row not in excluded and not any(self.copies_of(article, own, [row]))
+        )
+        rows = np.fromiter(islice(candidates, EXPANSION), dtype=np.int64)
+        return rows[similarity[rows] > 0]
 
     def scores(self, query: Query) -> np.ndarray:
         """Return the score of every article against the query, (n,) float32.
 
-        The score is the similarity to the moved query minus the article's hubness penalty.
+        The score is the similarity to the moved query after the corrections of the scored article.
         """
-        similarity = self.vectors.scores(query.moved, self.latent_weight)
-        return np.asarray(similarity - self.corrections.hubs, dtype=np.float32)
+        return self.corrections.scores(self.vectors.scores(query.moved, self.latent_weight))
 
     def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.

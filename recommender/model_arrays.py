@@ -8,6 +8,7 @@ import numpy as np
 
 from recommender.columns import Choice, Labels, Strings
 from recommender.model import Model
+from recommender.neighbors import Corrections
 
 
 def arrays_of(record: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -82,15 +83,22 @@ def _faults(model: Model) -> Iterator[str]:
         yield "neighbors.scores has another shape than neighbors.rows"
     yield from _length("copies.first", len(model.copies.first), n)
     yield from _outside("copies.first", model.copies.first, 0, n)
-    for name in ("nearest", "feedback", "hubs"):
-        yield from _length(f"corrections.{name}", len(getattr(model.corrections, name)), n)
-    yield from _outside("corrections.nearest", model.corrections.nearest, -1, n)
+    yield from _correction_faults(model.corrections, n)
     topics, space = len(model.manifest.topics), model.topic_space
     yield from _length("topic_space.centroids", len(space.centroids), topics)
     if topics:
         yield from _length("topic_space.centroids's vectors", space.centroids.shape[1], components)
     yield from _length("topic_space.first", len(space.first), n)
     yield from _outside("topic_space.first", space.first, -1, topics)
+
+
+def _correction_faults(corrections: Corrections, n: int) -> Iterator[str]:
+    for field in fields(corrections):
+        yield from _length(f"corrections.{field.name}", len(getattr(corrections, field.name)), n)
+    yield from _outside("corrections.nearest", corrections.nearest, -1, n)
+    yield from _outside("corrections.expansion_rows", corrections.expansion_rows, 0, n)
+    if corrections.expansion_weights.shape != corrections.expansion_rows.shape:
+        yield "corrections.expansion_weights has another shape than corrections.expansion_rows"
 
 
 def _columns_of(record: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 NO_ROW = -1
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,39 @@ class Neighbors:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What turns a similarity into a score: pseudo-relevance feedback and the hubness correction.
+    """What turns a similarity into a score: feedback, the hubness correction and document expansion.
 
     Pseudo-relevance feedback moves the vector of a query article towards that of its nearest neighbour, as in
     Rocchio's method. The hubness correction subtracts a penalty from the score of an article that is similar
-    to many others, so that a few hub articles do not appear in all lists.
+    to many others, so that a few hub articles do not appear in all lists. Document expansion moves the scored
+    article as well: its score becomes the weighted mean of its own and those of its nearest neighbours, so
+    that an article is found by words that only other reports of its subject use (Singhal and Pereira 1999).
     """
 
     nearest: np.ndarray  # (n,) int32, the nearest article that is not a near-duplicate, NO_ROW for none
     feedback: np.ndarray  # (n,) float32, the weight of its vector; the article's own vector has weight 1
     hubs: np.ndarray  # (n,) float32, the hubness penalty of each article, at least 0
+    expansion_rows: np.ndarray  # (n, m) int32, the m nearest articles that expand each one, 0 for none
+    expansion_weights: np.ndarray  # (n, m) float32, their weights, 0 for none; the article's own is 1
 
     @classmethod
     def none(cls, n: int) -> "Corrections":
         """Return corrections that leave the scores of n articles unchanged."""
-        zeros = np.zeros(n, dtype=np.float32)
-        return cls(np.full(n, NO_ROW, dtype=np.int32), zeros, zeros)
+        zeros, nothing = np.zeros(n, dtype=np.float32), np.zeros((n, 0), dtype=np.float32)
+        return cls(np.full(n, NO_ROW, dtype=np.int32), zeros, zeros, nothing.astype(np.int32), nothing)
+
+    def scores(self, similarity: np.ndarray, among: slice | np.ndarray = ALL) -> np.ndarray:
+        """Return the scores of the articles `among` all, (m,) float32, as candidates of one query.
+
+        `similarity` is the similarity of every article to the query after feedback, (n,).
+        """
+        penalized = similarity.astype(np.float64) - self.hubs
+        rows, weights = self.expansion_rows[among], self.expansion_weights[among].astype(np.float64)
+        scores, total = penalized[among].copy(), np.ones(len(rows))
+        for neighbor in range(rows.shape[1]):
+            scores += weights[:, neighbor] * penalized[rows[:, neighbor]]
+            total += weights[:, neighbor]
+        return np.asarray(scores / total, dtype=np.float32)
 
 
 @dataclass(frozen=True)

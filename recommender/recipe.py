@@ -26,7 +26,7 @@ class Terms(_Section):
     stems: bool = True  # reduce words to their stems, by language
     ngrams: Annotated[int, Field(ge=1, le=2)] = 2  # 2: pairs of neighbouring words are terms too
     min_df: Annotated[int, Field(ge=1)] = 2  # drop terms that occur in fewer articles
-    pair_weight: Annotated[float, Field(gt=0, le=1)] = 0.6  # a pair of words, relative to a word
+    pair_weight: Annotated[float, Field(gt=0, le=1)] = 0.8  # a pair of words, relative to a word
     piece_weight: Annotated[float, Field(ge=0, le=1)] = 0.3  # 4 or 5 letters of a word, in small corpora
     idf_power: Annotated[float, Field(ge=0, le=2)] = 0.75  # exponent of idf; below 1 rare terms weigh less
     max_df: Annotated[float, Field(gt=0, le=1)] = 0.5  # drop terms that occur in a larger share of articles
@@ -50,6 +50,7 @@ class NeighborLists(_Section):
 
     k: Annotated[int, Field(ge=1, le=1000)] = 100
     feedback: Annotated[float, Field(ge=0, le=10)] = 1.0  # weight of the pseudo-relevance feedback
+    expansion: Annotated[float, Field(ge=0, le=10)] = 0.3  # weight of the neighbours that expand an article
     hub_correction: Annotated[float, Field(ge=0, le=10)] = 0.65  # weight of the hubness correction
     copy_similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  # cosine of terms of near-duplicates, at least
     similar_percentile: Annotated[float, Field(gt=0, lt=100)] = 99.9  # of random pairs; above it: `similar`

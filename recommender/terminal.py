@@ -84,7 +84,7 @@ def _explanation(why: Mapping[str, Any] | None) -> str:
         return ""
     terms = [(part["term"], part["contribution"]) for part in why["terms"]]
     topics = [(f"topic {part['name']}", part["contribution"]) for part in why["topics"]]
-    names = ("other_terms", "other_topics", "feedback", "hub", "freshness", "boost")
+    names = ("other_terms", "other_topics", "feedback", "expansion", "hub", "freshness", "boost")
     others = {name: (name.replace("_", " "), why[name]) for name in names}
     parts = [*terms, others.pop("other_terms"), *topics, *others.values()]
     return ", ".join(f"{name} {part:+.3f}" for name, part in parts if round(part, 3))

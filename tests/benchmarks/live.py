@@ -128,10 +128,12 @@ def _varied(
     varied = []
     for article, folded_article in folded_in:
         other = model.vectors.of(int(generator.integers(len(model.articles))))
-        mixed = folded_article.embedding.moved(other, 1.0)
+        mixed = folded_article.embedding.moved([(other, 1.0)])
         length = float(np.sqrt(mixed.values @ mixed.values)) or 1.0
         own = replace(mixed, values=mixed.values / np.float32(length))
-        varied.append((article, replace(folded_article, embedding=own, copies=folded_article.copies[:0])))
+        varied.append(
+            (article, replace(folded_article, embedding=own, expanded=own, copies=folded_article.copies[:0]))
+        )
     return varied
 
 

@@ -33,7 +33,7 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
     """Return a model of unit TF-IDF vectors and a small latent space, built with loops and full sorts."""
     articles = sorted(articles, key=lambda article: article.id.encode())
     terms_recipe = {"lead_weight": 1, "ngrams": 1, "min_df": 1, "idf_power": 1.0, "stop_words": False}
-    plain_lists = {"feedback": 0.0, "hub_correction": 0.0}
+    plain_lists = {"feedback": 0.0, "expansion": 0.0, "hub_correction": 0.0}
     terms_recipe |= {"stems": False}
     recipe = Recipe.model_validate({"terms": terms_recipe, "neighbors": plain_lists})
     adapted = Adapted(
@@ -46,6 +46,8 @@ def build_model(articles: Sequence[Article], k: int = 50, similar_above: float =
         latent_components=2,
         latent_weight=recipe.topics.weight,
         hub_correction=0.0,
+        feedback=0.0,
+        expansion=0.0,
     )
     rules = term_rules(recipe, adapted, {})
     counts = [Counter(rules.terms(article.title, article.body, article.lang)) for article in articles]

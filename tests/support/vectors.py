@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from recommender.model import Vectors
-from recommender.neighbors import Neighbors
+from recommender.neighbors import Corrections, Neighbors
 
 
 def vectors_of(terms: np.ndarray, latent: np.ndarray) -> Vectors:
@@ -32,6 +32,14 @@ def slow_scores(vectors: Vectors, weight: float) -> np.ndarray:
     scores: np.ndarray = (1 - weight) * (terms @ terms.T) + weight * (latent @ latent.T)
     np.fill_diagonal(scores, -np.inf)
     return scores
+
+
+def slow_expanded(scores: np.ndarray, corrections: Corrections) -> np.ndarray:
+    """Return scores, (..., n), after document expansion, by one dense matrix product."""
+    n = len(corrections.hubs)
+    weights = np.eye(n)
+    np.add.at(weights, (np.arange(n)[:, None], corrections.expansion_rows), corrections.expansion_weights)
+    return np.asarray(scores @ (weights / weights.sum(axis=1, keepdims=True)).T)
 
 
 def check_against(scores: np.ndarray, best: np.ndarray, neighbors: Neighbors) -> None:

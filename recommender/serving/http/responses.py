@@ -198,6 +198,7 @@ def _explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:
         ],
         "other_topics": _part(explanation.other_topics),
         "feedback": _part(explanation.feedback),
+        "expansion": _part(explanation.expansion),
         "hub": _part(explanation.hub),
         "freshness": _part(explanation.freshness),
         "boost": _part(explanation.boost),

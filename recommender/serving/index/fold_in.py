@@ -20,7 +20,8 @@ from recommender.model import Model
 from recommender.neighbors import NO_ROW, top_k
 
 _COPY_CANDIDATES = 64  # the most similar articles, which are checked for near-duplicates
-_HEAD = struct.Struct("<5i3d")
+_EXPANDING_TERMS = 64  # the heaviest terms of each neighbour that expand a live article
+_HEAD = struct.Struct("<6i3d")
 _sample = lru_cache(maxsize=2)(HubSample.of)
 
 
@@ -31,7 +32,8 @@ class FoldedArticle:
     embedding: Embedding
     nearest: int  # the row that its query moves towards (pseudo-relevance feedback), or NO_ROW
     feedback: float  # the weight of that row in the query
-    hub: float  # hubness correction, subtracted from its scores
+    expanded: Embedding  # what it is scored by: its embedding moved towards its neighbours
+    hub: float  # hubness correction, subtracted from its scores: the mean of its own and its neighbours'
     neighbors: np.ndarray  # (<= k,) int32, its most similar articles, best first
     neighbor_scores: np.ndarray  # float32
     reverse_neighbors: np.ndarray  # (m,) int32, the articles in whose lists it is `similar`, ascending
@@ -44,14 +46,14 @@ class FoldedArticle:
         """Return the fold-in of an article that is similar to no other, and has no neighbours."""
         rows, scores = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
         embedding = Embedding(rows, scores, np.zeros(n_components, dtype=np.float32))
-        return cls(embedding, NO_ROW, 0.0, 0.0, rows, scores, rows, scores, rows, 0.0)
+        return cls(embedding, NO_ROW, 0.0, embedding, 0.0, rows, scores, rows, scores, rows, 0.0)
 
     def to_bytes(self) -> bytes:
         """Return its serialized form for the store."""
         arrays = self._arrays()
         head = _HEAD.pack(
-            self.nearest, len(self.embedding.columns), len(self.neighbors), len(self.reverse_neighbors),
-            len(self.copies), self.feedback, self.hub, self.unknown_share,
+            self.nearest, len(self.embedding.columns), len(self.expanded.columns), len(self.neighbors),
+            len(self.reverse_neighbors), len(self.copies), self.feedback, self.hub, self.unknown_share,
         )  # fmt: skip
         return head + b"".join(array.tobytes() for array in arrays)
 
@@ -60,31 +62,36 @@ class FoldedArticle:
         """Return the article that `to_bytes` serialized. Raises ValueError for anything else."""
         if len(blob) < _HEAD.size:
             raise ValueError(f"a folded-in article has {len(blob)} bytes, fewer than its header")
-        nearest, terms, neighbors, reverse, copies, feedback, hub, unknown = _HEAD.unpack_from(blob)
+        nearest, terms, expanded, neighbors, reverse, copies, feedback, hub, unknown = _HEAD.unpack_from(blob)
         sizes = [
-            (np.int32, terms), (np.float32, terms), (np.float32, n_components), (np.int32, neighbors),
+            (np.int32, terms), (np.float32, terms), (np.float32, n_components),
+            (np.int32, expanded), (np.float32, expanded), (np.float32, n_components), (np.int32, neighbors),
             (np.float32, neighbors), (np.int32, reverse), (np.float32, reverse), (np.int32, copies),
         ]  # fmt: skip
         expected = _HEAD.size + 4 * sum(size for _, size in sizes)
-        if min(terms, neighbors, reverse, copies) < 0 or len(blob) != expected:
+        if min(terms, expanded, neighbors, reverse, copies) < 0 or len(blob) != expected:
             raise ValueError(f"a folded-in article has {len(blob)} bytes, but its header says {expected}")
         arrays: list[np.ndarray] = []
         offset = _HEAD.size
         for dtype, size in sizes:
             arrays.append(np.frombuffer(blob, dtype=dtype, count=size, offset=offset))
             offset += 4 * size
-        columns, values, latent, rows, scores, reverse_rows, reverse_scores, copy_rows = arrays
+        embedding, expanded = Embedding(*arrays[:3]), Embedding(*arrays[3:6])
+        rows, scores, reverse_rows, reverse_scores, copy_rows = arrays[6:]
         return cls(
-            Embedding(columns, values, latent), nearest, feedback, hub,
+            embedding, nearest, feedback, expanded, hub,
             rows, scores, reverse_rows, reverse_scores, copy_rows, unknown,
         )  # fmt: skip
 
     def _arrays(self) -> list[np.ndarray]:
-        own = self.embedding
         return [
-            own.columns.astype(np.int32), own.values.astype(np.float32), own.latent.astype(np.float32),
-            self.neighbors, self.neighbor_scores, self.reverse_neighbors, self.reverse_scores, self.copies,
+            *_arrays_of(self.embedding), *_arrays_of(self.expanded), self.neighbors, self.neighbor_scores,
+            self.reverse_neighbors, self.reverse_scores, self.copies,
         ]  # fmt: skip
+
+
+def _arrays_of(own: Embedding) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return own.columns.astype(np.int32), own.values.astype(np.float32), own.latent.astype(np.float32)
 
 
 def fold_in(model: Model, article: Article) -> FoldedArticle:
@@ -98,62 +105,83 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     row = model.articles.ids.find(article.id)
     ignored = [] if row is None else [row]
     similarities = model.vectors.scores(own, model.latent_weight)
-    similarities[ignored] = -np.inf
-    nearest, share = model.nearest(article, own, similarities, ignored)
-    neighbors, neighbor_scores = _neighbors(model, similarities, nearest, share)
-    hub = _hub(model, similarities)
-    reverse_neighbors, reverse_scores = _reverse_neighbors(model, similarities, hub)
+    nearest = model.nearest(article, own, similarities, ignored)
+    feedback = model.manifest.adapted.feedback * similarities[nearest[:1]].astype(np.float32)
+    moves = bool(feedback.any())
+    first, share = (int(nearest[0]), float(feedback[0])) if moves else (NO_ROW, 0.0)
+    neighbors, neighbor_scores = _neighbors(model, similarities, first, share, ignored)
+    expanded, hub = _expanded(model, own, nearest, similarities, _hub(model, similarities, ignored))
+    reverse_neighbors, reverse_scores = _reverse_neighbors(model, expanded, hub, ignored)
     return FoldedArticle(
         embedding=own,
-        nearest=nearest,
+        nearest=first,
         feedback=share,
+        expanded=expanded,
         hub=hub,
         neighbors=neighbors,
         neighbor_scores=neighbor_scores,
         reverse_neighbors=reverse_neighbors,
         reverse_scores=reverse_scores,
-        copies=_copies(model, article, own, similarities),
+        copies=_copies(model, article, own, similarities, ignored),
         unknown_share=unknown,
     )
 
 
+def _expanded(
+    model: Model, own: Embedding, nearest: np.ndarray, similarities: np.ndarray, hub: float
+) -> tuple[Embedding, float]:
+    """Return the embedding moved towards its nearest rows, and the mean of its penalty and theirs.
+
+    Only the largest terms of each neighbour are used: with all of them, postings are six times as long.
+    """
+    weights = model.manifest.adapted.expansion * similarities[nearest]
+    neighbors = (model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in nearest.tolist())
+    moved = own.moved(list(zip(neighbors, weights.tolist(), strict=True))) if weights.any() else own
+    return moved, float((hub + weights @ model.corrections.hubs[nearest]) / (1 + weights.sum()))
+
+
 def _neighbors(
-    model: Model, similarities: np.ndarray, nearest: int, share: float
+    model: Model, similarities: np.ndarray, nearest: int, share: float, ignored: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     moved = similarities
     if nearest != NO_ROW:
         to_nearest = model.vectors.scores(model.vectors.of(nearest), model.latent_weight)
         moved = (similarities + share * to_nearest) / (1 + share)
-    scores = (moved - model.corrections.hubs).astype(np.float32)
-    rows = top_k(scores, model.neighbors.rows.shape[1], np.flatnonzero(np.isfinite(scores)))
+    scores = model.corrections.scores(moved)
+    rows = top_k(scores, model.neighbors.rows.shape[1], np.delete(np.arange(len(scores)), ignored))
     return rows.astype(np.int32), scores[rows]
 
 
-def _hub(model: Model, similarities: np.ndarray) -> float:
+def _hub(model: Model, similarities: np.ndarray, ignored: list[int]) -> float:
     manifest = model.manifest
     if not manifest.adapted.hub_correction:
         return 0.0
     sample = _sample(len(similarities), manifest.recipe.seed)
-    # The earlier state counts as a near-duplicate, which the sample leaves out.
-    known = np.where(np.isfinite(similarities), similarities, np.inf)
-    nearness = sample.hubness(known, manifest.recipe.neighbors.copy_similarity)
+    others = similarities.copy()
+    others[ignored] = np.inf  # like a near-duplicate, which the sample leaves out
+    nearness = sample.hubness(others, manifest.recipe.neighbors.copy_similarity)
     return manifest.adapted.hub_correction * max(nearness - manifest.hub_floor, 0.0)
 
 
-def _reverse_neighbors(model: Model, similarities: np.ndarray, hub: float) -> tuple[np.ndarray, np.ndarray]:
+def _reverse_neighbors(
+    model: Model, expanded: Embedding, hub: float, ignored: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the articles in whose lists it is `similar`, ascending, and its scores there."""
-    known = np.where(np.isfinite(similarities), similarities, 0.0)
+    known = model.vectors.scores(expanded, model.latent_weight)
     share = model.corrections.feedback.astype(np.float64)
     moved = (known + share * known[model.corrections.nearest]) / (1 + share)
     scores = (moved - hub).astype(np.float32)
-    is_similar = (scores > model.manifest.similar_above) & np.isfinite(similarities)
+    is_similar = scores > model.manifest.similar_above
+    is_similar[ignored] = False
     rows = np.flatnonzero(is_similar).astype(np.int32)
     return rows, scores[rows]
 
 
-def _copies(model: Model, article: Article, own: Embedding, similarities: np.ndarray) -> np.ndarray:
+def _copies(
+    model: Model, article: Article, own: Embedding, similarities: np.ndarray, ignored: list[int]
+) -> np.ndarray:
     least, weight = model.manifest.recipe.neighbors.copy_similarity, model.latent_weight
-    candidates = top_k(similarities, _COPY_CANDIDATES)
+    candidates = top_k(similarities, _COPY_CANDIDATES, np.delete(np.arange(len(similarities)), ignored))
     # A cosine in the latent space is at least -1, so an article below this bound cannot be a near-duplicate.
     possible = candidates[similarities[candidates] >= (1 - weight) * least - weight]
     return np.array(list(model.copies_of(article, own, possible.tolist())), dtype=np.int32)

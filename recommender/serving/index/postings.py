@@ -71,7 +71,9 @@ class SnapshotVectors:
 
     model: Vectors
     live: tuple[Embedding, ...] = ()
-    segments: tuple[Postings, ...] = ()
+    expanded: tuple[Embedding, ...] = ()  # what live articles are scored by
+    segments: tuple[Postings, ...] = ()  # of the live articles' own terms
+    scored: tuple[Postings, ...] = ()  # the same segments, of the expanded embeddings
 
     @property
     def n_live(self) -> int:
@@ -92,13 +94,9 @@ class SnapshotVectors:
         """Return the vectors of some rows in the latent space, (len(rows), n_components) float32."""
         return np.stack([self.of(row).latent for row in rows.tolist()])
 
-    def scores(self, query: Embedding, weight: float) -> np.ndarray:
-        """Return the similarity of every article to the query, (n + m,) float64."""
-        return np.concatenate([self.model.scores(query, weight), self.live_scores(query, weight)])
-
     def live_scores(self, query: Embedding, weight: float) -> np.ndarray:
-        """Return the similarity of every live article to the query, (m,) float64."""
-        return np.concatenate([np.empty(0), *(segment.scores(query, weight) for segment in self.segments)])
+        """Return the similarity of every live article, expanded, to the query, (m,) float64."""
+        return np.concatenate([np.empty(0), *(segment.scores(query, weight) for segment in self.scored)])
 
     def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
         """Return the postings of all articles, as `Vectors.postings` does."""
@@ -113,11 +111,18 @@ class SnapshotVectors:
             [values for _, values in entries]
         )
 
-    def with_articles(self, embeddings: Sequence[Embedding]) -> "SnapshotVectors":
+    def with_articles(
+        self, embeddings: Sequence[Embedding], expanded: Sequence[Embedding]
+    ) -> "SnapshotVectors":
         """Return the vectors with these embeddings of live articles, at least one, added."""
-        live, segments = (*self.live, *embeddings), list(self.segments)
+        live, all_expanded, segments = (
+            (*self.live, *embeddings),
+            (*self.expanded, *expanded),
+            list(self.segments),
+        )
         start, end = self.n_live, len(live)
         while segments and _MERGE_RATIO * (end - start) >= len(segments[-1]):
             start -= len(segments.pop())
         segments.append(Postings.of(live[start:]))
-        return SnapshotVectors(self.model, live, tuple(segments))
+        scored = (*self.scored[: len(segments) - 1], Postings.of(all_expanded[start:]))
+        return SnapshotVectors(self.model, live, all_expanded, tuple(segments), scored)

@@ -36,7 +36,7 @@ class Snapshot:
     """Articles in rows: n of the model, then m live ones. A snapshot never changes.
 
     Live articles are scored as in training, with three exceptions that stay as trained: the weights of terms,
-    the latent space, and the hubness corrections of other articles. Pseudo-relevance feedback comes from
+    the latent space, and the corrections of other articles. Feedback and document expansion come from
     articles of the model only, so a list does not depend on the order in which live articles arrived. With
     200 articles held out from 37,554 and added live, their lists of nine share 83 % of the items with those
     of a retrained model.
@@ -50,7 +50,7 @@ class Snapshot:
     similar_cache: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared; requests fill it
     title_index: TitleIndex  # shared; requests build it
     copies: NearDuplicates
-    hubs: np.ndarray  # (n + m,) float32
+    hubs: np.ndarray  # (n + m,) float32; those of live articles are means, as in `FoldedArticle`
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
     withdrawn: Mapping[str, int]  # ids, each with its moment in microseconds
 
@@ -130,7 +130,10 @@ class Snapshot:
         return replace(
             self,
             articles=self.articles.with_articles([article for article, _ in articles]),
-            vectors=self.vectors.with_articles([folded_article.embedding for folded_article in folded]),
+            vectors=self.vectors.with_articles(
+                [folded_article.embedding for folded_article in folded],
+                [folded_article.expanded for folded_article in folded],
+            ),
             folded=(*self.folded, *folded),
             live_similar_of=self._live_similar_with(folded),
             copies=self._copies_with(articles),
@@ -156,7 +159,7 @@ class Snapshot:
         if article.nearest == NO_ROW:
             return Query(article.embedding, article.embedding)
         nearest = self.model.vectors.of(article.nearest)
-        return Query(article.embedding, article.embedding.moved(nearest, article.feedback))
+        return Query(article.embedding, article.embedding.moved([(nearest, article.feedback)]))
 
     def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
         """Return the query made from a text, like `Model.query`."""
@@ -164,8 +167,9 @@ class Snapshot:
 
     def scores(self, query: Query) -> np.ndarray:
         """Return the score of every article against the query, (n + m,) float32, like `Model.scores`."""
-        similarities = self.vectors.scores(query.moved, self.latent_weight)
-        return np.asarray(similarities - self.hubs, dtype=np.float32)
+        n = len(self.model.articles)
+        live = self.vectors.live_scores(query.moved, self.latent_weight) - self.hubs[n:]
+        return np.concatenate([self.model.scores(query), live.astype(np.float32)])
 
     def neighbors(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and scores of the model's articles nearest to the article in a row."""
@@ -190,7 +194,7 @@ class Snapshot:
             return rows, np.array([score for _, score in pairs], dtype=np.float32)
         parts = [
             self._similar_in(row, start, segment)
-            for start, segment in zip(self.vectors.segment_starts, self.vectors.segments, strict=True)
+            for start, segment in zip(self.vectors.segment_starts, self.vectors.scored, strict=True)
         ]
         return np.concatenate([rows for rows, _ in parts]), np.concatenate([scores for _, scores in parts])
 

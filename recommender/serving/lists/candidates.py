@@ -112,8 +112,12 @@ class SimilarCandidates:
         Rivals are articles of the model that are not neighbours, so they score no more than the last one.
         """
         last = self._snapshot.neighbors(row)[1][-1]
-        similarities = SimilarityScorer(self._snapshot).of(self._snapshot.query_of(row).moved, rivals)
-        scores = np.minimum((similarities - self._snapshot.hubs[rivals]).astype(np.float32), last)
+        corrections = self._snapshot.model.corrections
+        needed = np.unique(np.concatenate([rivals, corrections.expansion_rows[rivals].ravel()]))
+        similarities = np.zeros(len(corrections.hubs))
+        scorer = SimilarityScorer(self._snapshot)
+        similarities[needed] = scorer.of(self._snapshot.query_of(row).moved, needed)
+        scores = np.minimum(corrections.scores(similarities, rivals), last)
         similar = self._is_similar(scores, query)
         return rivals[similar], scores[similar]
 

@@ -24,6 +24,7 @@ class Explanation:
     topics: tuple[tuple[Topic, float], ...]  # of both texts; parts of the latent similarity
     other_topics: float
     feedback: float
+    expansion: float
     hub: float
     freshness: float  # at most 0
     boost: float
@@ -45,13 +46,15 @@ def explanation(
     latent = weight * _inner(own.latent, other.latent)
     topics = _topics(snapshot, own, other, latent)
     similarity = sum(part for _, part in terms) + other_terms + latent
+    moved, hub = _similarity(query.moved, other, weight), float(snapshot.hubs[row])
     return Explanation(
         terms=terms,
         other_terms=other_terms,
         topics=topics,
         other_topics=latent - sum(part for _, part in topics),
-        feedback=_similarity(query.moved, other, weight) - similarity,
-        hub=-float(snapshot.hubs[row]),
+        feedback=moved - similarity,
+        expansion=_expansion(snapshot, query.moved, row, moved),
+        hub=-hub,
         freshness=fresh_score - model_score,
         boost=score - fresh_score,
     )
@@ -59,6 +62,21 @@ def explanation(
 
 def _similarity(point: Embedding, other: Embedding, weight: float) -> float:
     return (1 - weight) * point.cosine(other) + weight * _inner(point.latent, other.latent)
+
+
+def _expansion(snapshot: Snapshot, moved: Embedding, row: int, similarity: float) -> float:
+    """Return what document expansion adds to the score of a row, from its `similarity` to the moved query."""
+    weight, n = snapshot.latent_weight, len(snapshot.model.articles)
+    if row >= n:
+        return _similarity(moved, snapshot.folded[row - n].expanded, weight) - similarity
+    corrections = snapshot.model.corrections
+    own = similarity - float(corrections.hubs[row])
+    expanded, total = own, 1.0
+    neighbors, shares = corrections.expansion_rows[row], corrections.expansion_weights[row]
+    for neighbor, share in zip(neighbors.tolist(), shares.tolist(), strict=True):
+        part = _similarity(moved, snapshot.vectors.of(neighbor), weight) - float(corrections.hubs[neighbor])
+        expanded, total = expanded + share * part, total + share
+    return expanded / total - own
 
 
 def _inner(a: np.ndarray, b: np.ndarray) -> float:

@@ -67,6 +67,7 @@ class Why(ResponseModel):
     ]
     other_topics: Annotated[float, Field(description="The contribution of all other topics.")]
     feedback: Annotated[float, Field(description="The effect of pseudo-relevance feedback.")]
+    expansion: Annotated[float, Field(description="The effect of the item's own nearest neighbours.")]
     hub: Annotated[
         float, Field(description="The hubness correction, for articles that are similar to very many others.")
     ]

@@ -133,6 +133,8 @@ def _adjustments(why: Explanation) -> Iterator[str]:
     threshold = _MIN_ADJUSTMENT * max(similarity, 0.0)
     if why.feedback > threshold:
         yield "Also similar to the story that matches this one best."
+    if why.expansion > threshold:
+        yield "Other stories about its subject are similar, too."
     if -why.hub > threshold:
         yield "Ranked lower because it is similar to many stories."
     if -why.freshness > threshold:

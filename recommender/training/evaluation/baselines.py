@@ -128,10 +128,11 @@ def retrained(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: R
 def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Recipe) -> np.ndarray:
     """Rank by the lists computed from the model's own vectors with another recipe."""
     adapted = model.manifest.adapted
-    correction = min(adapted.hub_correction, recipe.neighbors.hub_correction)
-    feedback = recipe.neighbors.feedback
-    feedback = feedback if adapted.feedback is None else min(adapted.feedback, feedback)
-    adapted = adapted.model_copy(update={"hub_correction": correction, "feedback": feedback})
+    update = {
+        key: min(getattr(adapted, key), getattr(recipe.neighbors, key))
+        for key in ("feedback", "expansion", "hub_correction")
+    }
+    adapted = adapted.model_copy(update=update)
     lists = build_related_lists(model.vectors, adapted, recipe, threads)
     return np.asarray(lists.neighbors.rows[rows][:, :k])
 
@@ -147,6 +148,7 @@ _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] 
     "pieces": ("pieces of words", retrained, "terms", {"piece_weight": 0.0}),
     "latent_space": ("latent space", retrained, "topics", {"components": 0}),
     "feedback": ("feedback", relisted, "neighbors", {"feedback": 0.0}),
+    "expansion": ("document expansion", relisted, "neighbors", {"expansion": 0.0}),
     "hub_correction": ("hub correction", relisted, "neighbors", {"hub_correction": 0.0}),
 }
 

@@ -8,8 +8,8 @@ similarity minus hubness penalty. Each pair of tiles is scored once, because the
 The candidates are then scored again in double precision, so the result does not depend on the size of the
 tiles or on the number of threads. Feedback moves a row towards its nearest neighbour, so the candidates of
 both are scored. Any other article scores at most the weighted mean of the lowest scores in both candidate
-lists. If the k-th score is above this upper bound, the list is exact. That settles 99 % of the lists; each of
-the others is scored against all articles.
+lists, and `exact.best_lists` takes document expansion into account. If the k-th score is above this upper
+bound, the list is exact. That settles 99 % of the lists; each of the others is scored against all articles.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections, Neighbors, top_k
 from recommender.training.kernels import run_ranges
-from recommender.training.neighbors.exact import list_scores, row_scores
+from recommender.training.neighbors.exact import ReverseExpansion, best_lists, row_scores
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
 _SPARE = 14  # candidates beyond k, because single precision may misorder near ties
@@ -82,30 +82,29 @@ def exact_neighbors(
     """Return the k best rows of every row by corrected score, best first, equal scores in row order.
 
     The candidates are those of the row and of the row that it is moved towards. Any other row scores at most
-    the weighted mean of the lowest scores of both candidate lists. If this upper bound may reach the k-th
-    score, all rows are scored.
+    the weighted mean of the lowest scores of both candidate lists. If the k-th score is below this upper
+    bound, all rows are scored.
     """
     n, keep = best.rows.shape
     k = max(0, min(k, n - 1))
     rows = np.full((n, k), NO_ROW, dtype=np.int32)
     scores = np.zeros((n, k), dtype=np.float32)
+    reverse = ReverseExpansion(corrections)
 
     def stripe(start: int, end: int) -> None:
         for first in range(start, end, _STRIPE):
             own = np.arange(first, min(first + _STRIPE, end))
             nearest = corrections.nearest[own]
             nearest = np.where(nearest == NO_ROW, own, nearest)
-            row_candidates = _distinct(np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]]), own)
-            row_scores_of = list_scores(vectors, weight, corrections, own, row_candidates)
-            order = np.lexsort((row_candidates, -row_scores_of))[:, :k]
-            rows[own], scores[own] = (
-                np.take_along_axis(array, order, axis=1) for array in (row_candidates, row_scores_of)
+            row_candidates = np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]])
+            share = corrections.feedback[own].astype(np.float64)
+            bounds = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share) + _MARGIN
+            if keep == n - 1:  # every article is a candidate
+                bounds = np.full(len(own), -np.inf)
+            rows[own], scores[own] = best_lists(
+                vectors, weight, corrections, reverse, own, row_candidates, bounds, k
             )
-            if keep == n - 1:
-                continue
-            share = corrections.feedback[own]
-            upper_bound = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share)
-            for row in own[scores[own, -1] < upper_bound + _MARGIN].tolist():
+            for row in own[scores[own, -1] < bounds].tolist():
                 all_scores = row_scores(vectors, weight, corrections, row)
                 rows[row] = top_k(all_scores, k, np.delete(np.arange(n), row))
                 scores[row] = all_scores[rows[row]]
@@ -113,11 +112,3 @@ def exact_neighbors(
     if k:
         list(run_ranges(stripe, n, threads, ranges_per_thread=16))
     return Neighbors(rows, scores)
-
-
-def _distinct(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return the candidates of each row, with NO_ROW in place of duplicates and of the row itself."""
-    rows = np.sort(rows, axis=1)
-    rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = NO_ROW
-    rows[rows == own[:, None]] = NO_ROW
-    return rows

@@ -1,8 +1,8 @@
-"""The related lists of all articles: hubness correction, near-duplicates and pseudo-relevance feedback.
+"""The related lists of all articles: near-duplicates, feedback, hubness correction and document expansion.
 
 The similarity s of two articles is (1 - w) x cosine of TF-IDF + w x cosine in the latent space. It is a
 single dot product: of vectors that contain sqrt(1 - w) x the terms beside sqrt(w) x the latent coordinates.
-Named topics play no part in it. In the recipe w is 0.25, by measurement. Two corrections turn a similarity
+Named topics play no part in it. In the recipe w is 0.25, by measurement. Three corrections turn a similarity
 into a score:
 
 - Pseudo-relevance feedback moves the query q towards j, its nearest neighbour that is not a near-duplicate
@@ -12,7 +12,11 @@ into a score:
   So the score of d is reduced by 0.65 n / (n + 4,000) times the hubness of d (see `HubSample`) above the
   first percentile of all articles.
 
-Training computes both corrections once. Serving reads them as three arrays of n numbers (`Corrections`).
+- Document expansion moves the scored article, too: with b the score so far, N(d) the 5 articles with the
+  highest similarity to d less their penalty, near-duplicates excluded, and a_i = 0.3 max(s(d, i), 0):
+  score(q, d) = (b(q, d) + sum of a_i b(q, i)) / (1 + sum of a_i).
+
+Training computes these corrections once. Serving reads them as arrays (`Corrections`).
 
 An article is `similar` if its score is above the 99.9th percentile of random pairs, or above a lower
 percentile in a small corpus (see `similarity_threshold`).
@@ -25,7 +29,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recommender.hubs import HubSample
-from recommender.model import CANDIDATES, Adapted, Vectors
+from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.kernels import run_ranges
@@ -36,7 +40,7 @@ from recommender.training.neighbors.tiles import TILE, Best, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
 _SPARE = 4  # candidates beyond those that count, because single precision may misorder near ties
-_RANDOM_PAIRS = 200_000
+_RANDOM_PAIRS, _PAIRS_PER_QUERY = 200_000, 10
 _SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
 _NEAR_TIE = 2e-5  # more than the error of a score in single precision
 
@@ -63,17 +67,15 @@ def build_related_lists(
 ) -> RelatedLists:
     """Return the lists of all articles.
 
-    A score is the similarity to the query after pseudo-relevance feedback, minus the hubness penalty of the
-    scored article. `progress` is called with the share of all pairs that has just been scored. `same_text`
-    is called with the rows of two articles that may be near-duplicates.
+    The module describes the score. `progress` is called with the share of all pairs that has just been
+    scored. `same_text` is called with the rows of two articles that may be near-duplicates.
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
     hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
     copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity, same_text)
-    feedback = lists.feedback if adapted.feedback is None else adapted.feedback
-    corrections = feedback_corrections(vectors, weight, best, hubs, copies, feedback)
+    corrections = corrected(vectors, adapted, best, hubs, copies)
     return RelatedLists(
         exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
         copies,
@@ -118,30 +120,39 @@ def hubness_penalties(
     return np.asarray(correction * np.maximum(hubness - floor, 0), dtype=np.float32), floor
 
 
-def feedback_corrections(
-    vectors: Vectors, weight: float, best: Best, hubs: np.ndarray, copies: NearDuplicates, feedback: float
+def corrected(
+    vectors: Vectors, adapted: Adapted, best: Best, hubs: np.ndarray, copies: NearDuplicates
 ) -> Corrections:
-    """Return the corrections, with the neighbour that each article moves towards as a query, and its weight.
+    """Return the corrections: what each article moves towards as a query, and what expands it when scored.
 
-    The neighbour is the candidate with the highest similarity minus hubness penalty that is not a
-    near-duplicate of the article. Its weight is `feedback` times its similarity.
+    These are its candidates with the highest similarity minus hubness penalty that are not near-duplicates of
+    it: the first for feedback, the first `EXPANSION` to expand it. Their weights are the adapted `feedback`
+    and `expansion` times their similarity, at least 0.
     """
-    n = len(hubs)
-    first = np.asarray(copies.first)
+    n, first = len(hubs), np.asarray(copies.first)
     usable = (best.rows != NO_ROW) & (first[best.rows] != first[:, None])
     approximate = np.where(usable, best.scores, -np.inf)
-    highest = approximate.max(axis=1, initial=-np.inf)
-    close = usable & (approximate >= highest[:, None] - _NEAR_TIE)
-    rows, candidate_rows = np.nonzero(close)[0], best.rows[close]
-    similarity = pair_scores(vectors, weight, rows, candidate_rows)
+    size = min(EXPANSION, approximate.shape[1])
+    lowest = -np.partition(-approximate, size - 1, axis=1)[:, size - 1] if size else np.zeros(n)
+    rows, places = np.nonzero(usable & (approximate >= lowest[:, None] - _NEAR_TIE))
+    candidate_rows = best.rows[rows, places]
+    similarity = pair_scores(vectors, adapted.latent_weight, rows, candidate_rows)
     scores = (similarity - hubs[candidate_rows]).astype(np.float32)
     order = np.lexsort((candidate_rows, -scores, rows))
-    nearest = np.full(n, NO_ROW, dtype=np.int32)
-    share = np.zeros(n, dtype=np.float32)
-    queries, firsts = np.unique(rows[order], return_index=True)
-    nearest[queries] = candidate_rows[order][firsts]
-    share[queries] = feedback * np.maximum(similarity[order][firsts], 0)
-    return Corrections(np.where(share > 0, nearest, NO_ROW).astype(np.int32), share, hubs)
+    rows, candidate_rows, similarity = rows[order], candidate_rows[order], similarity[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    chosen = rank < size
+    nearest = np.zeros((n, size), dtype=np.int32)
+    weights = np.zeros((n, size), dtype=np.float32)
+    nearest[rows[chosen], rank[chosen]] = candidate_rows[chosen]
+    weights[rows[chosen], rank[chosen]] = np.maximum(similarity[chosen], 0)
+    share = adapted.feedback * weights[:, :1].max(axis=1, initial=0)
+    towards = np.where(share > 0, nearest[:, :1].max(axis=1, initial=0), NO_ROW).astype(np.int32)
+    expansion = np.float32(adapted.expansion) * weights
+    if not expansion.any():
+        nearest, expansion = nearest[:, :0], expansion[:, :0]
+    nearest = np.where(expansion > 0, nearest, 0)
+    return Corrections(towards, share.astype(np.float32), hubs, nearest, expansion)
 
 
 def similarity_threshold(
@@ -158,22 +169,38 @@ def similarity_threshold(
     if n == 1:
         return 0.0
     percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
-    draw = np.random.default_rng(recipe.seed)
-    left = draw.integers(0, n, _RANDOM_PAIRS)
-    right = (left + draw.integers(1, n, _RANDOM_PAIRS)) % n
-    apart = copies.first[left] != copies.first[right]
-    if not apart.any():
+    left, right = _random_pairs(n, recipe.seed)
+    scores = _expanded_scores(vectors, weight, corrections, left, right)[
+        copies.first[left][:, None] != copies.first[right]
+    ]
+    if not len(scores):
         return 0.0
-    # Each distinct pair is scored once: a small corpus has fewer pairs than are drawn.
-    pairs, drawn = np.unique(left[apart] * n + right[apart], return_inverse=True)
-    left, right = np.divmod(pairs, n)
-    share, nearest = corrections.feedback[left], corrections.nearest[left]
-    scores = pair_scores(vectors, weight, left, right)
-    scores = (scores + share * pair_scores(vectors, weight, nearest, right)) / (1 + share)
-    scores = (scores - corrections.hubs[right])[drawn]
     above = max(float(np.percentile(scores, percentile)), 0.0)
     higher = scores[scores > above + _NEAR_TIE]
     return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
+
+
+def _random_pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return queries, (m,), and other articles for each, (m, width); in a small corpus, all pairs."""
+    if n * (n - 1) <= _RANDOM_PAIRS:
+        left = np.arange(n)
+        return left, (left[:, None] + np.arange(1, n)) % n
+    draw = np.random.default_rng(seed)
+    left = draw.integers(0, n, _RANDOM_PAIRS // _PAIRS_PER_QUERY)
+    return left, (left[:, None] + draw.integers(1, n, (len(left), _PAIRS_PER_QUERY))) % n
+
+
+def _expanded_scores(
+    vectors: Vectors, weight: float, corrections: Corrections, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """Return the scores of the articles `right`, (m, width), for the queries `left`, (m,)."""
+    scores, total = list_scores(vectors, weight, corrections, left, right).astype(np.float64), 1.0
+    for neighbor in range(corrections.expansion_rows.shape[1]):
+        share = corrections.expansion_weights[right, neighbor].astype(np.float64)
+        neighbors = corrections.expansion_rows[right, neighbor]
+        scores += share * list_scores(vectors, weight, corrections, left, neighbors)
+        total = total + share
+    return np.asarray(scores / total)
 
 
 def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:

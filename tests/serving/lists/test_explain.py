@@ -1,5 +1,6 @@
 """Explanations add up to the score, and name terms and topics of both articles."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ from recommender.serving.lists.query import Item, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.train import Trained
 from tests.support.newsroom import NOW, build_model, newsroom
+from tests.support.snapshots import snapshot_with
 
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -20,8 +22,8 @@ def related(trained: Trained) -> Related:
 
 def _sum(why: Explanation) -> float:
     named = sum(part for _, part in (*why.terms, *why.topics))
-    rest = why.other_terms + why.other_topics + why.feedback + why.hub + why.freshness + why.boost
-    return named + rest
+    corrections = why.feedback + why.expansion + why.hub
+    return named + why.other_terms + why.other_topics + corrections + why.freshness + why.boost
 
 
 def _similar(related: Related, row: int, query: ListQuery) -> list[Item]:
@@ -34,6 +36,23 @@ def test_the_parts_of_every_score_in_the_sample_add_up(related: Related, step: i
         for item in _similar(related, row, ListQuery(explain=True, freshness=0.5)):
             assert item.why is not None
             assert item.score == pytest.approx(_sum(item.why), abs=5e-7)
+
+
+def test_the_parts_of_the_score_of_a_live_article_add_up(trained: Trained) -> None:
+    article = replace(trained.model.articles.article(17), id="live", url=None)
+    snapshot = snapshot_with(trained.model, [article])
+    similar = [
+        item
+        for row in range(0, len(trained.model.articles), 3)
+        for item in _similar(Related(snapshot), row, ListQuery(explain=True, limit=50))
+        if item.row == len(trained.model.articles)
+    ]
+
+    assert similar
+    for item in similar:
+        assert item.why is not None
+        assert item.why.expansion
+        assert item.score == pytest.approx(_sum(item.why), abs=5e-7)
 
 
 def test_named_parts_are_few_and_come_largest_first(related: Related) -> None:

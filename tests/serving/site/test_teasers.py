@@ -13,6 +13,7 @@ WHY = Explanation(
     topics=((PORT, 0.1),),
     other_topics=0.0,
     feedback=0.0,
+    expansion=0.0,
     hub=0.0,
     freshness=0.0,
     boost=0.0,

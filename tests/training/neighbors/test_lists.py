@@ -22,7 +22,7 @@ from recommender.training.train import Trained
 from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of
 
 ROWS, WEIGHT, K = 600, 0.2, 12
-RECIPE = Recipe(neighbors=NeighborLists(k=K, feedback=1.5, hub_correction=0.6))
+RECIPE = Recipe(neighbors=NeighborLists(k=K, feedback=1.5, expansion=0.7, hub_correction=0.6))
 DRAW = np.random.default_rng(3)
 KINDS = DRAW.dirichlet(np.full(300, 0.08), size=60)
 TERMS = unit_rows(DRAW.poisson(9 * KINDS[DRAW.integers(0, 60, ROWS)]) + 0.001 * DRAW.random((ROWS, 300)))
@@ -35,7 +35,8 @@ SIMILARITY = np.where(np.eye(ROWS, dtype=bool), -np.inf, slow_scores(VECTORS, WE
 
 def build(recipe: Recipe = RECIPE, **options: Any) -> RelatedLists:
     hub_correction = recipe.neighbors.hub_correction
-    weights = {"latent_weight": WEIGHT, "feedback": recipe.neighbors.feedback}
+    lists = recipe.neighbors
+    weights = {"latent_weight": WEIGHT, "feedback": lists.feedback, "expansion": lists.expansion}
     adapted = trained_on(1).model_copy(update={"hub_correction": hub_correction, **weights})
     return build_related_lists(VECTORS, adapted, recipe, **{"threads": 2, **options})
 
@@ -62,8 +63,21 @@ def slow_corrected(of: RelatedLists) -> np.ndarray:
     np.fill_diagonal(similarity, (TERMS**2).sum(axis=1) * 0.8 + (LATENT**2).sum(axis=1) * 0.2)
     share = of.corrections.feedback[:, None]
     scores = (similarity + share * similarity[of.corrections.nearest]) / (1 + share) - of.corrections.hubs
+    weights = slow_expansion(of)
+    scores = scores @ (weights / weights.sum(axis=1, keepdims=True)).T
     np.fill_diagonal(scores, -np.inf)
     return np.asarray(scores)
+
+
+def slow_expansion(of: RelatedLists) -> np.ndarray:
+    """Return the weight of each article (column) in the expanded vector of another, (n, n)."""
+    first, weights = of.copies.first, np.eye(ROWS)
+    usable = np.where(first[:, None] == first, -np.inf, SIMILARITY)
+    for row in range(ROWS):
+        scores = (usable[row] - of.corrections.hubs).astype(np.float32)
+        nearest = np.lexsort((np.arange(ROWS), -scores))[:5]
+        weights[row, nearest] = 0.7 * np.maximum(usable[row, nearest], 0)
+    return weights
 
 
 def test_the_hubness_penalty_is_a_mean_similarity_above_the_floor(usual: RelatedLists) -> None:
@@ -114,8 +128,18 @@ def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
     np.testing.assert_array_equal(few.scores, usual.neighbors.scores)
 
 
-def test_without_feedback_and_hubness_correction_a_score_is_the_similarity() -> None:
-    plain = build(Recipe(neighbors=NeighborLists(k=K, feedback=0.0, hub_correction=0.0)))
+def test_an_article_is_expanded_by_its_five_nearest_that_are_not_copies(usual: RelatedLists) -> None:
+    expected = slow_expansion(usual)
+    weights = np.eye(ROWS)
+    rows = np.arange(ROWS)[:, None]
+    np.add.at(weights, (rows, usual.corrections.expansion_rows), usual.corrections.expansion_weights)
+
+    assert usual.corrections.expansion_rows.shape == (ROWS, 5)
+    np.testing.assert_allclose(weights, expected, atol=1e-5)
+
+
+def test_without_corrections_a_score_is_the_similarity() -> None:
+    plain = build(Recipe(neighbors=NeighborLists(k=K, feedback=0.0, expansion=0.0, hub_correction=0.0)))
 
     check_against(SIMILARITY, best_of(SIMILARITY, K), plain.neighbors)
     assert (plain.corrections.nearest == NO_ROW).all()
@@ -137,7 +161,7 @@ def test_the_hubness_correction_reduces_the_skew_of_list_occurrences(trained: Tr
     lists_of = {
         hub_correction: build_related_lists(
             model.vectors,
-            model.manifest.adapted.model_copy(update={"hub_correction": hub_correction}),
+            model.manifest.adapted.model_copy(update={"hub_correction": hub_correction, "expansion": 0.0}),
             model.manifest.recipe,
             threads=2,
         ).neighbors
