@@ -575,7 +575,13 @@ def swapped(array: np.ndarray) -> np.ndarray:
 OFFSETS = [name for name in (file.removesuffix(".npy") for file in ARRAYS) if name.endswith("offsets")]
 ROWS = [
     *("neighbors.rows", "copies.first", "corrections.nearest", "vectors.columns", "vectors.term_rows"),
-    *("topic_space.first", "articles.newest", "articles.url_rows", "vocabulary.latent_terms"),
+    *(
+        "corrections.expansion_rows",
+        "topic_space.first",
+        "articles.newest",
+        "articles.url_rows",
+        "vocabulary.latent_terms",
+    ),
     *("articles.tags.codes", "articles.authors.codes", "articles.categories.codes"),
     *("articles.category.codes", "articles.types.codes", "articles.langs.codes"),
 ]

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from recommender.article import Article
 from recommender.neighbors import NO_ROW, Neighbors, top_k
-from recommender.training.neighbors.exact import pair_scores
+from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.train import Trained
 from tests.support.vectors import slow_expanded
 

@@ -58,7 +58,14 @@ def test_the_keys_of_a_recipe_are_these() -> None:
             "max_body_chars",
         ],
         "topics": ["components", "max_terms", "max_fit_articles", "weight", "count"],
-        "neighbors": ["k", "feedback", "hub_correction", "copy_similarity", "similar_percentile"],
+        "neighbors": [
+            "k",
+            "feedback",
+            "expansion",
+            "hub_correction",
+            "copy_similarity",
+            "similar_percentile",
+        ],
         "gate": [
             *("margin", "min_articles", "min_coverage", "min_category_agreement", "min_headlines_found"),
             *("min_topic_fit", "min_ndcg", "max_hub_skew", "max_refused_rows", "max_refused_fields"),

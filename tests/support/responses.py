@@ -26,6 +26,7 @@ EXPLANATION_KEYS = [
     "topics",
     "other_topics",
     "feedback",
+    "expansion",
     "hub",
     "freshness",
     "boost",

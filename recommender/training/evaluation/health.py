@@ -12,7 +12,7 @@ from recommender.model import NO_MOMENT, Articles, Model, Vectors
 from recommender.neighbors import NO_ROW
 from recommender.training.evaluation.measures import LIST_LENGTH
 from recommender.training.kernels import run_ranges
-from recommender.training.neighbors.exact import pair_scores
+from recommender.training.neighbors.pairs import pair_scores
 
 NEAR_DUPLICATE = 0.9  # TF-IDF cosine from which two texts are near-duplicates, as in papers on wire copy
 _PAIRED_LISTS = 10_000  # lists whose pairs are compared; with more lists, a sample of this size

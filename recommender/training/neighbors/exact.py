@@ -1,4 +1,4 @@
-"""Scores in double precision: of pairs, of candidate lists, and of a row against all articles.
+"""Scores in double precision: of candidate lists, of the best lists, and of a row against all articles.
 
 After document expansion, the score of an article is the weighted mean of its own score and those of a few
 neighbours. `best_lists` scores only a row's candidates; any other score is at most a bound. So an article
@@ -12,19 +12,6 @@ import numpy as np
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections
 from recommender.training.kernels import kernel
-
-
-def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the similarity of each pair of rows `left[i]`, `right[i]`, (m,) float64.
-
-    (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space, uncorrected.
-    """
-    scores = np.empty(len(left), dtype=np.float64)
-    _score_pairs(
-        vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight,
-        left.astype(np.int64), right.astype(np.int64), scores,
-    )  # fmt: skip
-    return scores
 
 
 def list_scores(
@@ -96,37 +83,6 @@ def row_scores(vectors: Vectors, weight: float, corrections: Corrections, row: i
     expanded = np.empty(len(scores), dtype=np.float32)
     _expand(scores, corrections.expansion_rows, corrections.expansion_weights, expanded)
     return expanded
-
-
-@kernel
-def _score_pairs(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
-    weight: float,
-    left: np.ndarray,
-    right: np.ndarray,
-    scores: np.ndarray,
-) -> None:
-    """Score each pair, adding up terms in ascending order."""
-    for pair in range(len(left)):
-        a, b = offsets[left[pair]], offsets[right[pair]]
-        a_end, b_end = offsets[left[pair] + 1], offsets[right[pair] + 1]
-        terms = 0.0
-        while a < a_end and b < b_end:
-            if columns[a] == columns[b]:
-                terms += np.float64(values[a]) * np.float64(values[b])
-                a += 1
-                b += 1
-            elif columns[a] < columns[b]:
-                a += 1
-            else:
-                b += 1
-        space = 0.0
-        for component in range(latent.shape[1]):
-            space += np.float64(latent[left[pair], component]) * np.float64(latent[right[pair], component])
-        scores[pair] = (1.0 - weight) * terms + weight * space
 
 
 @kernel

@@ -34,8 +34,9 @@ from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
-from recommender.training.neighbors.exact import list_scores, pair_scores
+from recommender.training.neighbors.exact import list_scores
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
+from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.neighbors.tiles import TILE, Best, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty

@@ -6,7 +6,7 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, NearDuplicates
-from recommender.training.neighbors.exact import pair_scores
+from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.neighbors.tiles import Best
 
 _MARGIN = 1e-4  # more than the error of a score in single precision

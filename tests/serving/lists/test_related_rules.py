@@ -66,5 +66,12 @@ def check(
 def _sum(why: Any) -> float:
     named = sum(part for _, part in (*why.terms, *why.topics))
     return float(
-        named + why.other_terms + why.other_topics + why.feedback + why.hub + why.freshness + why.boost
+        named
+        + why.other_terms
+        + why.other_topics
+        + why.feedback
+        + why.expansion
+        + why.hub
+        + why.freshness
+        + why.boost
     )

@@ -164,7 +164,7 @@ def test_every_ingredient_of_the_default_recipe_is_ablated(some_trained: Model) 
     assert names == [
         *("without_bigrams", "without_title_weight", "without_lead_weight", "without_term_weights"),
         *("without_stop_words", "without_stems", "without_pieces", "without_latent_space"),
-        *("without_feedback", "without_hub_correction"),
+        *("without_feedback", "without_expansion", "without_hub_correction"),
     ]
 
 
@@ -172,9 +172,9 @@ def test_an_ingredient_missing_in_the_recipe_is_not_ablated(some_trained: Model)
     recipe = Recipe(
         terms=Terms(ngrams=1, title_weight=1, lead_weight=1, pair_weight=1.0, idf_power=1.0, stems=False),
         topics=Topics(components=0),
-        neighbors=NeighborLists(feedback=0, hub_correction=0),
+        neighbors=NeighborLists(feedback=0, expansion=0, hub_correction=0),
     )
-    manifest = adapted_to(some_trained, hub_correction=0.0, feedback=0.0).model_copy(
+    manifest = adapted_to(some_trained, hub_correction=0.0, feedback=0.0, expansion=0.0).model_copy(
         update={"recipe": recipe}
     )
 

@@ -13,7 +13,7 @@ from recommender.model import Vectors
 from recommender.neighbors import Neighbors
 from recommender.training.neighbors import all_pairs as allpairs
 from recommender.training.neighbors.all_pairs import all_neighbors
-from recommender.training.neighbors.exact import pair_scores
+from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.train import Trained
 from tests.support.laws import examples
 from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of

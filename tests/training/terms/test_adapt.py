@@ -102,16 +102,19 @@ def test_terms_are_spelt_as_articles_spell_them() -> None:
 
 
 def test_few_long_texts_have_little_latent_space_and_feedback_and_no_pieces() -> None:
-    short, middle, long, longer = (adapted(500, "x" * chars) for chars in (1_000, 2_245, 4_200, 20_000))
+    short, middle, long, longer = (adapted(500, "x" * chars) for chars in (1_000, 2_898, 4_200, 20_000))
     archive = adapted(40_000, "x" * 5_000)
 
-    weights = [(model.latent_weight, model.feedback, model.piece_weight) for model in (short, middle, long)]
+    weights = [
+        (model.latent_weight, model.feedback, model.expansion, model.piece_weight)
+        for model in (short, middle, long)
+    ]
     assert weights == [
-        pytest.approx((0.2083, 1.0, 0.3), abs=1e-4),
-        pytest.approx((0.1036, 0.6818, 0.15), abs=1e-2),
-        pytest.approx((0.0227, 0.3636, 0.0), abs=1e-4),
+        pytest.approx((0.2083, 1.0, 0.3, 0.3), abs=1e-4),
+        pytest.approx((0.1036, 0.6818, 0.1512, 0.15), abs=1e-2),
+        pytest.approx((0.0227, 0.3636, 0.0025, 0.0), abs=1e-4),
     ]
     assert (longer.latent_weight, longer.feedback) == (long.latent_weight, long.feedback)
     assert archive.latent_weight > 0.22
-    assert archive.feedback
     assert archive.feedback > 0.9
+    assert archive.expansion > 0.2
