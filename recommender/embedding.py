@@ -27,6 +27,11 @@ class Embedding:
         _, ours, theirs = np.intersect1d(self.columns, other.columns, assume_unique=True, return_indices=True)
         return float(self.values[ours].astype(np.float64) @ other.values[theirs])
 
+    def similarity(self, other: "Embedding", weight: float) -> float:
+        """Return (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space."""
+        latent = self.latent.astype(np.float64) @ other.latent.astype(np.float64)
+        return (1 - weight) * self.cosine(other) + weight * float(latent)
+
     def moved(self, others: Sequence[tuple["Embedding", float]]) -> "Embedding":
         """Return the mean of this embedding (weight 1) and others with their weights, not normalized."""
         columns = np.unique(np.concatenate([self.columns, *(other.columns for other, _ in others)]))

@@ -222,6 +222,7 @@ class Query:
 
     own: Embedding  # of the article or text itself
     moved: Embedding  # after pseudo-relevance feedback: moved towards its nearest neighbour
+    hidden: tuple[int, ...] = ()  # rows of the article itself and its copies, which expand no article
 
 
 @dataclass(frozen=True)
@@ -281,9 +282,11 @@ class Model:
     def query_of(self, row: int) -> Query:
         """Return the query for the article of a row."""
         own, nearest = self.vectors.of(row), int(self.corrections.nearest[row])
+        hidden = (row, *self.copies.of(row))
         if nearest == NO_ROW:
-            return Query(own, own)
-        return Query(own, own.moved([(self.vectors.of(nearest), float(self.corrections.feedback[row]))]))
+            return Query(own, own, hidden)
+        share = float(self.corrections.feedback[row])
+        return Query(own, own.moved([(self.vectors.of(nearest), share)]), hidden)
 
     def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
         """Return the query for any article or text, whether or not it was in the training corpus.
@@ -292,13 +295,13 @@ class Model:
         near-duplicates and `hidden` rows. If the article's own row and its copies are hidden, this equals
         `query_of` of that row.
         """
-        own = self.embed(article)
+        own, hidden = self.embed(article), tuple(hidden)
         similarity = self.vectors.scores(own, self.latent_weight)
         nearest = self.nearest(article, own, similarity, hidden)[:1]
-        share = self.manifest.adapted.feedback * similarity[nearest]
-        if not share.any():
-            return Query(own, own)
-        return Query(own, own.moved([(self.vectors.of(int(nearest[0])), float(np.float32(share[0])))]))
+        shares = (self.manifest.adapted.feedback * similarity[nearest]).astype(np.float32)
+        if not shares.any():
+            return Query(own, own, hidden)
+        return Query(own, own.moved([(self.vectors.of(int(nearest[0])), float(shares[0]))]), hidden)
 
     def copies_of(self, article: Article, own: Embedding, rows: Iterable[int]) -> Iterator[int]:
         """Yield those of the rows that are near-duplicates of an article, whose embedding is `own`."""
@@ -335,7 +338,8 @@ class Model:
 
         The score is the similarity to the moved query after the corrections of the scored article.
         """
-        return self.corrections.scores(self.vectors.scores(query.moved, self.latent_weight))
+        similarity = self.vectors.scores(query.moved, self.latent_weight)
+        return self.corrections.scores(similarity, query.hidden)
 
     def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.

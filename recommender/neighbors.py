@@ -35,13 +35,14 @@ class Corrections:
     to many others, so that a few hub articles do not appear in all lists. Document expansion moves the scored
     article as well: its score becomes the weighted mean of its own and those of its nearest neighbours, so
     that an article is found by words that only other reports of its subject use (Singhal and Pereira 1999).
+    The query itself and its copies are left out, because they would only repeat that it is a neighbour.
     """
 
     nearest: np.ndarray  # (n,) int32, the nearest article that is not a near-duplicate, NO_ROW for none
     feedback: np.ndarray  # (n,) float32, the weight of its vector; the article's own vector has weight 1
     hubs: np.ndarray  # (n,) float32, the hubness penalty of each article, at least 0
     expansion_rows: np.ndarray  # (n, m) int32, the m nearest articles that expand each one, 0 for none
-    expansion_weights: np.ndarray  # (n, m) float32, their weights, 0 for none; the article's own is 1
+    expansion_weights: np.ndarray  # (n, m) float32, their weights, 0 for none; the article's own weight is 1
 
     @classmethod
     def none(cls, n: int) -> "Corrections":
@@ -49,17 +50,23 @@ class Corrections:
         zeros, nothing = np.zeros(n, dtype=np.float32), np.zeros((n, 0), dtype=np.float32)
         return cls(np.full(n, NO_ROW, dtype=np.int32), zeros, zeros, nothing.astype(np.int32), nothing)
 
-    def scores(self, similarity: np.ndarray, among: slice | np.ndarray = ALL) -> np.ndarray:
+    def scores(
+        self, similarity: np.ndarray, hidden: Iterable[int] = (), among: slice | np.ndarray = ALL
+    ) -> np.ndarray:
         """Return the scores of the articles `among` all, (m,) float32, as candidates of one query.
 
-        `similarity` is the similarity of every article to the query after feedback, (n,).
+        `similarity` is the similarity of every article to the query after feedback, (n,). The `hidden` rows,
+        those of the query's article and its copies, expand no article.
         """
         penalized = similarity.astype(np.float64) - self.hubs
         rows, weights = self.expansion_rows[among], self.expansion_weights[among].astype(np.float64)
         scores, total = penalized[among].copy(), np.ones(len(rows))
+        is_hidden = np.zeros(len(penalized), dtype=bool)
+        is_hidden[list(hidden)] = True
         for neighbor in range(rows.shape[1]):
-            scores += weights[:, neighbor] * penalized[rows[:, neighbor]]
-            total += weights[:, neighbor]
+            share = np.where(is_hidden[rows[:, neighbor]], 0.0, weights[:, neighbor])
+            scores += share * penalized[rows[:, neighbor]]
+            total += share
         return np.asarray(scores / total, dtype=np.float32)
 
 

@@ -50,7 +50,7 @@ class NeighborLists(_Section):
 
     k: Annotated[int, Field(ge=1, le=1000)] = 100
     feedback: Annotated[float, Field(ge=0, le=10)] = 1.0  # weight of the pseudo-relevance feedback
-    expansion: Annotated[float, Field(ge=0, le=10)] = 0.3  # weight of the neighbours that expand an article
+    expansion: Annotated[float, Field(ge=0, le=10)] = 0.8  # weight of the neighbours that expand an article
     hub_correction: Annotated[float, Field(ge=0, le=10)] = 0.65  # weight of the hubness correction
     copy_similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  # cosine of terms of near-duplicates, at least
     similar_percentile: Annotated[float, Field(gt=0, lt=100)] = 99.9  # of random pairs; above it: `similar`

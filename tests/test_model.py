@@ -111,7 +111,9 @@ def test_a_query_moves_towards_its_nearest_neighbour_and_hubs_are_penalized(mode
     scores = model.scores(model.query_of(row))
 
     slow = (similarities[0] + share * similarities[1]) / (1 + share) - model.corrections.hubs
-    np.testing.assert_allclose(scores, slow_expanded(slow, model.corrections), atol=1e-6)
+    np.testing.assert_allclose(
+        scores, slow_expanded(slow[None], model.corrections, model.copies.first, [row])[0], atol=1e-6
+    )
     assert np.abs(scores - slow).max() > 0.01
     assert share == pytest.approx(similarities[0][nearest], abs=1e-6)
     assert model.corrections.hubs.any()

@@ -10,7 +10,6 @@ from recommender.article import Article
 from recommender.neighbors import NO_ROW, Neighbors, top_k
 from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.train import Trained
-from tests.support.vectors import slow_expanded
 
 # Few values, so that ties are many; negative zero equals zero.
 scores_with_ties = arrays.arrays(
@@ -91,7 +90,7 @@ def test_a_query_without_terms_is_similar_to_nothing(trained: Trained) -> None:
     query = trained.model.query(Article(id="1", title="Zzyzx"))
 
     assert not trained.model.vectors.scores(query.moved, 0.2).any()
-    penalties = slow_expanded(-trained.model.corrections.hubs.astype(np.float64), trained.model.corrections)
+    penalties = trained.model.corrections.scores(np.zeros(len(trained.model.articles)))
     np.testing.assert_allclose(trained.model.scores(query), penalties, atol=1e-7)
 
 

@@ -1,5 +1,6 @@
 """Vectors for tests of nearest neighbours, and their scores by a slow, obvious computation."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -34,12 +35,18 @@ def slow_scores(vectors: Vectors, weight: float) -> np.ndarray:
     return scores
 
 
-def slow_expanded(scores: np.ndarray, corrections: Corrections) -> np.ndarray:
-    """Return scores, (..., n), after document expansion, by one dense matrix product."""
+def slow_expanded(
+    scores: np.ndarray, corrections: Corrections, first: np.ndarray, queries: Iterable[int]
+) -> np.ndarray:
+    """Return the scores of all articles for each query, (m, n), after document expansion."""
     n = len(corrections.hubs)
-    weights = np.eye(n)
+    weights = np.zeros((n, n))
     np.add.at(weights, (np.arange(n)[:, None], corrections.expansion_rows), corrections.expansion_weights)
-    return np.asarray(scores @ (weights / weights.sum(axis=1, keepdims=True)).T)
+    expanded = []
+    for query, own in zip(queries, scores, strict=True):
+        usable = np.eye(n) + np.where(first == first[query], 0, weights)
+        expanded.append(usable @ own / usable.sum(axis=1))
+    return np.array(expanded)
 
 
 def check_against(scores: np.ndarray, best: np.ndarray, neighbors: Neighbors) -> None:

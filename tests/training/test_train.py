@@ -52,7 +52,8 @@ def pair_scores(model: Model) -> np.ndarray:
     """The score of every pair, (n, n) float64, row: the query, by dense matrix products."""
     similarity, corrections = pair_similarity(model), model.corrections
     moved = similarity + corrections.feedback[:, None] * similarity[corrections.nearest]
-    return slow_expanded(moved / (1 + corrections.feedback[:, None]) - corrections.hubs, corrections)
+    scores = moved / (1 + corrections.feedback[:, None]) - corrections.hubs
+    return slow_expanded(scores, corrections, model.copies.first, range(len(scores)))
 
 
 def pair_similarity(model: Model) -> np.ndarray:
@@ -321,7 +322,7 @@ def test_an_article_of_stop_words_among_others_has_an_empty_vector() -> None:
     assert terms_of(model, "x") == set()
     assert not model.vectors.latent[row].any()
     assert (model.neighbors.scores[row] <= model.manifest.similar_above).all()
-    penalties = slow_expanded(-model.corrections.hubs.astype(np.float64), model.corrections)
+    penalties = model.corrections.scores(np.zeros(len(model.articles)), [row])
     np.testing.assert_allclose(model.neighbors.scores[row], penalties[model.neighbors.rows[row]], atol=1e-7)
 
 

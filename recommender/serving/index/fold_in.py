@@ -109,9 +109,13 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     feedback = model.manifest.adapted.feedback * similarities[nearest[:1]].astype(np.float32)
     moves = bool(feedback.any())
     first, share = (int(nearest[0]), float(feedback[0])) if moves else (NO_ROW, 0.0)
-    neighbors, neighbor_scores = _neighbors(model, similarities, first, share, ignored)
-    expanded, hub = _expanded(model, own, nearest, similarities, _hub(model, similarities, ignored))
-    reverse_neighbors, reverse_scores = _reverse_neighbors(model, expanded, hub, ignored)
+    copies = _copies(model, article, own, similarities, ignored)
+    hidden = [*ignored, *copies.tolist()]
+    neighbors, neighbor_scores = _neighbors(model, similarities, first, share, hidden, ignored)
+    weights = model.manifest.adapted.expansion * similarities[nearest] / np.arange(1, len(nearest) + 1)
+    scored = _Scored(model, own, nearest, weights, _hub(model, similarities, ignored))
+    expanded, hub = scored.expanded(np.ones(len(nearest), dtype=bool))
+    reverse_neighbors, reverse_scores = scored.reverse_neighbors(ignored)
     return FoldedArticle(
         embedding=own,
         nearest=first,
@@ -122,32 +126,59 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
         neighbor_scores=neighbor_scores,
         reverse_neighbors=reverse_neighbors,
         reverse_scores=reverse_scores,
-        copies=_copies(model, article, own, similarities, ignored),
+        copies=copies,
         unknown_share=unknown,
     )
 
 
-def _expanded(
-    model: Model, own: Embedding, nearest: np.ndarray, similarities: np.ndarray, hub: float
-) -> tuple[Embedding, float]:
-    """Return the embedding moved towards its nearest rows, and the mean of its penalty and theirs.
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """An article as a candidate in the lists of the model's articles."""
 
-    Only the largest terms of each neighbour are used: with all of them, postings are six times as long.
-    """
-    weights = model.manifest.adapted.expansion * similarities[nearest]
-    neighbors = (model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in nearest.tolist())
-    moved = own.moved(list(zip(neighbors, weights.tolist(), strict=True))) if weights.any() else own
-    return moved, float((hub + weights @ model.corrections.hubs[nearest]) / (1 + weights.sum()))
+    model: Model
+    own: Embedding
+    nearest: np.ndarray  # (<= 5,) int64, the rows that expand it
+    weights: np.ndarray  # (<= 5,) float64
+    hub: float  # its own penalty
+
+    def expanded(self, used: np.ndarray) -> tuple[Embedding, float]:
+        """Return the embedding moved towards the `used` of the nearest rows, and the mean of their penalties.
+
+        Only the largest terms of each neighbour are used: with all of them, postings are six times as long.
+        """
+        rows, weights = self.nearest[used], self.weights[used]
+        neighbors = (self.model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in rows.tolist())
+        moved = (
+            self.own.moved(list(zip(neighbors, weights.tolist(), strict=True))) if weights.any() else self.own
+        )
+        return moved, float((self.hub + weights @ self.model.corrections.hubs[rows]) / (1 + weights.sum()))
+
+    def reverse_neighbors(self, ignored: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the articles in whose lists it is `similar`, ascending, and its scores there."""
+        model = self.model
+        expanded, hub = self.expanded(np.ones(len(self.nearest), dtype=bool))
+        known = model.vectors.scores(expanded, model.latent_weight)
+        share = model.corrections.feedback.astype(np.float64)
+        moved = (known + share * known[model.corrections.nearest]) / (1 + share)
+        scores = (moved - hub).astype(np.float32)
+        for row in self.nearest.tolist():  # a query and its copies expand no article
+            expanded, hub = self.expanded(model.copies.first[self.nearest] != model.copies.first[row])
+            for query in (row, *model.copies.of(row)):
+                scores[query] = expanded.similarity(model.query_of(query).moved, model.latent_weight) - hub
+        is_similar = scores > model.manifest.similar_above
+        is_similar[ignored] = False
+        rows = np.flatnonzero(is_similar).astype(np.int32)
+        return rows, scores[rows]
 
 
 def _neighbors(
-    model: Model, similarities: np.ndarray, nearest: int, share: float, ignored: list[int]
+    model: Model, similarities: np.ndarray, nearest: int, share: float, hidden: list[int], ignored: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     moved = similarities
     if nearest != NO_ROW:
         to_nearest = model.vectors.scores(model.vectors.of(nearest), model.latent_weight)
         moved = (similarities + share * to_nearest) / (1 + share)
-    scores = model.corrections.scores(moved)
+    scores = model.corrections.scores(moved, hidden)
     rows = top_k(scores, model.neighbors.rows.shape[1], np.delete(np.arange(len(scores)), ignored))
     return rows.astype(np.int32), scores[rows]
 
@@ -161,20 +192,6 @@ def _hub(model: Model, similarities: np.ndarray, ignored: list[int]) -> float:
     others[ignored] = np.inf  # like a near-duplicate, which the sample leaves out
     nearness = sample.hubness(others, manifest.recipe.neighbors.copy_similarity)
     return manifest.adapted.hub_correction * max(nearness - manifest.hub_floor, 0.0)
-
-
-def _reverse_neighbors(
-    model: Model, expanded: Embedding, hub: float, ignored: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the articles in whose lists it is `similar`, ascending, and its scores there."""
-    known = model.vectors.scores(expanded, model.latent_weight)
-    share = model.corrections.feedback.astype(np.float64)
-    moved = (known + share * known[model.corrections.nearest]) / (1 + share)
-    scores = (moved - hub).astype(np.float32)
-    is_similar = scores > model.manifest.similar_above
-    is_similar[ignored] = False
-    rows = np.flatnonzero(is_similar).astype(np.int32)
-    return rows, scores[rows]
 
 
 def _copies(

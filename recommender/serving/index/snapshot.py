@@ -156,14 +156,17 @@ class Snapshot:
         if row < n:
             return self.model.query_of(row)
         article = self.folded[row - n]
+        earlier = self.model.articles.ids.find(self.articles.ids[row])
+        hidden = (*([] if earlier is None else [earlier]), *article.copies.tolist())
         if article.nearest == NO_ROW:
-            return Query(article.embedding, article.embedding)
+            return Query(article.embedding, article.embedding, hidden)
         nearest = self.model.vectors.of(article.nearest)
-        return Query(article.embedding, article.embedding.moved([(nearest, article.feedback)]))
+        return Query(article.embedding, article.embedding.moved([(nearest, article.feedback)]), hidden)
 
     def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
         """Return the query made from a text, like `Model.query`."""
-        return self.model.query(article, hidden)
+        n = len(self.model.articles)
+        return self.model.query(article, [row for row in hidden if row < n])
 
     def scores(self, query: Query) -> np.ndarray:
         """Return the score of every article against the query, (n + m,) float32, like `Model.scores`."""

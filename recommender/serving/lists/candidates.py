@@ -116,8 +116,9 @@ class SimilarCandidates:
         needed = np.unique(np.concatenate([rivals, corrections.expansion_rows[rivals].ravel()]))
         similarities = np.zeros(len(corrections.hubs))
         scorer = SimilarityScorer(self._snapshot)
-        similarities[needed] = scorer.of(self._snapshot.query_of(row).moved, needed)
-        scores = np.minimum(corrections.scores(similarities, rivals), last)
+        source = self._snapshot.query_of(row)
+        similarities[needed] = scorer.of(source.moved, needed)
+        scores = np.minimum(corrections.scores(similarities, source.hidden, rivals), last)
         similar = self._is_similar(scores, query)
         return rivals[similar], scores[similar]
 

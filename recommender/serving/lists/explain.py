@@ -46,36 +46,36 @@ def explanation(
     latent = weight * _inner(own.latent, other.latent)
     topics = _topics(snapshot, own, other, latent)
     similarity = sum(part for _, part in terms) + other_terms + latent
-    moved, hub = _similarity(query.moved, other, weight), float(snapshot.hubs[row])
+    moved, hub = query.moved.similarity(other, weight), float(snapshot.hubs[row])
     return Explanation(
         terms=terms,
         other_terms=other_terms,
         topics=topics,
         other_topics=latent - sum(part for _, part in topics),
         feedback=moved - similarity,
-        expansion=_expansion(snapshot, query.moved, row, moved),
+        expansion=_expansion(snapshot, query, row, moved, model_score),
         hub=-hub,
         freshness=fresh_score - model_score,
         boost=score - fresh_score,
     )
 
 
-def _similarity(point: Embedding, other: Embedding, weight: float) -> float:
-    return (1 - weight) * point.cosine(other) + weight * _inner(point.latent, other.latent)
+def _expansion(snapshot: Snapshot, query: Query, row: int, similarity: float, model_score: float) -> float:
+    """Return what document expansion adds to the score of a row, from its `similarity` to the moved query.
 
-
-def _expansion(snapshot: Snapshot, moved: Embedding, row: int, similarity: float) -> float:
-    """Return what document expansion adds to the score of a row, from its `similarity` to the moved query."""
-    weight, n = snapshot.latent_weight, len(snapshot.model.articles)
-    if row >= n:
-        return _similarity(moved, snapshot.folded[row - n].expanded, weight) - similarity
+    For a live article it is what remains of the score, because its fold-in keeps only the result.
+    """
+    if row >= len(snapshot.model.articles):
+        return model_score - (similarity - float(snapshot.hubs[row]))
     corrections = snapshot.model.corrections
     own = similarity - float(corrections.hubs[row])
     expanded, total = own, 1.0
     neighbors, shares = corrections.expansion_rows[row], corrections.expansion_weights[row]
     for neighbor, share in zip(neighbors.tolist(), shares.tolist(), strict=True):
-        part = _similarity(moved, snapshot.vectors.of(neighbor), weight) - float(corrections.hubs[neighbor])
-        expanded, total = expanded + share * part, total + share
+        if neighbor not in query.hidden:
+            part = query.moved.similarity(snapshot.vectors.of(neighbor), snapshot.latent_weight)
+            expanded += share * (part - float(corrections.hubs[neighbor]))
+            total += share
     return expanded / total - own
 
 

@@ -44,7 +44,7 @@ def all_neighbors(
     n = len(vectors.offsets) - 1
     plain = Corrections.none(n)
     best = candidates(Plan.of(vectors, weight), plain.hubs, k + _SPARE, threads, tile, progress)
-    return exact_neighbors(vectors, weight, best, plain, k, threads)
+    return exact_neighbors(vectors, weight, best, plain, np.arange(n), k, threads)
 
 
 def candidates(
@@ -77,13 +77,19 @@ def candidates(
 
 
 def exact_neighbors(
-    vectors: Vectors, weight: float, best: Best, corrections: Corrections, k: int, threads: int
+    vectors: Vectors,
+    weight: float,
+    best: Best,
+    corrections: Corrections,
+    first: np.ndarray,
+    k: int,
+    threads: int,
 ) -> Neighbors:
     """Return the k best rows of every row by corrected score, best first, equal scores in row order.
 
-    The candidates are those of the row and of the row that it is moved towards. Any other row scores at most
-    the weighted mean of the lowest scores of both candidate lists. If the k-th score is below this upper
-    bound, all rows are scored.
+    `first` is that of the near-duplicates. The candidates are those of the row and of the row that it is
+    moved towards. Any other row scores at most the weighted mean of the lowest scores of both candidate
+    lists. If the k-th score is below this upper bound, all rows are scored.
     """
     n, keep = best.rows.shape
     k = max(0, min(k, n - 1))
@@ -92,8 +98,8 @@ def exact_neighbors(
     reverse = ReverseExpansion(corrections)
 
     def stripe(start: int, end: int) -> None:
-        for first in range(start, end, _STRIPE):
-            own = np.arange(first, min(first + _STRIPE, end))
+        for own_start in range(start, end, _STRIPE):
+            own = np.arange(own_start, min(own_start + _STRIPE, end))
             nearest = corrections.nearest[own]
             nearest = np.where(nearest == NO_ROW, own, nearest)
             row_candidates = np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]])
@@ -102,10 +108,10 @@ def exact_neighbors(
             if keep == n - 1:  # every article is a candidate
                 bounds = np.full(len(own), -np.inf)
             rows[own], scores[own] = best_lists(
-                vectors, weight, corrections, reverse, own, row_candidates, bounds, k
+                vectors, weight, corrections, reverse, first, own, row_candidates, bounds, k
             )
             for row in own[scores[own, -1] < bounds].tolist():
-                all_scores = row_scores(vectors, weight, corrections, row)
+                all_scores = row_scores(vectors, weight, corrections, first, row)
                 rows[row] = top_k(all_scores, k, np.delete(np.arange(n), row))
                 scores[row] = all_scores[rows[row]]
 

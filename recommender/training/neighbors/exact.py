@@ -48,6 +48,7 @@ def best_lists(
     weight: float,
     corrections: Corrections,
     reverse: ReverseExpansion,
+    first: np.ndarray,
     rows: np.ndarray,
     candidates: np.ndarray,
     bounds: np.ndarray,
@@ -56,7 +57,8 @@ def best_lists(
     """Return the k best articles of each row and their scores, (m, k) int32 and float32, best first.
 
     `candidates` is (m, width), and any other article scores at most `bounds`, (m,) float64, before expansion.
-    Equal scores are in row order. Scores that are not above the bound may not be the best; missing ones are
+    `first` is that of the near-duplicates: a row and its copies expand no article in its list. Equal scores
+    are in row order. Scores that are not above the bound may not be the best; missing ones are
     minus infinity.
     """
     n, n_terms = len(vectors.offsets) - 1, len(vectors.term_offsets) - 1
@@ -65,14 +67,16 @@ def best_lists(
     _best_lists(
         vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight, corrections.nearest,
         corrections.feedback, corrections.hubs, corrections.expansion_rows, corrections.expansion_weights,
-        reverse.offsets, reverse.rows, rows, candidates, bounds, np.zeros(n_terms, dtype=np.float32),
+        reverse.offsets, reverse.rows, first, rows, candidates, bounds, np.zeros(n_terms, dtype=np.float32),
         np.zeros(n_terms // 8 + 1, dtype=np.uint8), np.full(n, np.nan), np.zeros(n, dtype=np.bool_),
         best, scores,
     )  # fmt: skip
     return best, scores
 
 
-def row_scores(vectors: Vectors, weight: float, corrections: Corrections, row: int) -> np.ndarray:
+def row_scores(
+    vectors: Vectors, weight: float, corrections: Corrections, first: np.ndarray, row: int
+) -> np.ndarray:
     """Return the score of every article for a row, (n,) float32, bit-identical to `best_lists`."""
     scores = np.zeros(len(vectors.offsets) - 1, dtype=np.float64)
     _score_row(
@@ -81,7 +85,7 @@ def row_scores(vectors: Vectors, weight: float, corrections: Corrections, row: i
         vectors.term_values, row, scores,
     )  # fmt: skip
     expanded = np.empty(len(scores), dtype=np.float32)
-    _expand(scores, corrections.expansion_rows, corrections.expansion_weights, expanded)
+    _expand(scores, corrections.expansion_rows, corrections.expansion_weights, first, first[row], expanded)
     return expanded
 
 
@@ -173,6 +177,7 @@ def _best_lists(
     expansion_weights: np.ndarray,
     reverse_offsets: np.ndarray,
     reverse_rows: np.ndarray,
+    first: np.ndarray,
     rows: np.ndarray,
     candidates: np.ndarray,
     bounds: np.ndarray,
@@ -191,16 +196,15 @@ def _best_lists(
         direction = _moved_latent(latent, row, other, share)
         _write(terms, moved, line, marks)
         scored = [row]
-        known[row] = _scored(offsets, columns, values, latent, weight, hubs, line, marks, direction, row)
         for place in range(candidates.shape[1]):
-            candidate = candidates[at, place]
-            if candidate >= 0 and np.isnan(known[candidate]):
-                known[candidate] = _scored(
-                    offsets, columns, values, latent, weight, hubs, line, marks, direction, candidate
+            if candidates[at, place] >= 0 and np.isnan(known[candidates[at, place]]):
+                scored.append(candidates[at, place])
+                known[scored[-1]] = _scored(
+                    offsets, columns, values, latent, weight, hubs, line, marks, direction, scored[-1]
                 )
-                scored.append(candidate)
         members = _members(scored, reverse_offsets, reverse_rows, is_member)
-        upper = _upper_bounds(members, known, expansion_rows, expansion_weights, bounds[at])
+        hidden, bound = first[row], bounds[at]
+        upper = _upper_bounds(members, known, expansion_rows, expansion_weights, first, hidden, bound)
         filled = 0
         for place in np.argsort(-upper):
             if filled == best.shape[1] and np.float32(upper[place]) < scores[at, filled - 1]:
@@ -211,11 +215,11 @@ def _best_lists(
             for neighbor in range(-1, expansion_rows.shape[1]):
                 needed = member if neighbor < 0 else expansion_rows[member, neighbor]
                 if np.isnan(known[needed]):
+                    scored.append(needed)
                     known[needed] = _scored(
                         offsets, columns, values, latent, weight, hubs, line, marks, direction, needed
                     )
-                    scored.append(needed)
-            score = _expanded(known, expansion_rows, expansion_weights, member)
+            score = _expanded(known, expansion_rows, expansion_weights, first, hidden, member)
             filled = _insert(best[at], scores[at], filled, member, np.float32(score))
         for reached in scored:
             known[reached] = np.nan
@@ -248,7 +252,13 @@ def _members(
 
 @kernel
 def _upper_bounds(
-    members: np.ndarray, known: np.ndarray, rows: np.ndarray, weights: np.ndarray, bound: float
+    members: np.ndarray,
+    known: np.ndarray,
+    rows: np.ndarray,
+    weights: np.ndarray,
+    first: np.ndarray,
+    hidden: int,
+    bound: float,
 ) -> np.ndarray:
     """Return the highest possible expanded scores, if no score that is not known exceeds the bound."""
     upper = np.empty(len(members), dtype=np.float64)
@@ -258,30 +268,41 @@ def _upper_bounds(
         if np.isnan(score):
             score = bound
         for neighbor in range(rows.shape[1]):
-            share = np.float64(weights[member, neighbor])
-            part = known[rows[member, neighbor]]
-            score += share * (bound if np.isnan(part) else part)
-            total += share
+            if first[rows[member, neighbor]] != hidden:
+                share = np.float64(weights[member, neighbor])
+                part = known[rows[member, neighbor]]
+                score += share * (bound if np.isnan(part) else part)
+                total += share
         upper[at] = score / total
     return upper
 
 
 @kernel
-def _expanded(known: np.ndarray, rows: np.ndarray, weights: np.ndarray, member: int) -> float:
-    """Return the expanded score of an article, from its own score and those of its neighbours."""
+def _expanded(
+    known: np.ndarray, rows: np.ndarray, weights: np.ndarray, first: np.ndarray, hidden: int, member: int
+) -> float:
+    """Return the expanded score of an article; the cluster of copies `hidden` takes no part."""
     score, total = np.float64(known[member]), 1.0
     for neighbor in range(rows.shape[1]):
-        share = np.float64(weights[member, neighbor])
-        score += share * known[rows[member, neighbor]]
-        total += share
+        if first[rows[member, neighbor]] != hidden:
+            share = np.float64(weights[member, neighbor])
+            score += share * known[rows[member, neighbor]]
+            total += share
     return score / total
 
 
 @kernel
-def _expand(known: np.ndarray, rows: np.ndarray, weights: np.ndarray, scores: np.ndarray) -> None:
+def _expand(
+    known: np.ndarray,
+    rows: np.ndarray,
+    weights: np.ndarray,
+    first: np.ndarray,
+    hidden: int,
+    scores: np.ndarray,
+) -> None:
     """Write the expanded score of every article to `scores`."""
     for member in range(len(scores)):
-        scores[member] = np.float32(_expanded(known, rows, weights, member))
+        scores[member] = np.float32(_expanded(known, rows, weights, first, hidden, member))
 
 
 @kernel

@@ -13,7 +13,8 @@ into a score:
   first percentile of all articles.
 
 - Document expansion moves the scored article, too: with b the score so far, N(d) the 5 articles with the
-  highest similarity to d less their penalty, near-duplicates excluded, and a_i = 0.3 max(s(d, i), 0):
+  highest similarity to d less their penalty, without near-duplicates of d or q, and a_i = 0.8 max(s(d, i), 0)
+  divided by the rank of i:
   score(q, d) = (b(q, d) + sum of a_i b(q, i)) / (1 + sum of a_i).
 
 Training computes these corrections once. Serving reads them as arrays (`Corrections`).
@@ -78,7 +79,7 @@ def build_related_lists(
     copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity, same_text)
     corrections = corrected(vectors, adapted, best, hubs, copies)
     return RelatedLists(
-        exact_neighbors(vectors, weight, best, corrections, lists.k, threads),
+        exact_neighbors(vectors, weight, best, corrections, copies.first, lists.k, threads),
         copies,
         corrections,
         similarity_threshold(vectors, weight, copies, corrections, recipe),
@@ -128,7 +129,7 @@ def corrected(
 
     These are its candidates with the highest similarity minus hubness penalty that are not near-duplicates of
     it: the first for feedback, the first `EXPANSION` to expand it. Their weights are the adapted `feedback`
-    and `expansion` times their similarity, at least 0.
+    and `expansion` times their similarity, at least 0; to expand, divided by their rank.
     """
     n, first = len(hubs), np.asarray(copies.first)
     usable = (best.rows != NO_ROW) & (first[best.rows] != first[:, None])
@@ -149,7 +150,7 @@ def corrected(
     weights[rows[chosen], rank[chosen]] = np.maximum(similarity[chosen], 0)
     share = adapted.feedback * weights[:, :1].max(axis=1, initial=0)
     towards = np.where(share > 0, nearest[:, :1].max(axis=1, initial=0), NO_ROW).astype(np.int32)
-    expansion = np.float32(adapted.expansion) * weights
+    expansion = (adapted.expansion * weights / np.arange(1, size + 1)).astype(np.float32)
     if not expansion.any():
         nearest, expansion = nearest[:, :0], expansion[:, :0]
     nearest = np.where(expansion > 0, nearest, 0)
@@ -171,7 +172,7 @@ def similarity_threshold(
         return 0.0
     percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
     left, right = _random_pairs(n, recipe.seed)
-    scores = _expanded_scores(vectors, weight, corrections, left, right)[
+    scores = _expanded_scores(vectors, weight, corrections, copies.first, left, right)[
         copies.first[left][:, None] != copies.first[right]
     ]
     if not len(scores):
@@ -192,13 +193,19 @@ def _random_pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _expanded_scores(
-    vectors: Vectors, weight: float, corrections: Corrections, left: np.ndarray, right: np.ndarray
+    vectors: Vectors,
+    weight: float,
+    corrections: Corrections,
+    first: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
 ) -> np.ndarray:
     """Return the scores of the articles `right`, (m, width), for the queries `left`, (m,)."""
     scores, total = list_scores(vectors, weight, corrections, left, right).astype(np.float64), 1.0
     for neighbor in range(corrections.expansion_rows.shape[1]):
-        share = corrections.expansion_weights[right, neighbor].astype(np.float64)
         neighbors = corrections.expansion_rows[right, neighbor]
+        share = corrections.expansion_weights[right, neighbor].astype(np.float64)
+        share[first[neighbors] == first[left][:, None]] = 0
         scores += share * list_scores(vectors, weight, corrections, left, neighbors)
         total = total + share
     return np.asarray(scores / total)

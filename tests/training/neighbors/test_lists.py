@@ -19,7 +19,7 @@ from recommender.training.neighbors.lists import RelatedLists, build_related_lis
 from recommender.training.neighbors.tiles import Plan
 from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained
-from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of
+from tests.support.vectors import best_of, check_against, slow_expanded, slow_scores, unit_rows, vectors_of
 
 ROWS, WEIGHT, K = 600, 0.2, 12
 RECIPE = Recipe(neighbors=NeighborLists(k=K, feedback=1.5, expansion=0.7, hub_correction=0.6))
@@ -63,8 +63,7 @@ def slow_corrected(of: RelatedLists) -> np.ndarray:
     np.fill_diagonal(similarity, (TERMS**2).sum(axis=1) * 0.8 + (LATENT**2).sum(axis=1) * 0.2)
     share = of.corrections.feedback[:, None]
     scores = (similarity + share * similarity[of.corrections.nearest]) / (1 + share) - of.corrections.hubs
-    weights = slow_expansion(of)
-    scores = scores @ (weights / weights.sum(axis=1, keepdims=True)).T
+    scores = slow_expanded(scores, of.corrections, of.copies.first, range(ROWS))
     np.fill_diagonal(scores, -np.inf)
     return np.asarray(scores)
 
@@ -76,7 +75,7 @@ def slow_expansion(of: RelatedLists) -> np.ndarray:
     for row in range(ROWS):
         scores = (usable[row] - of.corrections.hubs).astype(np.float32)
         nearest = np.lexsort((np.arange(ROWS), -scores))[:5]
-        weights[row, nearest] = 0.7 * np.maximum(usable[row, nearest], 0)
+        weights[row, nearest] = 0.7 * np.maximum(usable[row, nearest], 0) / np.arange(1, 6)
     return weights
 
 
@@ -121,7 +120,7 @@ def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
     monkeypatch.setattr(allpairs, "row_scores", recorded)
     best = candidates(Plan.of(VECTORS, WEIGHT), usual.corrections.hubs, K + 1, 2)
 
-    few = exact_neighbors(VECTORS, WEIGHT, best, usual.corrections, K, 2)
+    few = exact_neighbors(VECTORS, WEIGHT, best, usual.corrections, usual.copies.first, K, 2)
 
     assert len(scored_rows) > ROWS / 20
     np.testing.assert_array_equal(few.rows, usual.neighbors.rows)
