@@ -27,8 +27,9 @@ _COOKIES = (
     "and to show you personalised advertising.</p><p>Accept all</p><p>Manage my choices</p></div>"
 )
 _AD_SLOT = "<div class='slot'><script>ads.push({slot: 7})</script><ins data-slot='7'></ins></div>"
-_PEOPLE = "Mara Ilic,Tom Hadley,Ines Corrado,Jonas Brandt,Ruth Okafor,Lena Sorel,Piet Haan,Ada Quill".split(
-    ","
+_FIRST_NAMES = "Mara Tom Ines Jonas Ruth Lena Piet Ada Olga Samir Greta Noel Ida Bram Lucia Otto".split()
+_LAST_NAMES = (
+    "Ilic Hadley Corrado Brandt Okafor Sorel Haan Quill Weiss Amari Lund Bell Roth Vos Paz Kern".split()
 )
 
 
@@ -65,6 +66,15 @@ def newest_posts(posts: Posts, _: np.random.Generator) -> list[str]:
     return [f"{post['body']}<h3>Latest news</h3><ul>{_items(newest)}</ul>" for post in posts]
 
 
+def related_without_links(posts: Posts, generator: np.random.Generator) -> list[str]:
+    """Add six random titles under each body as plain paragraphs, as a scraper leaves them."""
+    return [
+        post["body"] + "<p>You may also like</p>" + "".join(f"<p>{other['title']}</p>" for other in others)
+        for post in posts
+        for others in [_others(posts, post, generator)]
+    ]
+
+
 def read_also(posts: Posts, generator: np.random.Generator) -> list[str]:
     """Add a line with a link to another article after the first paragraph."""
     return [
@@ -83,6 +93,15 @@ def disclaimer_and_newsletter(posts: Posts, generator: np.random.Generator) -> l
     """Add the disclaimer, and a newsletter box after the first paragraph."""
     return [
         _after_first(post["body"], _NEWSLETTER) + _DISCLAIMER if generator.random() < _SOME else post["body"]
+        for post in posts
+    ]
+
+
+def disclaimer_within(posts: Posts, generator: np.random.Generator) -> list[str]:
+    """Add the disclaimer to the last paragraph, so that it is not a line of its own."""
+    text = _DISCLAIMER.removeprefix("<p>")
+    return [
+        f"{post['body'].removesuffix('</p>')} {text}" if generator.random() < _SOME else post["body"]
         for post in posts
     ]
 
@@ -116,14 +135,16 @@ def cookie_notice(posts: Posts, generator: np.random.Generator) -> list[str]:
 
 
 def bylines_and_credits(posts: Posts, generator: np.random.Generator) -> list[str]:
-    """Add a byline and a photo credit from templates, which differ in names, dates and numbers."""
+    """Add a byline and a photo credit from templates, with one of 256 names each, and dates and numbers."""
+
+    def name() -> str:
+        return f"{generator.choice(_FIRST_NAMES)} {generator.choice(_LAST_NAMES)}"
 
     def byline() -> str:
         day, hour, minutes = generator.integers(1, 28), generator.integers(5, 23), generator.integers(1, 9)
-        name = generator.choice(_PEOPLE)
         return (
-            f"<p>By {name}, staff correspondent | Updated {day} May, {hour}:15 | {minutes} min read</p>"
-            f"<p>Photo: {generator.choice(_PEOPLE)} / Courier picture desk</p>"
+            f"<p>By {name()}, staff correspondent | Updated {day} May, {hour}:15 | {minutes} min read</p>"
+            f"<p>Photo: {name()} / Courier picture desk</p>"
         )
 
     return [byline() + post["body"] for post in posts]
@@ -138,10 +159,12 @@ def advertisement_lines(posts: Posts, _: np.random.Generator) -> list[str]:
 VARIANTS: dict[str, Variant] = {
     "related plugin": related_plugin,
     "related, unknown theme": related_unknown,
+    "related without links": related_without_links,
     "newest posts": newest_posts,
     "read also": read_also,
     "disclaimer": disclaimer,
     "disclaimer, newsletter": disclaimer_and_newsletter,
+    "disclaimer within": disclaimer_within,
     "page builder": page_builder,
     "raw HTML": raw_html,
     "share bar": share_bar,

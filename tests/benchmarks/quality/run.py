@@ -46,7 +46,7 @@ def measure(folder: Path, only: Sequence[str], output: Path, before: Path | None
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """Return a result as JSON: each system's result, the paired differences, and the values of all queries."""
+    """Return a result as JSON: of each system, the paired differences, and the values of all queries."""
     others = [system for system in result.values if system != OURS]
     return {
         "corpus": result.corpus,
@@ -60,8 +60,8 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def heading() -> str:
-    """Return the first line of the table."""
-    peers = " ".join(f"{name:<{_INTERVAL + 6}}" for name in PEERS)
+    """Return the first line of the table; beside each system's result is the difference, ours - it [95 %]."""
+    peers = " ".join(f"{f'{name}, ours - it [95 %]':<{_INTERVAL + 6}}" for name in PEERS)
     return f"{'':<34} {'n':>4} {'ours':>5} {peers}".rstrip()
 
 
