@@ -52,7 +52,8 @@ def dirty(_: Path) -> Iterator[Result]:
 
 def languages(_: Path) -> Iterator[Result]:
     """Measure the first place in each fixture of a language alone, and in all of them mixed."""
-    everything, stories = [], {}
+    everything: list[Article] = []
+    stories: dict[str, frozenset[str]] = {}
     for path in sorted(_LANGUAGES.glob("*.jsonl")):
         articles = read_articles(path).articles
         labels = read_labels(path.with_name(f"{path.stem}_stories.csv"))
@@ -78,7 +79,7 @@ def stories(folder: Path) -> Iterator[Result]:
     labels = LabelFile.of_stories([(row["id"], row["story_id"]) for row in rows], "stories.jsonl")
     articles = read_articles(folder / "news.parquet", folder / "stories.jsonl").articles
     articles = [_without_category(article) for article in articles]
-    for means in by_labels("stories in news", articles, labels, _LISTS, by_story=True):
+    for means in by_labels("news stories", articles, labels, _LISTS, by_story=True):
         yield from with_halves(means)
 
 

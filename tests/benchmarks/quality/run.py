@@ -19,30 +19,27 @@ _INTERVAL = len("+.000 [+.000,+.000]")
 
 
 def measure(folder: Path, only: Sequence[str], output: Path, before: Path | None) -> None:
-    """Measure the parts named by `only`, or all for which the folder has data.
+    """Measure these parts, or all if none is named; parts whose files are not in the folder are skipped.
 
-    `before` is the JSON file of an earlier run, whose lists are compared with today's query by query. Raises
-    ValueError for an unknown part.
+    `before` is the JSON file of an earlier run, whose lists are compared with today's query by query.
     """
-    if unknown := sorted(set(only) - set(PARTS)):
-        raise ValueError(f"there is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     earlier = _earlier(before) if before else {}
     rows: list[dict[str, Any]] = []
-    print(heading())  # noqa: T201 results go to stdout
+    _say(heading())
     for name in only or PARTS:
         if missing := [file for file in PARTS[name].needs if not (folder / file).exists()]:
-            print(f"{name} skipped: {', '.join(missing)} not in {folder}; set RECOMMENDER_TEST_DATA")  # noqa: T201
+            _say(f"{name} skipped: {', '.join(missing)} not in {folder}; set RECOMMENDER_TEST_DATA")
             continue
         start = time.perf_counter()
         for result in PARTS[name].measure(folder):
             row = summary(_with_earlier(result, earlier))
             rows.append(row)
-            print("\n".join(lines(row)), flush=True)  # noqa: T201
-        print(f"({name}: {time.perf_counter() - start:.0f} s)", flush=True)  # noqa: T201
+            _say("\n".join(lines(row)))
+        _say(f"({name}: {time.perf_counter() - start:.0f} s)")
     output.parent.mkdir(parents=True, exist_ok=True)
     document = {"format": 1, "measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "results": rows}
     output.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"every value of every query is in {output}")  # noqa: T201
+    _say(f"{output} has the values of every query")
 
 
 def summary(result: Result) -> dict[str, Any]:
@@ -60,9 +57,10 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def heading() -> str:
-    """Return the first line of the table; beside each system's result is the difference, ours - it [95 %]."""
-    peers = " ".join(f"{f'{name}, ours - it [95 %]':<{_INTERVAL + 6}}" for name in PEERS)
-    return f"{'':<34} {'n':>4} {'ours':>5} {peers}".rstrip()
+    """Return the first line of the table."""
+    names = [name.removesuffix(" TF-IDF") for name in PEERS]
+    peers = " ".join(f"{f'{name:<6} ours - it [95 %]':<{_INTERVAL + 6}}" for name in names)
+    return f"{'':<34} {'n':>4} {'ours':<5} {peers}".rstrip()
 
 
 def lines(row: Mapping[str, Any]) -> Iterator[str]:
@@ -98,6 +96,13 @@ def _earlier(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
 def _with_earlier(result: Result, earlier: Mapping[tuple[str, str], dict[str, Any]]) -> Result:
     """Add our values of an earlier run as another system, if it measured the same queries."""
     row = earlier.get((result.corpus, result.measure))
-    if row is None or row["queries"] != list(result.queries):
+    if row is None:
+        return result
+    if row["queries"] != list(result.queries):
+        _say(f"{result.corpus}, {result.measure}: not compared, because the earlier run had other queries")
         return result
     return replace(result, values={**result.values, BEFORE: row["values"][OURS]})
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 results go to stdout, one part at a time

@@ -1,9 +1,11 @@
 """Our lists and those of scikit-learn's TF-IDF, measured on the same articles."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.article import Article
@@ -20,6 +22,8 @@ PEERS: dict[str, dict[str, Any]] = {
 }
 DEPTH = 50  # articles ranked for each query; a measure may leave some out
 _CHUNK = 256  # queries scored at a time
+
+Similarity = Callable[[np.ndarray], np.ndarray]  # from m rows to their cosines with all articles, (m, n)
 
 
 def by_labels(
@@ -80,10 +84,13 @@ def rankings(model: Model, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]
         yield system, ranked
 
 
-def peers(model: Model) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
-    """Yield each of scikit-learn's systems, with a function from m rows to their cosines with all, (m, n)."""
+def peers(model: Model) -> Iterator[tuple[str, Similarity]]:
+    """Yield the name and the similarity of each of scikit-learn's systems, on the articles of a model."""
     pairs = zip(model.articles.titles, model.articles.bodies, strict=True)
     texts = [f"{title}\n{body}" for title, body in pairs]
     for system, options in PEERS.items():
-        vectors = TfidfVectorizer(**options).fit_transform(texts)
-        yield system, lambda rows, vectors=vectors: (vectors[rows] @ vectors.T).toarray()
+        yield system, partial(_cosines, TfidfVectorizer(**options).fit_transform(texts))
+
+
+def _cosines(vectors: csr_array, rows: np.ndarray) -> np.ndarray:
+    return np.asarray((vectors[rows] @ vectors.T).toarray())
