@@ -1,0 +1,1 @@
+"""The quality of lists by every kind of label that we have, compared with TF-IDF, in one table."""
