@@ -244,8 +244,8 @@ class TopicSpace:
         return np.asarray(odds / odds.sum(), dtype=np.float32)
 
 
-CANDIDATES = 2  # candidates scored for each of the k neighbours
-EXPANSION = 5  # neighbours that expand an article when it is scored
+CANDIDATES = 3  # candidates scored for each of the k neighbours
+EXPANSION = 3  # neighbours that expand an article when it is scored
 _SHARE_TEMPERATURE = 0.08  # an article exactly at a centroid has a share of about 0.9 of that topic
 
 
@@ -317,7 +317,7 @@ class Model:
     def nearest(
         self, article: Article, own: Embedding, similarity: np.ndarray, hidden: Iterable[int] = ()
     ) -> np.ndarray:
-        """Return the nearest rows of an article, the first for feedback and all to expand it, (<= 5,) int64.
+        """Return the nearest rows of an article, the first for feedback and all to expand it, (<= 3,) int64.
 
         `own` is the article's embedding, `similarity` is its similarity to all articles, (n,). They are
         ordered by similarity minus hubness penalty, best first; rows without similarity, near-duplicates and

@@ -137,14 +137,14 @@ class _Scored:
 
     model: Model
     own: Embedding
-    nearest: np.ndarray  # (<= 5,) int64, the rows that expand it
-    weights: np.ndarray  # (<= 5,) float64
+    nearest: np.ndarray  # (<= 3,) int64, the rows that expand it
+    weights: np.ndarray  # (<= 3,) float64
     hub: float  # its own penalty
 
     def expanded(self, used: np.ndarray) -> tuple[Embedding, float]:
         """Return the embedding moved towards the `used` of the nearest rows, and the mean of their penalties.
 
-        Only the largest terms of each neighbour are used: with all of them, postings are six times as long.
+        Only the largest terms of each neighbour are used: with all of them, postings are four times as long.
         """
         rows, weights = self.nearest[used], self.weights[used]
         neighbors = (self.model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in rows.tolist())

@@ -100,17 +100,10 @@ def exact_neighbors(
     def stripe(start: int, end: int) -> None:
         for own_start in range(start, end, _STRIPE):
             own = np.arange(own_start, min(own_start + _STRIPE, end))
-            nearest = corrections.nearest[own]
-            nearest = np.where(nearest == NO_ROW, own, nearest)
-            row_candidates = np.hstack([best.rows[own], best.rows[nearest], nearest[:, None]])
-            share = corrections.feedback[own].astype(np.float64)
-            bounds = (best.scores[own, 0] + share * best.scores[nearest, 0]) / (1 + share) + _MARGIN
-            if keep == n - 1:  # every article is a candidate
-                bounds = np.full(len(own), -np.inf)
-            rows[own], scores[own] = best_lists(
-                vectors, weight, corrections, reverse, first, own, row_candidates, bounds, k
+            rows[own], scores[own], lead = best_lists(
+                vectors, weight, corrections, reverse, first, own, best, k
             )
-            for row in own[scores[own, -1] < bounds].tolist():
+            for row in [] if keep == n - 1 else own[lead < _MARGIN].tolist():
                 all_scores = row_scores(vectors, weight, corrections, first, row)
                 rows[row] = top_k(all_scores, k, np.delete(np.arange(n), row))
                 scores[row] = all_scores[rows[row]]

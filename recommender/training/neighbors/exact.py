@@ -1,7 +1,7 @@
-"""Scores in double precision: of candidate lists, of the best lists, and of a row against all articles.
+"""Scores in double precision: the best articles of each row, and a row against all articles.
 
 After document expansion, the score of an article is the weighted mean of its own score and those of a few
-neighbours. `best_lists` scores only a row's candidates; any other score is at most a bound. So an article
+neighbours. `best_lists` knows the scores of a row's candidates; any other is at most a bound. So an article
 that is no candidate and has none among its neighbours is at most at this bound, too. The others are visited
 by their own upper bounds, the highest first, until k exact scores are higher than the next bound (the
 threshold algorithm: Fagin et al. 2003).
@@ -12,23 +12,9 @@ import numpy as np
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections
 from recommender.training.kernels import kernel
+from recommender.training.neighbors.tiles import Best
 
-
-def list_scores(
-    vectors: Vectors, weight: float, corrections: Corrections, rows: np.ndarray, candidates: np.ndarray
-) -> np.ndarray:
-    """Return the score of each candidate before expansion, (m, width) float32; minus infinity for NO_ROW.
-
-    `rows` is (m,), `candidates` (m, width).
-    """
-    scores = np.empty(candidates.shape, dtype=np.float32)
-    n_terms = len(vectors.term_offsets) - 1
-    _score_lists(
-        vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight, corrections.nearest,
-        corrections.feedback, corrections.hubs, rows, candidates, np.zeros(n_terms, dtype=np.float32),
-        np.zeros(n_terms // 8 + 1, dtype=np.uint8), scores,
-    )  # fmt: skip
-    return scores
+_MARGIN = 2e-5  # more than the error of a score in single precision
 
 
 class ReverseExpansion:
@@ -50,28 +36,31 @@ def best_lists(
     reverse: ReverseExpansion,
     first: np.ndarray,
     rows: np.ndarray,
-    candidates: np.ndarray,
-    bounds: np.ndarray,
+    candidates: Best,
     k: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k best articles of each row and their scores, (m, k) int32 and float32, best first.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the k best articles of each row, their scores, and what the last score is above all others.
 
-    `candidates` is (m, width), and any other article scores at most `bounds`, (m,) float64, before expansion.
-    `first` is that of the near-duplicates: a row and its copies expand no article in its list. Equal scores
-    are in row order. Scores that are not above the bound may not be the best; missing ones are
-    minus infinity.
+    The shapes are (m, k) int32, best first, (m, k) float32 and (m,) float64. Equal scores are in row order.
+    The `candidates` of a row and of the row that it moves towards limit the score of any article before
+    expansion: a candidate's is known in single precision, and no other score is above the last of them.
+    Other articles may belong in the list if its last score is not above these. `first` is that of the
+    near-duplicates: a row and its copies expand no article in its list.
     """
     n, n_terms = len(vectors.offsets) - 1, len(vectors.term_offsets) - 1
     best = np.full((len(rows), k), NO_ROW, dtype=np.int32)
     scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
+    least, nearest = candidates.scores[:, 0].astype(np.float64), corrections.nearest[rows]
+    share = np.where(nearest == NO_ROW, 0, corrections.feedback[rows]).astype(np.float64)
+    bounds = (least[rows] + share * least[nearest]) / (1 + share)
     _best_lists(
         vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight, corrections.nearest,
         corrections.feedback, corrections.hubs, corrections.expansion_rows, corrections.expansion_weights,
-        reverse.offsets, reverse.rows, first, rows, candidates, bounds, np.zeros(n_terms, dtype=np.float32),
-        np.zeros(n_terms // 8 + 1, dtype=np.uint8), np.full(n, np.nan), np.zeros(n, dtype=np.bool_),
-        best, scores,
+        reverse.offsets, reverse.rows, first, rows, candidates.rows, candidates.scores, bounds, _MARGIN,
+        np.zeros(n_terms, dtype=np.float32), np.zeros(n_terms // 8 + 1, dtype=np.uint8), np.full(n, np.nan),
+        np.full(n, np.nan), np.zeros(n, dtype=np.bool_), best, scores,
     )  # fmt: skip
-    return best, scores
+    return best, scores, scores[:, -1] - bounds
 
 
 def row_scores(
@@ -126,44 +115,6 @@ def _moved_latent(latent: np.ndarray, row: int, other: int, share: float) -> np.
 
 
 @kernel
-def _score_lists(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
-    weight: float,
-    nearest: np.ndarray,
-    feedback: np.ndarray,
-    hubs: np.ndarray,
-    rows: np.ndarray,
-    candidates: np.ndarray,
-    line: np.ndarray,
-    marks: np.ndarray,
-    scores: np.ndarray,
-) -> None:
-    """Score candidates against each row's moved vector, written densely to `line`.
-
-    `line` and `marks` must be zero. `marks` has one bit per term that is set if the row has the term: the
-    bits fit into a processor's cache, so most lookups in `line` are avoided.
-    """
-    for at in range(len(rows)):
-        row, other = rows[at], nearest[rows[at]]
-        share = np.float64(feedback[row])
-        terms, moved = _moved_terms(offsets, columns, values, row, other, share)
-        direction = _moved_latent(latent, row, other, share)
-        _write(terms, moved, line, marks)
-        for place in range(candidates.shape[1]):
-            candidate = candidates[at, place]
-            if candidate < 0:
-                scores[at, place] = -np.inf
-            else:
-                scores[at, place] = np.float32(
-                    _scored(offsets, columns, values, latent, weight, hubs, line, marks, direction, candidate)
-                )
-        _clear(terms, line, marks)
-
-
-@kernel
 def _best_lists(
     offsets: np.ndarray,
     columns: np.ndarray,
@@ -180,34 +131,31 @@ def _best_lists(
     first: np.ndarray,
     rows: np.ndarray,
     candidates: np.ndarray,
+    candidate_scores: np.ndarray,
     bounds: np.ndarray,
+    margin: float,
     line: np.ndarray,
     marks: np.ndarray,
     known: np.ndarray,
+    limits: np.ndarray,
     is_member: np.ndarray,
     best: np.ndarray,
     scores: np.ndarray,
 ) -> None:
-    """Fill `best` and `scores`; `line`, `marks` and `is_member` must be zero, `known` not a number."""
+    """Fill `best` and `scores`; `line`, `marks`, `is_member` must be zero, `known`, `limits` not a number."""
     for at in range(len(rows)):
         row, other = rows[at], nearest[rows[at]]
-        share = np.float64(feedback[row])
+        share, hidden = np.float64(feedback[row]), first[row]
         terms, moved = _moved_terms(offsets, columns, values, row, other, share)
         direction = _moved_latent(latent, row, other, share)
         _write(terms, moved, line, marks)
+        limited = _limit(candidates, candidate_scores, row, other, share, limits)
+        members = _members(limited, reverse_offsets, reverse_rows, is_member)
+        upper = _upper_bounds(members, limits, expansion_rows, expansion_weights, first, hidden, bounds[at])
         scored = [row]
-        for place in range(candidates.shape[1]):
-            if candidates[at, place] >= 0 and np.isnan(known[candidates[at, place]]):
-                scored.append(candidates[at, place])
-                known[scored[-1]] = _scored(
-                    offsets, columns, values, latent, weight, hubs, line, marks, direction, scored[-1]
-                )
-        members = _members(scored, reverse_offsets, reverse_rows, is_member)
-        hidden, bound = first[row], bounds[at]
-        upper = _upper_bounds(members, known, expansion_rows, expansion_weights, first, hidden, bound)
         filled = 0
         for place in np.argsort(-upper):
-            if filled == best.shape[1] and np.float32(upper[place]) < scores[at, filled - 1]:
+            if filled == best.shape[1] and upper[place] + margin < scores[at, filled - 1]:
                 break
             member = members[place]
             if member == row:
@@ -223,20 +171,58 @@ def _best_lists(
             filled = _insert(best[at], scores[at], filled, member, np.float32(score))
         for reached in scored:
             known[reached] = np.nan
+        for reached in limited:
+            limits[reached] = np.nan
         _clear(terms, line, marks)
 
 
 @kernel
+def _limit(
+    candidates: np.ndarray,
+    candidate_scores: np.ndarray,
+    row: int,
+    other: int,
+    share: float,
+    limits: np.ndarray,
+) -> list[int]:
+    """Write the highest score before expansion of each candidate to `limits`, and return the candidates.
+
+    A row is not among its own candidates, so the row `other` counts as most similar to itself.
+    """
+    least = np.float64(candidate_scores[other, 0]) if other >= 0 else 0.0
+    limited = [row]
+    limits[row] = 1.0
+    for place in range(candidates.shape[1]):
+        candidate = candidates[row, place]
+        mine = np.float64(candidate_scores[row, place])
+        theirs = 1.0 if candidate == other else least
+        limits[candidate] = (mine + share * theirs) / (1.0 + share)
+        limited.append(candidate)
+    if other < 0:
+        return limited
+    lowest = np.float64(candidate_scores[row, 0])
+    for place in range(candidates.shape[1]):
+        candidate = candidates[other, place]
+        difference = np.float64(candidate_scores[other, place])
+        if np.isnan(limits[candidate]):
+            limits[candidate] = (lowest + share * difference) / (1.0 + share)
+            limited.append(candidate)
+        else:
+            limits[candidate] += share * (difference - least) / (1.0 + share)
+    return limited
+
+
+@kernel
 def _members(
-    scored: list[int], reverse_offsets: np.ndarray, reverse_rows: np.ndarray, is_member: np.ndarray
+    limited: list[int], reverse_offsets: np.ndarray, reverse_rows: np.ndarray, is_member: np.ndarray
 ) -> np.ndarray:
-    """Return the articles whose expanded score contains a scored article; `is_member` must be false."""
-    size = len(scored)
-    for row in scored:
+    """Return the articles whose expanded score contains a candidate's score; `is_member` must be false."""
+    size = len(limited)
+    for row in limited:
         size += reverse_offsets[row + 1] - reverse_offsets[row]
     members = np.empty(size, dtype=np.int64)
     count = 0
-    for row in scored:
+    for row in limited:
         if not is_member[row]:
             is_member[row], members[count] = True, row
             count += 1
@@ -253,24 +239,24 @@ def _members(
 @kernel
 def _upper_bounds(
     members: np.ndarray,
-    known: np.ndarray,
+    limits: np.ndarray,
     rows: np.ndarray,
     weights: np.ndarray,
     first: np.ndarray,
     hidden: int,
     bound: float,
 ) -> np.ndarray:
-    """Return the highest possible expanded scores, if no score that is not known exceeds the bound."""
+    """Return the highest possible expanded scores; a score without a limit is at most the bound."""
     upper = np.empty(len(members), dtype=np.float64)
     for at in range(len(members)):
         member = members[at]
-        score, total = known[member], 1.0
+        score, total = limits[member], 1.0
         if np.isnan(score):
             score = bound
         for neighbor in range(rows.shape[1]):
             if first[rows[member, neighbor]] != hidden:
                 share = np.float64(weights[member, neighbor])
-                part = known[rows[member, neighbor]]
+                part = limits[rows[member, neighbor]]
                 score += share * (bound if np.isnan(part) else part)
                 total += share
         upper[at] = score / total

@@ -12,7 +12,7 @@ into a score:
   So the score of d is reduced by 0.65 n / (n + 4,000) times the hubness of d (see `HubSample`) above the
   first percentile of all articles.
 
-- Document expansion moves the scored article, too: with b the score so far, N(d) the 5 articles with the
+- Document expansion moves the scored article, too: with b the score so far, N(d) the 3 articles with the
   highest similarity to d less their penalty, without near-duplicates of d or q, and a_i = 0.8 max(s(d, i), 0)
   divided by the rank of i:
   score(q, d) = (b(q, d) + sum of a_i b(q, i)) / (1 + sum of a_i).
@@ -35,7 +35,6 @@ from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
-from recommender.training.neighbors.exact import list_scores
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.neighbors.tiles import TILE, Best, Plan
@@ -82,7 +81,7 @@ def build_related_lists(
         exact_neighbors(vectors, weight, best, corrections, copies.first, lists.k, threads),
         copies,
         corrections,
-        similarity_threshold(vectors, weight, copies, corrections, recipe),
+        similarity_threshold(vectors, weight, copies, corrections, recipe, threads),
         floor,
     )
 
@@ -158,7 +157,12 @@ def corrected(
 
 
 def similarity_threshold(
-    vectors: Vectors, weight: float, copies: NearDuplicates, corrections: Corrections, recipe: Recipe
+    vectors: Vectors,
+    weight: float,
+    copies: NearDuplicates,
+    corrections: Corrections,
+    recipe: Recipe,
+    threads: int,
 ) -> float:
     """Return the `similar_percentile` of the scores of random pairs of articles, without near-duplicates.
 
@@ -172,9 +176,13 @@ def similarity_threshold(
         return 0.0
     percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
     left, right = _random_pairs(n, recipe.seed)
-    scores = _expanded_scores(vectors, weight, corrections, copies.first, left, right)[
-        copies.first[left][:, None] != copies.first[right]
-    ]
+
+    def stripe(start: int, end: int) -> np.ndarray:
+        rows, others = left[start:end], right[start:end]
+        scores = _expanded_scores(vectors, weight, corrections, copies.first, rows, others)
+        return scores[copies.first[rows][:, None] != copies.first[others]]
+
+    scores = np.concatenate(list(run_ranges(stripe, len(left), threads)))
     if not len(scores):
         return 0.0
     above = max(float(np.percentile(scores, percentile)), 0.0)
@@ -201,23 +209,33 @@ def _expanded_scores(
     right: np.ndarray,
 ) -> np.ndarray:
     """Return the scores of the articles `right`, (m, width), for the queries `left`, (m,)."""
-    scores, total = list_scores(vectors, weight, corrections, left, right).astype(np.float64), 1.0
+    queries = np.broadcast_to(left[:, None], right.shape).ravel()
+    nearest, feedback = corrections.nearest[queries], corrections.feedback[queries].astype(np.float64)
+
+    def penalized(rows: np.ndarray) -> np.ndarray:
+        own, moved = (pair_scores(vectors, weight, query, rows) for query in (queries, nearest))
+        return np.asarray((own + feedback * moved) / (1 + feedback) - corrections.hubs[rows])
+
+    scored = right.ravel()
+    scores, total = penalized(scored), np.ones(len(scored))
     for neighbor in range(corrections.expansion_rows.shape[1]):
-        neighbors = corrections.expansion_rows[right, neighbor]
-        share = corrections.expansion_weights[right, neighbor].astype(np.float64)
-        share[first[neighbors] == first[left][:, None]] = 0
-        scores += share * list_scores(vectors, weight, corrections, left, neighbors)
-        total = total + share
-    return np.asarray(scores / total)
+        rows = corrections.expansion_rows[scored, neighbor]
+        share = np.where(first[rows] == first[queries], 0, corrections.expansion_weights[scored, neighbor])
+        scores += share * penalized(rows)
+        total += share
+    return np.asarray(scores / total).reshape(right.shape)
 
 
 def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
     """Return the similarity of each candidate, best first, (n, keep) float32; minus infinity for NO_ROW."""
-    plain = Corrections.none(len(best.rows))
+    keep = best.rows.shape[1]
 
     def stripe(start: int, end: int) -> np.ndarray:
-        rows = np.arange(start, end)
-        return list_scores(vectors, weight, plain, rows, best.rows[start:end])
+        candidates = best.rows[start:end].ravel()
+        scores = pair_scores(
+            vectors, weight, np.repeat(np.arange(start, end), keep), np.maximum(candidates, 0)
+        )
+        return np.where(candidates == NO_ROW, -np.inf, scores).astype(np.float32).reshape(-1, keep)
 
     scores = np.concatenate(list(run_ranges(stripe, len(best.rows), threads, ranges_per_thread=8)))
     return -np.sort(-scores, axis=1)

@@ -74,8 +74,8 @@ def slow_expansion(of: RelatedLists) -> np.ndarray:
     usable = np.where(first[:, None] == first, -np.inf, SIMILARITY)
     for row in range(ROWS):
         scores = (usable[row] - of.corrections.hubs).astype(np.float32)
-        nearest = np.lexsort((np.arange(ROWS), -scores))[:5]
-        weights[row, nearest] = 0.7 * np.maximum(usable[row, nearest], 0) / np.arange(1, 6)
+        nearest = np.lexsort((np.arange(ROWS), -scores))[:3]
+        weights[row, nearest] = 0.7 * np.maximum(usable[row, nearest], 0) / np.arange(1, 4)
     return weights
 
 
@@ -127,13 +127,13 @@ def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
     np.testing.assert_array_equal(few.scores, usual.neighbors.scores)
 
 
-def test_an_article_is_expanded_by_its_five_nearest_that_are_not_copies(usual: RelatedLists) -> None:
+def test_an_article_is_expanded_by_its_three_nearest_that_are_not_copies(usual: RelatedLists) -> None:
     expected = slow_expansion(usual)
     weights = np.eye(ROWS)
     rows = np.arange(ROWS)[:, None]
     np.add.at(weights, (rows, usual.corrections.expansion_rows), usual.corrections.expansion_weights)
 
-    assert usual.corrections.expansion_rows.shape == (ROWS, 5)
+    assert usual.corrections.expansion_rows.shape == (ROWS, 3)
     np.testing.assert_allclose(weights, expected, atol=1e-5)
 
 
