@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from recommender.text import words
 
 MAX_CHARS = 100_000  # of a body that are compared
-_SHARED = 1 / 3  # of the distinct triples of both texts, at least
+_SHARED = 1 / 2  # of the distinct triples of both texts, at least
+_CONTAINED = 0.9  # or of those of the shorter text, which the longer one contains
 _LEAST_TRIPLES = 10  # that both have, because short texts agree by chance
 
 _Triples = frozenset[tuple[str, ...]]
@@ -30,16 +31,19 @@ class WordTriples:
         return cls(_triples(words(title)), _triples(words(body[:MAX_CHARS])))
 
     def is_same_text(self, other: "WordTriples") -> bool:
-        """Return whether the bodies are equal, or whether they share ten triples and a third of all.
+        """Return whether the bodies are equal, or share ten triples that are most of them.
 
-        Without bodies, the titles are compared.
+        Most are half of the triples of both, or nine tenths of those of the shorter text. Without bodies, the
+        titles are compared.
         """
         if not (self.body or other.body):
             return self.title == other.title != frozenset()
         if self.body == other.body:
             return True
         shared = len(self.body & other.body)
-        return shared >= max(_LEAST_TRIPLES, _SHARED * (len(self.body) + len(other.body) - shared))
+        shorter, longer = sorted((len(self.body), len(other.body)))
+        is_most = shared >= _SHARED * (shorter + longer - shared) or shared >= _CONTAINED * shorter
+        return is_most and shared >= _LEAST_TRIPLES
 
 
 def _triples(all_words: list[str]) -> _Triples:

@@ -66,6 +66,17 @@ def test_republished_copy_is_the_same_text(changed: str) -> None:
     assert same(changed, WIRE)
 
 
+def test_two_reports_that_share_the_captions_of_a_gallery_are_not_the_same_text() -> None:
+    captions = " ".join(
+        f"Photo {number}: the crew mends net {number} on deck {number}." for number in range(9)
+    )
+    strike = " ".join(f"The strikers asked for {number} hours of rest." for number in range(12))
+    storm = " ".join(f"The storm broke {number} masts at night." for number in range(12))
+
+    assert not same(f"{captions} {strike}", f"{captions} {storm}")
+    assert same(f"{captions} {strike}", f"{captions} {strike} {storm} {storm}")
+
+
 def test_short_texts_are_the_same_only_if_their_bodies_are_equal() -> None:
     assert same("The ferry sank in the harbour.", "The ferry sank in the harbour.")
     assert not same("The ferry sank in the harbour.", "The ferry sank in the harbour today.")

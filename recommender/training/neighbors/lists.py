@@ -180,7 +180,7 @@ def similarity_threshold(
     def stripe(start: int, end: int) -> np.ndarray:
         rows, others = left[start:end], right[start:end]
         scores = _expanded_scores(vectors, weight, corrections, copies.first, rows, others)
-        return scores[copies.first[rows][:, None] != copies.first[others]]
+        return np.asarray(scores[copies.first[rows][:, None] != copies.first[others]])
 
     scores = np.concatenate(list(run_ranges(stripe, len(left), threads)))
     if not len(scores):
