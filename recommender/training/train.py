@@ -32,6 +32,7 @@ from recommender.training.kernels import cores
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
+from recommender.training.terms.languages import inverse_document_frequency, without_function_words
 from recommender.training.terms.vectorizer import fitted_vectorizer, term_weights, tfidf
 from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
 from recommender.training.topics.naming import NamingTerms
@@ -109,7 +110,9 @@ def train(
 
     with steps.run("terms", n, "articles") as advance:
         counts = _counted(compared, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
-        weights = term_weights(counts, recipe.terms, adapted.piece_weight)
+        counts = without_function_words(counts, compared, adapted.main_lang, recipe.terms.max_df)
+        idf = inverse_document_frequency(counts, compared, adapted.main_lang)
+        weights = term_weights(counts, idf, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)

@@ -16,6 +16,7 @@ from recommender.article import Article
 from recommender.model import Adapted
 from recommender.recipe import Recipe
 from recommender.training.terms.counting import repeats
+from recommender.training.terms.languages import effective_size, language_sizes
 
 _SMALL = 20  # articles; up to here, min_df is 1 and max_df excludes no term
 _LEAD_CHARS = 200  # characters of the mean body for each word of the lead,
@@ -31,6 +32,9 @@ _FEW_FORMS = ("en",)  # languages whose words have few forms
 
 def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
+
+    Below, n is the number of articles. In a corpus of several languages it is the mean, over all articles, of
+    the number of articles in the same language, and each language adds its own components.
 
     - Up to 20 articles, `min_df` is 1 and `max_df` excludes no term. Above, it is a share of the
       distinct bodies.
@@ -51,22 +55,26 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
       large corpus contains the word forms and compounds that a small corpus lacks. From 10,000 articles on,
       English is not stemmed, because its words have few forms (`stems` has the measurements).
     """
-    n = len(articles)
     langs = Counter(article.lang for article in articles if article.lang)
-    chars = sum(min(len(article.body), recipe.terms.max_body_chars) for article in articles)
+    main_lang = min(langs, key=lambda lang: (-langs[lang], lang), default="")
+    sizes = language_sizes(articles, main_lang)
+    n = effective_size(sizes)
+    chars = sum(min(len(article.body), recipe.terms.max_body_chars) for article in articles) / len(articles)
+    distinct = len(articles) - int(repeats(articles).sum())
+    components = sum(min(size // 4, round(3 * math.sqrt(size))) for size in sizes.tolist())
     piece_share = math.log(_PIECES_NONE / n) / math.log(_PIECES_NONE / _PIECES_FULL)
-    longness = math.log(max(chars / n, 1) / _SHORT_CHARS) / math.log(_LONG_CHARS / _SHORT_CHARS)
+    longness = math.log(max(chars, 1) / _SHORT_CHARS) / math.log(_LONG_CHARS / _SHORT_CHARS)
     longness = min(max(longness, 0.0), 1.0)
     latent_half = _LATENT_HALF[0] * (_LATENT_HALF[1] / _LATENT_HALF[0]) ** longness
     long_feedback = _LONG_FEEDBACK + (1 - _LONG_FEEDBACK) * n / (n + _LATENT_HALF[1])
     return Adapted(
-        main_lang=min(langs, key=lambda lang: (-langs[lang], lang), default=""),
+        main_lang=main_lang,
         min_df=recipe.terms.min_df if n > _SMALL else 1,
-        max_df=max(int(recipe.terms.max_df * (n - int(repeats(articles).sum()))), _SMALL),
-        lead_words=min(recipe.terms.lead_words, max(0, round(chars / n / _LEAD_CHARS) - _LEADLESS_WORDS)),
-        unstemmed=[] if n < _LARGE else [lang for lang in _FEW_FORMS if lang in langs],
+        max_df=max(int(recipe.terms.max_df * distinct), _SMALL),
+        lead_words=min(recipe.terms.lead_words, max(0, round(chars / _LEAD_CHARS) - _LEADLESS_WORDS)),
+        unstemmed=[lang for lang in _FEW_FORMS if langs[lang] and n >= _LARGE],
         piece_weight=recipe.terms.piece_weight * min(max(piece_share, 0.0), 1.0) * (1 - longness),
-        latent_components=min(recipe.topics.components, n // 4, round(3 * math.sqrt(n))),
+        latent_components=min(recipe.topics.components, components),
         latent_weight=recipe.topics.weight * n / (n + latent_half),
         feedback=recipe.neighbors.feedback * (1 - longness + longness * long_feedback),
         expansion=recipe.neighbors.expansion * (1 - longness + longness * n / (n + _LATENT_HALF[1])),

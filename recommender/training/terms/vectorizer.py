@@ -36,14 +36,12 @@ class ArticleAnalyzer:
         return self.rules.terms(title, body, lang)
 
 
-def term_weights(counts: TermCounts, recipe: Terms, piece_weight: float = 0.0) -> np.ndarray:
+def term_weights(counts: TermCounts, idf: np.ndarray, recipe: Terms, piece_weight: float = 0.0) -> np.ndarray:
     """Return the weight of each term, (n_terms,) float32.
 
-    It is the inverse document frequency, smoothed as in scikit-learn, to the power of `idf_power`, times
-    `pair_weight` for a pair of words or `piece_weight` for a piece of a word.
+    It is the inverse document frequency `idf` to the power of `idf_power`, times `pair_weight` for a pair of
+    words or `piece_weight` for a piece of a word.
     """
-    n = len(counts.offsets) - 1
-    idf = 1 + np.log((1 + n) / (1 + counts.df))
     by_kind = {WORD: 1.0, PAIR: recipe.pair_weight, PIECE: piece_weight}
     weights = idf**recipe.idf_power * np.array([by_kind[kind] for kind in sorted(by_kind)])[counts.kinds]
     return np.asarray(weights, dtype=np.float32)

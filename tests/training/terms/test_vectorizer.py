@@ -12,10 +12,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from recommender.article import Article
 from recommender.recipe import Terms
 from recommender.text import TermRules
-from recommender.training.terms.counting import count_terms
+from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.vectorizer import ArticleAnalyzer, fitted_vectorizer, term_weights, tfidf
 from recommender.training.train import Trained
 from tests.support.laws import examples
+
+
+def idf_of(counts: TermCounts) -> np.ndarray:
+    return np.asarray(1 + np.log((1 + len(counts.offsets) - 1) / (1 + counts.df)))
 
 
 def fit(
@@ -107,7 +111,7 @@ def test_rows_equal_scikit_learn_on_any_corpus(
     _, expected = fit(articles, rules, 1, len(articles), recipe)
 
     counts = count_terms(articles, rules, 1, len(articles), threads=1)
-    rows = tfidf(counts, term_weights(counts, recipe, recipe.piece_weight))
+    rows = tfidf(counts, term_weights(counts, idf_of(counts), recipe, recipe.piece_weight))
 
     np.testing.assert_allclose(rows.toarray(), expected.toarray(), atol=1e-6)
 
@@ -117,7 +121,7 @@ def test_an_article_without_terms_in_bounds_has_an_empty_row() -> None:
     articles = [Article(id=str(row), body=text) for row, text in enumerate(texts)]
 
     counts = count_terms(articles, TermRules(ngrams=1), 2, 5, threads=1)
-    rows = tfidf(counts, term_weights(counts, Terms()))
+    rows = tfidf(counts, term_weights(counts, idf_of(counts), Terms()))
 
     assert np.diff(rows.indptr).tolist() == [2, 0, 1, 0, 1]
     np.testing.assert_allclose(np.sqrt((rows * rows).sum(axis=1)), [1, 0, 1, 0, 1], atol=1e-6)
@@ -127,7 +131,7 @@ def test_a_term_has_the_weight_of_its_smoothed_idf_to_a_power_and_a_pair_less() 
     articles = [Article(id=str(row), body=body) for row, body in enumerate(["tide mill", "tide", "fen"])]
     counts = count_terms(articles, TermRules(), 1, 3, threads=1)
 
-    weights = term_weights(counts, Terms(idf_power=2, pair_weight=0.5))
+    weights = term_weights(counts, idf_of(counts), Terms(idf_power=2, pair_weight=0.5))
 
     rare, common = (1 + np.log(2)) ** 2, (1 + np.log(4 / 3)) ** 2
     assert list(counts.terms) == ["fen", "mill", "tide", "tide mill"]
