@@ -1,7 +1,7 @@
 """The nearest neighbours of every article, exactly and in bounded memory.
 
 The scores of all pairs, n x n, would not fit into memory. So they are computed in tiles of 4,096 x 4,096, in
-single precision, and only the best candidates of each row are kept: 2k of them for the related lists, by
+single precision, and only the best candidates of each row are kept: 3k of them for the related lists, by
 similarity minus hubness penalty. Each pair of tiles is scored once, because the similarity is symmetric.
 `tiles` explains how a tile is scored.
 
@@ -9,7 +9,7 @@ The candidates are then scored again in double precision, so the result does not
 tiles or on the number of threads. Feedback moves a row towards its nearest neighbour, so the candidates of
 both are scored. Any other article scores at most the weighted mean of the lowest scores in both candidate
 lists, and `exact.best_lists` takes document expansion into account. If the k-th score is above this upper
-bound, the list is exact. That settles 99 % of the lists; each of the others is scored against all articles.
+bound, the list is exact. That settles almost all lists; each of the others is scored against all articles.
 """
 
 from collections.abc import Callable
