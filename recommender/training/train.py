@@ -1,12 +1,11 @@
 """Train a model from articles, together with the scikit-learn estimators for notebooks."""
 
 import hashlib
-import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -288,7 +287,7 @@ def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refu
 def _fingerprint(articles: Sequence[Article]) -> str:
     digest = hashlib.sha256()
     for article in articles:
-        digest.update(json.dumps(astuple(article), default=datetime.isoformat).encode())
+        digest.update(f"{article.to_json()}\n".encode())
     return digest.hexdigest()
 
 
