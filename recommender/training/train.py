@@ -1,11 +1,12 @@
 """Train a model from articles, together with the scikit-learn estimators for notebooks."""
 
 import hashlib
+import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
-from recommender.boilerplate import standing_lines, without_lines
+from recommender.boilerplate import without_standing_lines
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
@@ -38,6 +39,7 @@ from recommender.training.topics.slugs import keep_slugs, members_of
 
 ESTIMATORS = "estimators.joblib"
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
+_FACTS = [field.name for field in fields(Article) if field.name != "body"]
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -102,8 +104,7 @@ def train(
     n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
-    standing = standing_lines([a.body for a in ordered]) if recipe.terms.standing_lines else []
-    compared = _without_lines(ordered, frozenset(standing))
+    standing, compared = _without_standing_lines(ordered) if recipe.terms.standing_lines else ([], ordered)
     adapted = adapt(recipe, compared)
 
     with steps.run("terms", n, "articles") as advance:
@@ -164,10 +165,12 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     return ordered
 
 
-def _without_lines(articles: Sequence[Article], lines: frozenset[str]) -> Sequence[Article]:
-    if not lines:
-        return articles
-    return [replace(article, body=without_lines(article.body, lines)) for article in articles]
+def _without_standing_lines(articles: list[Article]) -> tuple[list[str], list[Article]]:
+    keys, bodies = without_standing_lines([article.body for article in articles])
+    return keys, [
+        article if body is article.body else replace(article, body=body)
+        for article, body in zip(articles, bodies, strict=True)
+    ]
 
 
 def _counted(
@@ -287,7 +290,10 @@ def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refu
 def _fingerprint(articles: Sequence[Article]) -> str:
     digest = hashlib.sha256()
     for article in articles:
-        digest.update(f"{article.to_json()}\n".encode())
+        body = article.body.encode()
+        facts = [getattr(article, name) for name in _FACTS]
+        digest.update(json.dumps([*facts, len(body)], default=datetime.isoformat).encode())
+        digest.update(body)
     return digest.hexdigest()
 
 
