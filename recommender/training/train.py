@@ -32,7 +32,7 @@ from recommender.training.kernels import cores
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
-from recommender.training.terms.vectorizer import fitted_vectorizer, term_weights, tfidf
+from recommender.training.terms.vectorizer import PackedVectorizer, fitted_vectorizer, term_weights, tfidf
 from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
 from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
@@ -68,19 +68,22 @@ class Trained:
 
     def estimators(self) -> dict[str, Any]:
         """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
-        vocabulary, adapted = self.model.vocabulary, self.model.manifest.adapted
-        return {
-            "vectorizer": fitted_vectorizer(
-                self.model.rules, vocabulary.terms, vocabulary.weights, adapted.min_df, adapted.max_df
-            ),
-            "latent_terms": self.space.terms,
-            "svd": self.space.estimator,
-            "topics": self.clusters,
-        }
+        return {"vectorizer": fitted_vectorizer(*self._vectorizer_arguments), **self._other_estimators}
 
     def extra_files(self) -> dict[str, Callable[[Path], None]]:
         """Return the files that `publish` writes beside the arrays: each name with its writing function."""
-        return {ESTIMATORS: lambda path: _dump(self.estimators(), path)}
+        packed = {"vectorizer": PackedVectorizer(self._vectorizer_arguments), **self._other_estimators}
+        return {ESTIMATORS: lambda path: _dump(packed, path)}
+
+    @property
+    def _vectorizer_arguments(self) -> tuple[TermRules, Strings, np.ndarray, int, int]:
+        model, adapted = self.model, self.model.manifest.adapted
+        terms = replace(model.vocabulary.terms)  # without its cached views, which cannot be pickled
+        return model.rules, terms, model.vocabulary.weights, adapted.min_df, adapted.max_df
+
+    @property
+    def _other_estimators(self) -> dict[str, Any]:
+        return {"latent_terms": self.space.terms, "svd": self.space.estimator, "topics": self.clusters}
 
 
 def train(
@@ -104,10 +107,12 @@ def train(
     n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
-    standing, compared = _without_standing_lines(ordered) if recipe.terms.standing_lines else ([], ordered)
-    adapted = adapt(recipe, compared)
 
     with steps.run("terms", n, "articles") as advance:
+        standing, compared = (
+            _without_standing_lines(ordered) if recipe.terms.standing_lines else ([], ordered)
+        )
+        adapted = adapt(recipe, compared)
         counts = _counted(compared, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
