@@ -220,8 +220,10 @@ def reading_minutes(text: str) -> int:
 def word_runs() -> re.Pattern[str]:
     """Return a pattern for runs of letters, digits, underscores and marks."""
     # Including the marks beyond the basic plane (a few minority scripts) makes the pattern 20 times slower.
-    marks = (chr(code) for code in range(0x300, _ASTRAL) if unicodedata.category(chr(code))[0] == "M")
-    return re.compile(f"[\\w{''.join(marks)}]+")
+    is_mark = [unicodedata.category(chr(code))[0] == "M" for code in range(_ASTRAL)]
+    edges = [code for code in range(1, _ASTRAL) if is_mark[code] != is_mark[code - 1]]
+    ranges = (f"{chr(first)}-{chr(end - 1)}" for first, end in zip(edges[::2], edges[1::2], strict=True))
+    return re.compile(f"[\\w{''.join(ranges)}]+")
 
 
 @cache

@@ -20,7 +20,7 @@ from recommender.article import Article
 from recommender.boilerplate import without_lines
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
-from recommender.text import TermRules, fold
+from recommender.text import TermRules
 from recommender.training.kernels import kernel, run_all, run_ranges
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.stemming import stem_corpus
@@ -58,8 +58,7 @@ def count_terms(
     A body that is published many times does not make its terms frequent. `progress` is called with the number
     of articles just read.
     """
-    lexicon = Lexicon()
-    ids, ends = _read(articles, rules, lexicon, progress)
+    lexicon, ids, ends = _read(articles, rules, threads, progress)
     langs, names = _languages(articles, rules)
     _drop_stop_words(ids, ends, langs, _stop_word_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
@@ -105,29 +104,41 @@ def count_terms(
 
 
 def _read(
-    articles: Sequence[Article], rules: TermRules, lexicon: Lexicon, progress: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0."""
-    ids, ends, total = [], [np.zeros(1, dtype=np.int64)], 0
-    for block in _blocks(articles, rules):
-        bounds = np.zeros(len(block) + 1, dtype=np.int64)
-        np.cumsum([len(piece) for piece in block], out=bounds[1:])
-        block_ids, block_ends = lexicon.scan("".join(block), bounds)
-        ids.append(block_ids)
-        ends.append(block_ends + total)
-        total += len(block_ids)
-        progress(len(block) // 2)
-    return np.concatenate([np.zeros(0, dtype=np.int32), *ids]), np.concatenate(ends)
+    articles: Sequence[Article], rules: TermRules, threads: int, progress: Callable[[int], None]
+) -> tuple[Lexicon, np.ndarray, np.ndarray]:
+    """Return all words, the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0.
+
+    Each thread reads consecutive articles. Words are numbered in order of appearance for any number of threads.
+    """
+
+    def read(start: int, end: int) -> tuple[Lexicon, list[np.ndarray], list[np.ndarray]]:
+        lexicon = Lexicon()
+        ids, lengths = [], []
+        for block in _blocks(articles[start:end], rules):
+            block_ids, block_ends = lexicon.scan(block)
+            ids.append(block_ids)
+            lengths.append(np.diff(block_ends, prepend=0))
+            progress(len(block) // 2)
+        return lexicon, ids, lengths
+
+    (lexicon, all_ids, all_lengths), *others = run_ranges(read, len(articles), threads, ranges_per_thread=1)
+    for other, ids, lengths in others:
+        number_of = lexicon.number(other.words(np.arange(len(other))))
+        all_ids += [number_of[block_ids] for block_ids in ids]
+        all_lengths += lengths
+    ends = np.zeros(2 * len(articles) + 1, dtype=np.int64)
+    np.cumsum(np.concatenate([np.zeros(0, dtype=np.int64), *all_lengths]), out=ends[1:])
+    return lexicon, np.concatenate([np.zeros(0, dtype=np.int32), *all_ids]), ends
 
 
 def _blocks(articles: Sequence[Article], rules: TermRules) -> Iterator[list[str]]:
-    """Yield lists of folded title, body, title, body, …, of a few million characters each."""
+    """Yield lists of title, body, title, body, …, of a few million characters each."""
     block: list[str] = []
     size = 0
     longest = rules.max_body_chars
     for article in articles:
         body = without_lines(article.body, rules.standing_lines) if rules.standing_lines else article.body
-        block += [fold(article.title[:longest]), fold(body[:longest])]
+        block += [article.title[:longest], body[:longest]]
         size += len(block[-1]) + len(block[-2])
         if size >= _BLOCK_CHARS:
             yield block
