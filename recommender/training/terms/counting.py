@@ -108,7 +108,7 @@ def _read(
 ) -> tuple[Lexicon, np.ndarray, np.ndarray]:
     """Return all words, the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0.
 
-    Each thread reads consecutive articles. Words are numbered in order of appearance for any number of threads.
+    Each thread reads consecutive articles. Words are numbered in order of appearance in any case.
     """
 
     def read(start: int, end: int) -> tuple[Lexicon, list[np.ndarray], list[np.ndarray]]:

@@ -140,7 +140,7 @@ def _kinds() -> np.ndarray:
 
 
 @kernel
-def _scan(  # noqa: C901 one loop over characters, one compiled function
+def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled function
     utf8: np.ndarray,
     bounds: np.ndarray,
     folded: np.ndarray,
