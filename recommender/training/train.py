@@ -40,6 +40,7 @@ from recommender.training.topics.slugs import keep_slugs, members_of
 ESTIMATORS = "estimators.joblib"
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
 _FACTS = [field.name for field in fields(Article) if field.name != "body"]
+_PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -113,7 +114,9 @@ def train(
             _without_standing_lines(ordered) if recipe.terms.standing_lines else ([], ordered)
         )
         adapted = adapt(recipe, compared)
-        counts = _counted(compared, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
+        counts = _counted(
+            compared, term_rules(recipe, adapted, stop_words), adapted, threads, lambda n: advance(_PART * n)
+        )
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
     with steps.run("latent space", 1, "fits") as advance:
@@ -130,7 +133,7 @@ def train(
         vectors = _vectors(rows, latent)
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
-            progress=lambda share: advance(share * n), same_text=_same_text(ordered),
+            progress=lambda share: advance(_PART * share * n), same_text=_same_text(ordered),
         )  # fmt: skip
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)

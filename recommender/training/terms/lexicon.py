@@ -179,29 +179,26 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
                 if code == _IGNORED:
                     continue
                 now = kinds[code]
+            size_of_word = 0
             if now != _WORD and length > 0:
                 if shortest <= length <= longest:
-                    ids[out] = _number(word, length, slots, hashes, letters, starts, size)
-                    out += 1
+                    size_of_word = length
                 length = 0
-            if now != _UNSPACED and run > 0:
-                if run == 1:
-                    word[0] = before
-                    ids[out] = _number(word, 1, slots, hashes, letters, starts, size)
-                    out += 1
-                run = 0
+            if now == _UNSPACED and run > 0:
+                word[0], word[1] = before, code
+                size_of_word = 2
+            elif now != _UNSPACED and run == 1:
+                word[0] = before
+                size_of_word = 1
+            if size_of_word > 0:
+                ids[out] = _number(word, size_of_word, slots, hashes, letters, starts, size)
+                out += 1
+            run = run + 1 if now == _UNSPACED else 0
+            before = np.uint32(code)
             if now == _WORD:
                 if length < longest:
                     word[length] = code
                 length += 1
-            elif now == _UNSPACED:
-                char = np.uint32(code)
-                if run > 0:
-                    word[0], word[1] = before, char
-                    ids[out] = _number(word, 2, slots, hashes, letters, starts, size)
-                    out += 1
-                before = char
-                run += 1
         ends[piece] = out
     return len(ends)
 
