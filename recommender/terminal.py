@@ -25,10 +25,6 @@ class Bars:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._console.print(text, highlight=False)
-
     @contextmanager
     def step(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
         """Show a bar during a step; call the returned function with the number of units completed."""

@@ -76,7 +76,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     previous = _previous_model(models_dir)
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)
-    with compilation_noted(lambda: bars.note("compiling numeric kernels, once per installation …")):
+    with compilation_noted(lambda: echo("compiling numeric kernels, once per installation …", err=True)):
         trained = fit(
             articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
         )

@@ -84,6 +84,7 @@ def count_terms(
         )
 
     parts = list(run_ranges(count, len(articles), threads))
+    del ids  # here memory is highest
     all_keys = np.concatenate([part[0] for part in parts])
     of_repeats = np.repeat(repeats(articles), np.concatenate([part[2] for part in parts]))
     keys, key_df, distinct = _prune(all_keys, all_keys[of_repeats], min_df, max_df)
@@ -215,7 +216,7 @@ def _prune(
     `repeated` are the keys in articles that repeat a body; they do not count for `max_df`.
     """
     keys.sort()
-    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+    firsts = np.flatnonzero(np.append(len(keys) > 0, keys[1:] != keys[:-1]))  # without a copy of the keys
     distinct, df = keys[firsts], np.diff(firsts, append=len(keys))
     bodies = df.copy()
     repeated_keys, counts = np.unique(repeated, return_counts=True)

@@ -170,12 +170,12 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
         last = False
         while not last:
             last = at == end
-            code, now = np.int64(0), np.uint8(_SEPARATOR)
+            code, now = 0, np.uint8(_SEPARATOR)
             if not last:
                 code, size_of_code = _code_point(utf8, at)
                 at += size_of_code
                 if code < len(folded):
-                    code = np.int64(folded[code])
+                    code = int(folded[code])
                 if code == _IGNORED:
                     continue
                 now = kinds[code]
@@ -206,13 +206,13 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
 @kernel
 def _code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
     """Return the code point that begins at a byte, and its length in bytes."""
-    first = np.int64(utf8[at])
+    first = int(utf8[at])
     if first < 0x80:  # noqa: PLR2004 the first byte says how many follow, here and below
         return first, 1
     length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4  # noqa: PLR2004
     code = first & (0x7F >> length)
     for offset in range(1, length):
-        code = code << 6 | np.int64(utf8[at + offset]) & 0x3F
+        code = code << 6 | int(utf8[at + offset]) & 0x3F
     return code, length
 
 
