@@ -119,6 +119,7 @@ def train(
         )
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
+        advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)
         latent = space.project(rows, threads)
@@ -135,6 +136,7 @@ def train(
             vectors, adapted, recipe, threads,
             progress=lambda share: advance(_PART * share * n), same_text=_same_text(ordered),
         )  # fmt: skip
+        advance(n - _PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, recipe, counts, refused)

@@ -11,21 +11,20 @@ neighbouring characters is a word (see `text.words`). Lines that many bodies rep
 `boilerplate`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from recommender.article import Article
-from recommender.boilerplate import without_lines
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules
 from recommender.training.kernels import kernel, run_all, run_ranges
 from recommender.training.terms.lexicon import Lexicon
+from recommender.training.terms.reading import read_words
 from recommender.training.terms.stemming import stem_corpus
 
-_BLOCK_CHARS = 4_000_000
 WORD, PAIR, PIECE = range(3)  # kinds of terms
 _REST, _LEAD, _TITLE = range(3)  # the parts of an article
 _SECOND = 0xFFFFFFFF  # the bits of a key for its second word
@@ -58,7 +57,7 @@ def count_terms(
     A body that is published many times does not make its terms frequent. `progress` is called with the number
     of articles just read.
     """
-    lexicon, ids, ends = _read(articles, rules, threads, progress)
+    lexicon, ids, ends = read_words(articles, rules, threads, progress)
     langs, names = _languages(articles, rules)
     _drop_stop_words(ids, ends, langs, _stop_word_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
@@ -84,10 +83,7 @@ def count_terms(
         )
 
     parts = list(run_ranges(count, len(articles), threads))
-    del ids  # here memory is highest
-    all_keys = np.concatenate([part[0] for part in parts])
-    of_repeats = np.repeat(repeats(articles), np.concatenate([part[2] for part in parts]))
-    keys, key_df, distinct = _prune(all_keys, all_keys[of_repeats], min_df, max_df)
+    keys, key_df, distinct = _prune(*_keys_and_repeated(parts, repeats(articles)), min_df, max_df)
     slots, slot_columns = _hash_keys(keys)
     columns_and_counts = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
     offsets = np.zeros(len(articles) + 1, dtype=np.int64)
@@ -102,50 +98,6 @@ def count_terms(
         distinct=distinct + int(np.count_nonzero((df > 0) & (df < min_df))),
         forms=stems.forms(lexicon, df >= min_df) if stems else {},
     )
-
-
-def _read(
-    articles: Sequence[Article], rules: TermRules, threads: int, progress: Callable[[int], None]
-) -> tuple[Lexicon, np.ndarray, np.ndarray]:
-    """Return all words, the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0.
-
-    Each thread reads consecutive articles. Words are numbered in order of appearance in any case.
-    """
-
-    def read(start: int, end: int) -> tuple[Lexicon, list[np.ndarray], list[np.ndarray]]:
-        lexicon = Lexicon()
-        ids, lengths = [], []
-        for block in _blocks(articles[start:end], rules):
-            block_ids, block_ends = lexicon.scan(block)
-            ids.append(block_ids)
-            lengths.append(np.diff(block_ends, prepend=0))
-            progress(len(block) // 2)
-        return lexicon, ids, lengths
-
-    (lexicon, all_ids, all_lengths), *others = run_ranges(read, len(articles), threads, ranges_per_thread=1)
-    for other, ids, lengths in others:
-        number_of = lexicon.number(other.words(np.arange(len(other))))
-        all_ids += [number_of[block_ids] for block_ids in ids]
-        all_lengths += lengths
-    ends = np.zeros(2 * len(articles) + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([np.zeros(0, dtype=np.int64), *all_lengths]), out=ends[1:])
-    return lexicon, np.concatenate([np.zeros(0, dtype=np.int32), *all_ids]), ends
-
-
-def _blocks(articles: Sequence[Article], rules: TermRules) -> Iterator[list[str]]:
-    """Yield lists of title, body, title, body, …, of a few million characters each."""
-    block: list[str] = []
-    size = 0
-    longest = rules.max_body_chars
-    for article in articles:
-        body = without_lines(article.body, rules.standing_lines) if rules.standing_lines else article.body
-        block += [article.title[:longest], body[:longest]]
-        size += len(block[-1]) + len(block[-2])
-        if size >= _BLOCK_CHARS:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
 
 
 def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarray, list[str]]:
@@ -206,6 +158,14 @@ def repeats(articles: Sequence[Article]) -> np.ndarray:
         if article.body:
             seen.add(article.body)
     return repeated
+
+
+def _keys_and_repeated(
+    parts: list[tuple[np.ndarray, ...]], repeated: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys of all articles, and those of the articles in `repeated`, (n,) bool."""
+    keys = np.concatenate([part[0] for part in parts])
+    return keys, keys[np.repeat(repeated, np.concatenate([part[2] for part in parts]))]
 
 
 def _prune(
