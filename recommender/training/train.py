@@ -119,6 +119,7 @@ def train(
         )
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
+        del compared  # a copy of many bodies
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)

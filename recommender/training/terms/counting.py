@@ -161,7 +161,7 @@ def repeats(articles: Sequence[Article]) -> np.ndarray:
 
 
 def _keys_and_repeated(
-    parts: list[tuple[np.ndarray, ...]], repeated: np.ndarray
+    parts: Sequence[tuple[np.ndarray, ...]], repeated: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the keys of all articles, and those of the articles in `repeated`, (n,) bool."""
     keys = np.concatenate([part[0] for part in parts])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.text import TermRules, words
-from recommender.training.terms import counting as terms
+from recommender.training.terms import reading
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.lexicon import Lexicon
 from tests.support.laws import examples
@@ -105,7 +105,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
         roomy(self, 1 if first else words, 2 if first else chars)
 
     monkeypatch.setattr(Lexicon, "_allocate", allot)
-    monkeypatch.setattr(terms, "_BLOCK_CHARS", 10)
+    monkeypatch.setattr(reading, "_BLOCK_CHARS", 10)
 
 
 @given(corpora, rules, st.integers(1, 3), st.integers(1, 6), st.integers(1, 2))
@@ -156,7 +156,7 @@ def test_distinct_terms_are_words_and_pairs_of_frequent_words(
 def test_progress_adds_up_to_the_articles_for_any_block_size(
     sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "_BLOCK_CHARS", 10_000)
+    monkeypatch.setattr(reading, "_BLOCK_CHARS", 10_000)
     batches: list[int] = []
 
     count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=batches.append)
