@@ -111,8 +111,12 @@ def train(
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
 
     with steps.run("terms", n, "articles") as advance:
+<<<<<<< ours
         learns = recipe.terms.standing_lines
         standing, compared = _without_standing_lines(ordered) if learns else ([], ordered)
+=======
+        standing, compared = _without_standing_lines(ordered, recipe)
+>>>>>>> theirs
         adapted = adapt(recipe, compared)
         rules = term_rules(recipe, adapted, stop_words)
         counts = _counted(compared, rules, adapted, threads, lambda read: advance(_PART * read))
@@ -175,9 +179,16 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     return ordered
 
 
+<<<<<<< ours
 def _without_standing_lines(articles: list[Article]) -> tuple[list[str], list[Article]]:
     titles, bodies = zip(*((article.title, article.body) for article in articles), strict=True)
     keys, compared = without_standing_lines(bodies, titles)
+=======
+def _without_standing_lines(articles: list[Article], recipe: Recipe) -> tuple[list[str], list[Article]]:
+    if not recipe.terms.standing_lines:
+        return [], articles
+    keys, bodies = without_standing_lines([article.body for article in articles])
+>>>>>>> theirs
     return keys, [
         article if body is article.body else replace(article, body=body)
         for article, body in zip(articles, compared, strict=True)
