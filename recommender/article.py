@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -40,7 +40,7 @@ class Article:
 
     def to_json(self) -> str:
         """Return the article as one line of JSON that all readers accept; equal articles give equal lines."""
-        fields = {name: value for name, value in asdict(self).items() if value}
+        fields = {name: value for name in self.__slots__ if (value := getattr(self, name))}
         return json.dumps(fields, ensure_ascii=False, default=datetime.isoformat)
 
     @classmethod

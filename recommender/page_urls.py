@@ -41,10 +41,7 @@ def page_key(url: str) -> str:
     Drops tracking parameters, AMP in host, path, parameters and caches, mobile hosts, the names of index
     files and repeated slashes. Raises InvalidArticleError if the URL is malformed.
     """
-    key = canonical_url(url)
-    while (shorter := _without_variant(key)) != key:  # one variant may hide another
-        key = shorter
-    return key
+    return _page_of(canonical_url(url))
 
 
 def rows_of_urls(urls: Sequence[str | None]) -> dict[str, int]:
@@ -58,9 +55,15 @@ def rows_of_urls(urls: Sequence[str | None]) -> dict[str, int]:
         if url:
             canonical = canonical_url(url)
             rows.setdefault(canonical, row)
-            if (key := page_key(url)) != canonical:
+            if (key := _page_of(canonical)) != canonical:
                 rows_of_page.setdefault(key, set()).add(row)
     return {key: of_page.pop() for key, of_page in rows_of_page.items() if len(of_page) == 1} | rows
+
+
+def _page_of(key: str) -> str:
+    while (shorter := _without_variant(key)) != key:  # one variant may hide another
+        key = shorter
+    return key
 
 
 def _without_variant(key: str) -> str:
