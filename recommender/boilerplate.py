@@ -8,7 +8,7 @@ numbers in it. Texts are only compared without these lines; they are shown as th
 import re
 from array import array
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from math import ceil
 
 import numpy as np
@@ -34,11 +34,20 @@ def without_lines(body: str, keys: Container[str]) -> str:
     return "\n".join(others) if any(map(str.strip, others)) else body
 
 
-def standing_lines(bodies: Sequence[str]) -> list[str]:
-    """Return the keys of lines that are in 5 distinct bodies and in 1 % of them, the most frequent first."""
+def without_standing_lines(bodies: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys of standing lines, the most frequent first, and the bodies without these lines.
+
+    They are the lines that are in 5 distinct bodies and in 1 % of them.
+    """
     distinct = list(dict.fromkeys(filter(None, bodies)))
     at_least = max(_LEAST_BODIES, ceil(_LEAST_SHARE * len(distinct)))
-    return [key for key, _ in recurring_lines(distinct, at_least)[:MAX_LINES]]
+    standing = [key for key, _ in recurring_lines(distinct, at_least)[:MAX_LINES]]
+    if not standing:
+        return [], list(bodies)
+    keys, encoded = frozenset(standing), frozenset(key.encode(errors=_ERRORS) for key in standing)
+    return standing, [
+        body if encoded.isdisjoint(_lines(body)) else without_lines(body, keys) for body in bodies
+    ]
 
 
 def recurring_lines(bodies: Sequence[str], at_least: int) -> list[tuple[str, int]]:
@@ -47,12 +56,19 @@ def recurring_lines(bodies: Sequence[str], at_least: int) -> list[tuple[str, int
     Keys with equal counts are in alphabetical order.
     """
     # Hashes take eight bytes a line; counting the lines themselves would need the memory of the corpus again.
-    hashes = array("q", (hash(key) for body in bodies for key in _keys(body)))
-    values, counts = np.unique(np.frombuffer(hashes, dtype=np.int64), return_counts=True)
-    frequent = set(values[counts >= at_least].tolist())
-    if not frequent:
+    hashes, ends = array("q"), array("q")
+    for body in bodies:
+        hashes.extend(map(hash, _keys(body)))
+        ends.append(len(hashes))
+    values, of_line, counts = np.unique(
+        np.frombuffer(hashes, dtype=np.int64), return_inverse=True, return_counts=True
+    )
+    lines = np.flatnonzero(counts[of_line] >= at_least)
+    if not len(lines):
         return []
-    counted = Counter(key for body in bodies for key in _keys(body) if hash(key) in frequent)
+    frequent = set(values[counts >= at_least].tolist())
+    rows = np.unique(np.searchsorted(np.frombuffer(ends, dtype=np.int64), lines, side="right")).tolist()
+    counted = Counter(key for row in rows for key in _keys(bodies[row]) if hash(key) in frequent)
     recurring = [(key.decode(errors=_ERRORS), count) for key, count in counted.items() if count >= at_least]
     return sorted(recurring, key=lambda pair: (-pair[1], pair[0]))
 
@@ -64,5 +80,9 @@ def _with_zeros(body: str) -> bytes:
     return _ZEROS.sub(b"0", body.encode(errors=_ERRORS).translate(_DIGITS))
 
 
+def _lines(body: str) -> Iterator[bytes]:
+    return map(bytes.strip, _with_zeros(body).split(b"\n"))
+
+
 def _keys(body: str) -> set[bytes]:
-    return {key for line in _with_zeros(body).split(b"\n") if (key := line.strip())}
+    return {*_lines(body)} - {b""}

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
-from recommender.boilerplate import standing_lines, without_lines
+from recommender.boilerplate import without_standing_lines
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
@@ -32,13 +32,15 @@ from recommender.training.kernels import cores
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
-from recommender.training.terms.vectorizer import fitted_vectorizer, term_weights, tfidf
+from recommender.training.terms.vectorizer import PackedVectorizer, fitted_vectorizer, term_weights, tfidf
 from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
 from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
 
 ESTIMATORS = "estimators.joblib"
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
+_FACTS = [field.name for field in fields(Article) if field.name != "body"]
+_PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -67,19 +69,22 @@ class Trained:
 
     def estimators(self) -> dict[str, Any]:
         """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
-        vocabulary, adapted = self.model.vocabulary, self.model.manifest.adapted
-        return {
-            "vectorizer": fitted_vectorizer(
-                self.model.rules, vocabulary.terms, vocabulary.weights, adapted.min_df, adapted.max_df
-            ),
-            "latent_terms": self.space.terms,
-            "svd": self.space.estimator,
-            "topics": self.clusters,
-        }
+        return {"vectorizer": fitted_vectorizer(*self._vectorizer_arguments), **self._other_estimators}
 
     def extra_files(self) -> dict[str, Callable[[Path], None]]:
         """Return the files that `publish` writes beside the arrays: each name with its writing function."""
-        return {ESTIMATORS: lambda path: _dump(self.estimators(), path)}
+        packed = {"vectorizer": PackedVectorizer(self._vectorizer_arguments), **self._other_estimators}
+        return {ESTIMATORS: lambda path: _dump(packed, path)}
+
+    @property
+    def _vectorizer_arguments(self) -> tuple[TermRules, Strings, np.ndarray, int, int]:
+        model, adapted = self.model, self.model.manifest.adapted
+        terms = replace(model.vocabulary.terms)  # without its cached views, which cannot be pickled
+        return model.rules, terms, model.vocabulary.weights, adapted.min_df, adapted.max_df
+
+    @property
+    def _other_estimators(self) -> dict[str, Any]:
+        return {"latent_terms": self.space.terms, "svd": self.space.estimator, "topics": self.clusters}
 
 
 def train(
@@ -103,14 +108,17 @@ def train(
     n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
-    standing = standing_lines([a.body for a in ordered]) if recipe.terms.standing_lines else []
-    compared = _without_lines(ordered, frozenset(standing))
-    adapted = adapt(recipe, compared)
 
     with steps.run("terms", n, "articles") as advance:
-        counts = _counted(compared, term_rules(recipe, adapted, stop_words), adapted, threads, advance)
+        standing, compared = _without_standing_lines(ordered, recipe)
+        adapted = adapt(recipe, compared)
+        counts = _counted(
+            compared, term_rules(recipe, adapted, stop_words), adapted, threads, lambda n: advance(_PART * n)
+        )
         weights = term_weights(counts, recipe.terms, adapted.piece_weight)
         rows = tfidf(counts, weights)
+        del compared  # a copy of many bodies
+        advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)
         latent = space.project(rows, threads)
@@ -125,8 +133,9 @@ def train(
         vectors = _vectors(rows, latent)
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
-            progress=lambda share: advance(share * n), same_text=_same_text(ordered),
+            progress=lambda share: advance(_PART * share * n), same_text=_same_text(ordered),
         )  # fmt: skip
+        advance(n - _PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, recipe, counts, refused)
@@ -165,10 +174,14 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     return ordered
 
 
-def _without_lines(articles: Sequence[Article], lines: frozenset[str]) -> Sequence[Article]:
-    if not lines:
-        return articles
-    return [replace(article, body=without_lines(article.body, lines)) for article in articles]
+def _without_standing_lines(articles: list[Article], recipe: Recipe) -> tuple[list[str], list[Article]]:
+    if not recipe.terms.standing_lines:
+        return [], articles
+    keys, bodies = without_standing_lines([article.body for article in articles])
+    return keys, [
+        article if body is article.body else replace(article, body=body)
+        for article, body in zip(articles, bodies, strict=True)
+    ]
 
 
 def _counted(
@@ -288,7 +301,10 @@ def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refu
 def _fingerprint(articles: Sequence[Article]) -> str:
     digest = hashlib.sha256()
     for article in articles:
-        digest.update(json.dumps(astuple(article), default=datetime.isoformat).encode())
+        body = article.body.encode()
+        facts = [getattr(article, name) for name in _FACTS]
+        digest.update(json.dumps([*facts, len(body)], default=datetime.isoformat).encode())
+        digest.update(body)
     return digest.hexdigest()
 
 

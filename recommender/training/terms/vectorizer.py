@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.article import Article
+from recommender.columns import Strings
 from recommender.recipe import Terms
 from recommender.text import TermRules, detect_language, plain_text
 from recommender.training.terms.counting import PAIR, PIECE, WORD, TermCounts
@@ -59,6 +60,17 @@ def tfidf(counts: TermCounts, weights: np.ndarray) -> csr_array:
     values /= np.repeat(np.sqrt(squares), lengths)
     shape = (len(lengths), len(counts.terms))
     return csr_array((values.astype(np.float32), counts.columns, counts.offsets), shape=shape)
+
+
+@dataclass(frozen=True)
+class PackedVectorizer:
+    """The arguments of `fitted_vectorizer`, which unpickling calls: its result takes seconds to pickle."""
+
+    arguments: tuple[TermRules, Strings, np.ndarray, int, int]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the function that unpickling calls, and its arguments."""
+        return fitted_vectorizer, self.arguments
 
 
 def fitted_vectorizer(

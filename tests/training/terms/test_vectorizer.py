@@ -1,7 +1,9 @@
 """TF-IDF equals the result of scikit-learn, fitted on the same articles."""
 
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from recommender.recipe import Terms
 from recommender.text import TermRules
 from recommender.training.terms.counting import count_terms
 from recommender.training.terms.vectorizer import ArticleAnalyzer, fitted_vectorizer, term_weights, tfidf
-from recommender.training.train import Trained
+from recommender.training.train import ESTIMATORS, Trained
 from tests.support.laws import examples
 
 
@@ -76,6 +78,19 @@ def test_the_vectorizer_for_notebooks_transforms_like_a_fitted_vectorizer(
 
     assert abs(rows - reference[1]).max() < 1e-6
     assert vectorizer.get_feature_names_out().tolist() == list(trained.model.vocabulary.terms)
+
+
+def test_the_published_file_has_the_same_vectorizer(
+    sample_articles: list[Article], trained: Trained, tmp_path: Path
+) -> None:
+    path = tmp_path / ESTIMATORS
+    trained.extra_files()[ESTIMATORS](path)
+
+    loaded = joblib.load(path)["vectorizer"]
+
+    assert type(loaded) is TfidfVectorizer
+    sent = sample_articles[:9]
+    assert abs(loaded.transform(sent) - trained.estimators()["vectorizer"].transform(sent)).max() == 0
 
 
 words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "日本"]), max_size=8).map(
