@@ -11,21 +11,20 @@ neighbouring characters is a word (see `text.words`). Lines that many bodies rep
 `boilerplate`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from recommender.article import Article
-from recommender.boilerplate import without_lines
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
-from recommender.text import TermRules, fold
+from recommender.text import TermRules
 from recommender.training.kernels import kernel, run_all, run_ranges
 from recommender.training.terms.lexicon import Lexicon
+from recommender.training.terms.reading import read_words
 from recommender.training.terms.stemming import stem_corpus
 
-_BLOCK_CHARS = 4_000_000
 WORD, PAIR, PIECE = range(3)  # kinds of terms
 _REST, _LEAD, _TITLE = range(3)  # the parts of an article
 _SECOND = 0xFFFFFFFF  # the bits of a key for its second word
@@ -58,8 +57,7 @@ def count_terms(
     A body that is published many times does not make its terms frequent. `progress` is called with the number
     of articles just read.
     """
-    lexicon = Lexicon()
-    ids, ends = _read(articles, rules, lexicon, progress)
+    lexicon, ids, ends = read_words(articles, rules, threads, progress)
     langs, names = _languages(articles, rules)
     _drop_stop_words(ids, ends, langs, _stop_word_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
@@ -85,9 +83,7 @@ def count_terms(
         )
 
     parts = list(run_ranges(count, len(articles), threads))
-    all_keys = np.concatenate([part[0] for part in parts])
-    of_repeats = np.repeat(repeats(articles), np.concatenate([part[2] for part in parts]))
-    keys, key_df, distinct = _prune(all_keys, all_keys[of_repeats], min_df, max_df)
+    keys, key_df, distinct = _prune(*_keys_and_repeated(parts, repeats(articles)), min_df, max_df)
     slots, slot_columns = _hash_keys(keys)
     columns_and_counts = list(run_all([(_look_up, *part, slots, slot_columns) for part in parts], threads))
     offsets = np.zeros(len(articles) + 1, dtype=np.int64)
@@ -102,38 +98,6 @@ def count_terms(
         distinct=distinct + int(np.count_nonzero((df > 0) & (df < min_df))),
         forms=stems.forms(lexicon, df >= min_df) if stems else {},
     )
-
-
-def _read(
-    articles: Sequence[Article], rules: TermRules, lexicon: Lexicon, progress: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the word numbers of all titles and bodies, and their offsets, (2 n + 1,) from 0."""
-    ids, ends, total = [], [np.zeros(1, dtype=np.int64)], 0
-    for block in _blocks(articles, rules):
-        bounds = np.zeros(len(block) + 1, dtype=np.int64)
-        np.cumsum([len(piece) for piece in block], out=bounds[1:])
-        block_ids, block_ends = lexicon.scan("".join(block), bounds)
-        ids.append(block_ids)
-        ends.append(block_ends + total)
-        total += len(block_ids)
-        progress(len(block) // 2)
-    return np.concatenate([np.zeros(0, dtype=np.int32), *ids]), np.concatenate(ends)
-
-
-def _blocks(articles: Sequence[Article], rules: TermRules) -> Iterator[list[str]]:
-    """Yield lists of folded title, body, title, body, …, of a few million characters each."""
-    block: list[str] = []
-    size = 0
-    longest = rules.max_body_chars
-    for article in articles:
-        body = without_lines(article.body, rules.standing_lines) if rules.standing_lines else article.body
-        block += [fold(article.title[:longest]), fold(body[:longest])]
-        size += len(block[-1]) + len(block[-2])
-        if size >= _BLOCK_CHARS:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
 
 
 def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarray, list[str]]:
@@ -196,6 +160,14 @@ def repeats(articles: Sequence[Article]) -> np.ndarray:
     return repeated
 
 
+def _keys_and_repeated(
+    parts: Sequence[tuple[np.ndarray, ...]], repeated: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys of all articles, and those of the articles in `repeated`, (n,) bool."""
+    keys = np.concatenate([part[0] for part in parts])
+    return keys, keys[np.repeat(repeated, np.concatenate([part[2] for part in parts]))]
+
+
 def _prune(
     keys: np.ndarray, repeated: np.ndarray, min_df: int, max_df: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
@@ -204,7 +176,7 @@ def _prune(
     `repeated` are the keys in articles that repeat a body; they do not count for `max_df`.
     """
     keys.sort()
-    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+    firsts = np.flatnonzero(np.append(len(keys) > 0, keys[1:] != keys[:-1]))  # without a copy of the keys
     distinct, df = keys[firsts], np.diff(firsts, append=len(keys))
     bodies = df.copy()
     repeated_keys, counts = np.unique(repeated, return_counts=True)
@@ -310,10 +282,10 @@ def _count_keys(  # noqa: C901 one loop over words, one compiled function
                     part = _TITLE if field == 0 else _LEAD if at + 1 < lead_end else _REST
                     marked[size] = word << 34 | (np.int64(ids[at + 1]) + 1) << 2 | part
                     size += 1
-        ordered = np.sort(marked[:size])
+        _sort(marked, size)
         before = out
         for at in range(size):
-            key, part = ordered[at] >> 2, ordered[at] & 3
+            key, part = marked[at] >> 2, marked[at] & 3
             weight = title_weight if part == _TITLE else lead_weight if part == _LEAD else 1
             if weight == 0:
                 continue
@@ -324,6 +296,23 @@ def _count_keys(  # noqa: C901 one loop over words, one compiled function
                 out += 1
         lengths[article - start] = out - before
     return keys[:out].copy(), counts[:out].copy(), lengths
+
+
+@kernel
+def _sort(values: np.ndarray, size: int) -> None:
+    """Sort values[:size] by Shell's method: compiled in a tenth of the time of numpy's, and as fast here."""
+    gap = 1
+    while gap < size:
+        gap = gap * 9 // 4 + 1
+    while gap > 1:
+        gap = (gap - 1) * 4 // 9
+        gap = max(gap, 1)
+        for at in range(gap, size):
+            value, place = values[at], at
+            while place >= gap and values[place - gap] > value:
+                values[place] = values[place - gap]
+                place -= gap
+            values[place] = value
 
 
 @kernel

@@ -1,12 +1,14 @@
 """The words of a corpus, numbered in order of appearance: a compiled equivalent of `text.words`."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, unspaced_runs, word_runs
+from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, fold, unspaced_runs, word_runs
 from recommender.training.kernels import kernel
 
 _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
@@ -28,18 +30,20 @@ class Lexicon:
         """Return how many distinct words there are."""
         return int(self._size[0])
 
-    def scan(self, text: str, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the word numbers of the pieces of a folded text, and the end of each piece's words.
+    def scan(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the word numbers of the texts, folded and joined, and the end of each text's words."""
+        return self._scan(list(map(_encoded, texts)))
 
-        Piece i is text[bounds[i]:bounds[i + 1]].
-        """
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        ids = np.empty(len(codes) + 1, dtype=np.int32)
-        ends = np.zeros(len(bounds) - 1, dtype=np.int64)
+    def _scan(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        bounds = np.zeros(len(texts) + 1, dtype=np.int64)
+        np.cumsum(list(map(len, texts)), out=bounds[1:])
+        utf8 = np.frombuffer(b"".join(texts), dtype=np.uint8)
+        ids = np.empty(len(utf8) + 1, dtype=np.int32)
+        ends = np.zeros(len(texts), dtype=np.int64)
         done = 0
         while True:
             done = _scan(
-                codes, bounds, self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
+                utf8, bounds, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
                 self._slots, self._hashes, self._letters,
                 self._starts, self._size, ids, ends, done,
             )  # fmt: skip
@@ -49,8 +53,7 @@ class Lexicon:
 
     def number(self, words: Sequence[str]) -> np.ndarray:
         """Return the numbers of these words, (m,) int32; unknown words are added."""
-        joined = "\n".join(words)
-        ids, _ = self.scan(joined, np.array([0, len(joined)], dtype=np.int64))
+        ids, _ = self._scan(["\n".join(words).encode(errors="surrogatepass")])
         return ids
 
     def words(self, numbers: np.ndarray) -> list[str]:
@@ -87,10 +90,46 @@ class Lexicon:
         _rehash(self._slots, self._hashes, words)
 
 
+_ASCII = bytes(range(0x80))
+_FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
+_IGNORED = -1
+
+
+def _encoded(text: str) -> bytes:
+    """Return the UTF-8 of a text, already folded if the table of single characters does not suffice."""
+    encoded = text.encode(errors="surrogatepass")
+    beyond_ascii = encoded.translate(None, _ASCII)
+    if not beyond_ascii or not _foldings()[1].search(beyond_ascii.decode(errors="surrogatepass")):
+        return encoded
+    return fold(text).encode(errors="surrogatepass")
+
+
+@cache
+def _foldings() -> tuple[np.ndarray, re.Pattern[str]]:
+    """Return what each character of the basic plane folds to, (code points,) int32, and all other characters.
+
+    The others interact with their neighbours, or fold to several characters.
+    """
+    characters = [chr(code) for code in range(_FOLDED_BY_TABLE)]
+    # A line feed does not combine with its neighbours, so that many characters are folded in one call.
+    folded = [*map(str.lower, characters[:0x80]), *fold("\n".join(characters[0x80:])).split("\n")]
+    decomposed = (unicodedata.decomposition(character).split() for character in characters)
+    seconds = {chr(int(parts[1], 16)) for parts in decomposed if len(parts) == 2 and parts[0][0] != "<"}  # noqa: PLR2004
+    seconds |= {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}  # Hangul
+    others = [
+        character
+        for character, result in zip(characters, folded, strict=True)
+        if len(result) > 1 or character in seconds or unicodedata.combining(character)
+    ]
+    table = np.array([ord(result) if len(result) == 1 else _IGNORED for result in folded], dtype=np.int32)
+    table[list(map(ord, others))] = list(map(ord, others))
+    return table, re.compile(f"[{re.escape(''.join(others))}{chr(_FOLDED_BY_TABLE)}-{chr(0x10FFFF)}]")
+
+
 @cache
 def _kinds() -> np.ndarray:
     """Return the kind of each code point by the rules of `text.words`, (code points,) uint8."""
-    characters = "".join(map(chr, range(0x110000)))
+    characters = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
     kinds = np.full(len(characters), _SEPARATOR, dtype=np.uint8)
     for run in word_runs().finditer(characters.replace("_", " ")):
         kinds[run.start() : run.end()] = _WORD
@@ -101,9 +140,10 @@ def _kinds() -> np.ndarray:
 
 
 @kernel
-def _scan(  # noqa: C901 one loop over characters, one compiled function
-    codes: np.ndarray,
+def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled function
+    utf8: np.ndarray,
     bounds: np.ndarray,
+    folded: np.ndarray,
     kinds: np.ndarray,
     shortest: int,
     longest: int,
@@ -116,7 +156,7 @@ def _scan(  # noqa: C901 one loop over characters, one compiled function
     ends: np.ndarray,
     done: int,
 ) -> int:
-    """Read the words of pieces `done`, done + 1, …; return the first piece that may not fit the tables."""
+    """Read the words of texts `done`, done + 1, …; return the first text that may not fit the tables."""
     word = np.empty(longest, dtype=np.uint32)
     out = ends[done - 1] if done > 0 else 0
     for piece in range(done, len(ends)):
@@ -126,34 +166,54 @@ def _scan(  # noqa: C901 one loop over characters, one compiled function
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
         run = 0  # characters of the current run in an unspaced script
         before = np.uint32(0)  # its last character
-        for at in range(bounds[piece], bounds[piece + 1] + 1):
-            last = at == bounds[piece + 1]
-            now = _SEPARATOR if last else kinds[codes[at]]
+        at, end = bounds[piece], bounds[piece + 1]
+        last = False
+        while not last:
+            last = at == end
+            code, now = 0, np.uint8(_SEPARATOR)
+            if not last:
+                code, size_of_code = _code_point(utf8, at)
+                at += size_of_code
+                if code < len(folded):
+                    code = int(folded[code])
+                if code == _IGNORED:
+                    continue
+                now = kinds[code]
+            size_of_word = 0
             if now != _WORD and length > 0:
                 if shortest <= length <= longest:
-                    ids[out] = _number(word, length, slots, hashes, letters, starts, size)
-                    out += 1
+                    size_of_word = length
                 length = 0
-            if now != _UNSPACED and run > 0:
-                if run == 1:
-                    word[0] = before
-                    ids[out] = _number(word, 1, slots, hashes, letters, starts, size)
-                    out += 1
-                run = 0
+            if now == _UNSPACED and run > 0:
+                word[0], word[1] = before, code
+                size_of_word = 2
+            elif now != _UNSPACED and run == 1:
+                word[0] = before
+                size_of_word = 1
+            if size_of_word > 0:
+                ids[out] = _number(word, size_of_word, slots, hashes, letters, starts, size)
+                out += 1
+            run = run + 1 if now == _UNSPACED else 0
+            before = np.uint32(code)
             if now == _WORD:
                 if length < longest:
-                    word[length] = codes[at]
+                    word[length] = code
                 length += 1
-            elif now == _UNSPACED:
-                char = codes[at]
-                if run > 0:
-                    word[0], word[1] = before, char
-                    ids[out] = _number(word, 2, slots, hashes, letters, starts, size)
-                    out += 1
-                before = char
-                run += 1
         ends[piece] = out
     return len(ends)
+
+
+@kernel
+def _code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
+    """Return the code point that begins at a byte, and its length in bytes."""
+    first = int(utf8[at])
+    if first < 0x80:  # noqa: PLR2004 the first byte says how many follow, here and below
+        return first, 1
+    length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4  # noqa: PLR2004
+    code = first & (0x7F >> length)
+    for offset in range(1, length):
+        code = code << 6 | int(utf8[at + offset]) & 0x3F
+    return code, length
 
 
 @kernel

@@ -7,13 +7,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.text import TermRules, words
-from recommender.training.terms import counting as terms
+from recommender.training.terms import reading
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.lexicon import Lexicon
 from tests.support.laws import examples
@@ -104,7 +105,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
         roomy(self, 1 if first else words, 2 if first else chars)
 
     monkeypatch.setattr(Lexicon, "_allocate", allot)
-    monkeypatch.setattr(terms, "_BLOCK_CHARS", 10)
+    monkeypatch.setattr(reading, "_BLOCK_CHARS", 10)
 
 
 @given(corpora, rules, st.integers(1, 3), st.integers(1, 6), st.integers(1, 2))
@@ -155,7 +156,7 @@ def test_distinct_terms_are_words_and_pairs_of_frequent_words(
 def test_progress_adds_up_to_the_articles_for_any_block_size(
     sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "_BLOCK_CHARS", 10_000)
+    monkeypatch.setattr(reading, "_BLOCK_CHARS", 10_000)
     batches: list[int] = []
 
     count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=batches.append)
@@ -225,3 +226,29 @@ def test_a_body_that_is_published_many_times_does_not_make_its_terms_frequent() 
     df = dict(zip(counted.terms, counted.df.tolist(), strict=True))
     assert df["sank"] == 6
     assert "council" not in df
+
+
+@pytest.mark.slow
+def test_every_character_is_split_and_folded_like_the_simple_path() -> None:
+    texts = [
+        f"ab{chr(code)}cd {chr(code)}{chr(code)}" for code in range(0x3400) if not 0xD800 <= code < 0xE000
+    ]
+    texts += [f"{a}{b} x{b}" for a in "aA가각ᄀΣİ日" for b in "\u0301\u1161\u11a8\u00ad\u200dσς語🗞"]
+    lexicon = Lexicon()
+
+    ids, ends = lexicon.scan(texts)
+
+    ours = [lexicon.words(part) for part in np.split(ids, ends[:-1])]
+    assert ours == [words(text) for text in texts]
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_number_of_threads_changes_nothing(sample_articles: list[Article], threads: int) -> None:
+    rules = TermRules(stems=True, pieces=True)
+
+    alone, together = (count_terms(sample_articles[:40], rules, 1, 40, count) for count in (1, threads))
+
+    assert list(alone.terms) == list(together.terms)
+    assert alone.forms == together.forms
+    for name in ("df", "offsets", "columns", "counts", "kinds"):
+        assert getattr(alone, name).tolist() == getattr(together, name).tolist()
