@@ -41,7 +41,8 @@ from recommender.training.neighbors.tiles import TILE, Best, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
 _SPARE = 4  # candidates beyond those that count, because single precision may misorder near ties
-_RANDOM_PAIRS, _PAIRS_PER_QUERY = 200_000, 10
+_RANDOM_PAIRS, _PAIRS_PER_QUERY = 200_000, 10  # at most, of which with one query
+_PAIRS_PER_ARTICLE = 80  # in a small corpus, where the threshold is exceeded by a larger share of pairs
 _SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
 _NEAR_TIE = 2e-5  # more than the error of a score in single precision
 
@@ -182,13 +183,13 @@ def similarity_threshold(
 
 
 def _random_pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return queries, (m,), and other articles for each, (m, width); in a small corpus, all pairs."""
-    if n * (n - 1) <= _RANDOM_PAIRS:
-        left = np.arange(n)
+    """Return queries, (m,), and other articles for each, (m, width); up to 81 articles, all pairs."""
+    draw, left, width = np.random.default_rng(seed), np.arange(n), _PAIRS_PER_ARTICLE
+    if n <= width + 1:
         return left, (left[:, None] + np.arange(1, n)) % n
-    draw = np.random.default_rng(seed)
-    left = draw.integers(0, n, _RANDOM_PAIRS // _PAIRS_PER_QUERY)
-    return left, (left[:, None] + draw.integers(1, n, (len(left), _PAIRS_PER_QUERY))) % n
+    if n * width > _RANDOM_PAIRS:
+        left, width = draw.integers(0, n, _RANDOM_PAIRS // _PAIRS_PER_QUERY), _PAIRS_PER_QUERY
+    return left, (left[:, None] + draw.integers(1, n, (len(left), width))) % n
 
 
 def _expanded_scores(
