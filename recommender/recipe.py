@@ -39,7 +39,7 @@ class Topics(_Section):
     """The latent space, its weight in the score, and the named topics."""
 
     components: Annotated[int, Field(ge=0, le=1000)] = 300  # 0: no latent space
-    max_terms: Annotated[int, Field(ge=1, le=100_000)] = 50_000  # the terms of highest df are used
+    max_terms: Annotated[int, Field(ge=1, le=100_000)] = 20_000  # the terms of highest df are used
     max_fit_articles: Annotated[int, Field(ge=1)] = 10_000  # fitted on at most this many, sampled by seed
     weight: Annotated[float, Field(ge=0, le=1)] = 0.25  # w: score = (1 - w) cos(terms) + w cos(latent)
     count: Annotated[int, Field(ge=0, le=150)] = 0  # number of topics; 0: by corpus size
