@@ -6,6 +6,7 @@ all workers share the memory of the mapped file. A name that many rows share, su
 is stored once; rows contain its code.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ class Strings(Sequence[str]):
     @classmethod
     def of(cls, strings: Iterable[str]) -> "Strings":
         """Return the strings as a column. None is not allowed; use an empty string for a missing value."""
-        encoded = [string.encode() for string in strings]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(string) for string in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+        utf8, offsets = bytearray(), array("q", [0])  # joining a list would need the memory twice
+        for string in strings:
+            utf8 += string.encode()
+            offsets.append(len(utf8))
+        return cls(np.frombuffer(utf8, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int64))
 
     def __len__(self) -> int:
         """Return how many strings there are."""
