@@ -51,6 +51,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
+    from recommender.training.kernels import compilation_noted
     from recommender.training.release.previous import Baseline, check_common, read_baseline
     from recommender.training.release.release import release
     from recommender.training.train import train as fit
@@ -75,13 +76,14 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     previous = _previous_model(models_dir)
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)
-    trained = fit(
-        articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
-    )
-    outcome = release(
-        trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
-        threads=threads, progress=bars,
-    )  # fmt: skip
+    with compilation_noted(lambda: echo("compiling numeric kernels, once per installation …", err=True)):
+        trained = fit(
+            articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
+        )
+        outcome = release(
+            trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
+            threads=threads, progress=bars,
+        )  # fmt: skip
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds |= trained.seconds | outcome.seconds
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""

@@ -6,10 +6,12 @@ The kernels are in `training`, beside the code that uses them, because serving m
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import event
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 Part = TypeVar("Part")
@@ -25,6 +27,27 @@ def kernel(function: Kernel) -> Kernel:
         return cast("Kernel", numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # a read-only installation without a writable home
         return cast("Kernel", numba.njit(nogil=True)(function))
+
+
+@contextmanager
+def compilation_noted(note: Callable[[], None]) -> Iterator[None]:
+    """Call `note` when a kernel is first compiled inside the context; those on disk are only loaded."""
+    listener = _FirstCompilation(note)
+    with event.install_listener("numba:compile", listener):
+        yield
+
+
+class _FirstCompilation(event.Listener):
+    def __init__(self, note: Callable[[], None]) -> None:
+        self._note: Callable[[], None] | None = note
+
+    def on_start(self, event: event.Event) -> None:  # noqa: ARG002 the interface
+        note, self._note = self._note, None
+        if note:
+            note()
+
+    def on_end(self, event: event.Event) -> None:
+        pass
 
 
 def cores() -> int:

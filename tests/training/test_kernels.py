@@ -3,12 +3,13 @@
 from itertools import pairwise
 from threading import get_ident
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.training.kernels import kernel, run_all, run_ranges
+from recommender.training.kernels import compilation_noted, kernel, run_all, run_ranges
 
 
 @given(st.integers(0, 200), st.integers(1, 4), st.integers(1, 20))
@@ -54,3 +55,14 @@ def test_a_kernel_is_compiled_and_equals_its_source() -> None:
 
     assert total(np.array([0.5, 0.25])) == 0.75
     assert total.signatures  # type: ignore[attr-defined]  # numba's own attribute
+
+
+def test_compilation_is_noted_once_and_only_when_it_happens() -> None:
+    notes: list[str] = []
+    double = numba.njit(lambda value: 2 * value)
+
+    with compilation_noted(lambda: notes.append("compiling")):
+        assert not notes
+        assert (double(1), double(1.5), double(2)) == (2, 3, 4)
+
+    assert notes == ["compiling"]
