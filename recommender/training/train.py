@@ -121,7 +121,7 @@ def train(
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
         naming = NamingTerms.of(rows, counts.df, counts.terms, vocabulary.spelt)
-        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed)
+        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
