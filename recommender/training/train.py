@@ -129,6 +129,7 @@ def train(
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
             progress=lambda share: advance(share * n), same_text=_same_text(ordered),
+            titles=[article.title for article in ordered],
         )  # fmt: skip
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
@@ -265,6 +266,7 @@ def _manifest(
         topics=topics,
         stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
         standing_lines=standing,
+        digests=lists.digests,
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         files={},
     )
