@@ -3,7 +3,7 @@
 A digest has words of many articles, so without a correction it would be in the lists of all of them. It is
 recognized by two signs. Its title has words in common with at least four others, at the beginning, at the end
 or before a colon or dash. And its nearest articles are not related to each other; the nearest articles of a
-report, an obituary or a column are. Only whole series are judged, by the median of their members.
+report, an obituary or a column are. Only whole series are judged, by three quarters of their members.
 
 The penalty of a digest is the difference between its highest similarity and the mean similarity of its
 nearest articles to each other: so it scores no more than they do.
@@ -20,6 +20,7 @@ from recommender.text import words
 LEAST_MEMBERS = 5  # of a series
 NEAREST = 5  # articles that are compared with each other
 _UNRELATED = 0.5  # the nearest articles of a digest are at most this similar to each other, relative to it
+_MOST = 75  # percent of the members are so, because a few reports may be by chance
 _KEY_WORDS = 2
 _SEPARATOR = re.compile(r"\s*[:|\u2022\u00bb\uff1a]\s*|\s+[-\u2013\u2014]\s+")
 _NUMBER = re.compile(r"\d+")
@@ -53,7 +54,7 @@ def is_digest(to_nearest: np.ndarray, among_nearest: np.ndarray) -> bool:
     similarity of these to each other.
     """
     return len(to_nearest) >= LEAST_MEMBERS and bool(
-        np.median(among_nearest / np.maximum(to_nearest, 1e-9)) <= _UNRELATED
+        np.percentile(among_nearest / np.maximum(to_nearest, 1e-9), _MOST) <= _UNRELATED
     )
 
 

@@ -38,8 +38,8 @@ def test_five_titles_form_a_series() -> None:
 def test_a_series_is_a_digest_if_the_nearest_articles_of_most_members_are_unrelated() -> None:
     near = np.full(5, 0.4)
 
-    assert is_digest(near, np.array([0.1, 0.1, 0.2, 0.4, 0.4]))
-    assert not is_digest(near, np.array([0.1, 0.1, 0.3, 0.4, 0.4]))
+    assert is_digest(near, np.array([0.1, 0.1, 0.1, 0.2, 0.4]))
+    assert not is_digest(near, np.array([0.1, 0.1, 0.2, 0.3, 0.4]))
     assert not is_digest(near[:4], np.full(4, 0.1))
 
 
