@@ -88,6 +88,7 @@ class Manifest(FrozenModel):
     topics: list[Topic]
     stop_words: dict[str, list[str]]  # by language, as used
     standing_lines: list[str] = Field(default_factory=list)  # keys of lines that are left out of bodies
+    digests: list[str] = Field(default_factory=list)  # keys of the titles of digests, of `digests.title_keys`
     libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles

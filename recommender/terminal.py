@@ -117,6 +117,8 @@ def training_summary(
     if standing := model.manifest.standing_lines:
         shown = f"{len(standing):,} that recur, such as {standing[0][:60]!r}"
         facts.add_row("Lines left out", escape(plain(shown)))
+    if digests := model.manifest.digests:
+        facts.add_row("Digests", escape(plain(f"titles with {', '.join(map(repr, digests[:5]))}")))
     facts.add_row("Terms", f"{corpus.terms_kept:,} used of {corpus.terms_counted:,}")
     facts.add_row("Topics", _topics(model))
     facts.add_row("Seconds", _times(seconds))

@@ -111,12 +111,7 @@ def train(
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
 
     with steps.run("terms", n, "articles") as advance:
-<<<<<<< ours
-        learns = recipe.terms.standing_lines
-        standing, compared = _without_standing_lines(ordered) if learns else ([], ordered)
-=======
         standing, compared = _without_standing_lines(ordered, recipe)
->>>>>>> theirs
         adapted = adapt(recipe, compared)
         rules = term_rules(recipe, adapted, stop_words)
         counts = _counted(compared, rules, adapted, threads, lambda read: advance(_PART * read))
@@ -131,7 +126,7 @@ def train(
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
         naming = NamingTerms.of(rows, counts.df, counts.terms, vocabulary.spelt)
-        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed)
+        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
@@ -139,6 +134,7 @@ def train(
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
             progress=lambda share: advance(_PART * share * n), same_text=_same_text(ordered),
+            titles=[article.title for article in ordered],
         )  # fmt: skip
         advance(n - _PART * n)
     with steps.run("articles", n, "articles") as advance:
@@ -179,16 +175,11 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     return ordered
 
 
-<<<<<<< ours
-def _without_standing_lines(articles: list[Article]) -> tuple[list[str], list[Article]]:
-    titles, bodies = zip(*((article.title, article.body) for article in articles), strict=True)
-    keys, compared = without_standing_lines(bodies, titles)
-=======
 def _without_standing_lines(articles: list[Article], recipe: Recipe) -> tuple[list[str], list[Article]]:
     if not recipe.terms.standing_lines:
         return [], articles
-    keys, bodies = without_standing_lines([article.body for article in articles])
->>>>>>> theirs
+    titles, bodies = zip(*((article.title, article.body) for article in articles), strict=True)
+    keys, compared = without_standing_lines(bodies, titles)
     return keys, [
         article if body is article.body else replace(article, body=body)
         for article, body in zip(articles, compared, strict=True)
@@ -295,6 +286,7 @@ def _manifest(
         topics=topics,
         stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
         standing_lines=standing,
+        digests=lists.digests,
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         files={},
     )

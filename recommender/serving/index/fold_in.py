@@ -10,10 +10,12 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
 from recommender.article import Article
+from recommender.digests import NEAREST, penalty, title_keys
 from recommender.embedding import Embedding
 from recommender.hubs import HubSample
 from recommender.model import Model
@@ -113,7 +115,8 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     hidden = [*ignored, *copies.tolist()]
     neighbors, neighbor_scores = _neighbors(model, similarities, first, share, hidden, ignored)
     weights = model.manifest.adapted.expansion * similarities[nearest] / np.arange(1, len(nearest) + 1)
-    scored = _Scored(model, own, nearest, weights, _hub(model, similarities, ignored))
+    hub = _hub(model, similarities, ignored) + _digest_penalty(model, article.title, similarities, hidden)
+    scored = _Scored(model, own, nearest, weights, hub)
     expanded, hub = scored.expanded(np.ones(len(nearest), dtype=bool))
     reverse_neighbors, reverse_scores = scored.reverse_neighbors(ignored)
     return FoldedArticle(
@@ -192,6 +195,16 @@ def _hub(model: Model, similarities: np.ndarray, ignored: list[int]) -> float:
     others[ignored] = np.inf  # like a near-duplicate, which the sample leaves out
     nearness = sample.hubness(others, manifest.recipe.neighbors.copy_similarity)
     return manifest.adapted.hub_correction * max(nearness - manifest.hub_floor, 0.0)
+
+
+def _digest_penalty(model: Model, title: str, similarities: np.ndarray, hidden: list[int]) -> float:
+    if title_keys(title).isdisjoint(model.manifest.digests):
+        return 0.0
+    scores = similarities - model.corrections.hubs
+    nearest = top_k(scores, NEAREST, np.delete(np.arange(len(scores)), hidden)).tolist()
+    pairs = combinations([model.vectors.of(row) for row in nearest], 2)
+    among = float(np.mean([one.similarity(other, model.latent_weight) for one, other in pairs]))
+    return float(penalty(float(similarities[nearest].max()), among))
 
 
 def _copies(

@@ -17,14 +17,16 @@ into a score:
   divided by the rank of i:
   score(q, d) = (b(q, d) + sum of a_i b(q, i)) / (1 + sum of a_i).
 
+The penalty of a digest, such as a morning briefing, is larger (see `recommender.digests`).
+
 Training computes these corrections once. Serving reads them as arrays (`Corrections`).
 
 An article is `similar` if its score is above the 99.9th percentile of random pairs, or above a lower
 percentile in a small corpus (see `similarity_threshold`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -35,6 +37,7 @@ from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
+from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.neighbors.tiles import TILE, Best, Plan
@@ -56,6 +59,7 @@ class RelatedLists:
     corrections: Corrections
     similar_above: float  # the score that random pairs of articles hardly ever reach
     hub_floor: float  # the hubness up to which an article has no penalty
+    digests: list[str]  # the keys of titles of digests
 
 
 def build_related_lists(
@@ -66,24 +70,31 @@ def build_related_lists(
     tile: int = TILE,
     progress: Callable[[float], None] = lambda _: None,
     same_text: SameText = lambda *_: True,
+    titles: Sequence[str] = (),
 ) -> RelatedLists:
     """Return the lists of all articles.
 
     The module describes the score. `progress` is called with the share of all pairs that has just been
-    scored. `same_text` is called with the rows of two articles that may be near-duplicates.
+    scored. `same_text` is called with the rows of two articles that may be near-duplicates. Digests are
+    recognized by their `titles`, unless the hubness correction is off.
     """
     weight, lists = adapted.latent_weight, recipe.neighbors
     plan = Plan.of(vectors, weight)
     hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
     best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
     copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity, same_text)
-    corrections = corrected(vectors, adapted, best, hubs, copies)
+    judged = titles if adapted.hub_correction else ()
+    digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
+    # The candidates were found without these penalties, so any other row scores even less than their bound.
+    penalized = replace(best, scores=best.scores - digests[best.rows])
+    corrections = corrected(vectors, adapted, penalized, hubs + digests, copies)
     return RelatedLists(
         exact_neighbors(vectors, weight, best, corrections, copies.first, lists.k, threads),
         copies,
         corrections,
         similarity_threshold(vectors, weight, copies, corrections, recipe, threads),
         floor,
+        keys,
     )
 
 

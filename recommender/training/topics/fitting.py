@@ -2,9 +2,9 @@
 
 Topics are for people to read, so not every cluster becomes one. k-means computes 1.3 times as many clusters
 as topics are wanted. Three kinds of clusters are removed: those with very few articles, those whose common
-terms are one repeated passage (such as a newsletter's notice), and the least coherent ones. Clusters with
-similar terms are merged. The articles of a removed cluster belong to the nearest remaining topic. There are
-1.2 n^0.4 topics, between 20 and 150, but at most one for five articles.
+terms are one repeated passage (such as a newsletter's notice) or words of one site, and the least coherent
+ones. Clusters with similar terms are merged. The articles of a removed cluster belong to the nearest
+remaining topic. There are 1.2 n^0.4 topics, between 20 and 150, but at most one for five articles.
 
 A training soon after another should find nearly the same topics. So k-means starts from Ward's clusters of a
 sample of the articles, chosen by a hash of their ids. With 5 % new articles, 84 of 105 clusters of a news
@@ -14,8 +14,8 @@ more, but then the arrays would depend on the history of trainings.
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -29,6 +29,7 @@ from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
 from recommender.training.kernels import kernel, run_ranges
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
+from recommender.training.topics.standing_words import function_words, site_words
 
 _POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
 _OVERPRODUCTION = 1.3  # clusters per topic, to select from
@@ -36,7 +37,6 @@ _WARD_ARTICLES = 3000  # used to initialize k-means: Ward's method needs quadrat
 _LEAST_ARTICLES = 3  # a topic has at least this many, and
 _LEAST_SHARE = 0.1  # this share of the mean size
 _INCOHERENT_PART = 10  # at most one topic in 10 is removed because its terms rarely occur together
-_COMMON_TERMS = 4  # two topics with 4 of 8 terms in common are merged
 _BLOCK = 16_384
 
 
@@ -99,12 +99,18 @@ class TopicModel:
 
 
 def fit_topics(
-    latent: np.ndarray, naming: NamingTerms, articles: Sequence[Article], recipe: Topics, seed: int
+    latent: np.ndarray,
+    naming: NamingTerms,
+    articles: Sequence[Article],
+    recipe: Topics,
+    seed: int,
+    listed: Collection[str] = (),
 ) -> TopicModel:
     """Find and name the topics of the articles; there are none if the articles are too few or too similar.
 
     There are at most `topic_count` topics. 1.3 times as many clusters are computed; then the smallest, those
-    of boilerplate and the least coherent are removed, and clusters with similar terms are merged.
+    of boilerplate and the least coherent are removed, and clusters with similar terms are merged. `listed`
+    has the languages whose stop words have been left out.
     """
     count = topic_count(len(articles), recipe)
     order = _sampling_order(articles, seed)
@@ -114,9 +120,14 @@ def fit_topics(
         no_topics = np.full(len(articles), -1, dtype=np.int32)
         return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), no_topics), [], None)
     centroids = _normalized(wide.cluster_centers_)
-    descriptions = naming.restricted_to(drawn).describe(
-        assign_topics(latent[drawn], centroids), len(centroids)
+    clusters = assign_topics(latent[drawn], centroids)
+    sample, present = [articles[row] for row in drawn.tolist()], naming.present[drawn].tocsc()
+    naming = replace(
+        naming,
+        function_words=function_words(naming.words, present, clusters, sample, listed),
+        site_words=site_words(naming.words, present, sample),
     )
+    descriptions = naming.restricted_to(drawn).describe(clusters, len(centroids))
     centroids = _select_topics(centroids, descriptions, count)
     centroids, first, descriptions = _without_incoherent(latent, centroids, naming)
     topics = name_topics(naming, descriptions, first, lambda row: _text(articles[row]))
@@ -183,7 +194,7 @@ def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescriptio
     ] or list(range(len(descriptions)))
     centroids = centroids.copy()
     for larger, smaller in combinations(sorted(selected, key=lambda topic: (-sizes[topic], topic)), 2):
-        similar = len({*descriptions[larger].terms} & {*descriptions[smaller].terms}) >= _COMMON_TERMS
+        similar = descriptions[larger].resembles(descriptions[smaller])
         if similar and larger in selected and smaller in selected:
             centroids[larger] = sizes[larger] * centroids[larger] + sizes[smaller] * centroids[smaller]
             selected.remove(smaller)

@@ -1,9 +1,8 @@
 """Topic names: the terms that distinguish a topic from the others, as the articles spell them."""
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -11,14 +10,18 @@ from scipy.sparse import csr_array
 from recommender.columns import Strings
 from recommender.model import Topic
 from recommender.stems import ELLIPSIS
-from recommender.text import unspaced_runs
+from recommender.text import words as split_words
 from recommender.training.topics.coherence import co_occurrences, npmi
+from recommender.training.topics.spelling import spelling
 
 TERMS = 8  # of a topic
 _MOST_TERMS = 50_000  # only the terms of highest df can name a topic
 _CANDIDATES = 80  # for the terms of one topic
 _LEAST_SHARE = 0.1  # of a topic's articles must have a term of the topic
 _NAME_TERMS = 3
+_LEAST_SHARED = 3  # terms of two similar topics
+_CODES = frozenset("doi href html http https isbn issn jpg pdf php png url utm www".split())
+_CODE_DIGITS = 3
 _SLACK = (
     0.05  # so that the only topic of a corpus, which has no lift, is named by its terms of highest weight
 )
@@ -33,6 +36,7 @@ _PASSAGE_OTHERS = 3
 _PASSAGE_JACCARD = 0.6
 _PASSAGE_ARTICLES = 20
 _PASSAGE_LEAST = 5
+_SITE_TERMS = 3  # of the first 8 terms; then the articles have their site in common
 
 _VARIANT_LETTERS = 4
 _VARIANT_SHARE = 0.57  # ferry and ferries, Russia and Russian, immigrant and immigration
@@ -43,9 +47,6 @@ _BIGRAM_ARTICLES = 3
 
 _SPELLING_ARTICLES = 12  # read to find the spelling of a term
 _SPELLING_CHARS = 8_000
-_BETWEEN = (
-    r"[ \u00a0'\u2019-]+(?:\w+[ \u00a0'\u2019-]+){0,2}?"  # the stop words that a pair of words leaves out
-)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,13 @@ class TopicDescription:
     terms: list[int]  # up to 8 places in the naming terms, the most distinctive first
     articles: int
     coherence: float  # NPMI of the terms
-    is_boilerplate: bool  # whether its articles only have a repeated passage in common
+    is_boilerplate: bool  # whether its articles only have a repeated passage or a site in common
+    words: list[frozenset[str]]  # of each term
+
+    def resembles(self, other: "TopicDescription") -> bool:
+        """Return whether half of the terms of one share a word with terms of the other, but at least 3."""
+        shared = min(_shared(self.words, other.words), _shared(other.words, self.words))
+        return shared >= max(_LEAST_SHARED, min(len(self.words), len(other.words)) / 2)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class NamingTerms:
     words: list[str]
     weights: csr_array  # (n, m) float32, TF-IDF
     present: csr_array  # (n, m) float32, 1 if an article has the term
+    function_words: np.ndarray  # (m,) bool; they name no topic
+    site_words: np.ndarray  # (m,) bool; neither do they, and a topic that they distinguish is boilerplate
     sampled: float = 1.0  # the n articles as a share of the corpus
 
     @classmethod
@@ -78,35 +87,38 @@ class NamingTerms:
         whole = np.array([ELLIPSIS not in term for term in terms], dtype=bool)
         frequent = np.sort(np.argsort(np.where(whole, -df, 0), kind="stable")[:_MOST_TERMS])
         columns = [column for column in frequent.tolist() if _may_name(terms[column])]
-        return cls._of_matrix([spelt(terms[column]) for column in columns], rows[:, columns])
+        words = [spelt(terms[column]) for column in columns]
+        none = np.zeros(len(words), dtype=bool)
+        return cls(words, rows[:, columns], _ones(rows[:, columns]), none, none)
 
     def restricted_to(self, rows: np.ndarray) -> "NamingTerms":
         """Return the same terms for these rows only."""
         sampled = len(rows) / max(self.weights.shape[0], 1)
-        return self._of_matrix(self.words, self.weights[rows], sampled)
-
-    @classmethod
-    def _of_matrix(cls, words: list[str], weights: csr_array, sampled: float = 1.0) -> "NamingTerms":
-        ones = np.ones(len(weights.data), dtype=np.float32)
-        present = csr_array((ones, weights.indices, weights.indptr), shape=weights.shape)
-        return cls(words, weights, present, sampled)
+        return replace(self, weights=self.weights[rows], present=self.present[rows], sampled=sampled)
 
     def describe(self, first: np.ndarray, count: int) -> list[TopicDescription]:
         """Describe each of `count` topics; `first` is the topic of each article, (n,) int, -1 for none."""
         sizes, dfs, distinctiveness = self._distinctiveness(first, count)
+        of_sites = [
+            int(self.site_words[_most_distinctive(distinctiveness[topic])[:TERMS]].sum())
+            for topic in range(count)
+        ]
+        distinctiveness[:, self.function_words | self.site_words] = 0
         candidates = [_most_distinctive(distinctiveness[topic]) for topic in range(count)]
         places = sorted({place for best in candidates for place in best})
         by_term = self.present[:, places].tocsc()
         column_of = {place: column for column, place in enumerate(places)}
         descriptions = []
-        for best, df, size in zip(candidates, dfs, sizes.tolist(), strict=True):
+        for best, df, size, of_site in zip(candidates, dfs, sizes.tolist(), of_sites, strict=True):
             terms = self._select_terms(best, df, size)
             candidate_columns = [column_of[place] for place in best[:_PASSAGE_CANDIDATES]]
-            boilerplate = self._is_boilerplate(
+            boilerplate = of_site >= _SITE_TERMS or self._is_boilerplate(
                 best[:_PASSAGE_CANDIDATES], co_occurrences(by_term, candidate_columns)
             )
             both = co_occurrences(by_term, [column_of[place] for place in terms])
-            descriptions.append(TopicDescription(terms, size, npmi(both, len(first)), boilerplate))
+            parts = [frozenset(self.words[place].split()) for place in terms]
+            coherence = npmi(both, len(first))
+            descriptions.append(TopicDescription(terms, size, coherence, boilerplate, parts))
         return descriptions
 
     def _distinctiveness(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -176,18 +188,23 @@ def name_topics(
     """
     by_term = terms.present[:, [place for description in descriptions for place in description.terms]].tocsc()
     used_names: set[str] = set()
+    content = frozenset(terms.words)
     topics = []
     column = 0
     for topic, description in enumerate(descriptions):
         words = [terms.words[place] for place in description.terms]
-        spelt = []
-        for word in words:
-            rows_with_term = by_term.indices[by_term.indptr[column] : by_term.indptr[column + 1]]
-            own = rows_with_term[first[rows_with_term] == topic]
+        offsets = range(column, column + len(words))
+        column += len(words)
+
+        @cache
+        def spell(place: int, offsets: range = offsets, words: list[str] = words, topic: int = topic) -> str:
+            with_term = by_term.indices[slice(*by_term.indptr[offsets[place] : offsets[place] + 2])]
+            own = with_term[first[with_term] == topic]
             step = max(1, len(own) // _SPELLING_ARTICLES)
-            spelt.append(_Spelling(word, own[::step][:_SPELLING_ARTICLES].tolist(), text_of))
-            column += 1
-        name, slug = _name_and_slug(words, spelt, used_names, topic)
+            texts = (text_of(row)[:_SPELLING_CHARS] for row in own[::step][:_SPELLING_ARTICLES].tolist())
+            return spelling(words[place], texts, content)
+
+        name, slug = _name_and_slug(words, spell, used_names, topic)
         coherence = round(description.coherence, 4)
         topics.append(
             Topic(slug=slug, name=name, terms=words, articles=description.articles, coherence=coherence)
@@ -195,40 +212,12 @@ def name_topics(
     return topics
 
 
-def spelling(term: str, texts: Iterable[str]) -> str:
-    """Return the most frequent spelling of a term in the texts, including the stop words inside it.
-
-    `bureau investigation` may become `Bureau of Investigation`, and `sex marriage` `same-sex marriage`. If no
-    text has the term, it is returned unchanged; overlapping pairs in a script without spaces are joined.
-    """
-    words = term.split()
-    if len(words) > 1 and unspaced_runs().fullmatch(words[0]):
-        joined = words[0] + words[1][1:]
-        return joined if words[0][-1:] == words[1][:1] else term
-    pattern = re.compile(rf"(?:\b\w+-)?\b{_BETWEEN.join(map(re.escape, words))}\b(?:-\w+\b)?", re.IGNORECASE)
-    forms = Counter(" ".join(form.split()) for text in texts for form in pattern.findall(text))
-    # If two forms are equally frequent, prefer lower case: the capitals may be from a headline.
-    return max(forms, key=lambda form: (forms[form], form), default=term)
-
-
-@dataclass(frozen=True)
-class _Spelling:
-    """The spelling of a term, computed on demand."""
-
-    term: str
-    rows: list[int]
-    text_of: Callable[[int], str]
-
-    def __str__(self) -> str:
-        return spelling(self.term, (self.text_of(row)[:_SPELLING_CHARS] for row in self.rows))
-
-
 def _name_and_slug(
-    terms: Sequence[str], spelt: Sequence[_Spelling], used_names: set[str], number: int
+    terms: Sequence[str], spell: Callable[[int], str], used_names: set[str], number: int
 ) -> tuple[str, str]:
-    """Return a name and a slug that are not used by an earlier topic."""
+    """Return a name and a slug that are not used by an earlier topic; `spell` spells a term by its place."""
     for length in range(min(_NAME_TERMS, len(terms)), len(terms) + 1):
-        name = ", ".join(map(str, spelt[:length]))
+        name = ", ".join(_without_repetition(map(spell, range(len(terms))), length))
         name = name[:1].upper() + name[1:]
         slug = "-".join(" ".join(spelling(term, ()) for term in terms[: max(1, length - 1)]).split())
         if name and name not in used_names and slug not in used_names:
@@ -239,8 +228,40 @@ def _name_and_slug(
     return name, slug
 
 
+def _without_repetition(spelt: Iterable[str], count: int) -> list[str]:
+    """Return the first `count` spellings that do not contain a word of an earlier one."""
+    selection: list[str] = []
+    used: set[str] = set()
+    for spelling_of_term in spelt:
+        own = set(split_words(spelling_of_term))
+        if not own & used:
+            selection.append(spelling_of_term)
+            used |= own
+        if len(selection) == count:
+            break
+    return selection
+
+
+def _shared(terms: list[frozenset[str]], others: list[frozenset[str]]) -> int:
+    """Return how many of the terms have a word in common with the others."""
+    words = frozenset().union(*others)
+    return sum(not term.isdisjoint(words) for term in terms)
+
+
+def _ones(weights: csr_array) -> csr_array:
+    ones = np.ones(len(weights.data), dtype=np.float32)
+    return csr_array((ones, weights.indices, weights.indptr), shape=weights.shape)
+
+
 def _may_name(term: str) -> bool:
-    return ELLIPSIS not in term and not term.split(maxsplit=1)[0].isdigit()
+    first, *second = term.split()
+    return ELLIPSIS not in term and not first.isdigit() and not any(map(_is_code, [first, *second]))
+
+
+def _is_code(word: str) -> bool:
+    """Return whether a word is part of a web address or identifier, or a number of 3 or more digits."""
+    digits = sum(map(str.isdigit, word))
+    return word in _CODES or (digits >= _CODE_DIGITS and (digits == len(word) or digits > _CODE_DIGITS))
 
 
 def _most_distinctive(distinctiveness: np.ndarray) -> list[int]:

@@ -1,7 +1,7 @@
 """Stable slugs: a topic that the previous model also has keeps its slug, so that links to it stay valid.
 
 Slugs follow the articles and the terms of a topic, not its name: two topics match if the Jaccard coefficient
-of their articles or of their terms is at least 0.5. Only slugs depend on the previous model; the topics
+of their articles or of their terms is at least 0.4. Only slugs depend on the previous model; the topics
 themselves depend on the corpus and the recipe alone.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from recommender.model import Topic, TopicSpace
 
-_SAME_TOPIC = 0.5  # least Jaccard coefficient
+_SAME_TOPIC = 0.4  # least Jaccard coefficient
 
 
 def keep_slugs(
@@ -24,7 +24,7 @@ def keep_slugs(
     """Return the topics; a topic that matches a previous topic gets the previous slug.
 
     Two topics match if the Jaccard coefficient of their members' ids, among the articles of both models, or
-    of their terms is at least 0.5. The most similar topics are matched first, and each at most once. A new
+    of their terms is at least 0.4. The most similar topics are matched first, and each at most once. A new
     topic never gets a slug that a matched topic has.
     """
     member_similarity = _member_similarity(members, previous_members)

@@ -38,6 +38,12 @@ def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
     return rows, np.diff(vectors.term_offsets)
 
 
+def described(terms: list[int], articles: int, coherence: float, *, is_boilerplate: bool) -> TopicDescription:
+    """Describe a topic whose terms are different words."""
+    words = [frozenset({str(term)}) for term in terms]
+    return TopicDescription(terms, articles, coherence, is_boilerplate, words)
+
+
 @pytest.mark.parametrize(
     ("n", "expected"),
     [(0, 0), (4, 0), (5, 1), (50, 10), (100, 20), (248, 20), (1_136, 20), (10_653, 48), (37_554, 81),
@@ -267,12 +273,12 @@ def test_a_passage_repeated_in_unrelated_articles_is_not_a_topic(sample_articles
 
 def test_boilerplate_small_similar_and_incoherent_topics_are_not_selected() -> None:
     descriptions = [
-        TopicDescription([1, 2, 3, 4], 10, 0.9, is_boilerplate=True),
-        TopicDescription([5, 6, 7, 8], 2, 0.9, is_boilerplate=False),
-        TopicDescription([9, 10, 11, 12, 13], 10, 0.4, is_boilerplate=False),
-        TopicDescription([9, 10, 11, 12, 14], 30, 0.3, is_boilerplate=False),
-        TopicDescription([15, 16, 17, 18], 10, 0.1, is_boilerplate=False),
-        TopicDescription([19, 20, 21, 12], 10, 0.2, is_boilerplate=False),
+        described([1, 2, 3, 4], 10, 0.9, is_boilerplate=True),
+        described([5, 6, 7, 8], 2, 0.9, is_boilerplate=False),
+        described([9, 10, 11, 12, 13], 10, 0.4, is_boilerplate=False),
+        described([9, 10, 11, 12, 14], 30, 0.3, is_boilerplate=False),
+        described([15, 16, 17, 18], 10, 0.1, is_boilerplate=False),
+        described([19, 20, 21, 12], 10, 0.2, is_boilerplate=False),
     ]
 
     selected = _select_topics(np.eye(6, dtype=np.float32), descriptions, count=2)
@@ -283,8 +289,8 @@ def test_boilerplate_small_similar_and_incoherent_topics_are_not_selected() -> N
 
 def test_if_no_topic_qualifies_all_are_candidates() -> None:
     descriptions = [
-        TopicDescription([1], 10, 0.9, is_boilerplate=True),
-        TopicDescription([2], 10, 0.1, is_boilerplate=True),
+        described([1], 10, 0.9, is_boilerplate=True),
+        described([2], 10, 0.1, is_boilerplate=True),
     ]
 
     assert len(_select_topics(np.eye(2, dtype=np.float32), descriptions, count=2)) == 2

@@ -1,0 +1,111 @@
+"""Standing words: terms that occur everywhere in a language or on a site, and so name no topic.
+
+Stop word lists leave out function words before terms are counted, but not every language has a list. And each
+site has words of its own, such as its name or the labels of its pictures. Both kinds are recognized in the
+corpus. A function word occurs in many articles of a language, evenly in all clusters. A site's word occurs in
+many articles of one site and hardly on any other.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from recommender.article import Article
+from recommender.text import base_language
+
+_LEAST_ARTICLES = 20  # of a language or a site, to judge its words
+_COMMON_SHARE = 0.15  # of the articles of a language without a stop word list have a function word, or
+_COMMON_SHARE_LISTED = 0.5  # of one with a list, which leaves only few
+_EVEN = 0.1  # the largest part of a function word's variance that its differences between clusters explain
+_SECOND_LEVEL = ("ac", "co", "com", "gov", "net", "org")  # as in bbc.co.uk
+_LEAST_SITE_WORD = 10  # articles of a site have its word, at least
+_SITE_BOUND = 0.9  # of a site word's articles are from the site,
+_SITE_SHARE = 0.1  # of the site's articles have it, and
+_LARGEST_SITE = 0.5  # of all articles are from the site, at most
+
+
+def function_words(
+    words: Sequence[str],
+    present: csc_array,
+    clusters: np.ndarray,
+    articles: Sequence[Article],
+    listed: Collection[str],
+) -> np.ndarray:
+    """Return which terms are or contain a function word of the articles' languages, (m,) bool.
+
+    `present` is (n, m), not zero if an article has the term. `clusters` has the cluster of each article, -1
+    for none. `listed` has the languages whose stop words have been left out.
+    """
+    terms_of = _terms_of_words(words)
+    rows_of_lang: dict[str, list[int]] = defaultdict(list)
+    for row, article in enumerate(articles):
+        rows_of_lang[base_language(article.lang or "")].append(row)
+    excluded = np.zeros(len(words), dtype=bool)
+    for lang, rows in rows_of_lang.items():
+        if len(rows) < _LEAST_ARTICLES:
+            continue
+        inside, groups = present.tocsr()[rows].tocsc(), clusters[rows]
+        least = len(rows) * (_COMMON_SHARE_LISTED if lang in listed else _COMMON_SHARE)
+        counts = np.diff(inside.indptr)
+        for word, terms in terms_of.items():
+            if counts[terms].sum() < least:
+                continue
+            has = np.unique(np.concatenate([_rows_with(inside, term) for term in terms]))
+            if len(has) >= least and _explained(has, groups) <= _EVEN:
+                excluded[terms_of[word]] = True
+    return excluded
+
+
+def site_words(words: Sequence[str], present: csc_array, articles: Sequence[Article]) -> np.ndarray:
+    """Return which terms belong to one site among several, or are a site's name, (m,) bool."""
+    names, site_of = np.unique([_host(article.url) for article in articles], return_inverse=True)
+    sizes = np.bincount(site_of)
+    sites = np.flatnonzero((sizes >= _LEAST_ARTICLES) & (names != ""))
+    own = {name for site in sites for name in _site_names(str(names[site]))}
+    excluded = np.array(["".join(word.split()) in own for word in words], dtype=bool)
+    totals = np.diff(present.indptr)
+    for site in sites[sizes[sites] <= _LARGEST_SITE * len(articles)].tolist():
+        inside = present.T @ (site_of == site).astype(np.float32)
+        least = np.maximum(_SITE_BOUND * totals, max(_SITE_SHARE * sizes[site], _LEAST_SITE_WORD))
+        excluded |= inside >= least
+    return excluded
+
+
+def _terms_of_words(words: Sequence[str]) -> dict[str, list[int]]:
+    terms_of: dict[str, list[int]] = defaultdict(list)
+    for term, word in enumerate(words):
+        for part in set(word.split()):
+            terms_of[part].append(term)
+    return terms_of
+
+
+def _rows_with(present: csc_array, term: int) -> np.ndarray:
+    return np.asarray(present.indices[present.indptr[term] : present.indptr[term + 1]])
+
+
+def _explained(has: np.ndarray, clusters: np.ndarray) -> float:
+    """Return the part of the variance of a word's presence that clusters explain, without chance: 0 to 1."""
+    clusters = clusters + 1
+    n, sizes = len(clusters), np.bincount(clusters)
+    share = len(has) / n
+    if share == 1:
+        return 0.0
+    shares = np.bincount(clusters[has], minlength=len(sizes)) / np.maximum(sizes, 1)
+    between = float((sizes * (shares - share) ** 2).sum() / n)
+    return between / (share * (1 - share)) - (np.count_nonzero(sizes) - 1) / n
+
+
+def _host(url: str | None) -> str:
+    return (urlsplit(url or "").hostname or "").removeprefix("www.")
+
+
+def _site_names(host: str) -> tuple[str, str]:
+    """Return the registered label of a host name, as it is and without "the"."""
+    labels = host.split(".")[:-1]
+    if len(labels) > 1 and labels[-1] in _SECOND_LEVEL:
+        labels.pop()
+    name = labels[-1] if labels else ""
+    return name, name.removeprefix("the")
