@@ -165,9 +165,13 @@ def roll_back(models_dir: str | Path = "models", version: str | None = None) -> 
 
 
 def versions(models_dir: str | Path) -> list[str]:
-    """Return the names of the published versions, oldest first."""
-    names = (path.parent.name for path in Path(models_dir).glob(f"*/{MANIFEST}"))
-    return sorted(name for name in names if re.fullmatch(_VERSION, name))
+    """Return the names of the published versions, oldest first.
+
+    Those of the same second, which their names do not order, are in the order in which they were written.
+    """
+    manifests = {path.parent.name: path for path in Path(models_dir).glob(f"*/{MANIFEST}")}
+    names = [name for name in manifests if re.fullmatch(_VERSION, name)]
+    return sorted(names, key=lambda name: (name[:16], manifests[name].stat().st_mtime_ns, name))
 
 
 def current_version(models_dir: str | Path) -> str:

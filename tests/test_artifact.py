@@ -154,6 +154,26 @@ def test_every_version_is_kept_and_the_last_is_current(trained: Trained, publish
     assert open_version(published_copy, first).manifest.version == first
 
 
+def test_versions_of_the_same_second_are_in_the_order_of_publishing(trained: Trained, tmp_path: Path) -> None:
+    facts = trained.model.manifest.corpus
+    published = [
+        publish(
+            replace(
+                trained.model,
+                manifest=trained.model.manifest.model_copy(
+                    update={"corpus": facts.model_copy(update={"fingerprint": digit * 64})}
+                ),
+            ),
+            tmp_path,
+            now=NOW,
+        )
+        for digit in "b0a"
+    ]
+
+    assert versions(tmp_path) == published
+    assert sorted(published) != published
+
+
 def test_two_versions_in_one_second_get_two_names(trained: Trained, published_copy: Path) -> None:
     first = current_version(published_copy)
 
