@@ -37,6 +37,7 @@ from recommender.serving.worker.consistent_view import ConsistentView, Span
 SHARED_SECONDS = 60
 _REVALIDATING_SECONDS = 30
 _FAILING_SECONDS = 300
+SERVED = "recommender.served"  # in the WSGI environment: the `Served` of a response from this cache
 _DAY = timedelta(days=1)
 # How long a shared cache that is purged may store a list, by the age of the list's article.
 _SECONDS_BY_AGE = (
@@ -50,7 +51,7 @@ _ENTRY_BYTES = 500  # of a cached response besides its body
 Build = Callable[[ResponseBuilder], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class CachedResponse:
     """A response, and what it depends on besides the lists and the span of time."""
 
@@ -87,8 +88,13 @@ class _Generation:
 
     related: Related
     span: Span
+    next_change: datetime | None  # see `Related.next_change`; it is the same in the whole span
     responses: "LRUCache[Hashable, CachedResponse]"
     lock: Lock
+
+    def is_valid(self, view: ConsistentView) -> bool:
+        """Return whether the responses are those of a view."""
+        return self.related is view.related and view.now in self.span
 
     def cached(
         self, key: Hashable, view: ConsistentView, leaderboards: Leaderboards | None
@@ -149,51 +155,83 @@ class ResponseCache:
         leaderboards: Leaderboards | None = None,
         *,
         cost: int | None = 1,
+        row: int | None = None,
+        reformat: Callable[[bytes], bytes] | None = None,
     ) -> Response:
-        """Return the HTTP response cached under a key, built first if necessary; see `get`."""
-        return to_response(self.get(view, key, build, leaderboards, cost=cost), view)
+        """Return the HTTP response cached under a key, 304 if the client has it; see `get`.
 
-    def respond_with_list(
-        self,
-        view: ConsistentView,
-        key: Hashable,
-        build: Build,
-        leaderboards: Leaderboards | None = None,
-        *,
-        row: int,
-        cost: int = 1,
-    ) -> Response:
-        """Return the list of the article of a row, as `respond` does.
-
-        A shared cache that is purged may store it for longer, by the article's age, unless it depends on what
-        trends or a part of the service is degraded.
+        `row` is the row of the article whose list it is. A shared cache that is purged may store such a list
+        for longer. `reformat` returns the body in another format; it depends on nothing but the request and
+        the articles of the view.
         """
         cached = self.get(view, key, build, leaderboards, cost=cost)
-        purger = self._purger
-        is_purged = purger is not None and purger.is_trusted and not view.model_status.degraded
-        if not is_purged or leaderboards is not None or cached.trending is not None:
-            return to_response(cached, view)
-        published_at = from_microseconds(int(view.related.articles.published[row]))
-        return to_response(cached, view, seconds_by_age(published_at, view.now))
+        body, etag = cached.body, cached.etag
+        if reformat is not None:
+            body = reformat(body)
+            etag = etag_of(body)
+        served = Served(key, ref(cached), leaderboards is not None, row, request.endpoint or "none")
+        response = Response(body, content_type="application/json")
+        response.set_etag(etag)
+        response.headers["Cache-Control"] = self.cache_control(served, cached, view)
+        response.headers[HEADER] = cached.keys
+        response.make_conditional(request.environ)
+        request.environ[SERVED] = served
+        return response
+
+    def still_cached(
+        self, served: "Served", view: ConsistentView, leaderboards: Leaderboards | None
+    ) -> CachedResponse | None:
+        """Return the cached response behind one that was served, if `get` would return it now, else None.
+
+        `leaderboards` are the current ones; they are not used if the response shows no ranks.
+        """
+        generation = self._generation
+        if generation is None or not generation.is_valid(view):
+            return None
+        status = view.model_status
+        key = status.stale, status.degraded, served.key
+        cached = generation.cached(key, view, leaderboards if served.shows_ranks else None)
+        return cached if cached is served.cached() else None
+
+    def cache_control(self, served: "Served", cached: CachedResponse, view: ConsistentView) -> str:
+        """Return the `Cache-Control` of a response.
+
+        A shared cache that is purged may store the list of an article for longer, by the article's age,
+        unless the list depends on what trends or a part of the service is degraded.
+        """
+        seconds, purger = SHARED_SECONDS, self._purger
+        if (
+            purger is not None
+            and served.row is not None
+            and not served.shows_ranks
+            and cached.trending is None
+            and not view.model_status.degraded
+            and purger.is_trusted
+        ):
+            published_at = from_microseconds(int(view.related.articles.published[served.row]))
+            seconds = seconds_by_age(published_at, view.now)
+        return cache_control(view.now, self._current_generation(view).next_change, seconds)
 
     def _current_generation(self, view: ConsistentView) -> _Generation:
         generation = self._generation
-        if generation is None or generation.related is not view.related or view.now not in generation.span:
+        if generation is None or not generation.is_valid(view):
             responses: LRUCache[Hashable, CachedResponse] = LRUCache(self._max_bytes, _size)
             # A thread that is still building a response of the previous generation caches it there, unseen.
-            generation = self._generation = _Generation(view.related, Span.around(view), responses, Lock())
+            generation = self._generation = _Generation(
+                view.related, Span.around(view), view.related.next_change(view.now), responses, Lock()
+            )
         return generation
 
 
-def to_response(cached: CachedResponse, view: ConsistentView, seconds: int = SHARED_SECONDS) -> Response:
-    """Return a cached response over HTTP, 304 if the client has it; shared caches may store it `seconds`."""
-    response = Response(cached.body, content_type="application/json")
-    response.set_etag(cached.etag)
-    change = view.related.next_change(view.now)
-    response.headers["Cache-Control"] = cache_control(view.now, change, seconds)
-    response.headers[HEADER] = cached.keys
-    response.make_conditional(request.environ)
-    return response
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a response was made from a cached one, so that it can be served again without Flask."""
+
+    key: Hashable
+    cached: "ReferenceType[CachedResponse]"
+    shows_ranks: bool
+    row: int | None  # of the article whose list it is
+    endpoint: str
 
 
 def no_store(response: Response) -> Response:
