@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from weakref import ReferenceType, ref
@@ -27,7 +28,7 @@ from recommender.model import from_microseconds
 from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
 from recommender.serving.http.concurrency import ComputingLimit
-from recommender.serving.http.responses import ResponseBuilder, etag_of, to_bytes
+from recommender.serving.http.responses import ModelStatus, ResponseBuilder, etag_of, to_bytes
 from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView, Span
@@ -100,9 +101,28 @@ class _Generation:
         self, key: Hashable, view: ConsistentView, leaderboards: Leaderboards | None
     ) -> CachedResponse | None:
         """Return the response under a key, if there is one and it is current."""
-        with self.lock:
-            cached = self.responses.get(key)
-        return cached if cached is not None and cached.is_current(view, leaderboards) else None
+        try:
+            with self.lock:
+                cached = self.responses[key]
+        except KeyError:
+            return None
+        return cached if cached.is_current(view, leaderboards) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """The key of a cached response; its hash is computed once, because that takes longest in a lookup."""
+
+    parts: Hashable
+    hash: int
+
+    def __hash__(self) -> int:
+        return self.hash
+
+
+def _full_key(key: Hashable, view: ConsistentView) -> _Key:
+    parts = view.model_status.stale, view.model_status.degraded, key
+    return _Key(parts, hash(parts))
 
 
 class ResponseCache:
@@ -134,7 +154,7 @@ class ResponseCache:
         Raises Problem if the response is not cached and the caller may not compute now.
         """
         generation = self._current_generation(view)
-        key = view.model_status.stale, view.model_status.degraded, key
+        key = _full_key(key, view)
         cached = generation.cached(key, view, leaderboards)
         if cached is None:
             with nullcontext() if cost is None else self.computing.turn(cost):
@@ -169,31 +189,38 @@ class ResponseCache:
         if reformat is not None:
             body = reformat(body)
             etag = etag_of(body)
-        served = Served(key, ref(cached), leaderboards is not None, row, request.endpoint or "none")
+        shows_ranks, endpoint = leaderboards is not None, request.endpoint or "none"
+        served = Served(_full_key(key, view), view.model_status, ref(cached), shows_ranks, row, endpoint)
         response = Response(body, content_type="application/json")
         response.set_etag(etag)
-        response.headers["Cache-Control"] = self.cache_control(served, cached, view)
+        change = self._current_generation(view).next_change
+        response.headers["Cache-Control"] = self._cache_control(served, cached, view, change)
         response.headers[HEADER] = cached.keys
         response.make_conditional(request.environ)
         request.environ[SERVED] = served
         return response
 
-    def still_cached(
+    def serve_again(
         self, served: "Served", view: ConsistentView, leaderboards: Leaderboards | None
-    ) -> CachedResponse | None:
-        """Return the cached response behind one that was served, if `get` would return it now, else None.
+    ) -> tuple[CachedResponse, str] | None:
+        """Return the cached response behind one that was served, and the `Cache-Control` that it has now.
 
-        `leaderboards` are the current ones; they are not used if the response shows no ranks.
+        Return None if `get` would not return it now. `leaderboards` are those that it would be called with.
         """
         generation = self._generation
         if generation is None or not generation.is_valid(view):
             return None
         status = view.model_status
-        key = status.stale, status.degraded, served.key
-        cached = generation.cached(key, view, leaderboards if served.shows_ranks else None)
-        return cached if cached is served.cached() else None
+        if (status.stale, status.degraded) != (served.status.stale, served.status.degraded):
+            return None
+        cached = generation.cached(served.key, view, leaderboards)
+        if cached is None or cached is not served.cached():
+            return None
+        return cached, self._cache_control(served, cached, view, generation.next_change)
 
-    def cache_control(self, served: "Served", cached: CachedResponse, view: ConsistentView) -> str:
+    def _cache_control(
+        self, served: "Served", cached: CachedResponse, view: ConsistentView, change: datetime | None
+    ) -> str:
         """Return the `Cache-Control` of a response.
 
         A shared cache that is purged may store the list of an article for longer, by the article's age,
@@ -210,7 +237,7 @@ class ResponseCache:
         ):
             published_at = from_microseconds(int(view.related.articles.published[served.row]))
             seconds = seconds_by_age(published_at, view.now)
-        return cache_control(view.now, self._current_generation(view).next_change, seconds)
+        return cache_control(view.now, change, seconds)
 
     def _current_generation(self, view: ConsistentView) -> _Generation:
         generation = self._generation
@@ -228,6 +255,7 @@ class Served:
     """How a response was made from a cached one, so that it can be served again without Flask."""
 
     key: Hashable
+    status: ModelStatus
     cached: "ReferenceType[CachedResponse]"
     shows_ranks: bool
     row: int | None  # of the article whose list it is
@@ -254,7 +282,11 @@ def cache_control(now: datetime, change: datetime | None, seconds: int = SHARED_
     Other caches must revalidate it. No cache serves it at or after `change`, the next publication or rule
     boundary, not even while the service fails.
     """
-    seconds_left = None if change is None else int((change - now).total_seconds())
+    return _directives(seconds, None if change is None else int((change - now).total_seconds()))
+
+
+@lru_cache
+def _directives(seconds: int, seconds_left: int | None) -> str:
     fresh = seconds if seconds_left is None else min(seconds, seconds_left)
     directives = ["public", "max-age=0", f"s-maxage={fresh}"]
     for name, longest in (

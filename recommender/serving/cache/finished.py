@@ -44,6 +44,7 @@ class _Finished:
 
     served: Served
     headers: _Headers
+    not_modified_headers: _Headers  # of the response to a client that has it
     has_fixed_lifetime: bool  # `Cache-Control` is not that of the response cache
     has_body: bool  # otherwise only a client that has the response can be answered
     own_body: bytes | None  # None: the body is the cached one
@@ -82,9 +83,12 @@ class FinishedResponses:
             accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")),
             origin if origin in self._origins else None,
         )
-        with self._lock:
-            finished = self._responses.get(key)
-        body = None if finished is None else self._answer(finished, environ, start_response)
+        try:
+            with self._lock:
+                finished = self._responses[key]
+        except KeyError:
+            return self._answer_by_app(key, environ, start_response)
+        body = self._answer(finished, environ, start_response)
         return self._answer_by_app(key, environ, start_response) if body is None else body
 
     def _answer(
@@ -97,9 +101,10 @@ class FinishedResponses:
         except Problem:  # the app reports it
             return None
         leaderboards = self._context.current_leaderboards(view) if served.shows_ranks else None
-        cached = self._cache.still_cached(served, view, leaderboards)
-        if cached is None:
+        again = self._cache.serve_again(served, view, leaderboards)
+        if again is None:
             return None
+        cached, cache_control = again
         condition = environ.get("HTTP_IF_NONE_MATCH")
         is_known = condition is not None and _matches(condition, finished.etag)
         if not (is_known or finished.has_body):
@@ -109,17 +114,14 @@ class FinishedResponses:
         except Problem as problem:
             environ[REFUSAL] = problem
             return None
-        headers = finished.headers.copy()
+        headers = (finished.not_modified_headers if is_known else finished.headers).copy()
         if not finished.has_fixed_lifetime:
-            headers.append(("Cache-Control", self._cache.cache_control(served, cached, view)))
+            headers.append(("Cache-Control", cache_control))
         headers.append(("X-Request-ID", request_id_of(environ)))
+        self._count(served.endpoint, 304 if is_known else 200)
+        start_response(_NOT_MODIFIED if is_known else _OK, headers)
         if is_known:
-            remove_entity_headers(headers)
-            self._count(served.endpoint, 304)
-            start_response(_NOT_MODIFIED, headers)
             return [b""]
-        self._count(served.endpoint, 200)
-        start_response(_OK, headers)
         return [cached.body if finished.own_body is None else finished.own_body]
 
     def _answer_by_app(
@@ -160,9 +162,13 @@ def _finished(served: Served, status: str, headers: _Headers, body: bytes, key: 
     changing = {"date", "x-request-id"} | (set() if has_fixed_lifetime else {"cache-control"})
     cached = served.cached()
     own_body = None if cached is not None and body is cached.body else body
+    fixed = [header for header in headers if header[0].lower() not in changing]
+    not_modified = fixed.copy()
+    remove_entity_headers(not_modified)
     return _Finished(
         served=served,
-        headers=[header for header in headers if header[0].lower() not in changing],
+        headers=fixed,
+        not_modified_headers=not_modified,
         has_fixed_lifetime=has_fixed_lifetime,
         has_body=status == _OK,
         own_body=own_body,

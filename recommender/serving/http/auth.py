@@ -213,7 +213,8 @@ class Access:
 
 def _bearer_token(environ: "WSGIEnvironment") -> str | None:
     """Return the bearer token of the request; other authorization schemes are ignored."""
-    bearer = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
+    authorization = environ.get("HTTP_AUTHORIZATION")
+    bearer = _BEARER.fullmatch(authorization) if authorization else None
     return bearer[1] if bearer else None
 
 

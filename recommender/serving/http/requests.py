@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from secrets import token_hex
+from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -28,7 +28,7 @@ JSON = ("application/json",)
 def request_id_of(environ: "WSGIEnvironment") -> str:
     """Return the client's id of a request if it is valid, otherwise a new random one."""
     given: str = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _REQUEST_ID.fullmatch(given) else token_hex(16)
+    return given if given and _REQUEST_ID.fullmatch(given) else urandom(16).hex()
 
 
 def read_parameters(schema: type[AnyParameters]) -> AnyParameters:

@@ -120,8 +120,9 @@ class Context:
         return ConsistentView(now, related, status, self.rank_tracker.latest(related))
 
     def _degraded_of(self, state: WorkerState) -> tuple[str, ...]:
-        failing = (part for part, is_failing in self._checks if is_failing())
-        return (*self.follower.degraded_of(state), *failing)
+        degraded = self.follower.degraded_of(state)
+        failing = [part for part, is_failing in self._checks if is_failing()]
+        return (*degraded, *failing) if failing else degraded
 
     def _active_at(self, rules: Rules, now: datetime) -> ActiveRules:
         """Return the rules that are active; the same object until a rule changes, begins or ends."""
