@@ -1,16 +1,15 @@
 """The Flask application: its routes, and what applies to every response."""
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from recommender.serving.cache.caching import ResponseCache
+from recommender.serving.cache.finished import FinishedResponses
 from recommender.serving.cache.purging import Purger, shared_cache_at
 from recommender.serving.compat.drop_in import DropInRoutes
 from recommender.serving.http import compression
@@ -19,6 +18,7 @@ from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.cors import ReadPolicy, ScoringLimit
 from recommender.serving.http.parameters import utf8
 from recommender.serving.http.problems import Problem
+from recommender.serving.http.requests import request_id_of
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.http.uploads import UploadLimit
 from recommender.serving.openapi.docs import DocsRoutes
@@ -42,7 +42,6 @@ from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -101,7 +100,9 @@ def create_app(
     purger = make_purger(context)
     if purger is not None:
         context.report_degraded("purge", lambda: purger.is_failing)
-    _add_routes(app, context, ResponseCache(settings.cache_bytes, computing, purger), access)
+    cache, metrics = ResponseCache(settings.cache_bytes, computing, purger), MetricsRoutes(context)
+    _add_routes(app, context, cache, access)
+    metrics.add_to(app)
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
@@ -118,6 +119,9 @@ def create_app(
     UploadLimit().add_to(app)
     compression.add_to(app)
     _handle_errors(app, demo.problem_page)
+    app.wsgi_app = FinishedResponses(  # type: ignore[method-assign]
+        app.wsgi_app, context, cache, access, metrics.count
+    )
     return app
 
 
@@ -150,7 +154,6 @@ def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Acce
         DropInRoutes(context, cache),
         WidgetRoutes(),
         HealthRoutes(context),
-        MetricsRoutes(context),
         DocsRoutes(),
         SubmissionRoutes(context, access),
         EventRoutes(context, access),
@@ -161,8 +164,7 @@ def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Acce
 
 def _check_path() -> None:
     """Set the id of the request, and refuse a path that routing would change."""
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    g.request_id = request_id_of(request.environ)
     raw = request.environ.get("PATH_INFO", "")
     utf8(raw, "path", "path")
     if raw.startswith("//"):

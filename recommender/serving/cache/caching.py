@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from weakref import ReferenceType, ref
@@ -27,7 +28,7 @@ from recommender.model import from_microseconds
 from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
 from recommender.serving.http.concurrency import ComputingLimit
-from recommender.serving.http.responses import ResponseBuilder, etag_of, to_bytes
+from recommender.serving.http.responses import ModelStatus, ResponseBuilder, etag_of, to_bytes
 from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView, Span
@@ -37,6 +38,7 @@ from recommender.serving.worker.consistent_view import ConsistentView, Span
 SHARED_SECONDS = 60
 _REVALIDATING_SECONDS = 30
 _FAILING_SECONDS = 300
+SERVED = "recommender.served"  # in the WSGI environment: the `Served` of a response from this cache
 _DAY = timedelta(days=1)
 # How long a shared cache that is purged may store a list, by the age of the list's article.
 _SECONDS_BY_AGE = (
@@ -50,7 +52,7 @@ _ENTRY_BYTES = 500  # of a cached response besides its body
 Build = Callable[[ResponseBuilder], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class CachedResponse:
     """A response, and what it depends on besides the lists and the span of time."""
 
@@ -87,16 +89,40 @@ class _Generation:
 
     related: Related
     span: Span
+    next_change: datetime | None  # see `Related.next_change`; it is the same in the whole span
     responses: "LRUCache[Hashable, CachedResponse]"
     lock: Lock
+
+    def is_valid(self, view: ConsistentView) -> bool:
+        """Return whether the responses are those of a view."""
+        return self.related is view.related and view.now in self.span
 
     def cached(
         self, key: Hashable, view: ConsistentView, leaderboards: Leaderboards | None
     ) -> CachedResponse | None:
         """Return the response under a key, if there is one and it is current."""
-        with self.lock:
-            cached = self.responses.get(key)
-        return cached if cached is not None and cached.is_current(view, leaderboards) else None
+        try:
+            with self.lock:
+                cached = self.responses[key]
+        except KeyError:
+            return None
+        return cached if cached.is_current(view, leaderboards) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """The key of a cached response; its hash is computed once, because that takes longest in a lookup."""
+
+    parts: Hashable
+    hash: int
+
+    def __hash__(self) -> int:
+        return self.hash
+
+
+def _full_key(key: Hashable, view: ConsistentView) -> _Key:
+    parts = view.model_status.stale, view.model_status.degraded, key
+    return _Key(parts, hash(parts))
 
 
 class ResponseCache:
@@ -128,7 +154,7 @@ class ResponseCache:
         Raises Problem if the response is not cached and the caller may not compute now.
         """
         generation = self._current_generation(view)
-        key = view.model_status.stale, view.model_status.degraded, key
+        key = _full_key(key, view)
         cached = generation.cached(key, view, leaderboards)
         if cached is None:
             with nullcontext() if cost is None else self.computing.turn(cost):
@@ -149,51 +175,91 @@ class ResponseCache:
         leaderboards: Leaderboards | None = None,
         *,
         cost: int | None = 1,
+        row: int | None = None,
+        reformat: Callable[[bytes], bytes] | None = None,
     ) -> Response:
-        """Return the HTTP response cached under a key, built first if necessary; see `get`."""
-        return to_response(self.get(view, key, build, leaderboards, cost=cost), view)
+        """Return the HTTP response cached under a key, 304 if the client has it; see `get`.
 
-    def respond_with_list(
-        self,
-        view: ConsistentView,
-        key: Hashable,
-        build: Build,
-        leaderboards: Leaderboards | None = None,
-        *,
-        row: int,
-        cost: int = 1,
-    ) -> Response:
-        """Return the list of the article of a row, as `respond` does.
-
-        A shared cache that is purged may store it for longer, by the article's age, unless it depends on what
-        trends or a part of the service is degraded.
+        `row` is the row of the article whose list it is. A shared cache that is purged may store such a list
+        for longer. `reformat` returns the body in another format; it depends on nothing but the request and
+        the articles of the view.
         """
         cached = self.get(view, key, build, leaderboards, cost=cost)
-        purger = self._purger
-        is_purged = purger is not None and purger.is_trusted and not view.model_status.degraded
-        if not is_purged or leaderboards is not None or cached.trending is not None:
-            return to_response(cached, view)
-        published_at = from_microseconds(int(view.related.articles.published[row]))
-        return to_response(cached, view, seconds_by_age(published_at, view.now))
+        body, etag = cached.body, cached.etag
+        if reformat is not None:
+            body = reformat(body)
+            etag = etag_of(body)
+        shows_ranks, endpoint = leaderboards is not None, request.endpoint or "none"
+        served = Served(_full_key(key, view), view.model_status, ref(cached), shows_ranks, row, endpoint)
+        response = Response(body, content_type="application/json")
+        response.set_etag(etag)
+        change = self._current_generation(view).next_change
+        response.headers["Cache-Control"] = self._cache_control(served, cached, view, change)
+        response.headers[HEADER] = cached.keys
+        response.make_conditional(request.environ)
+        request.environ[SERVED] = served
+        return response
+
+    def serve_again(
+        self, served: "Served", view: ConsistentView, leaderboards: Leaderboards | None
+    ) -> tuple[CachedResponse, str] | None:
+        """Return the cached response behind one that was served, and the `Cache-Control` that it has now.
+
+        Return None if `get` would not return it now. `leaderboards` are those that it would be called with.
+        """
+        generation = self._generation
+        if generation is None or not generation.is_valid(view):
+            return None
+        status = view.model_status
+        if (status.stale, status.degraded) != (served.status.stale, served.status.degraded):
+            return None
+        cached = generation.cached(served.key, view, leaderboards)
+        if cached is None or cached is not served.cached():
+            return None
+        return cached, self._cache_control(served, cached, view, generation.next_change)
+
+    def _cache_control(
+        self, served: "Served", cached: CachedResponse, view: ConsistentView, change: datetime | None
+    ) -> str:
+        """Return the `Cache-Control` of a response.
+
+        A shared cache that is purged may store the list of an article for longer, by the article's age,
+        unless the list depends on what trends or a part of the service is degraded.
+        """
+        seconds, purger = SHARED_SECONDS, self._purger
+        if (
+            purger is not None
+            and served.row is not None
+            and not served.shows_ranks
+            and cached.trending is None
+            and not view.model_status.degraded
+            and purger.is_trusted
+        ):
+            published_at = from_microseconds(int(view.related.articles.published[served.row]))
+            seconds = seconds_by_age(published_at, view.now)
+        return cache_control(view.now, change, seconds)
 
     def _current_generation(self, view: ConsistentView) -> _Generation:
         generation = self._generation
-        if generation is None or generation.related is not view.related or view.now not in generation.span:
+        if generation is None or not generation.is_valid(view):
             responses: LRUCache[Hashable, CachedResponse] = LRUCache(self._max_bytes, _size)
             # A thread that is still building a response of the previous generation caches it there, unseen.
-            generation = self._generation = _Generation(view.related, Span.around(view), responses, Lock())
+            generation = self._generation = _Generation(
+                view.related, Span.around(view), view.related.next_change(view.now), responses, Lock()
+            )
         return generation
 
 
-def to_response(cached: CachedResponse, view: ConsistentView, seconds: int = SHARED_SECONDS) -> Response:
-    """Return a cached response over HTTP, 304 if the client has it; shared caches may store it `seconds`."""
-    response = Response(cached.body, content_type="application/json")
-    response.set_etag(cached.etag)
-    change = view.related.next_change(view.now)
-    response.headers["Cache-Control"] = cache_control(view.now, change, seconds)
-    response.headers[HEADER] = cached.keys
-    response.make_conditional(request.environ)
-    return response
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a response was made from a cached one, so that it can be served again without Flask."""
+
+    key: Hashable
+    status: ModelStatus
+    cached: "ReferenceType[CachedResponse]"
+    shows_ranks: bool
+    row: int | None  # of the article whose list it is
+    endpoint: str
 
 
 def no_store(response: Response) -> Response:
@@ -216,7 +282,11 @@ def cache_control(now: datetime, change: datetime | None, seconds: int = SHARED_
     Other caches must revalidate it. No cache serves it at or after `change`, the next publication or rule
     boundary, not even while the service fails.
     """
-    seconds_left = None if change is None else int((change - now).total_seconds())
+    return _directives(seconds, None if change is None else int((change - now).total_seconds()))
+
+
+@lru_cache
+def _directives(seconds: int, seconds_left: int | None) -> str:
     fresh = seconds if seconds_left is None else min(seconds, seconds_left)
     directives = ["public", "max-age=0", f"s-maxage={fresh}"]
     for name, longest in (

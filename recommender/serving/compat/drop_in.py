@@ -16,7 +16,7 @@ from flask import Flask, Response, request
 from pydantic_core import from_json
 
 from recommender.article import InvalidArticleError, check_id
-from recommender.serving.cache.caching import ResponseCache, to_response
+from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.compat.formats import (
     GorseParameters,
     HitsParameters,
@@ -32,7 +32,7 @@ from recommender.serving.compat.formats import (
 from recommender.serving.http.parameters import AnyParameters, read_query
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.requests import json_object
-from recommender.serving.http.responses import ResponseBuilder, etag_of, to_bytes
+from recommender.serving.http.responses import ResponseBuilder, to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.index.documents import Documents
 from recommender.serving.lists.query import ListQuery
@@ -177,12 +177,14 @@ class DropInRoutes:
                 related_list = related.of_row(row, query, now, trending=view.trending)
             return builder.whole_list(related_list)
 
+        def reformat(body: bytes) -> bytes:
+            return to_bytes(formatter(from_json(body), related.articles))
+
+        key = "drop-in", row, query.canonical
         try:
-            cached = self._cache.get(view, ("drop-in", row, query.canonical), build, cost=query.cost)
+            return self._cache.respond(view, key, build, cost=query.cost, reformat=reformat)
         except UnknownCategoryError:
             return None
-        body = to_bytes(formatter(from_json(cached.body), related.articles))
-        return to_response(replace(cached, body=body, etag=etag_of(body)), view)
 
     def _excluded_categories(self, related: Related) -> tuple[str, ...]:
         """Return the categories in the setting that any article has; the others need no filter yet."""

@@ -9,13 +9,16 @@ from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from flask import g, has_request_context, request
 
 from recommender.serving.http.problems import Fault, Problem
 from recommender.serving.http.rate_limit import Rate, RateLimiter
 from recommender.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +62,8 @@ class _Key:
 class Access:
     """Identifies the caller of the current request, and checks what the caller may do.
 
-    Each method raises Problem if the caller may not. Otherwise the caller is stored as `g.caller`.
+    Each method raises Problem if the caller may not. Otherwise the caller is stored as `g.caller`, except by
+    `reader`, which needs no request of Flask.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -77,12 +81,51 @@ class Access:
 
     def require_key(self, *scopes: Scope) -> Caller:
         """Return the caller, whose key must have one of these scopes; count the request."""
+        g.caller = caller = self._require_key(request.environ, scopes)
+        return caller
+
+    def allow_anonymous(self, scope: Scope) -> Caller:
+        """Return the caller, with or without a key; a key must have the scope; count the request."""
+        token = _bearer_token(request.environ)
+        if token is not None:
+            g.caller = caller = self._caller_with_key(request.environ, token, (scope,))
+            return caller
+        caller = self._caller(request.environ)
+        self._spend(self._requests_per_address, "requests from this address", caller.address)
+        g.caller = caller
+        return caller
+
+    def authorize_read(self) -> None:
+        """Check the caller's key if reading needs one, and count the request."""
+        g.caller = self.reader(request.environ)
+
+    def limit_reads(self) -> None:
+        """Count a read that needs no key: for the key if it is valid, otherwise for the address."""
+        g.caller = self._limited_reader(request.environ)
+
+    def reader(self, environ: "WSGIEnvironment") -> Caller:
+        """Return the caller of a request that reads, whose key is checked if one is needed; count it."""
+        if self.needs_read_key:
+            return self._require_key(environ, ("read",))
+        return self._limited_reader(environ)
+
+    def _limited_reader(self, environ: "WSGIEnvironment") -> Caller:
+        token, caller = _bearer_token(environ), self._caller(environ)
+        key = None if token is None else self._find_key(token)
+        if key is not None:
+            self._spend(self._requests_per_key, "requests with this key", key.name)
+            return replace(caller, key=key.name)
+        if not caller.is_local:
+            self._spend(self._reads_per_address, "requests from this address", caller.address)
+        return caller
+
+    def _require_key(self, environ: "WSGIEnvironment", scopes: Sequence[Scope]) -> Caller:
         required = " or ".join(scopes)
         if not any(key.scopes.intersection(scopes) for key in self._keys):
             command = f"recommender key NAME --scopes {scopes[0]}"
             detail = f"no API key with the scope {required} is configured; to create one, run `{command}`"
             raise Problem("key-not-allowed", detail)
-        token = _bearer_token()
+        token = _bearer_token(environ)
         if token is None:
             raise Problem(
                 "key-missing",
@@ -90,34 +133,7 @@ class Access:
                 (Fault("header", "Authorization", None, "Bearer KEY"),),
                 {"WWW-Authenticate": "Bearer"},
             )
-        return self._caller_with_key(token, scopes)
-
-    def allow_anonymous(self, scope: Scope) -> Caller:
-        """Return the caller, with or without a key; a key must have the scope; count the request."""
-        token = _bearer_token()
-        if token is not None:
-            return self._caller_with_key(token, (scope,))
-        caller: Caller = self._caller()
-        self._spend(self._requests_per_address, "requests from this address", caller.address)
-        g.caller = caller
-        return caller
-
-    def authorize_read(self) -> None:
-        """Check the caller's key if reading needs one, and count the request."""
-        if self.needs_read_key:
-            self.require_key("read")
-        else:
-            self.limit_reads()
-
-    def limit_reads(self) -> None:
-        """Count a read that needs no key: for the key if it is valid, otherwise for the address."""
-        token = _bearer_token()
-        key = None if token is None else self._find_key(token)
-        caller = g.caller = self._caller() if key is None else replace(self._caller(), key=key.name)
-        if key is not None:
-            self._spend(self._requests_per_key, "requests with this key", key.name)
-        elif not caller.is_local:
-            self._spend(self._reads_per_address, "requests from this address", caller.address)
+        return self._caller_with_key(environ, token, scopes)
 
     def count_scoring(self) -> None:
         """Count a list that needs the scores of the whole corpus, if it is requested through HTTP."""
@@ -134,7 +150,7 @@ class Access:
         """
         if not has_request_context():
             return None
-        caller: Caller = g.get("caller") or self._caller()
+        caller: Caller = g.get("caller") or self._caller(request.environ)
         if caller.key is not None:
             return f"key {caller.key}"
         return None if caller.is_local else caller.address
@@ -151,9 +167,9 @@ class Access:
         if caller.key is None:
             self._spend(self._events_per_address, "events from this address", caller.address, events)
 
-    def _caller_with_key(self, token: str, scopes: Sequence[Scope]) -> Caller:
+    def _caller_with_key(self, environ: "WSGIEnvironment", token: str, scopes: Sequence[Scope]) -> Caller:
         """Return the caller with this key. The problems do not show the token, because it may be a key."""
-        caller, key = self._caller(), self._find_key(token)
+        caller, key = self._caller(environ), self._find_key(token)
         if key is None:
             self._spend(self._invalid_keys_per_address, "invalid API keys from this address", caller.address)
             fault = Fault("header", "Authorization", "not shown", "Bearer KEY, with a key of this service")
@@ -162,8 +178,7 @@ class Access:
         if not key.scopes.intersection(scopes):
             detail = f"the API key {key.name} does not have the scope {' or '.join(scopes)}"
             raise Problem("key-not-allowed", detail)
-        g.caller = caller = replace(caller, key=key.name)
-        return caller
+        return replace(caller, key=key.name)
 
     def _find_key(self, token: str) -> _Key | None:
         digest = sha256(token.encode(errors="replace")).digest()
@@ -183,8 +198,8 @@ class Access:
             )
             raise Problem("rate-limited", detail, headers={"Retry-After": str(seconds)})
 
-    def _caller(self) -> Caller:
-        peer, forwarded = request.environ.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
+    def _caller(self, environ: "WSGIEnvironment") -> Caller:
+        peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         address = client_address(peer, forwarded, self._trusted_proxies)
         is_local = not self._trusted_proxies and _is_local(peer)
         if is_local and forwarded and not self._has_warned:
@@ -196,13 +211,15 @@ class Access:
         return Caller(address, is_local=is_local)
 
 
-def _bearer_token() -> str | None:
+def _bearer_token(environ: "WSGIEnvironment") -> str | None:
     """Return the bearer token of the request; other authorization schemes are ignored."""
-    bearer = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    authorization = environ.get("HTTP_AUTHORIZATION")
+    bearer = _BEARER.fullmatch(authorization) if authorization else None
     return bearer[1] if bearer else None
 
 
-def client_address(peer: str, forwarded: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
+@lru_cache(maxsize=4096)
+def client_address(peer: str, forwarded: str, trusted_proxies: tuple[IPv4Network | IPv6Network, ...]) -> str:
     """Return the address of the client: the peer, or the address that trusted proxies report for it.
 
     Each proxy appends the address that it received the request from to X-Forwarded-For. So the header is read

@@ -9,6 +9,8 @@ import gzip
 from functools import lru_cache
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 MIN_BYTES = 1400  # smaller responses fit into one packet uncompressed
 _MAX_BYTES = 4 << 20
@@ -31,7 +33,7 @@ def _compress(response: Response) -> Response:
         return response
     varies = response.headers.get("Vary")
     response.headers["Vary"] = f"{varies}, Accept-Encoding" if varies else "Accept-Encoding"
-    if not _accepts_gzip():
+    if not accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
         return response
     etag, _ = response.get_etag()
     if etag:
@@ -47,8 +49,10 @@ def _compress(response: Response) -> Response:
     return response
 
 
-def _accepts_gzip() -> bool:
-    return "gzip" in request.headers.get("Accept-Encoding", "") and request.accept_encodings["gzip"] > 0
+@lru_cache(256)
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether a client that sends this `Accept-Encoding` gets compressed responses."""
+    return "gzip" in accept_encoding and parse_accept_header(accept_encoding, Accept)["gzip"] > 0
 
 
 def _gzip(body: bytes) -> bytes:

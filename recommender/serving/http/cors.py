@@ -18,6 +18,8 @@ _PUBLIC = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(do
 _RATE_LIMITED = ("/demo", "/docs", "/openapi.json", "/widget")  # although they need no key
 _READS_BY_POST = re.compile(r"/v1/similar|/rest/v1(\.1)?/sites/.*")  # the second is Jetpack's
 _RULES = "/v1/rules"  # need a key with another scope
+# In the WSGI environment: the problem for which this request was refused already, before Flask.
+REFUSAL = "recommender.refusal"
 _EXPOSED_HEADERS = "ETag, Retry-After, X-Request-ID"
 _ALLOWED_HEADERS = "Content-Type, If-None-Match, X-Request-ID"
 _PREFLIGHT_SECONDS = "86400"
@@ -40,6 +42,9 @@ class ReadPolicy:
         """Raise Problem if the caller may not read, or reads too often."""
         if request.method == "OPTIONS":
             return
+        refusal = request.environ.get(REFUSAL)
+        if refusal is not None:
+            raise refusal
         if _is_read():
             self._access.authorize_read()
         elif request.path.startswith(_RATE_LIMITED):
@@ -100,7 +105,8 @@ def _is_read() -> bool:
     path = request.path
     if path.startswith("/v1/"):
         return not path.startswith(_RULES) and request.endpoint != "preflight"
-    return not _PUBLIC.fullmatch(path)
+    # A post of a drop-in site may have any path.
+    return (request.endpoint or "").startswith("drop_in") or not _PUBLIC.fullmatch(path)
 
 
 def _is_read_by_post() -> bool:

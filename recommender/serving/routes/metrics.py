@@ -28,7 +28,7 @@ class MetricsRoutes(Collector):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._responses: Counter[tuple[str, str]] = Counter()
+        self._responses: Counter[tuple[str, int]] = Counter()
         self._lock = Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -76,12 +76,15 @@ class MetricsRoutes(Collector):
         )
         with self._lock:
             counts = sorted(self._responses.items())
-        for labels, count in counts:
-            responses.add_metric([str(os.getpid()), *labels], count)
+        for (endpoint, status), count in counts:
+            responses.add_metric([str(os.getpid()), endpoint, str(status)], count)
         yield responses
 
-    def _count(self, response: Response) -> Response:
-        labels = request.endpoint or "none", str(response.status_code)
+    def count(self, endpoint: str, status: int) -> None:
+        """Count a response."""
         with self._lock:
-            self._responses[labels] += 1
+            self._responses[endpoint, status] += 1
+
+    def _count(self, response: Response) -> Response:
+        self.count(request.endpoint or "none", response.status_code)
         return response

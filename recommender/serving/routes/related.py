@@ -87,9 +87,8 @@ class RelatedRoutes:
             related_list, rank_of = self._list(row, article_id, query, view, leaderboards)
             return builder.whole_list(related_list, rank_of)
 
-        if row is None:
-            return no_store(self._cache.respond(view, key, build, leaderboards, cost=query.cost))
-        return self._cache.respond_with_list(view, key, build, leaderboards, row=row, cost=query.cost)
+        response = self._cache.respond(view, key, build, leaderboards, row=row, cost=query.cost)
+        return no_store(response) if row is None else response
 
     def _batch_result(
         self,

@@ -112,6 +112,7 @@ class Leaderboards:
         self.is_old = is_old  # the store is down, so later events are missing
         self.counted, self._windows = counted, windows
         self.by_window: dict[str, Leaderboard] = {}  # those that were requested
+        self._lock = Lock()
 
     @property
     def age(self) -> tuple[int, bool]:
@@ -127,12 +128,18 @@ class Leaderboards:
         """Return the leaderboard of a window, computed at its first use. Raises KeyError for other names."""
         leaderboard = self.by_window.get(window)
         if leaderboard is None:
-            counted, ids = self.counted, self.related.articles.ids
-            candidate_ids = [ids[row] for row in counted.rows.tolist()]
-            candidates = Candidates(candidate_ids, counted.published, counted.categories)
-            ranks = ranking(counted.counts, candidates, self.tick, self._windows[window])
-            leaderboard = self.by_window[window] = Leaderboard(ranks, counted.rows, counted.categories)
+            with self._lock:  # simultaneous requests compute it once
+                leaderboard = self.by_window.get(window)
+                if leaderboard is None:
+                    leaderboard = self.by_window[window] = self._computed(window)
         return leaderboard
+
+    def _computed(self, window: str) -> Leaderboard:
+        counted, ids = self.counted, self.related.articles.ids
+        candidate_ids = [ids[row] for row in counted.rows.tolist()]
+        candidates = Candidates(candidate_ids, counted.published, counted.categories)
+        ranks = ranking(counted.counts, candidates, self.tick, self._windows[window])
+        return Leaderboard(ranks, counted.rows, counted.categories)
 
 
 class RankTracker:
@@ -185,6 +192,12 @@ class RankTracker:
             return leaderboards
         finally:
             self._lock.release()
+
+    def current(self, related: Related, now: datetime) -> Leaderboards | None:
+        """Return what `leaderboards` returns if it is already there; it never waits for the store."""
+        leaderboards = self._leaderboards
+        is_current = leaderboards is not None and leaderboards.related is related
+        return leaderboards if is_current and self._is_current(tick_of(microseconds(now))) else None
 
     def latest(self, related: Related) -> Leaderboard | None:
         """Return the leaderboard of the default window if it is already computed, else None.

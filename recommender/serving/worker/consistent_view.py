@@ -11,7 +11,7 @@ from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboard, Leaderboards
 from recommender.trending import DEFAULT_WINDOW
 
-_HOUR = timedelta(hours=1)
+_HOUR, _MICROSECOND = timedelta(hours=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,19 @@ class ConsistentView:
 class Span:
     """A span of time in which nothing is published and no hour begins, so that lists stay the same."""
 
-    begins: int  # microseconds since 1970
-    ends: int  # microseconds since 1970, exclusive
+    begins: datetime
+    ends: datetime  # exclusive
 
     @classmethod
     def around(cls, view: ConsistentView) -> "Span":
         """Return the span that contains the view's time; hidden and withdrawn articles end it, too."""
         hour = view.now.replace(minute=0, second=0, microsecond=0)
-        published, now = view.related.articles.published, microseconds(view.now)
-        is_past = published <= now
-        begins = int(np.max(published, where=is_past, initial=microseconds(hour)))
-        ends = int(np.min(published, where=~is_past, initial=microseconds(hour + _HOUR)))
-        return cls(begins, ends)
+        published = view.related.articles.published - microseconds(hour)
+        is_past = published <= (view.now - hour) // _MICROSECOND
+        begins = np.max(published, where=is_past, initial=0)
+        ends = np.min(published, where=~is_past, initial=_HOUR // _MICROSECOND)
+        return cls(hour + int(begins) * _MICROSECOND, hour + int(ends) * _MICROSECOND)
 
     def __contains__(self, moment: datetime) -> bool:
         """Return whether a moment is in the span."""
-        return self.begins <= microseconds(moment) < self.ends
+        return self.begins <= moment < self.ends

@@ -72,7 +72,11 @@ class Context:
 
         Raises Problem as `related` does.
         """
-        return _once_per_request("view", self._new_view)
+        return _once_per_request("view", lambda: self._view_of(self.now, self.state))
+
+    def view_outside_flask(self) -> ConsistentView:
+        """Return the view of this moment, without a request of Flask. Raises Problem as `related` does."""
+        return self._view_of(self.clock(), self.follower.state)
 
     def report_degraded(self, part: str, is_failing: Callable[[], bool]) -> None:
         """List a part in `degraded` for as long as `is_failing()` is true."""
@@ -96,10 +100,13 @@ class Context:
         """Return the leaderboards of this minute; this may wait for the store."""
         return self.rank_tracker.leaderboards(view.related, view.now)
 
-    def _new_view(self) -> ConsistentView:
-        now = self.now
+    def current_leaderboards(self, view: ConsistentView) -> Leaderboards | None:
+        """Return the leaderboards of this minute if they are already there; this waits for nothing."""
+        return self.rank_tracker.current(view.related, view.now)
+
+    def _view_of(self, now: datetime, state: WorkerState) -> ConsistentView:
         try:
-            state, snapshot = self.follower.ready(self.state)
+            state, snapshot = self.follower.ready(state)
         except NotReadyError as error:
             kind = "store-down" if error.is_store else "no-model"
             raise Problem(kind, str(error), headers={"Retry-After": "5"}) from None
@@ -113,8 +120,9 @@ class Context:
         return ConsistentView(now, related, status, self.rank_tracker.latest(related))
 
     def _degraded_of(self, state: WorkerState) -> tuple[str, ...]:
-        failing = (part for part, is_failing in self._checks if is_failing())
-        return (*self.follower.degraded_of(state), *failing)
+        degraded = self.follower.degraded_of(state)
+        failing = [part for part, is_failing in self._checks if is_failing()]
+        return (*degraded, *failing) if failing else degraded
 
     def _active_at(self, rules: Rules, now: datetime) -> ActiveRules:
         """Return the rules that are active; the same object until a rule changes, begins or ends."""

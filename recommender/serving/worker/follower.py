@@ -108,8 +108,8 @@ class Follower:
     def degraded_of(self, state: WorkerState) -> tuple[str, ...]:
         """Return the degraded parts of a state, like `degraded`."""
         is_silent = self._is_running and monotonic() - self._store_response_at > _SILENT_SECONDS
-        store = ("store",) if is_silent else ()
-        return tuple(dict.fromkeys((*store, *state.degraded, *self._switch.degraded)))
+        parts = (*(("store",) if is_silent else ()), *state.degraded, *self._switch.degraded)
+        return tuple(dict.fromkeys(parts)) if parts else ()
 
     def refresh(self) -> None:
         """Read what has changed in the store and the rules file; open the first model.

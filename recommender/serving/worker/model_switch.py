@@ -54,9 +54,8 @@ class ModelSwitch(Periodic):
     @property
     def degraded(self) -> tuple[str, ...]:
         """What does not work: "model", "articles" (one that cannot be folded in)."""
-        is_failing = any(
-            fold_ins is not None and fold_ins.is_failing for fold_ins in (self._pending, self._newer)
-        )
+        pending, newer = self._pending, self._newer
+        is_failing = (pending is not None and pending.is_failing) or (newer is not None and newer.is_failing)
         model = ("model",) if self._logged_error or self._models.reason else ()
         return (*model, "articles") if is_failing else model
 

@@ -1,0 +1,182 @@
+"""Finished responses: what was served from the response cache is served again before Flask.
+
+Flask needs about 300 µs to build a request and a response, even if the body is cached. This WSGI layer stores
+the bytes and headers of a response that Flask made from the response cache, under all that they depend on in
+the request. It serves them for as long as the response cache would return the same cached response. So
+there is no second rule for what is current: a withdrawal, a rule, a new model or a new minute that drops a
+cached response also drops what was made from it.
+
+What the app does with every request is done here, too: the caller is identified and counted against rate
+limits, the request gets an id, and the response is counted. Whatever is not certain is left to Flask: other
+methods, refusals and errors.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from cachetools import LRUCache
+from werkzeug.http import parse_etags, remove_entity_headers, unquote_etag
+
+from recommender.serving.cache.caching import SERVED, ResponseCache, Served
+from recommender.serving.http.auth import Access
+from recommender.serving.http.compression import accepts_gzip
+from recommender.serving.http.cors import REFUSAL
+from recommender.serving.http.problems import Problem
+from recommender.serving.http.requests import request_id_of
+from recommender.serving.worker.context import Context
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_Key = tuple[str | bool | None, ...]
+_Headers = list[tuple[str, str]]
+
+_OK, _NOT_MODIFIED = "200 OK", "304 NOT MODIFIED"
+_KNOWN_VARIANTS = frozenset({"accept-encoding", "authorization", "origin"})
+_HEADER_BYTES = 1500  # of a finished response, in memory
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A response without the headers that differ each time."""
+
+    served: Served
+    headers: _Headers
+    not_modified_headers: _Headers  # of the response to a client that has it
+    has_fixed_lifetime: bool  # `Cache-Control` is not that of the response cache
+    has_body: bool  # otherwise only a client that has the response can be answered
+    own_body: bytes | None  # None: the body is the cached one
+    etag: str  # without quotes
+    size: int  # bytes in memory, about
+
+
+class FinishedResponses:
+    """A WSGI application that answers from finished responses, and from `app` if there is none."""
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        context: Context,
+        cache: ResponseCache,
+        access: Access,
+        count: Callable[[str, int], None],
+    ) -> None:
+        self.app = app
+        self._context, self._cache, self._access, self._count = context, cache, access, count
+        self._origins = frozenset(context.settings.cors_origins)
+        self._responses: LRUCache[_Key, _Finished] = LRUCache(
+            context.settings.cache_bytes // 2, lambda finished: finished.size
+        )
+        self._lock = Lock()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request."""
+        if environ["REQUEST_METHOD"] != "GET" or "HTTP_IF_MATCH" in environ:
+            return self.app(environ, start_response)
+        origin = environ.get("HTTP_ORIGIN")
+        key = (
+            environ.get("HTTP_HOST"),
+            environ.get("PATH_INFO"),
+            environ.get("QUERY_STRING"),
+            accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")),
+            origin if origin in self._origins else None,
+        )
+        try:
+            with self._lock:
+                finished = self._responses[key]
+        except KeyError:
+            return self._answer_by_app(key, environ, start_response)
+        body = self._answer(finished, environ, start_response)
+        return self._answer_by_app(key, environ, start_response) if body is None else body
+
+    def _answer(
+        self, finished: _Finished, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> list[bytes] | None:
+        """Answer with a finished response if the app would give the same one now; otherwise return None."""
+        served = finished.served
+        try:
+            view = self._context.view_outside_flask()
+        except Problem:  # the app reports it
+            return None
+        leaderboards = self._context.current_leaderboards(view) if served.shows_ranks else None
+        again = self._cache.serve_again(served, view, leaderboards)
+        if again is None:
+            return None
+        cached, cache_control = again
+        condition = environ.get("HTTP_IF_NONE_MATCH")
+        is_known = condition is not None and _matches(condition, finished.etag)
+        if not (is_known or finished.has_body):
+            return None
+        try:
+            self._access.reader(environ)
+        except Problem as problem:
+            environ[REFUSAL] = problem
+            return None
+        headers = (finished.not_modified_headers if is_known else finished.headers).copy()
+        if not finished.has_fixed_lifetime:
+            headers.append(("Cache-Control", cache_control))
+        headers.append(("X-Request-ID", request_id_of(environ)))
+        self._count(served.endpoint, 304 if is_known else 200)
+        start_response(_NOT_MODIFIED if is_known else _OK, headers)
+        if is_known:
+            return [b""]
+        return [cached.body if finished.own_body is None else finished.own_body]
+
+    def _answer_by_app(
+        self, key: _Key, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Let the app answer, and store its response if it comes from the response cache."""
+        status, headers = "", list[tuple[str, str]]()
+
+        def start(*arguments: Any) -> Any:
+            nonlocal status, headers
+            status, headers = arguments[:2]
+            return start_response(*arguments)
+
+        chunks = self.app(environ, start)
+        served: Served | None = environ.get(SERVED)
+        if served is None:
+            return chunks
+        try:
+            body = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        finished = _finished(served, status, headers, body, key)
+        if finished is not None and finished.size <= self._responses.maxsize:
+            with self._lock:
+                self._responses[key] = finished
+        return [body]
+
+
+def _finished(served: Served, status: str, headers: _Headers, body: bytes, key: _Key) -> _Finished | None:
+    """Return what to store of a response; None if it may not be served again."""
+    value_of = {name.lower(): value for name, value in headers}
+    lifetime, vary = value_of.get("cache-control", "no-store"), value_of.get("vary", "")
+    variants = {name.strip().lower() for name in vary.split(",") if name.strip()}
+    if status not in {_OK, _NOT_MODIFIED} or "no-store" in lifetime or not variants <= _KNOWN_VARIANTS:
+        return None
+    has_fixed_lifetime = not lifetime.startswith("public")
+    changing = {"date", "x-request-id"} | (set() if has_fixed_lifetime else {"cache-control"})
+    cached = served.cached()
+    own_body = None if cached is not None and body is cached.body else body
+    fixed = [header for header in headers if header[0].lower() not in changing]
+    not_modified = fixed.copy()
+    remove_entity_headers(not_modified)
+    return _Finished(
+        served=served,
+        headers=fixed,
+        not_modified_headers=not_modified,
+        has_fixed_lifetime=has_fixed_lifetime,
+        has_body=status == _OK,
+        own_body=own_body,
+        etag=unquote_etag(value_of["etag"])[0] or "",
+        size=_HEADER_BYTES + len(own_body or b"") + sum(len(part) for part in key if isinstance(part, str)),
+    )
+
+
+def _matches(condition: str, etag: str) -> bool:
+    """Return whether an `If-None-Match` names a response; weak ETags match, too."""
+    return condition.removeprefix("W/") == f'"{etag}"' or parse_etags(condition).contains_weak(etag)
