@@ -328,8 +328,9 @@ def _check_version(folder: Path, version: str) -> None:
 
 
 def _version_before(folder: Path) -> str:
-    current = _current(folder)[0]
-    older = [name for name in versions(folder) if name < current]
+    current, names = _current(folder)[0], versions(folder)
+    # The current version may be damaged, and so not be among them.
+    older = names[: names.index(current)] if current in names else [name for name in names if name < current]
     if not older:
         raise ArtifactError(f"nothing to roll back to: {current} is the oldest version in {folder}")
     return older[-1]
