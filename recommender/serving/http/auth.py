@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -35,6 +35,7 @@ _LOCAL = tuple(
         *("::1/128", "fc00::/7", "fe80::/10"),
     )
 )
+_MAX_CALLERS = 4096  # in memory, so that their addresses need not be parsed again
 _SUBSCRIBER_BITS = 64  # a subscriber has all IPv6 addresses with the same first 64 bits
 
 
@@ -68,7 +69,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._keys = tuple(_read_key(word) for word in (*settings.write_keys, *settings.read_keys))
-        self._trusted_proxies = settings.trusted_proxies
+        self._caller_behind = lru_cache(_MAX_CALLERS)(partial(_caller_behind, settings.trusted_proxies))
         self._has_warned = False  # about a proxy that is not declared
         self._requests_per_key = RateLimiter(Rate.read(settings.key_limit))
         self._requests_per_address = RateLimiter(Rate.read(settings.address_limit))
@@ -200,15 +201,14 @@ class Access:
 
     def _caller(self, environ: "WSGIEnvironment") -> Caller:
         peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
-        address = client_address(peer, forwarded, self._trusted_proxies)
-        is_local = not self._trusted_proxies and _is_local(peer)
-        if is_local and forwarded and not self._has_warned:
+        caller = self._caller_behind(peer, forwarded)
+        if caller.is_local and forwarded and not self._has_warned:
             self._has_warned = True
             _log.warning(
                 "ignoring X-Forwarded-For from a proxy in a private network, so all its readers share one "
                 "address: set RECOMMENDER_TRUSTED_PROXIES to the proxy's address"
             )
-        return Caller(address, is_local=is_local)
+        return caller
 
 
 def _bearer_token(environ: "WSGIEnvironment") -> str | None:
@@ -218,8 +218,14 @@ def _bearer_token(environ: "WSGIEnvironment") -> str | None:
     return bearer[1] if bearer else None
 
 
-@lru_cache(maxsize=4096)
-def client_address(peer: str, forwarded: str, trusted_proxies: tuple[IPv4Network | IPv6Network, ...]) -> str:
+def _caller_behind(
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...], peer: str, forwarded: str
+) -> Caller:
+    address = client_address(peer, forwarded, trusted_proxies)
+    return Caller(address, is_local=not trusted_proxies and _is_local(peer))
+
+
+def client_address(peer: str, forwarded: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
     """Return the address of the client: the peer, or the address that trusted proxies report for it.
 
     Each proxy appends the address that it received the request from to X-Forwarded-For. So the header is read
@@ -253,7 +259,6 @@ def _read_key(word: str) -> _Key:
     return _Key(name, bytes.fromhex(digest), frozenset(scopes.split("+")))
 
 
-@lru_cache(maxsize=4096)
 def _is_local(peer: str) -> bool:
     address = _read_address(peer)
     return address is None or any(address in network for network in _LOCAL)

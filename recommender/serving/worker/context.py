@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from flask import g, has_request_context
@@ -17,6 +17,8 @@ from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import Follower, NotReadyError, WorkerState
 from recommender.settings import Settings
 from recommender.trending import event_weights, windows
+
+_NONE, _MILLISECOND = timedelta(0), timedelta(milliseconds=1)
 
 Clock = Callable[[], datetime]
 _T = TypeVar("_T")
@@ -47,6 +49,7 @@ class Context:
         )
         self._checks: list[tuple[str, Callable[[], bool]]] = []
         self._related: Related | None = None
+        self._latest_view: tuple[WorkerState, ConsistentView] | None = None
         self._active_rules: tuple[Rules, datetime, ActiveRules] | None = None
 
     @property
@@ -75,8 +78,16 @@ class Context:
         return _once_per_request("view", lambda: self._view_of(self.now, self.state))
 
     def view_outside_flask(self) -> ConsistentView:
-        """Return the view of this moment, without a request of Flask. Raises Problem as `related` does."""
-        return self._view_of(self.clock(), self.follower.state)
+        """Return the view of this moment, without a request of Flask. Raises Problem as `related` does.
+
+        Requests in the same millisecond share a view, unless the state changes.
+        """
+        now, state, latest = self.clock(), self.follower.state, self._latest_view
+        if latest is not None and latest[0] is state and _NONE <= now - latest[1].now < _MILLISECOND:
+            return latest[1]
+        view = self._view_of(now, state)
+        self._latest_view = state, view
+        return view
 
     def report_degraded(self, part: str, is_failing: Callable[[], bool]) -> None:
         """List a part in `degraded` for as long as `is_failing()` is true."""
