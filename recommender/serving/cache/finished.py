@@ -14,7 +14,8 @@ methods, refusals and errors.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from cachetools import LRUCache
 from werkzeug.http import parse_etags, remove_entity_headers, unquote_etag
@@ -26,9 +27,6 @@ from recommender.serving.http.cors import REFUSAL
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.requests import request_id_of
 from recommender.serving.worker.context import Context
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _Key = tuple[str | bool | None, ...]
 _Headers = list[tuple[str, str]]
@@ -57,7 +55,7 @@ class FinishedResponses:
 
     def __init__(
         self,
-        app: "WSGIApplication",
+        app: WSGIApplication,
         context: Context,
         cache: ResponseCache,
         access: Access,
@@ -71,7 +69,7 @@ class FinishedResponses:
         )
         self._lock = Lock()
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         if environ["REQUEST_METHOD"] != "GET" or "HTTP_IF_MATCH" in environ:
             return self.app(environ, start_response)
@@ -92,7 +90,7 @@ class FinishedResponses:
         return self._answer_by_app(key, environ, start_response) if body is None else body
 
     def _answer(
-        self, finished: _Finished, environ: "WSGIEnvironment", start_response: "StartResponse"
+        self, finished: _Finished, environ: WSGIEnvironment, start_response: StartResponse
     ) -> list[bytes] | None:
         """Answer with a finished response if the app would give the same one now; otherwise return None."""
         served = finished.served
@@ -125,7 +123,7 @@ class FinishedResponses:
         return [cached.body if finished.own_body is None else finished.own_body]
 
     def _answer_by_app(
-        self, key: _Key, environ: "WSGIEnvironment", start_response: "StartResponse"
+        self, key: _Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Let the app answer, and store its response if it comes from the response cache."""
         status, headers = "", list[tuple[str, str]]()

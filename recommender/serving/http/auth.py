@@ -9,16 +9,14 @@ from functools import lru_cache, partial
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
+from wsgiref.types import WSGIEnvironment
 
 from flask import g, has_request_context, request
 
 from recommender.serving.http.problems import Fault, Problem
 from recommender.serving.http.rate_limit import Rate, RateLimiter
 from recommender.settings import Settings
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -104,13 +102,13 @@ class Access:
         """Count a read that needs no key: for the key if it is valid, otherwise for the address."""
         g.caller = self._limited_reader(request.environ)
 
-    def reader(self, environ: "WSGIEnvironment") -> Caller:
+    def reader(self, environ: WSGIEnvironment) -> Caller:
         """Return the caller of a request that reads, whose key is checked if one is needed; count it."""
         if self.needs_read_key:
             return self._require_key(environ, ("read",))
         return self._limited_reader(environ)
 
-    def _limited_reader(self, environ: "WSGIEnvironment") -> Caller:
+    def _limited_reader(self, environ: WSGIEnvironment) -> Caller:
         token, caller = _bearer_token(environ), self._caller(environ)
         key = None if token is None else self._find_key(token)
         if key is not None:
@@ -120,7 +118,7 @@ class Access:
             self._spend(self._reads_per_address, "requests from this address", caller.address)
         return caller
 
-    def _require_key(self, environ: "WSGIEnvironment", scopes: Sequence[Scope]) -> Caller:
+    def _require_key(self, environ: WSGIEnvironment, scopes: Sequence[Scope]) -> Caller:
         required = " or ".join(scopes)
         if not any(key.scopes.intersection(scopes) for key in self._keys):
             command = f"recommender key NAME --scopes {scopes[0]}"
@@ -168,7 +166,7 @@ class Access:
         if caller.key is None:
             self._spend(self._events_per_address, "events from this address", caller.address, events)
 
-    def _caller_with_key(self, environ: "WSGIEnvironment", token: str, scopes: Sequence[Scope]) -> Caller:
+    def _caller_with_key(self, environ: WSGIEnvironment, token: str, scopes: Sequence[Scope]) -> Caller:
         """Return the caller with this key. The problems do not show the token, because it may be a key."""
         caller, key = self._caller(environ), self._find_key(token)
         if key is None:
@@ -199,7 +197,7 @@ class Access:
             )
             raise Problem("rate-limited", detail, headers={"Retry-After": str(seconds)})
 
-    def _caller(self, environ: "WSGIEnvironment") -> Caller:
+    def _caller(self, environ: WSGIEnvironment) -> Caller:
         peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         caller = self._caller_behind(peer, forwarded)
         if caller.is_local and forwarded and not self._has_warned:
@@ -211,7 +209,7 @@ class Access:
         return caller
 
 
-def _bearer_token(environ: "WSGIEnvironment") -> str | None:
+def _bearer_token(environ: WSGIEnvironment) -> str | None:
     """Return the bearer token of the request; other authorization schemes are ignored."""
     authorization = environ.get("HTTP_AUTHORIZATION")
     bearer = _BEARER.fullmatch(authorization) if authorization else None

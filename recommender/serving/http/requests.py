@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Collection
-from random import getrandbits
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import uuid4
+from wsgiref.types import WSGIEnvironment
 
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -18,20 +19,16 @@ from recommender.serving.http.parameters import (
 )
 from recommender.serving.http.problems import Fault, Problem, bad_parameter
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON = ("application/json",)
 
 
-def request_id_of(environ: "WSGIEnvironment") -> str:
+def request_id_of(environ: WSGIEnvironment) -> str:
     """Return the client's id of a request if it is valid, otherwise a new random one."""
     given: str = environ.get("HTTP_X_REQUEST_ID", "")
     if given and _REQUEST_ID.fullmatch(given):
         return given
-    # Not `os.urandom`: it lets other threads run, and so slows down cached responses.
-    return f"{getrandbits(128):032x}"
+    return uuid4().hex
 
 
 def read_parameters(schema: type[AnyParameters]) -> AnyParameters:
