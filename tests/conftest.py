@@ -32,6 +32,9 @@ with suppress(OSError):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would busy-wait and slow down other tests
 
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("unhurried", parent=hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("unhurried")
 hypothesis.settings.register_profile("fast", parent=hypothesis.settings.default, max_examples=15)
 
 Product = TypeVar("Product")
@@ -53,9 +56,18 @@ def _shared_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a test's database and state file in its own folder, and start no polling threads."""
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep a test's database and state file in its own folder, and start no polling threads.
+
+    Settings that the test exports, as `serve` does for its workers, are removed afterwards.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith("RECOMMENDER_")}
     _keep_state_in(tmp_path, monkeypatch)
+    yield
+    for name in [name for name in os.environ if name.startswith("RECOMMENDER_")]:
+        if before.get(name) != os.environ[name]:
+            del os.environ[name]
+    os.environ.update(before)
 
 
 def _keep_state_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
