@@ -32,10 +32,10 @@ class Corrections:
 
     Pseudo-relevance feedback moves the vector of a query article towards that of its nearest neighbour, as in
     Rocchio's method. The hubness correction subtracts a penalty from the score of an article that is similar
-    to many others, so that a few hub articles do not appear in all lists. Document expansion moves the scored
-    article as well: its score becomes the weighted mean of its own and those of its nearest neighbours, so
-    that an article is found by words that only other reports of its subject use (Singhal and Pereira 1999).
-    The query itself and its copies are left out, because they would only repeat that it is a neighbour.
+    to many others, so that a few hub articles do not appear in all lists. Document expansion replaces the
+    score of an article by the weighted mean of its own score and the scores of its nearest neighbours. So an
+    article is found by words that occur only in other reports on its subject (Singhal and Pereira 1999). The
+    query and its copies are not used as neighbours, because each is almost identical to the query.
     """
 
     nearest: np.ndarray  # (n,) int32, the nearest article that is not a near-duplicate, NO_ROW for none

@@ -119,6 +119,7 @@ def create_app(
     UploadLimit().add_to(app)
     compression.add_to(app)
     _handle_errors(app, demo.problem_page)
+    # Flask's documented way to add a WSGI layer, although mypy sees a method.
     app.wsgi_app = FinishedResponses(  # type: ignore[method-assign]
         app.wsgi_app, context, cache, access, metrics.count
     )

@@ -45,10 +45,9 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     - Few long texts need no help to meet each other, and what helps short ones only blurs them. So with the
       mean body between 2,000 and 4,200 characters, h grows to 5,000 (geometrically), the weight of word
       pieces falls to zero, that of the feedback to 0.3 + 0.7 n / (n + 5,000), and that of document expansion
-      to n / (n + 5,000). Measured with links that
-      editors wrote between 509 posts of 990 words: nDCG at 9 is .505 without these changes and .544 with
-      them, while reports of one event among 37,854 articles of 970 words need the latent space (.812 with a
-      weight of 0.25, .800 with 0.05).
+      to n / (n + 5,000). Measured with links that editors wrote between 509 posts of 990 words: nDCG at 9 is
+      .505 without these changes and .544 with them, while reports of one event among 37,854 articles of 970
+      words need the latent space (.812 with a weight of 0.25, .800 with 0.05).
     - The weight of the hubness correction is h n / (n + 4,000): in a small corpus, an article that is similar
       to many others is often just from their category.
     - The weight of word pieces is full up to 1,000 articles and falls with the logarithm to zero at 10,000: a

@@ -20,9 +20,9 @@ def spelling(term: str, texts: Iterable[str], content: Container[str] = ()) -> s
     """Return the most frequent spelling of a term in the texts, including the stop words inside it.
 
     `bureau investigation` may become `Bureau of Investigation`, and `sex marriage` `same-sex marriage`. Words
-    that nearly always stand beside it complete it: `israeli prime` becomes `Israeli Prime Minister`. It never
-    begins or ends with such a word in lower case that is not in `content`. If no text has the term, it is
-    returned unchanged; overlapping pairs in a script without spaces are joined.
+    that nearly always occur next to the term are added: `israeli prime` becomes `Israeli Prime Minister`.
+    The first and the last of these words must be in `content`, or the last must have a capital. If no text
+    has the term, it is returned unchanged; overlapping pairs in a script without spaces are joined.
     """
     words = term.split()
     if len(words) > 1 and unspaced_runs().fullmatch(words[0]):
@@ -40,21 +40,21 @@ def _most_frequent(words: list[str], texts: list[str], suffix: str) -> str:
     between = (r"\.?" if len(words[0]) <= _TITLE_LETTERS else "") + _BETWEEN
     inside = between.join(map(re.escape, words))
     pattern = re.compile(rf"(?:\b\w+-)?\b{inside}{suffix}\b(?:-\w+\b)?", re.IGNORECASE)
-    found = (" ".join(form.split()) for text in texts for form in pattern.findall(text))
-    forms = Counter(form for form in found if "." not in form or form[0].isupper())
+    matches = (" ".join(form.split()) for text in texts for form in pattern.findall(text))
+    forms = Counter(form for form in matches if "." not in form or form[0].isupper())
     # If two forms are equally frequent, prefer lower case: the capitals may be from a headline.
     return max(forms, key=lambda form: (forms[form], form), default="")
 
 
 def _completed(form: str, texts: list[str], content: Container[str], *, before: bool) -> str:
-    """Return the form with the words that nearly always stand beside it, on one side."""
+    """Return the form with the words that nearly always occur next to it, on one side."""
     best = form
     for _ in range(_BESIDE_WORDS):
         own = rf"\b{re.escape(form)}\b"
         beside = rf"((?:{_WORD}[ \u00a0])?){own}" if before else rf"{own}((?:[ \u00a0]{_WORD})?)"
-        found = Counter(word for text in texts for word in re.findall(beside, text))
-        word, count = max(found.items(), key=lambda pair: pair[1], default=("", 0))
-        if not word or count < max(_BESIDE_COUNT, _BESIDE_SHARE * found.total()):
+        words = Counter(word for text in texts for word in re.findall(beside, text))
+        word, count = max(words.items(), key=lambda pair: pair[1], default=("", 0))
+        if not word or count < max(_BESIDE_COUNT, _BESIDE_SHARE * words.total()):
             break
         form = word + form if before else form + word
         # A capital in front may only be that of a sentence.

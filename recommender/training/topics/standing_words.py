@@ -1,9 +1,9 @@
 """Standing words: terms that occur everywhere in a language or on a site, and so name no topic.
 
-Stop word lists leave out function words before terms are counted, but not every language has a list. And each
-site has words of its own, such as its name or the labels of its pictures. Both kinds are recognized in the
-corpus. A function word occurs in many articles of a language, evenly in all clusters. A site's word occurs in
-many articles of one site and hardly on any other.
+Stop word lists leave out function words before terms are counted, but not every language has a list. Each
+site also has its own words, such as its name or the labels of its pictures. Both kinds are recognized by
+their distribution in the corpus. A function word occurs in many articles of a language, evenly in all
+clusters. A site's word occurs in many articles of one site and hardly on any other.
 """
 
 from collections import defaultdict

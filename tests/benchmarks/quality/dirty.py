@@ -98,7 +98,7 @@ def disclaimer_and_newsletter(posts: Posts, generator: np.random.Generator) -> l
 
 
 def disclaimer_within(posts: Posts, generator: np.random.Generator) -> list[str]:
-    """Add the disclaimer to the last paragraph, so that it is not a line of its own."""
+    """Add the disclaimer to the last paragraph, so that it is not a separate line."""
     text = _DISCLAIMER.removeprefix("<p>")
     return [
         f"{post['body'].removesuffix('</p>')} {text}" if generator.random() < _SOME else post["body"]
