@@ -38,14 +38,14 @@ def without_lines(body: str, keys: Container[str]) -> str:
 
     If nothing is left, the body is returned as it is.
     """
-    kept = [line for line in body.split("\n") if _key(line) not in keys]
-    filled = [at for at, line in enumerate(kept) if line.strip()]
+    lines = [line for line in body.split("\n") if _key(line) not in keys]
+    filled = [at for at, line in enumerate(lines) if line.strip()]
     for at in {*filled[:_FIRST], *filled[-_LAST:]}:
-        sentences = _SENTENCE_END.split(kept[at])
+        sentences = _SENTENCE_END.split(lines[at])
         others = [sentence for sentence in sentences if _key(sentence) not in keys]
         if len(others) < len(sentences):
-            kept[at] = " ".join(others)
-    rest = "\n".join(kept)
+            lines[at] = " ".join(others)
+    rest = "\n".join(lines)
     return rest if rest.strip() else body
 
 
@@ -109,10 +109,10 @@ def _titles_of_others(bodies: Iterable[str], titles: Sequence[str]) -> set[str]:
     """Return the keys of lines that are the title of another article."""
     own_keys = [_with_zeros(title).strip() for title in titles]
     keys = {key for key in own_keys if len(key) >= _LEAST_TITLE}
-    found: set[bytes] = set()
+    linked: set[bytes] = set()
     for body, own in zip(bodies if keys else (), own_keys, strict=bool(keys)):
-        found.update(key for key in keys.intersection(_lines(body)) if key != own)
-    return {key.decode(errors=_ERRORS) for key in found}
+        linked.update(key for key in keys.intersection(_lines(body)) if key != own)
+    return {key.decode(errors=_ERRORS) for key in linked}
 
 
 def _with_zeros(body: str) -> bytes:

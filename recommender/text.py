@@ -105,7 +105,7 @@ def fold(text: str) -> str:
     Canonically equivalent texts fold alike, as do all forms of sigma and both forms of the dotted I.
     """
     composed = unicodedata.normalize("NFC", text)
-    if _special_characters().search(_beyond_ascii(composed)):
+    if _special_characters().search(beyond_ascii(composed)):
         composed = unicodedata.normalize("NFC", composed.translate(_special_table()))
     return unicodedata.normalize("NFC", composed.lower())
 
@@ -118,7 +118,7 @@ def words(text: str) -> list[str]:
     """
     folded = fold(text)
     runs = _ASCII_RUNS.findall(folded) if folded.isascii() else _runs(folded)
-    if unspaced_runs().search(_beyond_ascii(folded)):
+    if unspaced_runs().search(beyond_ascii(folded)):
         return [word for run in runs for word in _split_scripts(run)]
     return [run for run in runs if MIN_WORD_CHARS <= len(run) <= MAX_WORD_CHARS]
 
@@ -211,7 +211,7 @@ def is_same_language(a: str, b: str) -> bool:
 
 def reading_minutes(text: str) -> int:
     """Return the reading time of a text in whole minutes, at least 1."""
-    unspaced = sum(map(len, unspaced_runs().findall(_beyond_ascii(text))))
+    unspaced = sum(map(len, unspaced_runs().findall(beyond_ascii(text))))
     spaced = len((unspaced_runs().sub(" ", text) if unspaced else text).split())
     return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
 
@@ -313,7 +313,7 @@ def _special_characters() -> re.Pattern[str]:
     return re.compile(f"[{''.join(map(chr, _special_table()))}]")
 
 
-def _beyond_ascii(text: str) -> str:
+def beyond_ascii(text: str) -> str:
     """Return the characters of a text that are not ASCII: most texts have few, and this is fast."""
     if text.isascii():
         return ""

@@ -123,13 +123,7 @@ def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
 def _live_rows_changed_by(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar, its own row included."""
     n, folded = len(snapshot.model.articles), snapshot.folded
-    expanded, weight, vectors = folded[row - n].expanded, snapshot.latent_weight, snapshot.vectors
-    similarity = np.concatenate(
-        [
-            vectors.model.scores(expanded, weight),
-            *(part.scores(expanded, weight) for part in vectors.segments),
-        ]
-    )
+    similarity = snapshot.vectors.scores(folded[row - n].expanded, snapshot.latent_weight)
     feedback = np.array([article.feedback if article.nearest != NO_ROW else 0.0 for article in folded])
     nearest = [max(article.nearest, 0) for article in folded]
     scores = (similarity[n:] + feedback * similarity[nearest]) / (1 + feedback) - folded[row - n].hub

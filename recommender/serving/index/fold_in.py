@@ -35,7 +35,7 @@ class FoldedArticle:
     nearest: int  # the row that its query moves towards (pseudo-relevance feedback), or NO_ROW
     feedback: float  # the weight of that row in the query
     expanded: Embedding  # what it is scored by: its embedding moved towards its neighbours
-    hub: float  # hubness correction, subtracted from its scores: the mean of its own and its neighbours'
+    hub: float  # subtracted from its scores: the weighted mean of its own penalty and its neighbours' ones
     neighbors: np.ndarray  # (<= k,) int32, its most similar articles, best first
     neighbor_scores: np.ndarray  # float32
     reverse_neighbors: np.ndarray  # (m,) int32, the articles in whose lists it is `similar`, ascending
@@ -117,14 +117,14 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     weights = model.manifest.adapted.expansion * similarities[nearest] / np.arange(1, len(nearest) + 1)
     hub = _hub(model, similarities, ignored) + _digest_penalty(model, article.title, similarities, hidden)
     scored = _Scored(model, own, nearest, weights, hub)
-    expanded, hub = scored.expanded(np.ones(len(nearest), dtype=bool))
-    reverse_neighbors, reverse_scores = scored.reverse_neighbors(ignored)
+    expanded, mean_hub = scored.expanded(np.ones(len(nearest), dtype=bool))
+    reverse_neighbors, reverse_scores = scored.reverse_neighbors(expanded, mean_hub, ignored)
     return FoldedArticle(
         embedding=own,
         nearest=first,
         feedback=share,
         expanded=expanded,
-        hub=hub,
+        hub=mean_hub,
         neighbors=neighbors,
         neighbor_scores=neighbor_scores,
         reverse_neighbors=reverse_neighbors,
@@ -156,18 +156,25 @@ class _Scored:
         )
         return moved, float((self.hub + weights @ self.model.corrections.hubs[rows]) / (1 + weights.sum()))
 
-    def reverse_neighbors(self, ignored: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the articles in whose lists it is `similar`, ascending, and its scores there."""
+    def reverse_neighbors(
+        self, expanded: Embedding, hub: float, ignored: list[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the articles in whose lists it is `similar`, ascending, and its scores there.
+
+        `expanded` and `hub` are its embedding and penalty with all of the nearest rows.
+        """
         model = self.model
-        expanded, hub = self.expanded(np.ones(len(self.nearest), dtype=bool))
         known = model.vectors.scores(expanded, model.latent_weight)
         share = model.corrections.feedback.astype(np.float64)
         moved = (known + share * known[model.corrections.nearest]) / (1 + share)
         scores = (moved - hub).astype(np.float32)
         for row in self.nearest.tolist():  # a query and its copies expand no article
-            expanded, hub = self.expanded(model.copies.first[self.nearest] != model.copies.first[row])
+            others, penalty_of_others = self.expanded(
+                model.copies.first[self.nearest] != model.copies.first[row]
+            )
             for query in (row, *model.copies.of(row)):
-                scores[query] = expanded.similarity(model.query_of(query).moved, model.latent_weight) - hub
+                similarity = others.similarity(model.query_of(query).moved, model.latent_weight)
+                scores[query] = similarity - penalty_of_others
         is_similar = scores > model.manifest.similar_above
         is_similar[ignored] = False
         rows = np.flatnonzero(is_similar).astype(np.int32)
@@ -203,7 +210,7 @@ def _digest_penalty(model: Model, title: str, similarities: np.ndarray, hidden: 
     scores = similarities - model.corrections.hubs
     nearest = top_k(scores, NEAREST, np.delete(np.arange(len(scores)), hidden)).tolist()
     pairs = combinations([model.vectors.of(row) for row in nearest], 2)
-    among = float(np.mean([one.similarity(other, model.latent_weight) for one, other in pairs]))
+    among = float(np.mean([left.similarity(right, model.latent_weight) for left, right in pairs]))
     return float(penalty(float(similarities[nearest].max()), among))
 
 

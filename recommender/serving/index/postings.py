@@ -94,6 +94,11 @@ class SnapshotVectors:
         """Return the vectors of some rows in the latent space, (len(rows), n_components) float32."""
         return np.stack([self.of(row).latent for row in rows.tolist()])
 
+    def scores(self, query: Embedding, weight: float) -> np.ndarray:
+        """Return the similarity of every article, not expanded, to the query, (n + m,) float64."""
+        live = (segment.scores(query, weight) for segment in self.segments)
+        return np.concatenate([self.model.scores(query, weight), *live])
+
     def live_scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the similarity of every live article, expanded, to the query, (m,) float64."""
         return np.concatenate([np.empty(0), *(segment.scores(query, weight) for segment in self.scored)])
@@ -115,11 +120,8 @@ class SnapshotVectors:
         self, embeddings: Sequence[Embedding], expanded: Sequence[Embedding]
     ) -> "SnapshotVectors":
         """Return the vectors with these embeddings of live articles, at least one, added."""
-        live, all_expanded, segments = (
-            (*self.live, *embeddings),
-            (*self.expanded, *expanded),
-            list(self.segments),
-        )
+        live, all_expanded = (*self.live, *embeddings), (*self.expanded, *expanded)
+        segments = list(self.segments)
         start, end = self.n_live, len(live)
         while segments and _MERGE_RATIO * (end - start) >= len(segments[-1]):
             start -= len(segments.pop())

@@ -133,8 +133,7 @@ def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Re
         for key in ("feedback", "expansion", "hub_correction")
     }
     adapted = adapted.model_copy(update=update)
-    titles = [model.articles.titles[row] for row in range(len(model.articles))]
-    lists = build_related_lists(model.vectors, adapted, recipe, threads, titles=titles)
+    lists = build_related_lists(model.vectors, adapted, recipe, threads, titles=model.articles.titles)
     return np.asarray(lists.neighbors.rows[rows][:, :k])
 
 

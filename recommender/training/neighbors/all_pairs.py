@@ -21,10 +21,9 @@ from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections, Neighbors, top_k
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.exact import ReverseExpansion, best_lists, row_scores
-from recommender.training.neighbors.tiles import TILE, Best, Plan
+from recommender.training.neighbors.tiles import MARGIN, TILE, Best, Plan
 
 _SPARE = 14  # candidates beyond k, because single precision may misorder near ties
-_MARGIN = 2e-5  # more than the error of a score in single precision
 _STRIPE = 512  # rows whose candidates are scored at a time
 
 
@@ -103,7 +102,7 @@ def exact_neighbors(
             rows[own], scores[own], lead = best_lists(
                 vectors, weight, corrections, reverse, first, own, best, k
             )
-            for row in [] if keep == n - 1 else own[lead < _MARGIN].tolist():
+            for row in [] if keep == n - 1 else own[lead < MARGIN].tolist():
                 all_scores = row_scores(vectors, weight, corrections, first, row)
                 rows[row] = top_k(all_scores, k, np.delete(np.arange(n), row))
                 scores[row] = all_scores[rows[row]]

@@ -1,10 +1,10 @@
 """Scores in double precision: the best articles of each row, and a row against all articles.
 
-After document expansion, the score of an article is the weighted mean of its own score and those of a few
-neighbours. `best_lists` knows the scores of a row's candidates; any other is at most a bound. So an article
-that is no candidate and has none among its neighbours is at most at this bound, too. The others are visited
-by their own upper bounds, the highest first, until k exact scores are higher than the next bound (the
-threshold algorithm: Fagin et al. 2003).
+After document expansion, the score of an article is the weighted mean of its own score and the scores of a
+few neighbours. The scores of a row's candidates are known; no other score exceeds a bound. So an article that
+is not a candidate, and has no candidate among its neighbours, does not exceed this bound either. All other
+articles are visited in the order of their own upper bounds, the highest first, until k exact scores are
+higher than the next bound (the threshold algorithm: Fagin et al. 2003).
 """
 
 import numpy as np
@@ -12,9 +12,7 @@ import numpy as np
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections
 from recommender.training.kernels import kernel
-from recommender.training.neighbors.tiles import Best
-
-_MARGIN = 2e-5  # more than the error of a score in single precision
+from recommender.training.neighbors.tiles import MARGIN, Best
 
 
 class ReverseExpansion:
@@ -56,7 +54,7 @@ def best_lists(
     _best_lists(
         vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight, corrections.nearest,
         corrections.feedback, corrections.hubs, corrections.expansion_rows, corrections.expansion_weights,
-        reverse.offsets, reverse.rows, first, rows, candidates.rows, candidates.scores, bounds, _MARGIN,
+        reverse.offsets, reverse.rows, first, rows, candidates.rows, candidates.scores, bounds, MARGIN,
         np.zeros(n_terms, dtype=np.float32), np.zeros(n_terms // 8 + 1, dtype=np.uint8), np.full(n, np.nan),
         np.full(n, np.nan), np.zeros(n, dtype=np.bool_), best, scores,
     )  # fmt: skip

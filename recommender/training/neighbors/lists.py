@@ -11,7 +11,6 @@ into a score:
 - Hubs are articles that are similar to many others. Without a correction they would appear in too many lists.
   So the score of d is reduced by 0.65 n / (n + 4,000) times the hubness of d (see `HubSample`) above the
   first percentile of all articles.
-
 - Document expansion moves the scored article, too: with b the score so far, N(d) the 3 articles with the
   highest similarity to d less their penalty, without near-duplicates of d or q, and a_i = 0.8 max(s(d, i), 0)
   divided by the rank of i:
@@ -40,14 +39,13 @@ from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.pairs import pair_scores
-from recommender.training.neighbors.tiles import TILE, Best, Plan
+from recommender.training.neighbors.tiles import MARGIN, TILE, Best, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
 _SPARE = 4  # candidates beyond those that count, because single precision may misorder near ties
 _RANDOM_PAIRS, _PAIRS_PER_QUERY = 200_000, 10  # at most, of which with one query
 _PAIRS_PER_ARTICLE = 80  # in a small corpus, where the threshold is exceeded by a larger share of pairs
 _SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
-_NEAR_TIE = 2e-5  # more than the error of a score in single precision
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def corrected(
     approximate = np.where(usable, best.scores, -np.inf)
     size = min(EXPANSION, approximate.shape[1])
     lowest = -np.partition(-approximate, size - 1, axis=1)[:, size - 1] if size else np.zeros(n)
-    rows, places = np.nonzero(usable & (approximate >= lowest[:, None] - _NEAR_TIE))
+    rows, places = np.nonzero(usable & (approximate >= lowest[:, None] - MARGIN))
     candidate_rows = best.rows[rows, places]
     similarity = pair_scores(vectors, adapted.latent_weight, rows, candidate_rows)
     scores = (similarity - hubs[candidate_rows]).astype(np.float32)
@@ -198,7 +196,7 @@ def similarity_threshold(
     if not len(scores):
         return 0.0
     above = max(float(np.percentile(scores, percentile)), 0.0)
-    higher = scores[scores > above + _NEAR_TIE]
+    higher = scores[scores > above + MARGIN]
     return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
 
 

@@ -14,6 +14,7 @@ from recommender.neighbors import NO_ROW
 from recommender.training.kernels import kernel, run_ranges
 
 TILE = 4096  # rows; the scores of a pair of tiles take 64 MiB
+MARGIN = 2e-5  # more than the error of a score in single precision
 _DENSE_DF = 0.10  # a term in a larger share of articles becomes a dense column
 
 

@@ -58,7 +58,7 @@ def count_terms(
     of articles just read.
     """
     lexicon, ids, ends = read_words(articles, rules, threads, progress)
-    langs, names = _languages(articles, rules)
+    langs, names = language_codes(articles, rules.main_lang)
     _drop_stop_words(ids, ends, langs, _stop_word_table(names, rules, lexicon))
     ids = ids[: ends[-1]]
     stems = stem_corpus(ids, ends, langs, names, rules.unstemmed, lexicon) if rules.stems else None
@@ -100,12 +100,15 @@ def count_terms(
     )
 
 
-def _languages(articles: Sequence[Article], rules: TermRules) -> tuple[np.ndarray, list[str]]:
-    """Return the number of each article's language, (n,) int32, and the languages by number."""
-    names = sorted({article.lang or rules.main_lang for article in articles})
-    number_of = {lang: number for number, lang in enumerate(names)}
-    numbers = [number_of[article.lang or rules.main_lang] for article in articles]
-    return np.array(numbers, dtype=np.int32), names
+def language_codes(articles: Sequence[Article], main_lang: str) -> tuple[np.ndarray, list[str]]:
+    """Return the code of each article's language, (n,) int32, and the languages by code.
+
+    An unknown language counts as `main_lang`.
+    """
+    names = sorted({article.lang or main_lang for article in articles})
+    code_of = {lang: code for code, lang in enumerate(names)}
+    codes = [code_of[article.lang or main_lang] for article in articles]
+    return np.array(codes, dtype=np.int32), names
 
 
 def _stop_word_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:

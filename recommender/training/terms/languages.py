@@ -1,7 +1,7 @@
-"""Statistics of terms by language, so that each language of a corpus gets the terms and weights it has alone.
+"""Statistics of terms by language: each language of a corpus gets the terms and weights that it has alone.
 
-In a corpus of ten languages, a function word of one of them is in few of all articles. By its document
-frequency in its own language it is as frequent as it is.
+In a corpus of ten languages, a function word of one language is in few of all articles, and so looks like a
+rare word. Its document frequency among the articles of that language shows what it is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,15 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.columns import Strings
-from recommender.training.terms.counting import TermCounts
+from recommender.training.terms.counting import TermCounts, language_codes
 
-_ENOUGH = 20  # articles of a language with statistics of its own
+_ENOUGH = 20  # articles; a language with fewer gets no separate statistics
 
 
 def language_sizes(articles: Sequence[Article], main_lang: str) -> np.ndarray:
     """Return the number of articles in each language, (m,); an unknown language counts as `main_lang`."""
-    return np.bincount(_codes(articles, main_lang))
+    codes, _ = language_codes(articles, main_lang)
+    return np.bincount(codes)
 
 
 def effective_size(sizes: np.ndarray) -> int:
@@ -38,18 +39,18 @@ def without_function_words(
         dropped |= (df > max(max_df * size, _ENOUGH)) & (2 * df > counts.df)
     if not dropped.any():
         return counts
-    kept = ~dropped
-    column_of = np.cumsum(kept) - 1
-    entries = kept[counts.columns]
+    used = ~dropped
+    column_of = np.cumsum(used) - 1
+    entries = used[counts.columns]
     before = np.concatenate([[0], np.cumsum(entries)])
     return replace(
         counts,
-        terms=Strings.of(term for term, is_kept in zip(counts.terms, kept.tolist(), strict=True) if is_kept),
-        df=counts.df[kept],
+        terms=Strings.of(term for term, is_used in zip(counts.terms, used.tolist(), strict=True) if is_used),
+        df=counts.df[used],
         offsets=before[counts.offsets],
         columns=column_of[counts.columns[entries]].astype(np.int32),
         counts=counts.counts[entries],
-        kinds=counts.kinds[kept],
+        kinds=counts.kinds[used],
     )
 
 
@@ -72,16 +73,10 @@ def _frequencies(
     counts: TermCounts, articles: Sequence[Article], main_lang: str
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the size of each language and the document frequency of each term in it; none if it is alone."""
-    codes = _codes(articles, main_lang)
+    codes, _ = language_codes(articles, main_lang)
     sizes = np.bincount(codes)
     if len(sizes) == 1:
         return
     owners = np.repeat(codes, np.diff(counts.offsets))
     for code in np.flatnonzero(sizes >= _ENOUGH).tolist():
         yield int(sizes[code]), np.bincount(counts.columns[owners == code], minlength=len(counts.terms))
-
-
-def _codes(articles: Sequence[Article], main_lang: str) -> np.ndarray:
-    langs = [article.lang or main_lang for article in articles]
-    names = {lang: code for code, lang in enumerate(sorted({*langs}))}
-    return np.array([names[lang] for lang in langs])

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, fold, unspaced_runs, word_runs
+from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, beyond_ascii, fold, unspaced_runs, word_runs
 from recommender.training.kernels import kernel
 
 _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
@@ -90,18 +90,14 @@ class Lexicon:
         _rehash(self._slots, self._hashes, words)
 
 
-_ASCII = bytes(range(0x80))
 _FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
 _IGNORED = -1
 
 
 def _encoded(text: str) -> bytes:
     """Return the UTF-8 of a text, already folded if the table of single characters does not suffice."""
-    encoded = text.encode(errors="surrogatepass")
-    beyond_ascii = encoded.translate(None, _ASCII)
-    if not beyond_ascii or not _foldings()[1].search(beyond_ascii.decode(errors="surrogatepass")):
-        return encoded
-    return fold(text).encode(errors="surrogatepass")
+    needs_context = _foldings()[1].search(beyond_ascii(text))
+    return (fold(text) if needs_context else text).encode(errors="surrogatepass")
 
 
 @cache
@@ -114,7 +110,7 @@ def _foldings() -> tuple[np.ndarray, re.Pattern[str]]:
     # A line feed does not combine with its neighbours, so that many characters are folded in one call.
     folded = [*map(str.lower, characters[:0x80]), *fold("\n".join(characters[0x80:])).split("\n")]
     decomposed = (unicodedata.decomposition(character).split() for character in characters)
-    seconds = {chr(int(parts[1], 16)) for parts in decomposed if len(parts) == 2 and parts[0][0] != "<"}  # noqa: PLR2004
+    seconds = {chr(int(pair[1], 16)) for pair in decomposed if len(pair) == 2 and pair[0][0] != "<"}  # noqa: PLR2004 a pair
     seconds |= {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}  # Hangul
     others = [
         character

@@ -145,7 +145,7 @@ def test_neighbours_equal_a_stable_sort_of_all_scores(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(allpairs, "_SPARE", spare)
-        patch.setattr(allpairs, "_MARGIN", margin)
+        patch.setattr(allpairs, "MARGIN", margin)
         neighbors = all_neighbors(vectors, weight, k, threads, tile)
 
     ideal = np.argsort(-scores, axis=1, kind="stable")[:, :k_listed]
