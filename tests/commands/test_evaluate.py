@@ -28,6 +28,7 @@ def test_evaluate_writes_its_report_as_json(run: Run, published: Path, tmp_path:
     assert report["systems"][0]["quality"]["ndcg_at_9"]["mean"] > 0.8
 
 
+@pytest.mark.slow
 def test_evaluate_prints_only_json(run: Run, published: Path) -> None:
     version = current_version(published)
 

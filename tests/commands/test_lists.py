@@ -155,6 +155,7 @@ def test_an_invalid_limit_is_a_usage_error(run: Run, published: Path, arguments:
     assert statuses == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_an_id_is_used_unchanged(run: Run, tmp_path: Path) -> None:
     ids = ["a/related", "a,b", "https://x/y//z", "/abs", "%2F", "日本 🗞", "a&id=b", "-1"]
     rows = [{"id": i, "title": f"Harbour ferry number{n}"} for n, i in enumerate(ids)]

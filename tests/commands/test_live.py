@@ -181,6 +181,7 @@ def test_training_without_any_article_fails(run: Run, store: Store) -> None:
     assert (ended.status, ended.err.splitlines()[-1]) == (1, "error: the corpus has no articles")
 
 
+@pytest.mark.slow
 def test_a_withdrawal_survives_training_on_a_corpus_with_the_article(
     run: Run, store: Store, corpus: Path
 ) -> None:

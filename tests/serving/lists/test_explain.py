@@ -38,6 +38,7 @@ def test_the_parts_of_every_score_in_the_sample_add_up(related: Related, step: i
             assert item.score == pytest.approx(_sum(item.why), abs=5e-7)
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_score_of_a_live_article_add_up(trained: Trained) -> None:
     trained_article = trained.model.articles.article(17)
     article = replace(trained_article, id="live", url=None, body=trained_article.body[:400])

@@ -14,6 +14,7 @@ def report() -> BacktestReport:
     return backtest(portal(7 * 60, 30), BacktestSettings(top=5, refresh=20, fit=0))
 
 
+@pytest.mark.slow
 def test_definitions_are_sorted_from_best_to_worst(report: BacktestReport) -> None:
     panels = comparison(report).axes
 

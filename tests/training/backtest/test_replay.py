@@ -63,6 +63,7 @@ def test_without_fitting_all_but_the_first_hour_is_reported() -> None:
     assert report.begin.timestamp() // 60 == BEGIN + 60
 
 
+@pytest.mark.slow
 def test_two_days_are_split_at_midnight() -> None:
     minutes = BEGIN + 200 + np.arange(0, 2 * 1440 + 100, 7)
     report = backtest(

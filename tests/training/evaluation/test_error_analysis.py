@@ -18,6 +18,7 @@ def labels() -> LabelFile:
         return read_labels(path)
 
 
+@pytest.mark.slow
 def test_the_worst_queries_of_an_evaluation_come_first(trained: Trained, labels: LabelFile) -> None:
     report = evaluate(trained.model, labels, resamples=10)
     values = report.systems[0].per_query

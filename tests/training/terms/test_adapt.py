@@ -101,6 +101,7 @@ def test_terms_are_spelt_as_articles_spell_them() -> None:
     assert vocabulary.spelt("unknown") == "unknown"
 
 
+@pytest.mark.slow
 def test_few_long_texts_have_little_latent_space_and_feedback_and_no_pieces() -> None:
     short, middle, long, longer = (adapted(500, "x" * chars) for chars in (1_000, 2_898, 4_200, 20_000))
     archive = adapted(40_000, "x" * 5_000)
