@@ -223,6 +223,8 @@ def test_endpoints_of_other_services_require_a_key_if_reading_does(models: Path)
 
     assert client.get("/wp-json/yarpp/v1/related/108").status_code == 401
     assert client.post("/rest/v1.1/sites/1/posts/108/related").status_code == 401
+    for path in ("/storm-8/", "/demo/storm", "/docs/storm"):  # a post may have any path
+        assert client.get(f"{path}?relatedposts=1&url={STORY}").status_code == 401
 
 
 def test_jetpack_gets_no_hits_for_an_unknown_post_and_an_error_for_an_invalid_size(
