@@ -211,7 +211,12 @@ def test_an_unknown_article_gets_recent_articles(stage: Stage, visit: Visit) -> 
 def test_a_missing_image_is_removed_and_others_are_loaded_lazily(stage: Stage, visit: Visit) -> None:
     page = stage.open(visit, RELATED)
     page.locator("li").last.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelectorAll('li img').length === 8")
+    page.wait_for_function(
+        """() => {
+            const images = [...document.querySelectorAll('li img')];
+            return images.length === 8 && images.every((image) => image.complete);
+        }"""
+    )
 
     pictures = page.locator("li img").evaluate_all(
         "images => images.map((i) => [i.loading, i.alt, i.complete && i.naturalWidth > 0])"
