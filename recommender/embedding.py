@@ -1,6 +1,7 @@
 """The embedding of an article: its unit TF-IDF and latent vectors, computed from the model's arrays alone.
 
-An embedding equals the result of `transform` of the scikit-learn estimators fitted in training.
+An embedding equals the result of `transform` of the scikit-learn estimators fitted in training, rounded to
+fixed point (see `fixed_point`).
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.columns import Strings
+from recommender.fixed_point import rounded
 from recommender.text import TermRules
 
 
@@ -79,7 +81,7 @@ class Vocabulary:
         known = sorted((row, n) for term, n in counts.items() if (row := self.terms.find(term)) is not None)
         columns = np.array([row for row, _ in known], dtype=np.int32)
         tf = 1 + np.log(np.array([n for _, n in known], dtype=np.float64))
-        values = unit(tf * self.weights[columns]).astype(np.float32)
+        values = rounded(unit(tf * self.weights[columns]))
         return Embedding(columns, values, self._latent(columns, values))
 
     def _latent(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ class Vocabulary:
         used = self.latent_terms[places] == columns
         # In float64, because training adds up in a different order.
         projected = values[used].astype(np.float64) @ self.components[places[used]].astype(np.float64)
-        return unit(projected).astype(np.float32)
+        return rounded(unit(projected))
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

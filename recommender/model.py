@@ -245,7 +245,7 @@ class TopicSpace:
         return np.asarray(odds / odds.sum(), dtype=np.float32)
 
 
-CANDIDATES = 3  # candidates scored for each of the k neighbours
+CANDIDATES = 4  # candidates scored for each of the k neighbours
 EXPANSION = 3  # neighbours that expand an article when it is scored
 _SHARE_TEMPERATURE = 0.08  # an article exactly at a centroid has a share of about 0.9 of that topic
 

@@ -23,10 +23,19 @@ def kernel(function: Kernel) -> Kernel:
     Kernels release the interpreter's lock, so threads can run them in parallel. Pass values from other
     modules as arguments: the cache on disk is not invalidated when other modules change.
     """
+    return _compiled(function)
+
+
+def exact_sum(function: Kernel) -> Kernel:
+    """Compile like `kernel` a function whose sums are exact in any order, so that they use vector units."""
+    return _compiled(function, fastmath={"reassoc", "contract"})
+
+
+def _compiled(function: Kernel, **options: Any) -> Kernel:
     try:
-        return cast("Kernel", numba.njit(cache=True, nogil=True)(function))
+        return cast("Kernel", numba.njit(cache=True, nogil=True, **options)(function))
     except RuntimeError:  # a read-only installation without a writable home
-        return cast("Kernel", numba.njit(nogil=True)(function))
+        return cast("Kernel", numba.njit(nogil=True, **options)(function))
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from recommender.boilerplate import without_standing_lines
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
+from recommender.fixed_point import round_rows
 from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
 from recommender.recipe import Recipe
 from recommender.text import TermRules, base_language, words
@@ -117,11 +118,12 @@ def train(
         counts = _counted(compared, rules, adapted, threads, lambda read: advance(_PART * read))
         counts, weights = _weighted(counts, compared, adapted, recipe)
         rows = tfidf(counts, weights)
+        rows.data = round_rows(rows.data, rows.indptr)
         del compared  # a copy of many bodies
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)
-        latent = space.project(rows, threads)
+        latent = _rounded(space.project(rows, threads))
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
@@ -249,6 +251,11 @@ def _with_stable_slugs(
     members = members_of(topic_model.space, [article.id for article in articles])
     before = members_of(previous.topic_space, previous.articles.ids)
     return keep_slugs(topic_model.topics, members, previous.manifest.topics, before)
+
+
+def _rounded(latent: np.ndarray) -> np.ndarray:
+    n, width = latent.shape
+    return round_rows(latent.ravel(), np.arange(n + 1) * width).reshape(n, width)
 
 
 def _vectors(rows: csr_array, latent: np.ndarray) -> Vectors:

@@ -11,17 +11,23 @@ from recommender.neighbors import Corrections, Neighbors
 
 
 def vectors_of(terms: np.ndarray, latent: np.ndarray) -> Vectors:
-    """Return dense rows in the form that training stores."""
-    rows, columns = csr_array(terms.astype(np.float32)), csc_array(terms.astype(np.float32))
+    """Return dense rows in the form that training stores, in fixed point."""
+    terms, latent = fixed(terms), fixed(latent)
+    rows, columns = csr_array(terms), csc_array(terms)
     return Vectors(
         offsets=rows.indptr.astype(np.int64),
         columns=rows.indices.astype(np.int32),
         values=rows.data,
-        latent=latent.astype(np.float32),
+        latent=latent,
         term_offsets=columns.indptr.astype(np.int64),
         term_rows=columns.indices.astype(np.int32),
         term_values=columns.data,
     )
+
+
+def fixed(rows: np.ndarray) -> np.ndarray:
+    """Return dense rows in fixed point, rounded down, so that none gets longer."""
+    return np.asarray(np.trunc(rows * 4096) / 4096, dtype=np.float32)
 
 
 def slow_scores(vectors: Vectors, weight: float) -> np.ndarray:
@@ -33,6 +39,14 @@ def slow_scores(vectors: Vectors, weight: float) -> np.ndarray:
     scores: np.ndarray = (1 - weight) * (terms @ terms.T) + weight * (latent @ latent.T)
     np.fill_diagonal(scores, -np.inf)
     return scores
+
+
+def slow_squares(vectors: Vectors, weight: float) -> np.ndarray:
+    """Return the similarity of each row to itself, (n,)."""
+    n = len(vectors.offsets) - 1
+    rows = np.repeat(np.arange(n), np.diff(vectors.offsets))
+    terms = np.bincount(rows, vectors.values.astype(np.float64) ** 2, minlength=n)
+    return np.asarray((1 - weight) * terms + weight * (vectors.latent.astype(np.float64) ** 2).sum(axis=1))
 
 
 def slow_expanded(

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.columns import Labels
+from recommender.fixed_point import round_rows
 from recommender.model import Articles, Manifest, Model, Vectors
 from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
@@ -205,8 +206,9 @@ def _taxonomy(articles: Articles) -> csr_array:
 
 
 def _vectors(rows: Any) -> Vectors:
-    """Return sparse unit vectors as `Vectors` without a latent space."""
+    """Return sparse unit vectors as `Vectors` without a latent space, in fixed point."""
     rows.sort_indices()
+    rows.data = round_rows(rows.data, rows.indptr)
     by_term = rows.tocsc()
     return Vectors(
         offsets=rows.indptr.astype(np.int64),

@@ -7,12 +7,12 @@ import numpy as np
 from recommender.digests import NEAREST, is_digest, penalty, series_of
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW
+from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
-from recommender.training.neighbors.tiles import Best
 
 
 def digest_penalties(
-    vectors: Vectors, weight: float, best: Best, first: np.ndarray, titles: Sequence[str]
+    vectors: Vectors, weight: float, best: Candidates, first: np.ndarray, titles: Sequence[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the penalty of each article, (n,) float32, 0 unless it is a digest, and the keys of the digests.
 
@@ -35,12 +35,15 @@ def digest_penalties(
     return penalties, keys
 
 
-def _nearest_outside(best: Best, first: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_outside(
+    best: Candidates, first: np.ndarray, members: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the members that have enough candidates outside their series, and the nearest of these."""
     candidates = best.rows[members]
     usable = (candidates != NO_ROW) & ~np.isin(candidates, members)
     usable &= first[candidates] != first[members][:, None]
     enough = usable.sum(axis=1) >= NEAREST
-    scores = np.where(usable, best.scores[members], -np.inf)[enough]
+    scores = best.similarity[members] - best.hubs[candidates]
+    scores = np.where(usable, scores, -np.inf)[enough]
     order = np.lexsort((candidates[enough], -scores))[:, :NEAREST]
     return members[enough], np.take_along_axis(candidates[enough], order, axis=1)

@@ -28,24 +28,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
-from recommender.training.kernels import run_ranges
-from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
+from recommender.training.neighbors.all_pairs import offer_all_pairs
+from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
+from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
-from recommender.training.neighbors.pairs import pair_scores
-from recommender.training.neighbors.tiles import MARGIN, TILE, Best, Plan
+from recommender.training.neighbors.threshold import similarity_threshold
+from recommender.training.neighbors.tiles import TILE, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
-_SPARE = 4  # candidates beyond those that count, because single precision may misorder near ties
-_RANDOM_PAIRS, _PAIRS_PER_QUERY = 200_000, 10  # at most, of which with one query
-_PAIRS_PER_ARTICLE = 80  # in a small corpus, where the threshold is exceeded by a larger share of pairs
-_SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
+_SPARE = 32  # articles of the sample that are stored beyond those that are needed
+_SURPLUS = 1.1  # times the candidates that are kept: how many the first floor lets through
+_ALL_PAIRS_SHARE = 0.8  # of the step's progress
+_BLOCK = 4096  # articles whose candidates are compared at a time
 
 
 @dataclass(frozen=True)
@@ -76,176 +76,90 @@ def build_related_lists(
     scored. `same_text` is called with the rows of two articles that may be near-duplicates. Digests are
     recognized by their `titles`, unless the hubness correction is off.
     """
-    weight, lists = adapted.latent_weight, recipe.neighbors
-    plan = Plan.of(vectors, weight)
-    hubs, floor = hubness_penalties(plan, vectors, adapted, recipe, threads, tile)
-    best = candidates(plan, hubs, CANDIDATES * lists.k, threads, tile, progress)
-    copies = find_near_duplicates(vectors, best, hubs, weight, lists.copy_similarity, same_text)
+    lists = recipe.neighbors
+    plan = Plan.of(vectors, adapted.latent_weight, tile)
+    hubs, floor, floors = hubness_penalties(plan, adapted, recipe, threads)
+    best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
+    offer_all_pairs(plan, best, threads, lambda share: progress(_ALL_PAIRS_SHARE * share))
+    copies = find_near_duplicates(vectors, best, plan.weight, lists.copy_similarity, same_text)
     judged = titles if adapted.hub_correction else ()
-    digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
-    # The candidates were found without these penalties, so any other row scores even less than their bound.
-    penalized = replace(best, scores=best.scores - digests[best.rows])
-    corrections = corrected(vectors, adapted, penalized, hubs + digests, copies)
+    digests, keys = digest_penalties(vectors, plan.weight, best, copies.first, judged)
+    # The candidates were found without these penalties; any other article scores even less than its floor.
+    best = replace(best, hubs=hubs + digests)
+    corrections = corrected(adapted, best, copies)
     return RelatedLists(
-        exact_neighbors(vectors, weight, best, corrections, copies.first, lists.k, threads),
+        exact_neighbors(
+            vectors, plan, best, corrections, copies.first, lists.k, threads,
+            lambda share: progress((1 - _ALL_PAIRS_SHARE) * share),
+        ),
         copies,
         corrections,
-        similarity_threshold(vectors, weight, copies, corrections, recipe, threads),
+        similarity_threshold(vectors, plan.weight, copies, corrections, recipe, threads),
         floor,
         keys,
-    )
+    )  # fmt: skip
 
 
 def hubness_penalties(
-    plan: Plan,
-    vectors: Vectors,
-    adapted: Adapted,
-    recipe: Recipe,
-    threads: int,
-    tile: int = TILE,
-) -> tuple[np.ndarray, float]:
-    """Return the hubness penalty of each article, (n,) float32, and the hubness floor.
+    plan: Plan, adapted: Adapted, recipe: Recipe, threads: int
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Return the hubness penalty of each article, (n,) float32, the hubness floor, and floors of candidates.
 
     The penalty is `hub_correction` times the part of the article's hubness (see `HubSample`) above the floor.
     The floor is the first percentile of hubness; it keeps penalties at 0 or more, so that no score exceeds
-    the similarity.
+    the similarity. The floor of each article's candidates, (n,) float32, lets through about as many as are
+    kept, by the same sample.
     """
     n = len(plan)
-    correction = adapted.hub_correction
-    if not correction or n < 2:  # noqa: PLR2004 a single article has no neighbours
-        return np.zeros(n, dtype=np.float32), 0.0
+    if n < 2:  # noqa: PLR2004 a single article has no neighbours
+        return np.zeros(n, dtype=np.float32), 0.0, np.full(n, -np.inf, dtype=np.float32)
     sample = HubSample.of(n, recipe.seed)
-    best = Best.empty(n, min(sample.count + _SPARE, len(sample.rows)))
-    zeros = np.zeros(n, dtype=np.float32)
-    with threadpool_limits(1, user_api="blas"):
-        for columns in plan.tiles(tile):
-            inside = np.arange(columns.start, columns.end)
-            for start in range(0, len(sample.rows), tile):
-                rows = sample.rows[start : start + tile]
-                scores = plan.scores(rows, columns, threads)
-                best.offer(scores.T, inside, rows, zeros, threads, below=recipe.neighbors.copy_similarity)
-    similarity = _exact_similarities(vectors, adapted.latent_weight, best, threads)[:, : sample.count]
-    exists = np.isfinite(similarity)
-    hubness = np.where(exists, similarity, 0).sum(axis=1) / np.maximum(exists.sum(axis=1), 1)
+    place = int(np.ceil(_SURPLUS * CANDIDATES * recipe.neighbors.k * len(sample.rows) / n))
+    keep = min(max(sample.count, place) + _SPARE, len(sample.rows))
+    nearest = Candidates.empty(np.zeros(n, dtype=np.float32), keep)
+    for start in range(0, len(sample.rows), plan.rows_at_a_time):
+        rows = sample.rows[start : start + plan.rows_at_a_time]
+        nearest.offer_rows(plan.similarity(rows, threads), rows, threads, recipe.neighbors.copy_similarity)
+    nearest.settle(threads)
+    exists = np.arange(nearest.rows.shape[1]) < nearest.counts[:, None]
+    similarity = -np.sort(-np.where(exists, nearest.similarity, -np.inf), axis=1)[:, : sample.count]
+    exists_among = np.isfinite(similarity)
+    hubness = np.where(exists_among, similarity, 0).sum(axis=1) / np.maximum(exists_among.sum(axis=1), 1)
     floor = float(np.percentile(hubness, _FLOOR_PERCENTILE))
-    return np.asarray(correction * np.maximum(hubness - floor, 0), dtype=np.float32), floor
+    hubs = np.asarray(adapted.hub_correction * np.maximum(hubness - floor, 0), dtype=np.float32)
+    scores = np.where(exists, nearest.similarity - hubs[nearest.rows], -np.inf)
+    floors = (
+        -np.partition(-scores, place - 1, axis=1)[:, place - 1] if place <= keep else scores[:, 0] - np.inf
+    )
+    return hubs, floor, floors.astype(np.float32)
 
 
-def corrected(
-    vectors: Vectors, adapted: Adapted, best: Best, hubs: np.ndarray, copies: NearDuplicates
-) -> Corrections:
+def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates) -> Corrections:
     """Return the corrections: what each article moves towards as a query, and what expands it when scored.
 
     These are its candidates with the highest similarity minus hubness penalty that are not near-duplicates of
     it: the first for feedback, the first `EXPANSION` to expand it. Their weights are the adapted `feedback`
     and `expansion` times their similarity, at least 0; to expand, divided by their rank.
     """
-    n, first = len(hubs), np.asarray(copies.first)
-    usable = (best.rows != NO_ROW) & (first[best.rows] != first[:, None])
-    approximate = np.where(usable, best.scores, -np.inf)
-    size = min(EXPANSION, approximate.shape[1])
-    lowest = -np.partition(-approximate, size - 1, axis=1)[:, size - 1] if size else np.zeros(n)
-    rows, places = np.nonzero(usable & (approximate >= lowest[:, None] - MARGIN))
-    candidate_rows = best.rows[rows, places]
-    similarity = pair_scores(vectors, adapted.latent_weight, rows, candidate_rows)
-    scores = (similarity - hubs[candidate_rows]).astype(np.float32)
-    order = np.lexsort((candidate_rows, -scores, rows))
-    rows, candidate_rows, similarity = rows[order], candidate_rows[order], similarity[order]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    chosen = rank < size
-    nearest = np.zeros((n, size), dtype=np.int32)
-    weights = np.zeros((n, size), dtype=np.float32)
-    nearest[rows[chosen], rank[chosen]] = candidate_rows[chosen]
-    weights[rows[chosen], rank[chosen]] = np.maximum(similarity[chosen], 0)
-    share = adapted.feedback * weights[:, :1].max(axis=1, initial=0)
-    towards = np.where(share > 0, nearest[:, :1].max(axis=1, initial=0), NO_ROW).astype(np.int32)
-    expansion = (adapted.expansion * weights / np.arange(1, size + 1)).astype(np.float32)
+    n, first = len(best.rows), np.asarray(copies.first)
+    nearest, weights = np.zeros((n, EXPANSION), dtype=np.int32), np.zeros((n, EXPANSION), dtype=np.float32)
+    for start in range(0, n, _BLOCK):
+        own = slice(start, min(start + _BLOCK, n))
+        rows, similarity = best.rows[own, : best.keep], best.similarity[own, : best.keep]
+        usable = (rows != NO_ROW) & (first[rows] != first[own, None])
+        scores = np.where(usable, similarity - best.hubs[rows], -np.inf)
+        for rank in range(min(EXPANSION, rows.shape[1])):
+            highest = scores.max(axis=1, initial=-np.inf)
+            lowest_row = np.where(scores == highest[:, None], rows, n).min(axis=1)
+            chosen = (scores == highest[:, None]) & (rows == lowest_row[:, None])
+            exists = np.isfinite(highest)
+            nearest[own, rank] = np.where(exists, lowest_row, 0)
+            weights[own, rank] = np.where(exists, np.maximum((similarity * chosen).max(axis=1), 0), 0)
+            scores[chosen] = -np.inf
+    share = adapted.feedback * weights[:, 0]
+    towards = np.where(share > 0, nearest[:, 0], NO_ROW).astype(np.int32)
+    expansion = (adapted.expansion * weights / np.arange(1, EXPANSION + 1)).astype(np.float32)
     if not expansion.any():
         nearest, expansion = nearest[:, :0], expansion[:, :0]
     nearest = np.where(expansion > 0, nearest, 0)
-    return Corrections(towards, share.astype(np.float32), hubs, nearest, expansion)
-
-
-def similarity_threshold(
-    vectors: Vectors,
-    weight: float,
-    copies: NearDuplicates,
-    corrections: Corrections,
-    recipe: Recipe,
-    threads: int,
-) -> float:
-    """Return the `similar_percentile` of the scores of random pairs of articles, without near-duplicates.
-
-    In a corpus of fewer than about 9,000 articles the percentile is lower, so that an average article exceeds
-    the threshold with nine others: there, related pairs are a larger share of all pairs. The threshold is
-    midway between two scores, because serving computes a score in a different order than training, and
-    rounding must not decide.
-    """
-    n = len(vectors.offsets) - 1
-    if n == 1:
-        return 0.0
-    percentile = min(recipe.neighbors.similar_percentile, 100 * max(0.0, 1 - _SIMILAR_AT_LEAST / (n - 1)))
-    left, right = _random_pairs(n, recipe.seed)
-
-    def stripe(start: int, end: int) -> np.ndarray:
-        rows, others = left[start:end], right[start:end]
-        scores = _expanded_scores(vectors, weight, corrections, copies.first, rows, others)
-        return np.asarray(scores[copies.first[rows][:, None] != copies.first[others]])
-
-    scores = np.concatenate(list(run_ranges(stripe, len(left), threads)))
-    if not len(scores):
-        return 0.0
-    above = max(float(np.percentile(scores, percentile)), 0.0)
-    higher = scores[scores > above + MARGIN]
-    return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
-
-
-def _random_pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return queries, (m,), and other articles for each, (m, width); up to 81 articles, all pairs."""
-    draw, left, width = np.random.default_rng(seed), np.arange(n), _PAIRS_PER_ARTICLE
-    if n <= width + 1:
-        return left, (left[:, None] + np.arange(1, n)) % n
-    if n * width > _RANDOM_PAIRS:
-        left, width = draw.integers(0, n, _RANDOM_PAIRS // _PAIRS_PER_QUERY), _PAIRS_PER_QUERY
-    return left, (left[:, None] + draw.integers(1, n, (len(left), width))) % n
-
-
-def _expanded_scores(
-    vectors: Vectors,
-    weight: float,
-    corrections: Corrections,
-    first: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-) -> np.ndarray:
-    """Return the scores of the articles `right`, (m, width), for the queries `left`, (m,)."""
-    queries = np.broadcast_to(left[:, None], right.shape).ravel()
-    nearest, feedback = corrections.nearest[queries], corrections.feedback[queries].astype(np.float64)
-
-    def penalized(rows: np.ndarray) -> np.ndarray:
-        own, moved = (pair_scores(vectors, weight, query, rows) for query in (queries, nearest))
-        return np.asarray((own + feedback * moved) / (1 + feedback) - corrections.hubs[rows])
-
-    scored = right.ravel()
-    scores, total = penalized(scored), np.ones(len(scored))
-    for neighbor in range(corrections.expansion_rows.shape[1]):
-        rows = corrections.expansion_rows[scored, neighbor]
-        share = np.where(first[rows] == first[queries], 0, corrections.expansion_weights[scored, neighbor])
-        scores += share * penalized(rows)
-        total += share
-    return np.asarray(scores / total).reshape(right.shape)
-
-
-def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:
-    """Return the similarity of each candidate, best first, (n, keep) float32; minus infinity for NO_ROW."""
-    keep = best.rows.shape[1]
-
-    def stripe(start: int, end: int) -> np.ndarray:
-        candidates = best.rows[start:end].ravel()
-        scores = pair_scores(
-            vectors, weight, np.repeat(np.arange(start, end), keep), np.maximum(candidates, 0)
-        )
-        return np.where(candidates == NO_ROW, -np.inf, scores).astype(np.float32).reshape(-1, keep)
-
-    scores = np.concatenate(list(run_ranges(stripe, len(best.rows), threads, ranges_per_thread=8)))
-    return -np.sort(-scores, axis=1)
+    return Corrections(towards, share.astype(np.float32), best.hubs, nearest, expansion)

@@ -6,18 +6,17 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, NearDuplicates
+from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
-from recommender.training.neighbors.tiles import Best
 
-_MARGIN = 1e-4  # more than the error of a score in single precision
+_MARGIN = 1e-4  # more than the length of a vector that fixed point takes away, and rounding
 
 SameText = Callable[[int, int], bool]
 
 
 def find_near_duplicates(
     vectors: Vectors,
-    best: Best,
-    hubs: np.ndarray,
+    best: Candidates,
     weight: float,
     similarity: float,
     same_text: SameText = lambda *_: True,
@@ -25,15 +24,14 @@ def find_near_duplicates(
     """Return the clusters of articles that are connected by near-duplicates.
 
     Two articles are near-duplicates if their TF-IDF cosine is at least `similarity`, and `same_text`, called
-    with their rows, is true. Only the candidates in `best` are checked; their scores have the hubness
-    penalties `hubs` subtracted. If an article has more near-duplicates than candidates, some of them may form
-    another cluster.
+    with their rows, is true. Only the candidates in `best` are checked. If an article has more
+    near-duplicates than candidates, some of them may form another cluster.
     """
-    n, keep = best.rows.shape
+    n = len(best.rows)
     # The latent cosine is at least -1, so the similarity of near-duplicates is at least this lower bound.
-    similarities = best.scores + hubs[best.rows]
-    possible = (best.rows != NO_ROW) & (similarities >= (1 - weight) * similarity - weight - _MARGIN)
-    left, right = np.repeat(np.arange(n), keep)[possible.ravel()], best.rows[possible]
+    possible = (best.rows != NO_ROW) & (best.similarity >= (1 - weight) * similarity - weight - _MARGIN)
+    left, places = np.nonzero(possible)
+    right = best.rows[left, places]
     alike = pair_scores(vectors, 0.0, left, right) >= similarity
     pairs = np.unique(np.sort(np.stack([left[alike], right[alike]], axis=1), axis=1), axis=0)
     first = list(range(n))  # a lower row of the same cluster, or the row itself

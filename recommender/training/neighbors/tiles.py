@@ -1,220 +1,247 @@
-"""Scores of all pairs in tiles, so that the tile size bounds the memory, and the best candidates of each row.
+"""The similarity of a few articles to all others, in tiles, exactly.
 
-Frequent terms are multiplied as dense columns together with the latent space, in one matrix product; the
-others use posting lists. Scores are in single precision, accurate to about 1e-6.
+The vectors are in fixed point (`recommender.fixed_point`), so sums in single precision are exact and do not
+depend on their order. That leaves every term to the method that suits it: terms in more than a tenth of the
+articles are dense columns of a matrix product, as is the latent space; terms of medium frequency have posting
+lists for each tile of columns, whose sums stay in the fastest cache; the many rare terms have posting lists
+over all columns, which are looked up once per article.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from recommender.fixed_point import is_fixed
 from recommender.model import Vectors
-from recommender.neighbors import NO_ROW
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import kernel, run_all, run_ranges
 
-TILE = 4096  # rows; the scores of a pair of tiles take 64 MiB
-MARGIN = 2e-5  # more than the error of a score in single precision
+TILE = 2048  # columns whose sums take 8 KiB a row; at most 65,536
+STRIPE_BYTES = 1 << 26  # of the similarities of the rows that are scored at a time
+_MOST_ROWS, _LEAST_ROWS = 512, 64  # scored at a time
 _DENSE_DF = 0.10  # a term in a larger share of articles becomes a dense column
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A range of columns, and the start and end of each term's postings in it."""
-
-    start: int
-    end: int
-    starts: np.ndarray  # (n_terms,) int64
-    ends: np.ndarray  # (n_terms,) int64
+_RARE_DF = 64  # a term in no more articles is rare
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The vectors arranged for scoring in tiles: dense columns, and posting lists of the other terms."""
+    """The vectors arranged for scoring."""
 
-    dense: np.ndarray  # (n, n_dense_terms + n_components) float32, times the square roots of the weights
-    offsets: np.ndarray  # (n + 1,) int64
-    columns: np.ndarray  # (entries,) int32, -1 for a dense term
-    values: np.ndarray  # (entries,) float32, times 1 - weight
-    term_offsets: np.ndarray
+    weight: float  # of the latent space
+    latent: np.ndarray  # (n, n_components) float32
+    dense: np.ndarray  # (n, n_dense_terms) float32
+    offsets: np.ndarray  # (n + 1,) int64; article i has entries offsets[i]:offsets[i + 1],
+    rare_from: np.ndarray  # (n,) int64, medium terms first and rare terms from here on
+    terms: np.ndarray  # (entries,) int32, the number of the medium term, or the column of the rare term
+    values: np.ndarray  # (entries,) float32
+    tile: int  # columns of a tile
+    starts: np.ndarray  # (n_tiles, n_medium_terms + 1) int64, where the postings in a tile start
+    local_rows: np.ndarray  # (postings,) uint16, the place in the tile
+    local_values: np.ndarray  # (postings,) float32
+    term_offsets: np.ndarray  # the posting lists of `Vectors`, for rare terms
     term_rows: np.ndarray
     term_values: np.ndarray
 
     @classmethod
-    def of(cls, vectors: Vectors, weight: float) -> "Plan":
-        """Arrange the vectors; `weight` is the weight of the latent space."""
-        n = len(vectors.offsets) - 1
-        frequent = np.flatnonzero(np.diff(vectors.term_offsets) > max(_DENSE_DF * n, 256))
-        dense_at = np.full(len(vectors.term_offsets) - 1, -1, dtype=np.int32)
-        dense_at[frequent] = np.arange(len(frequent))
-        dense = np.zeros((n, len(frequent) + vectors.latent.shape[1]), dtype=np.float32)
-        dense[:, len(frequent) :] = np.sqrt(weight) * vectors.latent
-        columns = vectors.columns.copy()
-        _lift(vectors.offsets, columns, vectors.values, dense_at, (1 - weight) ** 0.5, dense)
-        return cls(
-            dense=dense,
-            offsets=vectors.offsets,
-            columns=columns,
-            values=vectors.values * np.float32(1 - weight),
-            term_offsets=vectors.term_offsets,
-            term_rows=vectors.term_rows,
-            term_values=vectors.term_values,
+    def of(cls, vectors: Vectors, weight: float, tile: int = TILE) -> "Plan":
+        """Arrange the vectors; `weight` is the weight of the latent space.
+
+        Raises ValueError if the vectors are not in fixed point.
+        """
+        if not (is_fixed(vectors.values) and is_fixed(vectors.latent.ravel())):
+            raise ValueError("the vectors are not in fixed point")
+        n, df = len(vectors.offsets) - 1, np.diff(vectors.term_offsets)
+        frequent = df > max(_DENSE_DF * n, _RARE_DF)
+        medium = (df > _RARE_DF) & ~frequent
+        # Which dense column (from -2 downwards) or medium term (from 0) a term is; -1 for a rare term.
+        place = np.full(len(df), -1, dtype=np.int32)
+        place[frequent] = -2 - np.arange(np.count_nonzero(frequent))
+        place[medium] = np.arange(np.count_nonzero(medium))
+        dense = np.zeros((n, np.count_nonzero(frequent)), dtype=np.float32)
+        offsets, rare_from = np.zeros(n + 1, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        size = len(vectors.columns) - int(df[frequent].sum())
+        terms, values = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.float32)
+        _arrange(
+            vectors.offsets, vectors.columns, vectors.values, place, dense, offsets, rare_from, terms, values
         )
+        tiles, size = -(-n // tile), int(df[medium].sum())
+        starts = np.zeros((tiles, np.count_nonzero(medium) + 1), dtype=np.int64)
+        local_rows, local_values = np.empty(size, dtype=np.uint16), np.empty(size, dtype=np.float32)
+        _postings_by_tile(
+            np.flatnonzero(medium), vectors.term_offsets, vectors.term_rows, vectors.term_values, tile,
+            starts, local_rows, local_values,
+        )  # fmt: skip
+        return cls(
+            weight, np.ascontiguousarray(vectors.latent), dense, offsets, rare_from, terms, values, tile,
+            starts, local_rows, local_values, vectors.term_offsets, vectors.term_rows, vectors.term_values,
+        )  # fmt: skip
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
-        return len(self.offsets) - 1
+        """Return how many articles there are."""
+        return len(self.latent)
 
-    def tiles(self, size: int) -> Iterator[Tile]:
-        """Yield the columns in ranges of `size`."""
-        starts = self.term_offsets[:-1]
-        for start in range(0, len(self), size):
-            ends = starts.copy()
-            end = min(start + size, len(self))
-            _advance(self.term_offsets, self.term_rows, end, ends)
-            yield Tile(start, end, starts, ends)
-            starts = ends
+    @property
+    def rows_at_a_time(self) -> int:
+        """How many rows to score at a time, so that their scores take about `STRIPE_BYTES`."""
+        return int(np.clip(STRIPE_BYTES // (8 * max(len(self), 1)), _LEAST_ROWS, _MOST_ROWS))
 
-    def scores(self, rows: np.ndarray, tile: Tile, threads: int) -> np.ndarray:
-        """Return the scores of these rows against the columns of a tile, (rows, columns) float32."""
-        scores = np.empty((len(rows), tile.end - tile.start), dtype=np.float32)
-        columns = self.dense[tile.start : tile.end].T
+    def similarity(self, rows: np.ndarray, threads: int, limit: int | None = None) -> np.ndarray:
+        """Return the similarity of the rows to the first `limit` rows (all by default), (m, limit) float32.
 
-        def stripe(start: int, end: int) -> None:
-            np.matmul(self.dense[rows[start:end]], columns, out=scores[start:end])
-            _add_sparse(
-                scores, start, end, rows, tile.start, self.offsets, self.columns, self.values,
-                tile.starts, tile.ends, self.term_rows, self.term_values,
+        It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space.
+        """
+        limit = len(self) if limit is None else limit
+        scores = np.empty((len(rows), limit), dtype=np.float32)
+        space = np.empty((len(rows), limit), dtype=np.float32)
+        dense, latent = self.dense[rows], self.latent[rows]
+
+        def add_tile(number: int) -> None:
+            start, end = number * self.tile, min((number + 1) * self.tile, limit)
+            np.matmul(dense, self.dense[start:end].T, out=scores[:, start:end])
+            np.matmul(latent, self.latent[start:end].T, out=space[:, start:end])
+            _add_medium(
+                scores[:, start:end], rows, self.offsets, self.rare_from, self.terms, self.values,
+                self.starts[number], self.local_rows, self.local_values,
             )  # fmt: skip
 
-        list(run_ranges(stripe, len(scores), threads, ranges_per_thread=8))
+        def finish(start: int, end: int) -> None:
+            _add_rare(
+                scores, rows, start, end, self.offsets, self.rare_from, self.terms, self.values,
+                self.term_offsets, self.term_rows, self.term_values,
+            )  # fmt: skip
+            _combine(scores, space, start, end, np.float32(1 - self.weight), np.float32(self.weight))
+
+        with threadpool_limits(1, user_api="blas"):  # our own threads divide the tiles
+            list(run_all(((add_tile, number) for number in range(-(-limit // self.tile))), threads))
+        list(run_ranges(finish, len(rows), threads))
         return scores
 
 
-@dataclass(frozen=True)
-class Best:
-    """The best candidates of every row, as heaps with the worst candidate on top."""
-
-    rows: np.ndarray  # (n, keep) int32, NO_ROW if empty
-    scores: np.ndarray  # (n, keep) float32
-
-    @classmethod
-    def empty(cls, n: int, keep: int) -> "Best":
-        """Return empty heaps."""
-        return cls(np.full((n, keep), NO_ROW, np.int32), np.full((n, keep), -np.inf, np.float32))
-
-    def offer(
-        self,
-        scores: np.ndarray,
-        rows: np.ndarray,
-        candidates: np.ndarray,
-        penalties: np.ndarray,
-        threads: int,
-        below: float = float("inf"),
-    ) -> None:
-        """Offer candidates to rows, never a row to itself; `scores` is (rows, candidates).
-
-        `penalties` has the value to subtract for each candidate. Scores of `below` or more are ignored.
-        """
-
-        def stripe(start: int, end: int) -> None:
-            block = np.ascontiguousarray(scores[start:end])
-            _offer(block, rows[start:end], candidates, penalties, below, self.rows, self.scores)
-
-        list(run_ranges(stripe, len(scores), threads, ranges_per_thread=16))
-
-
 @kernel
-def _lift(
+def _arrange(
     offsets: np.ndarray,
     columns: np.ndarray,
     values: np.ndarray,
-    dense_at: np.ndarray,
-    scale: float,
+    place: np.ndarray,
     dense: np.ndarray,
+    new_offsets: np.ndarray,
+    rare_from: np.ndarray,
+    terms: np.ndarray,
+    new_values: np.ndarray,
 ) -> None:
-    """Move the entries of dense terms into the dense columns, and mark them -1."""
+    """Write each article's dense terms to `dense`, and its other terms to `terms`, the rare ones last."""
+    out = 0
     for row in range(len(offsets) - 1):
         for at in range(offsets[row], offsets[row + 1]):
-            place = dense_at[columns[at]]
-            if place >= 0:
-                dense[row, place] = scale * values[at]
-                columns[at] = -1
+            number = place[columns[at]]
+            if number < -1:
+                dense[row, -2 - number] = values[at]
+            elif number >= 0:
+                terms[out], new_values[out] = number, values[at]
+                out += 1
+        rare_from[row] = out
+        for at in range(offsets[row], offsets[row + 1]):
+            if place[columns[at]] == -1:
+                terms[out], new_values[out] = columns[at], values[at]
+                out += 1
+        new_offsets[row + 1] = out
 
 
 @kernel
-def _advance(term_offsets: np.ndarray, term_rows: np.ndarray, end: int, cursor: np.ndarray) -> None:
-    """Move each term's cursor to its first posting at row `end` or later."""
-    for term in range(len(cursor)):
-        at = cursor[term]
-        while at < term_offsets[term + 1] and term_rows[at] < end:
-            at += 1
-        cursor[term] = at
+def _postings_by_tile(
+    medium: np.ndarray,
+    term_offsets: np.ndarray,
+    term_rows: np.ndarray,
+    term_values: np.ndarray,
+    tile: int,
+    starts: np.ndarray,
+    local_rows: np.ndarray,
+    local_values: np.ndarray,
+) -> None:
+    """Copy the postings of the medium terms, ordered by tile, term and row; `starts` must be zero."""
+    for number in range(len(medium)):
+        for at in range(term_offsets[medium[number]], term_offsets[medium[number] + 1]):
+            starts[term_rows[at] // tile, number] += 1
+    total = 0
+    for of_tile in range(len(starts)):
+        for number in range(len(medium) + 1):
+            count = starts[of_tile, number]
+            starts[of_tile, number] = total
+            total += count
+    for number in range(len(medium)):
+        for at in range(term_offsets[medium[number]], term_offsets[medium[number] + 1]):
+            of_tile = term_rows[at] // tile
+            out = starts[of_tile, number]
+            local_rows[out], local_values[out] = term_rows[at] - of_tile * tile, term_values[at]
+            starts[of_tile, number] += 1
+    for of_tile in range(len(starts)):  # each start has moved to its end, where the next one starts
+        for number in range(len(medium), 0, -1):
+            starts[of_tile, number] = starts[of_tile, number - 1]
+        starts[of_tile, 0] = starts[of_tile - 1, len(medium)] if of_tile > 0 else 0
 
 
 @kernel
-def _add_sparse(
+def _add_medium(
     scores: np.ndarray,
-    start: int,
-    end: int,
     rows: np.ndarray,
-    column_start: int,
     offsets: np.ndarray,
-    columns: np.ndarray,
+    rare_from: np.ndarray,
+    terms: np.ndarray,
     values: np.ndarray,
     starts: np.ndarray,
-    ends: np.ndarray,
+    local_rows: np.ndarray,
+    local_values: np.ndarray,
+) -> None:
+    """Add the products of medium terms to the scores of a tile, which may be cut at its end."""
+    width = scores.shape[1]
+    for line in range(len(rows)):
+        sums, row = scores[line], rows[line]
+        for at in range(offsets[row], rare_from[row]):
+            value = values[at]
+            for posting in range(starts[terms[at]], starts[terms[at] + 1]):
+                column = local_rows[posting]
+                if column >= width:
+                    break
+                sums[column] += value * local_values[posting]
+
+
+@kernel
+def _add_rare(
+    scores: np.ndarray,
+    rows: np.ndarray,
+    start: int,
+    end: int,
+    offsets: np.ndarray,
+    rare_from: np.ndarray,
+    terms: np.ndarray,
+    values: np.ndarray,
+    term_offsets: np.ndarray,
     term_rows: np.ndarray,
     term_values: np.ndarray,
 ) -> None:
-    """Add the contributions of the posting lists to the scores of lines start..end of a tile."""
+    """Add the products of rare terms to the lines start..end of the scores."""
+    width = scores.shape[1]
     for line in range(start, end):
-        row, sums = rows[line], scores[line]
-        for at in range(offsets[row], offsets[row + 1]):
-            term = columns[at]
-            if term >= 0:
-                value = values[at]
-                for posting in range(starts[term], ends[term]):
-                    sums[term_rows[posting] - column_start] += value * term_values[posting]
+        sums, row = scores[line], rows[line]
+        for at in range(rare_from[row], offsets[row + 1]):
+            value = values[at]
+            for posting in range(term_offsets[terms[at]], term_offsets[terms[at] + 1]):
+                column = term_rows[posting]
+                if column >= width:
+                    break
+                sums[column] += value * term_values[posting]
 
 
 @kernel
-def _offer(
+def _combine(
     scores: np.ndarray,
-    rows: np.ndarray,
-    candidates: np.ndarray,
-    penalties: np.ndarray,
-    below: float,
-    best_rows: np.ndarray,
-    best_scores: np.ndarray,
+    space: np.ndarray,
+    start: int,
+    end: int,
+    term_weight: np.float32,
+    latent_weight: np.float32,
 ) -> None:
-    """Replace the worst candidate of a heap by any better one; of equal scores the lower row is better."""
-    keep = best_rows.shape[1]
-    for line in range(len(rows)):
-        own = rows[line]
-        heap_rows, heap_scores = best_rows[own], best_scores[own]
-        for column in range(len(candidates)):
-            candidate = candidates[column]
-            score = scores[line, column] - penalties[candidate]
-            if score < heap_scores[0] or candidate == own or scores[line, column] >= below:
-                continue
-            if score == heap_scores[0] and candidate > heap_rows[0] and heap_rows[0] >= 0:
-                continue
-            at = 0
-            while True:
-                child = 2 * at + 1
-                if child >= keep:
-                    break
-                right = child + 1
-                if right < keep and (
-                    heap_scores[right] < heap_scores[child]
-                    or (heap_scores[right] == heap_scores[child] and heap_rows[right] > heap_rows[child])
-                ):
-                    child = right
-                if heap_scores[child] > score or (
-                    heap_scores[child] == score and heap_rows[child] < candidate
-                ):
-                    break
-                heap_rows[at], heap_scores[at] = heap_rows[child], heap_scores[child]
-                at = child
-            heap_rows[at], heap_scores[at] = candidate, score
+    """Replace the sums of terms in lines start..end by their weighted sum with those of the latent space."""
+    for line in range(start, end):
+        for column in range(scores.shape[1]):
+            scores[line, column] = term_weight * scores[line, column] + latent_weight * space[line, column]

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from recommender.model import Vectors
 from recommender.neighbors import Neighbors
-from recommender.training.neighbors import all_pairs as allpairs
+from recommender.training.neighbors import tiles
 from recommender.training.neighbors.all_pairs import all_neighbors
 from recommender.training.neighbors.pairs import pair_scores
 from recommender.training.train import Trained
@@ -126,13 +126,13 @@ small = st.integers(1, 9).flatmap(
 )
 
 
-# With few spare candidates, rows are scored in full; without a margin, only the heaps decide.
-@pytest.mark.parametrize(("spare", "margin"), [(14, 1e-5), (1, 1e-5), (0, -1.0)])
+# So each of the three methods has terms: all rare; all of medium frequency; some of each kind.
+@pytest.mark.parametrize(("rare", "dense"), [(64, 0.1), (0, 2.0), (1, 0.5)])
 @given(small, st.sampled_from([0.0, 0.25, 1.0]), st.integers(1, 12), st.integers(1, 5), st.integers(1, 2))
 @settings(deadline=None, max_examples=examples(40))
 def test_neighbours_equal_a_stable_sort_of_all_scores(
-    spare: int,
-    margin: float,
+    rare: int,
+    dense: float,
     rows: tuple[np.ndarray, np.ndarray],
     weight: float,
     k: int,
@@ -144,8 +144,8 @@ def test_neighbours_equal_a_stable_sort_of_all_scores(
     k_listed = min(k, len(scores) - 1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(allpairs, "_SPARE", spare)
-        patch.setattr(allpairs, "MARGIN", margin)
+        patch.setattr(tiles, "_RARE_DF", rare)
+        patch.setattr(tiles, "_DENSE_DF", dense)
         neighbors = all_neighbors(vectors, weight, k, threads, tile)
 
     ideal = np.argsort(-scores, axis=1, kind="stable")[:, :k_listed]
@@ -181,7 +181,7 @@ def test_without_a_latent_space_only_terms_are_compared() -> None:
     neighbors = all_neighbors(vectors, 0.3, 2, threads=1)
 
     assert neighbors.rows.tolist() == [[1, 2], [2, 0], [1, 0]]
-    assert neighbors.scores[0].tolist() == pytest.approx([0.7 * 0.6, 0])
+    assert neighbors.scores[0].tolist() == pytest.approx([0.7 * 0.6, 0], abs=1e-3)
 
 
 @pytest.mark.parametrize("tile", [50, 64, 4096])

@@ -1,5 +1,6 @@
 """Lists with feedback and hubness correction equal a slow computation from all pairs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,23 @@ from recommender.model import Adapted
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe
 from recommender.training.evaluation.health import occurrences
-from recommender.training.neighbors import all_pairs as allpairs
-from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
-from recommender.training.neighbors.exact import row_scores
+from recommender.training.neighbors import exact
+from recommender.training.neighbors.all_pairs import offer_all_pairs
+from recommender.training.neighbors.candidates import Candidates
+from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.neighbors.tiles import Plan
 from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained
-from tests.support.vectors import best_of, check_against, slow_expanded, slow_scores, unit_rows, vectors_of
+from tests.support.vectors import (
+    best_of,
+    check_against,
+    slow_expanded,
+    slow_scores,
+    slow_squares,
+    unit_rows,
+    vectors_of,
+)
 
 ROWS, WEIGHT, K = 600, 0.2, 12
 RECIPE = Recipe(neighbors=NeighborLists(k=K, feedback=1.5, expansion=0.7, hub_correction=0.6))
@@ -60,7 +70,7 @@ def slow_penalties() -> np.ndarray:
 def slow_corrected(of: RelatedLists) -> np.ndarray:
     """Return the corrected score of every pair, the query by row."""
     similarity = SIMILARITY.copy()
-    np.fill_diagonal(similarity, (TERMS**2).sum(axis=1) * 0.8 + (LATENT**2).sum(axis=1) * 0.2)
+    np.fill_diagonal(similarity, slow_squares(VECTORS, WEIGHT))
     share = of.corrections.feedback[:, None]
     scores = (similarity + share * similarity[of.corrections.nearest]) / (1 + share) - of.corrections.hubs
     scores = slow_expanded(scores, of.corrections, of.copies.first, range(ROWS))
@@ -111,18 +121,20 @@ def test_the_lists_are_the_best_of_all_corrected_scores(usual: RelatedLists, opt
 def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
     usual: RelatedLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored_rows: list[int] = []
+    unsettled: list[int] = []
 
-    def recorded(*arguments: Any) -> np.ndarray:
-        scored_rows.append(arguments[-1])
-        return row_scores(*arguments)
+    def recorded(*arguments: Any) -> Iterator[np.ndarray]:
+        unsettled.extend(arguments[3].tolist())
+        return corrected_scores(*arguments)
 
-    monkeypatch.setattr(allpairs, "row_scores", recorded)
-    best = candidates(Plan.of(VECTORS, WEIGHT), usual.corrections.hubs, K + 1, 2)
+    corrected_scores = exact.corrected_scores
+    monkeypatch.setattr(exact, "corrected_scores", recorded)
+    plan, best = Plan.of(VECTORS, WEIGHT), Candidates.empty(usual.corrections.hubs, K + 1)
+    offer_all_pairs(plan, best, 2)
 
-    few = exact_neighbors(VECTORS, WEIGHT, best, usual.corrections, usual.copies.first, K, 2)
+    few = exact_neighbors(VECTORS, plan, best, usual.corrections, usual.copies.first, K, 2)
 
-    assert len(scored_rows) > ROWS / 20
+    assert len(unsettled) > ROWS / 20
     np.testing.assert_array_equal(few.rows, usual.neighbors.rows)
     np.testing.assert_array_equal(few.scores, usual.neighbors.scores)
 

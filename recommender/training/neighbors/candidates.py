@@ -1,0 +1,225 @@
+"""The best candidates of every article for its list, collected while the pairs are scored.
+
+Each article has a floor: a candidate's score is at least as high. The first floor is estimated from a sample
+of the articles, so that few others have to be stored. If there is no more room for an article's candidates,
+the best `keep` stay, and the lowest of these becomes the floor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommender.neighbors import NO_ROW
+from recommender.training.kernels import kernel, run_ranges
+
+_ROOM = 1.5  # times `keep`: how many candidates are stored before the best are chosen
+_CHUNK = 32  # scores that are compared before any is stored
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of every article; a score is the similarity minus the candidate's hubness penalty."""
+
+    keep: int
+    rows: np.ndarray  # (n, room) int32; the first counts[i] are used
+    similarity: np.ndarray  # (n, room) float32
+    counts: np.ndarray  # (n,) int64
+    floors: np.ndarray  # (n,) float32; no other article has a higher score
+    hubs: np.ndarray  # (n,) float32, the hubness penalties
+
+    @classmethod
+    def empty(cls, hubs: np.ndarray, keep: int, floors: np.ndarray | None = None) -> "Candidates":
+        """Return room for the `keep` best candidates of each article, none of them below its floor."""
+        n, room = len(hubs), int(_ROOM * keep) + 1
+        lowest = np.full(n, -np.inf, dtype=np.float32)
+        return cls(
+            keep,
+            np.full((n, room), NO_ROW, dtype=np.int32),
+            np.zeros((n, room), dtype=np.float32),
+            np.zeros(n, dtype=np.int64),
+            lowest if floors is None else floors.astype(np.float32),
+            hubs,
+        )
+
+    def offer_columns(self, scores: np.ndarray, rows: np.ndarray, threads: int) -> None:
+        """Offer the articles `scores.T` of all columns to each of the rows; `scores` is (rows, columns)."""
+        self._offer(_offer_columns, len(rows), threads, scores, rows)
+
+    def offer_rows(
+        self, scores: np.ndarray, rows: np.ndarray, threads: int, below: float = float("inf")
+    ) -> None:
+        """Offer the rows to each of the columns of `scores`; those as similar as `below` are ignored."""
+        self._offer(_offer_rows, scores.shape[1], threads, scores, rows, np.float32(below))
+
+    def settle(self, threads: int) -> None:
+        """Reduce all candidates to the `keep` best; of equal ones, those with the lowest rows stay."""
+        self._offer(_choose_all, len(self.rows), threads)
+
+    def _offer(self, work: Callable[..., None], n: int, threads: int, *arguments: object) -> None:
+        own = self.rows, self.similarity, self.counts, self.floors, self.hubs, self.keep
+
+        def part(start: int, end: int) -> None:
+            work(*arguments, start, end, *own)
+
+        list(run_ranges(part, n, threads))
+
+
+@kernel
+def _offer_columns(
+    scores: np.ndarray,
+    lines: np.ndarray,
+    start: int,
+    end: int,
+    rows: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+    hubs: np.ndarray,
+    keep: int,
+) -> None:
+    """Offer every column to the lines start..end."""
+    width = scores.shape[1]
+    for line in range(start, end):
+        own = lines[line]
+        floor = floors[own]
+        for chunk in range(0, width, 32):
+            beyond = min(chunk + 32, width)
+            hits = 0
+            for column in range(chunk, beyond):
+                hits += scores[line, column] - hubs[column] >= floor
+            if hits == 0:
+                continue
+            for column in range(chunk, beyond):
+                if scores[line, column] - hubs[column] >= floor and column != own:
+                    _store(column, scores[line, column], own, rows, similarity, counts, floors, hubs, keep)
+                    floor = floors[own]
+
+
+@kernel
+def _offer_rows(
+    scores: np.ndarray,
+    lines: np.ndarray,
+    below: float,
+    start: int,
+    end: int,
+    rows: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+    hubs: np.ndarray,
+    keep: int,
+) -> None:
+    """Offer every line to the columns start..end."""
+    for line in range(len(lines)):
+        candidate = lines[line]
+        hub = hubs[candidate]
+        for chunk in range(start, end, 32):
+            beyond = min(chunk + 32, end)
+            hits = 0
+            for column in range(chunk, beyond):
+                hits += scores[line, column] - hub >= floors[column]
+            if hits == 0:
+                continue
+            for column in range(chunk, beyond):
+                score = scores[line, column]
+                if score - hub >= floors[column] and column != candidate and score < below:
+                    _store(candidate, score, column, rows, similarity, counts, floors, hubs, keep)
+
+
+@kernel
+def _choose_all(
+    start: int,
+    end: int,
+    rows: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+    hubs: np.ndarray,
+    keep: int,
+) -> None:
+    for own in range(start, end):
+        if counts[own] > keep:
+            _choose(own, rows, similarity, counts, floors, hubs, keep)
+
+
+@kernel
+def _store(
+    candidate: int,
+    score: float,
+    own: int,
+    rows: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+    hubs: np.ndarray,
+    keep: int,
+) -> None:
+    """Store a candidate of an article; if there is no more room, only the best candidates stay."""
+    count = counts[own]
+    rows[own, count], similarity[own, count] = candidate, score
+    counts[own] = count + 1
+    if count + 1 == rows.shape[1]:
+        _choose(own, rows, similarity, counts, floors, hubs, keep)
+
+
+@kernel
+def _choose(
+    own: int,
+    rows: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+    hubs: np.ndarray,
+    keep: int,
+) -> None:
+    """Keep the best candidates of an article; the score of the last one becomes the floor."""
+    count = counts[own]
+    scores = np.empty(count, dtype=np.float32)
+    for at in range(count):
+        scores[at] = similarity[own, at] - hubs[rows[own, at]]
+    floor = _largest(scores.copy(), keep)
+    above = 0
+    for at in range(count):
+        above += scores[at] > floor
+    # Among those with the score of the floor, the lowest rows stay.
+    equal = np.empty(count, dtype=np.int32)
+    size = 0
+    for at in range(count):
+        if scores[at] == floor:
+            equal[size] = -rows[own, at]
+            size += 1
+    last = -_largest(equal[:size].copy(), keep - above)
+    out = 0
+    for at in range(count):
+        if scores[at] > floor or (scores[at] == floor and rows[own, at] <= last):
+            rows[own, out], similarity[own, out] = rows[own, at], similarity[own, at]
+            out += 1
+    rows[own, out:count] = -1
+    counts[own] = out
+    floors[own] = floor
+
+
+@kernel
+def _largest(values: np.ndarray, k: int) -> float:
+    """Return the k-th largest value, k from 1; the values are reordered (Hoare's selection)."""
+    low, high, place = 0, len(values) - 1, k - 1
+    while low < high:
+        pivot = values[(low + high) >> 1]
+        left, right = low, high
+        while left <= right:
+            while values[left] > pivot:
+                left += 1
+            while values[right] < pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if place <= right:
+            high = right
+        elif place >= left:
+            low = left
+        else:
+            break
+    return values[place]  # type: ignore[no-any-return]  # compiled

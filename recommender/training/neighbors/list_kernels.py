@@ -1,0 +1,288 @@
+"""The compiled part of `exact`: the list of each query from the similarities that are known, and bounds."""
+
+import numpy as np
+
+from recommender.training.kernels import exact_sum, kernel
+
+
+@kernel
+def fill_rows(  # noqa: C901, PLR0912 one loop over queries, one compiled function
+    start: int,
+    end: int,
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    latent: np.ndarray,
+    term_weight: np.float32,
+    latent_weight: np.float32,
+    nearest: np.ndarray,
+    feedback: np.ndarray,
+    hubs: np.ndarray,
+    expansion: np.ndarray,
+    reverse_offsets: np.ndarray,
+    reverse_rows: np.ndarray,
+    first: np.ndarray,
+    alone: np.ndarray,
+    own: np.ndarray,
+    candidates: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+    line: np.ndarray,
+    marks: np.ndarray,
+    known: np.ndarray,
+    is_member: np.ndarray,
+    best: np.ndarray,
+    scores: np.ndarray,
+    lead: np.ndarray,
+) -> None:
+    """Make the lists of rows start..end.
+
+    `known` has the similarities, less the penalty, of each article to the query and to the article that it
+    moves towards. `line`, `marks` and `is_member` must be zero, `known` not a number.
+    """
+    width = expansion.shape[1]
+    for row in range(start, end):
+        other, share, hidden = nearest[row], np.float64(feedback[row]), -1 if alone[row] else first[row]
+        if other < 0:
+            other, share = row, np.float64(0.0)
+        touched = [row, other]
+        for side in range(1 if share == 0.0 else 2):
+            source = row if side == 0 else other
+            for place in range(counts[source]):
+                candidate = candidates[source, place]
+                if np.isnan(known[candidate, 0]) and np.isnan(known[candidate, 1]):
+                    touched.append(candidate)
+                known[candidate, side] = similarity[source, place] - hubs[candidate]
+        known[other, 1] = own[other] - hubs[other]
+        bounds = floors[row], floors[other]
+        members = _members(touched, reverse_offsets, reverse_rows, is_member)
+        filled, pending = 0, 0
+        upper = np.empty(len(members), dtype=np.float32)
+        for at in range(len(members)):
+            member = members[at]
+            if member == row:
+                continue
+            score, is_exact = _bound(member, known, share, bounds, expansion, first, row, hidden)
+            if is_exact:
+                filled = _insert(best[row], scores[row], filled, member, np.float32(score))
+            else:
+                members[pending], upper[pending] = member, np.float32(score)
+                pending += 1
+        least = scores[row, filled - 1] if filled == best.shape[1] else np.float32(-np.inf)
+        pending = _sorted_above(members, upper, pending, least)
+        if pending > 0:
+            _write(offsets, columns, values, row, 0, line, marks)
+            _write(offsets, columns, values, other, 1, line, marks)
+        for at in range(pending):
+            if filled == best.shape[1] and upper[at] < scores[row, filled - 1]:
+                break
+            member = members[at]
+            for neighbor in range(-1, width):
+                needed = member if neighbor < 0 else expansion[member, neighbor].row
+                if np.isnan(known[needed, 0]) or (share > 0.0 and np.isnan(known[needed, 1])):
+                    if np.isnan(known[needed, 0]) and np.isnan(known[needed, 1]):
+                        touched.append(needed)
+                    _score(
+                        offsets, columns, values, latent, term_weight, latent_weight, hubs, line, marks,
+                        row, other, needed, known,
+                    )  # fmt: skip
+            score, _ = _bound(member, known, share, bounds, expansion, first, row, hidden)
+            filled = _insert(best[row], scores[row], filled, member, np.float32(score))
+        if pending > 0:
+            _clear(offsets, columns, row, line, marks)
+            _clear(offsets, columns, other, line, marks)
+        for reached in touched:
+            known[reached, 0] = known[reached, 1] = np.nan
+        last = np.float64(scores[row, filled - 1]) if filled == best.shape[1] else -np.inf
+        lead[row] = (
+            last - (np.float64(bounds[0]) + share * np.float64(bounds[1])) / (1.0 + share)
+            if last > -np.inf
+            else last
+        )
+
+
+@kernel
+def _members(
+    touched: list[int], reverse_offsets: np.ndarray, reverse_rows: np.ndarray, is_member: np.ndarray
+) -> np.ndarray:
+    """Return the articles whose expanded score contains a known similarity; `is_member` must be false."""
+    size = len(touched)
+    for row in touched:
+        size += reverse_offsets[row + 1] - reverse_offsets[row]
+    members = np.empty(size, dtype=np.int64)
+    count = 0
+    for row in touched:
+        if not is_member[row]:
+            is_member[row], members[count] = True, row
+            count += 1
+        for at in range(reverse_offsets[row], reverse_offsets[row + 1]):
+            expanded = reverse_rows[at]
+            if not is_member[expanded]:
+                is_member[expanded], members[count] = True, expanded
+                count += 1
+    for row in members[:count]:
+        is_member[row] = False
+    return members[:count]
+
+
+@kernel
+def _bound(
+    member: int,
+    known: np.ndarray,
+    share: float,
+    bounds: tuple[float, float],
+    expansion: np.ndarray,
+    first: np.ndarray,
+    row: int,
+    hidden: int,
+) -> tuple[float, bool]:
+    """Return an upper bound of an article's expanded score, and whether it is the score itself.
+
+    `hidden` is the cluster of copies of the query's row, -1 if it has no copies.
+    """
+    total, is_exact, score = np.float64(1.0), True, np.float64(0.0)
+    for neighbor in range(-1, expansion.shape[1]):
+        part, weight = member, np.float64(1.0)
+        if neighbor >= 0:
+            part, weight = expansion[member, neighbor].row, np.float64(expansion[member, neighbor].weight)
+            if weight == 0.0 or part == row or (hidden >= 0 and first[part] == hidden):
+                continue
+            total += weight
+        one, two = np.float64(known[part, 0]), np.float64(known[part, 1])
+        if np.isnan(one):
+            one, is_exact = np.float64(bounds[0]), False
+        if share == 0.0:
+            two = np.float64(0.0)
+        elif np.isnan(two):
+            two, is_exact = np.float64(bounds[1]), False
+        score += weight * ((one + share * two) / (1.0 + share))
+    return score / total, is_exact
+
+
+@kernel
+def _sorted_above(members: np.ndarray, upper: np.ndarray, count: int, least: np.float32) -> int:
+    """Move the members with a bound of `least` or more to the front, highest first; return their number."""
+    size = 0
+    for at in range(count):
+        if upper[at] >= least:
+            members[size], upper[size] = members[at], upper[at]
+            size += 1
+    gap = 1
+    while gap < size:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for at in range(gap, size):
+            member, bound, place = members[at], upper[at], at
+            while place >= gap and upper[place - gap] < bound:
+                members[place], upper[place] = members[place - gap], upper[place - gap]
+                place -= gap
+            members[place], upper[place] = member, bound
+        gap //= 3
+    return size
+
+
+@kernel
+def _insert(best: np.ndarray, scores: np.ndarray, filled: int, row: int, score: np.float32) -> int:
+    """Insert a row into a list sorted by score and row; a full list loses its last. Return its length."""
+    if filled == len(best):
+        last = filled - 1
+        if score < scores[last] or (score == scores[last] and row > best[last]):
+            return filled
+        filled -= 1
+    at = filled
+    while at > 0 and (scores[at - 1] < score or (scores[at - 1] == score and best[at - 1] > row)):
+        best[at], scores[at] = best[at - 1], scores[at - 1]
+        at -= 1
+    best[at], scores[at] = row, score
+    return filled + 1
+
+
+@kernel
+def _write(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    row: int,
+    side: int,
+    line: np.ndarray,
+    marks: np.ndarray,
+) -> None:
+    """Write the terms of a row to one side of the dense line, and mark them."""
+    for at in range(offsets[row], offsets[row + 1]):
+        term = columns[at]
+        line[term, side] = values[at]
+        marks[term >> 3] |= np.uint8(1 << (term & 7))
+
+
+@kernel
+def _clear(offsets: np.ndarray, columns: np.ndarray, row: int, line: np.ndarray, marks: np.ndarray) -> None:
+    """Undo `_write`."""
+    for at in range(offsets[row], offsets[row + 1]):
+        term = columns[at]
+        line[term, 0] = line[term, 1] = 0.0
+        marks[term >> 3] = 0
+
+
+@kernel
+def _score(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    latent: np.ndarray,
+    term_weight: np.float32,
+    latent_weight: np.float32,
+    hubs: np.ndarray,
+    line: np.ndarray,
+    marks: np.ndarray,
+    row: int,
+    other: int,
+    candidate: int,
+    known: np.ndarray,
+) -> None:
+    """Compute both similarities of a candidate, less its penalty, from the two rows in the dense line."""
+    one, two = np.float32(0.0), np.float32(0.0)
+    for entry in range(offsets[candidate], offsets[candidate + 1]):
+        term = columns[entry]
+        if marks[term >> 3] >> (term & 7) & 1:
+            one += line[term, 0] * values[entry]
+            two += line[term, 1] * values[entry]
+    space = _dot(latent[row], latent[candidate])
+    other_space = _dot(latent[other], latent[candidate])
+    known[candidate, 0] = (term_weight * one + latent_weight * space) - hubs[candidate]
+    known[candidate, 1] = (term_weight * two + latent_weight * other_space) - hubs[candidate]
+
+
+@exact_sum
+def _dot(one: np.ndarray, other: np.ndarray) -> np.float32:
+    total = np.float32(0.0)
+    for at in range(len(one)):
+        total += one[at] * other[at]
+    return total
+
+
+@kernel
+def write_corrected(
+    similarity: np.ndarray,
+    other: np.ndarray,
+    share: float,
+    hubs: np.ndarray,
+    expansion: np.ndarray,
+    first: np.ndarray,
+    hidden: int,
+    plain: np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Write the corrected score of every article, added up as in `_bound`; `plain` is scratch space."""
+    for row in range(len(hubs)):
+        one, two = np.float64(similarity[row] - hubs[row]), np.float64(other[row] - hubs[row])
+        plain[row] = (one + share * (two if share != 0.0 else 0.0)) / (1.0 + share)
+    for row in range(len(hubs)):
+        score, total = plain[row], 1.0
+        for neighbor in range(expansion.shape[1]):
+            part, weight = expansion[row, neighbor].row, np.float64(expansion[row, neighbor].weight)
+            if first[part] == hidden or weight == 0.0:
+                continue
+            total += weight
+            score += weight * plain[part]
+        scores[row] = np.float32(score / total)
