@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 _SAMPLE = 4096  # articles in the sample, or
-_SAMPLE_SHARE = 8  # n / 8 if that is more
+_SAMPLE_SHARE = 8  # n / 8 if that is more,
+_LARGEST_SAMPLE = 16_384  # but at most this many
 _NEIGHBORS = 50  # k: hubness is the mean similarity to the k nearest of all articles
 _LEAST_NEIGHBORS = 10  # the least k in a sample
 
@@ -16,7 +17,7 @@ class HubSample:
 
     The hubness of an article is its mean similarity to its k = 50 nearest neighbours, without
     near-duplicates, as in cross-domain similarity local scaling (Conneau et al. 2018). Above 4,096 articles,
-    a sample of max(4096, n / 8) articles is used, and k shrinks with it (at least 10).
+    a sample of n / 8 articles is used, but 4,096 to 16,384, and k shrinks with it (at least 10).
     """
 
     rows: np.ndarray  # (size,) ascending
@@ -25,7 +26,7 @@ class HubSample:
     @classmethod
     def of(cls, n: int, seed: int) -> "HubSample":
         """Return the sample for a corpus of n articles."""
-        size = min(n, max(_SAMPLE, n // _SAMPLE_SHARE))
+        size = min(n, max(_SAMPLE, min(n // _SAMPLE_SHARE, _LARGEST_SAMPLE)))
         rows = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
         return cls(rows, max(round(_NEIGHBORS * size / n), _LEAST_NEIGHBORS))
 

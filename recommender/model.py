@@ -15,7 +15,7 @@ from recommender.columns import Choice, Labels, Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
-from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
+from recommender.neighbors import NO_ROW, Corrections, ListFacts, NearDuplicates, Neighbors, top_k
 from recommender.page_urls import page_key, rows_of_urls
 from recommender.recipe import Recipe
 from recommender.text import TermRules, reading_minutes
@@ -89,6 +89,7 @@ class Manifest(FrozenModel):
     stop_words: dict[str, list[str]]  # by language, as used
     standing_lines: list[str] = Field(default_factory=list)  # keys of lines that are left out of bodies
     digests: list[str] = Field(default_factory=list)  # keys of the titles of digests, of `digests.title_keys`
+    neighbors: ListFacts | None = None  # None in models of earlier releases
     libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from recommender.frozen_model import FrozenModel
+
 NO_ROW = -1
 ALL = slice(None)
 
@@ -24,6 +26,14 @@ class Neighbors:
         """Return the rows and the scores of one article's neighbours, without the padding."""
         filled = int(np.count_nonzero(self.rows[row] != NO_ROW))
         return self.rows[row, :filled], self.scores[row, :filled]
+
+
+class ListFacts(FrozenModel):
+    """How complete the neighbour lists are."""
+
+    recall_at_20: (
+        float  # share of the true first 20 neighbours in the lists, in a sample; 1 if they are exact
+    )
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,17 @@ from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
 from recommender.fixed_point import round_rows
-from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors, term_rules
+from recommender.model import (
+    Adapted,
+    Articles,
+    CorpusFacts,
+    Manifest,
+    Model,
+    Topic,
+    Vectors,
+    term_rules,
+)
+from recommender.neighbors import ListFacts
 from recommender.recipe import Recipe
 from recommender.text import TermRules, base_language, words
 from recommender.training.kernels import cores
@@ -294,6 +304,7 @@ def _manifest(
         stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
         standing_lines=standing,
         digests=lists.digests,
+        neighbors=ListFacts(recall_at_20=lists.recall_at_20),
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         files={},
     )

@@ -35,7 +35,7 @@ def all_neighbors(
     plan = Plan.of(vectors, weight, tile)
     best = Candidates.empty(plain.hubs, max(1, min(k, n - 1)))
     offer_all_pairs(plan, best, threads, progress)
-    return exact_neighbors(vectors, plan, best, plain, np.arange(n), k, threads)
+    return exact_neighbors(vectors, weight, plan, best, plain, np.arange(n), k, threads)
 
 
 def offer_all_pairs(

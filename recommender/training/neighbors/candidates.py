@@ -14,7 +14,6 @@ from recommender.neighbors import NO_ROW
 from recommender.training.kernels import kernel, run_ranges
 
 _ROOM = 1.5  # times `keep`: how many candidates are stored before the best are chosen
-_CHUNK = 32  # scores that are compared before any is stored
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,11 @@ class Candidates:
     hubs: np.ndarray  # (n,) float32, the hubness penalties
 
     @classmethod
-    def empty(cls, hubs: np.ndarray, keep: int, floors: np.ndarray | None = None) -> "Candidates":
+    def empty(
+        cls, hubs: np.ndarray, keep: int, floors: np.ndarray | None = None, room: int | None = None
+    ) -> "Candidates":
         """Return room for the `keep` best candidates of each article, none of them below its floor."""
-        n, room = len(hubs), int(_ROOM * keep) + 1
+        n, room = len(hubs), room or int(_ROOM * keep) + 1
         lowest = np.full(n, -np.inf, dtype=np.float32)
         return cls(
             keep,
@@ -83,7 +84,7 @@ def _offer_columns(
     for line in range(start, end):
         own = lines[line]
         floor = floors[own]
-        for chunk in range(0, width, 32):
+        for chunk in range(0, width, 32):  # compared on vector units; few chunks have a candidate
             beyond = min(chunk + 32, width)
             hits = 0
             for column in range(chunk, beyond):
@@ -178,7 +179,7 @@ def _choose(
     scores = np.empty(count, dtype=np.float32)
     for at in range(count):
         scores[at] = similarity[own, at] - hubs[rows[own, at]]
-    floor = _largest(scores.copy(), keep)
+    floor = largest(scores.copy(), keep)
     above = 0
     for at in range(count):
         above += scores[at] > floor
@@ -189,7 +190,7 @@ def _choose(
         if scores[at] == floor:
             equal[size] = -rows[own, at]
             size += 1
-    last = -_largest(equal[:size].copy(), keep - above)
+    last = -largest(equal[:size].copy(), keep - above)
     out = 0
     for at in range(count):
         if scores[at] > floor or (scores[at] == floor and rows[own, at] <= last):
@@ -201,7 +202,7 @@ def _choose(
 
 
 @kernel
-def _largest(values: np.ndarray, k: int) -> float:
+def largest(values: np.ndarray, k: int) -> float:
     """Return the k-th largest value, k from 1; the values are reordered (Hoare's selection)."""
     low, high, place = 0, len(values) - 1, k - 1
     while low < high:

@@ -43,7 +43,8 @@ class ReverseExpansion:
 
 def exact_neighbors(
     vectors: Vectors,
-    plan: Plan,
+    weight: float,
+    plan: Plan | None,
     best: Candidates,
     corrections: Corrections,
     first: np.ndarray,
@@ -54,7 +55,8 @@ def exact_neighbors(
     """Return the k best rows of every row by corrected score, best first, equal scores in row order.
 
     `first` is that of the near-duplicates: a row and its copies expand no article in its list. `progress` is
-    called with the share of the lists that has just been made.
+    called with the share of the lists that has just been made. Without a `plan`, lists are made of the
+    articles with a candidate in their score, and no row is scored against all.
     """
     n = len(best.rows)
     k = max(0, min(k, n - 1))
@@ -62,8 +64,10 @@ def exact_neighbors(
     scores = np.full((n, k), -np.inf, dtype=np.float32)
     if not k:
         return Neighbors(rows, scores)
-    lead = fill_lists(vectors, plan.weight, best, corrections, first, threads, rows, scores, progress)
-    unsettled = np.flatnonzero(lead <= _MARGIN)
+    lead = fill_lists(vectors, weight, best, corrections, first, threads, rows, scores, progress)
+    unsettled = np.flatnonzero(lead <= _MARGIN) if plan else np.zeros(0, np.int64)
+    if not plan or not len(unsettled):
+        return Neighbors(rows, np.where(rows == NO_ROW, 0, scores))
     for row, of_row in zip(
         unsettled, corrected_scores(plan, corrections, first, unsettled, threads), strict=True
     ):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recommender.training.kernels import exact_sum, kernel
+from recommender.training.kernels import kernel
+from recommender.training.neighbors.pairs import dot
 
 
 @kernel
@@ -247,18 +248,10 @@ def _score(
         if marks[term >> 3] >> (term & 7) & 1:
             one += line[term, 0] * values[entry]
             two += line[term, 1] * values[entry]
-    space = _dot(latent[row], latent[candidate])
-    other_space = _dot(latent[other], latent[candidate])
+    space = dot(latent[row], latent[candidate])
+    other_space = dot(latent[other], latent[candidate])
     known[candidate, 0] = (term_weight * one + latent_weight * space) - hubs[candidate]
     known[candidate, 1] = (term_weight * two + latent_weight * other_space) - hubs[candidate]
-
-
-@exact_sum
-def _dot(one: np.ndarray, other: np.ndarray) -> np.float32:
-    total = np.float32(0.0)
-    for at in range(len(one)):
-        total += one[at] * other[at]
-    return total
 
 
 @kernel

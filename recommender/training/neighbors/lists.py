@@ -31,12 +31,13 @@ import numpy as np
 
 from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
-from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.training.neighbors.all_pairs import offer_all_pairs
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
-from recommender.training.neighbors.exact import exact_neighbors
+from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
+from recommender.training.neighbors.likely_pairs import likely_candidates
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.threshold import similarity_threshold
 from recommender.training.neighbors.tiles import TILE, Plan
@@ -44,7 +45,9 @@ from recommender.training.neighbors.tiles import TILE, Plan
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
 _SPARE = 32  # articles of the sample that are stored beyond those that are needed
 _SURPLUS = 1.1  # times the candidates that are kept: how many the first floor lets through
-_ALL_PAIRS_SHARE = 0.8  # of the step's progress
+EXACT_UP_TO = 120_000  # articles; in a larger corpus, only likely pairs are scored
+_PAIRS_SHARE = 0.8  # of the step's progress
+_RECALL_AT, _RECALL_ROWS = 20, 500  # how many rows are scored against all to measure the recall
 _BLOCK = 4096  # articles whose candidates are compared at a time
 
 
@@ -58,6 +61,7 @@ class RelatedLists:
     similar_above: float  # the score that random pairs of articles hardly ever reach
     hub_floor: float  # the hubness up to which an article has no penalty
     digests: list[str]  # the keys of titles of digests
+    recall_at_20: float  # the share of the true first 20 neighbours in the lists; 1 if they are exact
 
 
 def build_related_lists(
@@ -76,28 +80,57 @@ def build_related_lists(
     scored. `same_text` is called with the rows of two articles that may be near-duplicates. Digests are
     recognized by their `titles`, unless the hubness correction is off.
     """
-    lists = recipe.neighbors
-    plan = Plan.of(vectors, adapted.latent_weight, tile)
-    hubs, floor, floors = hubness_penalties(plan, adapted, recipe, threads)
-    best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
-    offer_all_pairs(plan, best, threads, lambda share: progress(_ALL_PAIRS_SHARE * share))
-    copies = find_near_duplicates(vectors, best, plan.weight, lists.copy_similarity, same_text)
+    weight, lists, n = adapted.latent_weight, recipe.neighbors, len(vectors.offsets) - 1
+    whole = Plan.of(vectors, weight, tile)
+    hubs, floor, floors = hubness_penalties(whole, adapted, recipe, threads)
+    plan = whole if n <= EXACT_UP_TO else None
+    if plan:
+        best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
+        offer_all_pairs(plan, best, threads, lambda share: progress(_PAIRS_SHARE * share))
+    else:
+        del whole  # its memory is needed for the candidates
+        best = likely_candidates(
+            vectors, weight, hubs, recipe.seed, threads, lambda share: progress(_PAIRS_SHARE * share)
+        )
+    copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text)
     judged = titles if adapted.hub_correction else ()
-    digests, keys = digest_penalties(vectors, plan.weight, best, copies.first, judged)
+    digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
     # The candidates were found without these penalties; any other article scores even less than its floor.
     best = replace(best, hubs=hubs + digests)
     corrections = corrected(adapted, best, copies)
-    return RelatedLists(
-        exact_neighbors(
-            vectors, plan, best, corrections, copies.first, lists.k, threads,
-            lambda share: progress((1 - _ALL_PAIRS_SHARE) * share),
-        ),
-        copies,
-        corrections,
-        similarity_threshold(vectors, plan.weight, copies, corrections, recipe, threads),
-        floor,
-        keys,
+    neighbors = exact_neighbors(
+        vectors, weight, plan, best, corrections, copies.first, lists.k, threads,
+        lambda share: progress((1 - _PAIRS_SHARE) * share),
     )  # fmt: skip
+    del best
+    above = similarity_threshold(vectors, weight, copies, corrections, recipe, threads)
+    recall = 1.0
+    if not plan:
+        recall = measured_recall(vectors, weight, neighbors, corrections, copies.first, recipe, threads)
+    return RelatedLists(neighbors, copies, corrections, above, floor, keys, recall)
+
+
+def measured_recall(
+    vectors: Vectors,
+    weight: float,
+    neighbors: Neighbors,
+    corrections: Corrections,
+    first: np.ndarray,
+    recipe: Recipe,
+    threads: int,
+) -> float:
+    """Return the share of the true first 20 neighbours in the lists, in a random sample of rows."""
+    n, plan = len(first), Plan.of(vectors, weight)
+    draw = np.random.default_rng(recipe.seed)
+    rows = np.sort(draw.choice(n, min(n, _RECALL_ROWS), replace=False))
+    size = min(_RECALL_AT, neighbors.rows.shape[1])
+    found: int = 0
+    for row, scores in zip(
+        rows.tolist(), corrected_scores(plan, corrections, first, rows, threads), strict=True
+    ):
+        true = top_k(scores, size, np.delete(np.arange(n), row))
+        found += len(np.intersect1d(true, neighbors.rows[row, :size]))
+    return float(found / (len(rows) * size))
 
 
 def hubness_penalties(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recommender.model import Vectors
-from recommender.training.kernels import kernel
+from recommender.training.kernels import exact_sum, kernel
 
 
 def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -48,3 +48,12 @@ def _score_pairs(
         for component in range(latent.shape[1]):
             space += np.float64(latent[left[pair], component]) * np.float64(latent[right[pair], component])
         scores[pair] = (1.0 - weight) * terms + weight * space
+
+
+@exact_sum
+def dot(one: np.ndarray, other: np.ndarray) -> np.float32:
+    """Return the dot product of two vectors in fixed point, exactly."""
+    total = np.float32(0.0)
+    for at in range(len(one)):
+        total += one[at] * other[at]
+    return total

@@ -132,7 +132,7 @@ def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
     plan, best = Plan.of(VECTORS, WEIGHT), Candidates.empty(usual.corrections.hubs, K + 1)
     offer_all_pairs(plan, best, 2)
 
-    few = exact_neighbors(VECTORS, plan, best, usual.corrections, usual.copies.first, K, 2)
+    few = exact_neighbors(VECTORS, WEIGHT, plan, best, usual.corrections, usual.copies.first, K, 2)
 
     assert len(unsettled) > ROWS / 20
     np.testing.assert_array_equal(few.rows, usual.neighbors.rows)

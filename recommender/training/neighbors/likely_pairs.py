@@ -1,0 +1,272 @@
+"""The candidates of every article in a large corpus, whose pairs are too many to be scored.
+
+Two rough similarities choose them: the 200 nearest articles by 64 dimensions of the latent space, and the
+200 nearest by the heaviest terms. All of these are scored exactly. In the latent space, articles are only
+compared with those of the nearest cells (k-means, an inverted file: Sivic and Zisserman 2003). So the time
+grows with the number of articles, not with its square. How many of the true neighbours the lists contain is
+measured (see `lists`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recommender.fixed_point import round_rows
+from recommender.model import Vectors
+from recommender.training.kernels import kernel, run_all, run_ranges
+from recommender.training.neighbors.candidates import Candidates, largest
+from recommender.training.neighbors.pairs import dot
+
+_DIMENSIONS = 64  # of the latent space
+_CELL = 300  # articles of an average cell
+_PROBED = 32  # cells whose articles are compared with those of a cell
+_FITTED = 64  # articles per cell from which the cells are computed
+_ROUNDS = 8  # of k-means
+_NEAREST = 200  # candidates by each of the two similarities
+_HEAVIEST = 32  # terms of an article that are compared, with the greatest weights
+_MOST_POSTINGS = 2000  # a term that is among the heaviest of more articles is not looked up
+_BLOCK = 8192  # rows that are compared with all cells at a time; independent of the number of threads
+
+
+def likely_candidates(
+    vectors: Vectors,
+    weight: float,
+    hubs: np.ndarray,
+    seed: int,
+    threads: int,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Candidates:
+    """Return up to 400 candidates of every article, with their exact similarity.
+
+    A floor is the lowest score of an article's candidates; other articles may have higher scores. The result
+    does not depend on `threads`. `progress` is called with the share of the work that has just been done.
+    """
+    n = len(hubs)
+    best = Candidates.empty(hubs, 2 * _NEAREST, room=2 * _NEAREST)
+    _nearest_in_cells(vectors.latent, best.rows[:, :_NEAREST], seed, threads)
+    progress(0.2)
+    _nearest_by_terms(vectors, best.rows[:, _NEAREST:], threads)
+    progress(0.4)
+    n_terms = len(vectors.term_offsets) - 1
+
+    def score(start: int, end: int) -> None:
+        _score_candidates(
+            start, end, vectors.offsets, vectors.columns, vectors.values, vectors.latent,
+            np.float32(1 - weight), np.float32(weight), hubs, np.zeros(n_terms, dtype=np.float32),
+            np.full(n, -1, dtype=np.int32), best.rows, best.similarity, best.counts, best.floors,
+        )  # fmt: skip
+        progress(0.4 * (end - start) / n)
+
+    list(run_ranges(score, n, threads, ranges_per_thread=8))
+    return best
+
+
+def _nearest_in_cells(latent: np.ndarray, nearest: np.ndarray, seed: int, threads: int) -> None:
+    """Write the nearest articles of each article by the first dimensions of the latent space."""
+    points = np.ascontiguousarray(latent[:, :_DIMENSIONS])
+    centroids = _cells(points, max(1, len(points) // _CELL), seed, threads)
+    cell_of = _assigned(points, centroids, threads)
+    by_cell = np.argsort(cell_of, kind="stable").astype(np.int32)
+    bounds = np.searchsorted(cell_of[by_cell], np.arange(len(centroids) + 1))
+    probed = np.argsort(-(centroids @ centroids.T), axis=1, kind="stable")[:, :_PROBED]
+
+    def compare(cell: int) -> None:
+        own = by_cell[bounds[cell] : bounds[cell + 1]]
+        if len(own):
+            others = np.concatenate([by_cell[bounds[other] : bounds[other + 1]] for other in probed[cell]])
+            _best_columns(points[own] @ points[others].T, own, others, nearest)
+
+    with threadpool_limits(1, user_api="blas"):
+        list(run_all(((compare, cell) for cell in range(len(centroids))), threads))
+
+
+def _cells(points: np.ndarray, count: int, seed: int, threads: int) -> np.ndarray:
+    """Return the centroids of k-means on a sample, (count, dimensions) float32, in fixed point."""
+    draw = np.random.default_rng(seed)
+    sample = points[np.sort(draw.choice(len(points), min(len(points), _FITTED * count), replace=False))]
+    centroids = sample[np.sort(draw.choice(len(sample), count, replace=False))]
+    for _ in range(_ROUNDS):
+        cell_of = _assigned(sample, centroids, threads)
+        order = np.argsort(cell_of, kind="stable")
+        filled, starts = np.unique(cell_of[order], return_index=True)
+        sums = np.add.reduceat(sample[order].astype(np.float64), starts, axis=0)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        units = sums / np.maximum(lengths, 1e-12)
+        width = units.shape[1]
+        centroids = centroids.copy()
+        centroids[filled] = round_rows(units.ravel(), np.arange(len(filled) + 1) * width).reshape(-1, width)
+    return centroids
+
+
+def _assigned(points: np.ndarray, centroids: np.ndarray, threads: int) -> np.ndarray:
+    """Return the nearest centroid of each point, (n,) int64."""
+
+    def block(start: int) -> np.ndarray:
+        return np.asarray(np.argmax(points[start : start + _BLOCK] @ centroids.T, axis=1))
+
+    with threadpool_limits(1, user_api="blas"):
+        blocks = list(run_all(((block, start) for start in range(0, len(points), _BLOCK)), threads))
+    return np.concatenate(blocks)
+
+
+def _nearest_by_terms(vectors: Vectors, nearest: np.ndarray, threads: int) -> None:
+    """Write the nearest articles of each article by the heaviest terms of both."""
+    n, n_terms = len(nearest), len(vectors.term_offsets) - 1
+    columns, values = np.full((n, _HEAVIEST), -1, dtype=np.int32), np.zeros((n, _HEAVIEST), dtype=np.float32)
+
+    def choose(start: int, end: int) -> None:
+        _heaviest(start, end, vectors.offsets, vectors.columns, vectors.values, columns, values)
+
+    list(run_ranges(choose, n, threads))
+    offsets = np.zeros(n_terms + 1, dtype=np.int64)
+    rows, weights = np.empty(n * _HEAVIEST, dtype=np.int32), np.empty(n * _HEAVIEST, dtype=np.float32)
+    _postings(columns, values, offsets, rows, weights)
+
+    def compare(start: int, end: int) -> None:
+        _nearest_by_postings(
+            start, end, columns, values, offsets, rows, weights, _MOST_POSTINGS,
+            np.zeros(n, dtype=np.float32), nearest,
+        )  # fmt: skip
+
+    list(run_ranges(compare, n, threads, ranges_per_thread=8))
+
+
+@kernel
+def _best_columns(scores: np.ndarray, own: np.ndarray, others: np.ndarray, nearest: np.ndarray) -> None:
+    """Write the columns with the highest scores of each line, without the line's own article."""
+    width = scores.shape[1]
+    for line in range(len(own)):
+        row, out = own[line], 0
+        floor = largest(scores[line].copy(), min(nearest.shape[1] + 1, width))
+        for column in range(width):
+            if scores[line, column] >= floor and others[column] != row and out < nearest.shape[1]:
+                nearest[row, out] = others[column]
+                out += 1
+
+
+@kernel
+def _heaviest(
+    start: int,
+    end: int,
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    heavy_columns: np.ndarray,
+    heavy_values: np.ndarray,
+) -> None:
+    """Write the terms of greatest weight of the rows start..end; of equal ones, the first."""
+    most = heavy_columns.shape[1]
+    for row in range(start, end):
+        first, beyond, out = offsets[row], offsets[row + 1], 0
+        if beyond == first:
+            continue
+        floor = largest(values[first:beyond].copy(), min(most, beyond - first))
+        for at in range(first, beyond):
+            if values[at] >= floor and out < most:
+                heavy_columns[row, out], heavy_values[row, out] = columns[at], values[at]
+                out += 1
+
+
+@kernel
+def _postings(
+    columns: np.ndarray, values: np.ndarray, offsets: np.ndarray, rows: np.ndarray, weights: np.ndarray
+) -> None:
+    """Write the posting lists of the heaviest terms; `offsets` must be zero."""
+    for row in range(len(columns)):
+        for place in range(columns.shape[1]):
+            if columns[row, place] >= 0:
+                offsets[columns[row, place] + 1] += 1
+    for term in range(len(offsets) - 1):
+        offsets[term + 1] += offsets[term]
+    for row in range(len(columns) - 1, -1, -1):
+        for place in range(columns.shape[1]):
+            term = columns[row, place]
+            if term >= 0:
+                offsets[term + 1] -= 1  # from its end downwards; afterwards it is the term's own start
+                rows[offsets[term + 1]], weights[offsets[term + 1]] = row, values[row, place]
+    for term in range(len(offsets) - 1):
+        offsets[term] = offsets[term + 1]
+    offsets[-1] = np.count_nonzero(columns >= 0)
+
+
+@kernel
+def _nearest_by_postings(
+    start: int,
+    end: int,
+    columns: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    rows: np.ndarray,
+    weights: np.ndarray,
+    most_postings: int,
+    sums: np.ndarray,
+    nearest: np.ndarray,
+) -> None:
+    """Write the articles with the highest sums of products for the rows start..end; `sums` must be zero."""
+    reached = np.empty(columns.shape[1] * most_postings, dtype=np.int32)
+    for row in range(start, end):
+        size = 0
+        for place in range(columns.shape[1]):
+            term = columns[row, place]
+            if term < 0 or offsets[term + 1] - offsets[term] > most_postings:
+                continue
+            for posting in range(offsets[term], offsets[term + 1]):
+                other = rows[posting]
+                if sums[other] == 0.0:
+                    reached[size] = other
+                    size += 1
+                sums[other] += values[row, place] * weights[posting]
+        found = np.empty(size, dtype=np.float32)
+        for at in range(size):
+            found[at] = sums[reached[at]]
+        floor, out = np.float32(0.0), 0
+        if size > nearest.shape[1] + 1:
+            floor = largest(found, nearest.shape[1] + 1)
+        for at in range(size):
+            other = reached[at]
+            if sums[other] >= floor and other != row and out < nearest.shape[1]:
+                nearest[row, out] = other
+                out += 1
+            sums[other] = 0.0
+
+
+@kernel
+def _score_candidates(
+    start: int,
+    end: int,
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    latent: np.ndarray,
+    term_weight: np.float32,
+    latent_weight: np.float32,
+    hubs: np.ndarray,
+    line: np.ndarray,
+    seen: np.ndarray,
+    rows: np.ndarray,
+    similarity: np.ndarray,
+    counts: np.ndarray,
+    floors: np.ndarray,
+) -> None:
+    """Drop repeated candidates of the rows start..end, and score the others; `line` must be zero."""
+    for row in range(start, end):
+        for at in range(offsets[row], offsets[row + 1]):
+            line[columns[at]] = values[at]
+        count, floor = 0, np.float32(np.inf)
+        for place in range(rows.shape[1]):
+            candidate = rows[row, place]
+            if candidate < 0 or seen[candidate] == row:
+                continue
+            seen[candidate] = row
+            terms = np.float32(0.0)
+            for at in range(offsets[candidate], offsets[candidate + 1]):
+                terms += line[columns[at]] * values[at]
+            score = term_weight * terms + latent_weight * dot(latent[row], latent[candidate])
+            rows[row, count], similarity[row, count] = candidate, score
+            floor = np.float32(min(floor, score - hubs[candidate]))
+            count += 1
+        rows[row, count:] = -1
+        counts[row], floors[row] = count, floor
+        for at in range(offsets[row], offsets[row + 1]):
+            line[columns[at]] = 0.0
