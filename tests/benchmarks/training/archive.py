@@ -72,6 +72,7 @@ class Section(NamedTuple):
     source: int
     start: int
     stop: int
+    words: int
 
 
 Plan = list[tuple[Section, ...]]  # the sections of each post
@@ -147,7 +148,7 @@ def posts(sources: Sequence[Source], planned: Plan, seed: int) -> Iterator[dict[
     titles: set[str] = set()
     for sections in planned:
         body = "\n\n".join(
-            chain.from_iterable(sources[source].paragraphs[start:stop] for source, start, stop in sections)
+            chain.from_iterable(sources[source].paragraphs[start:stop] for source, start, stop, _ in sections)
         )
         post_id = hashlib.blake2b(body.encode(), digest_size=8).hexdigest()
         moment = max(sources[section.source].published_at for section in sections)
@@ -182,7 +183,7 @@ def _target(sources: Sequence[Source], count: int, words: int, seed: int) -> flo
         except ArchiveError:
             high = middle
             continue
-        total = sum(_words(sample, section) for post in planned for section in post)
+        total = sum(section.words for post in planned for section in post)
         low, high = (middle, high) if total < words * len(planned) else (low, middle)
     return low
 
@@ -196,17 +197,17 @@ def _sections(sources: Sequence[Source], target: float, spread: float, seed: str
         for stop, (length, following) in enumerate(zip(source.words, [*source.words[1:], 0], strict=True), 1):
             size, left = size + length, left - length
             if size + following / 2 >= aim and left > target / 2:  # a shorter rest belongs to this section
-                yield Section(number, start, stop)
+                yield Section(number, start, stop, size)
                 start, size = stop, 0
                 aim = target * generator.uniform(1 - spread, 1 + spread)
-        yield Section(number, start, len(source.words))
+        yield Section(number, start, len(source.words), size)
 
 
 def _passage_words(sources: Sequence[Source], passages: Iterable[Section]) -> list[list[tuple[int, int]]]:
     """Return, for each paragraph of each source, the number of its passage and the words of that passage."""
     lengths: list[list[tuple[int, int]]] = [[] for _ in sources]
     for number, passage in enumerate(passages):
-        lengths[passage.source] += [(number, _words(sources, passage))] * (passage.stop - passage.start)
+        lengths[passage.source] += [(number, passage.words)] * (passage.stop - passage.start)
     return lengths
 
 
@@ -232,7 +233,7 @@ def _pairs(
     for start in range(0, len(sections), _WINDOW):
         window = sections[start : start + _WINDOW]
         generator.shuffle(window)
-        window.sort(key=lambda section: (sources[section.source].category, _words(sources, section) // 8))
+        window.sort(key=lambda section: (sources[section.source].category, section.words // 8))
         waiting: list[Section] = []
         for section in window:
             other = next((other for other in waiting if _fit(sources, other, section, paired)), None)
@@ -252,12 +253,8 @@ def _fit(
         and shorter.source != longer.source
         and (shorter.source, longer.source) not in paired
         and (longer.source, shorter.source) not in paired
-        and _words(sources, longer) <= _BALANCE * _words(sources, shorter)
+        and longer.words <= _BALANCE * shorter.words
     )
-
-
-def _words(sources: Sequence[Source], section: Section) -> int:
-    return sum(sources[section.source].words[section.start : section.stop])
 
 
 def _title(
@@ -267,7 +264,7 @@ def _title(
     first = sources[sections[0].source]
     if len(sections) == 1 and sections[0].start == 0 and first.title:
         return first.title
-    number, start, stop = sections[generator.randrange(len(sections))]
+    number, start, stop, _ = sections[generator.randrange(len(sections))]
     least, most = _TITLE_WORDS
     paragraphs = sources[number].paragraphs[start:stop]
     sentences = [sentence.split() for paragraph in paragraphs for sentence in _SENTENCE.split(paragraph)]
@@ -280,7 +277,8 @@ def _title(
 def _paragraphs(text: str) -> Iterator[str]:
     """Yield a paragraph, or its parts if it is long: texts without line breaks must be cut as well."""
     part: list[str] = []
-    for sentence in _SENTENCE.split(text.strip()):
+    is_long = len(text.split()) > _LONGEST
+    for sentence in _SENTENCE.split(text.strip()) if is_long else [text]:
         words = sentence.split()
         if part and len(part) + len(words) > _LONGEST:
             yield " ".join(part)
