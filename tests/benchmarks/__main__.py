@@ -16,10 +16,10 @@ from tests.benchmarks.quality import run as quality
 from tests.benchmarks.quality.parts import PARTS
 from tests.benchmarks.training import run as training
 from tests.benchmarks.training.archive import ArchiveError, write_archive
+from tests.benchmarks.training.corpora import SAMPLE
 from tests.benchmarks.training.growth import SIZES
 from tests.benchmarks.training.peers import PEERS
 
-SAMPLE = Path(__file__).parents[2] / "recommender" / "sample" / "articles.jsonl"
 BUILD = Path("build")
 SOURCES = ("news.parquet", "encyclopedia.parquet")  # of a large corpus
 
@@ -44,10 +44,12 @@ def main(arguments: Sequence[str]) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     corpus = folder / "news.parquet" if folder else SAMPLE
-    for name in options.names or ["training", "serving"]:
+    names = options.names or ["training", "serving"]
+    for name in names:
         parts: Sequence[str] = {"quality": tuple(PARTS), "training": training.PARTS}.get(name, ())
         if unknown := [part for part in options.only if part not in parts]:
             parser.error(f"{name} has no part {unknown[0]!r}; the parts are {', '.join(parts) or 'none'}")
+    for name in names:
         output = options.json or BUILD / f"{name}.json"
         if name == "quality":
             quality.measure(corpus.parent, options.only, output, options.before)

@@ -16,7 +16,7 @@ from tests.benchmarks.training.archive import ArchiveError, plan, posts, sources
 
 
 def articles(count: int = 60, paragraphs: int = 16) -> list[Article]:
-    """Articles of two categories; paragraphs have 20 to 40 words of a vocabulary like that of real text."""
+    """Articles of three categories; paragraphs have 20 to 40 words of a vocabulary like that of real text."""
     generator = np.random.default_rng(3)
 
     def paragraph(number: int, place: int) -> str:
@@ -28,7 +28,7 @@ def articles(count: int = 60, paragraphs: int = 16) -> list[Article]:
             id=f"{number:03}",
             title=f"Title {number}",
             body="\n".join(paragraph(number, place) for place in range(generator.integers(2, paragraphs))),
-            category=("harbour", "council")[number % 2],
+            category=("harbour", "council", "school")[number % 3],
             published_at=datetime(2020, 1, 1 + number % 28, tzinfo=UTC),
         )
         for number in range(count)
@@ -86,6 +86,22 @@ def test_a_post_is_whole_sections_of_at_most_two_articles_of_one_category(
         assert breaks <= 1
         assert len({source.id for source in sources}) == breaks + 1
         assert {source.category for source in sources} == {post["category"]}
+
+
+def test_the_halves_of_a_post_have_similar_lengths_and_no_two_articles_are_paired_twice(
+    shared: list[dict[str, str]],
+) -> None:
+    pairs: Counter[frozenset[str]] = Counter()
+    for post in shared:
+        words: Counter[str] = Counter()
+        for paragraph in post["body"].split("\n\n"):
+            words[PARAGRAPHS[paragraph].id] += len(paragraph.split())
+        if len(words) == 2:
+            pairs[frozenset(words)] += 1
+            assert max(words.values()) <= 1.3 * min(words.values())
+
+    assert len(pairs) > 30
+    assert set(pairs.values()) == {1}
 
 
 def test_a_small_archive_uses_no_paragraph_twice(tmp_path: Path) -> None:

@@ -195,6 +195,13 @@ def test_the_json_has_every_run_and_the_machine() -> None:
     assert "tantivy" not in written["growth"]["seconds"]
 
 
+def test_a_system_that_failed_on_one_size_has_no_line() -> None:
+    largest = comparison(160_000, 32)
+    largest.systems[1].error = "killed"
+
+    assert list(Growth([comparison(10_000), largest]).series()) == ["ours"]
+
+
 def test_the_exponent_of_a_power_is_found() -> None:
     sizes = [10_000, 20_000, 160_000]
 
@@ -280,6 +287,7 @@ def test_a_wrong_argument_is_refused(
 def test_the_corpora_of_real_data_are_measured_only_if_they_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(run, "compile_kernels", lambda: None)
     monkeypatch.setattr(run, "_compared", lambda corpus, *_: comparison(articles=len(corpus.name)))
 
     run.measure(None, run.Options(json=tmp_path / "a.json", plot=tmp_path / "a.svg"))

@@ -13,7 +13,8 @@ from recommender.training.evaluation.labels import Judgements, judgements, read_
 from recommender.training.evaluation.measures import MEASURES, measured
 from recommender.training.readers.corpus import read_articles
 
-_SAMPLE = Path(recommender.__file__).parent / "sample"
+_FOLDER = Path(recommender.__file__).parent / "sample"
+SAMPLE = _FOLDER / "articles.jsonl"
 QUALITY = ("ndcg_at_9", "recall_at_9")
 
 
@@ -63,7 +64,7 @@ class Prepared:
 
 def corpora_in(folder: Path | None) -> Mapping[str, Corpus]:
     """Return the corpora by name: the sample, and those in the folder of real data if there is one."""
-    corpora = [Corpus("sample", _SAMPLE / "articles.jsonl", _SAMPLE / "stories.csv")]
+    corpora = [Corpus("sample", SAMPLE, _FOLDER / "stories.csv")]
     if folder:
         encyclopedia = folder / "encyclopedia.parquet"
         corpora += [

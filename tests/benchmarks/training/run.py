@@ -14,7 +14,7 @@ from tests.benchmarks.training.corpora import Corpus, corpora_in, prepared
 from tests.benchmarks.training.growth import SIZES, Growth, exponent, measured_growth, plot
 from tests.benchmarks.training.peers import PEERS
 from tests.benchmarks.training.results import document, table
-from tests.benchmarks.training.systems import Comparison, compared
+from tests.benchmarks.training.systems import Comparison, compared, compile_kernels
 
 GROWTH = "growth"
 PARTS = ("sample", "news", "half", "encyclopedia", GROWTH)
@@ -42,13 +42,14 @@ def measure(folder: Path | None, options: Options) -> None:
     """Print a table for each corpus, write all runs to a JSON file, and draw the growth.
 
     `folder` has the real corpora; without it, only the sample is measured. The JSON file is written after
-    each corpus, so that an interrupted run is not lost.
+    each corpus, so that an interrupted run is not lost. Kernels are compiled before.
     """
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     available = corpora_in(folder)
     corpora = [Corpus(file.name, file, options.labels) for file in options.files]
     corpora = corpora or [available[name] for name in options.only if name in available]
     comparisons: list[Comparison] = []
+    compile_kernels()
     for corpus in corpora:
         comparisons.append(_compared(corpus, options, console))
         console.print(table(comparisons[-1]))

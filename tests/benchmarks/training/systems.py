@@ -13,7 +13,7 @@ import numpy as np
 
 from recommender.artifact import open_current
 from tests.benchmarks.processes import FailedError, Usage, watch
-from tests.benchmarks.training.corpora import Prepared
+from tests.benchmarks.training.corpora import SAMPLE, Prepared
 from tests.benchmarks.training.peers import PEERS
 
 OURS = "ours"
@@ -102,6 +102,12 @@ def steps_of(summary: str) -> dict[str, float]:
         raise FailedError(f"the summary of train has no row of seconds: {summary[-500:]!r}")
     steps = (entry.rsplit(" ", 1) for entry in found[1].split(", "))
     return {name: float(seconds) for name, seconds in steps}
+
+
+def compile_kernels() -> None:
+    """Train on the sample, because the first training after an installation compiles the kernels."""
+    with tempfile.TemporaryDirectory() as models:
+        watch(*train_command(SAMPLE, Path(models)))
 
 
 def _run_once(system: System, prepared: Prepared, query_step: int) -> None:
