@@ -8,9 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console, RenderableType
 
+from recommender.article import Article
 from recommender.columns import Strings
 from recommender.terminal import training_summary
 from recommender.training.evaluation.labels import LabelFile, judgements
@@ -19,7 +22,7 @@ from tests.benchmarks.__main__ import main
 from tests.benchmarks.processes import FailedError, Usage, watch
 from tests.benchmarks.training import peers, run
 from tests.benchmarks.training.corpora import Corpus, Labelled, Prepared, prepared
-from tests.benchmarks.training.growth import Growth, exponent, plot
+from tests.benchmarks.training.growth import Growth, exponent, measured_growth, plot
 from tests.benchmarks.training.results import document, table
 from tests.benchmarks.training.systems import (
     Comparison,
@@ -245,6 +248,22 @@ def test_a_peer_that_is_not_installed_is_named_and_one_that_fails_does_not_stop_
         ("scikit-learn", 2, ""),
     ]
     assert "sample, tantivy failed: no space" in said
+
+
+@pytest.mark.slow
+def test_growth_is_measured_on_parts_of_an_archive_of_both_corpora(
+    tmp_path: Path, sample_articles: list[Article]
+) -> None:
+    rows = [{"id": article.id, "title": article.title, "body": article.body} for article in sample_articles]
+    pq.write_table(pa.Table.from_pylist(rows[:130]), tmp_path / "news.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[130:]), tmp_path / "encyclopedia.parquet")
+    said: list[str] = []
+
+    growth = measured_growth(tmp_path, tmp_path, [80, 160], ["scikit-learn"], said.append)
+
+    assert growth.sizes == [80, 160]
+    assert set(growth.series()) == {"ours", "scikit-learn"}
+    assert len(said) == 4
 
 
 @pytest.mark.slow
