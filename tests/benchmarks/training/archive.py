@@ -9,11 +9,13 @@ a layer uses each paragraph at most once:
   follow-up repeats the background of an earlier story. What would be a near-duplicate is left out: sections
   of unequal length, sections that are most of a post of layer 0, and articles that were paired before.
 
-News and an encyclopedia of 53 million words make some 240,000 posts of 210 words in layer 0, where 642,511
-posts use each paragraph 2.5 times. What a real archive of that size has and this one lacks: beyond layer 0 no
-new words appear, so words that only one post contains are rarer. In exchange, most posts have some relatives
-that share half of their text. Most titles are the beginning of a sentence of the post, because only the first
-passage of an article has a title. Dates of articles without one follow their order.
+News and an encyclopedia of 53 million words make some 290,000 posts in layer 0; 642,511 posts of 210 words
+use each paragraph 2.5 times. They have 325,000 distinct words (160,000 posts of layer 0: 256,000; 10,000:
+63,000), and .8 % of them have a copy, about as many as in layer 0 (.5 %), where copies come from the sources.
+What a real archive of that size has and this one lacks: beyond layer 0 no new words appear, so words that
+only one post contains are rarer. In exchange, a post has six relatives on average that share a part of its
+text. Most titles are the beginning of a sentence of the post, because only the first passage of an article
+has a title. Dates of articles without one follow their order.
 """
 
 import hashlib
