@@ -222,7 +222,7 @@ def _nearest_by_postings(
             found[at] = sums[reached[at]]
         floor, out = np.float32(0.0), 0
         if size > nearest.shape[1] + 1:
-            floor = largest(found, nearest.shape[1] + 1)
+            floor = np.float32(largest(found, nearest.shape[1] + 1))
         for at in range(size):
             other = reached[at]
             if sums[other] >= floor and other != row and out < nearest.shape[1]:
