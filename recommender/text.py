@@ -266,7 +266,6 @@ _TAG_START = re.compile(r"(<[a-zA-Z][a-zA-Z0-9]*+)(?:[^\"'>]|\"[^\"]*\"|'[^']*')
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs this way
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
-_WHITE = dict.fromkeys(b"\t\n\r", " ")
 _UNPRINTABLE_BYTES = bytes({*range(0x20), 0x7F} - {*b"\t\n\r"})
 _ASCII = bytes(range(0x80))
 _SILENT = frozenset(
@@ -286,7 +285,7 @@ _BLOCKS = frozenset(
 
 def _detected(text: str) -> tuple[bool, int, int, str | None]:
     """Return whether the detector is sure, the bytes it read, and its first language with the percentage."""
-    printable = text[:4000].translate(_WHITE)
+    printable = text[:4000].replace("\t", " ").replace("\n", " ").replace("\r", " ")
     if not printable.isprintable():
         printable = "".join(char if char.isprintable() else " " for char in printable)
     is_reliable, size, languages = pycld2.detect(
