@@ -17,8 +17,6 @@ from recommender.stems import pieces, stem
 
 MIN_WORD_CHARS = 2
 MAX_WORD_CHARS = 64  # longer runs are encoded data, not words
-WORDS_PER_MINUTE = 230  # silent reading of non-fiction: Brysbaert 2019
-CHARACTERS_PER_MINUTE = 500  # the same, for scripts without spaces
 
 # Two-letter codes of one language: withdrawn ISO 639-1 codes, and the two written forms of Norwegian.
 LANGUAGE_ALIASES = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "nb": "no", "nn": "no"}
@@ -207,13 +205,6 @@ def base_language(code: str) -> str:
 def is_same_language(a: str, b: str) -> bool:
     """Return whether two codes mean one language; `zh` is the same as `zh-Hans` and as `zh-Hant`."""
     return a == b or (base_language(a) == base_language(b) and ("-" not in a or "-" not in b))
-
-
-def reading_minutes(text: str) -> int:
-    """Return the reading time of a text in whole minutes, at least 1."""
-    unspaced = sum(map(len, unspaced_runs().findall(beyond_ascii(text))))
-    spaced = len((unspaced_runs().sub(" ", text) if unspaced else text).split())
-    return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
 
 
 @cache
