@@ -58,8 +58,9 @@ class Strings(Sequence[str]):
 
     def find_bytes(self, wanted: bytes) -> int | None:
         """Return the row of these UTF-8 bytes, or None; the strings must be sorted by their bytes."""
-        row = bisect_left(range(len(self)), wanted, key=self.bytes_at)
-        return row if row < len(self) and self.bytes_at(row) == wanted else None
+        memory, starts, n = self._memory, self._starts, len(self)
+        row = bisect_left(range(n), wanted, key=lambda row: bytes(memory[starts[row] : starts[row + 1]]))
+        return row if row < n and self.bytes_at(row) == wanted else None
 
     def beginning_with(self, start: str) -> range:
         """Return the rows of the strings with this prefix; the strings must be sorted by their bytes."""

@@ -290,15 +290,15 @@ class Model:
         share = float(self.corrections.feedback[row])
         return Query(own, own.moved([(self.vectors.of(nearest), share)]), hidden)
 
-    def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
+    def query(self, article: Article, hidden: Iterable[int] = (), known: np.ndarray | None = None) -> Query:
         """Return the query for any article or text, whether or not it was in the training corpus.
 
         It moves towards its nearest neighbour among as many candidates as in training, skipping
         near-duplicates and `hidden` rows. If the article's own row and its copies are hidden, this equals
-        `query_of` of that row.
+        `query_of` of that row. `known` is the similarity to all articles, (n,), if it was computed.
         """
         own, hidden = self.embed(article), tuple(hidden)
-        similarity = self.vectors.scores(own, self.latent_weight)
+        similarity = self.vectors.scores(own, self.latent_weight) if known is None else known
         nearest = self.nearest(article, own, similarity, hidden)[:1]
         shares = (self.manifest.adapted.feedback * similarity[nearest]).astype(np.float32)
         if not shares.any():
