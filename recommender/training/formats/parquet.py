@@ -184,9 +184,7 @@ def _is_text(column: pq.ColumnSchema) -> bool:
 
 def _size(value: Any) -> int:
     """Return the size of a value in bytes; characters count as one byte."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, bytes):
+    if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
         return sum(map(_size, value.values()))
