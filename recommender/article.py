@@ -70,22 +70,15 @@ class Article:
         check_id(self.id)
         if not self.title.strip() and not self.body.strip():
             raise InvalidArticleError(f"article {self.id!r} has neither a title nor a body")
-        lists = (*self.categories, *self.tags, *self.authors)
-        for text in (
-            self.title,
-            self.body,
-            self.url,
-            self.category,
-            self.type,
-            self.lang,
-            self.image_url,
-            *lists,
-        ):
-            _check_utf8(self.id, text or "")
-        try:
-            canonical_url(self.url or "")
-        except InvalidArticleError as error:
-            raise InvalidArticleError(f"article {self.id!r}: {error}") from None
+        single = (self.title, self.body, self.url, self.category, self.type, self.lang, self.image_url)
+        for text in (*single, *self.categories, *self.tags, *self.authors):
+            if text and not text.isascii():  # which takes no time
+                _check_utf8(self.id, text)
+        if self.url and not is_plain_url(self.url):
+            try:
+                canonical_url(self.url)
+            except InvalidArticleError as error:
+                raise InvalidArticleError(f"article {self.id!r}: {error}") from None
 
 
 def check_id(article_id: str) -> str:
@@ -93,6 +86,8 @@ def check_id(article_id: str) -> str:
 
     Ids are compared byte for byte. Raises InvalidArticleError, naming the id (cut to 100 characters).
     """
+    if _PLAIN_ID.fullmatch(article_id):  # nearly all ids
+        return article_id
     shown = repr(article_id[:100])
     try:
         size = len(article_id.encode())
@@ -131,6 +126,14 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for raw in names if (name := raw.strip())))
 
 
+def is_plain_url(url: str) -> bool:
+    """Return whether a URL is only `http://` or `https://`, a host and a path, both in ordinary characters.
+
+    Most URLs of articles are like that; their canonical form needs no parsing.
+    """
+    return bool(_PLAIN_URL.fullmatch(url))
+
+
 def canonical_url(url: str) -> str:
     """Return the URL in a canonical form, so that variants of one address compare equal.
 
@@ -138,6 +141,8 @@ def canonical_url(url: str) -> str:
     lowers the case of the host. The path keeps its case and is percent-encoded by RFC 3986, as in browsers;
     the other parameters keep their order. Raises InvalidArticleError if the URL is malformed.
     """
+    if plain := _PLAIN_URL.fullmatch(url):
+        return plain["host"].lower().removeprefix("www.") + plain["path"].rstrip("/")
     try:
         parts = urlsplit(url.strip())
         pairs = [
@@ -151,6 +156,8 @@ def canonical_url(url: str) -> str:
     return f"{host}{path}{query}"
 
 
+_PLAIN_ID = re.compile(rf"[A-Za-z0-9][!-~]{{0,{MAX_ID_BYTES - 1}}}")
+_PLAIN_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?)")
 _IN_PATHS = "%/!$&'()*+,;=:@"  # not percent-encoded in a path, beside letters, digits and -._~
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 

@@ -13,12 +13,14 @@ the model's dataclasses: a new array is only a new field, and there is no list o
 import contextlib
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -207,14 +209,13 @@ def _write_version(
     model: Model, building: Path, version: str, extra_files: Mapping[str, Callable[[Path], None]]
 ) -> str:
     """Write and sync every file of a version, and return the sha256 of its manifest."""
-    for name, array in arrays_of(model):
-        _write_array(building / f"{name}.npy", np.ascontiguousarray(array))
-    for name, write in extra_files.items():
-        write(building / name)
-    names = sorted(path.name for path in building.iterdir())
-    digests = digests_of(building, names)
-    for name in names:
-        _sync_file(building / name)
+    with ThreadPoolExecutor(4) as pool:
+        arrays = {f"{name}.npy": array for name, array in arrays_of(model)}
+        written = {name: pool.submit(_write_array, building / name, array) for name, array in arrays.items()}
+        for name, write in extra_files.items():
+            write(building / name)
+            written[name] = pool.submit(_digest_of_synced, building / name)
+        digests = {name: written[name].result() for name in sorted(written)}
     manifest = model.manifest.model_copy(update={"format": FORMAT, "version": version, "files": digests})
     text = manifest.model_dump_json(indent=2).encode() + b"\n"
     digest = hashlib.sha256(text).hexdigest()
@@ -365,11 +366,17 @@ def _replace(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def _write_array(path: Path, array: np.ndarray) -> None:
+def _write_array(path: Path, array: np.ndarray) -> str:
+    """Write and sync an array, and return the sha256 of the file."""
+    array, header = np.ascontiguousarray(array), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    digest = hashlib.sha256(header.getbuffer())
     with path.open("xb") as file:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, header)
-        file.write(array.data)  # numpy's `tofile` does not report that the disk is full
+        file.writelines((header.getbuffer(), array.data))  # `tofile` does not report that the disk is full
+        file.flush()
+        digest.update(array.ravel().data)
+        os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -379,9 +386,10 @@ def _write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_file(path: Path) -> None:
+def _digest_of_synced(path: Path) -> str:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    return digest_of(path)
 
 
 def _sync_folder(path: Path) -> None:

@@ -11,9 +11,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
+
+_JOINED = 256  # strings at a time
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,11 @@ class Strings(Sequence[str]):
     @classmethod
     def of(cls, strings: Iterable[str]) -> "Strings":
         """Return the strings as a column. None is not allowed; use an empty string for a missing value."""
-        utf8, offsets = bytearray(), array("q", [0])  # joining a list would need the memory twice
-        for string in strings:
-            utf8 += string.encode()
-            offsets.append(len(utf8))
-        return cls(np.frombuffer(utf8, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int64))
+        utf8, lengths, following = bytearray(), array("q", [0]), map(str.encode, strings)
+        while some := list(islice(following, _JOINED)):  # joining all would need the memory twice
+            utf8 += b"".join(some)
+            lengths.extend(map(len, some))
+        return cls(np.frombuffer(utf8, dtype=np.uint8), np.cumsum(lengths, dtype=np.int64))
 
     def __len__(self) -> int:
         """Return how many strings there are."""
@@ -56,8 +58,9 @@ class Strings(Sequence[str]):
 
     def find_bytes(self, wanted: bytes) -> int | None:
         """Return the row of these UTF-8 bytes, or None; the strings must be sorted by their bytes."""
-        row = bisect_left(range(len(self)), wanted, key=self.bytes_at)
-        return row if row < len(self) and self.bytes_at(row) == wanted else None
+        memory, starts, n = self._memory, self._starts, len(self)
+        row = bisect_left(range(n), wanted, key=lambda row: bytes(memory[starts[row] : starts[row + 1]]))
+        return row if row < n and self.bytes_at(row) == wanted else None
 
     def beginning_with(self, start: str) -> range:
         """Return the rows of the strings with this prefix; the strings must be sorted by their bytes."""

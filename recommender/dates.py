@@ -57,20 +57,24 @@ class DateReader:
         is the language of the article. Raises InvalidArticleError if the value is no date, may mean several
         moments, or is before 1700 or more than five years after now.
         """
-        shown = repr(value)[: MAX_CHARS + 2]
         try:
             parsed = self._read(value, order, lang)
         except InvalidArticleError as error:
-            raise InvalidArticleError(f"{shown}: {error}") from None
+            raise InvalidArticleError(f"{_shown(value)}: {error}") from None
         except (ValueError, OverflowError, ArithmeticError, KeyError, OSError):
             raise InvalidArticleError(
-                f"{shown} is not a date that can be read; write 2024-05-31T08:00:00Z, or give --date-format"
+                f"{_shown(value)} is not a date that can be read; "
+                "write 2024-05-31T08:00:00Z, or give --date-format"
             ) from None
         if not EARLIEST <= parsed <= self.now + LATEST_AHEAD:
-            raise InvalidArticleError(f"{shown} is not a plausible date for an article")
+            raise InvalidArticleError(f"{_shown(value)} is not a plausible date for an article")
         return parsed
 
     def _read(self, value: Any, order: Order, lang: str) -> datetime:
+        if isinstance(value, str):
+            if len(value) > MAX_CHARS:
+                raise ValueError
+            return self._read_text(" ".join(value.split()), order, lang)
         if isinstance(value, list | tuple) and len(value) == 1:
             return self._read(value[0], order, lang)
         if isinstance(value, Mapping):
@@ -81,9 +85,7 @@ class DateReader:
             return self._aware(datetime(value.year, value.month, value.day))  # noqa: DTZ001 zone follows
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._read_number(Decimal(str(value)))
-        if not isinstance(value, str) or len(value) > MAX_CHARS:
-            raise ValueError
-        return self._read_text(" ".join(value.split()), order, lang)
+        raise ValueError
 
     def _read_object(self, value: Mapping[str, Any], order: Order, lang: str) -> datetime:
         ((name, inner),) = value.items()
@@ -231,6 +233,10 @@ _TOKEN = re.compile(
     r"|(?P<gap>[\s,]+|[-/](?=\w))"
 )
 _DOTTED_HALF = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[: MAX_CHARS + 2]
 
 
 def _compact(digits: str) -> datetime:

@@ -4,13 +4,13 @@ import html
 import re
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from recommender.article import Article, InvalidArticleError, check_id, unique
+from recommender.article import Article, InvalidArticleError, check_id, is_plain_url, unique
 from recommender.dates import DateReader, DayOrder
 from recommender.name_lists import listed
 from recommender.text import detect_language, is_same_language, language_code, other_language, plain_text
@@ -56,6 +56,11 @@ class RowReader:
     now: datetime
     id_prefix: str = ""
     date_formats: tuple[str, ...] = ()
+    _dates: DateReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the reader of dates, once for all rows."""
+        object.__setattr__(self, "_dates", DateReader(self.now, self.timezone, self.date_formats))
 
     def article(
         self, values: Mapping[str, Any], day_order: Callable[[str], DayOrder | None] = lambda _: None
@@ -75,19 +80,18 @@ class RowReader:
         if not title and not body:
             raise RefusedError("neither title nor body", f"article {article_id!r} has no text", article_id)
         row = _Row(values, article_id)
-        dates = DateReader(self.now, self.timezone, self.date_formats)
-        own_lang, default_lang = (row.field(name, _language) for name in ("lang", "default_lang"))
+        own_lang, default_lang = row.field("lang", _language), row.field("default_lang", _language)
+        stated_lang = own_lang or default_lang or ""
 
-        def read_date(name: str) -> datetime | None:
-            order = partial(day_order, name)
-            stated = own_lang or default_lang or ""
-            return row.field(name, lambda value: _moment(value, dates, order, stated))
+        def read_date(name: str, value: Any) -> datetime | None:
+            return _moment(value, self._dates, partial(day_order, name), stated_lang)
 
-        published_at = read_date("published_at")
+        published_at = row.field("published_at", partial(read_date, "published_at"))
         if published_at is None and row.refused and row.refused[-1].reason.startswith("published_at"):
             raise row.refused[-1]
-        primary = row.field("category", _category) or ()
-        categories = unique([*primary, *(row.field("categories", _names) or ())])
+        categories, others = row.field("category", _category) or (), row.field("categories", _names)
+        if others:
+            categories = unique([*categories, *others])
         article = Article(
             id=article_id,
             title=title,
@@ -99,8 +103,8 @@ class RowReader:
             authors=row.field("authors", _names) or (),
             type=row.field("type", _name),
             published_at=published_at,
-            updated_at=read_date("updated_at"),
-            lang=_lang_of(f"{title}\n{body[:LANGUAGE_CHARS]}", own_lang, default_lang),
+            updated_at=row.field("updated_at", partial(read_date, "updated_at")),
+            lang=_lang_of(title, body, own_lang, default_lang),
             image_url=row.field("image_url", _url),
         )
         return article, row.refused
@@ -137,7 +141,7 @@ class _Row:
     def field(self, name: str, read: Callable[[Any], _Value]) -> _Value | None:
         """Return the value as converted by `read`, or None if it is missing or refused."""
         value = self._values.get(name)
-        if is_missing(value):
+        if value is None or is_missing(value):
             return None
         try:
             return read(value)
@@ -147,7 +151,7 @@ class _Row:
             return None
 
 
-_MAX_CACHED_CHARS = 200  # of a name
+_MAX_CACHED_CHARS = 200  # of a name, a list of names or a language
 _SEPARATORS = re.compile(r"[|;]")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]|/", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -166,14 +170,16 @@ def _prose(name: str, value: Any, article_id: str) -> str:
     return plain_text(value)
 
 
-@lru_cache(maxsize=65_536)
-def _cached_name(raw: str) -> str:
-    return " ".join(plain_text(raw).split())
+def _cached(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """Return a function of a text that remembers its results for texts of ordinary length."""
+    remembered = lru_cache(maxsize=65_536)(read)
+    return lambda text: remembered(text) if len(text) <= _MAX_CACHED_CHARS else read(text)
 
 
+@_cached
 def _clean_name(raw: str) -> str:
-    """Return a name as it is displayed. Names of ordinary length are cached."""
-    return (_cached_name if len(raw) <= _MAX_CACHED_CHARS else _cached_name.__wrapped__)(raw)
+    """Return a name as it is displayed."""
+    return " ".join(plain_text(raw).split())
 
 
 def _name(value: Any) -> str | None:
@@ -197,8 +203,15 @@ def _moment(
 
 def _category(value: Any) -> tuple[str, ...]:
     """Return the name of a category, or several names if they were written as a list into one text."""
-    items = listed(value) if isinstance(value, str) else None
-    return (_name(value) or "",) if items is None else _names(items)
+    if not isinstance(value, str):
+        raise RefusedError("wrong type", "")
+    return _category_of_text(value)
+
+
+@_cached
+def _category_of_text(text: str) -> tuple[str, ...]:
+    items = listed(text)
+    return unique([_clean_name(text)]) if items is None else _names(items)
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -207,19 +220,24 @@ def _names(value: Any) -> tuple[str, ...]:
     A comma is part of a name.
     """
     if isinstance(value, str):
-        items = listed(value)
-        value = _SEPARATORS.split(html.unescape(value)) if items is None else items
+        return _names_of_text(value)
     if not isinstance(value, list | tuple):
         raise RefusedError("wrong type", "")
     return unique(_name(name) or "" for name in value if not is_missing(name))
+
+
+@_cached
+def _names_of_text(text: str) -> tuple[str, ...]:
+    items = listed(text)
+    return _names(_SEPARATORS.split(html.unescape(text)) if items is None else items)
 
 
 def _url(value: Any) -> str | None:
     if not isinstance(value, str):
         raise RefusedError("wrong type", "")
     url = value.strip()
-    if not url:
-        return None
+    if not url or is_plain_url(url):
+        return url or None
     if not _WEB_ADDRESS.match(url) or _CONTROL.search(url):
         raise RefusedError("no web address", "")
     try:
@@ -229,7 +247,10 @@ def _url(value: Any) -> str | None:
     return url
 
 
-def _lang_of(text: str, own: str | None, default: str | None) -> str | None:
+def _lang_of(title: str, body: str, own: str | None, default: str | None) -> str | None:
+    if own and own != "zh":
+        return own
+    text = f"{title}\n{body[:LANGUAGE_CHARS]}"
     stated = own or (default and (other_language(text, default) or default))
     detected = detect_language(text) if stated in {None, "zh"} else None  # the text shows how it is written
     return detected if detected and is_same_language(detected, stated or detected) else stated
@@ -238,9 +259,14 @@ def _lang_of(text: str, own: str | None, default: str | None) -> str | None:
 def _language(value: Any) -> str | None:
     if not isinstance(value, str):
         raise RefusedError("wrong type", "")
-    if re.split(r"[-_]", value.strip().lower())[0] in {"", "und", "zxx", "mul"}:  # unknown, none, several
+    return _stated_language(value)
+
+
+@_cached
+def _stated_language(tag: str) -> str | None:
+    if re.split(r"[-_]", tag.strip().lower())[0] in {"", "und", "zxx", "mul"}:  # unknown, none, several
         return None
-    code = language_code(value)
+    code = language_code(tag)
     if code is None:
         raise RefusedError("no two-letter language code", "")
     return code

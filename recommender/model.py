@@ -17,8 +17,9 @@ from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, ListFacts, NearDuplicates, Neighbors, top_k
 from recommender.page_urls import page_key, rows_of_urls
+from recommender.reading_time import all_reading_minutes
 from recommender.recipe import Recipe
-from recommender.text import TermRules, reading_minutes
+from recommender.text import TermRules
 
 NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before all dates
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,13 +123,13 @@ class Articles:
     def of(cls, articles: Sequence[Article]) -> "Articles":
         """Return the articles as columns; they must be sorted by `id.encode()` and have distinct ids."""
         published = np.array([microseconds(article.published_at) for article in articles], dtype=np.int64)
-        by_key = sorted(
-            rows_of_urls([article.url for article in articles]).items(), key=lambda item: item[0].encode()
-        )
+        rows_of = rows_of_urls([article.url for article in articles])
+        keys = sorted(rows_of, key=str.encode)
+        bodies = Strings.of(article.body for article in articles)
         return cls(
             ids=Strings.of(article.id for article in articles),
             titles=Strings.of(article.title for article in articles),
-            bodies=Strings.of(article.body for article in articles),
+            bodies=bodies,
             urls=Strings.of(article.url or "" for article in articles),
             image_urls=Strings.of(article.image_url or "" for article in articles),
             types=Choice.of([article.type for article in articles]),
@@ -139,10 +140,10 @@ class Articles:
             authors=Labels.of([article.authors for article in articles]),
             published=published,
             updated=np.array([microseconds(article.updated_at) for article in articles], dtype=np.int64),
-            minutes=np.array([reading_minutes(article.body) for article in articles], dtype=np.int32),
+            minutes=all_reading_minutes(bodies),
             newest=np.argsort(-published.astype(np.float64), kind="stable").astype(np.int32),
-            url_keys=Strings.of(key for key, _ in by_key),
-            url_rows=np.array([row for _, row in by_key], dtype=np.int32),
+            url_keys=Strings.of(keys),
+            url_rows=np.array([rows_of[key] for key in keys], dtype=np.int32),
         )
 
     def __len__(self) -> int:
@@ -290,15 +291,15 @@ class Model:
         share = float(self.corrections.feedback[row])
         return Query(own, own.moved([(self.vectors.of(nearest), share)]), hidden)
 
-    def query(self, article: Article, hidden: Iterable[int] = ()) -> Query:
+    def query(self, article: Article, hidden: Iterable[int] = (), known: np.ndarray | None = None) -> Query:
         """Return the query for any article or text, whether or not it was in the training corpus.
 
         It moves towards its nearest neighbour among as many candidates as in training, skipping
         near-duplicates and `hidden` rows. If the article's own row and its copies are hidden, this equals
-        `query_of` of that row.
+        `query_of` of that row. `known` is the similarity to all articles, (n,), if it was computed.
         """
         own, hidden = self.embed(article), tuple(hidden)
-        similarity = self.vectors.scores(own, self.latent_weight)
+        similarity = self.vectors.scores(own, self.latent_weight) if known is None else known
         nearest = self.nearest(article, own, similarity, hidden)[:1]
         shares = (self.manifest.adapted.feedback * similarity[nearest]).astype(np.float32)
         if not shares.any():

@@ -72,9 +72,11 @@ class Corrections:
         rows, weights = self.expansion_rows[among], self.expansion_weights[among].astype(np.float64)
         scores, total = penalized[among].copy(), np.ones(len(rows))
         is_hidden = np.zeros(len(penalized), dtype=bool)
-        is_hidden[list(hidden)] = True
+        is_hidden[hidden := list(hidden)] = True
         for neighbor in range(rows.shape[1]):
-            share = np.where(is_hidden[rows[:, neighbor]], 0.0, weights[:, neighbor])
+            share = weights[:, neighbor]
+            if hidden:
+                share = np.where(is_hidden[rows[:, neighbor]], 0.0, share)
             scores += share * penalized[rows[:, neighbor]]
             total += share
         return np.asarray(scores / total, dtype=np.float32)

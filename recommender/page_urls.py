@@ -28,6 +28,10 @@ _AMP_VALUES = frozenset({("output", "amp"), ("outputtype", "amp"), ("type", "amp
 _VARIANT_HOSTS = frozenset({"www", "amp", "m", "mobile", "touch", "wap"})  # labels before the site's own name
 _INDEX_FILES = frozenset({"index.html", "index.htm", "index.php", "index.shtml", "default.aspx"})
 _AMP_NAMES = frozenset({"", "amp", "amp.html"})
+_MAY_BE_VARIANT = re.compile(
+    r"[?]|//|amp|(?:^|\.)(?:www|m|mobile|touch|wap)\.|/(?:index|default)\.", re.IGNORECASE
+)
+_LAST_NAMES = _INDEX_FILES | _AMP_NAMES  # that mean the page of the folder
 _AMP_SUFFIX = re.compile(r"(?:\.amp)+(?=(?:\.html?)?$)", re.IGNORECASE)
 _AMP_CACHE = re.compile(
     r"(?:[^/]+\.(?:cdn\.ampproject\.org|bing-amp\.com)/[a-z]|(?:www\.)?google(?:\.[a-z]+)+/amp)/(?:s/)?(?=.)",
@@ -61,8 +65,8 @@ def rows_of_urls(urls: Sequence[str | None]) -> dict[str, int]:
 
 
 def _page_of(key: str) -> str:
-    while (shorter := _without_variant(key)) != key:  # one variant may hide another
-        key = shorter
+    while _MAY_BE_VARIANT.search(key) and (shorter := _without_variant(key)) != key:
+        key = shorter  # one variant may hide another
     return key
 
 
@@ -71,7 +75,8 @@ def _without_variant(key: str) -> str:
         key = key[cache.end() :]
     address, _, query = key.partition("?")
     host, _, path = address.partition("/")
-    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _is_tracking(*pair)]
+    pairs = parse_qsl(query, keep_blank_values=True) if query else []
+    pairs = [pair for pair in pairs if not _is_tracking(*pair)]
     return "/".join([_site_of(host), *_page_segments(path)]) + (f"?{urlencode(pairs)}" if pairs else "")
 
 
@@ -84,7 +89,7 @@ def _page_segments(path: str) -> list[str]:
     segments = [segment for segment in path.split("/") if segment]
     while segments:
         segments[-1] = _AMP_SUFFIX.sub("", segments[-1])
-        if segments[-1].lower() not in _INDEX_FILES | _AMP_NAMES:
+        if segments[-1].lower() not in _LAST_NAMES:
             break
         segments.pop()
     while len(segments) > 1 and segments[0].lower() == "amp":

@@ -17,8 +17,6 @@ from recommender.stems import pieces, stem
 
 MIN_WORD_CHARS = 2
 MAX_WORD_CHARS = 64  # longer runs are encoded data, not words
-WORDS_PER_MINUTE = 230  # silent reading of non-fiction: Brysbaert 2019
-CHARACTERS_PER_MINUTE = 500  # the same, for scripts without spaces
 
 # Two-letter codes of one language: withdrawn ISO 639-1 codes, and the two written forms of Norwegian.
 LANGUAGE_ALIASES = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "nb": "no", "nn": "no"}
@@ -209,13 +207,6 @@ def is_same_language(a: str, b: str) -> bool:
     return a == b or (base_language(a) == base_language(b) and ("-" not in a or "-" not in b))
 
 
-def reading_minutes(text: str) -> int:
-    """Return the reading time of a text in whole minutes, at least 1."""
-    unspaced = sum(map(len, unspaced_runs().findall(beyond_ascii(text))))
-    spaced = len((unspaced_runs().sub(" ", text) if unspaced else text).split())
-    return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
-
-
 @cache
 def word_runs() -> re.Pattern[str]:
     """Return a pattern for runs of letters, digits, underscores and marks."""
@@ -266,7 +257,6 @@ _TAG_START = re.compile(r"(<[a-zA-Z][a-zA-Z0-9]*+)(?:[^\"'>]|\"[^\"]*\"|'[^']*')
 _SPACES = re.compile(r"\s+")
 _BLANK_LINES = re.compile(r"\n\s*\n")  # WordPress stores paragraphs this way
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+")
-_WHITE = dict.fromkeys(b"\t\n\r", " ")
 _UNPRINTABLE_BYTES = bytes({*range(0x20), 0x7F} - {*b"\t\n\r"})
 _ASCII = bytes(range(0x80))
 _SILENT = frozenset(
@@ -286,7 +276,7 @@ _BLOCKS = frozenset(
 
 def _detected(text: str) -> tuple[bool, int, int, str | None]:
     """Return whether the detector is sure, the bytes it read, and its first language with the percentage."""
-    printable = text[:4000].translate(_WHITE)
+    printable = text[:4000].replace("\t", " ").replace("\n", " ").replace("\r", " ")
     if not printable.isprintable():
         printable = "".join(char if char.isprintable() else " " for char in printable)
     is_reliable, size, languages = pycld2.detect(

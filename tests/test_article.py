@@ -7,7 +7,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recommender.article import Article, InvalidArticleError, canonical_url, check_id, moment, unique
+from recommender.article import (
+    Article,
+    InvalidArticleError,
+    canonical_url,
+    check_id,
+    is_plain_url,
+    moment,
+    unique,
+)
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -302,6 +310,15 @@ def test_a_canonical_url_is_its_own_canonical_form(url: str) -> None:
     canonical = canonical_url(url)
 
     assert canonical_url(f"https://{canonical}") == canonical
+
+
+@given(st.from_regex(r"https?://(www\.)*[A-Za-z.-]+(/[A-Z%a#?;:@ \t.'~é]*)*", fullmatch=True))
+@example("https://News.example/a//b//")
+@example("http://[::1]/a")
+@settings(deadline=None)
+def test_a_plain_url_has_the_canonical_form_that_parsing_finds(url: str) -> None:
+    if is_plain_url(url):
+        assert canonical_url(url) == canonical_url(f"{url}#parsed-because-of-this-fragment")
 
 
 @given(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.fields import RowReader, _cached_name
+from recommender.fields import RowReader
 from recommender.text import LANGUAGE_ALIASES
 from recommender.training.readers.corpus import read_articles
 from tests.support.corpora import jsonl
@@ -51,15 +51,16 @@ def test_a_language_is_read_by_its_canonical_code(alias: str, lang: str) -> None
 
 
 def test_names_are_cleaned_and_only_names_of_ordinary_length_are_cached() -> None:
-    cached = _cached_name.cache_info().currsize
-    long = "A &amp; B " * 30
+    ordinary, long = "A  &amp; B", "A &amp; B " * 30
+    rows = [{"id": i, "title": "x", "category": long, "tags": [ordinary], "authors": ordinary} for i in "12"]
 
-    article, refused = RowReader(UTC, NOW).article(
-        {"id": 1, "title": "x", "category": long, "tags": ["A  &amp; B"]}
-    )
+    (first, refused), (second, _) = (RowReader(UTC, NOW).article(row) for row in rows)
 
-    assert (article.category, article.tags, refused) == ("A & B " * 29 + "A & B", ("A & B",), [])
-    assert _cached_name.cache_info().currsize <= cached + 1
+    assert (first.category, first.tags, refused) == ("A & B " * 29 + "A & B", ("A & B",), [])
+    assert first.tags[0] is second.tags[0]
+    assert first.authors is second.authors
+    assert first.category == second.category
+    assert first.category is not second.category
 
 
 ITALIAN = (

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recommender.article import Article, canonical_url
@@ -67,6 +67,22 @@ def test_the_key_of_a_key_is_the_same_key(host: str, parts: list[str], query: st
     key = page_key("https://" + "/".join([host, *parts]) + query)
 
     assert page_key(key) == canonical_url(key) == key
+
+
+WORDS = st.sampled_from(
+    ["index.html", "default.aspx", "index", "www.x", "m", "wap.", "M.", "Touch.x", "é", "ﬀ"]
+)
+
+
+@given(HOSTS | st.sampled_from(["a.org", "wap.a.org", "x.touch.a.org"]), st.lists(PARTS | WORDS))
+@example("a.org", ["x", "index.html"])
+@example("a.org", ["Default.aspx"])
+@example("a.org", ["x", "", "y"])
+@example("mobile.a.org", ["x"])
+def test_a_parameter_that_is_dropped_changes_no_key(host: str, parts: list[str]) -> None:
+    url = "https://" + "/".join([host, *parts])
+
+    assert page_key(f"{url}?fbclid=1") == page_key(url)
 
 
 def articles(*urls: str) -> Articles:

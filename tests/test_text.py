@@ -17,7 +17,6 @@ from recommender.text import (
     language_code,
     other_language,
     plain_text,
-    reading_minutes,
     unspaced_runs,
     words,
 )
@@ -407,24 +406,6 @@ def test_only_the_beginning_of_a_text_decides_its_language() -> None:
     german = "Der Bundestag hat am Donnerstag ein neues Gesetz beschlossen. "
 
     assert detect_language(english * 100 + german * 1000) == "en"
-
-
-@pytest.mark.parametrize(
-    ("text", "minutes"),
-    [
-        ("", 1),
-        ("word", 1),
-        ("word " * 230, 1),
-        ("word " * 344, 1),
-        ("word " * 346, 2),
-        ("word " * 920, 4),
-        ("日" * 500, 1),
-        ("日" * 2000, 4),
-        ("日" * 1000 + " word" * 460, 4),
-    ],
-)
-def test_reading_time_counts_words_or_characters_by_script(text: str, minutes: int) -> None:
-    assert reading_minutes(text) == minutes
 
 
 def test_a_leading_noscript_is_removed() -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,7 +52,7 @@ from recommender.training.topics.slugs import keep_slugs, members_of
 
 ESTIMATORS = "estimators.joblib"
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
-_FACTS = [field.name for field in fields(Article) if field.name != "body"]
+_FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name != "body"))
 _PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
@@ -151,7 +152,7 @@ def train(
         advance(n - _PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
-        facts = _facts(ordered, recipe, counts, refused)
+        facts = _facts(ordered, columns, recipe, counts, refused)
         advance(n)
 
     moment = now or datetime.now(UTC)
@@ -310,7 +311,9 @@ def _manifest(
     )
 
 
-def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refused: int) -> CorpusFacts:
+def _facts(
+    articles: Sequence[Article], columns: Articles, recipe: Recipe, counts: TermCounts, refused: int
+) -> CorpusFacts:
     longest = recipe.terms.max_body_chars
     lengths = [(len(article.title), len(article.body)) for article in articles]
     cut = [sum(max(length - longest, 0) for length in pair) for pair in lengths if max(pair) > longest]
@@ -318,7 +321,7 @@ def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refu
     return CorpusFacts(
         articles=len(articles),
         refused=refused,
-        fingerprint=_fingerprint(articles),
+        fingerprint=_fingerprint(articles, columns.bodies),
         newest_published_at=max((a.published_at for a in articles if a.published_at), default=None),
         characters_read=whole - sum(cut),
         characters_cut=sum(cut),
@@ -328,12 +331,11 @@ def _facts(articles: Sequence[Article], recipe: Recipe, counts: TermCounts, refu
     )
 
 
-def _fingerprint(articles: Sequence[Article]) -> str:
-    digest = hashlib.sha256()
-    for article in articles:
-        body = article.body.encode()
-        facts = [getattr(article, name) for name in _FACTS]
-        digest.update(json.dumps([*facts, len(body)], default=datetime.isoformat).encode())
+def _fingerprint(articles: Sequence[Article], bodies: Strings) -> str:
+    digest, encoder = hashlib.sha256(), json.JSONEncoder(default=datetime.isoformat)
+    for row, article in enumerate(articles):
+        body = bodies.bytes_at(row)
+        digest.update(encoder.encode([*_FACTS_OF(article), len(body)]).encode())
         digest.update(body)
     return digest.hexdigest()
 

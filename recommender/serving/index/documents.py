@@ -19,7 +19,7 @@ from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels
 from recommender.model import Articles, microseconds
 from recommender.page_urls import page_key
-from recommender.text import reading_minutes
+from recommender.reading_time import reading_minutes
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

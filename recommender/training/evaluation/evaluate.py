@@ -168,7 +168,7 @@ def evaluate(
         systems=evaluator.reports,
         newest_published_at=newest_published_at(model),
         terms=model.manifest.corpus.terms_kept,
-        drawn=_sampled_articles(model),
+        drawn=_sampled_articles(model, threads),
     )
 
 
@@ -179,14 +179,14 @@ def newest_published_at(model: Model) -> datetime | None:
     return from_microseconds(int(public.max())) if len(public) else None
 
 
-def _sampled_articles(model: Model) -> SampledArticles:
+def _sampled_articles(model: Model, threads: int) -> SampledArticles:
     ids = model.articles.ids
     rows = hash_sample(ids, SAMPLE_SIZE)
     lists = displayed_lists_among(model, np.array(rows, dtype=np.int64), np.ones(len(ids), dtype=bool))
     return SampledArticles(
         ids=[ids[row] for row in rows],
         lists=[[ids[row] for row in items if row != NO_ROW] for items in lists.tolist()],
-        headlines_found=headlines_found(model, rows),
+        headlines_found=headlines_found(model, rows, threads=threads),
     )
 
 

@@ -1,18 +1,17 @@
 """Measure lists without labels: coverage, hubness, category agreement, near-duplicates, similarity, age."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import AliasChoices, Field
-from scipy.stats import skew
 
 from recommender.frozen_model import FrozenModel
 from recommender.model import NO_MOMENT, Articles, Model, Vectors
 from recommender.neighbors import NO_ROW
 from recommender.training.evaluation.measures import LIST_LENGTH
+from recommender.training.evaluation.scoring import group_cosines
 from recommender.training.kernels import run_ranges
-from recommender.training.neighbors.pairs import pair_scores
 
 NEAR_DUPLICATE = 0.9  # TF-IDF cosine from which two texts are near-duplicates, as in papers on wire copy
 _PAIRED_LISTS = 10_000  # lists whose pairs are compared; with more lists, a sample of this size
@@ -84,7 +83,7 @@ def health(
     return Health(
         coverage=float(np.mean(listed > 0)),
         never_recommended=int(np.sum(listed == 0)),
-        hub_skew=float(skew(listed)) if listed.any() and np.ptp(listed) else 0.0,
+        hub_skew=_skewness(listed),
         top_1_percent_places=float(top / max(descending.sum(), 1)),
         category_agreement=category_agreement(lists, model.articles.category.codes),
         near_duplicate_lists=duplicate_lists,
@@ -174,11 +173,10 @@ def _pairs(lists: np.ndarray, model: Model, threads: int) -> tuple[float, float,
     if len(sample) > _PAIRED_LISTS:
         generator = np.random.default_rng(model.manifest.recipe.seed)
         sample = np.sort(generator.choice(len(sample), _PAIRED_LISTS, replace=False))
-    terms_alone = replace(model.vectors, latent=model.vectors.latent[:, :0])
     duplicates = pairs = duplicate_lists = 0
     similarities: list[np.ndarray] = []
     for rows in np.array_split(sample, max(1, len(sample) // _CHUNK)):
-        cosines, with_article = _cosines(np.column_stack([rows, lists[rows]]), terms_alone, threads)
+        cosines, with_article = _cosines(np.column_stack([rows, lists[rows]]), model.vectors, threads)
         exists = ~np.isnan(cosines)
         duplicate = exists & (np.nan_to_num(cosines) >= NEAR_DUPLICATE)
         duplicates, pairs = duplicates + int(duplicate.sum()), pairs + int(exists.sum())
@@ -195,17 +193,19 @@ def _pairs(lists: np.ndarray, model: Model, threads: int) -> tuple[float, float,
 
 def _cosines(groups: np.ndarray, vectors: Vectors, threads: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the cosine of every pair in each group, NaN for missing rows; and which pairs have its first."""
-    left, right = np.triu_indices(groups.shape[1], 1)
-    a, b = groups[:, left].ravel(), groups[:, right].ravel()
-    exists = np.flatnonzero((a != NO_ROW) & (b != NO_ROW))
+    left, _ = np.triu_indices(groups.shape[1], 1)
 
     def stripe(start: int, end: int) -> np.ndarray:
-        pairs = exists[start:end]
-        return pair_scores(vectors, 0.0, a[pairs], b[pairs])
+        return group_cosines(vectors, groups[start:end])
 
-    cosines = np.full(len(a), np.nan)
-    cosines[exists] = np.concatenate(list(run_ranges(stripe, len(exists), threads))) if len(exists) else 0.0
-    return cosines.reshape(len(groups), -1), left == 0
+    return np.concatenate(list(run_ranges(stripe, len(groups), threads))), left == 0
+
+
+def _skewness(values: np.ndarray) -> float:
+    """Return the skewness of a population, 0 if all values are equal."""
+    deviations = values - values.mean() if len(values) else values
+    variance = float(np.mean(deviations**2)) if len(values) else 0.0
+    return float(np.mean(deviations**3)) / variance**1.5 if variance else 0.0
 
 
 def _age_gaps(lists: np.ndarray, articles: Articles) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain, islice
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from recommender.model import Model
 from recommender.neighbors import NO_ROW, top_k
 from recommender.text import words
 from recommender.training.evaluation.measures import LIST_LENGTH
+from recommender.training.evaluation.scoring import scores_of_all
+from recommender.training.kernels import run_all
 
 HEADLINES = 200  # headlines tested; each test scores the whole corpus
+_BATCH = 8  # headlines that are scored together
 _MIN_KNOWN_WORDS = 3  # in a headline that is tested
 _TOLERANCE = 1e-3  # per coordinate; more than single-precision error
 
@@ -25,7 +30,9 @@ def hash_sample(ids: Iterable[str], size: int) -> list[int]:
     return positions
 
 
-def headlines_found(model: Model, rows: Iterable[int], most: int = HEADLINES) -> list[bool | None]:
+def headlines_found(
+    model: Model, rows: Iterable[int], most: int = HEADLINES, threads: int = 1
+) -> list[bool | None]:
     """Return for each row whether a text query of the headline alone ranks its article in the top nine.
 
     A near-duplicate of the article counts. None for an ambiguous headline (several articles have it, or the
@@ -33,12 +40,13 @@ def headlines_found(model: Model, rows: Iterable[int], most: int = HEADLINES) ->
     """
     titles = [_plain(title) for title in model.articles.titles]
     count_of = Counter(titles)
-    results: list[bool | None] = []
-    for row in rows:
-        tested = len(results) - results.count(None)
-        testable = tested < most and count_of[titles[row]] == 1 and _has_known_words(model, titles[row])
-        results.append(_headline_finds(model, row) if testable else None)
-    return results
+    rows = list(rows)
+    testable = (row for row in rows if count_of[titles[row]] == 1 and _has_known_words(model, titles[row]))
+    tested = list(dict.fromkeys(islice(testable, most)))
+    batches = [tested[start : start + _BATCH] for start in range(0, len(tested), _BATCH)]
+    found = chain.from_iterable(run_all([(_headlines_find, model, batch) for batch in batches], threads))
+    found_of = dict(zip(tested, found, strict=True))
+    return [found_of.get(row) for row in rows]
 
 
 def topic_fit(model: Model, rows: np.ndarray, lists: np.ndarray) -> np.ndarray:
@@ -69,10 +77,19 @@ def _has_known_words(model: Model, title: str) -> bool:
     return sum(terms.find(word) is not None for word in set(words(title))) >= _MIN_KNOWN_WORDS
 
 
-def _headline_finds(model: Model, row: int) -> bool:
-    scores = model.scores(model.query(replace(model.articles.article(row), body="")))
+def _headlines_find(model: Model, rows: Sequence[int]) -> list[bool]:
+    """Return for each row whether its headline ranks it, or a copy of it, among the first nine."""
+    score = partial(scores_of_all, model.vectors, weight=model.latent_weight)
+    headlines = [replace(model.articles.article(row), body="") for row in rows]
+    own = score([model.embed(headline) for headline in headlines])
+    queries = [model.query(headline, known=scores) for headline, scores in zip(headlines, own, strict=True)]
+    moved = score([query.moved for query in queries])
+    return [_is_found(model, row, similarity) for row, similarity in zip(rows, moved, strict=True)]
+
+
+def _is_found(model: Model, row: int, similarity: np.ndarray) -> bool:
+    scores, first = model.corrections.scores(similarity), model.copies.first
     best = top_k(scores, LIST_LENGTH)
-    first = model.copies.first
     return bool((first[best[scores[best] > 0]] == first[row]).any())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from recommender.fields import COLUMNS
 from recommender.training.formats.files import DELIMITERS, CorpusError, RawRow, SourceOptions
+from recommender.visibility import Decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Layout:
 
 def layout_of(names: tuple[str, ...], options: SourceOptions) -> Layout:
     """Return the layout of a table with these columns."""
-    about_visibility = tuple(options.decisions.is_visibility_column(name) for name in names)
-    return _cached_layout(names, tuple(options.columns.items()), about_visibility)
+    public, ignored = frozenset(options.decisions.public), options.decisions.ignored
+    return _cached_layout(names, tuple(options.columns.items()), public, ignored)
 
 
 def in_our_spelling(names: tuple[str, ...], columns: Mapping[str, str]) -> tuple[str, ...]:
@@ -96,14 +97,20 @@ _VISIBILITY = frozenset({"status", "post_password"})  # our columns, whatever th
 
 @lru_cache(maxsize=256)
 def _cached_layout(
-    names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], about_visibility: tuple[bool, ...]
+    names: tuple[str, ...],
+    renamed: tuple[tuple[str, str], ...],
+    public: frozenset[str],
+    ignored: frozenset[str],
 ) -> Layout:
+    decisions = Decisions(dict.fromkeys(public, frozenset()), ignored)
     theirs = {name for _, name in renamed}
     places = {name: place for place, name in enumerate(names) if name in COLUMNS}
     places |= {ours: names.index(name) for ours, name in renamed if name in names}
     # A column that is mapped to another field says nothing about visibility. Of a repeated name, all count.
     visibility = [
-        (name, place) for place, name in enumerate(names) if about_visibility[place] and name not in theirs
+        (name, place)
+        for place, name in enumerate(names)
+        if name not in theirs and decisions.is_visibility_column(name)
     ]
     visibility += [
         (ours, names.index(name)) for ours, name in renamed if name in names and ours in _VISIBILITY

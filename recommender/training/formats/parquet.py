@@ -9,6 +9,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from recommender.training.formats.files import CorpusError, limits, opened
 
-BATCH_ROWS = 512
+BATCH_ROWS = 2048
 _ELEMENT_BYTES = 8  # of a list in memory, without its value
 MAX_RATIO = 200  # of a large column chunk; text is rarely compressed to a tenth
 
@@ -43,17 +44,27 @@ def records(path: Path, file: pq.ParquetFile, names: Sequence[str]) -> Iterator[
     Raises TooLargeError if the columns unpack to more than the limits.
     """
     check_sizes(path, file, names)
-    number, size = 0, 0.0
-    for batch in file.iter_batches(BATCH_ROWS, columns=list(names)):
-        columns = {name: _python_values(path, number, batch.column(name)) for name in names}
-        for row in range(batch.num_rows):
-            number += 1
-            values = {name: column[row] for name, column in columns.items()}
-            row_size = sum(map(_size, values.values()))
-            limits().check_row(path, f"row {number}", row_size)
-            size += row_size
-            yield values
+    number, size = 0, 0
+    for batch in _decoded_ahead(file.iter_batches(BATCH_ROWS, columns=list(names))):
+        columns = [_python_values(path, number, batch.column(name)) for name in names]
+        batch_size = sum(_size(column) for column in columns)
+        if batch_size > limits().row_bytes:  # else, no row can be too large
+            for place, values in enumerate(zip(*columns, strict=True), number + 1):
+                limits().check_row(path, f"row {place}", _size(values))
+        size += batch_size
         limits().check_file(path, size)
+        for values in zip(*columns, strict=True):
+            yield dict(zip(names, values, strict=True))
+        number += batch.num_rows
+
+
+def _decoded_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches, and decode each on another thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = thread.submit(next, batches, None)
+            yield batch
 
 
 def table(path: Path, names: Sequence[str]) -> pa.Table:

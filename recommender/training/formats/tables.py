@@ -1,7 +1,6 @@
 """Rows of Parquet files and of records with named fields, by our names."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,13 @@ def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
         layout = layout_of(names, options)
         places = {**layout.places, **{f"visibility {place}": place for _, place in layout.visibility}}
         wanted = list(dict.fromkeys(names[place] for place in places.values()))
+        sources = [(ours, names[place]) for ours, place in layout.places.items()]
+        about_visibility = [(name, names[place]) for name, place in layout.visibility]
         for number, cells in enumerate(records(path, file, wanted), 1):
-            row = layout.row(number, {place: cells[names[place]] for place in places.values()})
-            # pandas stores whole numbers as floats if one of them is missing.
-            yield replace(row, values=with_names({**row.values, "id": _whole(row.values.get("id"))}))
+            values = with_names({ours: cells[theirs] for ours, theirs in sources})
+            values["id"] = _whole(values.get("id"))  # pandas makes floats of them if one is missing
+            visibility = [(name, cells[theirs]) for name, theirs in about_visibility]
+            yield RawRow(number, values, layout.unknown, visibility)
 
 
 def row_of(number: int, record: Mapping[str, Any], options: SourceOptions) -> RawRow:
@@ -34,7 +36,7 @@ def row_of(number: int, record: Mapping[str, Any], options: SourceOptions) -> Ra
     If the record lacks the name that a column is mapped to, our name is used.
     """
     row = layout_of(tuple(record), options).row(number, list(record.values()))
-    return replace(row, values=with_names(row.values))
+    return RawRow(number, with_names(row.values), row.unknown, row.visibility)
 
 
 def with_names(values: Mapping[str, Any]) -> dict[str, Any]:

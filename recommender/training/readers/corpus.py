@@ -171,8 +171,10 @@ class Collected:
 
     def note_language(self, article: Article, values: Mapping[str, Any]) -> None:
         """Note the language that the site of an article states, if the article is in another one."""
-        default = language_code(str(values.get("default_lang") or ""))
         self.default_langs.pop(article.id, None)
+        if not values.get("default_lang"):
+            return
+        default = language_code(str(values["default_lang"]))
         if (
             default
             and is_missing(values.get("lang"))
@@ -323,10 +325,8 @@ def _read_row(
     for name in row.unknown:
         if name in report.unknown_columns or len(report.unknown_columns) < MAX_UNKNOWN_COLUMNS:
             report.unknown_columns[name] += 1
-    values = _dated(row)
-    is_dated = not is_missing(values.get("published_at"))
-    place = f"row {row.number} of {source}"
-    if kind := row.skipped or visibility.why_hidden(row.visibility, is_dated=is_dated, place=place):
+    values = _dated(row) if row.visibility else row.values
+    if kind := row.skipped or _why_hidden(row, values, source, visibility):
         is_new = kind not in report.skipped and len(report.skipped) >= MAX_SKIPPED_REASONS
         report.skipped["other" if is_new else kind] += 1
         return
@@ -343,6 +343,14 @@ def _read_row(
         report.refuse_field(_refusal(refused, source, row.number))
     collected.note_language(article, values)
     collected.add(article, source, row.number)
+
+
+def _why_hidden(row: RawRow, values: Mapping[str, Any], source: str, visibility: Visibility) -> str:
+    if not row.visibility:
+        return ""
+    is_dated = not is_missing(values.get("published_at"))
+    place = f"row {row.number} of {source}"
+    return visibility.why_hidden(row.visibility, is_dated=is_dated, place=place)
 
 
 def _dated(row: RawRow) -> Mapping[str, Any]:

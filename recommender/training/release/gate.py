@@ -16,6 +16,7 @@ because two clusterings of one corpus differ more than its lists do.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -241,20 +242,22 @@ def _mean(values: Sequence[float], min_count: int) -> float | None:
 def _topic_fit(model: Model, report: EvaluationReport) -> float | None:
     if report.drawn is None:
         return None
-    rows, lists = _rows(model, report.drawn.ids), report.drawn.lists
-    width = max(map(len, lists), default=0)
-    padded = [[*_rows(model, items), *[NO_ROW] * (width - len(items))] for items in lists]
+    lists = report.drawn.lists
+    row_of = _rows_of(model, {*report.drawn.ids, *chain.from_iterable(lists)})
+    rows, width = [row_of[article_id] for article_id in report.drawn.ids], max(map(len, lists), default=0)
+    padded = [[*(row_of[item] for item in items), *[NO_ROW] * (width - len(items))] for items in lists]
     fit = topic_fit(model, np.array(rows), np.array(padded).reshape(len(rows), width))
     return _mean(fit[~np.isnan(fit)].tolist(), _MIN_ARTICLES)
 
 
-def _rows(model: Model, ids: Sequence[str]) -> list[int]:
-    return [row for article_id in ids if (row := model.articles.ids.find(article_id)) is not None]
+def _rows_of(model: Model, ids: set[str]) -> dict[str, int]:
+    return {article_id: row for row, article_id in enumerate(model.articles.ids) if article_id in ids}
 
 
 def _embedding_guard(model: Model, report: EvaluationReport) -> Guard:
     ids = report.drawn.ids[:_EMBEDDED] if report.drawn else []
-    wrong = misplaced(model, _rows(model, ids))
+    row_of = _rows_of(model, set(ids))
+    wrong = misplaced(model, [row_of[article_id] for article_id in ids])
     detail = "the vectors and first topics of the sampled articles match what the service computes"
     if wrong:
         first = model.articles.ids[wrong[0]]
