@@ -34,7 +34,8 @@ from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.languages import inverse_document_frequency, without_function_words
 from recommender.training.terms.vectorizer import PackedVectorizer, fitted_vectorizer, term_weights, tfidf
-from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
+from recommender.training.topics.fitting import TopicModel, fit_topics
+from recommender.training.topics.latent import LatentSpace, fit_latent_space
 from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
 
@@ -120,7 +121,8 @@ def train(
         del compared  # a copy of many bodies
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
-        space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)
+        components = adapted.latent_components
+        space = fit_latent_space(rows, counts.df, components, recipe.topics, recipe.seed, threads)
         latent = space.project(rows, threads)
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)

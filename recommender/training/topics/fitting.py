@@ -1,4 +1,4 @@
-"""The latent space of a corpus (LSA), and the topics: clusters in it that have readable names.
+"""The topics of a corpus: clusters in its latent space that have readable names.
 
 Topics are for people to read, so not every cluster becomes one. k-means computes 1.3 times as many clusters
 as topics are wanted. Three kinds of clusters are removed: those with very few articles, those whose common
@@ -19,68 +19,21 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
 from recommender.article import Article
 from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
-from recommender.training.kernels import kernel, run_ranges
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 from recommender.training.topics.standing_words import function_words, site_words
 
-_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
 _OVERPRODUCTION = 1.3  # clusters per topic, to select from
 _WARD_ARTICLES = 3000  # used to initialize k-means: Ward's method needs quadratic memory
 _LEAST_ARTICLES = 3  # a topic has at least this many, and
 _LEAST_SHARE = 0.1  # this share of the mean size
 _INCOHERENT_PART = 10  # at most one topic in 10 is removed because its terms rarely occur together
 _BLOCK = 16_384
-
-
-@dataclass(frozen=True)
-class LatentSpace:
-    """A truncated singular value decomposition of the TF-IDF rows."""
-
-    terms: np.ndarray  # (n_latent_terms,) int32, ascending columns of the TF-IDF rows
-    components: np.ndarray  # (n_latent_terms, n_components) float32
-    estimator: TruncatedSVD | None  # None if the corpus is too small
-
-    def project(self, rows: csr_array, threads: int) -> np.ndarray:
-        """Project the rows into the latent space, (n, n_components) float32, of unit length or zero."""
-        latent = np.zeros((rows.shape[0], self.components.shape[1]), dtype=np.float32)
-        place = np.full(rows.shape[1], -1, dtype=np.int32)
-        place[self.terms] = np.arange(len(self.terms))
-
-        def stripe(start: int, end: int) -> None:
-            _project(rows.indptr, rows.indices, rows.data, place, self.components, start, end, latent)
-
-        list(run_ranges(stripe, rows.shape[0], threads))
-        return latent
-
-
-def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics, seed: int) -> LatentSpace:
-    """Fit the latent space on the terms of highest df, and on a sample of the articles if there are many.
-
-    It has `count` components, but fewer than there are terms.
-    """
-    n = rows.shape[0]
-    frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
-    count = min(count, len(frequent) - 1)
-    if count < 1:
-        return LatentSpace(np.zeros(0, np.int32), np.zeros((0, 0), np.float32), None)
-    selection = np.arange(n)
-    if n > recipe.max_fit_articles:
-        drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
-        selection = np.sort(drawn)
-    svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
-    # One BLAS thread, because several add up in a different order. Identical articles have no variance.
-    with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
-        svd.fit(rows[selection][:, frequent])
-    components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
-    return LatentSpace(frequent, components, svd)
 
 
 def topic_count(n: int, recipe: Topics) -> int:
@@ -236,33 +189,3 @@ def _normalized(centers: np.ndarray) -> np.ndarray:
 
 def _text(article: Article) -> str:
     return article.body or article.title
-
-
-@kernel
-def _project(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    place: np.ndarray,
-    components: np.ndarray,
-    start: int,
-    end: int,
-    latent: np.ndarray,
-) -> None:
-    """Compute the unit latent rows start..end, adding up in double precision."""
-    width = components.shape[1]
-    total = np.empty(width, dtype=np.float64)
-    for row in range(start, end):
-        total[:] = 0.0
-        for at in range(offsets[row], offsets[row + 1]):
-            term = place[columns[at]]
-            if term >= 0:
-                value = np.float64(values[at])
-                for component in range(width):
-                    total[component] += value * components[term, component]
-        length = 0.0
-        for component in range(width):
-            length += total[component] * total[component]
-        if length > 0.0:
-            for component in range(width):
-                latent[row, component] = total[component] / np.sqrt(length)
