@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -127,7 +127,7 @@ def train(
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
-        naming = NamingTerms.of(rows, counts.df, counts.terms, vocabulary.spelt)
+        naming = partial(NamingTerms.of, rows, counts.df, counts.terms, _spelt(counts.forms))
         topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
@@ -241,6 +241,11 @@ def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> 
     return Vocabulary(
         counts.terms, weights, space.terms, space.components, Strings.of(stems), Strings.of(forms)
     )
+
+
+def _spelt(forms: dict[str, str]) -> Callable[[str], str]:
+    """Return a function that replaces each stem of a term by the word that it represents most often."""
+    return lambda term: " ".join(forms.get(part, part) for part in term.split(" "))
 
 
 def _with_stable_slugs(

@@ -11,8 +11,10 @@ def co_occurrences(by_term: csc_array, columns: Sequence[int]) -> np.ndarray:
 
     `by_term` is (n, terms), 1 if an article has the term.
     """
-    present = by_term[:, list(columns)].astype(np.int64)
-    return np.asarray((present.T @ present).toarray(), dtype=np.int64)
+    present = np.zeros((len(columns), by_term.shape[0]), dtype=np.float32)  # which counts exactly to 2^24
+    for place, column in enumerate(columns):
+        present[place, by_term.indices[by_term.indptr[column] : by_term.indptr[column + 1]]] = 1
+    return np.asarray(present @ present.T).astype(np.int64)
 
 
 def npmi(counts: np.ndarray, n: int) -> float:

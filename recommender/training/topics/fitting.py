@@ -14,7 +14,7 @@ more, but then the arrays would depend on the history of trainings.
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -53,7 +53,7 @@ class TopicModel:
 
 def fit_topics(
     latent: np.ndarray,
-    naming: NamingTerms,
+    naming_terms: Callable[[np.ndarray], NamingTerms],
     articles: Sequence[Article],
     recipe: Topics,
     seed: int,
@@ -62,8 +62,9 @@ def fit_topics(
     """Find and name the topics of the articles; there are none if the articles are too few or too similar.
 
     There are at most `topic_count` topics. 1.3 times as many clusters are computed; then the smallest, those
-    of boilerplate and the least coherent are removed, and clusters with similar terms are merged. `listed`
-    has the languages whose stop words have been left out.
+    of boilerplate and the least coherent are removed, and clusters with similar terms are merged.
+    `naming_terms` returns the terms of a sample of the articles, whose rows it receives. `listed` has the
+    languages whose stop words have been left out.
     """
     count = topic_count(len(articles), recipe)
     order = _sampling_order(articles, seed)
@@ -74,16 +75,18 @@ def fit_topics(
         return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), no_topics), [], None)
     centroids = _normalized(wide.cluster_centers_)
     clusters = assign_topics(latent[drawn], centroids)
-    sample, present = [articles[row] for row in drawn.tolist()], naming.present[drawn].tocsc()
+    sample, naming = [articles[row] for row in drawn.tolist()], naming_terms(drawn)
     naming = replace(
         naming,
-        function_words=function_words(naming.words, present, clusters, sample, listed),
-        site_words=site_words(naming.words, present, sample),
+        function_words=function_words(naming.words, naming.present, clusters, sample, listed),
+        site_words=site_words(naming.words, naming.present, sample),
     )
-    descriptions = naming.restricted_to(drawn).describe(clusters, len(centroids))
-    centroids = _select_topics(centroids, descriptions, count)
-    centroids, first, descriptions = _without_incoherent(latent, centroids, naming)
-    topics = name_topics(naming, descriptions, first, lambda row: _text(articles[row]))
+    centroids = _select_topics(centroids, naming.describe(clusters, len(centroids)), count)
+    centroids, clusters, descriptions = _without_incoherent(latent[drawn], centroids, naming)
+    first = assign_topics(latent, centroids)
+    topics = name_topics(naming, descriptions, clusters, lambda row: _text(sample[row]))
+    sizes = np.bincount(first[first >= 0], minlength=len(topics)).tolist()
+    topics = [topic.model_copy(update={"articles": n}) for topic, n in zip(topics, sizes, strict=True)]
     return TopicModel(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
 
 

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.recipe import Topics
 from recommender.training.kernels import run_all
-from recommender.training.topics.sparse import places_of, product, selected
+from recommender.training.topics.sparse import largest, places_of, product, selected
 
 _POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
 _MORE_COMPONENTS = 10  # computed than are returned, which makes the last ones more exact
@@ -49,7 +49,7 @@ def fit_latent_space(
     fewer dimensions. The result is the same for any number of threads.
     """
     n = rows.shape[0]
-    frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
+    frequent = largest(df, recipe.max_terms)
     count = min(count, len(frequent) - 1)
     if count < 1:
         return LatentSpace(np.zeros(0, np.int32), np.zeros((0, 0), np.float32), None)

@@ -1,4 +1,4 @@
-"""Select from sparse rows, and multiply them by a dense matrix on all cores."""
+"""Select from sparse rows, and multiply them by a dense matrix on several threads."""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -6,6 +6,17 @@ from scipy.sparse import csr_array
 from recommender.training.kernels import kernel, run_ranges
 
 _BLOCK = 512  # rows multiplied together: their results fit into the cache of a core
+
+
+def largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of the `count` largest values, ascending, int32; of equal values the first."""
+    if len(values) <= count:
+        return np.arange(len(values), dtype=np.int32)
+    least = np.partition(values, len(values) - count)[len(values) - count]
+    above = values > least
+    equal = np.flatnonzero(values == least)[: count - np.count_nonzero(above)]
+    above[equal] = True
+    return np.flatnonzero(above).astype(np.int32)
 
 
 def places_of(columns: np.ndarray, n_columns: int) -> np.ndarray:

@@ -8,10 +8,11 @@ clusters. A site's word occurs in many articles of one site and hardly on any ot
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from itertools import chain, compress
 from urllib.parse import urlsplit
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, csr_array
 
 from recommender.article import Article
 from recommender.text import base_language
@@ -39,7 +40,9 @@ def function_words(
     `present` is (n, m), not zero if an article has the term. `clusters` has the cluster of each article, -1
     for none. `listed` has the languages whose stop words have been left out.
     """
-    terms_of = _terms_of_words(words)
+    groups = list(_terms_of_words(words).values())
+    starts = np.cumsum([0, *map(len, groups)])[:-1]
+    terms_by_word = np.fromiter(chain.from_iterable(groups), dtype=np.intp)
     rows_of_lang: dict[str, list[int]] = defaultdict(list)
     for row, article in enumerate(articles):
         rows_of_lang[base_language(article.lang or "")].append(row)
@@ -47,15 +50,13 @@ def function_words(
     for lang, rows in rows_of_lang.items():
         if len(rows) < _LEAST_ARTICLES:
             continue
-        inside, groups = present.tocsr()[rows].tocsc(), clusters[rows]
+        inside = present if len(rows) == len(articles) else present.tocsr()[rows].tocsc()
         least = len(rows) * (_COMMON_SHARE_LISTED if lang in listed else _COMMON_SHARE)
-        counts = np.diff(inside.indptr)
-        for word, terms in terms_of.items():
-            if counts[terms].sum() < least:
-                continue
+        totals = np.add.reduceat(np.diff(inside.indptr)[terms_by_word], starts)
+        for terms in compress(groups, (totals >= least).tolist()):
             has = np.unique(np.concatenate([_rows_with(inside, term) for term in terms]))
-            if len(has) >= least and _explained(has, groups) <= _EVEN:
-                excluded[terms_of[word]] = True
+            if len(has) >= least and _explained(has, clusters[rows]) <= _EVEN:
+                excluded[terms] = True
     return excluded
 
 
@@ -66,11 +67,15 @@ def site_words(words: Sequence[str], present: csc_array, articles: Sequence[Arti
     sites = np.flatnonzero((sizes >= _LEAST_ARTICLES) & (names != ""))
     own = {name for site in sites for name in _site_names(str(names[site]))}
     excluded = np.array(["".join(word.split()) in own for word in words], dtype=bool)
-    totals = np.diff(present.indptr)
-    for site in sites[sizes[sites] <= _LARGEST_SITE * len(articles)].tolist():
-        inside = present.T @ (site_of == site).astype(np.float32)
-        least = np.maximum(_SITE_BOUND * totals, max(_SITE_SHARE * sizes[site], _LEAST_SITE_WORD))
-        excluded |= inside >= least
+    judged = sites[sizes[sites] <= _LARGEST_SITE * len(articles)]
+    rows = np.flatnonzero(np.isin(site_of, judged))
+    site_of_row = np.searchsorted(judged, site_of[rows])
+    belongs = csr_array((np.ones(len(rows)), (site_of_row, rows)), shape=(len(judged), len(articles)))
+    inside = (belongs @ present).tocoo()
+    site, term = inside.coords
+    least = np.maximum(_SITE_SHARE * sizes[judged[site]], _LEAST_SITE_WORD)
+    least = np.maximum(_SITE_BOUND * np.diff(present.indptr)[term], least)
+    excluded[term[inside.data >= least]] = True
     return excluded
 
 

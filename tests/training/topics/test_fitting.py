@@ -16,26 +16,17 @@ from recommender.article import Article
 from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
 from recommender.training.topics.fitting import (
-    LatentSpace,
     _select_topics,
     assign_topics,
     cluster_articles,
-    fit_latent_space,
     topic_count,
 )
+from recommender.training.topics.latent import fit_latent_space
 from recommender.training.topics.naming import TopicDescription
 from recommender.training.train import Trained, train
 
 NO_ARTICLES = np.zeros(0, dtype=np.int32)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
-
-
-def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
-    """Return the TF-IDF rows and the df of each term."""
-    vectors = trained.model.vectors
-    shape = (len(trained.model.articles), len(trained.model.vocabulary.terms))
-    rows = csr_array((vectors.values, vectors.columns, vectors.offsets), shape=shape)
-    return rows, np.diff(vectors.term_offsets)
 
 
 def described(terms: list[int], articles: int, coherence: float, *, is_boilerplate: bool) -> TopicDescription:
@@ -127,27 +118,6 @@ def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
     assert len({fitted.cluster_centers_.tobytes() for fitted in clusters if fitted is not None}) == 1
 
 
-def test_the_projection_equals_scikit_learns_result(trained: Trained) -> None:
-    rows, _ = rows_of(trained)
-    space = trained.space
-    assert space.estimator is not None
-
-    expected = space.estimator.transform(rows[:, space.terms])
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-
-    np.testing.assert_allclose(space.project(rows, threads=2), expected, atol=1e-6)
-
-
-def test_the_latent_space_uses_the_terms_of_highest_df(trained: Trained) -> None:
-    rows, df = rows_of(trained)
-
-    space = fit_latent_space(rows, df, 5, Topics(max_terms=100), seed=0)
-
-    assert space.components.shape == (100, 5)
-    assert np.all(np.diff(space.terms) > 0)
-    assert df[space.terms].min() >= np.delete(df, space.terms).max()
-
-
 @pytest.mark.parametrize(
     "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
 )
@@ -163,24 +133,6 @@ def test_a_space_fitted_on_a_sample_has_vectors_for_every_article(
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
     assert clusters is not None
     assert clusters.cluster_centers_.shape == (10, latent.shape[1])
-
-
-@pytest.mark.parametrize(("n", "n_terms", "components"), [(1, 5, 0), (8, 1, 300), (8, 0, 300), (8, 5, 0)])
-def test_too_small_a_corpus_has_no_latent_space(n: int, n_terms: int, components: int) -> None:
-    rows = csr_array(np.ones((n, n_terms), dtype=np.float32))
-
-    space = fit_latent_space(rows, np.full(n_terms, n), components, Topics(), seed=0)
-
-    assert space.estimator is None
-    assert space.project(rows, threads=1).shape == (n, 0)
-
-
-def test_articles_without_terms_have_zero_vectors() -> None:
-    space = LatentSpace(np.array([0], np.int32), np.array([[3.0, 4.0]], np.float32), None)
-
-    latent = space.project(csr_array(np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 0.0]], np.float32)), threads=1)
-
-    np.testing.assert_allclose(latent, np.array([[0.6, 0.8], [0, 0], [0, 0]]), atol=1e-7)
 
 
 def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
@@ -202,14 +154,6 @@ def test_a_tiny_corpus_gets_a_suitable_number_of_topics(sample_articles: list[Ar
     assert len(model.manifest.topics) == len(model.topic_space.centroids) <= n // 5
     assert model.topic_space.first.shape == (n,)
     assert model.topic_space.shares(model.vectors.latent[0]).shape == (len(model.manifest.topics),)
-
-
-def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
-    rows = csr_array(np.ones((8, 3), dtype=np.float32))
-
-    latent = fit_latent_space(rows, np.full(3, 8), 2, Topics(), seed=0).project(rows, threads=1)
-
-    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), np.ones(8), atol=1e-6)
 
 
 def test_the_first_topic_of_an_article_is_stored_with_the_model(trained: Trained) -> None:

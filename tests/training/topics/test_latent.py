@@ -1,0 +1,64 @@
+"""The latent space: its vectors, its estimator, and corpora that are too small or have few dimensions."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from recommender.recipe import Topics
+from recommender.training.topics.latent import LatentSpace, fit_latent_space
+from recommender.training.train import Trained
+
+
+def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
+    """Return the TF-IDF rows and the df of each term."""
+    vectors = trained.model.vectors
+    shape = (len(trained.model.articles), len(trained.model.vocabulary.terms))
+    rows = csr_array((vectors.values, vectors.columns, vectors.offsets), shape=shape)
+    return rows, np.diff(vectors.term_offsets)
+
+
+def test_the_projection_equals_scikit_learns_result(trained: Trained) -> None:
+    rows, _ = rows_of(trained)
+    space = trained.space
+    assert space.estimator is not None
+
+    expected = space.estimator.transform(rows[:, space.terms])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+
+    np.testing.assert_allclose(space.project(rows, threads=2), expected, atol=1e-6)
+
+
+def test_the_latent_space_uses_the_terms_of_highest_df(trained: Trained) -> None:
+    rows, df = rows_of(trained)
+
+    space = fit_latent_space(rows, df, 5, Topics(max_terms=100), seed=0)
+
+    assert space.components.shape == (100, 5)
+    assert np.all(np.diff(space.terms) > 0)
+    assert df[space.terms].min() >= np.delete(df, space.terms).max()
+
+
+@pytest.mark.parametrize(("n", "n_terms", "components"), [(1, 5, 0), (8, 1, 300), (8, 0, 300), (8, 5, 0)])
+def test_too_small_a_corpus_has_no_latent_space(n: int, n_terms: int, components: int) -> None:
+    rows = csr_array(np.ones((n, n_terms), dtype=np.float32))
+
+    space = fit_latent_space(rows, np.full(n_terms, n), components, Topics(), seed=0)
+
+    assert space.estimator is None
+    assert space.project(rows, threads=1).shape == (n, 0)
+
+
+def test_articles_without_terms_have_zero_vectors() -> None:
+    space = LatentSpace(np.array([0], np.int32), np.array([[3.0, 4.0]], np.float32), None)
+
+    latent = space.project(csr_array(np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 0.0]], np.float32)), threads=1)
+
+    np.testing.assert_allclose(latent, np.array([[0.6, 0.8], [0, 0], [0, 0]]), atol=1e-7)
+
+
+def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
+    rows = csr_array(np.ones((8, 3), dtype=np.float32))
+
+    latent = fit_latent_space(rows, np.full(3, 8), 2, Topics(), seed=0).project(rows, threads=1)
+
+    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), np.ones(8), atol=1e-6)
