@@ -128,7 +128,7 @@ def train(
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
         naming = partial(NamingTerms.of, rows, counts.df, counts.terms, _spelt(counts.forms))
-        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words)
+        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words, threads)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
@@ -245,7 +245,12 @@ def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> 
 
 def _spelt(forms: dict[str, str]) -> Callable[[str], str]:
     """Return a function that replaces each stem of a term by the word that it represents most often."""
-    return lambda term: " ".join(forms.get(part, part) for part in term.split(" "))
+
+    def spelt(term: str) -> str:
+        parts = term.split(" ")
+        return " ".join(map(forms.get, parts, parts))
+
+    return spelt if forms else str
 
 
 def _with_stable_slugs(

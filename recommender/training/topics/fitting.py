@@ -19,12 +19,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from sklearn.cluster import AgglomerativeClustering, KMeans
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
+from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from recommender.article import Article
 from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
+from recommender.training.kernels import run_all
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 from recommender.training.topics.standing_words import function_words, site_words
 
@@ -58,6 +63,7 @@ def fit_topics(
     recipe: Topics,
     seed: int,
     listed: Collection[str] = (),
+    threads: int = 1,
 ) -> TopicModel:
     """Find and name the topics of the articles; there are none if the articles are too few or too similar.
 
@@ -69,13 +75,14 @@ def fit_topics(
     count = topic_count(len(articles), recipe)
     order = _sampling_order(articles, seed)
     drawn = _sample(latent, order, recipe.max_fit_articles)
-    wide = cluster_articles(latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
+    clustering = (cluster_articles, latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
+    wide, naming = run_all([clustering, (naming_terms, drawn)], threads)
     if count < 1 or wide is None or len(wide.cluster_centers_) < count:
         no_topics = np.full(len(articles), -1, dtype=np.int32)
         return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), no_topics), [], None)
     centroids = _normalized(wide.cluster_centers_)
     clusters = assign_topics(latent[drawn], centroids)
-    sample, naming = [articles[row] for row in drawn.tolist()], naming_terms(drawn)
+    sample = [articles[row] for row in drawn.tolist()]
     naming = replace(
         naming,
         function_words=function_words(naming.words, naming.present, clusters, sample, listed),
@@ -102,14 +109,24 @@ def cluster_articles(latent: np.ndarray, clusters: int, recipe: Topics, order: n
     if clusters < 1:
         return None
     with threadpool_limits(1):  # several threads add up the centroids in a different order
-        labels = (
-            AgglomerativeClustering(clusters).fit_predict(start_rows)
-            if clusters > 1
-            else np.zeros(len(start_rows), int)
-        )
+        labels = _ward_clusters(start_rows, clusters)
         centroids = np.array([start_rows[labels == label].mean(axis=0) for label in range(clusters)])
         fit_rows = latent[_sample(latent, order, recipe.max_fit_articles)]
         return KMeans(clusters, init=centroids, n_init=1, max_iter=100).fit(fit_rows)
+
+
+def _ward_clusters(rows: np.ndarray, clusters: int) -> np.ndarray:
+    """Return the cluster of each unit row by Ward's method, (n,) int32."""
+    n = len(rows)
+    if n == 1:
+        return np.zeros(1, dtype=np.int32)
+    # One product of matrices is much faster than computing the distance of each pair.
+    cosines = squareform(rows @ rows.T, checks=False).astype(np.float64)
+    distances = np.sqrt(np.maximum(2 - 2 * cosines, 0))
+    merges = linkage(distances, "ward")[: n - clusters, :2].astype(np.int32)
+    merged = np.repeat(np.arange(n, n + len(merges)), 2)
+    edges = coo_array((np.ones(len(merged)), (merged, merges.ravel())), shape=(2 * n, 2 * n))
+    return np.asarray(connected_components(edges, directed=False)[1][:n])
 
 
 def assign_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -150,8 +167,8 @@ def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescriptio
     ] or list(range(len(descriptions)))
     centroids = centroids.copy()
     for larger, smaller in combinations(sorted(selected, key=lambda topic: (-sizes[topic], topic)), 2):
-        similar = descriptions[larger].resembles(descriptions[smaller])
-        if similar and larger in selected and smaller in selected:
+        both = larger in selected and smaller in selected
+        if both and descriptions[larger].resembles(descriptions[smaller]):
             centroids[larger] = sizes[larger] * centroids[larger] + sizes[smaller] * centroids[smaller]
             selected.remove(smaller)
     best = sorted(selected, key=lambda topic: (-descriptions[topic].coherence, topic))[:count]

@@ -1,8 +1,7 @@
 """The latent space of a corpus: a truncated singular value decomposition of the TF-IDF rows (LSA).
 
-The decomposition is randomized subspace iteration (Halko, Martinsson and Tropp 2011). It starts from sums of
-terms with random signs instead of products with a dense random matrix, which is as good and needs no pass over
-the entries for each component.
+The decomposition is a randomized subspace iteration (Halko, Martinsson and Tropp 2011). It starts from sums
+of columns with random signs. A product with a dense random matrix would be as good, but much slower.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import compress, pairwise
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
@@ -62,8 +63,15 @@ class TopicDescription:
 
     def resembles(self, other: "TopicDescription") -> bool:
         """Return whether half of the terms of one share a word with terms of the other, but at least 3."""
-        shared = min(_shared(self.words, other.words), _shared(other.words, self.words))
+        if self.all_words.isdisjoint(other.all_words):
+            return False
+        shared = min(_shared(self.words, other.all_words), _shared(other.words, self.all_words))
         return shared >= max(_LEAST_SHARED, min(len(self.words), len(other.words)) / 2)
+
+    @cached_property
+    def all_words(self) -> frozenset[str]:
+        """The words of all terms."""
+        return frozenset().union(*self.words)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,10 @@ class NamingTerms:
         sample = np.arange(rows.shape[0]) if sample is None else sample
         whole = np.flatnonzero(~_have_ellipsis(terms))
         frequent = whole[largest(df[whole], _MOST_TERMS)]
-        columns = [(column, terms[column]) for column in frequent.tolist()]
-        columns = [(column, term) for column, term in columns if _may_name(term)]
-        words = [spelt(term) for _, term in columns]
-        weights = selected(rows, sample, np.array([column for column, _ in columns], dtype=np.int32))
+        candidates = [terms.bytes_at(column).decode() for column in frequent.tolist()]
+        may_name = [_may_name(term) for term in candidates]
+        words = [spelt(term) for term in compress(candidates, may_name)]
+        weights = selected(rows, sample, frequent[np.array(may_name, dtype=bool)])
         present = weights.tocsc()
         present.data = np.ones(len(present.data), dtype=np.float32)
         none = np.zeros(len(words), dtype=bool)
@@ -131,22 +139,20 @@ class NamingTerms:
         is not distinctive if that is negative, or if too few articles have the term.
         """
         n_terms = len(self.words)
-        sizes = np.bincount(first[first >= 0], minlength=count)
-        topic_of_entry = np.repeat(first, np.diff(self.weights.indptr))
-        cells = (topic_of_entry.astype(np.int64) * n_terms + self.weights.indices)[topic_of_entry >= 0]
-        weights = self.weights.data[topic_of_entry >= 0]
-        docs = np.bincount(cells, minlength=count * n_terms).reshape(count, n_terms)
-        totals = np.bincount(cells, weights, minlength=count * n_terms).reshape(count, n_terms)
-        least = np.maximum(np.maximum(np.minimum(sizes, 2), _LEAST_SHARE * sizes), 1)
-        overall = np.maximum(np.diff(self.present.indptr), 1) / max(len(first), 1)
-        for topic, size in enumerate(sizes.tolist()):
-            places = np.flatnonzero(docs[topic] >= least[topic])
-            share = docs[topic, places] / size if size else np.zeros(0)
-            lift = np.log(share / overall[places]) + _SLACK
-            distinctiveness = np.sqrt(totals[topic, places] / max(size, 1) * share) * lift
-            order = np.argsort(-distinctiveness, kind="stable")
-            places = places[order[: np.count_nonzero(distinctiveness > 0)]]
-            yield places, docs[topic, places]
+        by_topic = self.weights[np.argsort(first, kind="stable")]
+        edges = np.searchsorted(np.sort(first), np.arange(count + 1))
+        entries = by_topic.indptr[edges].tolist()
+        share_of_all = np.maximum(np.diff(self.present.indptr), 1) / max(len(first), 1)
+        for size, (start, end) in zip(np.diff(edges).tolist(), pairwise(entries), strict=True):
+            columns, weights = by_topic.indices[start:end], by_topic.data[start:end]
+            docs = np.bincount(columns, minlength=n_terms)
+            places = np.flatnonzero(docs >= max(min(size, 2), _LEAST_SHARE * size, 1))
+            docs, totals = docs[places], np.bincount(columns, weights, minlength=n_terms)[places]
+            share = docs / max(size, 1)
+            lift = np.log(share / share_of_all[places]) + _SLACK
+            distinctiveness = np.sqrt(totals / max(size, 1) * share) * lift
+            best = np.argsort(-distinctiveness, kind="stable")[: np.count_nonzero(distinctiveness > 0)]
+            yield places[best], docs[best]
 
     def _is_boilerplate(self, places: list[int], both: np.ndarray) -> bool:
         """Return whether many terms are from one repeated passage; `both` is from `co_occurrences`."""
@@ -247,9 +253,8 @@ def _without_repetition(spelt: Iterable[str], count: int) -> list[str]:
     return selection
 
 
-def _shared(terms: list[frozenset[str]], others: list[frozenset[str]]) -> int:
-    """Return how many of the terms have a word in common with the others."""
-    words = frozenset().union(*others)
+def _shared(terms: list[frozenset[str]], words: frozenset[str]) -> int:
+    """Return how many of the terms contain one of the words."""
     return sum(not term.isdisjoint(words) for term in terms)
 
 
@@ -265,16 +270,16 @@ def _have_ellipsis(terms: Strings) -> np.ndarray:
 
 
 def _may_name(term: str) -> bool:
-    first, *second = term.split()
-    return not first.isdigit() and not any(map(_is_code, [first, *second]))
+    parts = term.split()
+    if not _CODES.isdisjoint(parts):
+        return False
+    return all(map(str.isalpha, parts)) or not (parts[0].isdigit() or any(map(_is_code, parts)))
 
 
 def _is_code(word: str) -> bool:
-    """Return whether a word is part of a web address or identifier, or a number of 3 or more digits."""
-    if word.isalpha():
-        return word in _CODES
+    """Return whether a word is part of an identifier, or a number of 3 or more digits."""
     digits = sum(map(str.isdigit, word))
-    return word in _CODES or (digits >= _CODE_DIGITS and (digits == len(word) or digits > _CODE_DIGITS))
+    return digits >= _CODE_DIGITS and (digits == len(word) or digits > _CODE_DIGITS)
 
 
 def _are_variants(left: str, right: str) -> bool:

@@ -34,8 +34,11 @@ def selected(matrix: csr_array, rows: np.ndarray, columns: np.ndarray) -> csr_ar
     part = matrix[rows]
     places = places_of(columns, matrix.shape[1])[part.indices]
     inside = places >= 0
-    offsets = np.concatenate([[0], np.cumsum(inside)])[part.indptr]
-    return csr_array((part.data[inside], places[inside], offsets), shape=(len(rows), len(columns)))
+    offsets = np.zeros(len(inside) + 1, dtype=np.int64)
+    np.cumsum(inside, out=offsets[1:])
+    return csr_array(
+        (part.data[inside], places[inside], offsets[part.indptr]), shape=(len(rows), len(columns))
+    )
 
 
 def product(
@@ -55,7 +58,7 @@ def product(
 
 
 @kernel
-def _multiply(
+def _multiply(  # noqa: C901  a kernel is one function
     offsets: np.ndarray,
     columns: np.ndarray,
     values: np.ndarray,

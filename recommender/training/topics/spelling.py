@@ -13,7 +13,8 @@ _WORD = r"\w[\w'\u2019-]*"
 _BEFORE = re.compile(rf"{_WORD}[ \u00a0]\Z")
 _AFTER = re.compile(rf"[ \u00a0]{_WORD}")
 _JOINED = re.compile(r"\b\w+-\Z")
-_MOST_JOINED = 100  # letters of a word before a term
+_LETTERS = re.compile(r"\w\w")
+_LONGEST = 100  # letters of a word before a term
 _TITLE_LETTERS = 3
 _BESIDE_WORDS = 4  # that may complete a term on each side, if
 _BESIDE_SHARE = 0.8  # of the occurrences of the term have the same word there,
@@ -33,6 +34,8 @@ def spelling(term: str, texts: Iterable[str], content: Container[str] = ()) -> s
         joined = words[0] + words[1][1:]
         return joined if words[0][-1:] == words[1][:1] else term
     texts = list(texts)
+    if not texts:
+        return term
     best = _most_frequent(words, texts, "") or _most_frequent(words, texts, _SUFFIX)
     if not best:
         return term
@@ -52,14 +55,16 @@ def _most_frequent(words: list[str], texts: list[str], suffix: str) -> str:
 
 def _forms(pattern: re.Pattern[str], first_word: str, text: str) -> Iterator[str]:
     """Yield the matches in the text, which begin with the first word, with a word that a hyphen joins."""
-    folded = text.lower().replace("ς", "σ")
+    folded = text.lower().replace("ς", "σ")  # noqa: RUF001  how terms are folded
     # A search for the word is much faster than one for the pattern. In lower case, few texts are longer.
     of_pattern = (match.start() for match in pattern.finditer(text))
     end = 0
     for start in _places(first_word, folded) if len(folded) == len(text) else of_pattern:
         match = pattern.match(text, start) if start >= end else None
         if match:
-            joined = _JOINED.search(text, max(end, start - _MOST_JOINED), start)
+            joined = text.startswith("-", start - 1) and _JOINED.search(
+                text, max(end, start - _LONGEST), start
+            )
             end = match.end()
             yield text[joined.start() if joined else start : end]
 
@@ -81,13 +86,22 @@ def _completed(form: str, texts: list[str], content: Container[str], *, before: 
 
 def _beside(form: str, text: str, *, before: bool) -> Iterator[str]:
     """Yield the word before or after each occurrence of the form, with the space; empty for none."""
-    whole = re.compile(rf"\b{re.escape(form)}\b")
     for start in _places(form, text):
-        match = whole.match(text, start)
-        if match:
-            end = match.end()
-            word = _BEFORE.search(text, max(0, start - _MOST_JOINED), start) if before else _AFTER.match(text, end)
-            yield word.group() if word else ""
+        end = start + len(form)
+        if _within_word(text, start) or _within_word(text, end):
+            continue
+        if before:
+            word = text[start - 1 : start].strip() == "" and _BEFORE.search(
+                text, max(0, start - _LONGEST), start
+            )
+        else:
+            word = _AFTER.match(text, end)
+        yield word.group() if word else ""
+
+
+def _within_word(text: str, place: int) -> bool:
+    """Return whether the characters before and at a place both belong to words."""
+    return bool(_LETTERS.match(text, place - 1)) if place > 0 else False
 
 
 def _places(part: str, text: str) -> Iterator[int]:

@@ -8,6 +8,7 @@ clusters. A site's word occurs in many articles of one site and hardly on any ot
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from itertools import chain, compress
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ _SECOND_LEVEL = ("ac", "co", "com", "gov", "net", "org")  # as in bbc.co.uk
 _LEAST_SITE_WORD = 10  # articles of a site have its word, at least
 _SITE_BOUND = 0.9  # of a site word's articles are from the site,
 _SITE_SHARE = 0.1  # of the site's articles have it, and
+_CACHED_HOSTS = 10_000
 _LARGEST_SITE = 0.5  # of all articles are from the site, at most
 
 
@@ -62,11 +64,13 @@ def function_words(
 
 def site_words(words: Sequence[str], present: csc_array, articles: Sequence[Article]) -> np.ndarray:
     """Return which terms belong to one site among several, or are a site's name, (m,) bool."""
-    names, site_of = np.unique([_host(article.url) for article in articles], return_inverse=True)
+    names, site_of = np.unique(
+        [_host(_origin(article.url or "")) for article in articles], return_inverse=True
+    )
     sizes = np.bincount(site_of)
     sites = np.flatnonzero((sizes >= _LEAST_ARTICLES) & (names != ""))
     own = {name for site in sites for name in _site_names(str(names[site]))}
-    excluded = np.array(["".join(word.split()) in own for word in words], dtype=bool)
+    excluded = np.array([word.replace(" ", "") in own for word in words], dtype=bool)
     judged = sites[sizes[sites] <= _LARGEST_SITE * len(articles)]
     rows = np.flatnonzero(np.isin(site_of, judged))
     site_of_row = np.searchsorted(judged, site_of[rows])
@@ -103,8 +107,13 @@ def _explained(has: np.ndarray, clusters: np.ndarray) -> float:
     return between / (share * (1 - share)) - (np.count_nonzero(sizes) - 1) / n
 
 
-def _host(url: str | None) -> str:
-    return (urlsplit(url or "").hostname or "").removeprefix("www.")
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
+@lru_cache(maxsize=_CACHED_HOSTS)
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
 def _site_names(host: str) -> tuple[str, str]:

@@ -3,14 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy.sparse import csr_array
 
 from recommender.article import Article
 from recommender.model import TopicSpace
@@ -21,7 +19,6 @@ from recommender.training.topics.fitting import (
     cluster_articles,
     topic_count,
 )
-from recommender.training.topics.latent import fit_latent_space
 from recommender.training.topics.naming import TopicDescription
 from recommender.training.train import Trained, train
 
@@ -82,8 +79,8 @@ def test_without_topics_there_are_no_shares() -> None:
 def test_topics_of_the_sample_have_unique_names_slugs_and_terms(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
-    assert len(topics) == 18
-    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 18
+    assert len(topics) == 20
+    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 20
     assert sum(topic.articles for topic in topics) == len(trained.model.articles)
     assert all(3 <= len(topic.terms) <= 8 for topic in topics)
     assert all(topic.slug == "-".join(topic.slug.split()) for topic in topics)
@@ -103,36 +100,6 @@ def test_topics_of_an_article_are_sorted_by_share(trained: Trained) -> None:
         shares = [share for _, share in topics]
         assert shares == sorted(shares, reverse=True)
         assert all(share >= 0.05 for share in shares)
-
-
-def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
-    rows, df = rows_of(trained)
-    recipe = Topics(components=30)
-
-    first, second = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
-    latents = [space.project(rows, threads) for space, threads in ((first, 1), (second, 2), (second, 3))]
-    clusters = [cluster_articles(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
-
-    assert first.components.tobytes() == second.components.tobytes()
-    assert len({latent.tobytes() for latent in latents}) == 1
-    assert len({fitted.cluster_centers_.tobytes() for fitted in clusters if fitted is not None}) == 1
-
-
-@pytest.mark.parametrize(
-    "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
-)
-def test_a_space_fitted_on_a_sample_has_vectors_for_every_article(
-    trained: Trained, changed: dict[str, Any]
-) -> None:
-    rows, df = rows_of(trained)
-    recipe = Topics(**changed)
-
-    latent = fit_latent_space(rows, df, recipe.components, recipe, seed=0).project(rows, threads=1)
-    clusters = cluster_articles(latent, 10, recipe, np.arange(len(latent)))
-
-    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
-    assert clusters is not None
-    assert clusters.cluster_centers_.shape == (10, latent.shape[1])
 
 
 def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:

@@ -1,10 +1,13 @@
 """The latent space: its vectors, its estimator, and corpora that are too small or have few dimensions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from recommender.recipe import Topics
+from recommender.training.topics.fitting import cluster_articles
 from recommender.training.topics.latent import LatentSpace, fit_latent_space
 from recommender.training.train import Trained
 
@@ -62,3 +65,35 @@ def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
     latent = fit_latent_space(rows, np.full(3, 8), 2, Topics(), seed=0).project(rows, threads=1)
 
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), np.ones(8), atol=1e-6)
+
+
+def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
+    rows, df = rows_of(trained)
+    recipe = Topics(components=30)
+
+    first, second = (
+        fit_latent_space(rows, df, recipe.components, recipe, seed=3, threads=threads) for threads in (1, 2)
+    )
+    latents = [space.project(rows, threads) for space, threads in ((first, 1), (second, 2), (second, 3))]
+    clusters = [cluster_articles(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
+
+    assert first.components.tobytes() == second.components.tobytes()
+    assert len({latent.tobytes() for latent in latents}) == 1
+    assert len({fitted.cluster_centers_.tobytes() for fitted in clusters if fitted is not None}) == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
+)
+def test_a_space_fitted_on_a_sample_has_vectors_for_every_article(
+    trained: Trained, changed: dict[str, Any]
+) -> None:
+    rows, df = rows_of(trained)
+    recipe = Topics(**changed)
+
+    latent = fit_latent_space(rows, df, recipe.components, recipe, seed=0).project(rows, threads=1)
+    clusters = cluster_articles(latent, 10, recipe, np.arange(len(latent)))
+
+    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
+    assert clusters is not None
+    assert clusters.cluster_centers_.shape == (10, latent.shape[1])
