@@ -35,6 +35,7 @@ from recommender.training.topics.standing_words import function_words, site_word
 
 _OVERPRODUCTION = 1.3  # clusters per topic, to select from
 _WARD_ARTICLES = 3000  # used to initialize k-means: Ward's method needs quadratic memory
+_NAMING_ARTICLES = 15_000  # at most, whose terms select and name the topics
 _LEAST_ARTICLES = 3  # a topic has at least this many, and
 _LEAST_SHARE = 0.1  # this share of the mean size
 _INCOHERENT_PART = 10  # at most one topic in 10 is removed because its terms rarely occur together
@@ -74,7 +75,7 @@ def fit_topics(
     """
     count = topic_count(len(articles), recipe)
     order = _sampling_order(articles, seed)
-    drawn = _sample(latent, order, recipe.max_fit_articles)
+    drawn = _sample(latent, order, _NAMING_ARTICLES)
     clustering = (cluster_articles, latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
     wide, naming = run_all([clustering, (naming_terms, drawn)], threads)
     if count < 1 or wide is None or len(wide.cluster_centers_) < count:

@@ -16,7 +16,7 @@ from recommender.training.kernels import run_all
 from recommender.training.topics.sparse import largest, places_of, product, selected
 
 _POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
-_MORE_COMPONENTS = 10  # computed than are returned, which makes the last ones more exact
+_MORE_COMPONENTS = 50  # computed than are returned, which makes the last ones more exact
 _NEGLIGIBLE = 1e-10  # share of the largest eigenvalue; below it, rounding errors dominate
 _BLOCK = 4096  # rows of a dense matrix that are multiplied together: the same for any number of threads
 

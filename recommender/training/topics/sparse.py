@@ -52,7 +52,9 @@ def product(
     if places is None:
         places = np.arange(matrix.shape[1], dtype=np.int32)
     result = np.zeros((matrix.shape[0], dense.shape[1]), dtype=np.float32)
-    arrays = (matrix.indptr, matrix.indices, matrix.data, places, dense)
+    # Always the same types, or the kernel is compiled for each of SciPy's.
+    offsets, columns = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int32, copy=False)
+    arrays = (offsets, columns, matrix.data, places, dense)
     list(run_ranges(lambda start, end: _multiply(*arrays, start, end, _BLOCK, result), len(result), threads))
     return result
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -9,18 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.cluster import AgglomerativeClustering
 
 from recommender.article import Article
 from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
+from recommender.training.topics import fitting
 from recommender.training.topics.fitting import (
     _select_topics,
     assign_topics,
     cluster_articles,
+    fit_topics,
     topic_count,
 )
-from recommender.training.topics.naming import TopicDescription
+from recommender.training.topics.naming import NamingTerms, TopicDescription
 from recommender.training.train import Trained, train
+from tests.support.tfidf_rows import rows_of
 
 NO_ARTICLES = np.zeros(0, dtype=np.int32)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -79,8 +84,8 @@ def test_without_topics_there_are_no_shares() -> None:
 def test_topics_of_the_sample_have_unique_names_slugs_and_terms(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
-    assert len(topics) == 20
-    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 20
+    assert len(topics) == 19
+    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 19
     assert sum(topic.articles for topic in topics) == len(trained.model.articles)
     assert all(3 <= len(topic.terms) <= 8 for topic in topics)
     assert all(topic.slug == "-".join(topic.slug.split()) for topic in topics)
@@ -205,3 +210,29 @@ def test_if_no_topic_qualifies_all_are_candidates() -> None:
     ]
 
     assert len(_select_topics(np.eye(2, dtype=np.float32), descriptions, count=2)) == 2
+
+
+def test_a_topic_counts_all_articles_even_if_a_sample_names_it(
+    trained: Trained, sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_NAMING_ARTICLES", 100)
+    latent, terms = trained.model.vectors.latent, trained.model.vocabulary.terms
+    rows, df = rows_of(trained)
+    articles = sorted(sample_articles, key=lambda article: article.id.encode())
+
+    naming = partial(NamingTerms.of, rows, df, terms, str)
+    fitted = fit_topics(latent, naming, articles, Topics(count=8), seed=0, threads=2)
+
+    assert [topic.articles for topic in fitted.topics] == np.bincount(fitted.space.first).tolist()
+    assert sum(topic.articles for topic in fitted.topics) == len(sample_articles)
+    assert all(topic.terms for topic in fitted.topics)
+
+
+def test_ward_clusters_equal_those_of_scikit_learn() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+
+    ours = fitting._ward_clusters(rows.astype(np.float32), 7)
+    expected = AgglomerativeClustering(7).fit_predict(rows)
+
+    assert len(set(zip(ours.tolist(), expected.tolist(), strict=True))) == len(set(ours.tolist())) == 7

@@ -10,14 +10,7 @@ from recommender.recipe import Topics
 from recommender.training.topics.fitting import cluster_articles
 from recommender.training.topics.latent import LatentSpace, fit_latent_space
 from recommender.training.train import Trained
-
-
-def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
-    """Return the TF-IDF rows and the df of each term."""
-    vectors = trained.model.vectors
-    shape = (len(trained.model.articles), len(trained.model.vocabulary.terms))
-    rows = csr_array((vectors.values, vectors.columns, vectors.offsets), shape=shape)
-    return rows, np.diff(vectors.term_offsets)
+from tests.support.tfidf_rows import rows_of
 
 
 def test_the_projection_equals_scikit_learns_result(trained: Trained) -> None:
@@ -97,3 +90,30 @@ def test_a_space_fitted_on_a_sample_has_vectors_for_every_article(
     np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
     assert clusters is not None
     assert clusters.cluster_centers_.shape == (10, latent.shape[1])
+
+
+def test_the_components_are_the_first_singular_vectors() -> None:
+    random = np.random.default_rng(0)
+    left, right = (np.linalg.qr(random.normal(size=(n, 20)))[0] for n in (300, 90))
+    values = 1.5 ** -np.arange(20.0)
+    dense = ((left * values) @ right.T).astype(np.float32)
+
+    space = fit_latent_space(csr_array(dense), np.full(90, 300), 4, Topics(), seed=0, threads=2)
+
+    assert space.estimator is not None
+    np.testing.assert_allclose(space.estimator.singular_values_, values[:4], rtol=1e-5)
+    np.testing.assert_allclose(np.abs(space.components.T @ right[:, :4]), np.eye(4), atol=1e-4)
+    variances = np.var(space.estimator.transform(dense), axis=0)
+    np.testing.assert_allclose(space.estimator.explained_variance_, variances, rtol=1e-4)
+    assert space.estimator.explained_variance_ratio_.sum() == pytest.approx(
+        variances.sum() / np.var(dense, axis=0).sum(), rel=1e-4
+    )
+
+
+def test_components_beyond_the_dimensions_of_the_articles_are_zero() -> None:
+    dense = np.outer(np.arange(1, 9), [1.0, 2.0, 0.0, 3.0]).astype(np.float32)
+
+    space = fit_latent_space(csr_array(dense), np.full(4, 8), 3, Topics(), seed=0)
+
+    assert space.components.shape == (4, 3)
+    assert np.linalg.norm(space.components, axis=0) == pytest.approx([1, 0, 0], abs=1e-6)
