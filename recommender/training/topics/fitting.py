@@ -70,6 +70,7 @@ def fit_topics(
 
     There are at most `topic_count` topics. 1.3 times as many clusters are computed; then the smallest, those
     of boilerplate and the least coherent are removed, and clusters with similar terms are merged.
+    Terms, names and coherence are those of a sample of the articles; `articles` of a topic counts all.
     `naming_terms` returns the terms of a sample of the articles, whose rows it receives. `listed` has the
     languages whose stop words have been left out.
     """

@@ -30,7 +30,10 @@ class LatentSpace:
     estimator: TruncatedSVD | None  # None if the corpus is too small
 
     def project(self, rows: csr_array, threads: int) -> np.ndarray:
-        """Project the rows into the latent space, (n, n_components) float32, of unit length or zero."""
+        """Project the rows into the latent space, (n, n_components) float32, of unit length or zero.
+
+        Sums are in float32, so a component may differ by 2e-6 from the exact one.
+        """
         latent = product(rows, self.components, threads, places_of(self.terms, rows.shape[1]))
         for start in range(0, len(latent), _BLOCK):
             part = latent[start : start + _BLOCK]
