@@ -12,6 +12,8 @@ from recommender.embedding import Embedding, Vocabulary, unit
 from recommender.text import TermRules, detect_language, plain_text
 from recommender.training.train import Trained
 
+LATENT = 2e-6  # largest difference: training adds up hundreds of terms in float32
+
 ELSEWHERE = [
     "Der Stadtrat hat am Donnerstag die neue Brücke über den Fluss beschlossen.",
     "Le conseil municipal a voté jeudi la réforme du port et des ferries.",
@@ -70,7 +72,7 @@ def test_embedding_equals_scikit_learn_on_500_texts(trained: Trained, sample_art
     np.testing.assert_allclose(
         np.array([dense(embedding, terms.shape[1]) for embedding in ours]), terms.toarray(), atol=1e-6
     )
-    np.testing.assert_allclose(np.array([embedding.latent for embedding in ours]), latent, atol=1e-6)
+    np.testing.assert_allclose(np.array([embedding.latent for embedding in ours]), latent, atol=LATENT)
 
 
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
@@ -83,7 +85,7 @@ def test_articles_of_the_corpus_get_their_stored_vectors(
         stored, embedded = model.vectors.of(row), model.embed(article)
         assert embedded.columns.tolist() == stored.columns.tolist()
         np.testing.assert_allclose(embedded.values, stored.values, atol=1e-6)
-        np.testing.assert_allclose(embedded.latent, stored.latent, atol=1e-6)
+        np.testing.assert_allclose(embedded.latent, stored.latent, atol=LATENT)
 
 
 @pytest.mark.parametrize("text", ["Zzyzx qwxv", "the of and", "🗞", "."])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from itertools import pairwise
 from operator import attrgetter
@@ -46,7 +46,8 @@ from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.languages import inverse_document_frequency, without_function_words
 from recommender.training.terms.vectorizer import PackedVectorizer, fitted_vectorizer, term_weights, tfidf
-from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
+from recommender.training.topics.fitting import TopicModel, fit_topics
+from recommender.training.topics.latent import LatentSpace, fit_latent_space
 from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
 
@@ -133,13 +134,14 @@ def train(
         del compared  # a copy of many bodies
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
-        space = fit_latent_space(rows, counts.df, adapted.latent_components, recipe.topics, recipe.seed)
+        components = adapted.latent_components
+        space = fit_latent_space(rows, counts.df, components, recipe.topics, recipe.seed, threads)
         latent = _rounded(space.project(rows, threads))
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
-        naming = NamingTerms.of(rows, counts.df, counts.terms, vocabulary.spelt)
-        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words)
+        naming = partial(NamingTerms.of, rows, counts.df, counts.terms, _spelt(counts.forms))
+        topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words, threads)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
@@ -252,6 +254,16 @@ def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> 
     return Vocabulary(
         counts.terms, weights, space.terms, space.components, Strings.of(stems), Strings.of(forms)
     )
+
+
+def _spelt(forms: dict[str, str]) -> Callable[[str], str]:
+    """Return a function that replaces each stem of a term by the word that it represents most often."""
+
+    def spelt(term: str) -> str:
+        parts = term.split(" ")
+        return " ".join(map(forms.get, parts, parts))
+
+    return spelt if forms else str
 
 
 def _with_stable_slugs(

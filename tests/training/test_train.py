@@ -133,7 +133,7 @@ def test_no_score_is_so_near_the_threshold_that_rounding_decides(lang: str) -> N
 def test_topics_have_unique_names_and_slugs(model: Model) -> None:
     topics = model.manifest.topics
 
-    assert len(topics) == len(model.topic_space.centroids) == 18
+    assert len(topics) == len(model.topic_space.centroids) == 19
     assert len({topic.slug for topic in topics}) == len({topic.name for topic in topics}) == len(topics)
     assert all(topic.name and topic.terms for topic in topics)
 

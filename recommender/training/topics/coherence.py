@@ -11,8 +11,15 @@ def co_occurrences(by_term: csc_array, columns: Sequence[int]) -> np.ndarray:
 
     `by_term` is (n, terms), 1 if an article has the term.
     """
-    present = by_term[:, list(columns)].astype(np.int64)
-    return np.asarray((present.T @ present).toarray(), dtype=np.int64)
+    rows_of = [by_term.indices[slice(*by_term.indptr[column : column + 2])] for column in columns]
+    place_of = np.zeros(by_term.shape[0], dtype=np.int64)  # among the articles that have any of the terms
+    for rows in rows_of:
+        place_of[rows] = 1
+    place_of = np.cumsum(place_of) - 1
+    present = np.zeros((len(columns), place_of[-1] + 1 if len(place_of) else 0), dtype=np.float32)
+    for number, rows in enumerate(rows_of):
+        present[number, place_of[rows]] = 1
+    return np.asarray(present @ present.T).astype(np.int64)  # float32 is exact up to 2^24 articles
 
 
 def npmi(counts: np.ndarray, n: int) -> float:

@@ -1,4 +1,4 @@
-"""The latent space of a corpus (LSA), and the topics: clusters in it that have readable names.
+"""The topics of a corpus: clusters in its latent space that have readable names.
 
 Topics are for people to read, so not every cluster becomes one. k-means computes 1.3 times as many clusters
 as topics are wanted. Three kinds of clusters are removed: those with very few articles, those whose common
@@ -14,73 +14,32 @@ more, but then the arrays would depend on the history of trainings.
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.sparse import csr_array
-from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.decomposition import TruncatedSVD
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
+from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from recommender.article import Article
 from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import run_all
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 from recommender.training.topics.standing_words import function_words, site_words
 
-_POWER_ITERATIONS = 2  # of the randomized decomposition; more did not change the quality of the lists
 _OVERPRODUCTION = 1.3  # clusters per topic, to select from
 _WARD_ARTICLES = 3000  # used to initialize k-means: Ward's method needs quadratic memory
+_NAMING_ARTICLES = 15_000  # at most, whose terms select and name the topics
 _LEAST_ARTICLES = 3  # a topic has at least this many, and
 _LEAST_SHARE = 0.1  # this share of the mean size
 _INCOHERENT_PART = 10  # at most one topic in 10 is removed because its terms rarely occur together
 _BLOCK = 16_384
-
-
-@dataclass(frozen=True)
-class LatentSpace:
-    """A truncated singular value decomposition of the TF-IDF rows."""
-
-    terms: np.ndarray  # (n_latent_terms,) int32, ascending columns of the TF-IDF rows
-    components: np.ndarray  # (n_latent_terms, n_components) float32
-    estimator: TruncatedSVD | None  # None if the corpus is too small
-
-    def project(self, rows: csr_array, threads: int) -> np.ndarray:
-        """Project the rows into the latent space, (n, n_components) float32, of unit length or zero."""
-        latent = np.zeros((rows.shape[0], self.components.shape[1]), dtype=np.float32)
-        place = np.full(rows.shape[1], -1, dtype=np.int32)
-        place[self.terms] = np.arange(len(self.terms))
-
-        def stripe(start: int, end: int) -> None:
-            _project(rows.indptr, rows.indices, rows.data, place, self.components, start, end, latent)
-
-        list(run_ranges(stripe, rows.shape[0], threads))
-        return latent
-
-
-def fit_latent_space(rows: csr_array, df: np.ndarray, count: int, recipe: Topics, seed: int) -> LatentSpace:
-    """Fit the latent space on the terms of highest df, and on a sample of the articles if there are many.
-
-    It has `count` components, but fewer than there are terms.
-    """
-    n = rows.shape[0]
-    frequent = np.sort(np.argsort(-df, kind="stable")[: recipe.max_terms]).astype(np.int32)
-    count = min(count, len(frequent) - 1)
-    if count < 1:
-        return LatentSpace(np.zeros(0, np.int32), np.zeros((0, 0), np.float32), None)
-    selection = np.arange(n)
-    if n > recipe.max_fit_articles:
-        drawn = np.random.default_rng(seed).choice(n, recipe.max_fit_articles, replace=False)
-        selection = np.sort(drawn)
-    svd = TruncatedSVD(count, n_iter=_POWER_ITERATIONS, random_state=seed)
-    # One BLAS thread, because several add up in a different order. Identical articles have no variance.
-    with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
-        svd.fit(rows[selection][:, frequent])
-    components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)
-    return LatentSpace(frequent, components, svd)
 
 
 def topic_count(n: int, recipe: Topics) -> int:
@@ -100,37 +59,43 @@ class TopicModel:
 
 def fit_topics(
     latent: np.ndarray,
-    naming: NamingTerms,
+    naming_terms: Callable[[np.ndarray], NamingTerms],
     articles: Sequence[Article],
     recipe: Topics,
     seed: int,
     listed: Collection[str] = (),
+    threads: int = 1,
 ) -> TopicModel:
     """Find and name the topics of the articles; there are none if the articles are too few or too similar.
 
     There are at most `topic_count` topics. 1.3 times as many clusters are computed; then the smallest, those
-    of boilerplate and the least coherent are removed, and clusters with similar terms are merged. `listed`
-    has the languages whose stop words have been left out.
+    of boilerplate and the least coherent are removed, and clusters with similar terms are merged.
+    Terms, names and coherence are those of a sample of the articles; `articles` of a topic counts all.
+    `naming_terms` returns the terms of a sample of the articles, whose rows it receives. `listed` has the
+    languages whose stop words have been left out.
     """
     count = topic_count(len(articles), recipe)
     order = _sampling_order(articles, seed)
-    drawn = _sample(latent, order, recipe.max_fit_articles)
-    wide = cluster_articles(latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
+    drawn = _sample(latent, order, _NAMING_ARTICLES)
+    clustering = (cluster_articles, latent, math.ceil(_OVERPRODUCTION * count), recipe, order)
+    wide, naming = run_all([clustering, (naming_terms, drawn)], threads)
     if count < 1 or wide is None or len(wide.cluster_centers_) < count:
         no_topics = np.full(len(articles), -1, dtype=np.int32)
         return TopicModel(TopicSpace(np.zeros((0, latent.shape[1]), np.float32), no_topics), [], None)
     centroids = _normalized(wide.cluster_centers_)
     clusters = assign_topics(latent[drawn], centroids)
-    sample, present = [articles[row] for row in drawn.tolist()], naming.present[drawn].tocsc()
+    sample = [articles[row] for row in drawn.tolist()]
     naming = replace(
         naming,
-        function_words=function_words(naming.words, present, clusters, sample, listed),
-        site_words=site_words(naming.words, present, sample),
+        function_words=function_words(naming.words, naming.present, clusters, sample, listed),
+        site_words=site_words(naming.words, naming.present, sample),
     )
-    descriptions = naming.restricted_to(drawn).describe(clusters, len(centroids))
-    centroids = _select_topics(centroids, descriptions, count)
-    centroids, first, descriptions = _without_incoherent(latent, centroids, naming)
-    topics = name_topics(naming, descriptions, first, lambda row: _text(articles[row]))
+    centroids = _select_topics(centroids, naming.describe(clusters, len(centroids)), count)
+    centroids, clusters, descriptions = _without_incoherent(latent[drawn], centroids, naming)
+    first = assign_topics(latent, centroids)
+    topics = name_topics(naming, descriptions, clusters, lambda row: _text(sample[row]))
+    sizes = np.bincount(first[first >= 0], minlength=len(topics)).tolist()
+    topics = [topic.model_copy(update={"articles": n}) for topic, n in zip(topics, sizes, strict=True)]
     return TopicModel(TopicSpace(centroids, first), topics, _predictor(wide, centroids, latent[drawn]))
 
 
@@ -146,14 +111,24 @@ def cluster_articles(latent: np.ndarray, clusters: int, recipe: Topics, order: n
     if clusters < 1:
         return None
     with threadpool_limits(1):  # several threads add up the centroids in a different order
-        labels = (
-            AgglomerativeClustering(clusters).fit_predict(start_rows)
-            if clusters > 1
-            else np.zeros(len(start_rows), int)
-        )
+        labels = _ward_clusters(start_rows, clusters)
         centroids = np.array([start_rows[labels == label].mean(axis=0) for label in range(clusters)])
         fit_rows = latent[_sample(latent, order, recipe.max_fit_articles)]
         return KMeans(clusters, init=centroids, n_init=1, max_iter=100).fit(fit_rows)
+
+
+def _ward_clusters(rows: np.ndarray, clusters: int) -> np.ndarray:
+    """Return the cluster of each unit row by Ward's method, (n,) int32."""
+    n = len(rows)
+    if n == 1:
+        return np.zeros(1, dtype=np.int32)
+    # One product of matrices is much faster than computing the distance of each pair.
+    cosines = squareform(rows @ rows.T, checks=False).astype(np.float64)
+    distances = np.sqrt(np.maximum(2 - 2 * cosines, 0))
+    merges = linkage(distances, "ward")[: n - clusters, :2].astype(np.int32)
+    merged = np.repeat(np.arange(n, n + len(merges)), 2)
+    edges = coo_array((np.ones(len(merged)), (merged, merges.ravel())), shape=(2 * n, 2 * n))
+    return np.asarray(connected_components(edges, directed=False)[1][:n])
 
 
 def assign_topics(latent: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -194,8 +169,8 @@ def _select_topics(centroids: np.ndarray, descriptions: Sequence[TopicDescriptio
     ] or list(range(len(descriptions)))
     centroids = centroids.copy()
     for larger, smaller in combinations(sorted(selected, key=lambda topic: (-sizes[topic], topic)), 2):
-        similar = descriptions[larger].resembles(descriptions[smaller])
-        if similar and larger in selected and smaller in selected:
+        both = larger in selected and smaller in selected
+        if both and descriptions[larger].resembles(descriptions[smaller]):
             centroids[larger] = sizes[larger] * centroids[larger] + sizes[smaller] * centroids[smaller]
             selected.remove(smaller)
     best = sorted(selected, key=lambda topic: (-descriptions[topic].coherence, topic))[:count]
@@ -236,33 +211,3 @@ def _normalized(centers: np.ndarray) -> np.ndarray:
 
 def _text(article: Article) -> str:
     return article.body or article.title
-
-
-@kernel
-def _project(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    place: np.ndarray,
-    components: np.ndarray,
-    start: int,
-    end: int,
-    latent: np.ndarray,
-) -> None:
-    """Compute the unit latent rows start..end, adding up in double precision."""
-    width = components.shape[1]
-    total = np.empty(width, dtype=np.float64)
-    for row in range(start, end):
-        total[:] = 0.0
-        for at in range(offsets[row], offsets[row + 1]):
-            term = place[columns[at]]
-            if term >= 0:
-                value = np.float64(values[at])
-                for component in range(width):
-                    total[component] += value * components[term, component]
-        length = 0.0
-        for component in range(width):
-            length += total[component] * total[component]
-        if length > 0.0:
-            for component in range(width):
-                latent[row, component] = total[component] / np.sqrt(length)

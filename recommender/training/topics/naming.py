@@ -1,17 +1,19 @@
 """Topic names: the terms that distinguish a topic from the others, as the articles spell them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import compress, pairwise
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from recommender.columns import Strings
 from recommender.model import Topic
 from recommender.stems import ELLIPSIS
 from recommender.text import words as split_words
 from recommender.training.topics.coherence import co_occurrences, npmi
+from recommender.training.topics.sparse import largest, selected
 from recommender.training.topics.spelling import spelling
 
 TERMS = 8  # of a topic
@@ -61,97 +63,109 @@ class TopicDescription:
 
     def resembles(self, other: "TopicDescription") -> bool:
         """Return whether half of the terms of one share a word with terms of the other, but at least 3."""
-        shared = min(_shared(self.words, other.words), _shared(other.words, self.words))
+        if self.all_words.isdisjoint(other.all_words):
+            return False
+        shared = min(_shared(self.words, other.all_words), _shared(other.words, self.all_words))
         return shared >= max(_LEAST_SHARED, min(len(self.words), len(other.words)) / 2)
+
+    @cached_property
+    def all_words(self) -> frozenset[str]:
+        """The words of all terms."""
+        return frozenset().union(*self.words)
 
 
 @dataclass(frozen=True)
 class NamingTerms:
-    """The terms that may name a topic, and the articles in which they occur."""
+    """The terms that may name a topic, and a sample of articles in which they occur."""
 
     words: list[str]
     weights: csr_array  # (n, m) float32, TF-IDF
-    present: csr_array  # (n, m) float32, 1 if an article has the term
+    present: csc_array  # (n, m) float32, 1 if an article has the term
     function_words: np.ndarray  # (m,) bool; they name no topic
     site_words: np.ndarray  # (m,) bool; neither do they, and a topic that they distinguish is boilerplate
-    sampled: float = 1.0  # the n articles as a share of the corpus
+    sampled: float  # the n articles as a share of the corpus
 
     @classmethod
     def of(
-        cls, rows: csr_array, df: np.ndarray, terms: Strings, spelt: Callable[[str], str] = str
+        cls,
+        rows: csr_array,
+        df: np.ndarray,
+        terms: Strings,
+        spelt: Callable[[str], str] = str,
+        sample: np.ndarray | None = None,
     ) -> "NamingTerms":
         """Select from the terms of the TF-IDF rows: highest df, no pieces, no terms that start with a number.
 
-        `spelt` converts the stems of a term to words.
+        `spelt` converts the stems of a term to words. `sample` has the rows of the articles; default: all.
         """
-        whole = np.array([ELLIPSIS not in term for term in terms], dtype=bool)
-        frequent = np.sort(np.argsort(np.where(whole, -df, 0), kind="stable")[:_MOST_TERMS])
-        columns = [column for column in frequent.tolist() if _may_name(terms[column])]
-        words = [spelt(terms[column]) for column in columns]
+        sample = np.arange(rows.shape[0]) if sample is None else sample
+        whole = np.flatnonzero(~_have_ellipsis(terms))
+        frequent = whole[largest(df[whole], _MOST_TERMS)]
+        candidates = [terms.bytes_at(column).decode() for column in frequent.tolist()]
+        may_name = [_may_name(term) for term in candidates]
+        words = [spelt(term) for term in compress(candidates, may_name)]
+        weights = selected(rows, sample, frequent[np.array(may_name, dtype=bool)])
+        present = weights.tocsc()
+        present.data = np.ones(len(present.data), dtype=np.float32)
         none = np.zeros(len(words), dtype=bool)
-        return cls(words, rows[:, columns], _ones(rows[:, columns]), none, none)
-
-    def restricted_to(self, rows: np.ndarray) -> "NamingTerms":
-        """Return the same terms for these rows only."""
-        sampled = len(rows) / max(self.weights.shape[0], 1)
-        return replace(self, weights=self.weights[rows], present=self.present[rows], sampled=sampled)
+        return cls(words, weights, present, none, none, len(sample) / max(rows.shape[0], 1))
 
     def describe(self, first: np.ndarray, count: int) -> list[TopicDescription]:
         """Describe each of `count` topics; `first` is the topic of each article, (n,) int, -1 for none."""
-        sizes, dfs, distinctiveness = self._distinctiveness(first, count)
-        of_sites = [
-            int(self.site_words[_most_distinctive(distinctiveness[topic])[:TERMS]].sum())
-            for topic in range(count)
-        ]
-        distinctiveness[:, self.function_words | self.site_words] = 0
-        candidates = [_most_distinctive(distinctiveness[topic]) for topic in range(count)]
-        places = sorted({place for best in candidates for place in best})
-        by_term = self.present[:, places].tocsc()
-        column_of = {place: column for column, place in enumerate(places)}
+        sizes = np.bincount(first[first >= 0], minlength=count).tolist()
         descriptions = []
-        for best, df, size, of_site in zip(candidates, dfs, sizes.tolist(), of_sites, strict=True):
-            terms = self._select_terms(best, df, size)
-            candidate_columns = [column_of[place] for place in best[:_PASSAGE_CANDIDATES]]
+        for size, (places, docs) in zip(sizes, self._distinctive(first, count), strict=True):
+            of_site = int(self.site_words[places[:TERMS]].sum())
+            may_name = ~(self.function_words | self.site_words)[places]
+            best: list[int] = places[may_name][:_CANDIDATES].tolist()
+            terms = self._select_terms(best, dict(zip(places.tolist(), docs.tolist(), strict=True)), size)
+            passage = best[:_PASSAGE_CANDIDATES]
+            columns = list(dict.fromkeys([*passage, *terms]))
+            both = co_occurrences(self.present, columns)
+            own = [columns.index(place) for place in terms]
             boilerplate = of_site >= _SITE_TERMS or self._is_boilerplate(
-                best[:_PASSAGE_CANDIDATES], co_occurrences(by_term, candidate_columns)
+                passage, both[: len(passage), : len(passage)]
             )
-            both = co_occurrences(by_term, [column_of[place] for place in terms])
+            coherence = npmi(both[np.ix_(own, own)], len(first))
             parts = [frozenset(self.words[place].split()) for place in terms]
-            coherence = npmi(both, len(first))
             descriptions.append(TopicDescription(terms, size, coherence, boilerplate, parts))
         return descriptions
 
-    def _distinctiveness(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the topics' sizes, and the df and distinctiveness of each term in each topic.
+    def _distinctive(self, first: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the places of the distinctive terms of each topic, best first, and their df in the topic.
 
         The distinctiveness is the geometric mean of the term's mean weight in the topic and its share of the
-        topic's articles, times the log of its lift: that share relative to its share of all articles. It is 0
-        if too few articles have the term.
+        topic's articles, times the log of its lift: that share relative to its share of all articles. A term
+        is not distinctive if that is negative, or if too few articles have the term.
         """
-        members = np.flatnonzero(first >= 0)
-        sizes = np.bincount(first[members], minlength=count)
-        ones = np.ones(len(members), dtype=np.float32)
-        belongs = csr_array((ones, (first[members], members)), shape=(count, len(first)))
-        docs = (belongs @ self.present).toarray()
-        inside = np.maximum(sizes, 1)[:, None]
-        share = docs / inside
-        overall = np.maximum(self.present.sum(axis=0), 1) / max(len(first), 1)
-        lift = np.log(np.maximum(share / overall, 1e-9)) + _SLACK
-        distinctiveness = np.sqrt((belongs @ self.weights).toarray() / inside * share) * lift
-        distinctiveness[docs < np.maximum(np.minimum(sizes, 2), _LEAST_SHARE * sizes)[:, None]] = 0
-        return sizes, docs, distinctiveness
+        n_terms = len(self.words)
+        by_topic = self.weights[np.argsort(first, kind="stable")]
+        edges = np.searchsorted(np.sort(first), np.arange(count + 1))
+        entries = by_topic.indptr[edges].tolist()
+        share_of_all = np.maximum(np.diff(self.present.indptr), 1) / max(len(first), 1)
+        for size, (start, end) in zip(np.diff(edges).tolist(), pairwise(entries), strict=True):
+            columns, weights = by_topic.indices[start:end], by_topic.data[start:end]
+            docs = np.bincount(columns, minlength=n_terms)
+            places = np.flatnonzero(docs >= max(min(size, 2), _LEAST_SHARE * size, 1))
+            docs, totals = docs[places], np.bincount(columns, weights, minlength=n_terms)[places]
+            share = docs / max(size, 1)
+            lift = np.log(share / share_of_all[places]) + _SLACK
+            distinctiveness = np.sqrt(totals / max(size, 1) * share) * lift
+            best = np.argsort(-distinctiveness, kind="stable")[: np.count_nonzero(distinctiveness > 0)]
+            yield places[best], docs[best]
 
     def _is_boilerplate(self, places: list[int], both: np.ndarray) -> bool:
         """Return whether many terms are from one repeated passage; `both` is from `co_occurrences`."""
         df = np.diag(both)
         jaccard = both / np.maximum(df[:, None] + df - both, 1)
-        words = [set(self.words[place].split()) for place in places]
-        apart = np.array([[left.isdisjoint(right) for right in words] for left in words], dtype=bool)
         least = max(_PASSAGE_LEAST, _PASSAGE_ARTICLES * self.sampled)
-        similar = (jaccard >= _PASSAGE_JACCARD) & (both >= least) & apart.reshape(both.shape)
+        similar = (jaccard >= _PASSAGE_JACCARD) & (both >= least)
+        words = [set(self.words[place].split()) for place in places]
+        for left, right in np.argwhere(similar).tolist():
+            similar[left, right] = words[left].isdisjoint(words[right])
         return int(np.count_nonzero(similar.sum(axis=1) >= _PASSAGE_OTHERS)) >= _PASSAGE_TERMS
 
-    def _select_terms(self, places: list[int], docs: np.ndarray, size: int) -> list[int]:
+    def _select_terms(self, places: list[int], docs: dict[int, int], size: int) -> list[int]:
         """Return the first terms without variants of each other; a pair of words replaces its words."""
         common = min(_BIGRAM_ARTICLES, size)
         pairs = [place for place in places if " " in self.words[place] and docs[place] >= common]
@@ -167,7 +181,7 @@ class NamingTerms:
                 break
         return selection
 
-    def _prefer_pair(self, place: int, pairs: list[int], docs: np.ndarray) -> int | None:
+    def _prefer_pair(self, place: int, pairs: list[int], docs: dict[int, int]) -> int | None:
         """Return the pair that most of a word's articles have, or the word; None for a rare pair."""
         if " " in self.words[place]:
             return place if place in pairs else None
@@ -186,23 +200,20 @@ def name_topics(
 
     `text_of` returns the text of a row.
     """
-    by_term = terms.present[:, [place for description in descriptions for place in description.terms]].tocsc()
     used_names: set[str] = set()
     content = frozenset(terms.words)
     topics = []
-    column = 0
     for topic, description in enumerate(descriptions):
         words = [terms.words[place] for place in description.terms]
-        offsets = range(column, column + len(words))
-        column += len(words)
 
         @cache
-        def spell(place: int, offsets: range = offsets, words: list[str] = words, topic: int = topic) -> str:
-            with_term = by_term.indices[slice(*by_term.indptr[offsets[place] : offsets[place] + 2])]
+        def spell(number: int, description: TopicDescription = description, topic: int = topic) -> str:
+            place = description.terms[number]
+            with_term = terms.present.indices[slice(*terms.present.indptr[place : place + 2])]
             own = with_term[first[with_term] == topic]
             step = max(1, len(own) // _SPELLING_ARTICLES)
             texts = (text_of(row)[:_SPELLING_CHARS] for row in own[::step][:_SPELLING_ARTICLES].tolist())
-            return spelling(words[place], texts, content)
+            return spelling(terms.words[place], texts, content)
 
         name, slug = _name_and_slug(words, spell, used_names, topic)
         coherence = round(description.coherence, 4)
@@ -242,33 +253,33 @@ def _without_repetition(spelt: Iterable[str], count: int) -> list[str]:
     return selection
 
 
-def _shared(terms: list[frozenset[str]], others: list[frozenset[str]]) -> int:
-    """Return how many of the terms have a word in common with the others."""
-    words = frozenset().union(*others)
+def _shared(terms: list[frozenset[str]], words: frozenset[str]) -> int:
+    """Return how many of the terms contain one of the words."""
     return sum(not term.isdisjoint(words) for term in terms)
 
 
-def _ones(weights: csr_array) -> csr_array:
-    ones = np.ones(len(weights.data), dtype=np.float32)
-    return csr_array((ones, weights.indices, weights.indptr), shape=weights.shape)
+def _have_ellipsis(terms: Strings) -> np.ndarray:
+    """Return which terms are pieces of words, (n_terms,) bool."""
+    mark = np.frombuffer(ELLIPSIS.encode(), dtype=np.uint8)
+    found = np.flatnonzero(terms.utf8 == mark[0])
+    for number in range(1, len(mark)):
+        found = found[terms.utf8[found + number] == mark[number]]
+    have = np.zeros(len(terms), dtype=bool)
+    have[np.searchsorted(terms.offsets, found, side="right") - 1] = True
+    return have
 
 
 def _may_name(term: str) -> bool:
-    first, *second = term.split()
-    return ELLIPSIS not in term and not first.isdigit() and not any(map(_is_code, [first, *second]))
+    parts = term.split()
+    if not _CODES.isdisjoint(parts):
+        return False
+    return all(map(str.isalpha, parts)) or not (parts[0].isdigit() or any(map(_is_code, parts)))
 
 
 def _is_code(word: str) -> bool:
-    """Return whether a word is part of a web address or identifier, or a number of 3 or more digits."""
+    """Return whether a word is part of an identifier, or a number of 3 or more digits."""
     digits = sum(map(str.isdigit, word))
-    return word in _CODES or (digits >= _CODE_DIGITS and (digits == len(word) or digits > _CODE_DIGITS))
-
-
-def _most_distinctive(distinctiveness: np.ndarray) -> list[int]:
-    """Return the places of the most distinctive terms, best first."""
-    best = np.argsort(-distinctiveness, kind="stable")[:_CANDIDATES]
-    places: list[int] = best[distinctiveness[best] > 0].tolist()
-    return places
+    return digits >= _CODE_DIGITS and (digits == len(word) or digits > _CODE_DIGITS)
 
 
 def _are_variants(left: str, right: str) -> bool:

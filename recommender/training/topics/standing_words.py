@@ -8,10 +8,12 @@ clusters. A site's word occurs in many articles of one site and hardly on any ot
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from functools import lru_cache
+from itertools import chain, compress
 from urllib.parse import urlsplit
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, csr_array
 
 from recommender.article import Article
 from recommender.text import base_language
@@ -24,6 +26,7 @@ _SECOND_LEVEL = ("ac", "co", "com", "gov", "net", "org")  # as in bbc.co.uk
 _LEAST_SITE_WORD = 10  # articles of a site have its word, at least
 _SITE_BOUND = 0.9  # of a site word's articles are from the site,
 _SITE_SHARE = 0.1  # of the site's articles have it, and
+_CACHED_HOSTS = 10_000
 _LARGEST_SITE = 0.5  # of all articles are from the site, at most
 
 
@@ -39,7 +42,9 @@ def function_words(
     `present` is (n, m), not zero if an article has the term. `clusters` has the cluster of each article, -1
     for none. `listed` has the languages whose stop words have been left out.
     """
-    terms_of = _terms_of_words(words)
+    groups = list(_terms_of_words(words).values())
+    starts = np.cumsum([0, *map(len, groups)])[:-1]
+    terms_by_word = np.fromiter(chain.from_iterable(groups), dtype=np.intp)
     rows_of_lang: dict[str, list[int]] = defaultdict(list)
     for row, article in enumerate(articles):
         rows_of_lang[base_language(article.lang or "")].append(row)
@@ -47,30 +52,34 @@ def function_words(
     for lang, rows in rows_of_lang.items():
         if len(rows) < _LEAST_ARTICLES:
             continue
-        inside, groups = present.tocsr()[rows].tocsc(), clusters[rows]
+        inside = present if len(rows) == len(articles) else present.tocsr()[rows].tocsc()
         least = len(rows) * (_COMMON_SHARE_LISTED if lang in listed else _COMMON_SHARE)
-        counts = np.diff(inside.indptr)
-        for word, terms in terms_of.items():
-            if counts[terms].sum() < least:
-                continue
+        totals = np.add.reduceat(np.diff(inside.indptr)[terms_by_word], starts)
+        for terms in compress(groups, (totals >= least).tolist()):
             has = np.unique(np.concatenate([_rows_with(inside, term) for term in terms]))
-            if len(has) >= least and _explained(has, groups) <= _EVEN:
-                excluded[terms_of[word]] = True
+            if len(has) >= least and _explained(has, clusters[rows]) <= _EVEN:
+                excluded[terms] = True
     return excluded
 
 
 def site_words(words: Sequence[str], present: csc_array, articles: Sequence[Article]) -> np.ndarray:
     """Return which terms belong to one site among several, or are a site's name, (m,) bool."""
-    names, site_of = np.unique([_host(article.url) for article in articles], return_inverse=True)
+    names, site_of = np.unique(
+        [_host(_origin(article.url or "")) for article in articles], return_inverse=True
+    )
     sizes = np.bincount(site_of)
     sites = np.flatnonzero((sizes >= _LEAST_ARTICLES) & (names != ""))
     own = {name for site in sites for name in _site_names(str(names[site]))}
-    excluded = np.array(["".join(word.split()) in own for word in words], dtype=bool)
-    totals = np.diff(present.indptr)
-    for site in sites[sizes[sites] <= _LARGEST_SITE * len(articles)].tolist():
-        inside = present.T @ (site_of == site).astype(np.float32)
-        least = np.maximum(_SITE_BOUND * totals, max(_SITE_SHARE * sizes[site], _LEAST_SITE_WORD))
-        excluded |= inside >= least
+    excluded = np.array([word.replace(" ", "") in own for word in words], dtype=bool)
+    judged = sites[sizes[sites] <= _LARGEST_SITE * len(articles)]
+    rows = np.flatnonzero(np.isin(site_of, judged))
+    site_of_row = np.searchsorted(judged, site_of[rows])
+    belongs = csr_array((np.ones(len(rows)), (site_of_row, rows)), shape=(len(judged), len(articles)))
+    inside = (belongs @ present).tocoo()
+    site, term = inside.coords
+    least = np.maximum(_SITE_SHARE * sizes[judged[site]], _LEAST_SITE_WORD)
+    least = np.maximum(_SITE_BOUND * np.diff(present.indptr)[term], least)
+    excluded[term[inside.data >= least]] = True
     return excluded
 
 
@@ -98,8 +107,13 @@ def _explained(has: np.ndarray, clusters: np.ndarray) -> float:
     return between / (share * (1 - share)) - (np.count_nonzero(sizes) - 1) / n
 
 
-def _host(url: str | None) -> str:
-    return (urlsplit(url or "").hostname or "").removeprefix("www.")
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
+@lru_cache(maxsize=_CACHED_HOSTS)
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
 def _site_names(host: str) -> tuple[str, str]:

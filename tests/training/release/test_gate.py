@@ -17,7 +17,7 @@ from recommender.training.evaluation.labels import LabelFile, read_labels
 from recommender.training.readers.corpus import ReadingReport, Refusal
 from recommender.training.release.gate import Check, Comparison, Guard, Verdict, judge, overlaps
 from recommender.training.release.previous import Baseline, SharedLists
-from recommender.training.topics.fitting import LatentSpace
+from recommender.training.topics.latent import LatentSpace
 from recommender.training.train import Trained, train
 from tests.support.sample import NOW
 

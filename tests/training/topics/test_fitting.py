@@ -2,40 +2,33 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy.sparse import csr_array
+from sklearn.cluster import AgglomerativeClustering
 
 from recommender.article import Article
 from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
+from recommender.training.topics import fitting
 from recommender.training.topics.fitting import (
-    LatentSpace,
     _select_topics,
     assign_topics,
     cluster_articles,
-    fit_latent_space,
+    fit_topics,
     topic_count,
 )
-from recommender.training.topics.naming import TopicDescription
+from recommender.training.topics.naming import NamingTerms, TopicDescription
 from recommender.training.train import Trained, train
+from tests.support.tfidf_rows import rows_of
 
 NO_ARTICLES = np.zeros(0, dtype=np.int32)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
-
-
-def rows_of(trained: Trained) -> tuple[csr_array, np.ndarray]:
-    """Return the TF-IDF rows and the df of each term."""
-    vectors = trained.model.vectors
-    shape = (len(trained.model.articles), len(trained.model.vocabulary.terms))
-    rows = csr_array((vectors.values, vectors.columns, vectors.offsets), shape=shape)
-    return rows, np.diff(vectors.term_offsets)
 
 
 def described(terms: list[int], articles: int, coherence: float, *, is_boilerplate: bool) -> TopicDescription:
@@ -91,8 +84,8 @@ def test_without_topics_there_are_no_shares() -> None:
 def test_topics_of_the_sample_have_unique_names_slugs_and_terms(trained: Trained) -> None:
     topics = trained.model.manifest.topics
 
-    assert len(topics) == 18
-    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 18
+    assert len(topics) == 19
+    assert len({topic.name for topic in topics}) == len({topic.slug for topic in topics}) == 19
     assert sum(topic.articles for topic in topics) == len(trained.model.articles)
     assert all(3 <= len(topic.terms) <= 8 for topic in topics)
     assert all(topic.slug == "-".join(topic.slug.split()) for topic in topics)
@@ -114,75 +107,6 @@ def test_topics_of_an_article_are_sorted_by_share(trained: Trained) -> None:
         assert all(share >= 0.05 for share in shares)
 
 
-def test_the_same_rows_give_the_same_space_and_topics(trained: Trained) -> None:
-    rows, df = rows_of(trained)
-    recipe = Topics(components=30)
-
-    first, second = (fit_latent_space(rows, df, recipe.components, recipe, seed=3) for _ in range(2))
-    latents = [space.project(rows, threads) for space, threads in ((first, 1), (second, 2), (second, 3))]
-    clusters = [cluster_articles(latent, 20, recipe, np.arange(len(latent))) for latent in latents]
-
-    assert first.components.tobytes() == second.components.tobytes()
-    assert len({latent.tobytes() for latent in latents}) == 1
-    assert len({fitted.cluster_centers_.tobytes() for fitted in clusters if fitted is not None}) == 1
-
-
-def test_the_projection_equals_scikit_learns_result(trained: Trained) -> None:
-    rows, _ = rows_of(trained)
-    space = trained.space
-    assert space.estimator is not None
-
-    expected = space.estimator.transform(rows[:, space.terms])
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-
-    np.testing.assert_allclose(space.project(rows, threads=2), expected, atol=1e-6)
-
-
-def test_the_latent_space_uses_the_terms_of_highest_df(trained: Trained) -> None:
-    rows, df = rows_of(trained)
-
-    space = fit_latent_space(rows, df, 5, Topics(max_terms=100), seed=0)
-
-    assert space.components.shape == (100, 5)
-    assert np.all(np.diff(space.terms) > 0)
-    assert df[space.terms].min() >= np.delete(df, space.terms).max()
-
-
-@pytest.mark.parametrize(
-    "changed", [{"max_fit_articles": 60, "components": 20}, {"max_fit_articles": 1000, "components": 20}]
-)
-def test_a_space_fitted_on_a_sample_has_vectors_for_every_article(
-    trained: Trained, changed: dict[str, Any]
-) -> None:
-    rows, df = rows_of(trained)
-    recipe = Topics(**changed)
-
-    latent = fit_latent_space(rows, df, recipe.components, recipe, seed=0).project(rows, threads=1)
-    clusters = cluster_articles(latent, 10, recipe, np.arange(len(latent)))
-
-    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 1, atol=1e-6)
-    assert clusters is not None
-    assert clusters.cluster_centers_.shape == (10, latent.shape[1])
-
-
-@pytest.mark.parametrize(("n", "n_terms", "components"), [(1, 5, 0), (8, 1, 300), (8, 0, 300), (8, 5, 0)])
-def test_too_small_a_corpus_has_no_latent_space(n: int, n_terms: int, components: int) -> None:
-    rows = csr_array(np.ones((n, n_terms), dtype=np.float32))
-
-    space = fit_latent_space(rows, np.full(n_terms, n), components, Topics(), seed=0)
-
-    assert space.estimator is None
-    assert space.project(rows, threads=1).shape == (n, 0)
-
-
-def test_articles_without_terms_have_zero_vectors() -> None:
-    space = LatentSpace(np.array([0], np.int32), np.array([[3.0, 4.0]], np.float32), None)
-
-    latent = space.project(csr_array(np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 0.0]], np.float32)), threads=1)
-
-    np.testing.assert_allclose(latent, np.array([[0.6, 0.8], [0, 0], [0, 0]]), atol=1e-7)
-
-
 def test_fewer_distinct_articles_than_clusters_give_fewer() -> None:
     latent = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
 
@@ -202,14 +126,6 @@ def test_a_tiny_corpus_gets_a_suitable_number_of_topics(sample_articles: list[Ar
     assert len(model.manifest.topics) == len(model.topic_space.centroids) <= n // 5
     assert model.topic_space.first.shape == (n,)
     assert model.topic_space.shares(model.vectors.latent[0]).shape == (len(model.manifest.topics),)
-
-
-def test_identical_articles_have_a_latent_space_without_a_warning() -> None:
-    rows = csr_array(np.ones((8, 3), dtype=np.float32))
-
-    latent = fit_latent_space(rows, np.full(3, 8), 2, Topics(), seed=0).project(rows, threads=1)
-
-    np.testing.assert_allclose(np.linalg.norm(latent, axis=1), np.ones(8), atol=1e-6)
 
 
 def test_the_first_topic_of_an_article_is_stored_with_the_model(trained: Trained) -> None:
@@ -294,3 +210,29 @@ def test_if_no_topic_qualifies_all_are_candidates() -> None:
     ]
 
     assert len(_select_topics(np.eye(2, dtype=np.float32), descriptions, count=2)) == 2
+
+
+def test_a_topic_counts_all_articles_even_if_a_sample_names_it(
+    trained: Trained, sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_NAMING_ARTICLES", 100)
+    latent, terms = trained.model.vectors.latent, trained.model.vocabulary.terms
+    rows, df = rows_of(trained)
+    articles = sorted(sample_articles, key=lambda article: article.id.encode())
+
+    naming = partial(NamingTerms.of, rows, df, terms, str)
+    fitted = fit_topics(latent, naming, articles, Topics(count=8), seed=0, threads=2)
+
+    assert [topic.articles for topic in fitted.topics] == np.bincount(fitted.space.first).tolist()
+    assert sum(topic.articles for topic in fitted.topics) == len(sample_articles)
+    assert all(topic.terms for topic in fitted.topics)
+
+
+def test_ward_clusters_equal_those_of_scikit_learn() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+
+    ours = fitting._ward_clusters(rows.astype(np.float32), 7)
+    expected = AgglomerativeClustering(7).fit_predict(rows)
+
+    assert len(set(zip(ours.tolist(), expected.tolist(), strict=True))) == len(set(ours.tolist())) == 7

@@ -16,6 +16,9 @@ from recommender.training.topics.spelling import spelling
         ("john hospital", "at St John's Hospital", "John's Hospital"),
         ("tax cuts", "no tax. Cuts hurt", "tax cuts"),
         ("c++", "", "c++"),
+        ("island ferry", "An İsland. The Non-Island Ferry", "Non-Island Ferry"),  # longer in lower case
+        ("αθηνασ", "Η ΑΘΗΝΑΣ", "ΑΘΗΝΑΣ"),
+        ("ferry", "ferryman Ferry", "Ferry"),
         ("汐見 見大", "汐見大橋", "汐見大"),
         ("汐見 大橋", "", "汐見 大橋"),
     ],
