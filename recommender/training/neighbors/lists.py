@@ -38,7 +38,7 @@ from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
-from recommender.training.neighbors.pairs import pair_scores
+from recommender.training.neighbors.pairs import list_scores, pair_scores
 from recommender.training.neighbors.tiles import MARGIN, TILE, Best, Plan
 
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
@@ -189,7 +189,7 @@ def similarity_threshold(
 
     def stripe(start: int, end: int) -> np.ndarray:
         rows, others = left[start:end], right[start:end]
-        scores = _expanded_scores(vectors, weight, corrections, copies.first, rows, others)
+        scores = list_scores(vectors, weight, corrections, copies.first, rows, others)
         return np.asarray(scores[copies.first[rows][:, None] != copies.first[others]])
 
     scores = np.concatenate(list(run_ranges(stripe, len(left), threads)))
@@ -208,32 +208,6 @@ def _random_pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if n * width > _RANDOM_PAIRS:
         left, width = draw.integers(0, n, _RANDOM_PAIRS // _PAIRS_PER_QUERY), _PAIRS_PER_QUERY
     return left, (left[:, None] + draw.integers(1, n, (len(left), width))) % n
-
-
-def _expanded_scores(
-    vectors: Vectors,
-    weight: float,
-    corrections: Corrections,
-    first: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-) -> np.ndarray:
-    """Return the scores of the articles `right`, (m, width), for the queries `left`, (m,)."""
-    queries = np.broadcast_to(left[:, None], right.shape).ravel()
-    nearest, feedback = corrections.nearest[queries], corrections.feedback[queries].astype(np.float64)
-
-    def penalized(rows: np.ndarray) -> np.ndarray:
-        own, moved = (pair_scores(vectors, weight, query, rows) for query in (queries, nearest))
-        return np.asarray((own + feedback * moved) / (1 + feedback) - corrections.hubs[rows])
-
-    scored = right.ravel()
-    scores, total = penalized(scored), np.ones(len(scored))
-    for neighbor in range(corrections.expansion_rows.shape[1]):
-        rows = corrections.expansion_rows[scored, neighbor]
-        share = np.where(first[rows] == first[queries], 0, corrections.expansion_weights[scored, neighbor])
-        scores += share * penalized(rows)
-        total += share
-    return np.asarray(scores / total).reshape(right.shape)
 
 
 def _exact_similarities(vectors: Vectors, weight: float, best: Best, threads: int) -> np.ndarray:

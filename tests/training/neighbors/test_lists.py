@@ -16,6 +16,7 @@ from recommender.training.neighbors import all_pairs as allpairs
 from recommender.training.neighbors.all_pairs import candidates, exact_neighbors
 from recommender.training.neighbors.exact import row_scores
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
+from recommender.training.neighbors.pairs import list_scores
 from recommender.training.neighbors.tiles import Plan
 from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained
@@ -135,6 +136,17 @@ def test_an_article_is_expanded_by_its_three_nearest_that_are_not_copies(usual: 
 
     assert usual.corrections.expansion_rows.shape == (ROWS, 3)
     np.testing.assert_allclose(weights, expected, atol=1e-5)
+
+
+def test_random_pairs_have_the_scores_of_the_lists(usual: RelatedLists) -> None:
+    left, right = np.arange(ROWS), DRAW.integers(0, ROWS, (ROWS, 40))
+    others = left[:, None] != right
+
+    scores = list_scores(VECTORS, WEIGHT, usual.corrections, usual.copies.first, left, right)
+
+    assert scores.shape == (ROWS, 40)
+    expected = slow_corrected(usual)[left[:, None], right]
+    np.testing.assert_allclose(scores[others], expected[others], atol=1e-6)
 
 
 def test_without_corrections_a_score_is_the_similarity() -> None:
