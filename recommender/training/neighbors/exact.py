@@ -11,7 +11,22 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections
-from recommender.training.kernels import kernel
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Float64s,
+    Int32Rows,
+    Int32s,
+    Int64s,
+    OutBools,
+    OutFloat32Rows,
+    OutFloat32s,
+    OutFloat64s,
+    OutInt32Rows,
+    OutUint8s,
+    inner,
+    kernel,
+)
 from recommender.training.neighbors.tiles import MARGIN, Best
 
 
@@ -76,7 +91,7 @@ def row_scores(
     return expanded
 
 
-@kernel
+@inner
 def _moved_terms(
     offsets: np.ndarray, columns: np.ndarray, values: np.ndarray, row: int, other: int, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +115,7 @@ def _moved_terms(
     return terms[:out], moved[:out]
 
 
-@kernel
+@inner
 def _moved_latent(latent: np.ndarray, row: int, other: int, share: float) -> np.ndarray:
     """Return the latent vector of a row moved towards another row, float32."""
     moved = np.empty(latent.shape[1], dtype=np.float32)
@@ -114,31 +129,31 @@ def _moved_latent(latent: np.ndarray, row: int, other: int, share: float) -> np.
 
 @kernel
 def _best_lists(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     weight: float,
-    nearest: np.ndarray,
-    feedback: np.ndarray,
-    hubs: np.ndarray,
-    expansion_rows: np.ndarray,
-    expansion_weights: np.ndarray,
-    reverse_offsets: np.ndarray,
-    reverse_rows: np.ndarray,
-    first: np.ndarray,
-    rows: np.ndarray,
-    candidates: np.ndarray,
-    candidate_scores: np.ndarray,
-    bounds: np.ndarray,
+    nearest: Int32s,
+    feedback: Float32s,
+    hubs: Float32s,
+    expansion_rows: Int32Rows,
+    expansion_weights: Float32Rows,
+    reverse_offsets: Int64s,
+    reverse_rows: Int32s,
+    first: Int32s,
+    rows: Int64s,
+    candidates: Int32Rows,
+    candidate_scores: Float32Rows,
+    bounds: Float64s,
     margin: float,
-    line: np.ndarray,
-    marks: np.ndarray,
-    known: np.ndarray,
-    limits: np.ndarray,
-    is_member: np.ndarray,
-    best: np.ndarray,
-    scores: np.ndarray,
+    line: OutFloat32s,
+    marks: OutUint8s,
+    known: OutFloat64s,
+    limits: OutFloat64s,
+    is_member: OutBools,
+    best: OutInt32Rows,
+    scores: OutFloat32Rows,
 ) -> None:
     """Fill `best` and `scores`; `line`, `marks`, `is_member` must be zero, `known`, `limits` not a number."""
     for at in range(len(rows)):
@@ -174,7 +189,7 @@ def _best_lists(
         _clear(terms, line, marks)
 
 
-@kernel
+@inner
 def _limit(
     candidates: np.ndarray,
     candidate_scores: np.ndarray,
@@ -210,7 +225,7 @@ def _limit(
     return limited
 
 
-@kernel
+@inner
 def _members(
     limited: list[int], reverse_offsets: np.ndarray, reverse_rows: np.ndarray, is_member: np.ndarray
 ) -> np.ndarray:
@@ -234,7 +249,7 @@ def _members(
     return members[:count]
 
 
-@kernel
+@inner
 def _upper_bounds(
     members: np.ndarray,
     limits: np.ndarray,
@@ -261,7 +276,7 @@ def _upper_bounds(
     return upper
 
 
-@kernel
+@inner
 def _expanded(
     known: np.ndarray, rows: np.ndarray, weights: np.ndarray, first: np.ndarray, hidden: int, member: int
 ) -> float:
@@ -277,19 +292,19 @@ def _expanded(
 
 @kernel
 def _expand(
-    known: np.ndarray,
-    rows: np.ndarray,
-    weights: np.ndarray,
-    first: np.ndarray,
+    known: Float64s,
+    rows: Int32Rows,
+    weights: Float32Rows,
+    first: Int32s,
     hidden: int,
-    scores: np.ndarray,
+    scores: OutFloat32s,
 ) -> None:
     """Write the expanded score of every article to `scores`."""
     for member in range(len(scores)):
         scores[member] = np.float32(_expanded(known, rows, weights, first, hidden, member))
 
 
-@kernel
+@inner
 def _insert(best: np.ndarray, scores: np.ndarray, filled: int, row: int, score: np.float32) -> int:
     """Insert a row into a list sorted by score and row; a full list loses its last. Return its length."""
     if filled == len(best):
@@ -305,7 +320,7 @@ def _insert(best: np.ndarray, scores: np.ndarray, filled: int, row: int, score: 
     return filled + 1
 
 
-@kernel
+@inner
 def _write(terms: np.ndarray, moved: np.ndarray, line: np.ndarray, marks: np.ndarray) -> None:
     """Write the terms of a query to the dense line, and mark them."""
     for i in range(len(terms)):
@@ -313,7 +328,7 @@ def _write(terms: np.ndarray, moved: np.ndarray, line: np.ndarray, marks: np.nda
         marks[terms[i] >> 3] |= np.uint8(1 << (terms[i] & 7))
 
 
-@kernel
+@inner
 def _clear(terms: np.ndarray, line: np.ndarray, marks: np.ndarray) -> None:
     """Undo `_write`."""
     for i in range(len(terms)):
@@ -321,7 +336,7 @@ def _clear(terms: np.ndarray, line: np.ndarray, marks: np.ndarray) -> None:
         marks[terms[i] >> 3] = 0
 
 
-@kernel
+@inner
 def _scored(
     offsets: np.ndarray,
     columns: np.ndarray,
@@ -348,19 +363,19 @@ def _scored(
 
 @kernel
 def _score_row(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     weight: float,
-    nearest: np.ndarray,
-    feedback: np.ndarray,
-    hubs: np.ndarray,
-    term_offsets: np.ndarray,
-    term_rows: np.ndarray,
-    term_values: np.ndarray,
+    nearest: Int32s,
+    feedback: Float32s,
+    hubs: Float32s,
+    term_offsets: Int64s,
+    term_rows: Int32s,
+    term_values: Float32s,
     row: int,
-    scores: np.ndarray,
+    scores: OutFloat64s,
 ) -> None:
     """Score a row against all, adding up in the same order as `_score_lists`; `scores` must be zero."""
     share = np.float64(feedback[row])

@@ -4,7 +4,17 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import Corrections
-from recommender.training.kernels import kernel
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int32Rows,
+    Int32s,
+    Int64Rows,
+    Int64s,
+    OutFloat64Rows,
+    OutFloat64s,
+    kernel,
+)
 
 
 def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -44,14 +54,14 @@ def list_scores(
 
 @kernel
 def _score_pairs(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     weight: float,
-    left: np.ndarray,
-    right: np.ndarray,
-    scores: np.ndarray,
+    left: Int64s,
+    right: Int64s,
+    scores: OutFloat64s,
 ) -> None:
     """Score each pair, adding up terms in ascending order."""
     for pair in range(len(left)):
@@ -75,21 +85,21 @@ def _score_pairs(
 
 @kernel
 def _score_lists(  # noqa: C901 one loop over articles, one compiled function
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     weight: float,
-    nearest: np.ndarray,
-    feedback: np.ndarray,
-    hubs: np.ndarray,
-    expansion_rows: np.ndarray,
-    expansion_weights: np.ndarray,
-    first: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    line: np.ndarray,
-    scores: np.ndarray,
+    nearest: Int32s,
+    feedback: Float32s,
+    hubs: Float32s,
+    expansion_rows: Int32Rows,
+    expansion_weights: Float32Rows,
+    first: Int32s,
+    left: Int64s,
+    right: Int64Rows,
+    line: OutFloat64s,
+    scores: OutFloat64Rows,
 ) -> None:
     """Score each row of `right` with the query of `left` in the dense line, which must be zero."""
     direction = np.empty(latent.shape[1], dtype=np.float64)

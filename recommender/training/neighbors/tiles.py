@@ -11,7 +11,18 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int32s,
+    Int64s,
+    OutFloat32Rows,
+    OutInt32Rows,
+    OutInt32s,
+    OutInt64s,
+    kernel,
+    run_ranges,
+)
 
 TILE = 4096  # rows; the scores of a pair of tiles take 64 MiB
 MARGIN = 2e-5  # more than the error of a score in single precision
@@ -126,12 +137,12 @@ class Best:
 
 @kernel
 def _lift(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    dense_at: np.ndarray,
+    offsets: Int64s,
+    columns: OutInt32s,
+    values: Float32s,
+    dense_at: Int32s,
     scale: float,
-    dense: np.ndarray,
+    dense: OutFloat32Rows,
 ) -> None:
     """Move the entries of dense terms into the dense columns, and mark them -1."""
     for row in range(len(offsets) - 1):
@@ -143,7 +154,7 @@ def _lift(
 
 
 @kernel
-def _advance(term_offsets: np.ndarray, term_rows: np.ndarray, end: int, cursor: np.ndarray) -> None:
+def _advance(term_offsets: Int64s, term_rows: Int32s, end: int, cursor: OutInt64s) -> None:
     """Move each term's cursor to its first posting at row `end` or later."""
     for term in range(len(cursor)):
         at = cursor[term]
@@ -154,18 +165,18 @@ def _advance(term_offsets: np.ndarray, term_rows: np.ndarray, end: int, cursor: 
 
 @kernel
 def _add_sparse(
-    scores: np.ndarray,
+    scores: OutFloat32Rows,
     start: int,
     end: int,
-    rows: np.ndarray,
+    rows: Int64s,
     column_start: int,
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    starts: np.ndarray,
-    ends: np.ndarray,
-    term_rows: np.ndarray,
-    term_values: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    starts: Int64s,
+    ends: Int64s,
+    term_rows: Int32s,
+    term_values: Float32s,
 ) -> None:
     """Add the contributions of the posting lists to the scores of lines start..end of a tile."""
     for line in range(start, end):
@@ -180,13 +191,13 @@ def _add_sparse(
 
 @kernel
 def _offer(
-    scores: np.ndarray,
-    rows: np.ndarray,
-    candidates: np.ndarray,
-    penalties: np.ndarray,
+    scores: Float32Rows,
+    rows: Int64s,
+    candidates: Int64s,
+    penalties: Float32s,
     below: float,
-    best_rows: np.ndarray,
-    best_scores: np.ndarray,
+    best_rows: OutInt32Rows,
+    best_scores: OutFloat32Rows,
 ) -> None:
     """Replace the worst candidate of a heap by any better one; of equal scores the lower row is better."""
     keep = best_rows.shape[1]

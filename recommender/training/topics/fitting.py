@@ -27,7 +27,15 @@ from threadpoolctl import threadpool_limits
 from recommender.article import Article
 from recommender.model import Topic, TopicSpace
 from recommender.recipe import Topics
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int32s,
+    Int64s,
+    OutFloat32Rows,
+    kernel,
+    run_ranges,
+)
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 from recommender.training.topics.standing_words import function_words, site_words
 
@@ -53,9 +61,10 @@ class LatentSpace:
         latent = np.zeros((rows.shape[0], self.components.shape[1]), dtype=np.float32)
         place = np.full(rows.shape[1], -1, dtype=np.int32)
         place[self.terms] = np.arange(len(self.terms))
+        offsets, columns = rows.indptr.astype(np.int64), rows.indices.astype(np.int32, copy=False)
 
         def stripe(start: int, end: int) -> None:
-            _project(rows.indptr, rows.indices, rows.data, place, self.components, start, end, latent)
+            _project(offsets, columns, rows.data, place, self.components, start, end, latent)
 
         list(run_ranges(stripe, rows.shape[0], threads))
         return latent
@@ -240,14 +249,14 @@ def _text(article: Article) -> str:
 
 @kernel
 def _project(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    place: np.ndarray,
-    components: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    place: Int32s,
+    components: Float32Rows,
     start: int,
     end: int,
-    latent: np.ndarray,
+    latent: OutFloat32Rows,
 ) -> None:
     """Compute the unit latent rows start..end, adding up in double precision."""
     width = components.shape[1]
