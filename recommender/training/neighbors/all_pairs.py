@@ -43,7 +43,7 @@ def all_neighbors(
     n = len(vectors.offsets) - 1
     plain = Corrections.none(n)
     best = candidates(Plan.of(vectors, weight), plain.hubs, k + _SPARE, threads, tile, progress)
-    return exact_neighbors(vectors, weight, best, plain, np.arange(n), k, threads)
+    return exact_neighbors(vectors, weight, best, plain, np.arange(n, dtype=np.int32), k, threads)
 
 
 def candidates(
