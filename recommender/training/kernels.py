@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from itertools import pairwise
 from multiprocessing import get_context
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
@@ -95,7 +94,7 @@ def compile_kernels(threads: int, started: Callable[[int], Callable[[float], Non
     missing.sort(key=lambda each: -each.size)  # the longest first, so that no process ends much later
     others = threads - 1 if all(each.is_cached for each in missing) else 0
     with _uncollected(), _processes(min(others, len(missing) - 1)) as submit:
-        futures = [submit(_compile, each.module, each.__name__) for each in missing]
+        futures = [submit(_compile, each) for each in missing]
         # This process begins with the shortest, and meets the others, which begin with the longest.
         for each, future in zip(reversed(missing), reversed(futures), strict=True):
             if future and not future.cancel():
@@ -114,7 +113,6 @@ class _Kernel:
     def __init__(self, function: Callable[..., Any], dispatcher: Any, types: tuple[Any, ...]) -> None:
         functools.update_wrapper(self, function)
         self.__name__: str = function.__name__
-        self.module = function.__module__
         self.size = len(function.__code__.co_code)
         self.is_cached = dispatcher.stats.cache_path is not None
         self._dispatcher, self._types = dispatcher, types
@@ -124,6 +122,10 @@ class _Kernel:
         if not self._is_ready:
             self.compile()
         return self._dispatcher(*arguments)
+
+    def __reduce__(self) -> str:
+        """Return the name by which another process imports the kernel."""
+        return self.__name__
 
     def load(self) -> bool:
         """Load the kernel from disk; return whether it was there."""
@@ -168,10 +170,10 @@ def _type(function: Callable[..., Any], name: str, hint: Any) -> Any:
     return named
 
 
-def _compile(module: str, name: str) -> None:
+def _compile(each: _Kernel) -> None:
     """Compile a kernel in a process of its own, which caches it on disk."""
     with _uncollected():
-        getattr(import_module(module), name).compile()
+        each.compile()
 
 
 @contextmanager

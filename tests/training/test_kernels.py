@@ -137,7 +137,7 @@ import os
 from recommender.training import kernels
 from tests.training.test_kernels import total, write
 
-def die(module, name):
+def die(each):
     os._exit(9)
 
 if __name__ == "__main__":
