@@ -5,6 +5,8 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,6 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
-    from recommender.training.kernels import compilation_noted
     from recommender.training.release.previous import Baseline, check_common, read_baseline
     from recommender.training.release.release import release
     from recommender.training.train import train as fit
@@ -65,10 +66,12 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     check_writable(models_dir)
     bars = Bars(Console(stderr=True))
     start = time.perf_counter()
+    _load_kernels(threads, bars)
+    loaded = time.perf_counter()
     read = _read(corpus, options, bars)
     merged = live.merge(read.articles) if live else None
     articles, report = (merged or read).articles, read.report
-    seconds = {"reading": time.perf_counter() - start}
+    seconds = {"kernels": loaded - start, "reading": time.perf_counter() - loaded}
     if labels:
         check_labels(labels, frozenset(article.id for article in articles))
     if baseline:
@@ -76,14 +79,13 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     previous = _previous_model(models_dir)
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)
-    with compilation_noted(lambda: echo("compiling numeric kernels, once per installation …", err=True)):
-        trained = fit(
-            articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
-        )
-        outcome = release(
-            trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
-            threads=threads, progress=bars,
-        )  # fmt: skip
+    trained = fit(
+        articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
+    )
+    outcome = release(
+        trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
+        threads=threads, progress=bars,
+    )  # fmt: skip
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds |= trained.seconds | outcome.seconds
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
@@ -163,6 +165,7 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
         if options["version"]:
             raise click.UsageError("--version and CORPUS cannot be combined; CORPUS trains a new model")
         recipe = Recipe.from_toml(options["recipe_path"]) if options["recipe_path"] else Recipe()
+        _load_kernels(options["threads"], bars)
         read = read_articles(*corpus, **reading(options))
         model = fit(read.articles, recipe, threads=options["threads"], progress=bars).model
     elif options["recipe_path"]:
@@ -185,6 +188,19 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
         echo_json(text)
     else:
         Console().print(evaluation_table(report))
+
+
+def _load_kernels(threads: int | None, bars: Any) -> None:
+    """Load the compiled kernels; after an installation or an update, compile them and show a bar."""
+    from recommender.training.kernels import compile_kernels, cores
+
+    def started(kernels: int) -> Callable[[float], None]:
+        echo("compiling numeric kernels, once per installation …", err=True)
+        advance: Callable[[float], None] = bar.enter_context(bars.step("compiling", kernels, "kernels"))
+        return advance
+
+    with ExitStack() as bar:
+        compile_kernels(threads or cores(), started)
 
 
 def _read(corpus: tuple[Path, ...], options: dict[str, Any], bars: Any) -> Any:

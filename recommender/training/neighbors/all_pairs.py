@@ -35,7 +35,7 @@ def all_neighbors(
     plan = Plan.of(vectors, weight, tile)
     best = Candidates.empty(plain.hubs, max(1, min(k, n - 1)))
     offer_all_pairs(plan, best, threads, progress)
-    return exact_neighbors(vectors, weight, plan, best, plain, np.arange(n), k, threads)
+    return exact_neighbors(vectors, weight, plan, best, plain, np.arange(n, dtype=np.int32), k, threads)
 
 
 def offer_all_pairs(
@@ -48,6 +48,6 @@ def offer_all_pairs(
         rows = np.arange(start, end)
         scores = plan.similarity(rows, threads, limit=end)
         best.offer_columns(scores, rows, threads)
-        best.offer_rows(scores[:, :start], rows, threads)
+        best.offer_rows(scores, rows, start, threads)
         progress((end**2 - start**2) / n**2)
     best.settle(threads)

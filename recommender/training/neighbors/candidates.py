@@ -11,7 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.neighbors import NO_ROW
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int64s,
+    OutFloat32Rows,
+    OutFloat32s,
+    OutInt32Rows,
+    OutInt64s,
+    inner,
+    kernel,
+    run_ranges,
+)
 
 _ROOM = 1.5  # times `keep`: how many candidates are stored before the best are chosen
 
@@ -48,10 +59,10 @@ class Candidates:
         self._offer(_offer_columns, len(rows), threads, scores, rows)
 
     def offer_rows(
-        self, scores: np.ndarray, rows: np.ndarray, threads: int, below: float = float("inf")
+        self, scores: np.ndarray, rows: np.ndarray, width: int, threads: int, below: float = float("inf")
     ) -> None:
-        """Offer the rows to each of the columns of `scores`; those as similar as `below` are ignored."""
-        self._offer(_offer_rows, scores.shape[1], threads, scores, rows, np.float32(below))
+        """Offer the rows to the first `width` columns of `scores`, unless they are as similar as `below`."""
+        self._offer(_offer_rows, width, threads, scores, rows, np.float32(below))
 
     def settle(self, threads: int) -> None:
         """Reduce all candidates to the `keep` best; of equal ones, those with the lowest rows stay."""
@@ -68,15 +79,15 @@ class Candidates:
 
 @kernel
 def _offer_columns(
-    scores: np.ndarray,
-    lines: np.ndarray,
+    scores: Float32Rows,
+    lines: Int64s,
     start: int,
     end: int,
-    rows: np.ndarray,
-    similarity: np.ndarray,
-    counts: np.ndarray,
-    floors: np.ndarray,
-    hubs: np.ndarray,
+    rows: OutInt32Rows,
+    similarity: OutFloat32Rows,
+    counts: OutInt64s,
+    floors: OutFloat32s,
+    hubs: Float32s,
     keep: int,
 ) -> None:
     """Offer every column to the lines start..end."""
@@ -99,16 +110,16 @@ def _offer_columns(
 
 @kernel
 def _offer_rows(
-    scores: np.ndarray,
-    lines: np.ndarray,
-    below: float,
+    scores: Float32Rows,
+    lines: Int64s,
+    below: np.float32,
     start: int,
     end: int,
-    rows: np.ndarray,
-    similarity: np.ndarray,
-    counts: np.ndarray,
-    floors: np.ndarray,
-    hubs: np.ndarray,
+    rows: OutInt32Rows,
+    similarity: OutFloat32Rows,
+    counts: OutInt64s,
+    floors: OutFloat32s,
+    hubs: Float32s,
     keep: int,
 ) -> None:
     """Offer every line to the columns start..end."""
@@ -132,11 +143,11 @@ def _offer_rows(
 def _choose_all(
     start: int,
     end: int,
-    rows: np.ndarray,
-    similarity: np.ndarray,
-    counts: np.ndarray,
-    floors: np.ndarray,
-    hubs: np.ndarray,
+    rows: OutInt32Rows,
+    similarity: OutFloat32Rows,
+    counts: OutInt64s,
+    floors: OutFloat32s,
+    hubs: Float32s,
     keep: int,
 ) -> None:
     for own in range(start, end):
@@ -144,7 +155,7 @@ def _choose_all(
             _choose(own, rows, similarity, counts, floors, hubs, keep)
 
 
-@kernel
+@inner
 def _store(
     candidate: int,
     score: float,
@@ -164,7 +175,7 @@ def _store(
         _choose(own, rows, similarity, counts, floors, hubs, keep)
 
 
-@kernel
+@inner
 def _choose(
     own: int,
     rows: np.ndarray,
@@ -201,7 +212,7 @@ def _choose(
     floors[own] = floor
 
 
-@kernel
+@inner
 def largest(values: np.ndarray, k: int) -> float:
     """Return the k-th largest value, k from 1; the values are reordered (Hoare's selection)."""
     low, high, place = 0, len(values) - 1, k - 1

@@ -10,6 +10,8 @@ from recommender.neighbors import NO_ROW
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
 
+_JUDGED = 32  # members of a series, evenly chosen, by which it is judged
+
 
 def digest_penalties(
     vectors: Vectors, weight: float, best: Candidates, first: np.ndarray, titles: Sequence[str]
@@ -21,29 +23,46 @@ def digest_penalties(
     penalties = np.zeros(len(first), dtype=np.float32)
     keys = []
     for key, members in series_of(titles).items():
-        rows, nearest = _nearest_outside(best, first, members)
-        if not len(rows):
-            continue
-        own = np.repeat(rows, NEAREST)
-        similarity = pair_scores(vectors, weight, own, nearest.ravel()).reshape(nearest.shape)
-        left, right = np.triu_indices(NEAREST, 1)
-        others = pair_scores(vectors, weight, nearest[:, left].ravel(), nearest[:, right].ravel())
-        among = others.reshape(len(rows), -1).mean(axis=1)
+        judged = members[:: -(-len(members) // _JUDGED)]
+        _, similarity, among = _nearest_of(vectors, weight, best, first, members, judged)
         if is_digest(similarity.mean(axis=1), among):
+            rows, similarity, among = _nearest_of(vectors, weight, best, first, members, members)
             penalties[rows] = np.maximum(penalties[rows], penalty(similarity.max(axis=1), among))
             keys.append(key)
     return penalties, keys
 
 
+def _nearest_of(
+    vectors: Vectors,
+    weight: float,
+    best: Candidates,
+    first: np.ndarray,
+    members: np.ndarray,
+    judged: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the judged members of a series with enough candidates outside of it, (m,), and two similarities.
+
+    These are each one's similarity to its nearest candidates, (m, `NEAREST`), and their mean similarity to
+    each other, (m,).
+    """
+    rows, nearest, similarity = _nearest_outside(best, first, members, judged)
+    left, right = np.triu_indices(NEAREST, 1)
+    others = pair_scores(vectors, weight, nearest[:, left].ravel(), nearest[:, right].ravel())
+    return rows, similarity, others.reshape(len(rows), -1).mean(axis=1)
+
+
 def _nearest_outside(
-    best: Candidates, first: np.ndarray, members: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the members that have enough candidates outside their series, and the nearest of these."""
-    candidates = best.rows[members]
+    best: Candidates, first: np.ndarray, members: np.ndarray, judged: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the judged members with enough candidates outside, their nearest ones, and how similar they are."""
+    candidates, similarity = best.rows[judged], best.similarity[judged]
     usable = (candidates != NO_ROW) & ~np.isin(candidates, members)
-    usable &= first[candidates] != first[members][:, None]
+    usable &= first[candidates] != first[judged][:, None]
     enough = usable.sum(axis=1) >= NEAREST
-    scores = best.similarity[members] - best.hubs[candidates]
-    scores = np.where(usable, scores, -np.inf)[enough]
+    scores = np.where(usable, similarity - best.hubs[candidates], -np.inf)[enough]
     order = np.lexsort((candidates[enough], -scores))[:, :NEAREST]
-    return members[enough], np.take_along_axis(candidates[enough], order, axis=1)
+    return (
+        judged[enough],
+        np.take_along_axis(candidates[enough], order, axis=1),
+        np.take_along_axis(similarity[enough], order, axis=1),
+    )

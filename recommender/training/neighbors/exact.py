@@ -17,9 +17,10 @@ from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections, Neighbors, top_k
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.candidates import Candidates
-from recommender.training.neighbors.list_kernels import fill_rows, write_corrected
+from recommender.training.neighbors.list_kernels import EXPANSION, fill_rows, write_corrected
 from recommender.training.neighbors.tiles import Plan
 
+_MARKS = 4096  # bytes of the filter of terms
 _MARGIN = 1e-6  # more than the rounding error of a bound
 
 
@@ -96,6 +97,7 @@ def fill_lists(
     reverse = ReverseExpansion.of(corrections)
     own = _self_similarity(vectors, weight)
     expansion = _records(corrections)
+    longest = int(np.diff(vectors.offsets).max(initial=0))
     alone = np.bincount(first, minlength=n)[first] == 1
 
     def part(start: int, end: int) -> None:
@@ -104,8 +106,9 @@ def fill_lists(
             np.float32(1 - weight), np.float32(weight), corrections.nearest, corrections.feedback,
             corrections.hubs, expansion, reverse.offsets, reverse.rows, first, alone, own, best.rows,
             best.similarity, best.counts, best.floors, np.zeros((n_terms, 2), dtype=np.float32),
-            np.zeros(n_terms // 8 + 1, dtype=np.uint8), np.full((n, 2), np.nan, dtype=np.float32),
-            np.zeros(n, dtype=np.bool_), rows, scores, lead,
+            np.zeros(_MARKS, dtype=np.uint8), np.full((n, 2), np.nan, dtype=np.float32),
+            np.zeros(n, dtype=np.bool_), np.empty(n, dtype=np.int32), np.empty(longest + 1, dtype=np.int32),
+            rows, scores, lead,
         )  # fmt: skip
         progress((end - start) / n)
 
@@ -134,8 +137,7 @@ def corrected_scores(
 
 def _records(corrections: Corrections) -> np.ndarray:
     """Return what expands each article, (n, m), each row beside its weight: so one look-up reads both."""
-    kind = np.dtype([("row", np.int32), ("weight", np.float32)])
-    records = np.empty(corrections.expansion_rows.shape, dtype=kind)
+    records = np.empty(corrections.expansion_rows.shape, dtype=EXPANSION)
     records["row"], records["weight"] = corrections.expansion_rows, corrections.expansion_weights
     return records
 

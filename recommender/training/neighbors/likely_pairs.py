@@ -14,7 +14,21 @@ from threadpoolctl import threadpool_limits
 
 from recommender.fixed_point import round_rows
 from recommender.model import Vectors
-from recommender.training.kernels import kernel, run_all, run_ranges
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int32Rows,
+    Int32s,
+    Int64s,
+    OutFloat32Rows,
+    OutFloat32s,
+    OutInt32Rows,
+    OutInt32s,
+    OutInt64s,
+    kernel,
+    run_all,
+    run_ranges,
+)
 from recommender.training.neighbors.candidates import Candidates, largest
 from recommender.training.neighbors.pairs import dot
 
@@ -44,9 +58,9 @@ def likely_candidates(
     """
     n = len(hubs)
     best = Candidates.empty(hubs, 2 * _NEAREST, room=2 * _NEAREST)
-    _nearest_in_cells(vectors.latent, best.rows[:, :_NEAREST], seed, threads)
+    _nearest_in_cells(vectors.latent, best.rows, seed, threads)
     progress(0.2)
-    _nearest_by_terms(vectors, best.rows[:, _NEAREST:], threads)
+    _nearest_by_terms(vectors, best.rows, threads)
     progress(0.4)
     n_terms = len(vectors.term_offsets) - 1
 
@@ -63,7 +77,7 @@ def likely_candidates(
 
 
 def _nearest_in_cells(latent: np.ndarray, nearest: np.ndarray, seed: int, threads: int) -> None:
-    """Write the nearest articles of each article by the first dimensions of the latent space."""
+    """Write the nearest articles of each by the first dimensions of the latent space, in the first half."""
     points = np.ascontiguousarray(latent[:, :_DIMENSIONS])
     centroids = _cells(points, max(1, len(points) // _CELL), seed, threads)
     cell_of = _assigned(points, centroids, threads)
@@ -111,7 +125,7 @@ def _assigned(points: np.ndarray, centroids: np.ndarray, threads: int) -> np.nda
 
 
 def _nearest_by_terms(vectors: Vectors, nearest: np.ndarray, threads: int) -> None:
-    """Write the nearest articles of each article by the heaviest terms of both."""
+    """Write the nearest articles of each article by the heaviest terms of both, in the second half."""
     n, n_terms = len(nearest), len(vectors.term_offsets) - 1
     columns, values = np.full((n, _HEAVIEST), -1, dtype=np.int32), np.zeros((n, _HEAVIEST), dtype=np.float32)
 
@@ -133,14 +147,14 @@ def _nearest_by_terms(vectors: Vectors, nearest: np.ndarray, threads: int) -> No
 
 
 @kernel
-def _best_columns(scores: np.ndarray, own: np.ndarray, others: np.ndarray, nearest: np.ndarray) -> None:
+def _best_columns(scores: Float32Rows, own: Int32s, others: Int32s, nearest: OutInt32Rows) -> None:
     """Write the columns with the highest scores of each line, without the line's own article."""
     width = scores.shape[1]
     for line in range(len(own)):
-        row, out = own[line], 0
-        floor = largest(scores[line].copy(), min(nearest.shape[1] + 1, width))
+        row, out, most = own[line], 0, nearest.shape[1] // 2
+        floor = largest(scores[line].copy(), min(most + 1, width))
         for column in range(width):
-            if scores[line, column] >= floor and others[column] != row and out < nearest.shape[1]:
+            if scores[line, column] >= floor and others[column] != row and out < most:
                 nearest[row, out] = others[column]
                 out += 1
 
@@ -149,11 +163,11 @@ def _best_columns(scores: np.ndarray, own: np.ndarray, others: np.ndarray, neare
 def _heaviest(
     start: int,
     end: int,
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    heavy_columns: np.ndarray,
-    heavy_values: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    heavy_columns: OutInt32Rows,
+    heavy_values: OutFloat32Rows,
 ) -> None:
     """Write the terms of greatest weight of the rows start..end; of equal ones, the first."""
     most = heavy_columns.shape[1]
@@ -170,7 +184,7 @@ def _heaviest(
 
 @kernel
 def _postings(
-    columns: np.ndarray, values: np.ndarray, offsets: np.ndarray, rows: np.ndarray, weights: np.ndarray
+    columns: Int32Rows, values: Float32Rows, offsets: OutInt64s, rows: OutInt32s, weights: OutFloat32s
 ) -> None:
     """Write the posting lists of the heaviest terms; `offsets` must be zero."""
     for row in range(len(columns)):
@@ -194,14 +208,14 @@ def _postings(
 def _nearest_by_postings(
     start: int,
     end: int,
-    columns: np.ndarray,
-    values: np.ndarray,
-    offsets: np.ndarray,
-    rows: np.ndarray,
-    weights: np.ndarray,
+    columns: Int32Rows,
+    values: Float32Rows,
+    offsets: Int64s,
+    rows: Int32s,
+    weights: Float32s,
     most_postings: int,
-    sums: np.ndarray,
-    nearest: np.ndarray,
+    sums: OutFloat32s,
+    nearest: OutInt32Rows,
 ) -> None:
     """Write the articles with the highest sums of products for the rows start..end; `sums` must be zero."""
     reached = np.empty(columns.shape[1] * most_postings, dtype=np.int32)
@@ -220,12 +234,12 @@ def _nearest_by_postings(
         found = np.empty(size, dtype=np.float32)
         for at in range(size):
             found[at] = sums[reached[at]]
-        floor, out = np.float32(0.0), 0
-        if size > nearest.shape[1] + 1:
-            floor = np.float32(largest(found, nearest.shape[1] + 1))
+        floor, out, most = np.float32(0.0), nearest.shape[1] // 2, nearest.shape[1]
+        if size > most - out + 1:
+            floor = np.float32(largest(found, most - out + 1))
         for at in range(size):
             other = reached[at]
-            if sums[other] >= floor and other != row and out < nearest.shape[1]:
+            if sums[other] >= floor and other != row and out < most:
                 nearest[row, out] = other
                 out += 1
             sums[other] = 0.0
@@ -235,19 +249,19 @@ def _nearest_by_postings(
 def _score_candidates(
     start: int,
     end: int,
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     term_weight: np.float32,
     latent_weight: np.float32,
-    hubs: np.ndarray,
-    line: np.ndarray,
-    seen: np.ndarray,
-    rows: np.ndarray,
-    similarity: np.ndarray,
-    counts: np.ndarray,
-    floors: np.ndarray,
+    hubs: Float32s,
+    line: OutFloat32s,
+    seen: OutInt32s,
+    rows: OutInt32Rows,
+    similarity: OutFloat32Rows,
+    counts: OutInt64s,
+    floors: OutFloat32s,
 ) -> None:
     """Drop repeated candidates of the rows start..end, and score the others; `line` must be zero."""
     for row in range(start, end):

@@ -1,63 +1,91 @@
 """The compiled part of `exact`: the list of each query from the similarities that are known, and bounds."""
 
+from typing import Annotated
+
+import numba
 import numpy as np
 
-from recommender.training.kernels import kernel
+from recommender.training.kernels import (
+    Bools,
+    Float32Rows,
+    Float32s,
+    Int32Rows,
+    Int32s,
+    Int64s,
+    OutBools,
+    OutFloat32Rows,
+    OutFloat32s,
+    OutFloat64s,
+    OutInt32Rows,
+    OutInt32s,
+    OutUint8s,
+    inner,
+    kernel,
+)
 from recommender.training.neighbors.pairs import dot
+
+EXPANSION = np.dtype([("row", np.int32), ("weight", np.float32)])  # what expands an article
+Expansion = Annotated[np.ndarray, numba.types.Array(numba.from_dtype(EXPANSION), 2, "C", readonly=True)]
 
 
 @kernel
-def fill_rows(  # noqa: C901, PLR0912 one loop over queries, one compiled function
+def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compiled function
     start: int,
     end: int,
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     term_weight: np.float32,
     latent_weight: np.float32,
-    nearest: np.ndarray,
-    feedback: np.ndarray,
-    hubs: np.ndarray,
-    expansion: np.ndarray,
-    reverse_offsets: np.ndarray,
-    reverse_rows: np.ndarray,
-    first: np.ndarray,
-    alone: np.ndarray,
-    own: np.ndarray,
-    candidates: np.ndarray,
-    similarity: np.ndarray,
-    counts: np.ndarray,
-    floors: np.ndarray,
-    line: np.ndarray,
-    marks: np.ndarray,
-    known: np.ndarray,
-    is_member: np.ndarray,
-    best: np.ndarray,
-    scores: np.ndarray,
-    lead: np.ndarray,
+    nearest: Int32s,
+    feedback: Float32s,
+    hubs: Float32s,
+    expansion: Expansion,
+    reverse_offsets: Int64s,
+    reverse_rows: Int32s,
+    first: Int32s,
+    alone: Bools,
+    own: Float32s,
+    candidates: Int32Rows,
+    similarity: Float32Rows,
+    counts: Int64s,
+    floors: Float32s,
+    line: OutFloat32Rows,
+    marks: OutUint8s,
+    known: OutFloat32Rows,
+    is_member: OutBools,
+    touched: OutInt32s,
+    hits: OutInt32s,
+    best: OutInt32Rows,
+    scores: OutFloat32Rows,
+    lead: OutFloat64s,
 ) -> None:
     """Make the lists of rows start..end.
 
     `known` has the similarities, less the penalty, of each article to the query and to the article that it
-    moves towards. `line`, `marks` and `is_member` must be zero, `known` not a number.
+    moves towards, and `touched` the articles that have any. `line`, `marks` and `is_member` must be zero,
+    `known` not a number.
     """
     width = expansion.shape[1]
     for row in range(start, end):
         other, share, hidden = nearest[row], np.float64(feedback[row]), -1 if alone[row] else first[row]
         if other < 0:
             other, share = row, np.float64(0.0)
-        touched = [row, other]
+        touched[0], touched[1] = row, other
+        size = 1 if other == row else 2
         for side in range(1 if share == 0.0 else 2):
             source = row if side == 0 else other
             for place in range(counts[source]):
                 candidate = candidates[source, place]
-                if np.isnan(known[candidate, 0]) and np.isnan(known[candidate, 1]):
-                    touched.append(candidate)
+                is_new = np.isnan(known[candidate, 0]) and np.isnan(known[candidate, 1])
+                if is_new and candidate not in (row, other):
+                    touched[size] = candidate
+                    size += 1
                 known[candidate, side] = similarity[source, place] - hubs[candidate]
         known[other, 1] = own[other] - hubs[other]
         bounds = floors[row], floors[other]
-        members = _members(touched, reverse_offsets, reverse_rows, is_member)
+        members = _members(touched[:size], reverse_offsets, reverse_rows, is_member)
         filled, pending = 0, 0
         upper = np.empty(len(members), dtype=np.float32)
         for at in range(len(members)):
@@ -82,19 +110,21 @@ def fill_rows(  # noqa: C901, PLR0912 one loop over queries, one compiled functi
             for neighbor in range(-1, width):
                 needed = member if neighbor < 0 else expansion[member, neighbor].row
                 if np.isnan(known[needed, 0]) or (share > 0.0 and np.isnan(known[needed, 1])):
-                    if np.isnan(known[needed, 0]) and np.isnan(known[needed, 1]):
-                        touched.append(needed)
+                    is_new = np.isnan(known[needed, 0]) and np.isnan(known[needed, 1])
+                    if is_new and needed not in (row, other):
+                        touched[size] = needed
+                        size += 1
                     _score(
                         offsets, columns, values, latent, term_weight, latent_weight, hubs, line, marks,
-                        row, other, needed, known,
+                        hits, row, other, needed, known,
                     )  # fmt: skip
             score, _ = _bound(member, known, share, bounds, expansion, first, row, hidden)
             filled = _insert(best[row], scores[row], filled, member, np.float32(score))
         if pending > 0:
             _clear(offsets, columns, row, line, marks)
             _clear(offsets, columns, other, line, marks)
-        for reached in touched:
-            known[reached, 0] = known[reached, 1] = np.nan
+        for at in range(size):
+            known[touched[at], 0] = known[touched[at], 1] = np.nan
         last = np.float64(scores[row, filled - 1]) if filled == best.shape[1] else -np.inf
         lead[row] = (
             last - (np.float64(bounds[0]) + share * np.float64(bounds[1])) / (1.0 + share)
@@ -103,17 +133,18 @@ def fill_rows(  # noqa: C901, PLR0912 one loop over queries, one compiled functi
         )
 
 
-@kernel
+@inner
 def _members(
-    touched: list[int], reverse_offsets: np.ndarray, reverse_rows: np.ndarray, is_member: np.ndarray
+    touched: np.ndarray, reverse_offsets: np.ndarray, reverse_rows: np.ndarray, is_member: np.ndarray
 ) -> np.ndarray:
     """Return the articles whose expanded score contains a known similarity; `is_member` must be false."""
     size = len(touched)
-    for row in touched:
-        size += reverse_offsets[row + 1] - reverse_offsets[row]
+    for at in range(len(touched)):
+        size += reverse_offsets[touched[at] + 1] - reverse_offsets[touched[at]]
     members = np.empty(size, dtype=np.int64)
     count = 0
-    for row in touched:
+    for place in range(len(touched)):
+        row = touched[place]
         if not is_member[row]:
             is_member[row], members[count] = True, row
             count += 1
@@ -122,12 +153,12 @@ def _members(
             if not is_member[expanded]:
                 is_member[expanded], members[count] = True, expanded
                 count += 1
-    for row in members[:count]:
-        is_member[row] = False
+    for at in range(count):
+        is_member[members[at]] = False
     return members[:count]
 
 
-@kernel
+@inner
 def _bound(
     member: int,
     known: np.ndarray,
@@ -161,7 +192,7 @@ def _bound(
     return score / total, is_exact
 
 
-@kernel
+@inner
 def _sorted_above(members: np.ndarray, upper: np.ndarray, count: int, least: np.float32) -> int:
     """Move the members with a bound of `least` or more to the front, highest first; return their number."""
     size = 0
@@ -183,7 +214,7 @@ def _sorted_above(members: np.ndarray, upper: np.ndarray, count: int, least: np.
     return size
 
 
-@kernel
+@inner
 def _insert(best: np.ndarray, scores: np.ndarray, filled: int, row: int, score: np.float32) -> int:
     """Insert a row into a list sorted by score and row; a full list loses its last. Return its length."""
     if filled == len(best):
@@ -199,7 +230,7 @@ def _insert(best: np.ndarray, scores: np.ndarray, filled: int, row: int, score: 
     return filled + 1
 
 
-@kernel
+@inner
 def _write(
     offsets: np.ndarray,
     columns: np.ndarray,
@@ -211,21 +242,21 @@ def _write(
 ) -> None:
     """Write the terms of a row to one side of the dense line, and mark them."""
     for at in range(offsets[row], offsets[row + 1]):
-        term = columns[at]
+        term = np.uint32(columns[at])
         line[term, side] = values[at]
-        marks[term >> 3] |= np.uint8(1 << (term & 7))
+        marks[(term & np.uint32(0x7FFF)) >> np.uint32(3)] |= np.uint8(1) << np.uint8(term & np.uint32(7))
 
 
-@kernel
+@inner
 def _clear(offsets: np.ndarray, columns: np.ndarray, row: int, line: np.ndarray, marks: np.ndarray) -> None:
     """Undo `_write`."""
     for at in range(offsets[row], offsets[row + 1]):
-        term = columns[at]
+        term = np.uint32(columns[at])
         line[term, 0] = line[term, 1] = 0.0
-        marks[term >> 3] = 0
+        marks[(term & np.uint32(0x7FFF)) >> np.uint32(3)] = 0
 
 
-@kernel
+@inner
 def _score(
     offsets: np.ndarray,
     columns: np.ndarray,
@@ -236,18 +267,29 @@ def _score(
     hubs: np.ndarray,
     line: np.ndarray,
     marks: np.ndarray,
+    hits: np.ndarray,
     row: int,
     other: int,
     candidate: int,
     known: np.ndarray,
 ) -> None:
-    """Compute both similarities of a candidate, less its penalty, from the two rows in the dense line."""
+    """Compute both similarities of a candidate, less its penalty, from the two rows in the dense line.
+
+    The marks are a filter of 4 KiB, which stays in the fastest cache. It lets all terms of the two rows
+    through, and a few others, whose values in the line are zero.
+    """
+    start, count = np.uint64(offsets[candidate]), np.uint32(0)
+    for at in range(np.uint64(offsets[candidate + 1]) - start):
+        term = np.uint32(columns[start + np.uint64(at)])
+        hits[count] = at
+        mark = marks[(term & np.uint32(0x7FFF)) >> np.uint32(3)]
+        count += np.uint32((mark >> np.uint8(term & np.uint32(7))) & np.uint8(1))
     one, two = np.float32(0.0), np.float32(0.0)
-    for entry in range(offsets[candidate], offsets[candidate + 1]):
-        term = columns[entry]
-        if marks[term >> 3] >> (term & 7) & 1:
-            one += line[term, 0] * values[entry]
-            two += line[term, 1] * values[entry]
+    for place in range(count):
+        entry = start + np.uint64(hits[place])
+        term = np.uint32(columns[entry])
+        one += line[term, 0] * values[entry]
+        two += line[term, 1] * values[entry]
     space = dot(latent[row], latent[candidate])
     other_space = dot(latent[other], latent[candidate])
     known[candidate, 0] = (term_weight * one + latent_weight * space) - hubs[candidate]
@@ -256,15 +298,15 @@ def _score(
 
 @kernel
 def write_corrected(
-    similarity: np.ndarray,
-    other: np.ndarray,
+    similarity: Float32s,
+    other: Float32s,
     share: float,
-    hubs: np.ndarray,
-    expansion: np.ndarray,
-    first: np.ndarray,
+    hubs: Float32s,
+    expansion: Expansion,
+    first: Int32s,
     hidden: int,
-    plain: np.ndarray,
-    scores: np.ndarray,
+    plain: OutFloat64s,
+    scores: OutFloat32s,
 ) -> None:
     """Write the corrected score of every article, added up as in `_bound`; `plain` is scratch space."""
     for row in range(len(hubs)):

@@ -152,7 +152,7 @@ def hubness_penalties(
     nearest = Candidates.empty(np.zeros(n, dtype=np.float32), keep)
     for start in range(0, len(sample.rows), plan.rows_at_a_time):
         rows = sample.rows[start : start + plan.rows_at_a_time]
-        nearest.offer_rows(plan.similarity(rows, threads), rows, threads, recipe.neighbors.copy_similarity)
+        nearest.offer_rows(plan.similarity(rows, threads), rows, n, threads, recipe.neighbors.copy_similarity)
     nearest.settle(threads)
     exists = np.arange(nearest.rows.shape[1]) < nearest.counts[:, None]
     similarity = -np.sort(-np.where(exists, nearest.similarity, -np.inf), axis=1)[:, : sample.count]

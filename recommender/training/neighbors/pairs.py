@@ -3,7 +3,7 @@
 import numpy as np
 
 from recommender.model import Vectors
-from recommender.training.kernels import exact_sum, kernel
+from recommender.training.kernels import Float32Rows, Float32s, Int32s, Int64s, OutFloat64s, exact_sum, kernel
 
 
 def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -21,29 +21,26 @@ def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.nda
 
 @kernel
 def _score_pairs(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    latent: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    latent: Float32Rows,
     weight: float,
-    left: np.ndarray,
-    right: np.ndarray,
-    scores: np.ndarray,
+    left: Int64s,
+    right: Int64s,
+    scores: OutFloat64s,
 ) -> None:
     """Score each pair, adding up terms in ascending order."""
     for pair in range(len(left)):
         a, b = offsets[left[pair]], offsets[right[pair]]
         a_end, b_end = offsets[left[pair] + 1], offsets[right[pair] + 1]
         terms = 0.0
-        while a < a_end and b < b_end:
-            if columns[a] == columns[b]:
-                terms += np.float64(values[a]) * np.float64(values[b])
-                a += 1
-                b += 1
-            elif columns[a] < columns[b]:
-                a += 1
-            else:
-                b += 1
+        while a < a_end and b < b_end:  # without branches that depend on the terms, which are slow
+            one, other = columns[a], columns[b]
+            product = np.float64(values[a]) * np.float64(values[b])
+            terms += product if one == other else 0.0
+            a += one <= other
+            b += other <= one
         space = 0.0
         for component in range(latent.shape[1]):
             space += np.float64(latent[left[pair], component]) * np.float64(latent[right[pair], component])

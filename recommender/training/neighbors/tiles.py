@@ -14,7 +14,22 @@ from threadpoolctl import threadpool_limits
 
 from recommender.fixed_point import is_fixed
 from recommender.model import Vectors
-from recommender.training.kernels import kernel, run_all, run_ranges
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int32s,
+    Int64s,
+    OutFloat32Rows,
+    OutFloat32s,
+    OutInt32s,
+    OutInt64Rows,
+    OutInt64s,
+    OutUint16s,
+    Uint16s,
+    kernel,
+    run_all,
+    run_ranges,
+)
 
 TILE = 2048  # columns whose sums take 8 KiB a row; at most 65,536
 STRIPE_BYTES = 1 << 26  # of the similarities of the rows that are scored at a time
@@ -91,6 +106,7 @@ class Plan:
         It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space.
         """
         limit = len(self) if limit is None else limit
+        rows = rows.astype(np.int64)
         scores = np.empty((len(rows), limit), dtype=np.float32)
         space = np.empty((len(rows), limit), dtype=np.float32)
         dense, latent = self.dense[rows], self.latent[rows]
@@ -100,7 +116,7 @@ class Plan:
             np.matmul(dense, self.dense[start:end].T, out=scores[:, start:end])
             np.matmul(latent, self.latent[start:end].T, out=space[:, start:end])
             _add_medium(
-                scores[:, start:end], rows, self.offsets, self.rare_from, self.terms, self.values,
+                scores, start, end, rows, self.offsets, self.rare_from, self.terms, self.values,
                 self.starts[number], self.local_rows, self.local_values,
             )  # fmt: skip
 
@@ -119,15 +135,15 @@ class Plan:
 
 @kernel
 def _arrange(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    place: np.ndarray,
-    dense: np.ndarray,
-    new_offsets: np.ndarray,
-    rare_from: np.ndarray,
-    terms: np.ndarray,
-    new_values: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    place: Int32s,
+    dense: OutFloat32Rows,
+    new_offsets: OutInt64s,
+    rare_from: OutInt64s,
+    terms: OutInt32s,
+    new_values: OutFloat32s,
 ) -> None:
     """Write each article's dense terms to `dense`, and its other terms to `terms`, the rare ones last."""
     out = 0
@@ -149,14 +165,14 @@ def _arrange(
 
 @kernel
 def _postings_by_tile(
-    medium: np.ndarray,
-    term_offsets: np.ndarray,
-    term_rows: np.ndarray,
-    term_values: np.ndarray,
+    medium: Int64s,
+    term_offsets: Int64s,
+    term_rows: Int32s,
+    term_values: Float32s,
     tile: int,
-    starts: np.ndarray,
-    local_rows: np.ndarray,
-    local_values: np.ndarray,
+    starts: OutInt64Rows,
+    local_rows: OutUint16s,
+    local_values: OutFloat32s,
 ) -> None:
     """Copy the postings of the medium terms, ordered by tile, term and row; `starts` must be zero."""
     for number in range(len(medium)):
@@ -182,20 +198,22 @@ def _postings_by_tile(
 
 @kernel
 def _add_medium(
-    scores: np.ndarray,
-    rows: np.ndarray,
-    offsets: np.ndarray,
-    rare_from: np.ndarray,
-    terms: np.ndarray,
-    values: np.ndarray,
-    starts: np.ndarray,
-    local_rows: np.ndarray,
-    local_values: np.ndarray,
+    scores: OutFloat32Rows,
+    start: int,
+    end: int,
+    rows: Int64s,
+    offsets: Int64s,
+    rare_from: Int64s,
+    terms: Int32s,
+    values: Float32s,
+    starts: Int64s,
+    local_rows: Uint16s,
+    local_values: Float32s,
 ) -> None:
-    """Add the products of medium terms to the scores of a tile, which may be cut at its end."""
-    width = scores.shape[1]
+    """Add the products of medium terms to the scores of the tile from column `start`, cut at `end`."""
+    width = end - start
     for line in range(len(rows)):
-        sums, row = scores[line], rows[line]
+        sums, row = scores[line, start:end], rows[line]
         for at in range(offsets[row], rare_from[row]):
             value = values[at]
             for posting in range(starts[terms[at]], starts[terms[at] + 1]):
@@ -207,17 +225,17 @@ def _add_medium(
 
 @kernel
 def _add_rare(
-    scores: np.ndarray,
-    rows: np.ndarray,
+    scores: OutFloat32Rows,
+    rows: Int64s,
     start: int,
     end: int,
-    offsets: np.ndarray,
-    rare_from: np.ndarray,
-    terms: np.ndarray,
-    values: np.ndarray,
-    term_offsets: np.ndarray,
-    term_rows: np.ndarray,
-    term_values: np.ndarray,
+    offsets: Int64s,
+    rare_from: Int64s,
+    terms: Int32s,
+    values: Float32s,
+    term_offsets: Int64s,
+    term_rows: Int32s,
+    term_values: Float32s,
 ) -> None:
     """Add the products of rare terms to the lines start..end of the scores."""
     width = scores.shape[1]
@@ -234,8 +252,8 @@ def _add_rare(
 
 @kernel
 def _combine(
-    scores: np.ndarray,
-    space: np.ndarray,
+    scores: OutFloat32Rows,
+    space: Float32Rows,
     start: int,
     end: int,
     term_weight: np.float32,

@@ -20,7 +20,20 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules
-from recommender.training.kernels import kernel, run_all, run_ranges
+from recommender.training.kernels import (
+    BoolRows,
+    Bools,
+    Int32s,
+    Int64s,
+    OutInt32s,
+    OutInt64s,
+    OutUint8s,
+    Uint8s,
+    inner,
+    kernel,
+    run_all,
+    run_ranges,
+)
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.reading import read_words
 from recommender.training.terms.stemming import stem_corpus
@@ -212,7 +225,7 @@ def _term_strings(keys: np.ndarray, sorted_words: list[str]) -> Strings:
 
 
 @kernel
-def _drop_stop_words(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, stop: np.ndarray) -> None:
+def _drop_stop_words(ids: OutInt32s, ends: OutInt64s, langs: Int32s, stop: BoolRows) -> None:
     """Remove the stop words, in place."""
     start, out = 0, 0
     for piece in range(len(ends) - 1):
@@ -227,7 +240,7 @@ def _drop_stop_words(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, stop:
 
 
 @kernel
-def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
+def _df(ids: Int32s, ends: Int64s, words: int) -> np.ndarray:
     """Return the number of articles with each word, (words,) int64."""
     df = np.zeros(words, dtype=np.int64)
     seen = np.full(words, -1, dtype=np.int64)
@@ -241,17 +254,17 @@ def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
 
 @kernel
 def _count_keys(  # noqa: C901 one loop over words, one compiled function
-    ids: np.ndarray,
-    ends: np.ndarray,
+    ids: Int32s,
+    ends: Int64s,
     start: int,
     end: int,
     title_weight: int,
     lead_weight: int,
     lead_words: int,
     ngrams: int,
-    rare: np.ndarray,
-    piece_offsets: np.ndarray,
-    pieces_of: np.ndarray,
+    rare: Bools,
+    piece_offsets: Int64s,
+    pieces_of: Int32s,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the keys of the terms of articles start..end, their weighted counts, and the keys per article.
 
@@ -301,7 +314,7 @@ def _count_keys(  # noqa: C901 one loop over words, one compiled function
     return keys[:out].copy(), counts[:out].copy(), lengths
 
 
-@kernel
+@inner
 def _sort(values: np.ndarray, size: int) -> None:
     """Sort values[:size] by Shell's method: compiled in a tenth of the time of numpy's, and as fast here."""
     gap = 1
@@ -318,14 +331,14 @@ def _sort(values: np.ndarray, size: int) -> None:
             values[place] = value
 
 
-@kernel
+@inner
 def _slot(key: int, size: int) -> int:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((mixed >> np.uint64(20)) & np.uint64(size - 1))  # type: ignore[return-value]  # compiled
 
 
 @kernel
-def _fill(slots: np.ndarray, columns: np.ndarray, keys: np.ndarray) -> None:
+def _fill(slots: OutInt64s, columns: OutInt32s, keys: Int64s) -> None:
     """Insert each key into the table, with its position as column."""
     for column in range(len(keys)):
         at = _slot(keys[column], len(slots))
@@ -337,7 +350,7 @@ def _fill(slots: np.ndarray, columns: np.ndarray, keys: np.ndarray) -> None:
 
 @kernel
 def _look_up(
-    keys: np.ndarray, counts: np.ndarray, lengths: np.ndarray, slots: np.ndarray, slot_columns: np.ndarray
+    keys: Int64s, counts: Int32s, lengths: Int64s, slots: Int64s, slot_columns: Int32s
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns and counts of the keys in the table, and their number in each article."""
     columns = np.empty(len(keys), dtype=np.int32)
@@ -360,12 +373,12 @@ def _look_up(
 
 @kernel
 def _write_terms(
-    utf8: np.ndarray,
-    offsets: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    words: np.ndarray,
-    word_offsets: np.ndarray,
+    utf8: OutUint8s,
+    offsets: Int64s,
+    first: Int64s,
+    second: Int64s,
+    words: Uint8s,
+    word_offsets: Int64s,
 ) -> None:
     """Write the bytes of each term at its offset."""
     for term in range(len(first)):

@@ -9,7 +9,18 @@ from itertools import pairwise
 import numpy as np
 
 from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, beyond_ascii, fold, unspaced_runs, word_runs
-from recommender.training.kernels import kernel
+from recommender.training.kernels import (
+    Int32s,
+    Int64s,
+    OutInt32s,
+    OutInt64s,
+    OutUint32s,
+    OutUint64s,
+    Uint8s,
+    Uint64s,
+    inner,
+    kernel,
+)
 
 _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
 
@@ -137,19 +148,19 @@ def _kinds() -> np.ndarray:
 
 @kernel
 def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled function
-    utf8: np.ndarray,
-    bounds: np.ndarray,
-    folded: np.ndarray,
-    kinds: np.ndarray,
+    utf8: Uint8s,
+    bounds: Int64s,
+    folded: Int32s,
+    kinds: Uint8s,
     shortest: int,
     longest: int,
-    slots: np.ndarray,
-    hashes: np.ndarray,
-    letters: np.ndarray,
-    starts: np.ndarray,
-    size: np.ndarray,
-    ids: np.ndarray,
-    ends: np.ndarray,
+    slots: OutInt32s,
+    hashes: OutUint64s,
+    letters: OutUint32s,
+    starts: OutInt64s,
+    size: OutInt64s,
+    ids: OutInt32s,
+    ends: OutInt64s,
     done: int,
 ) -> int:
     """Read the words of texts `done`, done + 1, …; return the first text that may not fit the tables."""
@@ -199,7 +210,7 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
     return len(ends)
 
 
-@kernel
+@inner
 def _code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
     """Return the code point that begins at a byte, and its length in bytes."""
     first = int(utf8[at])
@@ -212,7 +223,7 @@ def _code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
     return code, length
 
 
-@kernel
+@inner
 def _number(
     word: np.ndarray,
     length: int,
@@ -251,7 +262,7 @@ def _number(
 
 
 @kernel
-def _rehash(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
+def _rehash(slots: OutInt32s, hashes: Uint64s, words: int) -> None:
     """Insert the known words into an empty table."""
     mask = np.uint64(len(slots) - 1)
     for number in range(words):

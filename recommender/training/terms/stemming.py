@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.stems import stem
-from recommender.training.kernels import kernel
+from recommender.training.kernels import Int32s, Int64s, OutInt32s, kernel
 from recommender.training.terms.lexicon import Lexicon
 
 
@@ -54,7 +54,7 @@ def stem_corpus(
 
 
 @kernel
-def _times(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, lang: int, words: int) -> np.ndarray:
+def _times(ids: Int32s, ends: Int64s, langs: Int32s, lang: int, words: int) -> np.ndarray:
     """Return the number of occurrences of each word in the articles of a language, (words,) int64."""
     times = np.zeros(words, dtype=np.int64)
     for article in range(len(langs)):
@@ -65,7 +65,7 @@ def _times(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, lang: int, word
 
 
 @kernel
-def _replace(ids: np.ndarray, ends: np.ndarray, langs: np.ndarray, lang: int, by: np.ndarray) -> None:
+def _replace(ids: OutInt32s, ends: Int64s, langs: Int32s, lang: int, by: Int32s) -> None:
     """Replace the words of the articles of a language, in place."""
     for article in range(len(langs)):
         if langs[article] == lang:
