@@ -1,15 +1,15 @@
 """The words of a corpus, numbered in order of appearance: a compiled equivalent of `text.words`."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 
-from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, beyond_ascii, fold, unspaced_runs, word_runs
+from recommender.columns import Strings
+from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, fold, unspaced_runs, word_runs
 from recommender.training.kernels import kernel
+from recommender.training.terms.texts import TextBlock, code_point, text_block
 
 _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
 
@@ -22,86 +22,120 @@ class Lexicon:
     """
 
     def __init__(self) -> None:
-        self._allocate(words=1 << 17, chars=1 << 21)
+        self._allocate(words=1 << 17, size=1 << 20)
         self._kinds = _kinds()
-        self._size = np.zeros(2, dtype=np.int64)  # words, characters
+        self._size = np.zeros(2, dtype=np.int64)  # words, bytes
 
     def __len__(self) -> int:
         """Return how many distinct words there are."""
         return int(self._size[0])
 
-    def scan(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the word numbers of the texts, folded and joined, and the end of each text's words."""
-        return self._scan(list(map(_encoded, texts)))
+    def scan(self, block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the word numbers of the texts, folded and joined, and the end of each text's words.
 
-    def _scan(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        bounds = np.zeros(len(texts) + 1, dtype=np.int64)
-        np.cumsum(list(map(len, texts)), out=bounds[1:])
-        utf8 = np.frombuffer(b"".join(texts), dtype=np.uint8)
+        Only the first `longest` characters of each text are read.
+        """
+        utf8, starts, stops = _foldable(block, longest)
         ids = np.empty(len(utf8) + 1, dtype=np.int32)
-        ends = np.zeros(len(texts), dtype=np.int64)
+        ends = np.zeros(len(starts), dtype=np.int64)
         done = 0
         while True:
             done = _scan(
-                utf8, bounds, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
-                self._slots, self._hashes, self._letters,
-                self._starts, self._size, ids, ends, done,
+                utf8, starts, stops, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
+                self._slots, self._hashes, self._letters, self._starts, self._size, ids, ends, done,
             )  # fmt: skip
             if done == len(ends):
                 return ids[: ends[-1] if len(ends) else 0].copy(), ends
-            self._grow(int(bounds[done + 1] - bounds[done]))
+            most = int(stops[done] - starts[done])  # words; in unspaced scripts each letter is in two, of 4 bytes for 3
+            self._reserve(most, 3 * most)
 
     def number(self, words: Sequence[str]) -> np.ndarray:
         """Return the numbers of these words, (m,) int32; unknown words are added."""
-        ids, _ = self._scan(["\n".join(words).encode(errors="surrogatepass")])
-        return ids
+        joined = text_block(["\n".join(words).encode(errors="surrogatepass")])
+        return self.scan(joined, len(joined.utf8))[0]
+
+    def add(self, other: "Lexicon") -> np.ndarray:
+        """Add the words of another lexicon, and return the number of each, (words,) int32."""
+        words, size = other._size.tolist()  # noqa: SLF001 of the same class
+        self._reserve(words, size)
+        tables = self._slots, self._hashes, self._letters, self._starts, self._size
+        return _add(other._letters, other._starts, words, *tables)  # noqa: SLF001
 
     def words(self, numbers: np.ndarray) -> list[str]:
         """Return the words with these numbers."""
-        letters = self._letters[: self._starts[len(self)]].tobytes().decode("utf-32-le", "surrogatepass")
+        letters = self._letters.data
         starts, ends = self._starts[numbers].tolist(), self._starts[numbers + 1].tolist()
-        return [letters[a:b] for a, b in zip(starts, ends, strict=True)]
+        return [str(letters[a:b], "utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
 
-    def ranked(self) -> tuple[np.ndarray, list[str]]:
+    def ranked(self) -> tuple[np.ndarray, Strings]:
         """Return each word's place in the byte order of the words, and the words in that order."""
-        starts = self._starts[: len(self) + 1].tolist()
-        letters = self._letters[: starts[-1]].tobytes().decode("utf-32-le", "surrogatepass")
-        words = [letters[a:b] for a, b in pairwise(starts)]
-        order = sorted(range(len(words)), key=words.__getitem__)  # code points sort like their UTF-8 bytes
-        rank_of = np.empty(len(words), dtype=np.int64)
-        rank_of[order] = np.arange(len(words))
-        return rank_of, [words[number] for number in order]
+        starts = self._starts[: len(self) + 1]
+        order = byte_order(self._letters, starts)
+        rank_of = np.empty(len(order), dtype=np.int64)
+        rank_of[order] = np.arange(len(order))
+        offsets = np.zeros(len(order) + 1, dtype=np.int64)
+        np.cumsum(np.diff(starts)[order], out=offsets[1:])
+        utf8 = np.empty(offsets[-1], dtype=np.uint8)
+        _gather(self._letters, starts, order, utf8, offsets)
+        return rank_of, Strings(utf8, offsets)
 
-    def _allocate(self, words: int, chars: int) -> None:
-        self._slots = np.full(1 << (4 * words - 1).bit_length(), -1, dtype=np.int32)  # a power of two
+    def _allocate(self, words: int, size: int) -> None:
+        self._slots = np.zeros(1 << (2 * words - 1).bit_length(), dtype=np.uint64)  # a power of two
         self._hashes = np.zeros(words, dtype=np.uint64)
         self._starts = np.zeros(words + 1, dtype=np.int64)
-        self._letters = np.zeros(chars, dtype=np.uint32)
+        self._letters = np.zeros(size, dtype=np.uint8)
 
-    def _grow(self, coming: int) -> None:
-        """Enlarge the tables for a piece of `coming` characters."""
+    def _reserve(self, more_words: int, more_bytes: int) -> None:
+        """Enlarge the tables if these may not fit."""
+        words, size = self._size.tolist()
         old = self._hashes, self._starts, self._letters
-        words, chars = int(self._size[0]), int(self._size[1])
-        # A piece of m characters has at most m words, and these have at most 2 m characters.
-        self._allocate(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
+        if words + more_words <= len(old[0]) and size + more_bytes <= len(old[2]):
+            return
+        self._allocate(2 * max(len(old[0]), words + more_words), 2 * max(len(old[2]), size + more_bytes))
         self._hashes[:words] = old[0][:words]
         self._starts[: words + 1] = old[1][: words + 1]
-        self._letters[:chars] = old[2][:chars]
+        self._letters[:size] = old[2][:size]
         _rehash(self._slots, self._hashes, words)
+
+
+def byte_order(utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the order of the words by their bytes, (words,) int64; word i is utf8[starts[i]:starts[i + 1]].
+
+    Words without NUL are sorted by eight bytes at a time, from the last to the first: a radix sort.
+    """
+    lengths = np.diff(starts)
+    order = np.zeros(0, dtype=np.int64)
+    for first in range((int(lengths.max(initial=1)) - 1) // 8 * 8, -1, -8):
+        ending = np.flatnonzero((lengths > first) & (lengths <= first + 8))
+        order = np.concatenate([ending, order])
+        order = order[np.argsort(_eight_bytes(utf8, starts, order, first), kind="stable")]
+    return order
 
 
 _FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
 _IGNORED = -1
 
 
-def _encoded(text: str) -> bytes:
-    """Return the UTF-8 of a text, already folded if the table of single characters does not suffice."""
-    needs_context = _foldings()[1].search(beyond_ascii(text))
-    return (fold(text) if needs_context else text).encode(errors="surrogatepass")
+def _foldable(block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return UTF-8 in which each text is already folded if the table of single characters does not suffice.
+
+    The other arrays are the start and the end of the first `longest` characters of each text.
+    """
+    stops, is_special = _stops(block.utf8, block.bounds, longest, _special())
+    starts = block.bounds[:-1].copy()
+    folded = []
+    size = len(block.utf8)
+    for text in np.flatnonzero(is_special).tolist():
+        raw = block.utf8[starts[text] : stops[text]].tobytes()
+        folded.append(fold(raw.decode(errors="surrogatepass")).encode(errors="surrogatepass"))
+        starts[text], stops[text] = size, size + len(folded[-1])
+        size += len(folded[-1])
+    parts = [np.frombuffer(text, dtype=np.uint8) for text in folded]
+    return np.concatenate([block.utf8, *parts]) if parts else block.utf8, starts, stops
 
 
 @cache
-def _foldings() -> tuple[np.ndarray, re.Pattern[str]]:
+def _foldings() -> tuple[np.ndarray, list[str]]:
     """Return what each character of the basic plane folds to, (code points,) int32, and all other characters.
 
     The others interact with their neighbours, or fold to several characters.
@@ -119,7 +153,15 @@ def _foldings() -> tuple[np.ndarray, re.Pattern[str]]:
     ]
     table = np.array([ord(result) if len(result) == 1 else _IGNORED for result in folded], dtype=np.int32)
     table[list(map(ord, others))] = list(map(ord, others))
-    return table, re.compile(f"[{re.escape(''.join(others))}{chr(_FOLDED_BY_TABLE)}-{chr(0x10FFFF)}]")
+    return table, others
+
+
+@cache
+def _special() -> np.ndarray:
+    """Return which characters of the basic plane the table does not fold, (code points,) bool."""
+    special = np.zeros(_FOLDED_BY_TABLE, dtype=bool)
+    special[list(map(ord, _foldings()[1]))] = True
+    return special
 
 
 @cache
@@ -136,9 +178,37 @@ def _kinds() -> np.ndarray:
 
 
 @kernel
+def _stops(
+    utf8: np.ndarray, bounds: np.ndarray, longest: int, special: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the end of the first `longest` characters of each text, and which have a special one there."""
+    stops = np.empty(len(bounds) - 1, dtype=np.int64)
+    is_special = np.zeros(len(stops), dtype=np.bool_)
+    for text in range(len(stops)):
+        at, end = bounds[text], bounds[text + 1]
+        if end - at > longest:
+            characters = 0
+            while at < end:
+                characters += (utf8[at] & 0xC0) != 0x80  # noqa: PLR2004 no byte that continues a character
+                if characters > longest:
+                    break
+                at += 1
+            at, end = bounds[text], at
+        stops[text] = end
+        for place in range(np.uint64(at), np.uint64(end)):
+            if utf8[place] >= 0xC0:  # noqa: PLR2004 a character beyond ASCII begins
+                code, _ = code_point(utf8, np.int64(place))  # type: ignore[arg-type]  # compiled
+                if code >= len(special) or special[code]:
+                    is_special[text] = True
+                    break
+    return stops, is_special
+
+
+@kernel
 def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled function
     utf8: np.ndarray,
-    bounds: np.ndarray,
+    text_starts: np.ndarray,
+    text_stops: np.ndarray,
     folded: np.ndarray,
     kinds: np.ndarray,
     shortest: int,
@@ -153,101 +223,136 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
     done: int,
 ) -> int:
     """Read the words of texts `done`, done + 1, …; return the first text that may not fit the tables."""
-    word = np.empty(longest, dtype=np.uint32)
+    word = np.empty(4 * longest, dtype=np.uint8)
     out = ends[done - 1] if done > 0 else 0
-    for piece in range(done, len(ends)):
-        chars = bounds[piece + 1] - bounds[piece]
-        if size[0] + chars > len(hashes) or size[1] + 2 * chars > len(letters):
-            return piece
+    for text in range(done, len(ends)):
+        at, end = text_starts[text], text_stops[text]
+        if size[0] + end - at > len(hashes) or size[1] + 3 * (end - at) > len(letters):
+            return text
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
+        used = 0  # its bytes
         run = 0  # characters of the current run in an unspaced script
-        before = np.uint32(0)  # its last character
-        at, end = bounds[piece], bounds[piece + 1]
+        before = 0  # its last character
         last = False
         while not last:
             last = at == end
             code, now = 0, np.uint8(_SEPARATOR)
             if not last:
-                code, size_of_code = _code_point(utf8, at)
-                at += size_of_code
+                code = int(utf8[at])
+                at += 1
+                if code >= 0x80:  # noqa: PLR2004 beyond ASCII
+                    code, size_of_code = code_point(utf8, at - 1)
+                    at += size_of_code - 1
                 if code < len(folded):
                     code = int(folded[code])
                 if code == _IGNORED:
                     continue
                 now = kinds[code]
-            size_of_word = 0
-            if now != _WORD and length > 0:
-                if shortest <= length <= longest:
-                    size_of_word = length
-                length = 0
-            if now == _UNSPACED and run > 0:
-                word[0], word[1] = before, code
-                size_of_word = 2
-            elif now != _UNSPACED and run == 1:
-                word[0] = before
-                size_of_word = 1
-            if size_of_word > 0:
-                ids[out] = _number(word, size_of_word, slots, hashes, letters, starts, size)
-                out += 1
-            run = run + 1 if now == _UNSPACED else 0
-            before = np.uint32(code)
             if now == _WORD:
                 if length < longest:
-                    word[length] = code
+                    used = _append(word, used, code)
                 length += 1
-        ends[piece] = out
+                if run != 1:
+                    run = 0
+                    continue
+            bytes_of_word = 0
+            if now != _WORD and length > 0:
+                if shortest <= length <= longest:
+                    bytes_of_word = used
+                length, used = 0, 0
+            if now == _UNSPACED and run > 0:
+                bytes_of_word = _append(word, _append(word, 0, before), code)
+            elif now != _UNSPACED and run == 1:
+                bytes_of_word = _append(word, 0, before)
+            if bytes_of_word > 0:
+                ids[out] = _number(word, 0, bytes_of_word, slots, hashes, letters, starts, size)
+                out += 1
+            if now == _WORD:  # the first letter after a single character of an unspaced script
+                used = _append(word, 0, code)
+            run = run + 1 if now == _UNSPACED else 0
+            before = code
+        ends[text] = out
     return len(ends)
 
 
 @kernel
-def _code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
-    """Return the code point that begins at a byte, and its length in bytes."""
-    first = int(utf8[at])
-    if first < 0x80:  # noqa: PLR2004 the first byte says how many follow, here and below
-        return first, 1
-    length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4  # noqa: PLR2004
-    code = first & (0x7F >> length)
-    for offset in range(1, length):
-        code = code << 6 | int(utf8[at + offset]) & 0x3F
-    return code, length
+def _append(word: np.ndarray, size: int, code: int) -> int:
+    """Write a character as UTF-8, and return the end."""
+    if code < 0x80:  # noqa: PLR2004 the number of bytes follows from the code point, here and below
+        word[size] = code
+        return size + 1
+    if code < 0x800:  # noqa: PLR2004
+        word[size], word[size + 1] = 0xC0 | code >> 6, 0x80 | code & 0x3F
+        return size + 2
+    if code < 0x10000:  # noqa: PLR2004
+        word[size], word[size + 1], word[size + 2] = 0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
+        return size + 3
+    word[size], word[size + 1] = 0xF0 | code >> 18, 0x80 | code >> 12 & 0x3F
+    word[size + 2], word[size + 3] = 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
+    return size + 4
 
 
 @kernel
 def _number(
     word: np.ndarray,
-    length: int,
+    first: int,
+    beyond: int,
     slots: np.ndarray,
     hashes: np.ndarray,
     letters: np.ndarray,
     starts: np.ndarray,
     size: np.ndarray,
 ) -> int:
-    """Return the number of a word; a new word is added."""
-    value = np.uint64(14695981039346656037)  # FNV-1a over code points
-    for i in range(length):
-        value = (value ^ np.uint64(word[i])) * np.uint64(1099511628211)
+    """Return the number of the word in word[first:beyond]; a new word is added.
+
+    A slot contains the upper half of the hash and the number of the word + 1, or 0.
+    """
+    value = np.uint64(14695981039346656037)  # FNV-1a
+    for at in range(first, beyond):
+        value = (value ^ np.uint64(word[at])) * np.uint64(1099511628211)
     mask = np.uint64(len(slots) - 1)
-    at = (value ^ (value >> np.uint64(29))) & mask
-    while slots[at] >= 0:
-        known = slots[at]
-        if hashes[known] == value and starts[known + 1] - starts[known] == length:
-            same = True
-            for i in range(length):
-                if letters[starts[known] + i] != word[i]:
-                    same = False
-                    break
-            if same:
-                return int(known)
-        at = (at + np.uint64(1)) & mask
+    slot = (value ^ (value >> np.uint64(29))) & mask
+    half = np.uint64(0xFFFFFFFF)
+    while slots[slot] != 0:
+        if (slots[slot] ^ value) <= half:
+            known = np.int64(slots[slot] & half) - 1
+            at = starts[known]
+            if starts[known + 1] - at == beyond - first:
+                place = first
+                while place < beyond and letters[at] == word[place]:
+                    place += 1
+                    at += 1
+                if place == beyond:
+                    return known  # type: ignore[return-value]  # compiled
+        slot = (slot + np.uint64(1)) & mask
     new = size[0]
-    slots[at] = new
+    slots[slot] = (value & ~half) | np.uint64(new + 1)
     hashes[new] = value
-    for i in range(length):
-        letters[size[1] + i] = word[i]
+    for at in range(first, beyond):
+        letters[size[1] + at - first] = word[at]
     size[0] += 1
-    size[1] += length
+    size[1] += beyond - first
     starts[new + 1] = size[1]
     return int(new)
+
+
+@kernel
+def _add(
+    other_letters: np.ndarray,
+    other_starts: np.ndarray,
+    words: int,
+    slots: np.ndarray,
+    hashes: np.ndarray,
+    letters: np.ndarray,
+    starts: np.ndarray,
+    size: np.ndarray,
+) -> np.ndarray:
+    """Return the number of each word of another lexicon; new words are added."""
+    numbers = np.empty(words, dtype=np.int32)
+    for word in range(words):
+        first, beyond = other_starts[word], other_starts[word + 1]
+        numbers[word] = _number(other_letters, first, beyond, slots, hashes, letters, starts, size)
+    return numbers
 
 
 @kernel
@@ -257,6 +362,26 @@ def _rehash(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
     for number in range(words):
         value = hashes[number]
         at = (value ^ (value >> np.uint64(29))) & mask
-        while slots[at] >= 0:
+        while slots[at] != 0:
             at = (at + np.uint64(1)) & mask
-        slots[at] = number
+        slots[at] = (value & ~np.uint64(0xFFFFFFFF)) | np.uint64(number + 1)
+
+
+@kernel
+def _eight_bytes(utf8: np.ndarray, starts: np.ndarray, words: np.ndarray, first: int) -> np.ndarray:
+    """Return eight bytes of each of these words from byte `first`, as numbers that sort like them."""
+    numbers = np.zeros(len(words), dtype=np.uint64)
+    for place in range(len(words)):
+        start, end = starts[words[place]] + first, starts[words[place] + 1]
+        for offset in range(min(8, end - start)):
+            numbers[place] |= np.uint64(utf8[start + offset]) << np.uint64(56 - 8 * offset)
+    return numbers
+
+
+@kernel
+def _gather(letters: np.ndarray, starts: np.ndarray, order: np.ndarray, utf8: np.ndarray, offsets: np.ndarray) -> None:
+    """Write the words one after the other in this order."""
+    for place in range(len(order)):
+        start = starts[order[place]]
+        for offset in range(offsets[place + 1] - offsets[place]):
+            utf8[offsets[place] + offset] = letters[start + offset]

@@ -14,7 +14,7 @@ from recommender.training.terms.texts import code_point
 WHITE = np.array([chr(code).isspace() for code in range(0x3001)])
 
 _LINE_FEED = 10
-_ZERO, _NINE = 48, 57  # digits
+_ZERO = 48
 _FULL_STOP, _EXCLAMATION, _QUESTION = 0x2E, 0x21, 0x3F  # end a sentence before white space
 _WIDE_FULL_STOP, _WIDE_EXCLAMATION, _WIDE_QUESTION = 0x3002, 0xFF01, 0xFF1F  # end a sentence
 
@@ -120,33 +120,26 @@ def without_keys(
 @kernel
 def key_hash(utf8: np.ndarray, start: int, end: int) -> tuple[int, int, int]:
     """Return the hash of the key of the line at a place (FNV-1a, uint64), the key's bytes, and the line's end."""
-    at, beyond = np.uint64(start), np.uint64(end)  # an index that may be negative takes longer
-    while at < beyond and _is_ascii_space(utf8[at]) and utf8[at] != _LINE_FEED:
-        at += np.uint64(1)
-    value = last_value = np.uint64(14695981039346656037)
-    length = last_length = 0
+    line_end = _line_end(utf8, start, end)
+    end = line_end
+    while start < end and _is_ascii_space(utf8[start]):
+        start += 1
+    while start < end and _is_ascii_space(utf8[end - 1]):
+        end -= 1
+    value = np.uint64(14695981039346656037)
+    length = end - start
     in_number = False
-    while at < beyond:
-        byte = utf8[at]
-        if byte <= _NINE:
-            if byte == _LINE_FEED:
-                break
-            if byte >= _ZERO:
-                if in_number:
-                    at += np.uint64(1)
-                    continue
-                in_number = True
-                byte = np.uint8(_ZERO)
-            else:
-                in_number = False
+    for at in range(np.uint64(start), np.uint64(end)):  # an index that may be negative takes longer
+        byte = np.uint64(utf8[at])
+        if byte - np.uint64(_ZERO) <= np.uint64(9):  # a digit; one branch, seldom taken
+            if in_number:
+                length -= 1
+                continue
+            byte, in_number = np.uint64(_ZERO), True
         else:
             in_number = False
-        value = (value ^ np.uint64(byte)) * np.uint64(1099511628211)
-        length += 1
-        if not _is_ascii_space(byte):
-            last_value, last_length = value, length
-        at += np.uint64(1)
-    return last_value, last_length, np.int64(at)  # type: ignore[return-value]  # compiled
+        value = (value ^ byte) * np.uint64(1099511628211)
+    return value, length, line_end  # type: ignore[return-value]  # compiled
 
 
 @kernel
@@ -167,9 +160,10 @@ def _is_ascii_space(byte: int) -> bool:
 
 @kernel
 def _line_end(utf8: np.ndarray, at: int, end: int) -> int:
-    while at < end and utf8[at] != _LINE_FEED:
-        at += 1
-    return at
+    place, beyond = np.uint64(at), np.uint64(end)
+    while place < beyond and utf8[place] != _LINE_FEED:
+        place += np.uint64(1)
+    return np.int64(place)  # type: ignore[return-value]  # compiled
 
 
 @kernel

@@ -35,33 +35,40 @@ def without_standing_lines(texts: Texts, threads: int) -> tuple[list[str], Texts
     lines = _Spans.of(texts, run_all([(line_spans, block.utf8, block.bounds) for block in texts.blocks], threads))
     keys = lines.recurring(firsts, at_least)[:MAX_LINES]
     keys += sorted(lines.titles_of_others().difference(keys))[:MAX_TITLES]
-    others = without_lines_in_bulk(texts, keys, threads, lines.rows_with(keys)) if keys else texts
+    others = _without_lines(texts, keys, threads, lines.rows_with(keys)) if keys else texts
     calls = [
         (sentence_spans, block.utf8, block.bounds, WHITE, LAST_LINES, _EDGE, _LEAST_SENTENCE)
         for block in others.blocks
     ]
     sentences = _Spans.of(others, run_all(calls, threads))
     more = sentences.recurring(others.first_bodies(threads), at_least)[:MAX_LINES]
-    rest = without_lines_in_bulk(others, more, threads, sentences.rows_with(more)) if more else others
+    rest = _without_lines(others, more, threads, sentences.rows_with(more)) if more else others
     return keys + more, rest
 
 
-def without_lines_in_bulk(
+def _without_lines(
     texts: Texts, keys: Iterable[str], threads: int, chosen: np.ndarray | None = None
 ) -> Texts:
     """Return the texts with all bodies, or those `chosen` by an (n,) bool, as of `boilerplate.without_lines`."""
     chosen = np.ones(len(texts), dtype=bool) if chosen is None else chosen
-    hashes = _hashes(keys)
+    hashes = key_hashes(keys)
     parts = np.split(chosen, texts.first_rows[1:-1])
-    calls = [(_without, *part, hashes) for part in zip(texts.blocks, parts, strict=True)]
+    calls = [(without_lines_of, *part, hashes) for part in zip(texts.blocks, parts, strict=True)]
     return Texts(list(run_all(calls, threads)))
 
 
-def _without(block: TextBlock, chosen: np.ndarray, hashes: np.ndarray) -> TextBlock:
+def without_lines_of(block: TextBlock, chosen: np.ndarray, hashes: np.ndarray) -> TextBlock:
+    """Return a block with the bodies chosen by an (articles,) bool without the lines of these `key_hashes`."""
     if not chosen.any():
         return block
     cut = without_keys(block.utf8, block.bounds, chosen, hashes, WHITE, LAST_LINES)
     return TextBlock(*cut)
+
+
+def key_hashes(keys: Iterable[str]) -> np.ndarray:
+    """Return the distinct hashes of these keys, ascending."""
+    block = text_block([part for key in keys for part in (key.encode(errors="surrogatepass"), b"")])
+    return np.unique(_title_hashes(block.utf8, block.bounds)[0])
 
 
 @dataclass(frozen=True)
@@ -127,12 +134,6 @@ def _is_in(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
     if not len(known):
         return np.zeros(len(hashes), dtype=bool)
     return np.asarray(known[np.minimum(np.searchsorted(known, hashes), len(known) - 1)] == hashes)
-
-
-def _hashes(keys: Iterable[str]) -> np.ndarray:
-    """Return the distinct hashes of these keys, ascending."""
-    block = text_block([part for key in keys for part in (key.encode(errors="surrogatepass"), b"")])
-    return np.unique(_title_hashes(block.utf8, block.bounds)[0])
 
 
 @kernel

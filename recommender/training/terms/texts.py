@@ -119,7 +119,7 @@ def _characters(utf8: np.ndarray, bounds: np.ndarray, at_most: int) -> int:
     total = 0
     for body in range(1, len(bounds) - 1, 2):
         characters = 0
-        for at in range(bounds[body], bounds[body + 1]):
+        for at in range(np.uint64(bounds[body]), np.uint64(bounds[body + 1])):
             characters += (utf8[at] & 0xC0) != 0x80  # noqa: PLR2004 no byte that continues a character
         total += min(characters, at_most)
     return total
