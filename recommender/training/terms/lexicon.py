@@ -130,7 +130,7 @@ def _foldable(block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray, n
         folded.append(fold(raw.decode(errors="surrogatepass")).encode(errors="surrogatepass"))
         starts[text], stops[text] = size, size + len(folded[-1])
         size += len(folded[-1])
-    parts = [np.frombuffer(text, dtype=np.uint8) for text in folded]
+    parts = [np.frombuffer(bytearray(text), dtype=np.uint8) for text in folded]
     return np.concatenate([block.utf8, *parts]) if parts else block.utf8, starts, stops
 
 

@@ -120,7 +120,7 @@ class _Spans:
     def rows_with(self, keys: Sequence[str]) -> np.ndarray:
         """Return which articles have any of these keys, (n,) bool."""
         mask = np.zeros(len(self.texts), dtype=bool)
-        mask[self.rows[_is_in(self.hashes, _hashes(keys))]] = True
+        mask[self.rows[_is_in(self.hashes, key_hashes(keys))]] = True
         return mask
 
     def _key(self, line: int) -> str:

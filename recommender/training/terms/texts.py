@@ -97,7 +97,8 @@ def text_block(texts: Sequence[bytes]) -> TextBlock:
     """Return texts in UTF-8 as one block."""
     bounds = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(list(map(len, texts)), out=bounds[1:])
-    return TextBlock(np.frombuffer(b"".join(texts), dtype=np.uint8), bounds)
+    # A bytearray, because kernels are compiled separately for arrays that cannot be written.
+    return TextBlock(np.frombuffer(bytearray().join(texts), dtype=np.uint8), bounds)
 
 
 @kernel
