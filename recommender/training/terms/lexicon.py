@@ -42,7 +42,7 @@ class Lexicon:
         while True:
             done = _scan(
                 utf8, starts, stops, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
-                self._slots, self._hashes, self._letters, self._starts, self._size, ids, ends, done,
+                self._slots, self._letters, self._starts, self._size, ids, ends, done,
             )  # fmt: skip
             if done == len(ends):
                 return ids[: ends[-1] if len(ends) else 0].copy(), ends
@@ -58,7 +58,7 @@ class Lexicon:
         """Add the words of another lexicon, and return the number of each, (words,) int32."""
         words, size = other._size.tolist()  # noqa: SLF001 of the same class
         self._reserve(words, size)
-        tables = self._slots, self._hashes, self._letters, self._starts, self._size
+        tables = self._slots, self._letters, self._starts, self._size
         return _add(other._letters, other._starts, words, *tables)  # noqa: SLF001
 
     def words(self, numbers: np.ndarray) -> list[str]:
@@ -80,22 +80,20 @@ class Lexicon:
         return rank_of, Strings(utf8, offsets)
 
     def _allocate(self, words: int, size: int) -> None:
-        self._slots = np.zeros(1 << (2 * words - 1).bit_length(), dtype=np.uint64)  # a power of two
-        self._hashes = np.zeros(words, dtype=np.uint64)
+        self._slots = np.zeros((1 << (2 * words - 1).bit_length(), 2), dtype=np.uint64)  # a power of two
         self._starts = np.zeros(words + 1, dtype=np.int64)
         self._letters = np.zeros(size, dtype=np.uint8)
 
     def _reserve(self, more_words: int, more_bytes: int) -> None:
         """Enlarge the tables if these may not fit."""
         words, size = self._size.tolist()
-        old = self._hashes, self._starts, self._letters
-        if words + more_words <= len(old[0]) and size + more_bytes <= len(old[2]):
+        slots, starts, letters = self._slots, self._starts, self._letters
+        if words + more_words < len(starts) and size + more_bytes <= len(letters):
             return
-        self._allocate(2 * max(len(old[0]), words + more_words), 2 * max(len(old[2]), size + more_bytes))
-        self._hashes[:words] = old[0][:words]
-        self._starts[: words + 1] = old[1][: words + 1]
-        self._letters[:size] = old[2][:size]
-        _rehash(self._slots, self._hashes, words)
+        self._allocate(2 * max(len(starts), words + more_words), 2 * max(len(letters), size + more_bytes))
+        self._starts[: words + 1] = starts[: words + 1]
+        self._letters[:size] = letters[:size]
+        _rehash(slots, self._slots)
 
 
 def byte_order(utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -114,6 +112,7 @@ def byte_order(utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 _FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
 _IGNORED = -1
+_LONG = 1 << 63
 
 
 def _foldable(block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -214,7 +213,6 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
     shortest: int,
     longest: int,
     slots: np.ndarray,
-    hashes: np.ndarray,
     letters: np.ndarray,
     starts: np.ndarray,
     size: np.ndarray,
@@ -227,7 +225,7 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
     out = ends[done - 1] if done > 0 else 0
     for text in range(done, len(ends)):
         at, end = text_starts[text], text_stops[text]
-        if size[0] + end - at > len(hashes) or size[1] + 3 * (end - at) > len(letters):
+        if size[0] + end - at >= len(starts) or size[1] + 3 * (end - at) > len(letters):
             return text
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
         used = 0  # its bytes
@@ -249,7 +247,10 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
                     continue
                 now = kinds[code]
             if now == _WORD:
-                if length < longest:
+                if length < longest and code < 0x80:  # noqa: PLR2004 ASCII, without a call
+                    word[np.uint64(used)] = code
+                    used += 1
+                elif length < longest:
                     used = _append(word, used, code)
                 length += 1
                 if run != 1:
@@ -265,7 +266,7 @@ def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled functio
             elif now != _UNSPACED and run == 1:
                 bytes_of_word = _append(word, 0, before)
             if bytes_of_word > 0:
-                ids[out] = _number(word, 0, bytes_of_word, slots, hashes, letters, starts, size)
+                ids[out] = _number(word, 0, bytes_of_word, slots, letters, starts, size)
                 out += 1
             if now == _WORD:  # the first letter after a single character of an unspaced script
                 used = _append(word, 0, code)
@@ -294,46 +295,58 @@ def _append(word: np.ndarray, size: int, code: int) -> int:
 
 @kernel
 def _number(
-    word: np.ndarray,
-    first: int,
-    beyond: int,
-    slots: np.ndarray,
-    hashes: np.ndarray,
-    letters: np.ndarray,
-    starts: np.ndarray,
-    size: np.ndarray,
-) -> int:
+    word: np.ndarray, first: int, beyond: int,
+    slots: np.ndarray, letters: np.ndarray, starts: np.ndarray, size: np.ndarray,
+) -> int:  # fmt: skip
     """Return the number of the word in word[first:beyond]; a new word is added.
 
-    A slot contains the upper half of the hash and the number of the word + 1, or 0.
+    A slot contains the key of a word and its number + 1, or 0. The key of a word of up to eight bytes is the
+    word, so that one access to memory is enough. That of a longer word is a hash, and `_LONG` is set in the
+    number.
     """
-    value = np.uint64(14695981039346656037)  # FNV-1a
-    for at in range(first, beyond):
-        value = (value ^ np.uint64(word[at])) * np.uint64(1099511628211)
+    key = np.uint64(0)
+    for at in range(min(beyond - first, 8)):
+        key |= np.uint64(word[first + at]) << np.uint64(8 * at)
+    long = np.uint64(0)
+    if beyond - first > 8:  # noqa: PLR2004 the bytes of a key
+        long = np.uint64(_LONG)
+        for at in range(first + 8, beyond):
+            key = (key ^ np.uint64(word[at])) * np.uint64(1099511628211)  # FNV-1a
     mask = np.uint64(len(slots) - 1)
-    slot = (value ^ (value >> np.uint64(29))) & mask
-    half = np.uint64(0xFFFFFFFF)
-    while slots[slot] != 0:
-        if (slots[slot] ^ value) <= half:
-            known = np.int64(slots[slot] & half) - 1
-            at = starts[known]
-            if starts[known + 1] - at == beyond - first:
-                place = first
-                while place < beyond and letters[at] == word[place]:
-                    place += 1
-                    at += 1
-                if place == beyond:
-                    return known  # type: ignore[return-value]  # compiled
+    slot = _slot(key) & mask
+    number = np.int64(-1)
+    # No return inside the loops: numba would count references to the arrays in each call.
+    while number < 0 and slots[slot, 1] != 0:
+        if slots[slot, 0] == key and slots[slot, 1] & np.uint64(_LONG) == long:
+            known = np.int64(slots[slot, 1] & ~np.uint64(_LONG)) - 1
+            if long == 0 or _is_same(word, first, beyond, letters, starts[known], starts[known + 1]):
+                number = known
         slot = (slot + np.uint64(1)) & mask
-    new = size[0]
-    slots[slot] = (value & ~half) | np.uint64(new + 1)
-    hashes[new] = value
-    for at in range(first, beyond):
-        letters[size[1] + at - first] = word[at]
-    size[0] += 1
-    size[1] += beyond - first
-    starts[new + 1] = size[1]
-    return int(new)
+    if number < 0:
+        number = size[0]
+        slots[slot, 0], slots[slot, 1] = key, np.uint64(number + 1) | long
+        for at in range(first, beyond):
+            letters[size[1] + at - first] = word[at]
+        size[0] += 1
+        size[1] += beyond - first
+        starts[number + 1] = size[1]
+    return number  # type: ignore[return-value]  # compiled
+
+
+@kernel
+def _slot(key: int) -> int:
+    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed ^ (mixed >> np.uint64(32))  # type: ignore[return-value]  # compiled
+
+
+@kernel
+def _is_same(word: np.ndarray, first: int, beyond: int, letters: np.ndarray, start: int, end: int) -> bool:
+    same = end - start == beyond - first
+    while same and start < end:
+        same = letters[start] == word[first]
+        start += 1
+        first += 1
+    return same
 
 
 @kernel
@@ -342,7 +355,6 @@ def _add(
     other_starts: np.ndarray,
     words: int,
     slots: np.ndarray,
-    hashes: np.ndarray,
     letters: np.ndarray,
     starts: np.ndarray,
     size: np.ndarray,
@@ -351,20 +363,20 @@ def _add(
     numbers = np.empty(words, dtype=np.int32)
     for word in range(words):
         first, beyond = other_starts[word], other_starts[word + 1]
-        numbers[word] = _number(other_letters, first, beyond, slots, hashes, letters, starts, size)
+        numbers[word] = _number(other_letters, first, beyond, slots, letters, starts, size)
     return numbers
 
 
 @kernel
-def _rehash(slots: np.ndarray, hashes: np.ndarray, words: int) -> None:
-    """Insert the known words into an empty table."""
+def _rehash(old: np.ndarray, slots: np.ndarray) -> None:
+    """Insert the words of a table into an empty one."""
     mask = np.uint64(len(slots) - 1)
-    for number in range(words):
-        value = hashes[number]
-        at = (value ^ (value >> np.uint64(29))) & mask
-        while slots[at] != 0:
-            at = (at + np.uint64(1)) & mask
-        slots[at] = (value & ~np.uint64(0xFFFFFFFF)) | np.uint64(number + 1)
+    for at in range(len(old)):
+        if old[at, 1] != 0:
+            slot = _slot(old[at, 0]) & mask
+            while slots[slot, 1] != 0:
+                slot = (slot + np.uint64(1)) & mask
+            slots[slot, 0], slots[slot, 1] = old[at, 0], old[at, 1]
 
 
 @kernel
