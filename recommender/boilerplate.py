@@ -27,8 +27,13 @@ def line_keys(body: str) -> set[str]:
 
 
 def key_of(line: bytes) -> str:
-    """Return the key of a line or sentence in UTF-8: without surrounding white space, and with 0 for each number."""
+    """Return the key of a line or sentence in UTF-8: stripped, and with 0 for each number."""
     return _with_zeros(line).strip().decode(errors=_ERRORS)
+
+
+def sentences_of(line: str) -> list[str]:
+    """Return the sentences of a line, without the white space between them."""
+    return _SENTENCE_END.split(line)
 
 
 def without_lines(body: str, keys: Container[str]) -> str:
@@ -39,7 +44,7 @@ def without_lines(body: str, keys: Container[str]) -> str:
     lines = [line for line in body.split("\n") if _key(line) not in keys]
     filled = [at for at, line in enumerate(lines) if line.strip()]
     for at in {*filled[:1], *filled[-LAST_LINES:]}:
-        sentences = _SENTENCE_END.split(lines[at])
+        sentences = sentences_of(lines[at])
         others = [sentence for sentence in sentences if _key(sentence) not in keys]
         if len(others) < len(sentences):
             lines[at] = " ".join(others)

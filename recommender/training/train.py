@@ -35,7 +35,11 @@ from recommender.training.terms.languages import inverse_document_frequency, wit
 from recommender.training.terms.standing import without_standing_lines
 from recommender.training.terms.texts import Texts
 from recommender.training.terms.vectorizer import (
-    PackedVectorizer, by_term, fitted_vectorizer, term_weights, tfidf,
+    PackedVectorizer,
+    by_term,
+    fitted_vectorizer,
+    term_weights,
+    tfidf,
 )  # fmt: skip
 from recommender.training.topics.fitting import LatentSpace, TopicModel, fit_latent_space, fit_topics
 from recommender.training.topics.naming import NamingTerms
@@ -114,9 +118,7 @@ def train(
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
 
     with steps.run("terms", n, "articles") as advance:
-        texts, standing = Texts.of(ordered), []
-        if recipe.terms.standing_lines:
-            standing, texts = without_standing_lines(texts, threads)
+        standing, texts = _compared_texts(ordered, recipe, threads)
         adapted = adapt(recipe, ordered, texts, threads)
         rules = term_rules(recipe, adapted, stop_words)
         counts = _counted(ordered, texts, rules, adapted, threads, lambda read: advance(_PART * read))
@@ -178,6 +180,12 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
         if before.id == article.id:
             raise TrainingError(f"two articles have the id {article.id!r}")
     return ordered
+
+
+def _compared_texts(articles: Sequence[Article], recipe: Recipe, threads: int) -> tuple[list[str], Texts]:
+    """Return the keys of standing lines, and the texts without them."""
+    texts = Texts.of(articles)
+    return without_standing_lines(texts, threads) if recipe.terms.standing_lines else ([], texts)
 
 
 def _counted(

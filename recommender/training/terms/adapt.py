@@ -30,7 +30,9 @@ _LARGE = 10_000  # articles; from here on, the words of some languages are not s
 _FEW_FORMS = ("en",)  # languages whose words have few forms
 
 
-def adapt(recipe: Recipe, articles: Sequence[Article], texts: Texts | None = None, threads: int = 1) -> Adapted:
+def adapt(
+    recipe: Recipe, articles: Sequence[Article], texts: Texts | None = None, threads: int = 1
+) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
 
     `texts` are measured instead of the titles and bodies of the articles.

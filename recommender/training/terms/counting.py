@@ -61,9 +61,7 @@ def count_terms(
     """
     texts = Texts.of(articles) if texts is None else texts
     is_repeat = texts.repeated_bodies(threads)
-    words = read_words(
-        texts, *language_codes(articles, rules.main_lang), rules, threads, progress
-    )
+    words = read_words(texts, *language_codes(articles, rules.main_lang), rules, threads, progress)
     stems = stem_words(words, rules.unstemmed) if rules.stems else None
     df = _df(words.ids, words.ends, len(words.lexicon))
     rank_of, sorted_words, pieces_of = _sorted_words_and_pieces(words.lexicon, df, rules)

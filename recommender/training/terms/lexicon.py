@@ -9,6 +9,7 @@ import numpy as np
 from recommender.columns import Strings
 from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, fold, unspaced_runs, word_runs
 from recommender.training.kernels import kernel
+from recommender.training.terms.byte_order import sorted_words
 from recommender.training.terms.texts import TextBlock, code_point, text_block
 
 _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
@@ -46,7 +47,9 @@ class Lexicon:
             )  # fmt: skip
             if done == len(ends):
                 return ids[: ends[-1] if len(ends) else 0].copy(), ends
-            most = int(stops[done] - starts[done])  # words; in unspaced scripts each letter is in two, of 4 bytes for 3
+            most = int(
+                stops[done] - starts[done]
+            )  # words; in unspaced scripts each letter is in two, of 4 bytes for 3
             self._reserve(most, 3 * most)
 
     def number(self, words: Sequence[str]) -> np.ndarray:
@@ -69,14 +72,7 @@ class Lexicon:
 
     def ranked(self) -> tuple[np.ndarray, Strings]:
         """Return each word's place in the byte order of the words, and the words in that order."""
-        starts = self._starts[: len(self) + 1]
-        order = byte_order(self._letters, starts)
-        rank_of = np.empty(len(order), dtype=np.int64)
-        rank_of[order] = np.arange(len(order))
-        offsets = np.zeros(len(order) + 1, dtype=np.int64)
-        np.cumsum(np.diff(starts)[order], out=offsets[1:])
-        utf8 = np.empty(offsets[-1], dtype=np.uint8)
-        _gather(self._letters, starts, order, utf8, offsets)
+        rank_of, utf8, offsets = sorted_words(self._letters, self._starts[: len(self) + 1])
         return rank_of, Strings(utf8, offsets)
 
     def _allocate(self, words: int, size: int) -> None:
@@ -94,20 +90,6 @@ class Lexicon:
         self._starts[: words + 1] = starts[: words + 1]
         self._letters[:size] = letters[:size]
         _rehash(slots, self._slots)
-
-
-def byte_order(utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the order of the words by their bytes, (words,) int64; word i is utf8[starts[i]:starts[i + 1]].
-
-    Words without NUL are sorted by eight bytes at a time, from the last to the first: a radix sort.
-    """
-    lengths = np.diff(starts)
-    order = np.zeros(0, dtype=np.int64)
-    for first in range((int(lengths.max(initial=1)) - 1) // 8 * 8, -1, -8):
-        ending = np.flatnonzero((lengths > first) & (lengths <= first + 8))
-        order = np.concatenate([ending, order])
-        order = order[np.argsort(_eight_bytes(utf8, starts, order, first), kind="stable")]
-    return order
 
 
 _FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
@@ -204,7 +186,7 @@ def _stops(
 
 
 @kernel
-def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled function
+def _scan(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compiled function
     utf8: np.ndarray,
     text_starts: np.ndarray,
     text_stops: np.ndarray,
@@ -286,7 +268,11 @@ def _append(word: np.ndarray, size: int, code: int) -> int:
         word[size], word[size + 1] = 0xC0 | code >> 6, 0x80 | code & 0x3F
         return size + 2
     if code < 0x10000:  # noqa: PLR2004
-        word[size], word[size + 1], word[size + 2] = 0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
+        word[size], word[size + 1], word[size + 2] = (
+            0xE0 | code >> 12,
+            0x80 | code >> 6 & 0x3F,
+            0x80 | code & 0x3F,
+        )
         return size + 3
     word[size], word[size + 1] = 0xF0 | code >> 18, 0x80 | code >> 12 & 0x3F
     word[size + 2], word[size + 3] = 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
@@ -313,7 +299,7 @@ def _number(
         for at in range(first + 8, beyond):
             key = (key ^ np.uint64(word[at])) * np.uint64(1099511628211)  # FNV-1a
     mask = np.uint64(len(slots) - 1)
-    slot = _slot(key) & mask
+    slot = _slot(key) & mask  # type: ignore[arg-type]  # compiled
     number = np.int64(-1)
     # No return inside the loops: numba would count references to the arrays in each call.
     while number < 0 and slots[slot, 1] != 0:
@@ -377,23 +363,3 @@ def _rehash(old: np.ndarray, slots: np.ndarray) -> None:
             while slots[slot, 1] != 0:
                 slot = (slot + np.uint64(1)) & mask
             slots[slot, 0], slots[slot, 1] = old[at, 0], old[at, 1]
-
-
-@kernel
-def _eight_bytes(utf8: np.ndarray, starts: np.ndarray, words: np.ndarray, first: int) -> np.ndarray:
-    """Return eight bytes of each of these words from byte `first`, as numbers that sort like them."""
-    numbers = np.zeros(len(words), dtype=np.uint64)
-    for place in range(len(words)):
-        start, end = starts[words[place]] + first, starts[words[place] + 1]
-        for offset in range(min(8, end - start)):
-            numbers[place] |= np.uint64(utf8[start + offset]) << np.uint64(56 - 8 * offset)
-    return numbers
-
-
-@kernel
-def _gather(letters: np.ndarray, starts: np.ndarray, order: np.ndarray, utf8: np.ndarray, offsets: np.ndarray) -> None:
-    """Write the words one after the other in this order."""
-    for place in range(len(order)):
-        start = starts[order[place]]
-        for offset in range(offsets[place + 1] - offsets[place]):
-            utf8[offsets[place] + offset] = letters[start + offset]

@@ -20,9 +20,7 @@ _WIDE_FULL_STOP, _WIDE_EXCLAMATION, _WIDE_QUESTION = 0x3002, 0xFF01, 0xFF1F  # e
 
 
 @kernel
-def line_spans(
-    utf8: np.ndarray, bounds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def line_spans(utf8: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the lines of the bodies of a block, without blank ones.
 
     For each line: the hash of its key, the number of its article in the block, its first byte and its end.
@@ -46,12 +44,13 @@ def line_spans(
 
 
 @kernel
-def sentence_spans(
+def sentence_spans(  # noqa: C901 one loop over lines, one compiled function
     utf8: np.ndarray, bounds: np.ndarray, white: np.ndarray, last: int, edge: int, shortest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the sentences in the first line and the `last` lines of the bodies of a block, as `line_spans`.
 
-    Blank lines do not count. Lines are cut to the first and the last `edge` characters of the body. Keys have at least `shortest` bytes.
+    Blank lines do not count. Lines are cut to the first and the last `edge` characters of the body. Keys have
+    at least `shortest` bytes.
     """
     most = 2 * len(utf8) // shortest + 1  # both ends of a body may be the same
     hashes = np.empty(most, dtype=np.uint64)
@@ -99,7 +98,9 @@ def without_keys(
 
     `keys` are the hashes of keys, ascending.
     """
-    out = np.empty(len(utf8) + len(utf8) // 3, dtype=np.uint8)  # a space may be added after each wide full stop
+    out = np.empty(
+        len(utf8) + len(utf8) // 3, dtype=np.uint8
+    )  # a space may be added after each wide full stop
     new_bounds = np.zeros(len(bounds), dtype=np.int64)
     most = 1
     for byte in utf8:
@@ -119,7 +120,10 @@ def without_keys(
 
 @kernel
 def key_hash(utf8: np.ndarray, start: int, end: int) -> tuple[int, int, int]:
-    """Return the hash of the key of the line at a place (FNV-1a, uint64), the key's bytes, and the line's end."""
+    """Return the hash of the key of the line at a place, the length of the key in bytes, and the line's end.
+
+    The hash is FNV-1a, uint64.
+    """
     line_end = _line_end(utf8, start, end)
     end = line_end
     while start < end and _is_ascii_space(utf8[start]):
@@ -169,7 +173,7 @@ def _line_end(utf8: np.ndarray, at: int, end: int) -> int:
 @kernel
 def _is_inside(utf8: np.ndarray, at: int) -> bool:
     """Return whether a byte continues a character."""
-    return (utf8[at] & 0xC0) == 0x80  # noqa: PLR2004
+    return bool((utf8[at] & 0xC0) == 0x80)  # noqa: PLR2004
 
 
 @kernel
@@ -226,7 +230,7 @@ def _last_lines(utf8: np.ndarray, start: int, end: int, white: np.ndarray, lines
 
 @kernel
 def _sentence(utf8: np.ndarray, at: int, end: int, white: np.ndarray) -> tuple[int, int]:
-    """Return the end of the sentence at a place in a line, and the start of the next, -1 if it is the last."""
+    """Return the end of the sentence at a place in a line, and the start of the next, or -1."""
     may_end = False
     while at < end:
         code, size = int(utf8[at]), 1
@@ -256,7 +260,7 @@ def _contains(keys: np.ndarray, value: int) -> bool:
             low = middle + 1
         else:
             high = middle
-    return low < len(keys) and keys[low] == value
+    return bool(low < len(keys) and keys[low] == value)
 
 
 @kernel

@@ -8,6 +8,7 @@ in memory.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,12 +23,16 @@ class Corpus:
     """The words of a corpus, by their places in the sorted vocabulary, and how they are counted."""
 
     ids: np.ndarray  # (words,) int32
-    ends: np.ndarray  # (2 n + 1,) int64; the title of article i is ids[ends[2 i]:ends[2 i + 1]], then its body
+    ends: (
+        np.ndarray
+    )  # (2 n + 1,) int64; the title of article i is ids[ends[2 i]:ends[2 i + 1]], then its body
     is_rare: np.ndarray  # (places,) bool: no term of its own, nor part of a pair
     piece_offsets: np.ndarray  # (places + 1,) int64
     pieces: np.ndarray  # int32, the places of the pieces of each word
     is_repeat: np.ndarray  # (n,) bool: does not count for `max_df`
-    weights: np.ndarray  # (3,) int32: how many times a word in the rest of a body, its lead and a title counts
+    weights: (
+        np.ndarray
+    )  # (3,) int32: how many times a word in the rest of a body, its lead and a title counts
     lead_words: int
     ngrams: int
 
@@ -36,7 +41,9 @@ class Corpus:
 class Postings:
     """The articles of the terms that begin with a range of words, and how often they contain each."""
 
-    keys: np.ndarray  # (terms,) int64, ascending; first word << 32 | second word + 1, or + 0 without a second word
+    keys: (
+        np.ndarray
+    )  # (terms,) int64, ascending; first word << 32 | second word + 1, or + 0 without a second word
     df: np.ndarray  # (terms,) int64
     rows: np.ndarray  # (entries,) int32; the first df[0] are those of the first term, ascending
     counts: np.ndarray  # (entries,) int32
@@ -44,7 +51,7 @@ class Postings:
 
 
 def count_postings(corpus: Corpus, min_df: int, max_df: int, threads: int) -> list[Postings]:
-    """Return the postings of the terms in `min_df` articles or more, and in `max_df` distinct bodies or less."""
+    """Return the postings of the terms in `min_df` articles or more, and in at most `max_df` bodies."""
     sizes = _occurrences(corpus.ids, corpus.is_rare, corpus.piece_offsets, corpus.pieces)
     offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
     np.cumsum(sizes, out=offsets[1:])
@@ -58,12 +65,16 @@ def count_postings(corpus: Corpus, min_df: int, max_df: int, threads: int) -> li
     return list(run_all(calls, threads))
 
 
-def by_article(postings: Sequence[Postings], n: int, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def by_article(
+    postings: Sequence[Postings], n: int, threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the terms of each article: offsets (n + 1,) int64, columns and counts (entries,) int32.
 
     The column of a term is its position in the order of the keys; columns ascend in each article.
     """
-    lengths = sum(run_all([(_lengths, part.rows, n) for part in postings], threads), np.zeros(n, dtype=np.int64))
+    lengths = sum(
+        run_all([(_lengths, part.rows, n) for part in postings], threads), np.zeros(n, dtype=np.int64)
+    )
     offsets = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     columns = np.empty(offsets[-1], dtype=np.int32)
@@ -78,12 +89,12 @@ def by_article(postings: Sequence[Postings], n: int, threads: int) -> tuple[np.n
             _fill(part.df, part.rows, part.counts, column, first, beyond, ends, columns, counts)
             column += len(part.df)
 
-    list(run_all([(fill, *pair) for pair in zip(edges[:-1], edges[1:], strict=True)], threads))
+    list(run_all([(fill, *pair) for pair in pairwise(edges)], threads))
     return offsets, columns, counts
 
 
 def _postings(corpus: Corpus, offsets: np.ndarray, first: int, min_df: int, max_df: int) -> Postings:
-    """Return the postings of the terms that begin with words first, first + 1, …
+    """Return the postings of the terms that begin with the words from `first` on.
 
     `offsets`, (words + 1,) int64, says how many occurrences each has.
     """
@@ -131,7 +142,7 @@ def _gather(
     stops: np.ndarray,
     gathered: np.ndarray,
 ) -> None:
-    """Write the occurrences of each word in a range at its place in `gathered`, and move `stops` to their ends.
+    """Write the occurrences of each word in a range at its place in `gathered`; `stops` become their ends.
 
     An occurrence is (second word + 1) << 32 | article << 4 | part of the pair << 2 | part of the word.
     """
@@ -182,8 +193,9 @@ def _count(  # noqa: C901, PLR0912, PLR0915 one loop over occurrences, one compi
     seconds, last = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     df, bodies = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     ends = np.empty(most, dtype=np.int64)
-    keys, key_df = np.empty(len(gathered), dtype=np.int64), np.empty(len(gathered), dtype=np.int64)
-    rows, counts = np.empty(2 * len(gathered), dtype=np.int32), np.empty(2 * len(gathered), dtype=np.int32)
+    terms_at_most = 2 * len(gathered)  # each occurrence may be the only one of a word and of a pair
+    keys, key_df = np.empty(terms_at_most, dtype=np.int64), np.empty(terms_at_most, dtype=np.int64)
+    rows, counts = np.empty(terms_at_most, dtype=np.int32), np.empty(terms_at_most, dtype=np.int32)
     terms, out, distinct = 0, 0, 0
     for word in range(len(stops)):
         start, stop = starts[word], stops[word]

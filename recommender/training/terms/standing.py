@@ -32,7 +32,9 @@ def without_standing_lines(texts: Texts, threads: int) -> tuple[list[str], Texts
     """
     firsts = texts.first_bodies(threads)
     at_least = max(_LEAST_BODIES, ceil(_LEAST_SHARE * int(firsts.sum())))
-    lines = _Spans.of(texts, run_all([(line_spans, block.utf8, block.bounds) for block in texts.blocks], threads))
+    lines = _Spans.of(
+        texts, run_all([(line_spans, block.utf8, block.bounds) for block in texts.blocks], threads)
+    )
     keys = lines.recurring(firsts, at_least)[:MAX_LINES]
     keys += sorted(lines.titles_of_others().difference(keys))[:MAX_TITLES]
     others = _without_lines(texts, keys, threads, lines.rows_with(keys)) if keys else texts
@@ -46,11 +48,8 @@ def without_standing_lines(texts: Texts, threads: int) -> tuple[list[str], Texts
     return keys + more, rest
 
 
-def _without_lines(
-    texts: Texts, keys: Iterable[str], threads: int, chosen: np.ndarray | None = None
-) -> Texts:
-    """Return the texts with all bodies, or those `chosen` by an (n,) bool, as of `boilerplate.without_lines`."""
-    chosen = np.ones(len(texts), dtype=bool) if chosen is None else chosen
+def _without_lines(texts: Texts, keys: Iterable[str], threads: int, chosen: np.ndarray) -> Texts:
+    """Return the texts without these lines, in the bodies `chosen` by an (n,) bool."""
     hashes = key_hashes(keys)
     parts = np.split(chosen, texts.first_rows[1:-1])
     calls = [(without_lines_of, *part, hashes) for part in zip(texts.blocks, parts, strict=True)]
@@ -58,7 +57,10 @@ def _without_lines(
 
 
 def without_lines_of(block: TextBlock, chosen: np.ndarray, hashes: np.ndarray) -> TextBlock:
-    """Return a block with the bodies chosen by an (articles,) bool without the lines of these `key_hashes`."""
+    """Return a block without the lines of these `key_hashes` in the bodies `chosen` by an (articles,) bool.
+
+    Bodies are cut as by `boilerplate.without_lines`.
+    """
     if not chosen.any():
         return block
     cut = without_keys(block.utf8, block.bounds, chosen, hashes, WHITE, LAST_LINES)
@@ -87,9 +89,8 @@ class _Spans:
         blocks = list(parts)
         first_rows = texts.first_rows.tolist()
         rows = [first + part[1].astype(np.int64) for first, part in zip(first_rows, blocks, strict=False)]
-        empty = text_block([])
-        hashes, _, starts, ends = zip(line_spans(empty.utf8, empty.bounds), *blocks, strict=True)
-        return cls(texts, *map(np.concatenate, (hashes, [np.zeros(0, dtype=np.int64), *rows], starts, ends)))
+        hashes, _, starts, ends = zip(*blocks, strict=True)
+        return cls(texts, *map(np.concatenate, (hashes, rows, starts, ends)))
 
     def recurring(self, counted: np.ndarray, at_least: int) -> list[str]:
         """Return the keys that are in `at_least` of the bodies counted by an (n,) bool, most frequent first.
@@ -104,7 +105,10 @@ class _Spans:
         firsts = np.flatnonzero(is_new)
         counts = np.add.reduceat(in_new_body, firsts, dtype=np.int64) if len(firsts) else firsts
         frequent = np.flatnonzero(counts >= at_least)
-        keys = [(self._key(line), count) for line, count in zip(lines[firsts[frequent]], counts[frequent], strict=True)]
+        keys = [
+            (self._key(line), count)
+            for line, count in zip(lines[firsts[frequent]], counts[frequent], strict=True)
+        ]
         return [key for key, _ in sorted(keys, key=lambda pair: (-pair[1], pair[0]))]
 
     def titles_of_others(self) -> set[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -14,7 +13,7 @@ _BLOCK_BYTES = 4_000_000
 
 @dataclass(frozen=True)
 class TextBlock:
-    """The texts of consecutive articles: title, body, title, body, …"""
+    """The texts of consecutive articles: title, body, title, body and so on."""
 
     utf8: np.ndarray  # (bytes,) uint8; lone surrogates are encoded like other characters
     bounds: np.ndarray  # (2 articles + 1,) int64; text i is utf8[bounds[i]:bounds[i + 1]]
@@ -28,7 +27,7 @@ class TextBlock:
 class Texts:
     """The texts of a corpus, in blocks of a few megabytes."""
 
-    blocks: list[TextBlock]
+    blocks: list[TextBlock]  # at least one
 
     @classmethod
     def of(cls, articles: Sequence[Article]) -> "Texts":
@@ -54,7 +53,9 @@ class Texts:
 
     def characters(self, at_most: int, threads: int) -> int:
         """Return the number of characters in all bodies, of which each counts for `at_most` or less."""
-        return sum(run_all([(_characters, block.utf8, block.bounds, at_most) for block in self.blocks], threads))
+        return sum(
+            run_all([(_characters, block.utf8, block.bounds, at_most) for block in self.blocks], threads)
+        )
 
     def first_bodies(self, threads: int) -> np.ndarray:
         """Return which bodies are not empty and not equal to that of an earlier article, (n,) bool.
@@ -62,21 +63,21 @@ class Texts:
         Bodies are compared by 64-bit hashes: among a million, two different ones have equal hashes with a
         probability of 3 in 100 million.
         """
-        hashes = _joined(run_all([(_body_hashes, block.utf8, block.bounds) for block in self.blocks], threads))
-        filled = _joined([np.diff(block.bounds)[1::2] > 0 for block in self.blocks])
+        hashes = np.concatenate(
+            list(run_all([(_body_hashes, block.utf8, block.bounds) for block in self.blocks], threads))
+        )
         _, firsts = np.unique(hashes, return_index=True)
         is_first = np.zeros(len(hashes), dtype=bool)
         is_first[firsts] = True
-        return is_first & filled.astype(bool)
+        return np.asarray(is_first & self._filled)
 
     def repeated_bodies(self, threads: int) -> np.ndarray:
         """Return which articles have the same body, not empty, as an earlier one, (n,) bool."""
-        filled = _joined([np.diff(block.bounds)[1::2] > 0 for block in self.blocks])
-        return filled.astype(bool) & ~self.first_bodies(threads)
+        return np.asarray(self._filled & ~self.first_bodies(threads))
 
-
-def _joined(parts: Iterator[np.ndarray] | Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.zeros(0, dtype=np.uint64), *parts])
+    @property
+    def _filled(self) -> np.ndarray:
+        return np.concatenate([np.diff(block.bounds)[1::2] > 0 for block in self.blocks])
 
 
 def _blocks(articles: Sequence[Article]) -> Iterator[TextBlock]:
@@ -89,7 +90,7 @@ def _blocks(articles: Sequence[Article]) -> Iterator[TextBlock]:
         if size >= _BLOCK_BYTES:
             yield text_block(texts)
             texts, size = [], 0
-    if texts:
+    if texts or not articles:
         yield text_block(texts)
 
 

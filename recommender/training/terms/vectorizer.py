@@ -68,9 +68,10 @@ def tfidf(counts: TermCounts, weights: np.ndarray, threads: int = 1) -> csr_arra
 
 
 def by_term(rows: csr_array, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the postings of each term: offsets (n_terms + 1,) int64, rows int32 and values (entries,) float32.
+    """Return the offsets of the postings of each term, the rows and the values.
 
-    These are the arrays of `rows.tocsc()`, in which the rows ascend for each term.
+    They are the arrays of `rows.tocsc()`: (n_terms + 1,) int64, (entries,) int32 and (entries,) float32. The
+    rows ascend for each term.
     """
     sizes = np.zeros(rows.shape[1] + 1, dtype=np.int64)
     _count_columns(rows.indices, sizes)
