@@ -37,20 +37,10 @@ class Lexicon:
         Only the first `longest` characters of each text are read.
         """
         utf8, starts, stops = _foldable(block, longest)
-        ids = np.empty(len(utf8) + 1, dtype=np.int32)
-        ends = np.zeros(len(starts), dtype=np.int64)
-        done = 0
-        while True:
-            done = _scan(
-                utf8, starts, stops, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
-                self._slots, self._letters, self._starts, self._size, ids, ends, done,
-            )  # fmt: skip
-            if done == len(ends):
-                return ids[: ends[-1] if len(ends) else 0].copy(), ends
-            most = int(
-                stops[done] - starts[done]
-            )  # words; in unspaced scripts each letter is in two, of 4 bytes for 3
-            self._reserve(most, 3 * most)
+        written, word_ends, ends = _split(
+            utf8, starts, stops, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS
+        )
+        return self._numbers(written, word_ends), ends
 
     def number(self, words: Sequence[str]) -> np.ndarray:
         """Return the numbers of these words, (m,) int32; unknown words are added."""
@@ -59,10 +49,8 @@ class Lexicon:
 
     def add(self, other: "Lexicon") -> np.ndarray:
         """Add the words of another lexicon, and return the number of each, (words,) int32."""
-        words, size = other._size.tolist()  # noqa: SLF001 of the same class
-        self._reserve(words, size)
-        tables = self._slots, self._letters, self._starts, self._size
-        return _add(other._letters, other._starts, words, *tables)  # noqa: SLF001
+        starts = other._starts[: len(other) + 1]  # noqa: SLF001 of the same class
+        return self._numbers(other._letters, starts)  # noqa: SLF001
 
     def words(self, numbers: np.ndarray) -> list[str]:
         """Return the words with these numbers."""
@@ -75,18 +63,25 @@ class Lexicon:
         rank_of, utf8, offsets = sorted_words(self._letters, self._starts[: len(self) + 1])
         return rank_of, Strings(utf8, offsets)
 
+    def _numbers(self, utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Return the number of each word utf8[starts[i]:starts[i + 1]], (words,) int32; new words are added."""
+        ids = np.empty(len(starts) - 1, dtype=np.int32)
+        done = 0
+        while True:
+            done = _number(utf8, starts, self._slots, self._letters, self._starts, self._size, ids, done)
+            if done == len(ids):
+                return ids
+            self._grow()
+
     def _allocate(self, words: int, size: int) -> None:
         self._slots = np.zeros((1 << (2 * words - 1).bit_length(), 2), dtype=np.uint64)  # a power of two
         self._starts = np.zeros(words + 1, dtype=np.int64)
         self._letters = np.zeros(size, dtype=np.uint8)
 
-    def _reserve(self, more_words: int, more_bytes: int) -> None:
-        """Enlarge the tables if these may not fit."""
+    def _grow(self) -> None:
         words, size = self._size.tolist()
         slots, starts, letters = self._slots, self._starts, self._letters
-        if words + more_words < len(starts) and size + more_bytes <= len(letters):
-            return
-        self._allocate(2 * max(len(starts), words + more_words), 2 * max(len(letters), size + more_bytes))
+        self._allocate(2 * len(starts), 2 * len(letters) + _LONGEST_WORD)
         self._starts[: words + 1] = starts[: words + 1]
         self._letters[:size] = letters[:size]
         _rehash(slots, self._slots)
@@ -95,6 +90,7 @@ class Lexicon:
 _FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
 _IGNORED = -1
 _LONG = 1 << 63
+_LONGEST_WORD = 4 * MAX_WORD_CHARS  # bytes
 
 
 def _foldable(block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -186,31 +182,29 @@ def _stops(
 
 
 @kernel
-def _scan(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compiled function
+def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compiled function
     utf8: np.ndarray,
-    text_starts: np.ndarray,
-    text_stops: np.ndarray,
+    starts: np.ndarray,
+    stops: np.ndarray,
     folded: np.ndarray,
     kinds: np.ndarray,
     shortest: int,
     longest: int,
-    slots: np.ndarray,
-    letters: np.ndarray,
-    starts: np.ndarray,
-    size: np.ndarray,
-    ids: np.ndarray,
-    ends: np.ndarray,
-    done: int,
-) -> int:
-    """Read the words of texts `done`, done + 1, …; return the first text that may not fit the tables."""
-    word = np.empty(4 * longest, dtype=np.uint8)
-    out = ends[done - 1] if done > 0 else 0
-    for text in range(done, len(ends)):
-        at, end = text_starts[text], text_stops[text]
-        if size[0] + end - at >= len(starts) or size[1] + 3 * (end - at) > len(letters):
-            return text
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split texts into folded words.
+
+    Returns the bytes of all words, the start of each word and the end of the last, (words + 1,) int64, and the
+    number of words up to the end of each text, (texts,) int64.
+    """
+    # In unspaced scripts each letter is in two words, and a letter of three bytes may fold to one of four.
+    words = np.empty(3 * len(utf8) + 8 * longest, dtype=np.uint8)
+    word_ends = np.zeros(len(utf8) + 2, dtype=np.int64)
+    ends = np.empty(len(starts), dtype=np.int64)
+    size, out = 0, 0
+    for text in range(len(starts)):
+        at, end = starts[text], stops[text]
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
-        used = 0  # its bytes
+        used = size  # the end of its bytes
         run = 0  # characters of the current run in an unspaced script
         before = 0  # its last character
         last = False
@@ -228,34 +222,35 @@ def _scan(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compile
                 if code == _IGNORED:
                     continue
                 now = kinds[code]
-            if now == _WORD:
-                if length < longest and code < 0x80:  # noqa: PLR2004 ASCII, without a call
-                    word[np.uint64(used)] = code
-                    used += 1
-                elif length < longest:
-                    used = _append(word, used, code)
+            if now == _WORD and run != 1:
+                if length < longest:
+                    if code < 0x80:  # noqa: PLR2004 ASCII, without a call
+                        words[used] = code
+                        used += 1
+                    else:
+                        used = _append(words, used, code)
                 length += 1
-                if run != 1:
-                    run = 0
-                    continue
-            bytes_of_word = 0
-            if now != _WORD and length > 0:
+                run = 0
+                continue
+            word_end = size
+            if length > 0:
                 if shortest <= length <= longest:
-                    bytes_of_word = used
-                length, used = 0, 0
-            if now == _UNSPACED and run > 0:
-                bytes_of_word = _append(word, _append(word, 0, before), code)
+                    word_end = used
+            elif now == _UNSPACED and run > 0:
+                word_end = _append(words, _append(words, size, before), code)
             elif now != _UNSPACED and run == 1:
-                bytes_of_word = _append(word, 0, before)
-            if bytes_of_word > 0:
-                ids[out] = _number(word, 0, bytes_of_word, slots, letters, starts, size)
+                word_end = _append(words, size, before)
+            if word_end > size:
                 out += 1
+                word_ends[out] = word_end
+                size = word_end
+            length, used = 0, size
             if now == _WORD:  # the first letter after a single character of an unspaced script
-                used = _append(word, 0, code)
+                length, used = 1, _append(words, size, code)
             run = run + 1 if now == _UNSPACED else 0
             before = code
         ends[text] = out
-    return len(ends)
+    return words[:size].copy(), word_ends[: out + 1].copy(), ends
 
 
 @kernel
@@ -280,77 +275,64 @@ def _append(word: np.ndarray, size: int, code: int) -> int:
 
 
 @kernel
-def _number(
-    word: np.ndarray, first: int, beyond: int,
-    slots: np.ndarray, letters: np.ndarray, starts: np.ndarray, size: np.ndarray,
-) -> int:  # fmt: skip
-    """Return the number of the word in word[first:beyond]; a new word is added.
+def _number(  # noqa: C901, PLR0912 a call for each word would count references to the arrays
+    utf8: np.ndarray,
+    word_starts: np.ndarray,
+    slots: np.ndarray,
+    letters: np.ndarray,
+    starts: np.ndarray,
+    size: np.ndarray,
+    ids: np.ndarray,
+    done: int,
+) -> int:
+    """Write the numbers of words `done`, done + 1, … and add new words; return the first that may not fit.
 
     A slot contains the key of a word and its number + 1, or 0. The key of a word of up to eight bytes is the
     word, so that one access to memory is enough. That of a longer word is a hash, and `_LONG` is set in the
     number.
     """
-    key = np.uint64(0)
-    for at in range(min(beyond - first, 8)):
-        key |= np.uint64(word[first + at]) << np.uint64(8 * at)
-    long = np.uint64(0)
-    if beyond - first > 8:  # noqa: PLR2004 the bytes of a key
-        long = np.uint64(_LONG)
-        for at in range(first + 8, beyond):
-            key = (key ^ np.uint64(word[at])) * np.uint64(1099511628211)  # FNV-1a
     mask = np.uint64(len(slots) - 1)
-    slot = _slot(key) & mask  # type: ignore[arg-type]  # compiled
-    number = np.int64(-1)
-    # No return inside the loops: numba would count references to the arrays in each call.
-    while number < 0 and slots[slot, 1] != 0:
-        if slots[slot, 0] == key and slots[slot, 1] & np.uint64(_LONG) == long:
-            known = np.int64(slots[slot, 1] & ~np.uint64(_LONG)) - 1
-            if long == 0 or _is_same(word, first, beyond, letters, starts[known], starts[known + 1]):
-                number = known
-        slot = (slot + np.uint64(1)) & mask
-    if number < 0:
-        number = size[0]
-        slots[slot, 0], slots[slot, 1] = key, np.uint64(number + 1) | long
-        for at in range(first, beyond):
-            letters[size[1] + at - first] = word[at]
-        size[0] += 1
-        size[1] += beyond - first
-        starts[number + 1] = size[1]
-    return number  # type: ignore[return-value]  # compiled
+    for word in range(done, len(ids)):
+        first, beyond = word_starts[word], word_starts[word + 1]
+        if size[0] + 1 >= len(starts) or size[1] + beyond - first > len(letters):
+            return word
+        key, long = np.uint64(0), np.uint64(0)
+        for at in range(min(beyond - first, 8)):
+            key |= np.uint64(utf8[first + at]) << np.uint64(8 * at)
+        if beyond - first > 8:  # noqa: PLR2004 the bytes of a key
+            long = np.uint64(_LONG)
+            for at in range(first + 8, beyond):
+                key = (key ^ np.uint64(utf8[at])) * np.uint64(1099511628211)  # FNV-1a
+        slot = _slot(key) & mask  # type: ignore[arg-type]  # compiled
+        number = np.int64(-1)
+        while number < 0 and slots[slot, 1] != 0:
+            if slots[slot, 0] == key and slots[slot, 1] & np.uint64(_LONG) == long:
+                number = np.int64(slots[slot, 1] & ~np.uint64(_LONG)) - 1
+                if long != 0:
+                    place, at = starts[number], first
+                    if starts[number + 1] - place == beyond - first:
+                        while at < beyond and letters[place] == utf8[at]:
+                            place += 1
+                            at += 1
+                    if at < beyond:
+                        number = np.int64(-1)
+            slot = (slot + np.uint64(1)) & mask
+        if number < 0:
+            number = size[0]
+            slots[slot, 0], slots[slot, 1] = key, np.uint64(number + 1) | long
+            for at in range(first, beyond):
+                letters[size[1] + at - first] = utf8[at]
+            size[0] += 1
+            size[1] += beyond - first
+            starts[number + 1] = size[1]
+        ids[word] = number
+    return len(ids)
 
 
 @kernel
 def _slot(key: int) -> int:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return mixed ^ (mixed >> np.uint64(32))  # type: ignore[return-value]  # compiled
-
-
-@kernel
-def _is_same(word: np.ndarray, first: int, beyond: int, letters: np.ndarray, start: int, end: int) -> bool:
-    same = end - start == beyond - first
-    while same and start < end:
-        same = letters[start] == word[first]
-        start += 1
-        first += 1
-    return same
-
-
-@kernel
-def _add(
-    other_letters: np.ndarray,
-    other_starts: np.ndarray,
-    words: int,
-    slots: np.ndarray,
-    letters: np.ndarray,
-    starts: np.ndarray,
-    size: np.ndarray,
-) -> np.ndarray:
-    """Return the number of each word of another lexicon; new words are added."""
-    numbers = np.empty(words, dtype=np.int32)
-    for word in range(words):
-        first, beyond = other_starts[word], other_starts[word + 1]
-        numbers[word] = _number(other_letters, first, beyond, slots, letters, starts, size)
-    return numbers
 
 
 @kernel

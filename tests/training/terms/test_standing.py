@@ -64,8 +64,7 @@ def test_lines_learnt_in_bulk_equal_those_learnt_slowly(articles: list[tuple[str
     st.lists(bodies_of_parts, max_size=5),
     st.frozensets(bodies_of_parts.map(lambda body: body.split("\n")[0]), max_size=5),
 )
-@example(["b.\nb. Harbour news of 3 May 1!\na b.\na b."], frozenset())
-@example(["a b.\nThe ferry sails at noon every day. Why?\nWide\nNew\nEnd"], frozenset())
+@example(["New story\nThe ferry sails at noon every day. Why?\nWide\nEnd"], frozenset())
 @settings(deadline=None, max_examples=examples(60))
 def test_lines_are_left_out_in_bulk_as_online(bodies: list[str], lines: frozenset[str]) -> None:
     keys = {key for line in [*lines, *PARTS[:5], *PARTS[6:9]] for key in line_keys(line)}
