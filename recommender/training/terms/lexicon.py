@@ -193,20 +193,20 @@ def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compil
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split texts into folded words.
 
-    Returns the bytes of all words, the start of each word and the end of the last, (words + 1,) int64, and the
-    number of words up to the end of each text, (texts,) int64.
+    Returns the bytes of all words, the start of each word and the end of the last, (words + 1,) int64, and
+    the number of words up to the end of each text, (texts,) int64.
     """
     # In unspaced scripts each letter is in two words, and a letter of three bytes may fold to one of four.
     words = np.empty(3 * len(utf8) + 8 * longest, dtype=np.uint8)
     word_ends = np.zeros(len(utf8) + 2, dtype=np.int64)
     ends = np.empty(len(starts), dtype=np.int64)
-    size, out = 0, 0
+    size = out = np.int64(0)
     for text in range(len(starts)):
         at, end = starts[text], stops[text]
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
         used = size  # the end of its bytes
         run = 0  # characters of the current run in an unspaced script
-        before = 0  # its last character
+        before = np.int64(0)  # its last character
         last = False
         while not last:
             last = at == end

@@ -106,7 +106,7 @@ def without_keys(
     for byte in utf8:
         most += byte == _LINE_FEED
     lines = np.empty((most, 3), dtype=np.int64)
-    at = 0
+    at = bounds[0]  # 0; a literal would compile what is called a second time
     for text in range(len(bounds) - 1):
         start, end = bounds[text], bounds[text + 1]
         before = at

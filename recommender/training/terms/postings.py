@@ -189,7 +189,8 @@ def _count(  # noqa: C901, PLR0912, PLR0915 one loop over occurrences, one compi
     most = 0
     for word in range(len(stops)):
         most = max(most, stops[word] - starts[word])
-    slot_of = np.full(places + 1, -1, dtype=np.int32)  # of each second word
+    slot_of = np.empty(places + 1, dtype=np.int32)  # of each second word
+    slot_of[:] = -1
     seconds, last = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     df, bodies = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     ends = np.empty(most, dtype=np.int64)
@@ -229,7 +230,7 @@ def _count(  # noqa: C901, PLR0912, PLR0915 one loop over occurrences, one compi
             terms += 1
         else:
             out = before
-        pairs = 0
+        pairs = np.int64(0)
         for slot in range(slots):
             if df[slot] >= min_df and bodies[slot] <= max_df:
                 last[pairs] = seconds[slot] << 32 | slot
