@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.article import Article
-from recommender.boilerplate import line_keys, recurring_lines, without_lines, without_standing_lines
+from recommender.boilerplate import line_keys, recurring_lines, without_lines
 from recommender.recipe import Recipe
 from recommender.training.train import train
 
@@ -28,47 +28,9 @@ def test_recurring_lines_equal_a_simple_count(bodies: list[list[str]], at_least:
     assert recurring_lines(["\n".join(body) for body in bodies], at_least) == plain
 
 
-def test_a_line_in_five_bodies_and_in_one_percent_of_them_is_standing_text() -> None:
-    bodies = [f"Story {'x' * number}\n\n{NOTICE if number < 5 else ''}" for number in range(500)]
-
-    assert without_standing_lines(bodies)[0] == [NOTICE]
-    assert without_standing_lines([*bodies, "One more story"])[0] == []
-    assert without_standing_lines(bodies[:4])[0] == []
-
-
 def test_lines_that_differ_in_numbers_are_the_same() -> None:
     assert line_keys(f"{BYLINE}\n\n Story ") == {"By A. Reyes, 0 May 0, 0 minutes", "Story"}
     assert without_lines(f"{BYLINE}\n\nStory", line_keys(BYLINE.replace("12", "7"))).strip() == "Story"
-
-
-def test_standing_text_within_the_last_paragraph_is_found_by_sentence() -> None:
-    bodies = [
-        f"Opening {number}.\nThe story number {'x' * number} ended here. {NOTICE}" for number in range(20)
-    ]
-
-    keys, others = without_standing_lines(bodies)
-
-    assert set(keys) == {"Opening 0.", *NOTICE.replace("agency. ", "agency.|").split("|")}
-    assert others[3] == "The story number xxx ended here."
-    assert without_lines(f"New. Another end. {NOTICE}", keys) == "New. Another end."
-
-
-def test_a_line_that_is_the_title_of_another_article_is_a_link_to_it() -> None:
-    titles = ["Ferry strike enters week 2", "Court hears bridge case", "Sport"]
-    bodies = [
-        f"{titles[0]}\nCrews rest.\n {titles[1]} \nSport\nMore.",
-        "Judges met.\nFerry strike enters week 3",
-        "",
-    ]
-
-    keys, others = without_standing_lines(bodies, titles)
-
-    assert keys == ["Court hears bridge case", "Ferry strike enters week 0"]
-    assert others == ["Crews rest.\nSport\nMore.", "Judges met.", ""]
-
-
-def test_a_body_that_is_published_many_times_counts_once() -> None:
-    assert without_standing_lines([f"{NOTICE}\n\nStory"] * 50) == ([], [f"{NOTICE}\n\nStory"] * 50)
 
 
 def test_a_body_that_consists_of_standing_text_stays_whole() -> None:

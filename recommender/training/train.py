@@ -22,7 +22,6 @@ from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
-from recommender.boilerplate import without_standing_lines
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
@@ -45,7 +44,15 @@ from recommender.training.neighbors.lists import RelatedLists, build_related_lis
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.languages import inverse_document_frequency, without_function_words
-from recommender.training.terms.vectorizer import PackedVectorizer, fitted_vectorizer, term_weights, tfidf
+from recommender.training.terms.standing import without_standing_lines
+from recommender.training.terms.texts import Texts
+from recommender.training.terms.vectorizer import (
+    PackedVectorizer,
+    by_term,
+    fitted_vectorizer,
+    term_weights,
+    tfidf,
+)  # fmt: skip
 from recommender.training.topics.fitting import TopicModel, fit_topics
 from recommender.training.topics.latent import LatentSpace, fit_latent_space
 from recommender.training.topics.naming import NamingTerms
@@ -124,14 +131,14 @@ def train(
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
 
     with steps.run("terms", n, "articles") as advance:
-        standing, compared = _without_standing_lines(ordered, recipe)
-        adapted = adapt(recipe, compared)
+        standing, texts = _compared_texts(ordered, recipe, threads)
+        adapted = adapt(recipe, ordered, texts, threads)
         rules = term_rules(recipe, adapted, stop_words)
-        counts = _counted(compared, rules, adapted, threads, lambda read: advance(_PART * read))
-        counts, weights = _weighted(counts, compared, adapted, recipe)
-        rows = tfidf(counts, weights)
+        counts = _counted(ordered, texts, rules, adapted, threads, lambda read: advance(_PART * read))
+        counts, weights = _weighted(counts, ordered, adapted, recipe)
+        rows = tfidf(counts, weights, threads)
         rows.data = round_rows(rows.data, rows.indptr)
-        del compared  # a copy of many bodies
+        del texts  # a copy of the corpus
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         components = adapted.latent_components
@@ -145,7 +152,7 @@ def train(
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
-        vectors = _vectors(rows, latent)
+        vectors = _vectors(rows, latent, threads)
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
             progress=lambda share: advance(_PART * share * n), same_text=_same_text(ordered),
@@ -190,25 +197,21 @@ def _ordered(articles: Iterable[Article]) -> list[Article]:
     return ordered
 
 
-def _without_standing_lines(articles: list[Article], recipe: Recipe) -> tuple[list[str], list[Article]]:
-    if not recipe.terms.standing_lines:
-        return [], articles
-    titles, bodies = zip(*((article.title, article.body) for article in articles), strict=True)
-    keys, compared = without_standing_lines(bodies, titles)
-    return keys, [
-        article if body is article.body else replace(article, body=body)
-        for article, body in zip(articles, compared, strict=True)
-    ]
+def _compared_texts(articles: Sequence[Article], recipe: Recipe, threads: int) -> tuple[list[str], Texts]:
+    """Return the keys of standing lines, and the texts without them."""
+    texts = Texts.of(articles)
+    return without_standing_lines(texts, threads) if recipe.terms.standing_lines else ([], texts)
 
 
 def _counted(
     articles: Sequence[Article],
+    texts: Texts,
     rules: TermRules,
     adapted: Adapted,
     threads: int,
     advance: Callable[[float], None],
 ) -> TermCounts:
-    counts = count_terms(articles, rules, adapted.min_df, adapted.max_df, threads, advance)
+    counts = count_terms(articles, rules, adapted.min_df, adapted.max_df, threads, advance, texts)
     if not len(counts.terms):
         raise TrainingError(
             f"no term occurs in {adapted.min_df} to {adapted.max_df} of the {len(articles)} articles; "
@@ -281,16 +284,16 @@ def _rounded(latent: np.ndarray) -> np.ndarray:
     return round_rows(latent.ravel(), np.arange(n + 1) * width).reshape(n, width)
 
 
-def _vectors(rows: csr_array, latent: np.ndarray) -> Vectors:
-    by_term = rows.tocsc()
+def _vectors(rows: csr_array, latent: np.ndarray, threads: int) -> Vectors:
+    term_offsets, term_rows, term_values = by_term(rows, threads)
     return Vectors(
         offsets=rows.indptr.astype(np.int64),
         columns=rows.indices.astype(np.int32, copy=False),
         values=rows.data,
         latent=latent,
-        term_offsets=by_term.indptr.astype(np.int64),
-        term_rows=by_term.indices.astype(np.int32, copy=False),
-        term_values=by_term.data,
+        term_offsets=term_offsets,
+        term_rows=term_rows,
+        term_values=term_values,
     )
 
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from recommender.article import Article
 from recommender.model import Adapted
 from recommender.recipe import Recipe
-from recommender.training.terms.counting import repeats
 from recommender.training.terms.languages import effective_size, language_sizes
+from recommender.training.terms.texts import Texts
 
 _SMALL = 20  # articles; up to here, min_df is 1 and max_df excludes no term
 _LEAD_CHARS = 200  # characters of the mean body for each word of the lead,
@@ -30,8 +30,12 @@ _LARGE = 10_000  # articles; from here on, the words of some languages are not s
 _FEW_FORMS = ("en",)  # languages whose words have few forms
 
 
-def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
+def adapt(
+    recipe: Recipe, articles: Sequence[Article], texts: Texts | None = None, threads: int = 1
+) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
+
+    `texts` are measured instead of the titles and bodies of the articles.
 
     Below, n is the number of articles. In a corpus of several languages it is the mean, over all articles, of
     the number of articles in the same language, and each language adds its own components.
@@ -58,8 +62,9 @@ def adapt(recipe: Recipe, articles: Sequence[Article]) -> Adapted:
     main_lang = min(langs, key=lambda lang: (-langs[lang], lang), default="")
     sizes = language_sizes(articles, main_lang)
     n = effective_size(sizes)
-    chars = sum(min(len(article.body), recipe.terms.max_body_chars) for article in articles) / len(articles)
-    distinct = len(articles) - int(repeats(articles).sum())
+    texts = Texts.of(articles) if texts is None else texts
+    chars = texts.characters(recipe.terms.max_body_chars, threads) / len(articles)
+    distinct = len(articles) - int(texts.repeated_bodies(threads).sum())
     components = sum(min(size // 4, round(3 * math.sqrt(size))) for size in sizes.tolist())
     piece_share = math.log(_PIECES_NONE / n) / math.log(_PIECES_NONE / _PIECES_FULL)
     longness = math.log(max(chars, 1) / _SHORT_CHARS) / math.log(_LONG_CHARS / _SHORT_CHARS)

@@ -45,7 +45,7 @@ def without_function_words(
     before = np.concatenate([[0], np.cumsum(entries)])
     return replace(
         counts,
-        terms=Strings.of(term for term, is_used in zip(counts.terms, used.tolist(), strict=True) if is_used),
+        terms=_chosen(counts.terms, used),
         df=counts.df[used],
         offsets=before[counts.offsets],
         columns=column_of[counts.columns[entries]].astype(np.int32),
@@ -80,3 +80,11 @@ def _frequencies(
     owners = np.repeat(codes, np.diff(counts.offsets))
     for code in np.flatnonzero(sizes >= _ENOUGH).tolist():
         yield int(sizes[code]), np.bincount(counts.columns[owners == code], minlength=len(counts.terms))
+
+
+def _chosen(strings: Strings, used: np.ndarray) -> Strings:
+    """Return the strings of a mask, (n,) bool."""
+    lengths = np.diff(strings.offsets)
+    offsets = np.zeros(np.count_nonzero(used) + 1, dtype=np.int64)
+    np.cumsum(lengths[used], out=offsets[1:])
+    return Strings(strings.utf8[np.repeat(used, lengths)], offsets)

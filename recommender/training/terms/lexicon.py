@@ -1,26 +1,16 @@
 """The words of a corpus, numbered in order of appearance: a compiled equivalent of `text.words`."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 
-from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, beyond_ascii, fold, unspaced_runs, word_runs
-from recommender.training.kernels import (
-    Int32s,
-    Int64s,
-    OutInt32s,
-    OutInt64s,
-    OutUint32s,
-    OutUint64s,
-    Uint8s,
-    Uint64s,
-    inner,
-    kernel,
-)
+from recommender.columns import Strings
+from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, fold, unspaced_runs, word_runs
+from recommender.training.kernels import kernel
+from recommender.training.terms.byte_order import sorted_words
+from recommender.training.terms.texts import TextBlock, code_point, text_block
 
 _SEPARATOR, _WORD, _UNSPACED = 0, 1, 2
 
@@ -33,86 +23,96 @@ class Lexicon:
     """
 
     def __init__(self) -> None:
-        self._allocate(words=1 << 17, chars=1 << 21)
+        self._allocate(words=1 << 17, size=1 << 20)
         self._kinds = _kinds()
-        self._size = np.zeros(2, dtype=np.int64)  # words, characters
+        self._size = np.zeros(2, dtype=np.int64)  # words, bytes
 
     def __len__(self) -> int:
         """Return how many distinct words there are."""
         return int(self._size[0])
 
-    def scan(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the word numbers of the texts, folded and joined, and the end of each text's words."""
-        return self._scan(list(map(_encoded, texts)))
+    def scan(self, block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the word numbers of the texts, folded and joined, and the end of each text's words.
 
-    def _scan(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        bounds = np.zeros(len(texts) + 1, dtype=np.int64)
-        np.cumsum(list(map(len, texts)), out=bounds[1:])
-        utf8 = np.frombuffer(b"".join(texts), dtype=np.uint8)
-        ids = np.empty(len(utf8) + 1, dtype=np.int32)
-        ends = np.zeros(len(texts), dtype=np.int64)
-        done = 0
-        while True:
-            done = _scan(
-                utf8, bounds, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS,
-                self._slots, self._hashes, self._letters,
-                self._starts, self._size, ids, ends, done,
-            )  # fmt: skip
-            if done == len(ends):
-                return ids[: ends[-1] if len(ends) else 0].copy(), ends
-            self._grow(int(bounds[done + 1] - bounds[done]))
+        Only the first `longest` characters of each text are read.
+        """
+        utf8, starts, stops = _foldable(block, longest)
+        written, word_ends, ends = _split(
+            utf8, starts, stops, _foldings()[0], self._kinds, MIN_WORD_CHARS, MAX_WORD_CHARS
+        )
+        return self._numbers(written, word_ends), ends
 
     def number(self, words: Sequence[str]) -> np.ndarray:
         """Return the numbers of these words, (m,) int32; unknown words are added."""
-        ids, _ = self._scan(["\n".join(words).encode(errors="surrogatepass")])
-        return ids
+        joined = text_block(["\n".join(words).encode(errors="surrogatepass")])
+        return self.scan(joined, len(joined.utf8))[0]
+
+    def add(self, other: "Lexicon") -> np.ndarray:
+        """Add the words of another lexicon, and return the number of each, (words,) int32."""
+        starts = other._starts[: len(other) + 1]  # noqa: SLF001 of the same class
+        return self._numbers(other._letters, starts)  # noqa: SLF001
 
     def words(self, numbers: np.ndarray) -> list[str]:
         """Return the words with these numbers."""
-        letters = self._letters[: self._starts[len(self)]].tobytes().decode("utf-32-le", "surrogatepass")
+        letters = self._letters.data
         starts, ends = self._starts[numbers].tolist(), self._starts[numbers + 1].tolist()
-        return [letters[a:b] for a, b in zip(starts, ends, strict=True)]
+        return [str(letters[a:b], "utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
 
-    def ranked(self) -> tuple[np.ndarray, list[str]]:
+    def ranked(self) -> tuple[np.ndarray, Strings]:
         """Return each word's place in the byte order of the words, and the words in that order."""
-        starts = self._starts[: len(self) + 1].tolist()
-        letters = self._letters[: starts[-1]].tobytes().decode("utf-32-le", "surrogatepass")
-        words = [letters[a:b] for a, b in pairwise(starts)]
-        order = sorted(range(len(words)), key=words.__getitem__)  # code points sort like their UTF-8 bytes
-        rank_of = np.empty(len(words), dtype=np.int64)
-        rank_of[order] = np.arange(len(words))
-        return rank_of, [words[number] for number in order]
+        rank_of, utf8, offsets = sorted_words(self._letters, self._starts[: len(self) + 1])
+        return rank_of, Strings(utf8, offsets)
 
-    def _allocate(self, words: int, chars: int) -> None:
-        self._slots = np.full(1 << (4 * words - 1).bit_length(), -1, dtype=np.int32)  # a power of two
-        self._hashes = np.zeros(words, dtype=np.uint64)
+    def _numbers(self, utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Return the number of each word utf8[starts[i]:starts[i + 1]], (words,) int32; new words are added."""
+        ids = np.empty(len(starts) - 1, dtype=np.int32)
+        done = 0
+        while True:
+            done = _number(utf8, starts, self._slots, self._letters, self._starts, self._size, ids, done)
+            if done == len(ids):
+                return ids
+            self._grow()
+
+    def _allocate(self, words: int, size: int) -> None:
+        self._slots = np.zeros((1 << (2 * words - 1).bit_length(), 2), dtype=np.uint64)  # a power of two
         self._starts = np.zeros(words + 1, dtype=np.int64)
-        self._letters = np.zeros(chars, dtype=np.uint32)
+        self._letters = np.zeros(size, dtype=np.uint8)
 
-    def _grow(self, coming: int) -> None:
-        """Enlarge the tables for a piece of `coming` characters."""
-        old = self._hashes, self._starts, self._letters
-        words, chars = int(self._size[0]), int(self._size[1])
-        # A piece of m characters has at most m words, and these have at most 2 m characters.
-        self._allocate(2 * max(len(old[0]), words + coming), 2 * max(len(old[2]), chars + 2 * coming))
-        self._hashes[:words] = old[0][:words]
-        self._starts[: words + 1] = old[1][: words + 1]
-        self._letters[:chars] = old[2][:chars]
-        _rehash(self._slots, self._hashes, words)
+    def _grow(self) -> None:
+        words, size = self._size.tolist()
+        slots, starts, letters = self._slots, self._starts, self._letters
+        self._allocate(2 * len(starts), 2 * len(letters) + _LONGEST_WORD)
+        self._starts[: words + 1] = starts[: words + 1]
+        self._letters[:size] = letters[:size]
+        _rehash(slots, self._slots)
 
 
 _FOLDED_BY_TABLE = 0x10000  # code points; the others are rare
 _IGNORED = -1
+_LONG = 1 << 63
+_LONGEST_WORD = 4 * MAX_WORD_CHARS  # bytes
 
 
-def _encoded(text: str) -> bytes:
-    """Return the UTF-8 of a text, already folded if the table of single characters does not suffice."""
-    needs_context = _foldings()[1].search(beyond_ascii(text))
-    return (fold(text) if needs_context else text).encode(errors="surrogatepass")
+def _foldable(block: TextBlock, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return UTF-8 in which each text is already folded if the table of single characters does not suffice.
+
+    The other arrays are the start and the end of the first `longest` characters of each text.
+    """
+    stops, is_special = _stops(block.utf8, block.bounds, longest, _special())
+    starts = block.bounds[:-1].copy()
+    folded = []
+    size = len(block.utf8)
+    for text in np.flatnonzero(is_special).tolist():
+        raw = block.utf8[starts[text] : stops[text]].tobytes()
+        folded.append(fold(raw.decode(errors="surrogatepass")).encode(errors="surrogatepass"))
+        starts[text], stops[text] = size, size + len(folded[-1])
+        size += len(folded[-1])
+    parts = [np.frombuffer(bytearray(text), dtype=np.uint8) for text in folded]
+    return np.concatenate([block.utf8, *parts]) if parts else block.utf8, starts, stops
 
 
 @cache
-def _foldings() -> tuple[np.ndarray, re.Pattern[str]]:
+def _foldings() -> tuple[np.ndarray, list[str]]:
     """Return what each character of the basic plane folds to, (code points,) int32, and all other characters.
 
     The others interact with their neighbours, or fold to several characters.
@@ -130,7 +130,15 @@ def _foldings() -> tuple[np.ndarray, re.Pattern[str]]:
     ]
     table = np.array([ord(result) if len(result) == 1 else _IGNORED for result in folded], dtype=np.int32)
     table[list(map(ord, others))] = list(map(ord, others))
-    return table, re.compile(f"[{re.escape(''.join(others))}{chr(_FOLDED_BY_TABLE)}-{chr(0x10FFFF)}]")
+    return table, others
+
+
+@cache
+def _special() -> np.ndarray:
+    """Return which characters of the basic plane the table does not fold, (code points,) bool."""
+    special = np.zeros(_FOLDED_BY_TABLE, dtype=bool)
+    special[list(map(ord, _foldings()[1]))] = True
+    return special
 
 
 @cache
@@ -147,127 +155,193 @@ def _kinds() -> np.ndarray:
 
 
 @kernel
-def _scan(  # noqa: C901, PLR0912 one loop over characters, one compiled function
-    utf8: Uint8s,
-    bounds: Int64s,
-    folded: Int32s,
-    kinds: Uint8s,
+def _stops(
+    utf8: np.ndarray, bounds: np.ndarray, longest: int, special: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the end of the first `longest` characters of each text, and which have a special one there."""
+    stops = np.empty(len(bounds) - 1, dtype=np.int64)
+    is_special = np.zeros(len(stops), dtype=np.bool_)
+    for text in range(len(stops)):
+        at, end = bounds[text], bounds[text + 1]
+        if end - at > longest:
+            characters = 0
+            while at < end:
+                characters += (utf8[at] & 0xC0) != 0x80  # noqa: PLR2004 no byte that continues a character
+                if characters > longest:
+                    break
+                at += 1
+            at, end = bounds[text], at
+        stops[text] = end
+        for place in range(np.uint64(at), np.uint64(end)):
+            if utf8[place] >= 0xC0:  # noqa: PLR2004 a character beyond ASCII begins
+                code, _ = code_point(utf8, np.int64(place))  # type: ignore[arg-type]  # compiled
+                if code >= len(special) or special[code]:
+                    is_special[text] = True
+                    break
+    return stops, is_special
+
+
+@kernel
+def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compiled function
+    utf8: np.ndarray,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    folded: np.ndarray,
+    kinds: np.ndarray,
     shortest: int,
     longest: int,
-    slots: OutInt32s,
-    hashes: OutUint64s,
-    letters: OutUint32s,
-    starts: OutInt64s,
-    size: OutInt64s,
-    ids: OutInt32s,
-    ends: OutInt64s,
-    done: int,
-) -> int:
-    """Read the words of texts `done`, done + 1, …; return the first text that may not fit the tables."""
-    word = np.empty(longest, dtype=np.uint32)
-    out = ends[done - 1] if done > 0 else 0
-    for piece in range(done, len(ends)):
-        chars = bounds[piece + 1] - bounds[piece]
-        if size[0] + chars > len(hashes) or size[1] + 2 * chars > len(letters):
-            return piece
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split texts into folded words.
+
+    Returns the bytes of all words, the start of each word and the end of the last, (words + 1,) int64, and
+    the number of words up to the end of each text, (texts,) int64.
+    """
+    # In unspaced scripts each letter is in two words, and a letter of three bytes may fold to one of four.
+    words = np.empty(3 * len(utf8) + 8 * longest, dtype=np.uint8)
+    word_ends = np.zeros(len(utf8) + 2, dtype=np.int64)
+    ends = np.empty(len(starts), dtype=np.int64)
+    size = out = np.int64(0)
+    for text in range(len(starts)):
+        at, end = starts[text], stops[text]
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
+        used = size  # the end of its bytes
         run = 0  # characters of the current run in an unspaced script
-        before = np.uint32(0)  # its last character
-        at, end = bounds[piece], bounds[piece + 1]
+        before = np.int64(0)  # its last character
         last = False
         while not last:
             last = at == end
             code, now = 0, np.uint8(_SEPARATOR)
             if not last:
-                code, size_of_code = _code_point(utf8, at)
-                at += size_of_code
+                code = int(utf8[at])
+                at += 1
+                if code >= 0x80:  # noqa: PLR2004 beyond ASCII
+                    code, size_of_code = code_point(utf8, at - 1)
+                    at += size_of_code - 1
                 if code < len(folded):
                     code = int(folded[code])
                 if code == _IGNORED:
                     continue
                 now = kinds[code]
-            size_of_word = 0
-            if now != _WORD and length > 0:
-                if shortest <= length <= longest:
-                    size_of_word = length
-                length = 0
-            if now == _UNSPACED and run > 0:
-                word[0], word[1] = before, code
-                size_of_word = 2
-            elif now != _UNSPACED and run == 1:
-                word[0] = before
-                size_of_word = 1
-            if size_of_word > 0:
-                ids[out] = _number(word, size_of_word, slots, hashes, letters, starts, size)
-                out += 1
-            run = run + 1 if now == _UNSPACED else 0
-            before = np.uint32(code)
-            if now == _WORD:
+            if now == _WORD and run != 1:
                 if length < longest:
-                    word[length] = code
+                    if code < 0x80:  # noqa: PLR2004 ASCII, without a call
+                        words[used] = code
+                        used += 1
+                    else:
+                        used = _append(words, used, code)
                 length += 1
-        ends[piece] = out
-    return len(ends)
-
-
-@inner
-def _code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
-    """Return the code point that begins at a byte, and its length in bytes."""
-    first = int(utf8[at])
-    if first < 0x80:  # noqa: PLR2004 the first byte says how many follow, here and below
-        return first, 1
-    length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4  # noqa: PLR2004
-    code = first & (0x7F >> length)
-    for offset in range(1, length):
-        code = code << 6 | int(utf8[at + offset]) & 0x3F
-    return code, length
-
-
-@inner
-def _number(
-    word: np.ndarray,
-    length: int,
-    slots: np.ndarray,
-    hashes: np.ndarray,
-    letters: np.ndarray,
-    starts: np.ndarray,
-    size: np.ndarray,
-) -> int:
-    """Return the number of a word; a new word is added."""
-    value = np.uint64(14695981039346656037)  # FNV-1a over code points
-    for i in range(length):
-        value = (value ^ np.uint64(word[i])) * np.uint64(1099511628211)
-    mask = np.uint64(len(slots) - 1)
-    at = (value ^ (value >> np.uint64(29))) & mask
-    while slots[at] >= 0:
-        known = slots[at]
-        if hashes[known] == value and starts[known + 1] - starts[known] == length:
-            same = True
-            for i in range(length):
-                if letters[starts[known] + i] != word[i]:
-                    same = False
-                    break
-            if same:
-                return int(known)
-        at = (at + np.uint64(1)) & mask
-    new = size[0]
-    slots[at] = new
-    hashes[new] = value
-    for i in range(length):
-        letters[size[1] + i] = word[i]
-    size[0] += 1
-    size[1] += length
-    starts[new + 1] = size[1]
-    return int(new)
+                run = 0
+                continue
+            word_end = size
+            if length > 0:
+                if shortest <= length <= longest:
+                    word_end = used
+            elif now == _UNSPACED and run > 0:
+                word_end = _append(words, _append(words, size, before), code)
+            elif now != _UNSPACED and run == 1:
+                word_end = _append(words, size, before)
+            if word_end > size:
+                out += 1
+                word_ends[out] = word_end
+                size = word_end
+            length, used = 0, size
+            if now == _WORD:  # the first letter after a single character of an unspaced script
+                length, used = 1, _append(words, size, code)
+            run = run + 1 if now == _UNSPACED else 0
+            before = code
+        ends[text] = out
+    return words[:size].copy(), word_ends[: out + 1].copy(), ends
 
 
 @kernel
-def _rehash(slots: OutInt32s, hashes: Uint64s, words: int) -> None:
-    """Insert the known words into an empty table."""
+def _append(word: np.ndarray, size: int, code: int) -> int:
+    """Write a character as UTF-8, and return the end."""
+    if code < 0x80:  # noqa: PLR2004 the number of bytes follows from the code point, here and below
+        word[size] = code
+        return size + 1
+    if code < 0x800:  # noqa: PLR2004
+        word[size], word[size + 1] = 0xC0 | code >> 6, 0x80 | code & 0x3F
+        return size + 2
+    if code < 0x10000:  # noqa: PLR2004
+        word[size], word[size + 1], word[size + 2] = (
+            0xE0 | code >> 12,
+            0x80 | code >> 6 & 0x3F,
+            0x80 | code & 0x3F,
+        )
+        return size + 3
+    word[size], word[size + 1] = 0xF0 | code >> 18, 0x80 | code >> 12 & 0x3F
+    word[size + 2], word[size + 3] = 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
+    return size + 4
+
+
+@kernel
+def _number(  # noqa: C901, PLR0912 a call for each word would count references to the arrays
+    utf8: np.ndarray,
+    word_starts: np.ndarray,
+    slots: np.ndarray,
+    letters: np.ndarray,
+    starts: np.ndarray,
+    size: np.ndarray,
+    ids: np.ndarray,
+    done: int,
+) -> int:
+    """Write the numbers of words `done`, done + 1, … and add new words; return the first that may not fit.
+
+    A slot contains the key of a word and its number + 1, or 0. The key of a word of up to eight bytes is the
+    word, so that one access to memory is enough. That of a longer word is a hash, and `_LONG` is set in the
+    number.
+    """
     mask = np.uint64(len(slots) - 1)
-    for number in range(words):
-        value = hashes[number]
-        at = (value ^ (value >> np.uint64(29))) & mask
-        while slots[at] >= 0:
-            at = (at + np.uint64(1)) & mask
-        slots[at] = number
+    for word in range(done, len(ids)):
+        first, beyond = word_starts[word], word_starts[word + 1]
+        if size[0] + 1 >= len(starts) or size[1] + beyond - first > len(letters):
+            return word
+        key, long = np.uint64(0), np.uint64(0)
+        for at in range(min(beyond - first, 8)):
+            key |= np.uint64(utf8[first + at]) << np.uint64(8 * at)
+        if beyond - first > 8:  # noqa: PLR2004 the bytes of a key
+            long = np.uint64(_LONG)
+            for at in range(first + 8, beyond):
+                key = (key ^ np.uint64(utf8[at])) * np.uint64(1099511628211)  # FNV-1a
+        slot = _slot(key) & mask  # type: ignore[arg-type]  # compiled
+        number = np.int64(-1)
+        while number < 0 and slots[slot, 1] != 0:
+            if slots[slot, 0] == key and slots[slot, 1] & np.uint64(_LONG) == long:
+                number = np.int64(slots[slot, 1] & ~np.uint64(_LONG)) - 1
+                if long != 0:
+                    place, at = starts[number], first
+                    if starts[number + 1] - place == beyond - first:
+                        while at < beyond and letters[place] == utf8[at]:
+                            place += 1
+                            at += 1
+                    if at < beyond:
+                        number = np.int64(-1)
+            slot = (slot + np.uint64(1)) & mask
+        if number < 0:
+            number = size[0]
+            slots[slot, 0], slots[slot, 1] = key, np.uint64(number + 1) | long
+            for at in range(first, beyond):
+                letters[size[1] + at - first] = utf8[at]
+            size[0] += 1
+            size[1] += beyond - first
+            starts[number + 1] = size[1]
+        ids[word] = number
+    return len(ids)
+
+
+@kernel
+def _slot(key: int) -> int:
+    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed ^ (mixed >> np.uint64(32))  # type: ignore[return-value]  # compiled
+
+
+@kernel
+def _rehash(old: np.ndarray, slots: np.ndarray) -> None:
+    """Insert the words of a table into an empty one."""
+    mask = np.uint64(len(slots) - 1)
+    for at in range(len(old)):
+        if old[at, 1] != 0:
+            slot = _slot(old[at, 0]) & mask
+            while slots[slot, 1] != 0:
+                slot = (slot + np.uint64(1)) & mask
+            slots[slot, 0], slots[slot, 1] = old[at, 0], old[at, 1]

@@ -7,6 +7,9 @@ import numpy as np
 from recommender.stems import stem
 from recommender.training.kernels import Int32s, Int64s, OutInt32s, kernel
 from recommender.training.terms.lexicon import Lexicon
+from recommender.training.terms.reading import Words
+
+_WORDS_AT_A_TIME = 100_000  # as strings in memory
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class StemmedWords:
 
         If words are equally frequent, the word that appears first in the corpus is used.
         """
+        if np.array_equal(self.words, self.stems):
+            return {}
         order = np.lexsort((self.words, -self.times, self.stems))
         stems, firsts = np.unique(self.stems[order], return_index=True)
         words = self.words[order][firsts]
@@ -29,28 +34,28 @@ class StemmedWords:
         return dict(zip(lexicon.words(stems[changed]), lexicon.words(words[changed]), strict=True))
 
 
-def stem_corpus(
-    ids: np.ndarray,
-    ends: np.ndarray,
-    langs: np.ndarray,
-    names: list[str],
-    unstemmed: frozenset[str],
-    lexicon: Lexicon,
-) -> StemmedWords:
-    """Replace each word number by that of its stem, in place; `langs` has each article's index in `names`.
-
-    The words of article i are ids[ends[2 i]:ends[2 i + 2]]. Words of unstemmed languages are unchanged.
-    """
+def stem_words(words: Words, unstemmed: frozenset[str]) -> StemmedWords:
+    """Replace each word number by that of its stem, in place; words of unstemmed languages are unchanged."""
+    lexicon = words.lexicon
     parts = []
-    for number, lang in enumerate(names):
-        times = _times(ids, ends, langs, number, len(lexicon))
-        words = np.flatnonzero(times)
-        stems = lexicon.number(stem(lexicon.words(words), "" if lang in unstemmed else lang))
-        stem_of = np.arange(len(lexicon), dtype=np.int32)
-        stem_of[words] = stems
-        _replace(ids, ends, langs, number, stem_of)
-        parts.append((words, stems.astype(np.int64), times[words]))
+    for number, lang in enumerate(words.names):
+        times = _times(words.ids, words.ends, words.langs, number, len(lexicon))
+        used = np.flatnonzero(times)
+        stems = used
+        if lang and lang not in unstemmed:
+            stems = _stems(lexicon, used, lang)
+            stem_of = np.arange(len(lexicon), dtype=np.int32)
+            stem_of[used] = stems
+            _replace(words.ids, words.ends, words.langs, number, stem_of)
+        parts.append((used, stems, times[used]))
     return StemmedWords(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _stems(lexicon: Lexicon, words: np.ndarray, lang: str) -> np.ndarray:
+    """Return the numbers of the stems of these words, (m,) int64; new stems are added."""
+    chunks = np.split(words, range(_WORDS_AT_A_TIME, len(words), _WORDS_AT_A_TIME))
+    stems = [lexicon.number(stem(lexicon.words(chunk), lang)) for chunk in chunks]
+    return np.concatenate(stems).astype(np.int64)
 
 
 @kernel

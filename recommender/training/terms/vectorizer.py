@@ -18,7 +18,11 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.recipe import Terms
 from recommender.text import TermRules, detect_language, plain_text
+from recommender.training.kernels import kernel, run_ranges
 from recommender.training.terms.counting import PAIR, PIECE, WORD, TermCounts
+
+_RANGE_ENTRIES = 300_000  # in a range of terms, at least,
+_TERM_RANGES = 64  # and at most this number of ranges
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,103 @@ def term_weights(counts: TermCounts, idf: np.ndarray, recipe: Terms, piece_weigh
     return np.asarray(weights, dtype=np.float32)
 
 
-def tfidf(counts: TermCounts, weights: np.ndarray) -> csr_array:
+def tfidf(counts: TermCounts, weights: np.ndarray, threads: int = 1) -> csr_array:
     """Return unit TF-IDF rows with sublinear term frequency, (n, n_terms) float32."""
-    values = (1 + np.log(counts.counts)) * weights[counts.columns]
-    lengths = np.diff(counts.offsets)
-    filled = np.flatnonzero(lengths)
-    squares = np.zeros(len(lengths))
-    squares[filled] = np.add.reduceat(values**2, counts.offsets[filled])
-    values /= np.repeat(np.sqrt(squares), lengths)
-    shape = (len(lengths), len(counts.terms))
-    return csr_array((values.astype(np.float32), counts.columns, counts.offsets), shape=shape)
+    n, entries = len(counts.offsets) - 1, len(counts.columns)
+    values = np.empty(entries, dtype=np.float32)
+    factors = 1 + np.log(np.arange(1, int(counts.counts.max(initial=0)) + 1))  # of each count, from 1
+
+    def fill(start: int, end: int) -> None:
+        _fill_values(counts.offsets[start : end + 1], counts.columns, counts.counts, weights, factors, values)
+
+    list(run_ranges(fill, n, threads))
+    # Indices of 4 bytes, as in the published arrays, unless there are too many entries for them.
+    offsets = counts.offsets.astype(np.int32 if entries <= np.iinfo(np.int32).max else np.int64)
+    return csr_array((values, counts.columns, offsets), shape=(n, len(counts.terms)))
+
+
+def by_term(rows: csr_array, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the offsets of the postings of each term, the rows and the values.
+
+    They are the arrays of `rows.tocsc()`: (n_terms + 1,) int64, (entries,) int32 and (entries,) float32. The
+    rows ascend for each term.
+    """
+    sizes = np.zeros(rows.shape[1] + 1, dtype=np.int64)
+    _count_columns(rows.indices, sizes)
+    offsets = np.cumsum(sizes)
+    term_rows = np.empty(len(rows.indices), dtype=np.int32)
+    values = np.empty(len(rows.data), dtype=rows.data.dtype)
+    ranges = max(threads, min(_TERM_RANGES, len(rows.data) // _RANGE_ENTRIES))
+    edges = np.searchsorted(offsets, np.linspace(0, offsets[-1], ranges + 1).astype(np.int64))
+    edges[0], edges[-1] = 0, rows.shape[1]
+
+    def fill(first: int, beyond: int) -> None:
+        ends = offsets[:-1].copy()
+        starts = rows.indptr[:-1].astype(np.int64)
+        for at in range(first, beyond):
+            _fill_postings(
+                rows.indptr, rows.indices, rows.data, edges[at], edges[at + 1], at == first,
+                starts, ends, term_rows, values,
+            )  # fmt: skip
+
+    list(run_ranges(fill, ranges, threads, ranges_per_thread=1))
+    return offsets, term_rows, values
+
+
+@kernel
+def _fill_values(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    counts: np.ndarray,
+    weights: np.ndarray,
+    factors: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    """Write the TF-IDF values of consecutive rows; `offsets` are theirs."""
+    for row in range(len(offsets) - 1):
+        squares = 0.0
+        for at in range(offsets[row], offsets[row + 1]):
+            squares += (factors[counts[at] - 1] * np.float64(weights[columns[at]])) ** 2
+        length = np.sqrt(squares)
+        for at in range(offsets[row], offsets[row + 1]):
+            values[at] = factors[counts[at] - 1] * np.float64(weights[columns[at]]) / length
+
+
+@kernel
+def _count_columns(columns: np.ndarray, sizes: np.ndarray) -> None:
+    """Add the number of entries of each column to sizes[column + 1]."""
+    for column in columns:
+        sizes[column + 1] += 1
+
+
+@kernel
+def _fill_postings(
+    offsets: np.ndarray,
+    columns: np.ndarray,
+    row_values: np.ndarray,
+    first: int,
+    beyond: int,
+    is_first: bool,  # noqa: FBT001 kernels take no keywords
+    starts: np.ndarray,
+    ends: np.ndarray,
+    term_rows: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    """Write the postings of terms first..beyond at `ends`, and move these.
+
+    `starts` is where the terms of the range begin in each row; it is moved to where those of the next begin.
+    A range is small enough for the processor's cache.
+    """
+    for row in range(len(starts)):
+        at, end = starts[row], offsets[row + 1]
+        while is_first and at < end and columns[at] < first:
+            at += 1
+        while at < end and columns[at] < beyond:
+            place = ends[columns[at]]
+            term_rows[place], values[place] = row, row_values[at]
+            ends[columns[at]] = place + 1
+            at += 1
+        starts[row] = at
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.text import TermRules, words
-from recommender.training.terms import reading
+from recommender.training.terms import texts as text_blocks
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.lexicon import Lexicon
+from recommender.training.terms.texts import text_block
 from tests.support.laws import examples
 
 # Few letters, so that words recur; each of the others folds, joins, ends or vanishes in its own way.
@@ -100,12 +101,12 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start the lexicon with space for one word, and end blocks after a few characters."""
     roomy = Lexicon._allocate
 
-    def allot(self: Lexicon, words: int, chars: int) -> None:
+    def allot(self: Lexicon, words: int, size: int) -> None:
         first = not hasattr(self, "_slots")
-        roomy(self, 1 if first else words, 2 if first else chars)
+        roomy(self, 1 if first else words, 2 if first else size)
 
     monkeypatch.setattr(Lexicon, "_allocate", allot)
-    monkeypatch.setattr(reading, "_BLOCK_CHARS", 10)
+    monkeypatch.setattr(text_blocks, "_BLOCK_BYTES", 10)
 
 
 @given(corpora, rules, st.integers(1, 3), st.integers(1, 6), st.integers(1, 2))
@@ -156,7 +157,7 @@ def test_distinct_terms_are_words_and_pairs_of_frequent_words(
 def test_progress_adds_up_to_the_articles_for_any_block_size(
     sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK_CHARS", 10_000)
+    monkeypatch.setattr(text_blocks, "_BLOCK_BYTES", 10_000)
     batches: list[int] = []
 
     count_terms(sample_articles, TermRules(), 2, 100, threads=2, progress=batches.append)
@@ -236,7 +237,7 @@ def test_every_character_is_split_and_folded_like_the_simple_path() -> None:
     texts += [f"{a}{b} x{b}" for a in "aA가각ᄀΣİ日" for b in "\u0301\u1161\u11a8\u00ad\u200dσς語🗞"]
     lexicon = Lexicon()
 
-    ids, ends = lexicon.scan(texts)
+    ids, ends = lexicon.scan(text_block([text.encode() for text in texts]), 100)
 
     ours = [lexicon.words(part) for part in np.split(ids, ends[:-1])]
     assert ours == [words(text) for text in texts]
