@@ -6,7 +6,16 @@ import numpy as np
 
 from recommender.embedding import Embedding
 from recommender.model import Vectors
-from recommender.training.kernels import kernel
+from recommender.training.kernels import (
+    Float32s,
+    Int32s,
+    Int64Rows,
+    Int64s,
+    OutFloat32s,
+    OutFloat64Rows,
+    OutFloat64s,
+    kernel,
+)
 
 
 def group_cosines(vectors: Vectors, groups: np.ndarray) -> np.ndarray:
@@ -42,12 +51,12 @@ def scores_of_all(vectors: Vectors, queries: Sequence[Embedding], weight: float)
 
 @kernel
 def _score_groups(
-    begins: np.ndarray,
-    ends: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    dense: np.ndarray,
-    cosines: np.ndarray,
+    begins: Int64Rows,
+    ends: Int64Rows,
+    columns: Int32s,
+    values: Float32s,
+    dense: OutFloat32s,
+    cosines: OutFloat64Rows,
 ) -> None:
     """Score each pair of each group, adding up terms in ascending order; `dense` is (terms,), all zero.
 
@@ -70,12 +79,12 @@ def _score_groups(
 
 @kernel
 def _add_postings(
-    term_offsets: np.ndarray,
-    term_rows: np.ndarray,
-    term_values: np.ndarray,
-    columns: np.ndarray,
-    weights: np.ndarray,
-    scores: np.ndarray,
+    term_offsets: Int64s,
+    term_rows: Int32s,
+    term_values: Float32s,
+    columns: Int64s,
+    weights: Float32s,
+    scores: OutFloat64s,
 ) -> None:
     """Add the product of each of the query's terms to the score of every article that contains it."""
     for term in range(len(columns)):

@@ -54,7 +54,7 @@ def _nearest_of(
 def _nearest_outside(
     best: Candidates, first: np.ndarray, members: np.ndarray, judged: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the judged members with enough candidates outside, their nearest ones, and how similar they are."""
+    """Return the judged members with enough candidates outside, these candidates, and their similarity."""
     candidates, similarity = best.rows[judged], best.similarity[judged]
     usable = (candidates != NO_ROW) & ~np.isin(candidates, members)
     usable &= first[candidates] != first[judged][:, None]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recommender.training.kernels import kernel
+from recommender.training.kernels import Int64s, OutUint8s, Uint8s, kernel
 
 
 def sorted_words(utf8: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,7 +35,7 @@ def byte_order(utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _eight_bytes(utf8: np.ndarray, starts: np.ndarray, words: np.ndarray, first: int) -> np.ndarray:
+def _eight_bytes(utf8: Uint8s, starts: Int64s, words: Int64s, first: int) -> np.ndarray:
     """Return eight bytes of each of these words from byte `first`, as numbers that sort like them."""
     numbers = np.zeros(len(words), dtype=np.uint64)
     for place in range(len(words)):
@@ -46,9 +46,7 @@ def _eight_bytes(utf8: np.ndarray, starts: np.ndarray, words: np.ndarray, first:
 
 
 @kernel
-def _gather(
-    letters: np.ndarray, starts: np.ndarray, order: np.ndarray, utf8: np.ndarray, offsets: np.ndarray
-) -> None:
+def _gather(letters: Uint8s, starts: Int64s, order: Int64s, utf8: OutUint8s, offsets: Int64s) -> None:
     """Write the words one after the other in this order."""
     for place in range(len(order)):
         start = starts[order[place]]

@@ -20,7 +20,7 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules
-from recommender.training.kernels import kernel
+from recommender.training.kernels import Int32s, Int64s, OutInt32s, OutUint8s, Uint8s, kernel
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.postings import Corpus, by_article, count_postings
 from recommender.training.terms.reading import read_words
@@ -148,7 +148,7 @@ def _term_strings(keys: np.ndarray, words: Strings) -> Strings:
 
 
 @kernel
-def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
+def _df(ids: Int32s, ends: Int64s, words: int) -> np.ndarray:
     """Return the number of articles with each word, (words,) int64."""
     df = np.zeros(words, dtype=np.int64)
     seen = np.full(words, -1, dtype=np.int64)
@@ -161,7 +161,7 @@ def _df(ids: np.ndarray, ends: np.ndarray, words: int) -> np.ndarray:
 
 
 @kernel
-def _renumber(ids: np.ndarray, number_of: np.ndarray) -> None:
+def _renumber(ids: OutInt32s, number_of: Int64s) -> None:
     """Replace each number, in place."""
     for at in range(len(ids)):
         ids[at] = number_of[ids[at]]
@@ -169,12 +169,12 @@ def _renumber(ids: np.ndarray, number_of: np.ndarray) -> None:
 
 @kernel
 def _write_terms(
-    utf8: np.ndarray,
-    offsets: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    words: np.ndarray,
-    word_offsets: np.ndarray,
+    utf8: OutUint8s,
+    offsets: Int64s,
+    first: Int64s,
+    second: Int64s,
+    words: Uint8s,
+    word_offsets: Int64s,
 ) -> None:
     """Write the bytes of each term at its offset."""
     for term in range(len(first)):

@@ -8,7 +8,19 @@ import numpy as np
 
 from recommender.columns import Strings
 from recommender.text import MAX_WORD_CHARS, MIN_WORD_CHARS, fold, unspaced_runs, word_runs
-from recommender.training.kernels import kernel
+from recommender.training.kernels import (
+    Bools,
+    Int32s,
+    Int64s,
+    OutInt32s,
+    OutInt64s,
+    OutUint8s,
+    OutUint64Rows,
+    Uint8s,
+    Uint64Rows,
+    inner,
+    kernel,
+)
 from recommender.training.terms.byte_order import sorted_words
 from recommender.training.terms.texts import TextBlock, code_point, text_block
 
@@ -64,7 +76,7 @@ class Lexicon:
         return rank_of, Strings(utf8, offsets)
 
     def _numbers(self, utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Return the number of each word utf8[starts[i]:starts[i + 1]], (words,) int32; new words are added."""
+        """Return the number of each word utf8[starts[i]:starts[i + 1]], (words,) int32, new ones added."""
         ids = np.empty(len(starts) - 1, dtype=np.int32)
         done = 0
         while True:
@@ -155,9 +167,7 @@ def _kinds() -> np.ndarray:
 
 
 @kernel
-def _stops(
-    utf8: np.ndarray, bounds: np.ndarray, longest: int, special: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _stops(utf8: Uint8s, bounds: Int64s, longest: int, special: Bools) -> tuple[np.ndarray, np.ndarray]:
     """Return the end of the first `longest` characters of each text, and which have a special one there."""
     stops = np.empty(len(bounds) - 1, dtype=np.int64)
     is_special = np.zeros(len(stops), dtype=np.bool_)
@@ -183,11 +193,11 @@ def _stops(
 
 @kernel
 def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compiled function
-    utf8: np.ndarray,
-    starts: np.ndarray,
-    stops: np.ndarray,
-    folded: np.ndarray,
-    kinds: np.ndarray,
+    utf8: Uint8s,
+    starts: Int64s,
+    stops: Int64s,
+    folded: Int32s,
+    kinds: Uint8s,
     shortest: int,
     longest: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -206,7 +216,7 @@ def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compil
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
         used = size  # the end of its bytes
         run = 0  # characters of the current run in an unspaced script
-        before = np.int64(0)  # its last character
+        before = 0  # its last character
         last = False
         while not last:
             last = at == end
@@ -253,8 +263,8 @@ def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compil
     return words[:size].copy(), word_ends[: out + 1].copy(), ends
 
 
-@kernel
-def _append(word: np.ndarray, size: int, code: int) -> int:
+@inner
+def _append(word: np.ndarray, size: np.int64, code: int) -> np.int64:
     """Write a character as UTF-8, and return the end."""
     if code < 0x80:  # noqa: PLR2004 the number of bytes follows from the code point, here and below
         word[size] = code
@@ -276,13 +286,13 @@ def _append(word: np.ndarray, size: int, code: int) -> int:
 
 @kernel
 def _number(  # noqa: C901, PLR0912 a call for each word would count references to the arrays
-    utf8: np.ndarray,
-    word_starts: np.ndarray,
-    slots: np.ndarray,
-    letters: np.ndarray,
-    starts: np.ndarray,
-    size: np.ndarray,
-    ids: np.ndarray,
+    utf8: Uint8s,
+    word_starts: Int64s,
+    slots: OutUint64Rows,
+    letters: OutUint8s,
+    starts: OutInt64s,
+    size: OutInt64s,
+    ids: OutInt32s,
     done: int,
 ) -> int:
     """Write the numbers of words `done`, done + 1, … and add new words; return the first that may not fit.
@@ -329,14 +339,14 @@ def _number(  # noqa: C901, PLR0912 a call for each word would count references 
     return len(ids)
 
 
-@kernel
+@inner
 def _slot(key: int) -> int:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return mixed ^ (mixed >> np.uint64(32))  # type: ignore[return-value]  # compiled
 
 
 @kernel
-def _rehash(old: np.ndarray, slots: np.ndarray) -> None:
+def _rehash(old: Uint64Rows, slots: OutUint64Rows) -> None:
     """Insert the words of a table into an empty one."""
     mask = np.uint64(len(slots) - 1)
     for at in range(len(old)):

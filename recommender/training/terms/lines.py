@@ -7,7 +7,7 @@ lines have equal hashes with a probability of 3 in a million.
 
 import numpy as np
 
-from recommender.training.kernels import kernel
+from recommender.training.kernels import Bools, Int64s, Uint8s, Uint64s, inner, kernel
 from recommender.training.terms.texts import code_point
 
 # Which characters are white space; there are none beyond.
@@ -20,7 +20,7 @@ _WIDE_FULL_STOP, _WIDE_EXCLAMATION, _WIDE_QUESTION = 0x3002, 0xFF01, 0xFF1F  # e
 
 
 @kernel
-def line_spans(utf8: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def line_spans(utf8: Uint8s, bounds: Int64s) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the lines of the bodies of a block, without blank ones.
 
     For each line: the hash of its key, the number of its article in the block, its first byte and its end.
@@ -45,7 +45,7 @@ def line_spans(utf8: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.nda
 
 @kernel
 def sentence_spans(  # noqa: C901 one loop over lines, one compiled function
-    utf8: np.ndarray, bounds: np.ndarray, white: np.ndarray, last: int, edge: int, shortest: int
+    utf8: Uint8s, bounds: Int64s, white: Bools, last: int, edge: int, shortest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the sentences in the first line and the `last` lines of the bodies of a block, as `line_spans`.
 
@@ -87,11 +87,11 @@ def sentence_spans(  # noqa: C901 one loop over lines, one compiled function
 
 @kernel
 def without_keys(
-    utf8: np.ndarray,
-    bounds: np.ndarray,
-    chosen: np.ndarray,
-    keys: np.ndarray,
-    white: np.ndarray,
+    utf8: Uint8s,
+    bounds: Int64s,
+    chosen: Bools,
+    keys: Uint64s,
+    white: Bools,
     last: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the texts of a block and their bounds, with the `chosen` bodies cut as by `without_lines`.
@@ -118,7 +118,7 @@ def without_keys(
     return out[:at].copy(), new_bounds
 
 
-@kernel
+@inner
 def key_hash(utf8: np.ndarray, start: int, end: int) -> tuple[int, int, int]:
     """Return the hash of the key of the line at a place, the length of the key in bytes, and the line's end.
 
@@ -146,7 +146,7 @@ def key_hash(utf8: np.ndarray, start: int, end: int) -> tuple[int, int, int]:
     return value, length, line_end  # type: ignore[return-value]  # compiled
 
 
-@kernel
+@inner
 def is_blank(utf8: np.ndarray, start: int, end: int, white: np.ndarray) -> bool:
     """Return whether there is nothing but white space."""
     while start < end:
@@ -157,12 +157,12 @@ def is_blank(utf8: np.ndarray, start: int, end: int, white: np.ndarray) -> bool:
     return True
 
 
-@kernel
+@inner
 def _is_ascii_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13  # noqa: PLR2004 what `bytes.strip` removes
 
 
-@kernel
+@inner
 def _line_end(utf8: np.ndarray, at: int, end: int) -> int:
     place, beyond = np.uint64(at), np.uint64(end)
     while place < beyond and utf8[place] != _LINE_FEED:
@@ -170,13 +170,13 @@ def _line_end(utf8: np.ndarray, at: int, end: int) -> int:
     return np.int64(place)  # type: ignore[return-value]  # compiled
 
 
-@kernel
+@inner
 def _is_inside(utf8: np.ndarray, at: int) -> bool:
     """Return whether a byte continues a character."""
     return bool((utf8[at] & 0xC0) == 0x80)  # noqa: PLR2004
 
 
-@kernel
+@inner
 def _cut_after(utf8: np.ndarray, start: int, end: int, characters: int) -> int:
     """Return the end of the first characters of a text."""
     if end - start <= characters:
@@ -191,7 +191,7 @@ def _cut_after(utf8: np.ndarray, start: int, end: int, characters: int) -> int:
     return at
 
 
-@kernel
+@inner
 def _cut_before(utf8: np.ndarray, start: int, end: int, characters: int) -> int:
     """Return the start of the last characters of a text."""
     at = end
@@ -202,7 +202,7 @@ def _cut_before(utf8: np.ndarray, start: int, end: int, characters: int) -> int:
     return at
 
 
-@kernel
+@inner
 def _first_line(utf8: np.ndarray, start: int, end: int, white: np.ndarray) -> tuple[int, int]:
     """Return the first line that is not blank; the last line, if all are blank."""
     while True:
@@ -212,7 +212,7 @@ def _first_line(utf8: np.ndarray, start: int, end: int, white: np.ndarray) -> tu
         start = line_end + 1
 
 
-@kernel
+@inner
 def _last_lines(utf8: np.ndarray, start: int, end: int, white: np.ndarray, lines: int) -> int:
     """Return the start of the last lines that are not blank."""
     at = end
@@ -228,7 +228,7 @@ def _last_lines(utf8: np.ndarray, start: int, end: int, white: np.ndarray, lines
     return start
 
 
-@kernel
+@inner
 def _sentence(utf8: np.ndarray, at: int, end: int, white: np.ndarray) -> tuple[int, int]:
     """Return the end of the sentence at a place in a line, and the start of the next, or -1."""
     may_end = False
@@ -251,7 +251,7 @@ def _sentence(utf8: np.ndarray, at: int, end: int, white: np.ndarray) -> tuple[i
     return end, -1
 
 
-@kernel
+@inner
 def _contains(keys: np.ndarray, value: int) -> bool:
     low, high = 0, len(keys)
     while low < high:
@@ -263,7 +263,7 @@ def _contains(keys: np.ndarray, value: int) -> bool:
     return bool(low < len(keys) and keys[low] == value)
 
 
-@kernel
+@inner
 def _copy(utf8: np.ndarray, start: int, end: int, out: np.ndarray, at: int) -> int:
     source, target = np.uint64(start), np.uint64(at)
     for offset in range(np.uint64(end - start)):
@@ -271,7 +271,7 @@ def _copy(utf8: np.ndarray, start: int, end: int, out: np.ndarray, at: int) -> i
     return at + end - start
 
 
-@kernel
+@inner
 def _write_rest(
     utf8: np.ndarray,
     start: int,
@@ -309,7 +309,7 @@ def _write_rest(
     return at
 
 
-@kernel
+@inner
 def _write_sentences(
     utf8: np.ndarray, start: int, end: int, keys: np.ndarray, white: np.ndarray, out: np.ndarray, at: int
 ) -> int:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from recommender.training.kernels import kernel, run_all
+from recommender.training.kernels import Bools, Int32s, Int64s, OutInt32s, OutInt64s, inner, kernel, run_all
 
 _OCCURRENCES = 2_000_000  # in a range of words, at least,
 _RANGES = 24  # and at most this number of ranges
@@ -112,9 +112,7 @@ def _postings(corpus: Corpus, offsets: np.ndarray, first: int, min_df: int, max_
 
 
 @kernel
-def _occurrences(
-    ids: np.ndarray, is_rare: np.ndarray, piece_offsets: np.ndarray, pieces: np.ndarray
-) -> np.ndarray:
+def _occurrences(ids: Int32s, is_rare: Bools, piece_offsets: Int64s, pieces: Int32s) -> np.ndarray:
     """Return how many times each word that is not rare, and each piece, occurs, (places,) int64."""
     times = np.zeros(len(is_rare), dtype=np.int64)
     for word in ids:
@@ -130,17 +128,17 @@ def _occurrences(
 
 @kernel
 def _gather(
-    ids: np.ndarray,
-    ends: np.ndarray,
-    is_rare: np.ndarray,
-    piece_offsets: np.ndarray,
-    pieces: np.ndarray,
-    weights: np.ndarray,
+    ids: Int32s,
+    ends: Int64s,
+    is_rare: Bools,
+    piece_offsets: Int64s,
+    pieces: Int32s,
+    weights: Int32s,
     lead_words: int,
     ngrams: int,
     first: int,
-    stops: np.ndarray,
-    gathered: np.ndarray,
+    stops: OutInt64s,
+    gathered: OutInt64s,
 ) -> None:
     """Write the occurrences of each word in a range at its place in `gathered`; `stops` become their ends.
 
@@ -175,13 +173,13 @@ def _gather(
 
 @kernel
 def _count(  # noqa: C901, PLR0912, PLR0915 one loop over occurrences, one compiled function
-    gathered: np.ndarray,
-    starts: np.ndarray,
-    stops: np.ndarray,
+    gathered: Int64s,
+    starts: Int64s,
+    stops: Int64s,
     first: int,
     places: int,
-    is_repeat: np.ndarray,
-    weights: np.ndarray,
+    is_repeat: Bools,
+    weights: Int32s,
     min_df: int,
     max_df: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
@@ -259,8 +257,8 @@ def _count(  # noqa: C901, PLR0912, PLR0915 one loop over occurrences, one compi
     return keys[:terms].copy(), key_df[:terms].copy(), rows[:out].copy(), counts[:out].copy(), distinct
 
 
-@kernel
-def _sort(values: np.ndarray, size: int) -> None:
+@inner
+def _sort(values: np.ndarray, size: np.int64 | int) -> None:
     """Sort values[:size] by Shell's method: compiled in a tenth of the time of numpy's, and as fast here."""
     gap = 1
     while gap < size:
@@ -277,7 +275,7 @@ def _sort(values: np.ndarray, size: int) -> None:
 
 
 @kernel
-def _lengths(rows: np.ndarray, n: int) -> np.ndarray:
+def _lengths(rows: Int32s, n: int) -> np.ndarray:
     """Return how often each article occurs, (n,) int64."""
     lengths = np.zeros(n, dtype=np.int64)
     for row in rows:
@@ -287,15 +285,15 @@ def _lengths(rows: np.ndarray, n: int) -> np.ndarray:
 
 @kernel
 def _fill(
-    df: np.ndarray,
-    rows: np.ndarray,
-    row_counts: np.ndarray,
+    df: Int64s,
+    rows: Int32s,
+    row_counts: Int32s,
     column: int,
     first: int,
     beyond: int,
-    ends: np.ndarray,
-    columns: np.ndarray,
-    counts: np.ndarray,
+    ends: OutInt64s,
+    columns: OutInt32s,
+    counts: OutInt32s,
 ) -> None:
     """Write the terms of articles first..beyond at `ends`, and move these; the first term has this column."""
     start = 0

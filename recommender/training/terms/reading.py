@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.text import TermRules
-from recommender.training.kernels import kernel, run_all, run_ranges
+from recommender.training.kernels import BoolRows, Int32s, Int64s, OutInt32s, kernel, run_all, run_ranges
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.standing import key_hashes, without_lines_of
 from recommender.training.terms.texts import TextBlock, Texts
@@ -88,9 +88,7 @@ def _stop_word_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np
 
 
 @kernel
-def _settle(
-    ids: np.ndarray, ends: np.ndarray, number_of: np.ndarray, langs: np.ndarray, stop: np.ndarray
-) -> np.ndarray:
+def _settle(ids: OutInt32s, ends: Int64s, number_of: Int32s, langs: Int32s, stop: BoolRows) -> np.ndarray:
     """Renumber the words of a block, and remove stop words, in place.
 
     Returns the number of words in each title and body, (2 articles,) int64.

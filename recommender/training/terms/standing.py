@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 
 from recommender.boilerplate import LAST_LINES, key_of
-from recommender.training.kernels import kernel, run_all
+from recommender.training.kernels import Int64s, Uint8s, kernel, run_all
 from recommender.training.terms.lines import WHITE, key_hash, line_spans, sentence_spans, without_keys
 from recommender.training.terms.texts import TextBlock, Texts, text_block
 
@@ -141,7 +141,7 @@ def _is_in(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _title_hashes(utf8: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _title_hashes(utf8: Uint8s, bounds: Int64s) -> tuple[np.ndarray, np.ndarray]:
     """Return the hash of the key of each title of a block, and the length of the key in bytes."""
     titles = len(bounds) // 2
     hashes, sizes = np.empty(titles, dtype=np.uint64), np.empty(titles, dtype=np.int64)

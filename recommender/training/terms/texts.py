@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.article import Article
-from recommender.training.kernels import kernel, run_all
+from recommender.training.kernels import Int64s, Uint8s, inner, kernel, run_all
 
 _BLOCK_BYTES = 4_000_000
 
@@ -102,7 +102,7 @@ def text_block(texts: Sequence[bytes]) -> TextBlock:
     return TextBlock(np.frombuffer(bytearray().join(texts), dtype=np.uint8), bounds)
 
 
-@kernel
+@inner
 def code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
     """Return the code point that begins at a byte, and its length in bytes."""
     first = int(utf8[at])
@@ -116,7 +116,7 @@ def code_point(utf8: np.ndarray, at: int) -> tuple[int, int]:
 
 
 @kernel
-def _characters(utf8: np.ndarray, bounds: np.ndarray, at_most: int) -> int:
+def _characters(utf8: Uint8s, bounds: Int64s, at_most: int) -> int:
     """Return the number of characters in the bodies, of which each counts for `at_most` or less."""
     total = 0
     for body in range(1, len(bounds) - 1, 2):
@@ -128,7 +128,7 @@ def _characters(utf8: np.ndarray, bounds: np.ndarray, at_most: int) -> int:
 
 
 @kernel
-def _body_hashes(utf8: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+def _body_hashes(utf8: Uint8s, bounds: Int64s) -> np.ndarray:
     """Return a hash of each body, (articles,) uint64: FNV-1a, of every fourth byte in turn."""
     hashes = np.empty(len(bounds) // 2, dtype=np.uint64)
     prime = np.uint64(1099511628211)

@@ -18,7 +18,17 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.recipe import Terms
 from recommender.text import TermRules, detect_language, plain_text
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import (
+    Float32s,
+    Float64s,
+    Int32s,
+    Int64s,
+    OutFloat32s,
+    OutInt32s,
+    OutInt64s,
+    kernel,
+    run_ranges,
+)
 from recommender.training.terms.counting import PAIR, PIECE, WORD, TermCounts
 
 _RANGE_ENTRIES = 300_000  # in a range of terms, at least,
@@ -97,12 +107,12 @@ def by_term(rows: csr_array, threads: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 @kernel
 def _fill_values(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    counts: np.ndarray,
-    weights: np.ndarray,
-    factors: np.ndarray,
-    values: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    counts: Int32s,
+    weights: Float32s,
+    factors: Float64s,
+    values: OutFloat32s,
 ) -> None:
     """Write the TF-IDF values of consecutive rows; `offsets` are theirs."""
     for row in range(len(offsets) - 1):
@@ -115,7 +125,7 @@ def _fill_values(
 
 
 @kernel
-def _count_columns(columns: np.ndarray, sizes: np.ndarray) -> None:
+def _count_columns(columns: Int32s, sizes: OutInt64s) -> None:
     """Add the number of entries of each column to sizes[column + 1]."""
     for column in columns:
         sizes[column + 1] += 1
@@ -123,16 +133,16 @@ def _count_columns(columns: np.ndarray, sizes: np.ndarray) -> None:
 
 @kernel
 def _fill_postings(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    row_values: np.ndarray,
+    offsets: Int32s,
+    columns: Int32s,
+    row_values: Float32s,
     first: int,
     beyond: int,
     is_first: bool,  # noqa: FBT001 kernels take no keywords
-    starts: np.ndarray,
-    ends: np.ndarray,
-    term_rows: np.ndarray,
-    values: np.ndarray,
+    starts: OutInt64s,
+    ends: OutInt64s,
+    term_rows: OutInt32s,
+    values: OutFloat32s,
 ) -> None:
     """Write the postings of terms first..beyond at `ends`, and move these.
 

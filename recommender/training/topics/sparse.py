@@ -3,7 +3,15 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from recommender.training.kernels import kernel, run_ranges
+from recommender.training.kernels import (
+    Float32Rows,
+    Float32s,
+    Int32s,
+    Int64s,
+    OutFloat32Rows,
+    kernel,
+    run_ranges,
+)
 
 _BLOCK = 512  # rows multiplied together: their results fit into the cache of a core
 
@@ -61,15 +69,15 @@ def product(
 
 @kernel
 def _multiply(  # noqa: C901  a kernel is one function
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    places: np.ndarray,
-    dense: np.ndarray,
+    offsets: Int64s,
+    columns: Int32s,
+    values: Float32s,
+    places: Int32s,
+    dense: Float32Rows,
     start: int,
     end: int,
     block: int,
-    result: np.ndarray,
+    result: OutFloat32Rows,
 ) -> None:
     """Add the products of rows start..end to the result.
 
