@@ -64,7 +64,7 @@ class Lexicon:
         return rank_of, Strings(utf8, offsets)
 
     def _numbers(self, utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Return the number of each word utf8[starts[i]:starts[i + 1]], (words,) int32; new words are added."""
+        """Return the numbers of words utf8[starts[i]:starts[i + 1]], (words,) int32; new words are added."""
         ids = np.empty(len(starts) - 1, dtype=np.int32)
         done = 0
         while True:
@@ -200,13 +200,13 @@ def _split(  # noqa: C901, PLR0912, PLR0915 one loop over characters, one compil
     words = np.empty(3 * len(utf8) + 8 * longest, dtype=np.uint8)
     word_ends = np.zeros(len(utf8) + 2, dtype=np.int64)
     ends = np.empty(len(starts), dtype=np.int64)
-    size = out = np.int64(0)
+    size = out = int(np.int64(0))  # not a literal, for which `_append` would be compiled again
     for text in range(len(starts)):
         at, end = starts[text], stops[text]
         length = 0  # of the current word in a spaced script; letters beyond the longest are only counted
         used = size  # the end of its bytes
         run = 0  # characters of the current run in an unspaced script
-        before = np.int64(0)  # its last character
+        before = int(np.int64(0))  # its last character
         last = False
         while not last:
             last = at == end
