@@ -228,7 +228,7 @@ def _count(  # noqa: C901, PLR0912, PLR0915 one loop over occurrences, one compi
             terms += 1
         else:
             out = before
-        pairs = np.int64(0)
+        pairs = int(np.int64(0))  # not a literal
         for slot in range(slots):
             if df[slot] >= min_df and bodies[slot] <= max_df:
                 last[pairs] = seconds[slot] << 32 | slot
