@@ -12,27 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recommender.fixed_point import is_fixed
+from recommender.fixed_point import SCALE, is_fixed
 from recommender.model import Vectors
 from recommender.training.kernels import (
     Float32Rows,
     Float32s,
+    Int16s,
+    Int32Rows,
     Int32s,
     Int64s,
     OutFloat32Rows,
     OutFloat32s,
+    OutInt32Rows,
     OutInt32s,
     OutInt64Rows,
     OutInt64s,
-    OutUint16s,
-    Uint16s,
+    OutUint32s,
+    Uint32s,
     kernel,
     run_all,
     run_ranges,
 )
 
-TILE = 2048  # columns whose sums take 8 KiB a row; at most 65,536
+TILE = 8192  # columns whose sums take 32 KiB a row; at most 65,536
 STRIPE_BYTES = 1 << 26  # of the similarities of the rows that are scored at a time
+_BYTES_PER_SCORE = 12  # of three sums
 _MOST_ROWS, _LEAST_ROWS = 512, 64  # scored at a time
 _DENSE_DF = 0.10  # a term in a larger share of articles becomes a dense column
 _RARE_DF = 64  # a term in no more articles is rare
@@ -49,10 +53,10 @@ class Plan:
     rare_from: np.ndarray  # (n,) int64, medium terms first and rare terms from here on
     terms: np.ndarray  # (entries,) int32, the number of the medium term, or the column of the rare term
     values: np.ndarray  # (entries,) float32
+    whole_values: np.ndarray  # (entries,) int16, the same times 4096
     tile: int  # columns of a tile
     starts: np.ndarray  # (n_tiles, n_medium_terms + 1) int64, where the postings in a tile start
-    local_rows: np.ndarray  # (postings,) uint16, the place in the tile
-    local_values: np.ndarray  # (postings,) float32
+    postings: np.ndarray  # (postings,) uint32, the place in the tile << 16 | the value times 4096
     term_offsets: np.ndarray  # the posting lists of `Vectors`, for rare terms
     term_rows: np.ndarray
     term_values: np.ndarray
@@ -81,14 +85,15 @@ class Plan:
         )
         tiles, size = -(-n // tile), int(df[medium].sum())
         starts = np.zeros((tiles, np.count_nonzero(medium) + 1), dtype=np.int64)
-        local_rows, local_values = np.empty(size, dtype=np.uint16), np.empty(size, dtype=np.float32)
+        postings = np.empty(size, dtype=np.uint32)
         _postings_by_tile(
             np.flatnonzero(medium), vectors.term_offsets, vectors.term_rows, vectors.term_values, tile,
-            starts, local_rows, local_values,
+            np.float32(SCALE), starts, postings,
         )  # fmt: skip
         return cls(
-            weight, np.ascontiguousarray(vectors.latent), dense, offsets, rare_from, terms, values, tile,
-            starts, local_rows, local_values, vectors.term_offsets, vectors.term_rows, vectors.term_values,
+            weight, np.ascontiguousarray(vectors.latent), dense, offsets, rare_from, terms, values,
+            (values * SCALE).astype(np.int16), tile, starts, postings,
+            vectors.term_offsets, vectors.term_rows, vectors.term_values,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -98,7 +103,7 @@ class Plan:
     @property
     def rows_at_a_time(self) -> int:
         """How many rows to score at a time, so that their scores take about `STRIPE_BYTES`."""
-        return int(np.clip(STRIPE_BYTES // (8 * max(len(self), 1)), _LEAST_ROWS, _MOST_ROWS))
+        return int(np.clip(STRIPE_BYTES // (_BYTES_PER_SCORE * max(len(self), 1)), _LEAST_ROWS, _MOST_ROWS))
 
     def similarity(self, rows: np.ndarray, threads: int, limit: int | None = None) -> np.ndarray:
         """Return the similarity of the rows to the first `limit` rows (all by default), (m, limit) float32.
@@ -109,6 +114,7 @@ class Plan:
         rows = rows.astype(np.int64)
         scores = np.empty((len(rows), limit), dtype=np.float32)
         space = np.empty((len(rows), limit), dtype=np.float32)
+        whole = np.zeros((len(rows), limit), dtype=np.int32)
         dense, latent = self.dense[rows], self.latent[rows]
 
         def add_tile(number: int) -> None:
@@ -116,8 +122,8 @@ class Plan:
             np.matmul(dense, self.dense[start:end].T, out=scores[:, start:end])
             np.matmul(latent, self.latent[start:end].T, out=space[:, start:end])
             _add_medium(
-                scores, start, end, rows, self.offsets, self.rare_from, self.terms, self.values,
-                self.starts[number], self.local_rows, self.local_values,
+                whole, start, end, self.tile, rows, self.offsets, self.rare_from, self.terms,
+                self.whole_values, self.starts[number], self.postings,
             )  # fmt: skip
 
         def finish(start: int, end: int) -> None:
@@ -125,7 +131,10 @@ class Plan:
                 scores, rows, start, end, self.offsets, self.rare_from, self.terms, self.values,
                 self.term_offsets, self.term_rows, self.term_values,
             )  # fmt: skip
-            _combine(scores, space, start, end, np.float32(1 - self.weight), np.float32(self.weight))
+            _combine(
+                scores, whole, space, start, end, np.float32(1 / SCALE**2), np.float32(1 - self.weight),
+                np.float32(self.weight),
+            )  # fmt: skip
 
         with threadpool_limits(1, user_api="blas"):  # our own threads divide the tiles
             list(run_all(((add_tile, number) for number in range(-(-limit // self.tile))), threads))
@@ -170,9 +179,9 @@ def _postings_by_tile(
     term_rows: Int32s,
     term_values: Float32s,
     tile: int,
+    scale: np.float32,
     starts: OutInt64Rows,
-    local_rows: OutUint16s,
-    local_values: OutFloat32s,
+    postings: OutUint32s,
 ) -> None:
     """Copy the postings of the medium terms, ordered by tile, term and row; `starts` must be zero."""
     for number in range(len(medium)):
@@ -188,7 +197,8 @@ def _postings_by_tile(
         for at in range(term_offsets[medium[number]], term_offsets[medium[number] + 1]):
             of_tile = term_rows[at] // tile
             out = starts[of_tile, number]
-            local_rows[out], local_values[out] = term_rows[at] - of_tile * tile, term_values[at]
+            place, value = term_rows[at] - of_tile * tile, np.uint32(term_values[at] * scale)
+            postings[out] = np.uint32(place) << np.uint32(16) | value
             starts[of_tile, number] += 1
     for of_tile in range(len(starts)):  # each start has moved to its end, where the next one starts
         for number in range(len(medium), 0, -1):
@@ -198,29 +208,36 @@ def _postings_by_tile(
 
 @kernel
 def _add_medium(
-    scores: OutFloat32Rows,
+    sums: OutInt32Rows,
     start: int,
     end: int,
+    tile: int,
     rows: Int64s,
     offsets: Int64s,
     rare_from: Int64s,
     terms: Int32s,
-    values: Float32s,
+    values: Int16s,
     starts: Int64s,
-    local_rows: Uint16s,
-    local_values: Float32s,
+    postings: Uint32s,
 ) -> None:
-    """Add the products of medium terms to the scores of the tile from column `start`, cut at `end`."""
-    width = end - start
+    """Add the products of medium terms to the sums of the tile from column `start`, cut at `end`."""
+    limit, is_cut = np.uint32(end - start) << np.uint32(16), end - start < tile
     for line in range(len(rows)):
-        sums, row = scores[line, start:end], rows[line]
+        own, row = sums[line, start:end], rows[line]
         for at in range(offsets[row], rare_from[row]):
-            value = values[at]
-            for posting in range(starts[terms[at]], starts[terms[at] + 1]):
-                column = local_rows[posting]
-                if column >= width:
-                    break
-                sums[column] += value * local_values[posting]
+            value, term = np.int32(values[at]), terms[at]
+            first, beyond = np.uint64(starts[term]), np.uint64(starts[term + 1])
+            if is_cut:
+                low = first
+                while low < beyond:  # find the first posting beyond the end
+                    middle = (low + beyond) >> np.uint64(1)
+                    if postings[middle] < limit:
+                        low = middle + np.uint64(1)
+                    else:
+                        beyond = middle
+            for posting in range(first, beyond):
+                place = postings[posting] >> np.uint32(16)
+                own[place] += value * np.int32(postings[posting] & np.uint32(0xFFFF))
 
 
 @kernel
@@ -253,13 +270,16 @@ def _add_rare(
 @kernel
 def _combine(
     scores: OutFloat32Rows,
+    sums: Int32Rows,
     space: Float32Rows,
     start: int,
     end: int,
+    unit: np.float32,
     term_weight: np.float32,
     latent_weight: np.float32,
 ) -> None:
-    """Replace the sums of terms in lines start..end by their weighted sum with those of the latent space."""
+    """Add the sums of medium terms to the lines start..end of the scores, then weigh in the latent space."""
     for line in range(start, end):
         for column in range(scores.shape[1]):
-            scores[line, column] = term_weight * scores[line, column] + latent_weight * space[line, column]
+            terms = scores[line, column] + unit * np.float32(sums[line, column])
+            scores[line, column] = term_weight * terms + latent_weight * space[line, column]
