@@ -30,8 +30,7 @@ Expansion = Annotated[np.ndarray, numba.types.Array(numba.from_dtype(EXPANSION),
 
 @kernel
 def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compiled function
-    start: int,
-    end: int,
+    queries: Int64s,
     offsets: Int64s,
     columns: Int32s,
     values: Float32s,
@@ -61,14 +60,14 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
     scores: OutFloat32Rows,
     lead: OutFloat64s,
 ) -> None:
-    """Make the lists of rows start..end.
+    """Make the lists of some rows.
 
     `known` has the similarities, less the penalty, of each article to the query and to the article that it
     moves towards, and `touched` the articles that have any. `line`, `marks` and `is_member` must be zero,
     `known` not a number.
     """
     width = expansion.shape[1]
-    for row in range(start, end):
+    for row in queries:
         other, share, hidden = nearest[row], np.float64(feedback[row]), -1 if alone[row] else first[row]
         if other < 0:
             other, share = row, np.float64(0.0)
