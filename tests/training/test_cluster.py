@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,8 +182,8 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path, monkeypatch: pyt
 
 def test_a_worker_with_other_versions_is_named() -> None:
     ours = dict.fromkeys(cluster._SAME, "1")
-    theirs: dict[str, object] = {**ours, "numpy": "2", "numba": None}
-    workers = {"tcp://a": {"packages": ours}, "tcp://b": {"packages": theirs}}
+    theirs: dict[str, str | None] = {**ours, "numpy": "2", "numba": None}
+    workers: dict[str, dict[str, Any]] = {"tcp://a": {"packages": ours}, "tcp://b": {"packages": theirs}}
 
     with pytest.raises(ClusterError) as refused:
         cluster._check_versions({"packages": ours}, workers)

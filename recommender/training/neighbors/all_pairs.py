@@ -127,7 +127,7 @@ def _edges(n: int, slots: int) -> np.ndarray:
 def _candidates_in(before: _Block, own: _Block, weight: float, keep: int) -> CandidateLists:
     """Return the candidates that the articles of two blocks have in the other block, or in the only one."""
     blocks = [own] if before.start == own.start else [before, own]
-    plan = Plan.of(_joined(blocks), weight)
+    plan = Plan.of(_joined(blocks), weight, tile=len(blocks[0]))
     hubs, floors = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("hubs", "floors"))
     best = Candidates.empty(hubs, keep, floors)
     if len(blocks) == 1:
