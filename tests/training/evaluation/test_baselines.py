@@ -90,7 +90,8 @@ def test_plain_tfidf_is_scikit_learns(trained: Trained) -> None:
     ranked = sklearn_tfidf(trained.model, np.arange(len(articles)), 9, 2)
 
     ranked_scores = np.take_along_axis(scores, ranked, axis=1)
-    assert ranked_scores == pytest.approx(-np.sort(-scores, axis=1)[:, :9], abs=1e-6)
+    # Scores that differ by less than fixed point takes away may be in any order.
+    assert ranked_scores == pytest.approx(-np.sort(-scores, axis=1)[:, :9], abs=2e-4)
 
 
 def test_terms_and_latent_space_alone_are_the_parts_of_our_score(trained: Trained) -> None:
