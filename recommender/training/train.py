@@ -164,8 +164,7 @@ def train(
         facts = _facts(ordered, columns, recipe, counts, refused)
         advance(n)
 
-    moment = now or datetime.now(UTC)
-    manifest = _manifest(recipe, adapted, moment, facts, lists, topics, stop_words, standing)
+    manifest = _manifest(recipe, adapted, now, facts, lists, topics, stop_words, standing)
     neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
     model = Model(manifest, columns, vocabulary, vectors, *neighbor_arrays, topic_model.space)
     return Trained(model, space, topic_model.estimator, steps.seconds)
@@ -300,7 +299,7 @@ def _vectors(rows: csr_array, latent: np.ndarray, threads: int) -> Vectors:
 def _manifest(
     recipe: Recipe,
     adapted: Adapted,
-    trained_at: datetime,
+    trained_at: datetime | None,
     facts: CorpusFacts,
     lists: RelatedLists,
     topics: list[Topic],
@@ -310,7 +309,7 @@ def _manifest(
     return Manifest(
         format=0,
         version="",
-        trained_at=trained_at,
+        trained_at=trained_at or datetime.now(UTC),
         recipe=recipe,
         adapted=adapted,
         corpus=facts,
