@@ -40,6 +40,7 @@ _ROUNDS = 8  # of k-means
 _NEAREST = 200  # candidates by each of the two similarities
 _HEAVIEST = 32  # terms of an article that are compared, with the greatest weights
 _MOST_POSTINGS = 2000  # a term that is among the heaviest of more articles is not looked up
+_MOST_SCORES = 1 << 24  # at a time; a cell of equal articles may have any size
 _BLOCK = 8192  # rows that are compared with all cells at a time; independent of the number of threads
 
 
@@ -89,7 +90,10 @@ def _nearest_in_cells(latent: np.ndarray, nearest: np.ndarray, seed: int, thread
         own = by_cell[bounds[cell] : bounds[cell + 1]]
         if len(own):
             others = np.concatenate([by_cell[bounds[other] : bounds[other + 1]] for other in probed[cell]])
-            _best_columns(points[own] @ points[others].T, own, others, nearest)
+            columns, step = points[others].T, max(1, _MOST_SCORES // len(others))
+            for start in range(0, len(own), step):
+                part = own[start : start + step]
+                _best_columns(points[part] @ columns, part, others, nearest)
 
     with threadpool_limits(1, user_api="blas"):
         list(run_all(((compare, cell) for cell in range(len(centroids))), threads))
@@ -107,9 +111,9 @@ def _cells(points: np.ndarray, count: int, seed: int, threads: int) -> np.ndarra
         sums = np.add.reduceat(sample[order].astype(np.float64), starts, axis=0)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         units = sums / np.maximum(lengths, 1e-12)
-        width = units.shape[1]
+        offsets = np.arange(len(filled) + 1) * units.shape[1]
         centroids = centroids.copy()
-        centroids[filled] = round_rows(units.ravel(), np.arange(len(filled) + 1) * width).reshape(-1, width)
+        centroids[filled] = round_rows(units.ravel(), offsets).reshape(units.shape)
     return centroids
 
 
@@ -153,10 +157,13 @@ def _best_columns(scores: Float32Rows, own: Int32s, others: Int32s, nearest: Out
     for line in range(len(own)):
         row, out, most = own[line], 0, nearest.shape[1] // 2
         floor = largest(scores[line].copy(), min(most + 1, width))
-        for column in range(width):
-            if scores[line, column] >= floor and others[column] != row and out < most:
-                nearest[row, out] = others[column]
-                out += 1
+        for is_last in (False, True):  # those with the lowest score only if there is room
+            for column in range(width):
+                score = scores[line, column]
+                chosen = score == floor if is_last else score > floor
+                if chosen and others[column] != row and out < most:
+                    nearest[row, out] = others[column]
+                    out += 1
 
 
 @kernel
@@ -176,10 +183,12 @@ def _heaviest(
         if beyond == first:
             continue
         floor = largest(values[first:beyond].copy(), min(most, beyond - first))
-        for at in range(first, beyond):
-            if values[at] >= floor and out < most:
-                heavy_columns[row, out], heavy_values[row, out] = columns[at], values[at]
-                out += 1
+        for is_last in (False, True):
+            for at in range(first, beyond):
+                chosen = values[at] == floor if is_last else values[at] > floor
+                if chosen and out < most:
+                    heavy_columns[row, out], heavy_values[row, out] = columns[at], values[at]
+                    out += 1
 
 
 @kernel
@@ -205,7 +214,7 @@ def _postings(
 
 
 @kernel
-def _nearest_by_postings(
+def _nearest_by_postings(  # noqa: C901 one loop over articles
     start: int,
     end: int,
     columns: Int32Rows,
@@ -237,12 +246,15 @@ def _nearest_by_postings(
         floor, out, most = np.float32(0.0), nearest.shape[1] // 2, nearest.shape[1]
         if size > most - out + 1:
             floor = np.float32(largest(found, most - out + 1))
+        for is_last in (False, True):
+            for at in range(size):
+                other = reached[at]
+                chosen = sums[other] == floor if is_last else sums[other] > floor
+                if chosen and other != row and out < most:
+                    nearest[row, out] = other
+                    out += 1
         for at in range(size):
-            other = reached[at]
-            if sums[other] >= floor and other != row and out < most:
-                nearest[row, out] = other
-                out += 1
-            sums[other] = 0.0
+            sums[reached[at]] = 0.0
 
 
 @kernel
