@@ -84,7 +84,7 @@ def test_rows_that_are_too_similar_are_not_offered(given: Offered, keep: int, be
     best.settle(2)
 
     for row in range(n):
-        assert stored(best, row) == best_of(given, row, keep, np.float32(below))
+        assert stored(best, row) == best_of(given, row, keep, below)
 
 
 @pytest.mark.parametrize("step", [1, -1])

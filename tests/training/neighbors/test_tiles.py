@@ -71,8 +71,7 @@ def test_vectors_that_are_not_in_fixed_point_are_refused(vectors: Vectors, part:
 
 
 @pytest.mark.parametrize(("n", "rows"), [(1, 512), (40_000, 139), (10_000_000, 64)])
-def test_fewer_rows_are_scored_at_a_time_in_a_large_corpus(n: int, rows: int) -> None:
-    nothing = np.zeros(0)
-    plan = Plan(0.5, np.zeros((n, 0)), *[nothing] * 6, 1, *[nothing] * 5)
+def test_fewer_rows_are_scored_at_a_time_in_a_large_corpus(vectors: Vectors, n: int, rows: int) -> None:
+    plan = replace(Plan.of(vectors, WEIGHT), latent=np.zeros((n, 0)))
 
     assert plan.rows_at_a_time == rows
