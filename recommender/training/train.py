@@ -39,7 +39,7 @@ from recommender.model import (
 from recommender.neighbors import ListFacts
 from recommender.recipe import Recipe
 from recommender.text import TermRules, base_language, words
-from recommender.training.kernels import cores
+from recommender.training.kernels import cores, release_memory
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
@@ -139,6 +139,7 @@ def train(
         rows = tfidf(counts, weights, threads)
         rows.data = round_rows(rows.data, rows.indptr)
         del texts  # a copy of the corpus
+        counts = counts.without_rows()
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         components = adapted.latent_components
@@ -183,6 +184,7 @@ class _Steps:
         step = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
         with step as advance:
             yield advance
+        release_memory()
         self.seconds[name] = time.perf_counter() - began
 
 
