@@ -65,12 +65,24 @@ def test_the_dot_product_of_two_vectors_is_the_same_in_any_order_and_precision()
         assert exact == pytest.approx(one @ other, abs=1e-3)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 100, 10_000])
-def test_equal_coordinates_stay_equal_however_many(count: int) -> None:
+# The coordinates of 501 and of 10,000 are rounded up, which makes the vector too long at first.
+@pytest.mark.parametrize(("count", "units"), [(1, 4092), (2, 2893), (100, 409), (501, 182), (10_000, 40)])
+def test_equal_coordinates_stay_equal_however_many(count: int, units: int) -> None:
     result = rounded(np.full(count, 1 / np.sqrt(count)))
 
-    assert len(set(result.tolist())) == 1
-    assert 0.97 < np.linalg.norm(result.astype(np.float64)) <= 1
+    assert set(result.tolist()) == {units / SCALE}
+    assert units**2 * count <= SCALE**2
+
+
+def test_a_vector_that_is_too_long_at_first_does_not_shrink_the_others() -> None:
+    vector = np.random.default_rng(1).normal(size=300)
+    vector /= np.linalg.norm(vector)
+    too_long = np.full(501, 1 / np.sqrt(501))
+
+    together = round_rows(*flat([vector, too_long, vector]))
+
+    assert together[:300].tolist() == together[-300:].tolist() == rounded(vector).tolist()
+    assert set(together[300:-300].tolist()) == {182 / SCALE}
 
 
 def test_rows_without_values_and_rows_of_zeros_are_unchanged() -> None:

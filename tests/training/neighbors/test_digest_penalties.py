@@ -103,7 +103,7 @@ def test_every_member_of_a_long_series_is_penalized() -> None:
     vectors = vectors_of(rows, np.zeros((len(rows), 0)))
     best = Candidates.empty(np.zeros(len(rows), dtype=np.float32), keep=10)
     offer_all_pairs(Plan.of(vectors, 0.0), best, threads=2)
-    titles = ["Morning briefing" for n in range(members)] + [""] * len(reports)
+    titles = ["Morning briefing"] * members + [""] * len(reports)
 
     penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles)
 
