@@ -62,6 +62,7 @@ ESTIMATORS = "estimators.joblib"
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
 _FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name != "body"))
 _PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
+_LISTS_PART = 0.95  # of the step of the neighbours, likewise
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -156,10 +157,10 @@ def train(
         vectors = _vectors(rows, latent, threads)
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
-            progress=lambda share: advance(_PART * share * n), same_text=_same_text(ordered),
+            progress=lambda share: advance(_LISTS_PART * share * n), same_text=_same_text(ordered),
             titles=[article.title for article in ordered],
         )  # fmt: skip
-        advance(n - _PART * n)
+        advance(n - _LISTS_PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, columns, recipe, counts, refused)

@@ -37,7 +37,6 @@ from recommender.training.neighbors.all_pairs import offer_all_pairs
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
-from recommender.training.neighbors.likely_pairs import likely_candidates
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.threshold import similarity_threshold
 from recommender.training.neighbors.tiles import TILE, Plan
@@ -89,6 +88,10 @@ def build_related_lists(
         offer_all_pairs(plan, best, threads, lambda share: progress(_PAIRS_SHARE * share))
     else:
         del whole  # its memory is needed for the candidates
+        from recommender.training.neighbors.likely_pairs import (  # noqa: PLC0415 compiled when used
+            likely_candidates,
+        )
+
         best = likely_candidates(
             vectors, weight, hubs, recipe.seed, threads, lambda share: progress(_PAIRS_SHARE * share)
         )
