@@ -39,7 +39,7 @@ from recommender.model import (
 from recommender.neighbors import ListFacts
 from recommender.recipe import Recipe
 from recommender.text import TermRules, base_language, words
-from recommender.training.kernels import Workers, cores
+from recommender.training.kernels import Workers, cores, release_memory
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
@@ -62,6 +62,7 @@ ESTIMATORS = "estimators.joblib"
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
 _FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name != "body"))
 _PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
+_LISTS_PART = 0.95  # of the step of the neighbours, likewise
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -140,6 +141,7 @@ def train(
         rows = tfidf(counts, weights, threads)
         rows.data = round_rows(rows.data, rows.indptr)
         del texts  # a copy of the corpus
+        counts = counts.without_rows()
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         components = adapted.latent_components
@@ -155,15 +157,13 @@ def train(
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent, threads)
         lists = _lists(vectors, adapted, recipe, ordered, threads, advance, workers)
-        advance(n - _PART * n)
+        advance(n - _LISTS_PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
         facts = _facts(ordered, columns, recipe, counts, refused)
         advance(n)
 
-    manifest = _manifest(
-        recipe, adapted, now or datetime.now(UTC), facts, lists, topics, stop_words, standing
-    )
+    manifest = _manifest(recipe, adapted, now, facts, lists, topics, stop_words, standing)
     neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
     model = Model(manifest, columns, vocabulary, vectors, *neighbor_arrays, topic_model.space)
     return Trained(model, space, topic_model.estimator, steps.seconds)
@@ -182,6 +182,7 @@ class _Steps:
         step = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
         with step as advance:
             yield advance
+        release_memory()
         self.seconds[name] = time.perf_counter() - began
 
 
@@ -310,7 +311,7 @@ def _lists(
 ) -> RelatedLists:
     n, titles = len(articles), [article.title for article in articles]
     return build_related_lists(
-        vectors, adapted, recipe, threads, progress=lambda share: advance(_PART * share * n),
+        vectors, adapted, recipe, threads, progress=lambda share: advance(_LISTS_PART * share * n),
         same_text=_same_text(articles), titles=titles, workers=workers,
     )  # fmt: skip
 
@@ -318,7 +319,7 @@ def _lists(
 def _manifest(
     recipe: Recipe,
     adapted: Adapted,
-    trained_at: datetime,
+    trained_at: datetime | None,
     facts: CorpusFacts,
     lists: RelatedLists,
     topics: list[Topic],
@@ -328,7 +329,7 @@ def _manifest(
     return Manifest(
         format=0,
         version="",
-        trained_at=trained_at,
+        trained_at=trained_at or datetime.now(UTC),
         recipe=recipe,
         adapted=adapted,
         corpus=facts,

@@ -22,7 +22,7 @@ from recommender.training.neighbors.candidates import CandidateLists, Candidates
 from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.tiles import TILE, Plan
 
-_BLOCK = 8192  # articles, at most, whose vectors are sent to workers at a time
+_BLOCK, _ENTRIES = 8192, 4_000_000  # articles and terms of articles, about, in a block that workers receive
 _CALLS_PER_SLOT = 4  # so that all workers end at about the same time
 
 
@@ -74,7 +74,7 @@ def offer_by_workers(
     only. It returns the best candidates that the articles of each block have in the other one.
     """
     n = len(best.rows)
-    edges = _edges(n, workers.slots)
+    edges = _edges(n, len(vectors.columns), workers.slots)
     spans = list(pairwise(edges.tolist()))
     pairs = [(before, own) for own in range(len(spans)) for before in range(own + 1)]
 
@@ -118,9 +118,9 @@ class _Block:
         return len(self.hubs)
 
 
-def _edges(n: int, slots: int) -> np.ndarray:
+def _edges(n: int, entries: int, slots: int) -> np.ndarray:
     """Return where blocks start, and the end of the last: several pairs of blocks for each slot."""
-    blocks = max(-(-n // _BLOCK), ceil(sqrt(2 * _CALLS_PER_SLOT * slots)))
+    blocks = max(ceil(n / _BLOCK), ceil(entries / _ENTRIES), ceil(sqrt(2 * _CALLS_PER_SLOT * slots)))
     return np.linspace(0, n, min(n, blocks) + 1).astype(np.int64)
 
 

@@ -39,7 +39,6 @@ from recommender.training.neighbors.all_pairs import offer_all_pairs, offer_by_w
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
-from recommender.training.neighbors.likely_pairs import likely_candidates
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.threshold import similarity_threshold
 from recommender.training.neighbors.tiles import TILE, Plan
@@ -98,6 +97,10 @@ def build_related_lists(
         offer(best, threads=threads, progress=lambda share: progress(_PAIRS_SHARE * share))
     else:
         del whole  # its memory is needed for the candidates
+        from recommender.training.neighbors.likely_pairs import (  # noqa: PLC0415 compiled when used
+            likely_candidates,
+        )
+
         best = likely_candidates(
             vectors, weight, hubs, recipe.seed, threads, lambda share: progress(_PAIRS_SHARE * share)
         )
