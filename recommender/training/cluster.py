@@ -70,23 +70,24 @@ class Cluster:
         while True:
             try:
                 error = future.exception(timeout=_CHECK_SECONDS)
+                if error is None:  # the worker that has the result may die, so that the call is repeated
+                    return future.result(timeout=_ALONE_SECONDS)
             except TimeoutError:
                 if self._has_workers():
                     seen = time.monotonic()
                 elif time.monotonic() > seen + _ALONE_SECONDS:
                     raise ClusterError(f"the cluster at {self.address} has no workers any more") from None
                 continue
+            except (OSError, FutureCancelledError) as lost:
+                if future.status == "error":  # of a repeated call
+                    continue
+                raise ClusterError(f"the scheduler at {self.address} does not respond any more") from lost
             if isinstance(error, distributed.KilledWorker):
                 raise ClusterError(
                     f"several workers of the cluster at {self.address} ended during the same task; "
                     "read their logs, and check their memory"
                 ) from error
-            if error is not None:
-                raise error
-            try:
-                return future.result()
-            except (OSError, FutureCancelledError) as lost:
-                raise ClusterError(f"the scheduler at {self.address} does not respond any more") from lost
+            raise error
 
     def _has_workers(self) -> bool:
         try:
