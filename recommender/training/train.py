@@ -156,9 +156,8 @@ def train(
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent, threads)
         lists = build_related_lists(
-            vectors, adapted, recipe, threads,
-            progress=lambda share: advance(_LISTS_PART * share * n), same_text=_same_text(ordered),
-            titles=[article.title for article in ordered],
+            vectors, adapted, recipe, threads, progress=lambda share: advance(_LISTS_PART * share * n),
+            same_text=_same_text(ordered), titles=[article.title for article in ordered],
         )  # fmt: skip
         advance(n - _LISTS_PART * n)
     with steps.run("articles", n, "articles") as advance:
