@@ -43,7 +43,7 @@ _KNOWN_ERRORS = (  # their messages tell users everything they need
         "training.backtest.replay.BacktestError",
         "training.formats.files.CorpusError",
     ),
-    "training.train.TrainingError",
+    *("training.cluster.ClusterError", "training.train.TrainingError"),
     *_USAGE_ERRORS,
 )
 _COMMANDS: list[click.Command] = [
@@ -59,7 +59,8 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("recommender"):
             raise
-        click.echo(f"error: {missing.name} is required: pip install 'recommender[train]'", err=True)
+        extra = "cluster" if missing.name in {"dask", "distributed"} else "train"
+        click.echo(f"error: {missing.name} is required: pip install 'recommender[{extra}]'", err=True)
         sys.exit(_FAILED)
     except _loaded(_KNOWN_ERRORS) as error:
         echo(f"error: {error}", err=True)

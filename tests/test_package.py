@@ -91,6 +91,7 @@ PACKAGE_PLANTS = [
     ("serving/compat/formats.py", "from recommender.serving.openapi import docs"),
     ("serving/openapi/docs.py", "from recommender.serving.app import create_app"),
     ("training/kernels.py", "from recommender.training.formats.files import RawRow"),
+    ("training/cluster.py", "from recommender.training import kernels"),
     ("training/formats/files.py", "from recommender.training import kernels"),
     ("training/readers/detection.py", "from recommender.training import kernels"),
     ("training/sites/remote.py", "from recommender.training import kernels"),

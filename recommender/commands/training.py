@@ -41,6 +41,11 @@ REFUSED = 3  # exit status
     help="Include the live articles of the database; CORPUS is then optional.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="Number of threads.  [default: all cores]")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Dask scheduler, such as tcp://host:8786, whose workers read words and score pairs of articles.",
+)
 def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **options: Any) -> None:
     """Train a model on CORPUS and publish it.
 
@@ -64,6 +69,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     labels = read_labels(options["labels_path"]) if options["labels_path"] else None
     baseline = None if options["baseline"] is None else read_baseline(options["baseline"], models_dir)
     check_writable(models_dir)
+    workers = _workers(options["scheduler"])
     bars = Bars(Console(stderr=True))
     start = time.perf_counter()
     _load_kernels(threads, bars)
@@ -80,8 +86,9 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)
     trained = fit(
-        articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous
-    )
+        articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous,
+        workers=workers,
+    )  # fmt: skip
     outcome = release(
         trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
         threads=threads, progress=bars,
@@ -188,6 +195,15 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
         echo_json(text)
     else:
         Console().print(evaluation_table(report))
+
+
+def _workers(scheduler: str | None) -> Any:
+    """Connect to the workers of a Dask cluster until the command ends."""
+    if scheduler is None:
+        return None
+    from recommender.training.cluster import connect
+
+    return click.get_current_context().with_resource(connect(scheduler))
 
 
 def _load_kernels(threads: int | None, bars: Any) -> None:

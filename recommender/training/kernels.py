@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from multiprocessing import get_context
-from typing import Annotated, Any, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Protocol, TypeVar, cast, get_type_hints
 
 import numba
 import numpy as np
@@ -215,6 +215,20 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+class Workers(Protocol):
+    """Processes, perhaps on other machines, that run functions of modules that they can import."""
+
+    @property
+    def slots(self) -> int:
+        """How many calls they can run at once."""
+
+    def held(self, value: object) -> Any:
+        """Send them a value, and return a reference to pass to `map` as an argument in its place."""
+
+    def map(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Yield `function(*arguments)` for each of the calls, in order."""
 
 
 def release_memory() -> None:

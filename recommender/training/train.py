@@ -39,7 +39,7 @@ from recommender.model import (
 from recommender.neighbors import ListFacts
 from recommender.recipe import Recipe
 from recommender.text import TermRules, base_language, words
-from recommender.training.kernels import cores, release_memory
+from recommender.training.kernels import Workers, cores, release_memory
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
@@ -118,15 +118,16 @@ def train(
     threads: int | None = None,
     progress: Progress | None = None,
     previous: Model | None = None,
+    workers: Workers | None = None,
 ) -> Trained:
     """Train a model on the articles, in any order.
 
     The same articles, recipe and number of threads give the same arrays, byte for byte. `refused` is recorded
-    in the manifest. Topics of the `previous` model keep their slugs; nothing else depends on it. Raises
-    TrainingError if there is no article, if two articles have the same id, or if no term is left.
+    in the manifest. Topics of the `previous` model keep their slugs; nothing else depends on it. `workers`,
+    such as a `cluster`, read words and score pairs, with the same result. Raises TrainingError if there is no
+    article, if two articles have the same id, or if no term is left.
     """
-    recipe = recipe or Recipe()
-    ordered = _ordered(articles)
+    recipe, ordered = recipe or Recipe(), _ordered(articles)
     n, threads = len(ordered), threads or cores()
     steps = _Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
@@ -135,7 +136,7 @@ def train(
         standing, texts = _compared_texts(ordered, recipe, threads)
         adapted = adapt(recipe, ordered, texts, threads)
         rules = term_rules(recipe, adapted, stop_words)
-        counts = _counted(ordered, texts, rules, adapted, threads, lambda read: advance(_PART * read))
+        counts = _counted(ordered, texts, rules, adapted, threads, advance, workers)
         counts, weights = _weighted(counts, ordered, adapted, recipe)
         rows = tfidf(counts, weights, threads)
         rows.data = round_rows(rows.data, rows.indptr)
@@ -155,10 +156,7 @@ def train(
         advance(1)
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(rows, latent, threads)
-        lists = build_related_lists(
-            vectors, adapted, recipe, threads, progress=lambda share: advance(_LISTS_PART * share * n),
-            same_text=_same_text(ordered), titles=[article.title for article in ordered],
-        )  # fmt: skip
+        lists = _lists(vectors, adapted, recipe, ordered, threads, advance, workers)
         advance(n - _LISTS_PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(ordered)
@@ -211,8 +209,12 @@ def _counted(
     adapted: Adapted,
     threads: int,
     advance: Callable[[float], None],
+    workers: Workers | None,
 ) -> TermCounts:
-    counts = count_terms(articles, rules, adapted.min_df, adapted.max_df, threads, advance, texts)
+    bounds = adapted.min_df, adapted.max_df
+    counts = count_terms(
+        articles, rules, *bounds, threads, lambda read: advance(_PART * read), texts, workers
+    )
     if not len(counts.terms):
         raise TrainingError(
             f"no term occurs in {adapted.min_df} to {adapted.max_df} of the {len(articles)} articles; "
@@ -296,6 +298,22 @@ def _vectors(rows: csr_array, latent: np.ndarray, threads: int) -> Vectors:
         term_rows=term_rows,
         term_values=term_values,
     )
+
+
+def _lists(
+    vectors: Vectors,
+    adapted: Adapted,
+    recipe: Recipe,
+    articles: Sequence[Article],
+    threads: int,
+    advance: Callable[[float], None],
+    workers: Workers | None,
+) -> RelatedLists:
+    n, titles = len(articles), [article.title for article in articles]
+    return build_related_lists(
+        vectors, adapted, recipe, threads, progress=lambda share: advance(_LISTS_PART * share * n),
+        same_text=_same_text(articles), titles=titles, workers=workers,
+    )  # fmt: skip
 
 
 def _manifest(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import FORMAT, current_version, open_current
+from recommender.training import cluster
 from tests.support.cli import ROWS, STORIES, Run
 
 
@@ -357,3 +358,22 @@ def test_options_raise_the_limits_of_one_command(run: Run, tmp_path: Path) -> No
     assert (refused.status, accepted.status) == (1, 0)
     assert "a.jsonl: line 2 has over 1 MiB unpacked" in "".join(refused.err.split("\n"))
     assert run("lint", path).status == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("tcp://127.0.0.1:1", "error: no Dask scheduler responds at tcp://127.0.0.1:1: "),
+        ("http://127.0.0.1", "error: no Dask scheduler responds at http://127.0.0.1: "),
+    ],
+)
+def test_a_scheduler_that_does_not_respond_is_named(
+    run: Run, corpus: Path, monkeypatch: pytest.MonkeyPatch, address: str, message: str
+) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
+
+    ended = run("train", corpus, "--scheduler", address)
+
+    assert ended.status == 1
+    assert ended.err.startswith(message)
+    assert len(ended.err.splitlines()) == 1

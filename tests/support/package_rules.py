@@ -35,7 +35,7 @@ TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
     "webencodings",
     *("bm25s", "ir_measures", "matplotlib", "httpx", "stamina", "feedparser"),
-    *("ijson", "markdown_it", "yaml"),
+    *("dask", "distributed", "ijson", "markdown_it", "yaml"),
 }
 COMMANDS = {"click", "rich", "granian", "stamina"}
 LIBRARIES = {
@@ -69,6 +69,7 @@ PACKAGES = {
     "serving/openapi": "store index rules lists http trending worker cache routes site compat",
     "serving/app": "store index rules lists http trending worker cache routes site compat openapi",
     "training/kernels": "",
+    "training/cluster": "",
     "training/formats": "",
     "training/readers": "formats",
     "training/sites": "formats",
@@ -86,7 +87,7 @@ PART_OF = {"__init__.py": "package"} | dict.fromkeys(
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
-    *("httpx", "feedparser", "ijson", "yaml"),
+    *("httpx", "feedparser", "ijson", "yaml", "dask", "distributed"),
 }
 
 # Names that only one module, or the modules of a folder, may use, with everything below each name.

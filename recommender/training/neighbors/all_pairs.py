@@ -6,15 +6,24 @@ explains how rows are scored, `candidates` what is stored of the scores, and `ex
 candidates, and why they are exact.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, sqrt
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from recommender.model import Vectors
 from recommender.neighbors import Corrections, Neighbors
-from recommender.training.neighbors.candidates import Candidates
+from recommender.training.kernels import Workers
+from recommender.training.neighbors.candidates import CandidateLists, Candidates
 from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.tiles import TILE, Plan
+
+_BLOCK, _ENTRIES = 8192, 4_000_000  # articles and terms of articles, about, in a block that workers receive
+_CALLS_PER_SLOT = 4  # so that all workers end at about the same time
 
 
 def all_neighbors(
@@ -45,9 +54,112 @@ def offer_all_pairs(
     n, step = len(plan), plan.rows_at_a_time
     for start in range(0, n, step):
         end = min(start + step, n)
-        rows = np.arange(start, end)
-        scores = plan.similarity(rows, threads, limit=end)
-        best.offer_columns(scores, rows, threads)
-        best.offer_rows(scores, rows, start, threads)
+        _offer_pairs(plan, best, np.arange(start, end), end, start, threads)
         progress((end**2 - start**2) / n**2)
     best.settle(threads)
+
+
+def offer_by_workers(
+    vectors: Vectors,
+    weight: float,
+    best: Candidates,
+    threads: int,
+    progress: Callable[[float], None] = lambda _: None,
+    *,
+    workers: Workers,
+) -> None:
+    """Offer every article to every other one, scored by workers; the result is that of `offer_all_pairs`.
+
+    The articles are divided into blocks. A worker scores two blocks at a time, and needs the vectors of these
+    only. It returns the best candidates that the articles of each block have in the other one.
+    """
+    n = len(best.rows)
+    edges = _edges(n, len(vectors.columns), workers.slots)
+    spans = list(pairwise(edges.tolist()))
+    pairs = [(before, own) for own in range(len(spans)) for before in range(own + 1)]
+
+    def calls() -> Iterator[tuple[Any, ...]]:
+        held: list[Any] = []
+        for before, own in pairs:
+            if before == 0:
+                held.append(workers.held(_Block.of(vectors, best, *spans[own])))
+            yield held[before], held[own], weight, best.keep
+
+    for (before, own), lists in zip(pairs, workers.map(_candidates_in, calls()), strict=True):
+        best.offer_lists(lists, threads)
+        sides = 1 if before == own else 2
+        progress(sides * (np.diff(spans[before]) * np.diff(spans[own])).item() / n**2)
+    best.settle(threads)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What is needed to score the pairs of consecutive articles."""
+
+    start: int  # the first of them
+    n_terms: int  # of the whole corpus
+    offsets: np.ndarray  # these arrays as in `Vectors`, of the block
+    columns: np.ndarray
+    values: np.ndarray
+    latent: np.ndarray
+    hubs: np.ndarray  # as in `Candidates`
+    floors: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: Vectors, best: Candidates, start: int, end: int) -> "_Block":
+        first, beyond = vectors.offsets[[start, end]].tolist()
+        return cls(
+            start, len(vectors.term_offsets) - 1, vectors.offsets[start : end + 1] - first,
+            vectors.columns[first:beyond], vectors.values[first:beyond], vectors.latent[start:end],
+            best.hubs[start:end], best.floors[start:end],
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.hubs)
+
+
+def _edges(n: int, entries: int, slots: int) -> np.ndarray:
+    """Return where blocks start, and the end of the last: several pairs of blocks for each slot."""
+    blocks = max(ceil(n / _BLOCK), ceil(entries / _ENTRIES), ceil(sqrt(2 * _CALLS_PER_SLOT * slots)))
+    return np.linspace(0, n, min(n, blocks) + 1).astype(np.int64)
+
+
+def _candidates_in(before: _Block, own: _Block, weight: float, keep: int) -> CandidateLists:
+    """Return the candidates that the articles of two blocks have in the other block, or in the only one."""
+    blocks = [own] if before.start == own.start else [before, own]
+    plan = Plan.of(_joined(blocks), weight, tile=len(blocks[0]))
+    hubs, floors = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("hubs", "floors"))
+    best = Candidates.empty(hubs, keep, floors)
+    if len(blocks) == 1:
+        offer_all_pairs(plan, best, threads=1)
+    else:
+        width, step = len(before), plan.rows_at_a_time
+        for start in range(width, len(plan), step):
+            rows = np.arange(start, min(start + step, len(plan)))
+            _offer_pairs(plan, best, rows, width, width, threads=1)
+        best.settle(threads=1)
+    return best.lists(np.concatenate([np.arange(len(block)) + block.start for block in blocks]))
+
+
+def _joined(blocks: Sequence[_Block]) -> Vectors:
+    """Return the vectors of the blocks one after the other, and their postings."""
+    columns, values, latent = (
+        np.concatenate([getattr(block, name) for block in blocks]) for name in ("columns", "values", "latent")
+    )
+    ends = np.cumsum([0, *(len(block.columns) for block in blocks)])
+    parts = [block.offsets[1:] + start for block, start in zip(blocks, ends[:-1], strict=True)]
+    offsets = np.concatenate([[0], *parts])
+    by_term = csr_array((values, columns, offsets), shape=(len(latent), blocks[0].n_terms)).tocsc()
+    return Vectors(
+        offsets, columns, values, latent,
+        by_term.indptr.astype(np.int64), by_term.indices.astype(np.int32), by_term.data,
+    )  # fmt: skip
+
+
+def _offer_pairs(
+    plan: Plan, best: Candidates, rows: np.ndarray, limit: int, width: int, threads: int
+) -> None:
+    """Offer the first `limit` articles to the rows, and the rows to the first `width` articles."""
+    scores = plan.similarity(rows, threads, limit)
+    best.offer_columns(scores, rows, threads)
+    best.offer_rows(scores, rows, width, threads)

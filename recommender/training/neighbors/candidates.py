@@ -14,6 +14,7 @@ from recommender.neighbors import NO_ROW
 from recommender.training.kernels import (
     Float32Rows,
     Float32s,
+    Int32s,
     Int64s,
     OutFloat32Rows,
     OutFloat32s,
@@ -25,6 +26,17 @@ from recommender.training.kernels import (
 )
 
 _ROOM = 1.5  # times `keep`: how many candidates are stored before the best are chosen
+
+
+@dataclass(frozen=True)
+class CandidateLists:
+    """The settled candidates of some articles, without empty places."""
+
+    rows: np.ndarray  # (m,) int64, the articles
+    floors: np.ndarray  # (m,) float32
+    offsets: np.ndarray  # (m + 1,) int64; article i has candidates offsets[i]:offsets[i + 1]
+    candidates: np.ndarray  # int32
+    similarity: np.ndarray  # float32
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,19 @@ class Candidates:
     ) -> None:
         """Offer the rows to the first `width` columns of `scores`, unless they are as similar as `below`."""
         self._offer(_offer_rows, width, threads, scores, rows, np.float32(below))
+
+    def offer_lists(self, lists: CandidateLists, threads: int) -> None:
+        """Offer candidates that were collected elsewhere, from the same first floors or higher ones."""
+        self.floors[lists.rows] = np.maximum(self.floors[lists.rows], lists.floors)
+        arrays = lists.rows, lists.offsets, lists.candidates, lists.similarity
+        self._offer(_offer_lists, len(lists.rows), threads, *arrays)
+
+    def lists(self, rows: np.ndarray) -> CandidateLists:
+        """Return all candidates, once they are settled; `rows` are the numbers of the articles elsewhere."""
+        is_used = np.arange(self.rows.shape[1]) < self.counts[:, None]
+        offsets = np.concatenate([[0], np.cumsum(self.counts)])
+        candidates = rows[self.rows[is_used]].astype(np.int32)
+        return CandidateLists(rows, self.floors, offsets, candidates, self.similarity[is_used])
 
     def settle(self, threads: int) -> None:
         """Reduce all candidates to the `keep` best; of equal ones, those with the lowest rows stay."""
@@ -137,6 +162,30 @@ def _offer_rows(
                 score = scores[line, column]
                 if score - hub >= floors[column] and column != candidate and score < below:
                     _store(candidate, score, column, rows, similarity, counts, floors, hubs, keep)
+
+
+@kernel
+def _offer_lists(
+    lines: Int64s,
+    offsets: Int64s,
+    candidates: Int32s,
+    scores: Float32s,
+    start: int,
+    end: int,
+    rows: OutInt32Rows,
+    similarity: OutFloat32Rows,
+    counts: OutInt64s,
+    floors: OutFloat32s,
+    hubs: Float32s,
+    keep: int,
+) -> None:
+    """Offer their lists of candidates to the lines start..end."""
+    for line in range(start, end):
+        own = lines[line]
+        for at in range(offsets[line], offsets[line + 1]):
+            candidate = candidates[at]
+            if scores[at] - hubs[candidate] >= floors[own]:
+                _store(candidate, scores[at], own, rows, similarity, counts, floors, hubs, keep)
 
 
 @kernel

@@ -26,6 +26,7 @@ percentile in a small corpus (see `similarity_threshold`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -33,7 +34,8 @@ from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
-from recommender.training.neighbors.all_pairs import offer_all_pairs
+from recommender.training.kernels import Workers
+from recommender.training.neighbors.all_pairs import offer_all_pairs, offer_by_workers
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
@@ -72,12 +74,14 @@ def build_related_lists(
     progress: Callable[[float], None] = lambda _: None,
     same_text: SameText = lambda *_: True,
     titles: Sequence[str] = (),
+    workers: Workers | None = None,
 ) -> RelatedLists:
     """Return the lists of all articles.
 
     The module describes the score. `progress` is called with the share of all pairs that has just been
     scored. `same_text` is called with the rows of two articles that may be near-duplicates. Digests are
-    recognized by their `titles`, unless the hubness correction is off.
+    recognized by their `titles`, unless the hubness correction is off. The pairs of up to `EXACT_UP_TO`
+    articles are scored by the `workers`, if there are any.
     """
     weight, lists, n = adapted.latent_weight, recipe.neighbors, len(vectors.offsets) - 1
     whole = Plan.of(vectors, weight, tile)
@@ -85,7 +89,12 @@ def build_related_lists(
     plan = whole if n <= EXACT_UP_TO else None
     if plan:
         best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
-        offer_all_pairs(plan, best, threads, lambda share: progress(_PAIRS_SHARE * share))
+        offer = (
+            partial(offer_by_workers, vectors, weight, workers=workers)
+            if workers
+            else partial(offer_all_pairs, plan)
+        )
+        offer(best, threads=threads, progress=lambda share: progress(_PAIRS_SHARE * share))
     else:
         del whole  # its memory is needed for the candidates
         from recommender.training.neighbors.likely_pairs import (  # noqa: PLC0415 compiled when used

@@ -20,7 +20,7 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.stems import ELLIPSIS, pieces
 from recommender.text import TermRules
-from recommender.training.kernels import Int32s, Int64s, OutInt32s, OutUint8s, Uint8s, kernel
+from recommender.training.kernels import Int32s, Int64s, OutInt32s, OutUint8s, Uint8s, Workers, kernel
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.postings import Corpus, by_article, count_postings
 from recommender.training.terms.reading import read_words
@@ -58,15 +58,18 @@ def count_terms(
     threads: int,
     progress: Callable[[int], None] = lambda _: None,
     texts: Texts | None = None,
+    workers: Workers | None = None,
 ) -> TermCounts:
     """Count the terms that occur in at least `min_df` articles, and in at most `max_df` distinct bodies.
 
     A body that is published many times does not make its terms frequent. `progress` is called with the number
-    of articles just read. `texts` are read instead of the titles and bodies of the articles.
+    of articles just read. `texts` are read instead of the titles and bodies of the articles, by the
+    `workers`, if there are any.
     """
     texts = Texts.of(articles) if texts is None else texts
     is_repeat = texts.repeated_bodies(threads)
-    words = read_words(texts, *language_codes(articles, rules.main_lang), rules, threads, progress)
+    codes = language_codes(articles, rules.main_lang)
+    words = read_words(texts, *codes, rules, threads, progress, workers)
     stems = stem_words(words, rules.unstemmed) if rules.stems else None
     df = _df(words.ids, words.ends, len(words.lexicon))
     rank_of, sorted_words, pieces_of = _sorted_words_and_pieces(words.lexicon, df, rules)

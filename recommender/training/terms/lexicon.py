@@ -59,10 +59,14 @@ class Lexicon:
         joined = text_block(["\n".join(words).encode(errors="surrogatepass")])
         return self.scan(joined, len(joined.utf8))[0]
 
-    def add(self, other: "Lexicon") -> np.ndarray:
-        """Add the words of another lexicon, and return the number of each, (words,) int32."""
-        starts = other._starts[: len(other) + 1]  # noqa: SLF001 of the same class
-        return self._numbers(other._letters, starts)  # noqa: SLF001
+    def packed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bytes of all words, uint8, and their starts and the last end, (words + 1,) int64."""
+        words, size = self._size.tolist()
+        return self._letters[:size], self._starts[: words + 1]
+
+    def add(self, utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Add the words of another lexicon, as `packed`, and return the number of each, (words,) int32."""
+        return self._numbers(utf8, starts)
 
     def words(self, numbers: np.ndarray) -> list[str]:
         """Return the words with these numbers."""

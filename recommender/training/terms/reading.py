@@ -1,12 +1,21 @@
-"""Read the words of a corpus on several threads."""
+"""Read the words of a corpus on several threads, or on workers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from recommender.text import TermRules
-from recommender.training.kernels import BoolRows, Int32s, Int64s, OutInt32s, kernel, run_all, run_ranges
+from recommender.training.kernels import (
+    BoolRows,
+    Int32s,
+    Int64s,
+    OutInt32s,
+    Workers,
+    kernel,
+    run_all,
+    run_ranges,
+)
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.standing import key_hashes, without_lines_of
 from recommender.training.terms.texts import TextBlock, Texts
@@ -27,7 +36,7 @@ class Words:
 class _Part:
     """The words of consecutive blocks."""
 
-    lexicon: Lexicon
+    words: tuple[np.ndarray, np.ndarray]  # all distinct ones, as `Lexicon.packed`
     ids: list[np.ndarray]  # for each block (words,) int32
     ends: list[np.ndarray]  # for each block (2 articles,) int64, the end of each title and body
 
@@ -39,29 +48,29 @@ def read_words(
     rules: TermRules,
     threads: int,
     progress: Callable[[int], None],
+    workers: Workers | None = None,
 ) -> Words:
     """Return the words of the texts; `langs` has the position of each article's language in `names`.
 
-    Each thread reads consecutive blocks. Words are numbered in order of appearance in any case.
+    Each thread reads consecutive blocks. A worker receives one block at a time, and returns its words and
+    their numbers. Words are numbered in order of appearance in any case.
     """
     hashes = key_hashes(rules.standing_lines)
-
-    def read(start: int, end: int) -> _Part:
-        part = _Part(Lexicon(), [], [])
-        for block in texts.blocks[start:end]:
-            _read_block(block, hashes, rules.max_body_chars, part)
-            progress(len(block))
-        return part
-
-    first, *others = run_ranges(read, len(texts.blocks), threads, ranges_per_thread=1)
-    lexicon = first.lexicon
-    numbers = [np.arange(len(lexicon), dtype=np.int32), *(lexicon.add(other.lexicon) for other in others)]
+    lexicon, numbers, blocks = Lexicon(), list[np.ndarray](), list[tuple[np.ndarray, np.ndarray]]()
+    if workers:
+        parts = _parts_by_workers(texts, hashes, rules.max_body_chars, workers, progress)
+    else:
+        parts = _parts_by_threads(texts, hashes, rules.max_body_chars, threads, progress)
+    for part in parts:
+        numbers += [lexicon.add(*part.words)] * len(part.ids)
+        # Arrays from another process may be read-only; `_settle` writes to the numbers.
+        ids = (np.require(of_block, requirements="W") for of_block in part.ids)
+        blocks += zip(ids, part.ends, strict=True)
     stop = _stop_word_table(names, rules, lexicon)
-    lang_parts = iter(np.split(langs, texts.first_rows[1:-1]))
+    lang_parts = np.split(langs, texts.first_rows[1:-1])
     calls = [
-        (_settle, ids, ends, number_of, next(lang_parts), stop)
-        for part, number_of in zip((first, *others), numbers, strict=True)
-        for ids, ends in zip(part.ids, part.ends, strict=True)
+        (_settle, *block, number_of, part_langs, stop)
+        for block, number_of, part_langs in zip(blocks, numbers, lang_parts, strict=True)
     ]
     lengths = list(run_all(calls, threads))
     ends = np.zeros(2 * len(texts) + 1, dtype=np.int64)
@@ -70,12 +79,39 @@ def read_words(
     return Words(lexicon, np.concatenate([np.zeros(0, dtype=np.int32), *kept]), ends, langs, names)
 
 
-def _read_block(block: TextBlock, hashes: np.ndarray, longest: int, part: _Part) -> None:
-    if len(hashes):
-        block = without_lines_of(block, np.ones(len(block), dtype=bool), hashes)
-    ids, ends = part.lexicon.scan(block, longest)
-    part.ids.append(ids)
-    part.ends.append(ends)
+def _parts_by_threads(
+    texts: Texts, hashes: np.ndarray, longest: int, threads: int, progress: Callable[[int], None]
+) -> Iterator[_Part]:
+    def read(start: int, end: int) -> _Part:
+        return _read_blocks(texts.blocks[start:end], hashes, longest, progress)
+
+    return run_ranges(read, len(texts.blocks), threads, ranges_per_thread=1)
+
+
+def _parts_by_workers(
+    texts: Texts, hashes: np.ndarray, longest: int, workers: Workers, progress: Callable[[int], None]
+) -> Iterator[_Part]:
+    calls = (([block], hashes, longest) for block in texts.blocks)
+    for block, part in zip(texts.blocks, workers.map(_read_blocks, calls), strict=True):
+        progress(len(block))
+        yield part
+
+
+def _read_blocks(
+    blocks: list[TextBlock],
+    hashes: np.ndarray,
+    longest: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> _Part:
+    """Return the words of the blocks, without the lines of these `key_hashes`."""
+    lexicon, ids, ends = Lexicon(), list[np.ndarray](), list[np.ndarray]()
+    for block in blocks:
+        read = without_lines_of(block, np.ones(len(block), dtype=bool), hashes) if len(hashes) else block
+        block_ids, block_ends = lexicon.scan(read, longest)
+        ids.append(block_ids)
+        ends.append(block_ends)
+        progress(len(block))
+    return _Part(lexicon.packed(), ids, ends)
 
 
 def _stop_word_table(names: list[str], rules: TermRules, lexicon: Lexicon) -> np.ndarray:

@@ -12,11 +12,14 @@ from hypothesis.extra import numpy as arrays
 from recommender.model import Vectors
 from recommender.neighbors import Neighbors
 from recommender.training.neighbors import tiles
-from recommender.training.neighbors.all_pairs import all_neighbors
+from recommender.training.neighbors.all_pairs import all_neighbors, offer_all_pairs, offer_by_workers
+from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
+from recommender.training.neighbors.tiles import Plan
 from recommender.training.train import Trained
 from tests.support.laws import examples
 from tests.support.vectors import best_of, check_against, slow_scores, unit_rows, vectors_of
+from tests.support.workers import CopyingWorkers
 
 TERMS, COMPONENTS, K, WEIGHT = 400, 24, 20, 0.3
 SETTINGS = [(tile, threads) for tile in (777, 2048, 4096) for threads in (1, 2)]
@@ -191,6 +194,34 @@ def test_progress_adds_up_to_all_pairs(trained: Trained, tile: int) -> None:
     all_neighbors(trained.model.vectors, 0.3, 5, threads=2, tile=tile, progress=shares.append)
 
     assert sum(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("keep", "slots", "floor"),
+    [
+        (30, 1, 0.2),
+        *(
+            pytest.param(keep, slots, floor, marks=pytest.mark.slow)
+            for keep, slots, floor in [(30, 1, -np.inf), (30, 30, 0.2), (1, 30, -np.inf), (1, 30, 0.2)]
+        ),
+    ],
+)
+def test_workers_find_the_same_candidates(planted: Planted, keep: int, slots: int, floor: float) -> None:
+    n = len(planted.scores)
+    hubs = np.random.default_rng(3).random(n).astype(np.float32) / 4
+    floors = np.full(n, floor)
+    alone, together = (Candidates.empty(hubs, keep, floors) for _ in range(2))
+    shares: list[float] = []
+    offer_all_pairs(Plan.of(planted.vectors, WEIGHT), alone, threads=2)
+
+    workers = CopyingWorkers(slots)
+    offer_by_workers(planted.vectors, WEIGHT, together, 2, shares.append, workers=workers)
+
+    lists, expected = together.lists(np.arange(n)), alone.lists(np.arange(n))
+    assert sum(shares) == pytest.approx(1)
+    assert np.diff(expected.offsets).max() == keep
+    for name in ("floors", "offsets", "candidates", "similarity"):
+        np.testing.assert_array_equal(getattr(lists, name), getattr(expected, name))
 
 
 def test_pairs_may_be_scored_in_any_order_and_number(planted: Planted) -> None:

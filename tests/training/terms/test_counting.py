@@ -19,6 +19,7 @@ from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.lexicon import Lexicon
 from recommender.training.terms.texts import text_block
 from tests.support.laws import examples
+from tests.support.workers import CopyingWorkers
 
 # Few letters, so that words recur; each of the others folds, joins, ends or vanishes in its own way.
 TRICKY = (
@@ -249,7 +250,29 @@ def test_the_number_of_threads_changes_nothing(sample_articles: list[Article], t
 
     alone, together = (count_terms(sample_articles[:40], rules, 1, 40, count) for count in (1, threads))
 
-    assert list(alone.terms) == list(together.terms)
-    assert alone.forms == together.forms
+    assert_equal(together, alone)
+
+
+def test_workers_count_the_same_terms(
+    sample_articles: list[Article], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_blocks, "_BLOCK_BYTES", 20_000)
+    rules = TermRules(stems=True, standing_lines=frozenset(sample_articles[0].body.split("\n")))
+    arguments = (sample_articles[:80], rules, 1, 80, 2)
+    read: list[int] = []
+
+    alone, together = (
+        count_terms(*arguments, progress=read.append, workers=workers)
+        for workers in (None, CopyingWorkers(2))
+    )
+
+    assert sum(read) == 2 * 80
+    assert len(read) == 10
+    assert_equal(together, alone)
+
+
+def assert_equal(counts: TermCounts, expected: TermCounts) -> None:
+    assert list(counts.terms) == list(expected.terms)
+    assert counts.forms == expected.forms
     for name in ("df", "offsets", "columns", "counts", "kinds"):
-        assert getattr(alone, name).tolist() == getattr(together, name).tolist()
+        assert getattr(counts, name).tolist() == getattr(expected, name).tolist()
