@@ -75,6 +75,15 @@ class GateSummary(FrozenModel):
     list_overlap: float | None  # mean share of a list of nine that stayed the same
 
 
+class Drift(FrozenModel):
+    """What an incremental training kept, and how far the corpus has moved since that was fitted."""
+
+    fitted: str  # the version whose vocabulary, weights and latent space are kept
+    changed_articles: int  # new, changed and removed since it was fitted, over all incremental trainings
+    changed_share: float  # of all articles
+    unknown_terms: float  # share of unknown words in new and changed articles, beyond that in the others
+
+
 class Manifest(FrozenModel):
     """The metadata of a trained model, stored as `manifest.json` beside its arrays."""
 
@@ -91,6 +100,7 @@ class Manifest(FrozenModel):
     standing_lines: list[str] = Field(default_factory=list)  # keys of lines that are left out of bodies
     digests: list[str] = Field(default_factory=list)  # keys of the titles of digests, of `digests.title_keys`
     neighbors: ListFacts | None = None  # None in models of earlier releases
+    drift: Drift | None = None  # None: everything was fitted on this corpus
     libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles

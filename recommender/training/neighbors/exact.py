@@ -138,7 +138,7 @@ def corrected_scores(
 
 
 def _neighbouring(latent: np.ndarray) -> np.ndarray:
-    """Return all rows, (n,) int64, similar ones near each other, so that they find their candidates in cache."""
+    """Return all rows, (n,) int64, similar ones near each other, so that their candidates are in cache."""
     step = max(1, len(latent) // _LEADERS)
     blocks = (latent[start : start + _BLOCK] @ latent[::step].T for start in range(0, len(latent), _BLOCK))
     leaders = np.concatenate([np.argmax(block, axis=1) for block in blocks])
