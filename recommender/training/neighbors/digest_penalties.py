@@ -48,7 +48,7 @@ def _nearest_of(
     rows, nearest, similarity = _nearest_outside(best, first, members, judged)
     left, right = np.triu_indices(NEAREST, 1)
     others = pair_scores(vectors, weight, nearest[:, left].ravel(), nearest[:, right].ravel())
-    return rows, similarity, others.reshape(len(rows), -1).mean(axis=1)
+    return rows, similarity, others.reshape(len(rows), len(left)).mean(axis=1)
 
 
 def _nearest_outside(
