@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 from pydantic import AwareDatetime, Field, JsonValue
@@ -17,6 +16,7 @@ from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, ListFacts, NearDuplicates, Neighbors, top_k
 from recommender.page_urls import page_key, rows_of_urls
+from recommender.provenance import Drift, GateSummary
 from recommender.reading_time import all_reading_minutes
 from recommender.recipe import Recipe
 from recommender.text import TermRules
@@ -63,25 +63,6 @@ class Adapted(FrozenModel):
     hub_correction: float
     feedback: float
     expansion: float
-
-
-class GateSummary(FrozenModel):
-    """The result of the quality gate for a published model."""
-
-    outcome: Literal["passed", "overridden"]
-    reasons: list[str]  # the failed checks, if they were overridden
-    compared_with: str | None  # a version or a report; None if there was none
-    not_compared: str | None  # why there was no comparison with it
-    list_overlap: float | None  # mean share of a list of nine that stayed the same
-
-
-class Drift(FrozenModel):
-    """What an incremental training kept, and how far the corpus has moved since that was fitted."""
-
-    fitted: str  # the version whose vocabulary, weights and latent space are kept
-    changed_articles: int  # new, changed and removed since it was fitted, over all incremental trainings
-    changed_share: float  # of all articles
-    unknown_terms: float  # share of unknown words in new and changed articles, beyond that in the others
 
 
 class Manifest(FrozenModel):

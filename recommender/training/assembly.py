@@ -24,7 +24,6 @@ from recommender.model import (
     Adapted,
     Articles,
     CorpusFacts,
-    Drift,
     Manifest,
     Model,
     Topic,
@@ -32,6 +31,7 @@ from recommender.model import (
     Vectors,
 )
 from recommender.neighbors import ListFacts
+from recommender.provenance import Drift
 from recommender.recipe import Recipe
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists

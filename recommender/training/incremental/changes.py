@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.article import Article
-from recommender.model import Drift, Model
+from recommender.model import Model
+from recommender.provenance import Drift
 from recommender.training.incremental.known_terms import KnownTerms
 
 _COMPARED = 200  # unchanged articles whose unknown words are counted, too

@@ -20,7 +20,8 @@ from scipy.sparse import csr_array
 
 from recommender.article import Article
 from recommender.artifact import ArtifactError, open_arrays
-from recommender.model import Drift, Model, Topic, TopicSpace, Vectors
+from recommender.model import Model, Topic, TopicSpace, Vectors
+from recommender.provenance import Drift
 from recommender.recipe import Recipe
 from recommender.training.assembly import Fitted, Progress, Steps, finished_model, library_versions
 from recommender.training.incremental.changes import Changes

@@ -37,28 +37,22 @@ class StoredCandidates:
     @classmethod
     def of(cls, best: Candidates) -> "StoredCandidates":
         """Return settled candidates, without those that are equal to others for which there was no room."""
-        n = len(best.rows)
-        floors = np.full(n, -np.inf, dtype=np.float32)
-        sizes, rows, similarity = np.zeros(n, dtype=np.int64), [], []
-        for start in range(0, n if n <= EXACT_UP_TO else 0, _BLOCK):
+        n, is_exact = len(best.rows), len(best.rows) <= EXACT_UP_TO
+        offsets, floors = np.zeros(n + 1, dtype=np.int64), np.full(n, -np.inf, dtype=np.float32)
+        most = int(best.counts.sum()) if is_exact else 0
+        rows, similarity = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.float32)
+        for start in range(0, n if is_exact else 0, _BLOCK):
             own = slice(start, min(start + _BLOCK, n))
             is_full = best.counts[own] == best.keep
-            floors[own] = np.where(
-                is_full, np.nextafter(best.floors[own], np.float32(np.inf)), best.floors[own]
-            )
+            above = np.nextafter(best.floors[own], np.float32(np.inf))
+            floors[own] = np.where(is_full, above, best.floors[own])
             among, scores = best.rows[own, : best.keep], best.similarity[own, : best.keep]
             stored = np.arange(among.shape[1]) < best.counts[own, None]
             stored &= scores - best.hubs[among] >= floors[own, None]
-            sizes[own] = stored.sum(axis=1)
-            rows.append(among[stored])
-            similarity.append(scores[stored])
-        return cls(
-            np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]),
-            np.concatenate([np.zeros(0, dtype=np.int32), *rows]),
-            np.concatenate([np.zeros(0, dtype=np.float32), *similarity]),
-            floors,
-            best.hubs,
-        )
+            offsets[start + 1 : own.stop + 1] = offsets[start] + np.cumsum(stored.sum(axis=1))
+            entries = slice(offsets[start], offsets[own.stop])
+            rows[entries], similarity[entries] = among[stored], scores[stored]
+        return cls(offsets, rows[: offsets[-1]], similarity[: offsets[-1]], floors, best.hubs)
 
 
 @dataclass(frozen=True)

@@ -87,21 +87,23 @@ def build_related_lists(
     plan, best, floor = _candidates(
         vectors, adapted, recipe, threads, tile, lambda share: progress(_PAIRS_SHARE * share), kept
     )
-    stored = StoredCandidates.of(best)
     copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text)
     judged = titles if adapted.hub_correction else ()
     digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
     # The candidates were found without these penalties; any other article scores even less than its floor.
-    best = replace(best, hubs=best.hubs + digests)
-    corrections = corrected(adapted, best, copies)
+    penalized = replace(best, hubs=best.hubs + digests)
+    corrections = corrected(adapted, penalized, copies)
     neighbors = exact_neighbors(
-        vectors, weight, plan, best, corrections, copies.first, lists.k, threads,
+        vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads,
         lambda share: progress((1 - _PAIRS_SHARE) * share),
     )  # fmt: skip
+    is_exact = plan is not None
+    del plan, penalized
+    stored = StoredCandidates.of(best)
     del best
     above = similarity_threshold(vectors, weight, copies, corrections, recipe, threads)
     recall = 1.0
-    if not plan:
+    if not is_exact:
         recall = measured_recall(vectors, weight, neighbors, corrections, copies.first, recipe, threads)
     return RelatedLists(neighbors, copies, corrections, above, floor, keys, recall, stored)
 

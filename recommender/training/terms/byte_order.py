@@ -73,7 +73,7 @@ def _places(utf8: Uint8s, offsets: Int64s, known_utf8: Uint8s, known_offsets: In
         size = offsets[string + 1] - offsets[string]
         while place < n_known:
             known_size = known_offsets[place + 1] - known_offsets[place]
-            difference = 0
+            difference = np.int64(0)
             for at in range(min(size, known_size)):
                 difference = np.int64(known_utf8[known_offsets[place] + at]) - np.int64(
                     utf8[offsets[string] + at]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from recommender.article import Article
-from recommender.model import Drift, Model
+from recommender.model import Model
+from recommender.provenance import Drift
 from recommender.training.incremental.changes import Changes
 from recommender.training.incremental.known_terms import KnownTerms
 from recommender.training.train import Trained
@@ -81,13 +82,12 @@ def test_fewer_unknown_words_than_before_are_no_drift(model: Model) -> None:
 
 
 def test_unknown_words_of_another_subject_are_drift(model: Model, sample_articles: list[Article]) -> None:
-    strange = [
-        Article(id=f"{n}", title="Zzyx qwerk", body="Vorpal brillig toves gimble wabe") for n in range(20)
-    ]
-    count = lambda articles: KnownTerms.of(articles, model.vocabulary, model.rules, 1)  # noqa: E731
-
-    drift = Changes.of([*sample_articles, *strange], model).drift(
-        model, count(strange), count(sample_articles)
+    body = "Vorpal brillig toves gimble wabe"
+    strange = [Article(id=f"{number}", title="Zzyx qwerk", body=body) for number in range(20)]
+    changed, compared = (
+        KnownTerms.of(articles, model.vocabulary, model.rules, 1) for articles in (strange, sample_articles)
     )
+
+    drift = Changes.of([*sample_articles, *strange], model).drift(model, changed, compared)
 
     assert drift.unknown_terms > 0.5
