@@ -9,7 +9,10 @@ the same vocabulary that scores all pairs:
   and the floor of the published version.
 - The floor of the candidates. It decides which candidates are stored, but not which lists are made of them.
 
-Everything that is made of the candidates is computed again: near-duplicates, digests, corrections and lists.
+Near-duplicates, digests and corrections are made of the candidates again. They decide whose score may differ:
+that of a new or changed article, and of an article whose penalty, expansion or copies differ. In the lists
+of all other queries, only these articles get a new score. If fewer than k scores are then at least as high
+as the last one before, or if the query itself differs, a list is made from all candidates.
 """
 
 from dataclasses import dataclass
@@ -17,11 +20,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.hubs import HubSample
+from recommender.model import Vectors
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
+from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.candidates import Candidates
+from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.tiles import Plan
 
 EXACT_UP_TO = 120_000  # articles; in a larger corpus, only likely pairs are scored
 _BLOCK = 4096  # articles whose candidates are copied at a time
+_MOST_DIFFERENT = 1  # beyond one article in 8 whose score may differ, all lists are made from candidates
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,9 @@ class KeptLists:
     """What is kept of a published version, and where its articles are now."""
 
     stored: StoredCandidates
+    neighbors: Neighbors
+    corrections: Corrections
+    copies: NearDuplicates
     row_of: np.ndarray  # (n,) int64, the row in the version of each unchanged article, -1 for any other
     hub_floor: float  # the hubness up to which an article has no penalty
     score_all: bool = False  # score all pairs, as if no candidates were stored
@@ -115,6 +126,58 @@ class KeptLists:
         best.floors[changed] = floors
         best.settle(threads)
 
+    def lists(
+        self,
+        vectors: Vectors,
+        weight: float,
+        plan: Plan,
+        best: Candidates,
+        corrections: Corrections,
+        first: np.ndarray,
+        k: int,
+        threads: int,
+    ) -> Neighbors:
+        """Return what `exact_neighbors` returns, but keep the entries whose scores cannot differ."""
+        n, width = len(self.row_of), corrections.expansion_rows.shape[1]
+        if self.neighbors.rows.shape[1] != min(k, n - 1) or self.corrections.expansion_rows.shape[1] != width:
+            return exact_neighbors(vectors, weight, plan, best, corrections, first, k, threads)
+        may_differ, query_differs = self._differences(corrections, first)
+        different = np.flatnonzero(may_differ)
+        if _MOST_DIFFERENT * len(different) > n:
+            return exact_neighbors(vectors, weight, plan, best, corrections, first, k, threads)
+        merged = _Merged.of(self, may_differ, query_differs)
+        step = max(1, plan.rows_at_a_time // (1 + width))
+        for start in range(0, len(different), step):
+            merged.offer(plan, corrections, first, different[start : start + step], threads)
+        rows, scores, again = merged.result()
+        made = exact_neighbors(vectors, weight, plan, best, corrections, first, k, threads, queries=again)
+        rows[again], scores[again] = made.rows, made.scores
+        return Neighbors(rows, scores)
+
+    def _differences(self, corrections: Corrections, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return whose score as a candidate may differ, and whose as a query, (n,) bool each."""
+        row_now, old, before = self._row_now, self.row_of, self.corrections
+        is_new = old < 0
+        cluster = row_now[self.copies.first[old]] != first
+        part = is_new | cluster | (before.hubs[old] != corrections.hubs)
+        expands = corrections.expansion_weights > 0
+        same = before.expansion_weights[old] == corrections.expansion_weights
+        same &= ~expands | (row_now[before.expansion_rows[old]] == corrections.expansion_rows)
+        score = part | ~same.all(axis=1) | (expands & part[corrections.expansion_rows]).any(axis=1)
+        towards = before.nearest[old]
+        nearest = np.where(towards == NO_ROW, NO_ROW, row_now[towards]) != corrections.nearest
+        gone = (towards != NO_ROW) & (row_now[towards] < 0)
+        query = is_new | cluster | nearest | gone | (before.feedback[old] != corrections.feedback)
+        return score, query
+
+    @property
+    def _row_now(self) -> np.ndarray:
+        """The row of each article of the version if it is unchanged, else -1, (n_before,) int32."""
+        is_kept = self.row_of >= 0
+        row_now = np.full(len(self.stored.hubs), -1, dtype=np.int32)
+        row_now[self.row_of[is_kept]] = np.flatnonzero(is_kept)
+        return row_now
+
     def _continued(self, values: np.ndarray, new: float) -> np.ndarray:
         """Return the values of unchanged articles, and `new` for the others, (n,) float32."""
         is_kept = self.row_of >= 0
@@ -124,9 +187,7 @@ class KeptLists:
 
     def _copy(self, best: Candidates) -> None:
         """Write the stored candidates that are unchanged, by their rows now."""
-        stored, is_kept = self.stored, self.row_of >= 0
-        row_now = np.full(len(stored.hubs), -1, dtype=np.int32)
-        row_now[self.row_of[is_kept]] = np.flatnonzero(is_kept)
+        stored, row_now = self.stored, self._row_now
         for start in range(0, len(row_now), _BLOCK):
             offsets = stored.offsets[start : start + _BLOCK + 1]
             entries = slice(offsets[0], offsets[-1])
@@ -140,3 +201,96 @@ class KeptLists:
             best.similarity[owners[used], places] = stored.similarity[entries][used]
             own = row_now[start : start + _BLOCK]
             best.counts[own[own >= 0]] = sizes[own >= 0]
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """Lists of a version, without the entries whose scores may differ, and new scores for them."""
+
+    rows: np.ndarray  # (n, k) int32, NO_ROW for none
+    scores: np.ndarray  # (n, k) float32
+    last_scores: (
+        np.ndarray
+    )  # (n,) float32: no other article whose score is the same as before has a higher one
+    last_rows: np.ndarray  # (n,) int32, or an equal score and a lower row; NO_ROW if that is not certain
+    again: np.ndarray  # (n,) bool, the lists to make from candidates in any case
+    added: list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # queries, rows and their scores
+
+    @classmethod
+    def of(cls, kept: KeptLists, may_differ: np.ndarray, query_differs: np.ndarray) -> "_Merged":
+        """Take the lists of the version, by the rows now."""
+        before, old = kept.neighbors.rows[kept.row_of], kept._row_now  # noqa: SLF001 of the same module
+        rows = np.where(before == NO_ROW, NO_ROW, old[before])
+        rows = np.where((rows == NO_ROW) | may_differ[rows], NO_ROW, rows).astype(np.int32)
+        scores = kept.neighbors.scores[kept.row_of]
+        again = query_differs | (before[:, -1] == NO_ROW)
+        return cls(rows, scores, np.where(again, np.inf, scores[:, -1]), rows[:, -1].copy(), again, [])
+
+    def offer(
+        self, plan: Plan, corrections: Corrections, first: np.ndarray, candidates: np.ndarray, threads: int
+    ) -> None:
+        """Score these candidates for all queries, and add them to the lists that they reach."""
+        n = len(self.rows)
+        parts, places = np.unique(
+            np.concatenate([candidates[:, None], corrections.expansion_rows[candidates]], axis=1),
+            return_inverse=True,
+        )
+        places = places.reshape(len(candidates), -1)
+        similarity = plan.similarity(parts, threads)
+        share = corrections.feedback.astype(np.float64)
+        towards = np.where(corrections.nearest == NO_ROW, np.arange(n), corrections.nearest)
+
+        def score(start: int, end: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+            added = []
+            for at in range(start, end):
+                candidate = candidates[at]
+                total, sums = np.ones(n), np.zeros(n)
+                for number, place in enumerate(places[at]):
+                    part, known = parts[place], similarity[place] - corrections.hubs[parts[place]]
+                    two = np.where(share > 0, known[towards], np.float32(0)).astype(np.float64)
+                    plain = (known.astype(np.float64) + share * two) / (1 + share)
+                    if number == 0:
+                        sums += plain
+                        continue
+                    expands = np.float64(corrections.expansion_weights[candidate, number - 1])
+                    expands = np.where(first == first[part], 0, expands)
+                    total += expands
+                    sums += expands * plain
+                scores = (sums / total).astype(np.float32)
+                reached = scores >= self.last_scores
+                reached[candidate] = False
+                queries = np.flatnonzero(reached)
+                added.append((queries, np.full(len(queries), candidate), scores[queries]))
+            return added
+
+        for part in run_ranges(score, len(candidates), threads):
+            self.added.extend(part)
+
+    def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the rows and the scores of the lists, (n, k), and which of them must be made again."""
+        n, k = self.rows.shape
+        queries, rows, scores = map(np.concatenate, zip(*self.added, (_NOTHING,) * 3, strict=True))
+        affected = (self.rows == NO_ROW).any(axis=1)
+        affected[queries.astype(np.int64)] = True
+        affected &= ~self.again
+        again = self.again.copy()
+        left, places = np.nonzero(affected[:, None] & (self.rows != NO_ROW))
+        queries = np.concatenate([left, queries]).astype(np.int64)
+        rows = np.concatenate([self.rows[left, places], rows]).astype(np.int32)
+        scores = np.concatenate([self.scores[left, places], scores]).astype(np.float32)
+        last, is_last = self.last_scores[queries], self.last_rows[queries]
+        certain = (scores > last) | ((scores == last) & (is_last != NO_ROW) & (rows <= is_last))
+        queries, rows, scores = queries[certain], rows[certain], scores[certain]
+        order = np.lexsort((rows, -scores, queries))
+        queries, rows, scores = queries[order], rows[order], scores[order]
+        sizes = np.bincount(queries, minlength=n)
+        ranks = np.arange(len(queries)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        again |= affected & (sizes < k)
+        used = (ranks < k) & ~again[queries]
+        lists, list_scores = self.rows.copy(), self.scores.copy()
+        lists[queries[used], ranks[used]] = rows[used]
+        list_scores[queries[used], ranks[used]] = scores[used]
+        return lists, list_scores, np.flatnonzero(again)
+
+
+_NOTHING = np.zeros(0, dtype=np.int64)

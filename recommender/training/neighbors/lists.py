@@ -93,10 +93,13 @@ def build_related_lists(
     # The candidates were found without these penalties; any other article scores even less than its floor.
     penalized = replace(best, hubs=best.hubs + digests)
     corrections = corrected(adapted, penalized, copies)
-    neighbors = exact_neighbors(
-        vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads,
-        lambda share: progress((1 - _PAIRS_SHARE) * share),
-    )  # fmt: skip
+    if kept and kept.is_complete and plan:
+        neighbors = kept.lists(vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads)
+    else:
+        neighbors = exact_neighbors(
+            vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads,
+            lambda share: progress((1 - _PAIRS_SHARE) * share),
+        )  # fmt: skip
     is_exact = plan is not None
     del plan, penalized
     stored = StoredCandidates.of(best)
