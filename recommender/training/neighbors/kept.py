@@ -29,7 +29,7 @@ from recommender.training.neighbors.tiles import Plan
 
 EXACT_UP_TO = 120_000  # articles; in a larger corpus, only likely pairs are scored
 _BLOCK = 4096  # articles whose candidates are copied at a time
-_MOST_DIFFERENT = 1  # beyond one article in 8 whose score may differ, all lists are made from candidates
+_MOST_DIFFERENT = 8  # beyond one article in 8 whose score may differ, all lists are made from candidates
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,8 @@ class _Merged:
 
     rows: np.ndarray  # (n, k) int32, NO_ROW for none
     scores: np.ndarray  # (n, k) float32
-    last_scores: (
-        np.ndarray
-    )  # (n,) float32: no other article whose score is the same as before has a higher one
-    last_rows: np.ndarray  # (n,) int32, or an equal score and a lower row; NO_ROW if that is not certain
+    last_scores: np.ndarray  # (n,) float32: any other article has a lower score, unless it may differ,
+    last_rows: np.ndarray  # (n,) int32, or an equal score and a higher row than this; NO_ROW: any row
     again: np.ndarray  # (n,) bool, the lists to make from candidates in any case
     added: list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # queries, rows and their scores
 
@@ -252,8 +250,8 @@ class _Merged:
                     if number == 0:
                         sums += plain
                         continue
-                    expands = np.float64(corrections.expansion_weights[candidate, number - 1])
-                    expands = np.where(first == first[part], 0, expands)
+                    own = np.float64(corrections.expansion_weights[candidate, number - 1])
+                    expands = np.where(first == first[part], 0, own)
                     total += expands
                     sums += expands * plain
                 scores = (sums / total).astype(np.float32)

@@ -20,7 +20,7 @@ from recommender.training.incremental.retrain import (
     retrain,
     train_incrementally,
 )
-from recommender.training.neighbors import lists
+from recommender.training.neighbors import kept, lists
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.train import Trained, train
 from tests.support.sample import NOW
@@ -76,6 +76,13 @@ def check_equal(one: Trained, other: Trained) -> None:
     assert one.model.manifest == other.model.manifest
 
 
+@pytest.fixture(params=[8, 1], ids=["all lists", "few lists"])
+def lists_are_kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a small corpus most scores change with a new article, so all lists would be made again."""
+    monkeypatch.setattr(kept, "_MOST_DIFFERENT", request.param)
+
+
+@pytest.mark.usefixtures("lists_are_kept")
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_every_array_equals_that_of_a_training_with_the_same_vocabulary(
     published: Published, sample_articles: list[Article], corpus: Callable[[list[Article]], list[Article]]
