@@ -151,9 +151,10 @@ def retrain(
         recipe, model.manifest.adapted, model.rules.stop_words, model.manifest.standing_lines, rows, latent,
         model.vocabulary, topic_space, topics, model.manifest.corpus.terms_counted,
     )  # fmt: skip
+    before = model.manifest
     kept = KeptLists(
         published.candidates, model.neighbors, model.corrections, model.copies, changes.row_of,
-        model.manifest.hub_floor, score_all=from_scratch,
+        before.hub_floor, before.digests, before.similar_above, score_all=from_scratch,
     )  # fmt: skip
     result, candidates = finished_model(fitted, ordered, steps, threads, now, refused, kept, drift)
     return Trained(result, candidates, steps.seconds, space, predictor_of(topic_space.centroids))

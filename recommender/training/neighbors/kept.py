@@ -5,16 +5,17 @@ point have exact similarities, so those of two unchanged articles need not be co
 a new or changed article are scored. Two things are kept for unchanged articles, and so does a training with
 the same vocabulary that scores all pairs:
 
-- The hubness penalty. That of a new or changed article is computed as in serving, from a sample of the corpus
-  and the floor of the published version.
+- The penalties of hubs and digests. Those of a new or changed article are computed as in serving, from a
+  sample of the corpus, and from the floor and the keys of digests of the published version.
 - The floor of the candidates. It decides which candidates are stored, but not which lists are made of them.
 
-Near-duplicates, digests and corrections are made of the candidates again. They decide whose score may differ:
+Near-duplicates and corrections are made of the candidates again. They decide whose score may differ:
 that of a new or changed article, and of an article whose penalty, expansion or copies differ. In the lists
 of all other queries, only these articles get a new score. If fewer than k scores are then at least as high
 as the last one before, or if the query itself differs, a list is made from all candidates.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.candidates import Candidates
+from recommender.training.neighbors.digest_penalties import known_digest_penalties
 from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.tiles import Plan
 
@@ -73,6 +75,8 @@ class KeptLists:
     copies: NearDuplicates
     row_of: np.ndarray  # (n,) int64, the row in the version of each unchanged article, -1 for any other
     hub_floor: float  # the hubness up to which an article has no penalty
+    digests: list[str]  # the keys of titles of digests
+    similar_above: float  # the score that random pairs of articles hardly ever reach
     score_all: bool = False  # score all pairs, as if no candidates were stored
 
     @property
@@ -103,6 +107,21 @@ class KeptLists:
             similarity[np.arange(len(rows)), rows] = np.inf
             hubness = np.array([sample.hubness(of_row, below) for of_row in similarity])
             hubs[rows] = correction * np.maximum(hubness - self.hub_floor, 0)
+        return hubs
+
+    def all_penalties(
+        self, vectors: Vectors, weight: float, best: Candidates, first: np.ndarray, titles: Sequence[str]
+    ) -> np.ndarray:
+        """Return the hubness penalty of each article and that of digests, (n,) float32.
+
+        Without `titles`, a new or changed article is no digest.
+        """
+        changed, hubs = self.changed, self._continued(self.corrections.hubs, 0)
+        hubs[changed] = best.hubs[changed]
+        if titles:
+            hubs[changed] += known_digest_penalties(
+                vectors, weight, best, first, titles, changed, self.digests
+            )
         return hubs
 
     def offer(self, plan: Plan, best: Candidates, threads: int) -> None:

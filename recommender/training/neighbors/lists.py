@@ -89,9 +89,13 @@ def build_related_lists(
     )
     copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text)
     judged = titles if adapted.hub_correction else ()
-    digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
-    # The candidates were found without these penalties; any other article scores even less than its floor.
-    penalized = replace(best, hubs=best.hubs + digests)
+    if kept:
+        hubs, keys = kept.all_penalties(vectors, weight, best, copies.first, judged), kept.digests
+    else:
+        digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
+        hubs = best.hubs + digests
+    # The candidates were found without digests' penalties; any other article scores even less than its floor.
+    penalized = replace(best, hubs=hubs)
     corrections = corrected(adapted, penalized, copies)
     if kept and kept.is_complete and plan:
         neighbors = kept.lists(vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads)
@@ -104,7 +108,10 @@ def build_related_lists(
     del plan, penalized
     stored = StoredCandidates.of(best)
     del best
-    above = similarity_threshold(vectors, weight, copies, corrections, recipe, threads)
+    if kept:
+        above = kept.similar_above
+    else:
+        above = similarity_threshold(vectors, weight, copies, corrections, recipe, threads)
     recall = 1.0
     if not is_exact:
         recall = measured_recall(vectors, weight, neighbors, corrections, copies.first, recipe, threads)

@@ -64,7 +64,10 @@ def mixed(articles: list[Article]) -> list[Article]:
     return [*copied(changed(articles))[5:], *articles[FITTED : FITTED + 9]]
 
 
-CORPORA = [added, removed, changed, copied, mixed]
+CORPORA = [
+    mixed,
+    *(pytest.param(corpus, marks=pytest.mark.slow) for corpus in (added, removed, changed, copied)),
+]
 
 
 def check_equal(one: Trained, other: Trained) -> None:
@@ -94,6 +97,7 @@ def test_every_array_equals_that_of_a_training_with_the_same_vocabulary(
     check_equal(continued, retrain(articles, RECIPE, published, now=NOW, from_scratch=True))
 
 
+@pytest.mark.slow
 def test_the_second_incremental_training_is_exact_too(
     published: Published, sample_articles: list[Article]
 ) -> None:
@@ -148,6 +152,7 @@ def test_the_fitted_parts_stay_and_the_manifest_says_so(
     )
 
 
+@pytest.mark.slow
 def test_a_corpus_that_has_drifted_is_fitted_again(
     published: Published, sample_articles: list[Article]
 ) -> None:
