@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,18 @@ def check_equal(one: Trained, other: Trained) -> None:
         assert array.dtype == theirs[name].dtype, name
         assert array.tobytes() == theirs[name].tobytes(), name
     assert one.model.manifest == other.model.manifest
+    assert candidates_of(one) == candidates_of(other)
+
+
+def candidates_of(trained: Trained) -> list[tuple[float, list[tuple[int, float]]]]:
+    """Return the floor and the candidates of each article."""
+    stored = trained.candidates
+    pairs = list(zip(stored.rows.tolist(), stored.similarity.tolist(), strict=True))
+    bounds = pairwise(stored.offsets.tolist())
+    return [
+        (floor, sorted(pairs[start:end]))
+        for floor, (start, end) in zip(stored.floors.tolist(), bounds, strict=True)
+    ]
 
 
 @pytest.fixture(params=[8, 1], ids=["all lists", "few lists"])
