@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from recommender.neighbors import Corrections, NearDuplicates, Neighbors
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.training.neighbors.candidates import Candidates
-from recommender.training.neighbors.kept import KeptLists, StoredCandidates
+from recommender.training.neighbors.kept import KeptLists, StoredCandidates, _Merged
 
 N = 5
 BEFORE = Corrections(
@@ -82,3 +82,19 @@ def test_only_candidates_above_the_floor_are_stored() -> None:
     # Of the three equal candidates of article 1, none is certain.
     assert stored.offsets.tolist() == [0, 1, 1, 1, 1]
     assert stored.floors[2] == -np.inf
+
+
+def test_a_list_is_made_again_if_an_article_that_is_not_in_it_may_come_before_its_last() -> None:
+    rows = np.full((N, 2), 1, dtype=np.int32)
+    rows[0] = [NO_ROW, 3]  # the score of the first may differ
+    scores = np.full((N, 2), 0.5, dtype=np.float32)
+
+    def made_again(row: int, score: float) -> list[int]:
+        added = [(np.array([0]), np.array([row]), np.array([score], dtype=np.float32))]
+        merged = _Merged(rows, scores, scores[:, 1], rows[:, 1], np.zeros(N, dtype=bool), added)
+        lists, _, again = merged.result()
+        assert again.tolist() == [0] or sorted(lists[0].tolist()) == sorted([row, 3])
+        return again.tolist()
+
+    assert made_again(4, 0.6) == made_again(2, 0.5) == []
+    assert made_again(4, 0.5) == made_again(2, 0.4) == [0]
