@@ -1,9 +1,9 @@
 """Train on a corpus that has hardly changed since a version was published, in a fraction of the time.
 
 The vocabulary, the weights of terms, the latent space, the topics and all parameters that depend on the
-corpus stay those of the version, and so do the vectors of unchanged articles. New and changed articles get
-the vectors that serving gives them. Then their similarity to all articles is computed, and that of all other
-pairs is known (`neighbors.kept`). The result equals that of `retrain` with `from_scratch`, which counts the
+corpus stay those of the version, and so do the vectors and penalties of unchanged articles. New and changed
+articles get the vectors that serving gives them. Then their similarity to all articles is computed, and that
+of all other pairs is known (`neighbors.kept`). The result equals that of `retrain` with `from_scratch`, which counts the
 terms of all articles and scores all pairs, byte for byte.
 
 What is fitted becomes outdated. So the drift of the corpus is measured and recorded in the manifest, summed

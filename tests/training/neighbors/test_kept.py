@@ -94,7 +94,7 @@ def test_a_list_is_made_again_if_an_article_that_is_not_in_it_may_come_before_it
         merged = _Merged(rows, scores, scores[:, 1], rows[:, 1], np.zeros(N, dtype=bool), added)
         lists, _, again = merged.result()
         assert again.tolist() == [0] or sorted(lists[0].tolist()) == sorted([row, 3])
-        return again.tolist()
+        return list(again.tolist())
 
     assert made_again(4, 0.6) == made_again(2, 0.5) == []
     assert made_again(4, 0.5) == made_again(2, 0.4) == [0]
