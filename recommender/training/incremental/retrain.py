@@ -3,8 +3,8 @@
 The vocabulary, the weights of terms, the latent space, the topics and all parameters that depend on the
 corpus stay those of the version, and so do the vectors and penalties of unchanged articles. New and changed
 articles get the vectors that serving gives them. Then their similarity to all articles is computed, and that
-of all other pairs is known (`neighbors.kept`). The result equals that of `retrain` with `from_scratch`, which counts the
-terms of all articles and scores all pairs, byte for byte.
+of all other pairs is known (`neighbors.kept`). The result equals that of `retrain` with `from_scratch`, which
+counts the terms of all articles and scores all pairs, byte for byte.
 
 What is fitted becomes outdated. So the drift of the corpus is measured and recorded in the manifest, summed
 up over successive incremental trainings. Beyond a limit, everything is fitted again.
