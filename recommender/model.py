@@ -259,10 +259,9 @@ class Model:
     @cached_property
     def rules(self) -> TermRules:
         """The rules by which this model splits articles into terms."""
-        stop_words = {lang: frozenset(words) for lang, words in self.manifest.stop_words.items()}
-        return term_rules(
-            self.manifest.recipe, self.manifest.adapted, stop_words, self.manifest.standing_lines
-        )
+        manifest = self.manifest
+        stop_words = {lang: frozenset(words) for lang, words in manifest.stop_words.items()}
+        return term_rules(manifest.recipe, manifest.adapted, stop_words, manifest.standing_lines)
 
     @property
     def latent_weight(self) -> float:

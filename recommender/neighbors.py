@@ -31,9 +31,7 @@ class Neighbors:
 class ListFacts(FrozenModel):
     """How complete the neighbour lists are."""
 
-    recall_at_20: (
-        float  # share of the true first 20 neighbours in the lists, in a sample; 1 if they are exact
-    )
+    recall_at_20: float  # share of the true first 20 neighbours that they have, in a sample; 1 if exact
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from sklearn.preprocessing import normalize
 from recommender.article import Article
 from recommender.columns import Strings
 from recommender.embedding import Embedding, Vocabulary, unit
+from recommender.fixed_point import SCALE, round_rows, rounded
 from recommender.text import TermRules, detect_language, plain_text
 from recommender.training.train import Trained
 
-LATENT = 2e-6  # largest difference: training adds up hundreds of terms in float32
+STEP = 1.0001 / SCALE  # rounding errors of training and serving may lead to neighbouring multiples
 
 ELSEWHERE = [
     "Der Stadtrat hat am Donnerstag die neue Brücke über den Fluss beschlossen.",
@@ -64,15 +65,19 @@ def test_embedding_equals_scikit_learn_on_500_texts(trained: Trained, sample_art
     sent = documents(sample_articles)
     fitted = trained.estimators()
     terms = fitted["vectorizer"].transform(sent)
+    terms.data = round_rows(terms.data, terms.indptr)
     latent = normalize(fitted["svd"].transform(terms[:, fitted["latent_terms"]]))
 
     ours = [trained.model.embed(article_of(document)) for document in sent]
 
     assert len(sent) == 500
-    np.testing.assert_allclose(
-        np.array([dense(embedding, terms.shape[1]) for embedding in ours]), terms.toarray(), atol=1e-6
+    pairs = (
+        (np.array([dense(embedding, terms.shape[1]) for embedding in ours]), terms.toarray()),
+        (np.array([embedding.latent for embedding in ours]), np.array([rounded(row) for row in latent])),
     )
-    np.testing.assert_allclose(np.array([embedding.latent for embedding in ours]), latent, atol=LATENT)
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=STEP)
+        assert np.count_nonzero(found != expected) < np.count_nonzero(expected) / 1000
 
 
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
@@ -84,8 +89,9 @@ def test_articles_of_the_corpus_get_their_stored_vectors(
     for row, article in list(enumerate(sample_articles))[::step]:
         stored, embedded = model.vectors.of(row), model.embed(article)
         assert embedded.columns.tolist() == stored.columns.tolist()
-        np.testing.assert_allclose(embedded.values, stored.values, atol=1e-6)
-        np.testing.assert_allclose(embedded.latent, stored.latent, atol=LATENT)
+        for ours, theirs in ((embedded.values, stored.values), (embedded.latent, stored.latent)):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=STEP)
+            assert np.count_nonzero(ours != theirs) <= 2
 
 
 @pytest.mark.parametrize("text", ["Zzyzx qwxv", "the of and", "🗞", "."])
@@ -105,8 +111,8 @@ def test_an_embedding_has_the_documented_types_and_lengths(
     assert embedding.columns.dtype == np.int32
     assert embedding.values.dtype == embedding.latent.dtype == np.float32
     assert np.all(np.diff(embedding.columns) > 0)
-    assert np.linalg.norm(embedding.values) == pytest.approx(1, abs=1e-6)
-    assert np.linalg.norm(embedding.latent) == pytest.approx(1, abs=1e-6)
+    assert 0.997 < np.linalg.norm(embedding.values.astype(np.float64)) <= 1
+    assert 0.997 < np.linalg.norm(embedding.latent.astype(np.float64)) <= 1
 
 
 def test_the_latent_space_ignores_other_terms() -> None:
@@ -121,7 +127,7 @@ def test_the_latent_space_ignores_other_terms() -> None:
     with_fen = vocabulary.embed(Article(id="1", body="bell fen tide"), rules)
     without = vocabulary.embed(Article(id="2", body="bell tide"), rules)
 
-    assert with_fen.latent.tolist() == pytest.approx([0.6, 0.8])
+    assert with_fen.latent.tolist() == rounded(np.array([0.6, 0.8])).tolist()
     assert without.latent.tolist() == [0, 0]
 
 
@@ -133,7 +139,7 @@ def test_a_model_without_a_latent_space_embeds_terms_only() -> None:
 
     embedding = vocabulary.embed(Article(id="1", body="the tide"), TermRules())
 
-    assert embedding.values.tolist() == [1]
+    assert embedding.values.tolist() == rounded(np.ones(1)).tolist()
     assert embedding.latent.shape == (0,)
 
 

@@ -218,8 +218,10 @@ def test_topics_are_sorted_by_share_and_limited_to_the_least_share(model: Model)
     assert all(topic in model.manifest.topics for topic, _ in topics)
 
 
-def test_every_embedding_has_unit_length(model: Model) -> None:
+def test_every_embedding_has_nearly_unit_length(model: Model) -> None:
     embeddings: list[Embedding] = [model.vectors.of(row) for row in range(len(model.articles))]
 
-    np.testing.assert_allclose([np.linalg.norm(e.values) for e in embeddings], 1, atol=1e-5)
-    np.testing.assert_allclose([np.linalg.norm(e.latent) for e in embeddings], 1, atol=1e-5)
+    # Rounding to fixed point makes no vector longer.
+    for vectors in ([e.values for e in embeddings], [e.latent for e in embeddings]):
+        lengths = [np.linalg.norm(vector.astype(np.float64)) for vector in vectors]
+        assert 0.997 < min(lengths) <= max(lengths) <= 1

@@ -33,13 +33,14 @@ from recommender.model import (
 from recommender.neighbors import ListFacts
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
+from recommender.training.kernels import release_memory
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
 from recommender.training.terms.vectorizer import by_term
 
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
 _FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name != "body"))
-_PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
+_LISTS_PART = 0.95  # of the step of the neighbours, reported while it runs; the rest cannot be divided
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
@@ -64,6 +65,7 @@ class Steps:
         step = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
         with step as advance:
             yield advance
+        release_memory()
         self.seconds[name] = time.perf_counter() - began
 
 
@@ -102,10 +104,10 @@ def finished_model(
         vectors = _vectors(fitted.rows, fitted.latent, threads)
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
-            progress=lambda share: advance(_PART * share * n), same_text=_same_text(articles),
+            progress=lambda share: advance(_LISTS_PART * share * n), same_text=_same_text(articles),
             titles=[article.title for article in articles], kept=kept,
         )  # fmt: skip
-        advance(n - _PART * n)
+        advance(n - _LISTS_PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(articles)
         facts = _facts(fitted, articles, columns, refused)

@@ -3,9 +3,11 @@
 The kernels are in `training`, beside the code that uses them, because serving must not load their compiler.
 """
 
+import ctypes
 import functools
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -213,6 +215,14 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def release_memory() -> None:
+    """Return freed memory to the operating system; glibc keeps what was freed in small pieces."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other libraries have none
+        if trim:
+            trim(0)
 
 
 def cores() -> int:

@@ -115,6 +115,7 @@ def train(
         rows = tfidf(counts, weights, threads)
         rows.data = round_rows(rows.data, rows.indptr)
         del texts  # a copy of the corpus
+        counts = counts.without_rows()
         advance(n - _PART * n)
     with steps.run("latent space", 1, "fits") as advance:
         components = adapted.latent_components

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.columns import Labels
-from recommender.fixed_point import round_rows
+from recommender.fixed_point import is_fixed, round_rows
 from recommender.model import Articles, Manifest, Model, Vectors
 from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
@@ -134,7 +134,8 @@ def relisted(model: Model, rows: np.ndarray, k: int, threads: int, *, recipe: Re
         for key in ("feedback", "expansion", "hub_correction")
     }
     adapted = adapted.model_copy(update=update)
-    lists = build_related_lists(model.vectors, adapted, recipe, threads, titles=model.articles.titles)
+    vectors = _in_fixed_point(model.vectors)
+    lists = build_related_lists(vectors, adapted, recipe, threads, titles=model.articles.titles)
     return np.asarray(lists.neighbors.rows[rows][:, :k])
 
 
@@ -173,7 +174,7 @@ def _effective_choices(manifest: Manifest) -> dict[str, Any]:
 
 
 def _ranked(vectors: Vectors, weight: float, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
-    return np.asarray(all_neighbors(vectors, weight, k, threads).rows[rows])
+    return np.asarray(all_neighbors(_in_fixed_point(vectors), weight, k, threads).rows[rows])
 
 
 def _without_self(lists: Iterator[np.ndarray], rows: np.ndarray, k: int) -> np.ndarray:
@@ -203,6 +204,17 @@ def _taxonomy(articles: Articles) -> csr_array:
     left = csr_array((tags.data, tags.indices, tags.indptr), shape=shape)
     right = csr_array((categories.data, categories.indices + tags.shape[1], categories.indptr), shape=shape)
     return csr_array(left + right)
+
+
+def _in_fixed_point(vectors: Vectors) -> Vectors:
+    """Return the vectors in fixed point; those of models of earlier releases are not."""
+    n, width = vectors.latent.shape
+    if is_fixed(vectors.values) and is_fixed(vectors.latent.ravel()):
+        return vectors
+    entries = (vectors.values, vectors.columns, vectors.offsets)
+    rows = csr_array(entries, shape=(n, len(vectors.term_offsets) - 1))
+    latent = round_rows(vectors.latent.ravel(), np.arange(n + 1) * width).reshape(n, width)
+    return replace(_vectors(rows), latent=latent)
 
 
 def _vectors(rows: Any) -> Vectors:

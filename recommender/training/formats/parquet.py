@@ -36,6 +36,7 @@ def parquet_file(path: Path) -> Iterator[pq.ParquetFile]:
         texts = [column.path for column in columns if _is_text(column)]
         source.seek(0)
         yield pq.ParquetFile(source, pre_buffer=False, read_dictionary=texts)
+    pa.default_memory_pool().release_unused()
 
 
 def records(path: Path, file: pq.ParquetFile, names: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -18,10 +18,10 @@ from recommender.neighbors import NO_ROW, Corrections, Neighbors, top_k
 from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.list_kernels import EXPANSION, fill_rows, write_corrected
+from recommender.training.neighbors.pairs import MARKS
 from recommender.training.neighbors.tiles import Plan
 
 _LEADERS, _BLOCK = 300, 8192  # articles that the others are grouped by; rows at a time
-_MARKS = 4096  # bytes of the filter of terms
 _MARGIN = 1e-6  # more than the rounding error of a bound
 
 
@@ -116,7 +116,7 @@ def fill_lists(
             np.float32(1 - weight), np.float32(weight), corrections.nearest, corrections.feedback,
             corrections.hubs, expansion, reverse.offsets, reverse.rows, first, alone, own, best.rows,
             best.similarity, best.counts, best.floors, np.zeros((n_terms, 2), dtype=np.float32),
-            np.zeros(_MARKS, dtype=np.uint8), np.full((n, 2), np.nan, dtype=np.float32),
+            np.zeros(MARKS, dtype=np.uint8), np.full((n, 2), np.nan, dtype=np.float32),
             np.zeros(n, dtype=np.bool_), np.empty(n, dtype=np.int32), np.empty(longest + 1, dtype=np.int32),
             rows, scores, lead,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The candidates of every article in a large corpus, whose pairs are too many to be scored.
 
-Two rough similarities choose them: the 200 nearest articles by 64 dimensions of the latent space, and the
+Two rough similarities choose them: the 200 nearest articles by 128 dimensions of the latent space, and the
 200 nearest by the heaviest terms. All of these are scored exactly. In the latent space, articles are only
 compared with those of the nearest cells (k-means, an inverted file: Sivic and Zisserman 2003). So the time
 grows with the number of articles, not with its square. How many of the true neighbours the lists contain is
@@ -25,21 +25,23 @@ from recommender.training.kernels import (
     OutInt32Rows,
     OutInt32s,
     OutInt64s,
+    OutUint8s,
     kernel,
     run_all,
     run_ranges,
 )
 from recommender.training.neighbors.candidates import Candidates, largest
-from recommender.training.neighbors.pairs import dot
+from recommender.training.neighbors.pairs import MARKS, dot, mark, marked, unmark
 
-_DIMENSIONS = 64  # of the latent space
+_DIMENSIONS = 128  # of the latent space
 _CELL = 300  # articles of an average cell
-_PROBED = 32  # cells whose articles are compared with those of a cell
+_PROBED = 48  # cells whose articles are compared with those of a cell
 _FITTED = 64  # articles per cell from which the cells are computed
 _ROUNDS = 8  # of k-means
 _NEAREST = 200  # candidates by each of the two similarities
-_HEAVIEST = 32  # terms of an article that are compared, with the greatest weights
+_HEAVIEST = 64  # terms of an article that are compared, with the greatest weights
 _MOST_POSTINGS = 2000  # a term that is among the heaviest of more articles is not looked up
+_MOST_SCORES = 1 << 24  # at a time; a cell of equal articles may have any size
 _BLOCK = 8192  # rows that are compared with all cells at a time; independent of the number of threads
 
 
@@ -62,12 +64,13 @@ def likely_candidates(
     progress(0.2)
     _nearest_by_terms(vectors, best.rows, threads)
     progress(0.4)
-    n_terms = len(vectors.term_offsets) - 1
+    n_terms, longest = len(vectors.term_offsets) - 1, int(np.diff(vectors.offsets).max(initial=0))
 
     def score(start: int, end: int) -> None:
         _score_candidates(
             start, end, vectors.offsets, vectors.columns, vectors.values, vectors.latent,
             np.float32(1 - weight), np.float32(weight), hubs, np.zeros(n_terms, dtype=np.float32),
+            np.zeros(MARKS, dtype=np.uint8), np.empty(longest + 1, dtype=np.int32),
             np.full(n, -1, dtype=np.int32), best.rows, best.similarity, best.counts, best.floors,
         )  # fmt: skip
         progress(0.4 * (end - start) / n)
@@ -89,7 +92,10 @@ def _nearest_in_cells(latent: np.ndarray, nearest: np.ndarray, seed: int, thread
         own = by_cell[bounds[cell] : bounds[cell + 1]]
         if len(own):
             others = np.concatenate([by_cell[bounds[other] : bounds[other + 1]] for other in probed[cell]])
-            _best_columns(points[own] @ points[others].T, own, others, nearest)
+            columns, step = points[others].T, max(1, _MOST_SCORES // len(others))
+            for start in range(0, len(own), step):
+                part = own[start : start + step]
+                _best_columns(points[part] @ columns, part, others, nearest)
 
     with threadpool_limits(1, user_api="blas"):
         list(run_all(((compare, cell) for cell in range(len(centroids))), threads))
@@ -107,9 +113,9 @@ def _cells(points: np.ndarray, count: int, seed: int, threads: int) -> np.ndarra
         sums = np.add.reduceat(sample[order].astype(np.float64), starts, axis=0)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         units = sums / np.maximum(lengths, 1e-12)
-        width = units.shape[1]
+        offsets = np.arange(len(filled) + 1) * units.shape[1]
         centroids = centroids.copy()
-        centroids[filled] = round_rows(units.ravel(), np.arange(len(filled) + 1) * width).reshape(-1, width)
+        centroids[filled] = round_rows(units.ravel(), offsets).reshape(units.shape)
     return centroids
 
 
@@ -153,10 +159,13 @@ def _best_columns(scores: Float32Rows, own: Int32s, others: Int32s, nearest: Out
     for line in range(len(own)):
         row, out, most = own[line], 0, nearest.shape[1] // 2
         floor = largest(scores[line].copy(), min(most + 1, width))
-        for column in range(width):
-            if scores[line, column] >= floor and others[column] != row and out < most:
-                nearest[row, out] = others[column]
-                out += 1
+        for is_last in (False, True):  # those with the lowest score only if there is room
+            for column in range(width):
+                score = scores[line, column]
+                chosen = score == floor if is_last else score > floor
+                if chosen and others[column] != row and out < most:
+                    nearest[row, out] = others[column]
+                    out += 1
 
 
 @kernel
@@ -176,10 +185,12 @@ def _heaviest(
         if beyond == first:
             continue
         floor = largest(values[first:beyond].copy(), min(most, beyond - first))
-        for at in range(first, beyond):
-            if values[at] >= floor and out < most:
-                heavy_columns[row, out], heavy_values[row, out] = columns[at], values[at]
-                out += 1
+        for is_last in (False, True):
+            for at in range(first, beyond):
+                chosen = values[at] == floor if is_last else values[at] > floor
+                if chosen and out < most:
+                    heavy_columns[row, out], heavy_values[row, out] = columns[at], values[at]
+                    out += 1
 
 
 @kernel
@@ -205,7 +216,7 @@ def _postings(
 
 
 @kernel
-def _nearest_by_postings(
+def _nearest_by_postings(  # noqa: C901 one loop over articles
     start: int,
     end: int,
     columns: Int32Rows,
@@ -237,12 +248,15 @@ def _nearest_by_postings(
         floor, out, most = np.float32(0.0), nearest.shape[1] // 2, nearest.shape[1]
         if size > most - out + 1:
             floor = np.float32(largest(found, most - out + 1))
+        for is_last in (False, True):
+            for at in range(size):
+                other = reached[at]
+                chosen = sums[other] == floor if is_last else sums[other] > floor
+                if chosen and other != row and out < most:
+                    nearest[row, out] = other
+                    out += 1
         for at in range(size):
-            other = reached[at]
-            if sums[other] >= floor and other != row and out < most:
-                nearest[row, out] = other
-                out += 1
-            sums[other] = 0.0
+            sums[reached[at]] = 0.0
 
 
 @kernel
@@ -257,25 +271,29 @@ def _score_candidates(
     latent_weight: np.float32,
     hubs: Float32s,
     line: OutFloat32s,
+    marks: OutUint8s,
+    found: OutInt32s,
     seen: OutInt32s,
     rows: OutInt32Rows,
     similarity: OutFloat32Rows,
     counts: OutInt64s,
     floors: OutFloat32s,
 ) -> None:
-    """Drop repeated candidates of the rows start..end, and score the others; `line` must be zero."""
+    """Drop repeated candidates of the rows start..end, and score the others; `line`, `marks` must be zero."""
     for row in range(start, end):
         for at in range(offsets[row], offsets[row + 1]):
             line[columns[at]] = values[at]
+        mark(offsets, columns, row, marks)
         count, floor = 0, np.float32(np.inf)
         for place in range(rows.shape[1]):
             candidate = rows[row, place]
             if candidate < 0 or seen[candidate] == row:
                 continue
             seen[candidate] = row
-            terms = np.float32(0.0)
-            for at in range(offsets[candidate], offsets[candidate + 1]):
-                terms += line[columns[at]] * values[at]
+            first, terms = np.uint64(offsets[candidate]), np.float32(0.0)
+            for hit in range(marked(offsets, columns, candidate, marks, found)):
+                entry = first + np.uint64(found[hit])
+                terms += line[np.uint32(columns[entry])] * values[entry]
             score = term_weight * terms + latent_weight * dot(latent[row], latent[candidate])
             rows[row, count], similarity[row, count] = candidate, score
             floor = np.float32(min(floor, score - hubs[candidate]))
@@ -284,3 +302,4 @@ def _score_candidates(
         counts[row], floors[row] = count, floor
         for at in range(offsets[row], offsets[row + 1]):
             line[columns[at]] = 0.0
+        unmark(offsets, columns, row, marks)

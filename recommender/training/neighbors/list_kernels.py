@@ -22,7 +22,7 @@ from recommender.training.kernels import (
     inner,
     kernel,
 )
-from recommender.training.neighbors.pairs import dot
+from recommender.training.neighbors.pairs import dot, mark, marked, unmark
 
 EXPANSION = np.dtype([("row", np.int32), ("weight", np.float32)])  # what expands an article
 Expansion = Annotated[np.ndarray, numba.types.Array(numba.from_dtype(EXPANSION), 2, "C", readonly=True)]
@@ -55,7 +55,7 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
     known: OutFloat32Rows,
     is_member: OutBools,
     touched: OutInt32s,
-    hits: OutInt32s,
+    found: OutInt32s,
     best: OutInt32Rows,
     scores: OutFloat32Rows,
     lead: OutFloat64s,
@@ -100,8 +100,10 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
         least = scores[row, filled - 1] if filled == best.shape[1] else np.float32(-np.inf)
         pending = _sorted_above(members, upper, pending, least)
         if pending > 0:
-            _write(offsets, columns, values, row, 0, line, marks)
-            _write(offsets, columns, values, other, 1, line, marks)
+            for side in range(2):
+                of_side = row if side == 0 else other
+                _write(offsets, columns, values, of_side, side, line)
+                mark(offsets, columns, of_side, marks)
         for at in range(pending):
             if filled == best.shape[1] and upper[at] < scores[row, filled - 1]:
                 break
@@ -115,13 +117,14 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                         size += 1
                     _score(
                         offsets, columns, values, latent, term_weight, latent_weight, hubs, line, marks,
-                        hits, row, other, needed, known,
+                        found, row, other, needed, known,
                     )  # fmt: skip
             score, _ = _bound(member, known, share, bounds, expansion, first, row, hidden)
             filled = _insert(best[row], scores[row], filled, member, np.float32(score))
         if pending > 0:
-            _clear(offsets, columns, row, line, marks)
-            _clear(offsets, columns, other, line, marks)
+            for of_side in (row, other):
+                _clear(offsets, columns, of_side, line)
+                unmark(offsets, columns, of_side, marks)
         for at in range(size):
             known[touched[at], 0] = known[touched[at], 1] = np.nan
         last = np.float64(scores[row, filled - 1]) if filled == best.shape[1] else -np.inf
@@ -231,28 +234,18 @@ def _insert(best: np.ndarray, scores: np.ndarray, filled: int, row: int, score: 
 
 @inner
 def _write(
-    offsets: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    row: int,
-    side: int,
-    line: np.ndarray,
-    marks: np.ndarray,
+    offsets: np.ndarray, columns: np.ndarray, values: np.ndarray, row: int, side: int, line: np.ndarray
 ) -> None:
-    """Write the terms of a row to one side of the dense line, and mark them."""
+    """Write the terms of a row to one side of the dense line."""
     for at in range(offsets[row], offsets[row + 1]):
-        term = np.uint32(columns[at])
-        line[term, side] = values[at]
-        marks[(term & np.uint32(0x7FFF)) >> np.uint32(3)] |= np.uint8(1) << np.uint8(term & np.uint32(7))
+        line[columns[at], side] = values[at]
 
 
 @inner
-def _clear(offsets: np.ndarray, columns: np.ndarray, row: int, line: np.ndarray, marks: np.ndarray) -> None:
+def _clear(offsets: np.ndarray, columns: np.ndarray, row: int, line: np.ndarray) -> None:
     """Undo `_write`."""
     for at in range(offsets[row], offsets[row + 1]):
-        term = np.uint32(columns[at])
-        line[term, 0] = line[term, 1] = 0.0
-        marks[(term & np.uint32(0x7FFF)) >> np.uint32(3)] = 0
+        line[columns[at], 0] = line[columns[at], 1] = 0.0
 
 
 @inner
@@ -266,28 +259,18 @@ def _score(
     hubs: np.ndarray,
     line: np.ndarray,
     marks: np.ndarray,
-    hits: np.ndarray,
+    found: np.ndarray,
     row: int,
     other: int,
     candidate: int,
     known: np.ndarray,
 ) -> None:
-    """Compute both similarities of a candidate, less its penalty, from the two rows in the dense line.
-
-    The marks are a filter of 4 KiB, which stays in the fastest cache. It lets all terms of the two rows
-    through, and a few others, whose values in the line are zero.
-    """
-    start, count = np.uint64(offsets[candidate]), np.uint32(0)
-    for at in range(np.uint64(offsets[candidate + 1]) - start):
-        term = np.uint32(columns[start + np.uint64(at)])
-        hits[count] = at
-        mark = marks[(term & np.uint32(0x7FFF)) >> np.uint32(3)]
-        count += np.uint32((mark >> np.uint8(term & np.uint32(7))) & np.uint8(1))
-    one, two = np.float32(0.0), np.float32(0.0)
-    for place in range(count):
-        entry = start + np.uint64(hits[place])
+    """Compute both similarities of a candidate, less its penalty, from the two rows in the dense line."""
+    start, one, two = np.uint64(offsets[candidate]), np.float32(0.0), np.float32(0.0)
+    for place in range(marked(offsets, columns, candidate, marks, found)):
+        entry = start + np.uint64(found[place])
         term = np.uint32(columns[entry])
-        one += line[term, 0] * values[entry]
+        one += line[term, 0] * values[entry]  # 0 for a term of neither row
         two += line[term, 1] * values[entry]
     space = dot(latent[row], latent[candidate])
     other_space = dot(latent[other], latent[candidate])

@@ -38,7 +38,6 @@ from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
 from recommender.training.neighbors.kept import EXACT_UP_TO, KeptLists, StoredCandidates
-from recommender.training.neighbors.likely_pairs import likely_candidates
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.threshold import similarity_threshold
 from recommender.training.neighbors.tiles import TILE, Plan
@@ -140,6 +139,10 @@ def _candidates(
         hubs, floor, floors = hubness_penalties(plan, adapted, recipe, threads)
     if len(plan) > EXACT_UP_TO:
         del plan  # its memory is needed for the candidates
+        from recommender.training.neighbors.likely_pairs import (  # noqa: PLC0415 compiled when used
+            likely_candidates,
+        )
+
         return None, likely_candidates(vectors, weight, hubs, recipe.seed, threads, progress), floor
     best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
     if kept and kept.is_complete:

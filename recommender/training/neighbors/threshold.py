@@ -12,7 +12,7 @@ from recommender.training.neighbors.tiles import Plan
 
 _QUERIES, _OTHERS = 500, 4000  # at most: the articles of the random pairs
 _SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
-_MARGIN = 1e-5  # more than the rounding error of a score in serving
+_MARGIN = 1.1e-5  # of all these scores; more than the rounding error of a score in serving
 
 
 def similarity_threshold(
@@ -28,7 +28,8 @@ def similarity_threshold(
     The pairs are those of up to 500 random queries with up to 4,000 random articles. In a corpus of fewer
     than about 9,000 articles the percentile is lower, so that an average article exceeds the threshold with
     nine others: there, related pairs are a larger share of all pairs. The threshold is midway between two
-    scores, because serving computes a score in a different order than training, and rounding must not decide.
+    scores that are far enough apart, because serving computes a score in a different order than training, and
+    rounding must not decide.
     """
     n = len(vectors.offsets) - 1
     if n == 1:
@@ -59,8 +60,9 @@ def similarity_threshold(
     if not len(scores):
         return 0.0
     above = max(float(np.percentile(scores, percentile)), 0.0)
-    higher = scores[scores > above + _MARGIN]
-    return float(np.float32((above + higher.min()) / 2 if len(higher) else above))
+    ascending = np.unique(np.append(scores[scores > above].astype(np.float64), above))
+    gaps = np.flatnonzero(np.diff(ascending) > 2 * _MARGIN)
+    return float(np.float32(ascending[gaps[0] : gaps[0] + 2].mean() if len(gaps) else above))
 
 
 def _part_of(vectors: Vectors, rows: np.ndarray) -> Vectors:

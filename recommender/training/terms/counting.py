@@ -12,7 +12,7 @@ neighbouring characters is a word (see `text.words`). Lines that many bodies rep
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,11 @@ class TermCounts:
     kinds: np.ndarray  # (n_terms,) uint8, WORD, PAIR or PIECE
     distinct: int  # before pruning: words, pieces, and the pairs of words that are not rare
     forms: dict[str, str]  # the most frequent word of each stem, if it differs from the stem
+
+    def without_rows(self) -> "TermCounts":
+        """Return the counts without those of single articles, which take much memory."""
+        none = np.zeros(0, dtype=np.int32)
+        return replace(self, offsets=np.zeros(1, dtype=np.int64), columns=none, counts=none)
 
 
 def count_terms(

@@ -154,7 +154,7 @@ def configuration(
                 "categories": {"values": categories},
                 "withdrawn": {"values": [f"gone-{number}" for number in range(20)]},
                 "rules": {"values": ["live-blog", "mixed", "our-own-work"]},
-                "slugs": {"values": ["islands-skerrow", "tarrow-hill-pit"]},
+                "slugs": {"values": ["skerrow-islands", "tarrow-hill-choir"]},
             },
             "parameters": {
                 "id": {"dictionary": "ids", "probability": 0.9},

@@ -10,7 +10,12 @@ import pytest
 from recommender.article import Article
 from recommender.model import Model
 from recommender.serving.index.fold_in import fold_in
+from recommender.training.neighbors.all_pairs import offer_all_pairs
+from recommender.training.neighbors.candidates import Candidates
+from recommender.training.neighbors.digest_penalties import digest_penalties
+from recommender.training.neighbors.tiles import Plan
 from recommender.training.train import Trained, train
+from tests.support.vectors import unit_rows, vectors_of
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -88,3 +93,35 @@ def test_a_digest_that_arrives_after_training_is_penalized_like_the_others(
 
 def test_a_corpus_without_digests_has_no_penalty_for_them(trained: Trained) -> None:
     assert trained.model.manifest.digests == []
+
+
+def test_every_member_of_a_long_series_is_penalized() -> None:
+    members, picked = 40, 6  # more members than are judged; articles that each is about
+    reports = np.eye(members * picked, dtype=np.float32)
+    digests = reports.reshape(members, picked, -1).sum(axis=1)
+    rows = unit_rows(np.concatenate([digests, reports]))
+    vectors = vectors_of(rows, np.zeros((len(rows), 0)))
+    best = Candidates.empty(np.zeros(len(rows), dtype=np.float32), keep=10)
+    offer_all_pairs(Plan.of(vectors, 0.0), best, threads=2)
+    titles = ["Morning briefing"] * members + [""] * len(reports)
+
+    penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles)
+
+    assert keys == ["morning briefing"]
+    # A digest is as similar to each of its reports, which have no word in common.
+    np.testing.assert_allclose(penalties[:members], 1 / np.sqrt(picked), atol=1e-3)
+    assert not penalties[members:].any()
+
+
+@pytest.mark.parametrize("others", [0, 4])
+def test_a_series_without_five_other_articles_is_not_judged(others: int) -> None:
+    rows = np.full((5 + others, 2), 0.5)
+    vectors = vectors_of(rows, np.zeros((len(rows), 0)))
+    best = Candidates.empty(np.zeros(len(rows), dtype=np.float32), keep=10)
+    offer_all_pairs(Plan.of(vectors, 0.0), best, threads=1)
+    titles = ["Morning briefing"] * 5 + [""] * others
+
+    penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles)
+
+    assert keys == []
+    assert not penalties.any()

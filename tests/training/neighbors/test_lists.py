@@ -1,6 +1,7 @@
 """Lists with feedback and hubness correction equal a slow computation from all pairs."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from recommender.model import Adapted
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe
 from recommender.training.evaluation.health import occurrences
-from recommender.training.neighbors import exact
+from recommender.training.neighbors import exact, threshold
 from recommender.training.neighbors.all_pairs import offer_all_pairs
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.exact import exact_neighbors
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists
+from recommender.training.neighbors.threshold import similarity_threshold
 from recommender.training.neighbors.tiles import Plan
 from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained
@@ -32,6 +34,7 @@ from tests.support.vectors import (
 )
 
 ROWS, WEIGHT, K = 600, 0.2, 12
+EVERY = np.arange(ROWS)
 RECIPE = Recipe(neighbors=NeighborLists(k=K, feedback=1.5, expansion=0.7, hub_correction=0.6))
 DRAW = np.random.default_rng(3)
 KINDS = DRAW.dirichlet(np.full(300, 0.08), size=60)
@@ -67,14 +70,14 @@ def slow_penalties() -> np.ndarray:
     return np.asarray(hubs)
 
 
-def slow_corrected(of: RelatedLists) -> np.ndarray:
-    """Return the corrected score of every pair, the query by row."""
+def slow_corrected(of: RelatedLists, queries: np.ndarray = EVERY) -> np.ndarray:
+    """Return the corrected score of every article for some queries, (m, n)."""
     similarity = SIMILARITY.copy()
     np.fill_diagonal(similarity, slow_squares(VECTORS, WEIGHT))
-    share = of.corrections.feedback[:, None]
-    scores = (similarity + share * similarity[of.corrections.nearest]) / (1 + share) - of.corrections.hubs
-    scores = slow_expanded(scores, of.corrections, of.copies.first, range(ROWS))
-    np.fill_diagonal(scores, -np.inf)
+    share, nearest = of.corrections.feedback[queries, None], of.corrections.nearest[queries]
+    scores = (similarity[queries] + share * similarity[nearest]) / (1 + share) - of.corrections.hubs
+    scores = slow_expanded(scores, of.corrections, of.copies.first, queries)
+    scores[np.arange(len(queries)), queries] = -np.inf
     return np.asarray(scores)
 
 
@@ -147,6 +150,36 @@ def test_an_article_is_expanded_by_its_three_nearest_that_are_not_copies(usual: 
 
     assert usual.corrections.expansion_rows.shape == (ROWS, 3)
     np.testing.assert_allclose(weights, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("queries", "others"), [(25, 4000), (40, 70)])
+def test_the_threshold_is_a_percentile_of_the_scores_of_random_pairs(
+    usual: RelatedLists, queries: int, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threshold, "_QUERIES", queries)
+    monkeypatch.setattr(threshold, "_OTHERS", others)
+    draw, first = np.random.default_rng(RECIPE.seed), usual.copies.first
+    drawn = np.sort(draw.choice(ROWS, min(queries, ROWS), replace=False))
+    listed = np.sort(draw.choice(ROWS, min(others, ROWS), replace=False))
+    scores = slow_corrected(usual, drawn)[:, listed][first[drawn][:, None] != first[listed]]
+    percentile = 100 * (1 - 9 / (ROWS - 1))  # nine similar articles on average
+
+    above = similarity_threshold(VECTORS, WEIGHT, usual.copies, usual.corrections, RECIPE, threads=2)
+
+    least = np.percentile(scores, percentile)
+    higher = sorted(score for score in scores.tolist() if score > least + 1e-6)
+    lower, upper = next(pair for pair in pairwise([least, *higher]) if pair[1] - pair[0] > 2.2e-5)
+    assert above == pytest.approx((lower + upper) / 2, abs=1e-6)
+    assert above - least < 0.01
+
+
+def test_the_threshold_of_random_pairs_follows_the_recipe(usual: RelatedLists) -> None:
+    lists = RECIPE.neighbors.model_copy(update={"similar_percentile": 50.0})
+    recipe = RECIPE.model_copy(update={"neighbors": lists})
+
+    above = similarity_threshold(VECTORS, WEIGHT, usual.copies, usual.corrections, recipe, threads=1)
+
+    assert above < usual.similar_above / 2
 
 
 def test_without_corrections_a_score_is_the_similarity() -> None:

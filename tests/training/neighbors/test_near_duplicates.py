@@ -1,5 +1,6 @@
 """All near-duplicates are found, and no other articles."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.article import Article
-from recommender.recipe import Recipe
+from recommender.recipe import NeighborLists, Recipe
 from recommender.serving.app import create_app
 from recommender.settings import Settings
+from recommender.training.neighbors import lists
+from recommender.training.terms.adapt import adapt
 from recommender.training.train import Trained, train
+from tests.support.vectors import unit_rows, vectors_of
 
 # The wire copies of the sample newsroom: retitled, a sentence or two changed.
 WIRE = [
@@ -43,6 +47,31 @@ def test_more_copies_than_neighbours_are_one_cluster() -> None:
 
     assert np.unique(copies.first).tolist() == [0, 40]
     assert copies.of(3) == [0, 1, 2, *range(4, 40)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exact_up_to", [120_000, 0])
+def test_a_text_published_thousands_of_times_takes_little_memory(
+    exact_up_to: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "EXACT_UP_TO", exact_up_to)
+    draw = np.random.default_rng(5)
+    terms = draw.random((6_000, 400)) * (draw.random((6_000, 400)) < 0.1)
+    latent = terms @ draw.normal(size=(400, 20))
+    terms[:3_000], latent[:3_000] = terms[0], latent[0]
+    vectors = vectors_of(unit_rows(terms), unit_rows(latent))
+    recipe = Recipe(neighbors=NeighborLists(k=20))
+    adapted = adapt(recipe, [Article(id=str(row), title="x") for row in range(6_000)])
+
+    tracemalloc.start()
+    built = lists.build_related_lists(vectors, adapted, recipe, threads=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert np.unique(built.copies.first).tolist() == [0, *range(3_000, 6_000)]
+    assert (built.neighbors.rows[:3_000] < 3_000).all()
+    assert (built.neighbors.rows[3_000:] >= 3_000).mean() > 0.9
+    assert peak < 4 * 6_000**2  # bytes of the scores of all pairs
 
 
 def test_articles_without_terms_are_not_copies() -> None:
