@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,9 @@ _VERSION = r"\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?"
 _POINTER = re.compile(rf"({_VERSION}) ([0-9a-f]{{64}})\n")
 _CURE = "run `recommender train` to publish a new version"
 
+ExtraFiles = Mapping[str, Callable[[Path], None] | np.ndarray]  # by name
+_NOTHING: ExtraFiles = {}
+
 
 class _Format(BaseModel):
     format: int
@@ -56,25 +59,21 @@ class NothingPublishedError(ArtifactError):
 
 
 def publish(
-    model: Model,
-    models_dir: str | Path,
-    *,
-    now: datetime | None = None,
-    extra_files: Mapping[str, Callable[[Path], None]] | None = None,
+    model: Model, models_dir: str | Path, *, now: datetime | None = None, extra_files: ExtraFiles = _NOTHING
 ) -> str:
     """Write the model as a new version, make it current, and return the version's name.
 
     The version is built in a temporary folder, synced and renamed before `CURRENT` is replaced, so a failure
     at any point leaves the old version in service. `extra_files` maps names to functions that write
-    additional files, which get checksums like the arrays. Raises ArtifactError if the disk is full or the
-    folder is not writable.
+    additional files, or to arrays. They get checksums like the arrays of the model. Raises ArtifactError if
+    the disk is full or the folder is not writable.
     """
     folder = Path(models_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sync_folder(folder.absolute().parent)
         with _locked(folder):
-            return _publish(model, folder, now or datetime.now(UTC), extra_files or {})
+            return _publish(model, folder, now or datetime.now(UTC), extra_files)
     except OSError as error:
         where = error.filename or folder
         raise ArtifactError(
@@ -140,6 +139,11 @@ def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -
     return _open(folder / version, digest if version == current else None, verify=verify)
 
 
+def open_arrays(models_dir: str | Path, version: str, names: Iterable[str]) -> list[np.ndarray]:
+    """Open arrays that were published beside a version, mapped; raises ArtifactError if one is missing."""
+    return [_open_array(Path(models_dir) / version / name) for name in names]
+
+
 def roll_back(models_dir: str | Path = "models", version: str | None = None) -> str:
     """Make another version current, atomically, and return its name.
 
@@ -181,9 +185,7 @@ def current_version(models_dir: str | Path) -> str:
     return _current(Path(models_dir))[0]
 
 
-def _publish(
-    model: Model, folder: Path, now: datetime, extra_files: Mapping[str, Callable[[Path], None]]
-) -> str:
+def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles) -> str:
     for abandoned in folder.glob(f"{_BUILDING}*"):  # from a killed process: this one holds the lock
         shutil.rmtree(abandoned, ignore_errors=True)
     version = _free_name(folder, _version_name(model, now))
@@ -205,16 +207,16 @@ def _publish(
     return version
 
 
-def _write_version(
-    model: Model, building: Path, version: str, extra_files: Mapping[str, Callable[[Path], None]]
-) -> str:
+def _write_version(model: Model, building: Path, version: str, extra_files: ExtraFiles) -> str:
     """Write and sync every file of a version, and return the sha256 of its manifest."""
     with ThreadPoolExecutor(4) as pool:
         arrays = {f"{name}.npy": array for name, array in arrays_of(model)}
+        arrays |= {name: extra for name, extra in extra_files.items() if isinstance(extra, np.ndarray)}
         written = {name: pool.submit(_write_array, building / name, array) for name, array in arrays.items()}
-        for name, write in extra_files.items():
-            write(building / name)
-            written[name] = pool.submit(_digest_of_synced, building / name)
+        for name, extra in extra_files.items():
+            if not isinstance(extra, np.ndarray):
+                extra(building / name)
+                written[name] = pool.submit(_digest_of_synced, building / name)
         digests = {name: written[name].result() for name in sorted(written)}
     manifest = model.manifest.model_copy(update={"format": FORMAT, "version": version, "files": digests})
     text = manifest.model_dump_json(indent=2).encode() + b"\n"
@@ -231,11 +233,8 @@ def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
         raise ArtifactError(f"{folder / MANIFEST} belongs to version {manifest.version}: {_cure(folder)}")
     if verify:
         _verify(folder, manifest.files)
-    arrays = {
-        name.removesuffix(".npy"): _open_array(folder / name)
-        for name in manifest.files
-        if name.endswith(".npy")
-    }
+    names = [name for name in manifest.files if name.endswith(".npy")]
+    arrays = {name.removesuffix(".npy"): _open_array(folder / name) for name in names}
     try:
         model = Model(manifest=manifest, **restored(Model, "", arrays))
     except KeyError as missing:

@@ -1,4 +1,4 @@
-"""The embedding of an article: its unit TF-IDF and latent vectors, computed from the model's arrays alone.
+"""The embedding of an article: its TF-IDF and latent vectors, computed from the model's arrays alone.
 
 An embedding equals the result of `transform` of the scikit-learn estimators fitted in training, rounded to
 fixed point (see `fixed_point`).
@@ -21,8 +21,8 @@ class Embedding:
     """The vectors of one article: sparse TF-IDF, and dense in the latent space."""
 
     columns: np.ndarray  # (m,) int32, ascending term numbers
-    values: np.ndarray  # (m,) float32, unit length unless empty
-    latent: np.ndarray  # (n_components,) float32, unit length unless all zero
+    values: np.ndarray  # (m,) float32, nearly of unit length unless empty
+    latent: np.ndarray  # (n_components,) float32, nearly of unit length unless all zero
 
     def cosine(self, other: "Embedding") -> float:
         """Return the cosine of the two TF-IDF vectors."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 from pydantic import AwareDatetime, Field, JsonValue
@@ -17,6 +16,7 @@ from recommender.embedding import Embedding, Vocabulary
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, ListFacts, NearDuplicates, Neighbors, top_k
 from recommender.page_urls import page_key, rows_of_urls
+from recommender.provenance import Drift, GateSummary
 from recommender.reading_time import all_reading_minutes
 from recommender.recipe import Recipe
 from recommender.text import TermRules
@@ -65,16 +65,6 @@ class Adapted(FrozenModel):
     expansion: float
 
 
-class GateSummary(FrozenModel):
-    """The result of the quality gate for a published model."""
-
-    outcome: Literal["passed", "overridden"]
-    reasons: list[str]  # the failed checks, if they were overridden
-    compared_with: str | None  # a version or a report; None if there was none
-    not_compared: str | None  # why there was no comparison with it
-    list_overlap: float | None  # mean share of a list of nine that stayed the same
-
-
 class Manifest(FrozenModel):
     """The metadata of a trained model, stored as `manifest.json` beside its arrays."""
 
@@ -91,6 +81,7 @@ class Manifest(FrozenModel):
     standing_lines: list[str] = Field(default_factory=list)  # keys of lines that are left out of bodies
     digests: list[str] = Field(default_factory=list)  # keys of the titles of digests, of `digests.title_keys`
     neighbors: ListFacts | None = None  # None in models of earlier releases
+    drift: Drift | None = None  # None: everything was fitted on this corpus
     libraries: dict[str, str]  # versions of the libraries that computed the arrays
     files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
     evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles

@@ -119,6 +119,9 @@ def training_summary(
         facts.add_row("Lines left out", escape(plain(shown)))
     if digests := model.manifest.digests:
         facts.add_row("Digests", escape(plain(f"titles with {', '.join(map(repr, digests[:5]))}")))
+    if drift := model.manifest.drift:
+        changes = f"{drift.changed_articles:,} changes since ({drift.changed_share:.2%} of the articles)"
+        facts.add_row("Continues", f"{drift.fitted}; {changes}, unknown words +{drift.unknown_terms:.2%}")
     facts.add_row("Terms", f"{corpus.terms_kept:,} used of {corpus.terms_counted:,}")
     facts.add_row("Topics", _topics(model))
     facts.add_row("Seconds", _times(seconds))

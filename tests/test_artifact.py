@@ -31,6 +31,7 @@ from recommender.artifact import (
 )
 from recommender.model import Manifest, Model
 from recommender.model_arrays import arrays_of, fault_of
+from recommender.training.neighbors.kept import StoredCandidates
 from recommender.training.train import ESTIMATORS, Trained, train
 from tests.support.sample import NOW
 
@@ -45,7 +46,8 @@ def array_files(record: Any, prefix: str = "") -> Iterator[str]:
 
 
 ARRAYS = sorted(array_files(Model))
-FILES = [*ARRAYS, ESTIMATORS]
+CANDIDATES = [f"candidates.{field.name}.npy" for field in fields(StoredCandidates)]
+FILES = [*ARRAYS, *CANDIDATES, ESTIMATORS]
 
 
 def version_folder(models_dir: Path) -> Path:

@@ -40,6 +40,18 @@ REFUSED = 3  # exit status
     is_flag=True,
     help="Include the live articles of the database; CORPUS is then optional.",
 )
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Keep the vocabulary and the latent space of the current version, and compare only new articles.",
+)
+@click.option(
+    "--max-drift",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Share of changed articles or unknown words above which --incremental fits everything again.",
+)
 @click.option("--threads", type=click.IntRange(1, 256), help="Number of threads.  [default: all cores]")
 @click.option(
     "--scheduler",
@@ -60,7 +72,6 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     from recommender.training.evaluation.labels import check_labels, read_labels
     from recommender.training.release.previous import Baseline, check_common, read_baseline
     from recommender.training.release.release import release
-    from recommender.training.train import train as fit
 
     if not (corpus or options["with_live"]):
         raise click.UsageError("Missing argument 'CORPUS...'.")
@@ -85,10 +96,12 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     previous = _previous_model(models_dir)
     if previous and not baseline:
         baseline = Baseline(previous.manifest.version, previous)
-    trained = fit(
-        articles, recipe, refused=report.refused_rows, threads=threads, progress=bars, previous=previous,
-        workers=workers,
-    )  # fmt: skip
+    fit = (
+        _incremental_fit(previous, models_dir, recipe, options, workers)
+        if options["incremental"]
+        else _full_fit(previous, workers)
+    )
+    trained = fit(articles, recipe, refused=report.refused_rows, threads=threads, progress=bars)
     outcome = release(
         trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
         threads=threads, progress=bars,
@@ -204,6 +217,35 @@ def _workers(scheduler: str | None) -> Any:
     from recommender.training.cluster import connect
 
     return click.get_current_context().with_resource(connect(scheduler))
+
+
+def _full_fit(previous: Any, workers: Any) -> Callable[..., Any]:
+    """Return the function that trains, and keeps the slugs of topics of the previous model."""
+    from recommender.training.train import train as fit
+
+    return functools.partial(fit, previous=previous, workers=workers)
+
+
+def _incremental_fit(
+    previous: Any, models_dir: Path, recipe: Any, options: dict[str, Any], workers: Any
+) -> Callable[..., Any]:
+    """Return the function that trains incrementally, or that fits everything if it must; print why."""
+    from recommender.training.incremental.retrain import CannotContinueError, Published, train_incrementally
+
+    def note(reason: object) -> None:
+        echo(f"note: everything is fitted again: {reason}", err=True)
+
+    if previous is None:
+        note(f"there is no current version in {models_dir} to continue")
+        return _full_fit(previous, workers)
+    try:
+        published = Published.of(previous, models_dir, recipe)
+    except CannotContinueError as error:
+        note(error)
+        return _full_fit(previous, workers)
+    return functools.partial(
+        train_incrementally, published=published, max_drift=options["max_drift"], note=note
+    )
 
 
 def _load_kernels(threads: int | None, bars: Any) -> None:

@@ -1,46 +1,30 @@
 """Train a model from articles, together with the scikit-learn estimators for notebooks."""
 
-import hashlib
-import json
-import platform
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
-from functools import lru_cache, partial
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from itertools import pairwise
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import joblib
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
+from recommender.artifact import ExtraFiles
 from recommender.columns import Strings
-from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
 from recommender.fixed_point import round_rows
-from recommender.model import (
-    Adapted,
-    Articles,
-    CorpusFacts,
-    Manifest,
-    Model,
-    Topic,
-    Vectors,
-    term_rules,
-)
-from recommender.neighbors import ListFacts
+from recommender.model import Adapted, Model, Topic, term_rules
+from recommender.model_arrays import arrays_of
 from recommender.recipe import Recipe
 from recommender.text import TermRules, base_language, words
-from recommender.training.kernels import Workers, cores, release_memory
-from recommender.training.neighbors.lists import RelatedLists, build_related_lists
+from recommender.training.assembly import Fitted, Progress, Steps, finished_model
+from recommender.training.kernels import Workers, cores
+from recommender.training.neighbors.kept import StoredCandidates
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.languages import inverse_document_frequency, without_function_words
@@ -48,7 +32,6 @@ from recommender.training.terms.standing import without_standing_lines
 from recommender.training.terms.texts import Texts
 from recommender.training.terms.vectorizer import (
     PackedVectorizer,
-    by_term,
     fitted_vectorizer,
     term_weights,
     tfidf,
@@ -59,22 +42,12 @@ from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
 
 ESTIMATORS = "estimators.joblib"
-_CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
-_FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name != "body"))
+CANDIDATES = "candidates"  # begins the names of their files
 _PART = 0.5  # of a step, which is reported while it runs; the rest cannot be divided
-_LISTS_PART = 0.95  # of the step of the neighbours, likewise
-_LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
 
 class TrainingError(ValueError):
     """A corpus that no model can be trained on; the message says why."""
-
-
-class Progress(Protocol):
-    """Receives the progress of training or an evaluation."""
-
-    def step(self, name: str, total: float, unit: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Start a step of `total` units; the returned function is called with the units just completed."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +58,20 @@ class Trained:
     """
 
     model: Model
+    candidates: StoredCandidates  # for an incremental training
+    seconds: dict[str, float]  # by step, in order
     space: LatentSpace
     clusters: KMeans | None
-    seconds: dict[str, float]  # by step, in order
 
     def estimators(self) -> dict[str, Any]:
         """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
         return {"vectorizer": fitted_vectorizer(*self._vectorizer_arguments), **self._other_estimators}
 
-    def extra_files(self) -> dict[str, Callable[[Path], None]]:
-        """Return the files that `publish` writes beside the arrays: each name with its writing function."""
+    def extra_files(self) -> ExtraFiles:
+        """Return what `publish` writes beside the model: the estimators, and all candidates."""
         packed = {"vectorizer": PackedVectorizer(self._vectorizer_arguments), **self._other_estimators}
-        return {ESTIMATORS: lambda path: _dump(packed, path)}
+        arrays = {f"{CANDIDATES}.{name}.npy": array for name, array in arrays_of(self.candidates)}
+        return {ESTIMATORS: lambda path: _dump(packed, path), **arrays}
 
     @property
     def _vectorizer_arguments(self) -> tuple[TermRules, Strings, np.ndarray, int, int]:
@@ -127,9 +102,10 @@ def train(
     such as a `cluster`, read words and score pairs, with the same result. Raises TrainingError if there is no
     article, if two articles have the same id, or if no term is left.
     """
-    recipe, ordered = recipe or Recipe(), _ordered(articles)
+    recipe = recipe or Recipe()
+    ordered = in_order(articles)
     n, threads = len(ordered), threads or cores()
-    steps = _Steps(progress)
+    steps = Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
 
     with steps.run("terms", n, "articles") as advance:
@@ -146,7 +122,7 @@ def train(
     with steps.run("latent space", 1, "fits") as advance:
         components = adapted.latent_components
         space = fit_latent_space(rows, counts.df, components, recipe.topics, recipe.seed, threads)
-        latent = _rounded(space.project(rows, threads))
+        latent = rounded_latent(space.project(rows, threads))
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
@@ -154,39 +130,19 @@ def train(
         topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words, threads)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
-    with steps.run("neighbours", n, "articles") as advance:
-        vectors = _vectors(rows, latent, threads)
-        lists = _lists(vectors, adapted, recipe, ordered, threads, advance, workers)
-        advance(n - _LISTS_PART * n)
-    with steps.run("articles", n, "articles") as advance:
-        columns = Articles.of(ordered)
-        facts = _facts(ordered, columns, recipe, counts, refused)
-        advance(n)
-
-    manifest = _manifest(recipe, adapted, now, facts, lists, topics, stop_words, standing)
-    neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
-    model = Model(manifest, columns, vocabulary, vectors, *neighbor_arrays, topic_model.space)
-    return Trained(model, space, topic_model.estimator, steps.seconds)
+    fitted = Fitted(
+        recipe, adapted, stop_words, standing, rows, latent, vocabulary, topic_model.space, topics,
+        counts.distinct,
+    )  # fmt: skip
+    model, candidates = finished_model(fitted, ordered, steps, threads, now, refused, workers=workers)
+    return Trained(model, candidates, steps.seconds, space, topic_model.estimator)
 
 
-class _Steps:
-    """Measures the time of the steps and forwards their progress."""
+def in_order(articles: Iterable[Article]) -> list[Article]:
+    """Return the articles in the order of a model's rows.
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def run(self, name: str, total: float, unit: str) -> Iterator[Callable[[float], None]]:
-        began = time.perf_counter()
-        step = self._progress.step(name, total, unit) if self._progress else nullcontext(lambda _: None)
-        with step as advance:
-            yield advance
-        release_memory()
-        self.seconds[name] = time.perf_counter() - began
-
-
-def _ordered(articles: Iterable[Article]) -> list[Article]:
+    Raises TrainingError if there is none, or if two have the same id.
+    """
     ordered = sorted(articles, key=lambda article: article.id.encode())
     if not ordered:
         raise TrainingError("the corpus has no articles")
@@ -244,16 +200,6 @@ def _stop_words(articles: Sequence[Article]) -> dict[str, frozenset[str]]:
     return stop_words
 
 
-def _same_text(articles: Sequence[Article]) -> Callable[[int, int], bool]:
-    """Return a function that compares the texts of two articles, given by their rows."""
-
-    @lru_cache(maxsize=_CACHED_TEXTS)
-    def triples(row: int) -> WordTriples:
-        return WordTriples.of(articles[row].title, articles[row].body)
-
-    return lambda one, other: triples(one).is_same_text(triples(other))
-
-
 def _vocabulary(counts: TermCounts, weights: np.ndarray, space: LatentSpace) -> Vocabulary:
     stems = sorted(counts.forms)
     forms = (counts.forms[stem] for stem in stems)
@@ -282,96 +228,10 @@ def _with_stable_slugs(
     return keep_slugs(topic_model.topics, members, previous.manifest.topics, before)
 
 
-def _rounded(latent: np.ndarray) -> np.ndarray:
+def rounded_latent(latent: np.ndarray) -> np.ndarray:
+    """Return the latent vectors in fixed point, (n, n_components) float32."""
     n, width = latent.shape
     return round_rows(latent.ravel(), np.arange(n + 1) * width).reshape(n, width)
-
-
-def _vectors(rows: csr_array, latent: np.ndarray, threads: int) -> Vectors:
-    term_offsets, term_rows, term_values = by_term(rows, threads)
-    return Vectors(
-        offsets=rows.indptr.astype(np.int64),
-        columns=rows.indices.astype(np.int32, copy=False),
-        values=rows.data,
-        latent=latent,
-        term_offsets=term_offsets,
-        term_rows=term_rows,
-        term_values=term_values,
-    )
-
-
-def _lists(
-    vectors: Vectors,
-    adapted: Adapted,
-    recipe: Recipe,
-    articles: Sequence[Article],
-    threads: int,
-    advance: Callable[[float], None],
-    workers: Workers | None,
-) -> RelatedLists:
-    n, titles = len(articles), [article.title for article in articles]
-    return build_related_lists(
-        vectors, adapted, recipe, threads, progress=lambda share: advance(_LISTS_PART * share * n),
-        same_text=_same_text(articles), titles=titles, workers=workers,
-    )  # fmt: skip
-
-
-def _manifest(
-    recipe: Recipe,
-    adapted: Adapted,
-    trained_at: datetime | None,
-    facts: CorpusFacts,
-    lists: RelatedLists,
-    topics: list[Topic],
-    stop_words: dict[str, frozenset[str]],
-    standing: list[str],
-) -> Manifest:
-    return Manifest(
-        format=0,
-        version="",
-        trained_at=trained_at or datetime.now(UTC),
-        recipe=recipe,
-        adapted=adapted,
-        corpus=facts,
-        similar_above=lists.similar_above,
-        hub_floor=lists.hub_floor,
-        topics=topics,
-        stop_words={lang: sorted(listed) for lang, listed in stop_words.items()},
-        standing_lines=standing,
-        digests=lists.digests,
-        neighbors=ListFacts(recall_at_20=lists.recall_at_20),
-        libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-        files={},
-    )
-
-
-def _facts(
-    articles: Sequence[Article], columns: Articles, recipe: Recipe, counts: TermCounts, refused: int
-) -> CorpusFacts:
-    longest = recipe.terms.max_body_chars
-    lengths = [(len(article.title), len(article.body)) for article in articles]
-    cut = [sum(max(length - longest, 0) for length in pair) for pair in lengths if max(pair) > longest]
-    whole = sum(map(sum, lengths))
-    return CorpusFacts(
-        articles=len(articles),
-        refused=refused,
-        fingerprint=_fingerprint(articles, columns.bodies),
-        newest_published_at=max((a.published_at for a in articles if a.published_at), default=None),
-        characters_read=whole - sum(cut),
-        characters_cut=sum(cut),
-        articles_cut=len(cut),
-        terms_counted=counts.distinct,
-        terms_kept=len(counts.terms),
-    )
-
-
-def _fingerprint(articles: Sequence[Article], bodies: Strings) -> str:
-    digest, encoder = hashlib.sha256(), json.JSONEncoder(default=datetime.isoformat)
-    for row, article in enumerate(articles):
-        body = bodies.bytes_at(row)
-        digest.update(encoder.encode([*_FACTS_OF(article), len(body)]).encode())
-        digest.update(body)
-    return digest.hexdigest()
 
 
 def _dump(estimators: dict[str, Any], path: Path) -> None:

@@ -23,7 +23,8 @@ def slow_standing_lines(bodies: Sequence[str], titles: Sequence[str]) -> tuple[l
     lines += sorted(linked.difference(lines))
     others = _without(bodies, lines, line_keys)
     sentences = _recurring(list(dict.fromkeys(filter(None, others))), at_least, _sentence_keys)
-    return lines + sentences, _without(others, sentences, _sentence_keys)
+    keys = set(lines + sentences)
+    return lines + sentences, [without_lines(body, keys) if keys else body for body in bodies]
 
 
 def _recurring(bodies: Sequence[str], at_least: int, keys_of: Callable[[str], set[str]]) -> list[str]:

@@ -15,9 +15,10 @@ from recommender.artifact import open_current, publish
 from recommender.model import Model
 from recommender.neighbors import ListFacts
 from recommender.recipe import NeighborLists, Recipe
+from recommender.training.assembly import Progress
 from recommender.training.neighbors import likely_pairs, lists
 from recommender.training.readers.corpus import read_articles
-from recommender.training.train import Progress, Trained, TrainingError, train
+from recommender.training.train import Trained, TrainingError, train
 from tests.support.sample import NOW
 from tests.support.vectors import slow_expanded
 

@@ -25,12 +25,12 @@ from pydantic import AwareDatetime
 from recommender.frozen_model import FrozenModel
 from recommender.model import Model, from_microseconds, microseconds
 from recommender.neighbors import NO_ROW
+from recommender.training.assembly import Progress
 from recommender.training.evaluation.health import Health, displayed_lists, displayed_lists_among, health
 from recommender.training.evaluation.labels import Judgements, LabelFile, judgements
 from recommender.training.evaluation.measures import LIST_LENGTH, MEASURES, RESAMPLES, intervals, measured
 from recommender.training.evaluation.probes import hash_sample, headlines_found
 from recommender.training.kernels import cores
-from recommender.training.train import Progress
 
 DEPTH = 50  # articles ranked for each query; some may be dropped before the list is cut
 SAMPLE_SIZE = 2_000  # articles whose lists a report contains

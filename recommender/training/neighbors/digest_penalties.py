@@ -1,10 +1,10 @@
 """Which series of a corpus are digests, and the penalty of their articles; `recommender.digests` says why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from recommender.digests import NEAREST, is_digest, penalty, series_of
+from recommender.digests import NEAREST, is_digest, penalty, series_of, title_keys
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW
 from recommender.training.neighbors.candidates import Candidates
@@ -30,6 +30,29 @@ def digest_penalties(
             penalties[rows] = np.maximum(penalties[rows], penalty(similarity.max(axis=1), among))
             keys.append(key)
     return penalties, keys
+
+
+def known_digest_penalties(
+    vectors: Vectors,
+    weight: float,
+    best: Candidates,
+    first: np.ndarray,
+    titles: Sequence[str],
+    rows: np.ndarray,
+    keys: Collection[str],
+) -> np.ndarray:
+    """Return the penalty of these rows, (m,) float32, 0 unless their title has a key of known digests.
+
+    An article is compared with its nearest others, of its own series too, as in serving.
+    """
+    penalties = np.zeros(len(rows), dtype=np.float32)
+    for place, row in enumerate(rows.tolist()):
+        if not title_keys(titles[row]).isdisjoint(keys):
+            own = np.array([row])
+            nearest, similarity, among = _nearest_of(vectors, weight, best, first, own, own)
+            if len(nearest):
+                penalties[place] = penalty(similarity.max(axis=1), among)[0]
+    return penalties
 
 
 def _nearest_of(

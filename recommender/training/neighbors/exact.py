@@ -53,29 +53,32 @@ def exact_neighbors(
     k: int,
     threads: int,
     progress: Callable[[float], None] = lambda _: None,
+    queries: np.ndarray | None = None,
 ) -> Neighbors:
-    """Return the k best rows of every row by corrected score, best first, equal scores in row order.
+    """Return the k best rows of each of the `queries` (default: all rows), best first.
 
-    `first` is that of the near-duplicates: a row and its copies expand no article in its list. `progress` is
-    called with the share of the lists that has just been made. Without a `plan`, lists are made of the
-    articles with a candidate in their score, and no row is scored against all.
+    They are ordered by corrected score, equal scores in row order. `first` is that of the near-duplicates: a
+    row and its copies expand no article in its list. `progress` is called with the share of the lists that
+    has just been made. Without a `plan`, lists are made of the articles with a candidate in their score, and
+    no row is scored against all.
     """
     n = len(best.rows)
+    queries = np.arange(n) if queries is None else queries
     k = max(0, min(k, n - 1))
     rows = np.full((n, k), NO_ROW, dtype=np.int32)
     scores = np.full((n, k), -np.inf, dtype=np.float32)
-    if not k:
-        return Neighbors(rows, scores)
-    lead = fill_lists(vectors, weight, best, corrections, first, threads, rows, scores, progress)
+    if not k or not len(queries):
+        return Neighbors(rows[queries], scores[queries])
+    lead = fill_lists(vectors, weight, best, corrections, first, threads, rows, scores, queries, progress)
     unsettled = np.flatnonzero(lead <= _MARGIN) if plan else np.zeros(0, np.int64)
     if not plan or not len(unsettled):
-        return Neighbors(rows, np.where(rows == NO_ROW, 0, scores))
+        return Neighbors(rows[queries], np.where(rows == NO_ROW, 0, scores)[queries])
     for row, of_row in zip(
         unsettled, corrected_scores(plan, corrections, first, unsettled, threads), strict=True
     ):
         rows[row] = top_k(of_row, k, np.delete(np.arange(n), row))
         scores[row] = of_row[rows[row]]
-    return Neighbors(rows, scores)
+    return Neighbors(rows[queries], scores[queries])
 
 
 def fill_lists(
@@ -87,11 +90,13 @@ def fill_lists(
     threads: int,
     rows: np.ndarray,
     scores: np.ndarray,
+    queries: np.ndarray,
     progress: Callable[[float], None] = lambda _: None,
 ) -> np.ndarray:
-    """Write the best rows and their scores, both (n, k), of the articles with a candidate in their score.
+    """Write the lists of the `queries`, of the articles with a candidate in their score.
 
-    Return what each last score is above any other article, (n,). If it is not above, some may be missing.
+    `rows` and `scores` are (n, k). Return what each last score is above any other article, (n,), inf for
+    other rows. If it is not above, some may be missing.
     """
     n, n_terms = len(best.rows), len(vectors.term_offsets) - 1
     lead = np.full(n, np.inf)
@@ -99,7 +104,10 @@ def fill_lists(
     own = _self_similarity(vectors, weight)
     expansion = _records(corrections)
     longest = int(np.diff(vectors.offsets).max(initial=0))
+    wanted = np.zeros(n, dtype=bool)
+    wanted[queries] = True
     order = _neighbouring(vectors.latent)
+    order = order[wanted[order]]
     alone = np.bincount(first, minlength=n)[first] == 1
 
     def part(start: int, end: int) -> None:
@@ -112,9 +120,9 @@ def fill_lists(
             np.zeros(n, dtype=np.bool_), np.empty(n, dtype=np.int32), np.empty(longest + 1, dtype=np.int32),
             rows, scores, lead,
         )  # fmt: skip
-        progress((end - start) / n)
+        progress((end - start) / len(order))
 
-    list(run_ranges(part, n, threads, ranges_per_thread=8))
+    list(run_ranges(part, len(order), threads, ranges_per_thread=8))
     return lead
 
 

@@ -26,7 +26,6 @@ percentile in a small corpus (see `similarity_threshold`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -39,6 +38,7 @@ from recommender.training.neighbors.all_pairs import offer_all_pairs, offer_by_w
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
+from recommender.training.neighbors.kept import EXACT_UP_TO, KeptLists, StoredCandidates
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.threshold import similarity_threshold
 from recommender.training.neighbors.tiles import TILE, Plan
@@ -46,7 +46,6 @@ from recommender.training.neighbors.tiles import TILE, Plan
 _FLOOR_PERCENTILE = 1  # percentile of hubness up to which an article has no penalty
 _SPARE = 32  # articles of the sample that are stored beyond those that are needed
 _SURPLUS = 1.1  # times the candidates that are kept: how many the first floor lets through
-EXACT_UP_TO = 120_000  # articles; in a larger corpus, only likely pairs are scored
 _PAIRS_SHARE = 0.8  # of the step's progress
 _RECALL_AT, _RECALL_ROWS = 20, 500  # how many rows are scored against all to measure the recall
 _BLOCK = 4096  # articles whose candidates are compared at a time
@@ -63,6 +62,7 @@ class RelatedLists:
     hub_floor: float  # the hubness up to which an article has no penalty
     digests: list[str]  # the keys of titles of digests
     recall_at_20: float  # the share of the true first 20 neighbours in the lists; 1 if they are exact
+    candidates: StoredCandidates  # for the next training, if it is incremental
 
 
 def build_related_lists(
@@ -75,51 +75,88 @@ def build_related_lists(
     same_text: SameText = lambda *_: True,
     titles: Sequence[str] = (),
     workers: Workers | None = None,
+    kept: KeptLists | None = None,
 ) -> RelatedLists:
     """Return the lists of all articles.
 
     The module describes the score. `progress` is called with the share of all pairs that has just been
     scored. `same_text` is called with the rows of two articles that may be near-duplicates. Digests are
     recognized by their `titles`, unless the hubness correction is off. The pairs of up to `EXACT_UP_TO`
-    articles are scored by the `workers`, if there are any.
+    articles are scored by the `workers`, if there are any. What is `kept` of a published version is not
+    computed again.
     """
-    weight, lists, n = adapted.latent_weight, recipe.neighbors, len(vectors.offsets) - 1
-    whole = Plan.of(vectors, weight, tile)
-    hubs, floor, floors = hubness_penalties(whole, adapted, recipe, threads)
-    plan = whole if n <= EXACT_UP_TO else None
-    if plan:
-        best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
-        offer = (
-            partial(offer_by_workers, vectors, weight, workers=workers)
-            if workers
-            else partial(offer_all_pairs, plan)
-        )
-        offer(best, threads=threads, progress=lambda share: progress(_PAIRS_SHARE * share))
+    weight, lists = adapted.latent_weight, recipe.neighbors
+    plan, best, floor = _candidates(
+        vectors, adapted, recipe, threads, tile, lambda share: progress(_PAIRS_SHARE * share), kept, workers
+    )
+    copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text)
+    judged = titles if adapted.hub_correction else ()
+    if kept:
+        hubs, keys = kept.all_penalties(vectors, weight, best, copies.first, judged), kept.digests
     else:
-        del whole  # its memory is needed for the candidates
+        digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
+        hubs = best.hubs + digests
+    # The candidates were found without digests' penalties; any other article scores even less than its floor.
+    penalized = replace(best, hubs=hubs)
+    corrections = corrected(adapted, penalized, copies)
+    if kept and kept.is_complete and plan:
+        neighbors = kept.lists(vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads)
+    else:
+        neighbors = exact_neighbors(
+            vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads,
+            lambda share: progress((1 - _PAIRS_SHARE) * share),
+        )  # fmt: skip
+    is_exact = plan is not None
+    del plan, penalized
+    stored = StoredCandidates.of(best)
+    del best
+    if kept:
+        above = kept.similar_above
+    else:
+        above = similarity_threshold(vectors, weight, copies, corrections, recipe, threads)
+    recall = 1.0
+    if not is_exact:
+        recall = measured_recall(vectors, weight, neighbors, corrections, copies.first, recipe, threads)
+    return RelatedLists(neighbors, copies, corrections, above, floor, keys, recall, stored)
+
+
+def _candidates(
+    vectors: Vectors,
+    adapted: Adapted,
+    recipe: Recipe,
+    threads: int,
+    tile: int,
+    progress: Callable[[float], None],
+    kept: KeptLists | None,
+    workers: Workers | None,
+) -> tuple[Plan | None, Candidates, float]:
+    """Return the vectors arranged for scoring, the candidates of all articles, and the hubness floor.
+
+    In a large corpus, there is no plan, and the candidates are chosen among likely pairs only.
+    """
+    weight, lists = adapted.latent_weight, recipe.neighbors
+    plan = Plan.of(vectors, weight, tile)
+    if kept:
+        floor, floors = kept.hub_floor, kept.floors
+        hubs = kept.penalties(plan, adapted.hub_correction, recipe.seed, lists.copy_similarity, threads)
+    else:
+        hubs, floor, floors = hubness_penalties(plan, adapted, recipe, threads)
+    if len(plan) > EXACT_UP_TO:
+        del plan  # its memory is needed for the candidates
         from recommender.training.neighbors.likely_pairs import (  # noqa: PLC0415 compiled when used
             likely_candidates,
         )
 
-        best = likely_candidates(
-            vectors, weight, hubs, recipe.seed, threads, lambda share: progress(_PAIRS_SHARE * share)
-        )
-    copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text)
-    judged = titles if adapted.hub_correction else ()
-    digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
-    # The candidates were found without these penalties; any other article scores even less than its floor.
-    best = replace(best, hubs=hubs + digests)
-    corrections = corrected(adapted, best, copies)
-    neighbors = exact_neighbors(
-        vectors, weight, plan, best, corrections, copies.first, lists.k, threads,
-        lambda share: progress((1 - _PAIRS_SHARE) * share),
-    )  # fmt: skip
-    del best
-    above = similarity_threshold(vectors, weight, copies, corrections, recipe, threads)
-    recall = 1.0
-    if not plan:
-        recall = measured_recall(vectors, weight, neighbors, corrections, copies.first, recipe, threads)
-    return RelatedLists(neighbors, copies, corrections, above, floor, keys, recall)
+        return None, likely_candidates(vectors, weight, hubs, recipe.seed, threads, progress), floor
+    best = Candidates.empty(hubs, CANDIDATES * lists.k, floors)
+    if kept and kept.is_complete:
+        kept.offer(plan, best, threads)
+        progress(1)
+    elif workers:
+        offer_by_workers(vectors, weight, best, threads, progress, workers=workers)
+    else:
+        offer_all_pairs(plan, best, threads, progress)
+    return plan, best, floor
 
 
 def measured_recall(

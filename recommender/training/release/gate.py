@@ -23,8 +23,9 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.frozen_model import FrozenModel
-from recommender.model import GateSummary, Model
+from recommender.model import Model
 from recommender.neighbors import NO_ROW
+from recommender.provenance import GateSummary
 from recommender.recipe import Gate
 from recommender.training.evaluation.evaluate import Estimate, EvaluationReport, newest_published_at
 from recommender.training.evaluation.health import agreement

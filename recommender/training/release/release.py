@@ -12,12 +12,13 @@ from pydantic import AwareDatetime
 
 from recommender.artifact import ArtifactError, keep_refused, publish
 from recommender.frozen_model import FrozenModel
+from recommender.training.assembly import Progress
 from recommender.training.evaluation.evaluate import EvaluationReport, evaluate
 from recommender.training.evaluation.labels import LabelFile
 from recommender.training.readers.corpus import ReadingReport
 from recommender.training.release.gate import Verdict, judge
 from recommender.training.release.previous import Baseline
-from recommender.training.train import Progress, Trained
+from recommender.training.train import Trained
 
 _PER_ARTICLE: Any = {  # fields of a report with values of single articles and queries
     **dict.fromkeys(("query_ids", "query_stories", "drawn"), True),

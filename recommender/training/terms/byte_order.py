@@ -1,7 +1,8 @@
-"""Sort words by their bytes, without an object for each word."""
+"""Sort and look up words by their bytes, without an object for each word."""
 
 import numpy as np
 
+from recommender.columns import Strings
 from recommender.training.kernels import Int64s, OutUint8s, Uint8s, kernel
 
 
@@ -34,6 +35,14 @@ def byte_order(utf8: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return order
 
 
+def places_in(strings: Strings, known: Strings) -> np.ndarray:
+    """Return the position of each string among those known, (n,) int64, -1 for others.
+
+    Both must be sorted by their bytes.
+    """
+    return _places(strings.utf8, strings.offsets, known.utf8, known.offsets)
+
+
 @kernel
 def _eight_bytes(utf8: Uint8s, starts: Int64s, words: Int64s, first: int) -> np.ndarray:
     """Return eight bytes of each of these words from byte `first`, as numbers that sort like them."""
@@ -52,3 +61,30 @@ def _gather(letters: Uint8s, starts: Int64s, order: Int64s, utf8: OutUint8s, off
         start = starts[order[place]]
         for offset in range(offsets[place + 1] - offsets[place]):
             utf8[offsets[place] + offset] = letters[start + offset]
+
+
+@kernel
+def _places(utf8: Uint8s, offsets: Int64s, known_utf8: Uint8s, known_offsets: Int64s) -> np.ndarray:
+    """Return the position of each string among the known ones, (n,) int64, -1 for others; merge both."""
+    n, n_known = len(offsets) - 1, len(known_offsets) - 1
+    places = np.full(n, -1, dtype=np.int64)
+    place = 0
+    for string in range(n):
+        size = offsets[string + 1] - offsets[string]
+        while place < n_known:
+            known_size = known_offsets[place + 1] - known_offsets[place]
+            difference = np.int64(0)
+            for at in range(min(size, known_size)):
+                difference = np.int64(known_utf8[known_offsets[place] + at]) - np.int64(
+                    utf8[offsets[string] + at]
+                )
+                if difference != 0:
+                    break
+            if difference == 0:
+                difference = known_size - size
+            if difference >= 0:
+                if difference == 0:
+                    places[string] = place
+                break
+            place += 1
+    return places

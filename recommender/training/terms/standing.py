@@ -44,8 +44,10 @@ def without_standing_lines(texts: Texts, threads: int) -> tuple[list[str], Texts
     ]
     sentences = _Spans.of(others, run_all(calls, threads))
     more = sentences.recurring(others.first_bodies(threads), at_least)[:MAX_LINES]
-    rest = _without_lines(others, more, threads, sentences.rows_with(more)) if more else others
-    return keys + more, rest
+    if not (keys or more):
+        return [], texts
+    # All at once and in all bodies, as in serving. A short sentence may have the key of a line.
+    return keys + more, _without_lines(texts, keys + more, threads, np.ones(len(texts), dtype=bool))
 
 
 def _without_lines(texts: Texts, keys: Iterable[str], threads: int, chosen: np.ndarray) -> Texts:

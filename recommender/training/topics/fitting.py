@@ -204,6 +204,15 @@ def _predictor(fitted: KMeans, centroids: np.ndarray, rows: np.ndarray) -> KMean
     return fitted
 
 
+def predictor_of(centroids: np.ndarray) -> KMeans | None:
+    """Return an estimator that predicts the nearest of these topics; None if there are none."""
+    if not len(centroids):
+        return None
+    with threadpool_limits(1):
+        fitted = KMeans(len(centroids), init=centroids, n_init=1, max_iter=1).fit(centroids)
+        return _predictor(fitted, centroids, centroids)
+
+
 def _normalized(centers: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(centers, axis=1, keepdims=True)
     return np.asarray(centers / np.maximum(lengths, 1e-12), dtype=np.float32)

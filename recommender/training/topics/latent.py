@@ -63,6 +63,15 @@ def fit_latent_space(
     return LatentSpace(frequent, np.ascontiguousarray(svd.components_.T), svd)
 
 
+def known_space(terms: np.ndarray, components: np.ndarray) -> LatentSpace:
+    """Return the latent space of a published model; its estimator projects, and lacks the singular values."""
+    if not components.shape[1]:
+        return LatentSpace(terms, components, None)
+    svd = TruncatedSVD(components.shape[1], n_iter=_POWER_ITERATIONS)
+    svd.n_features_in_, svd.components_ = len(terms), components.T
+    return LatentSpace(terms, components, svd)
+
+
 def _decomposition(matrix: csr_array, count: int, seed: int, threads: int) -> TruncatedSVD:
     """Return a fitted estimator with the first `count` singular vectors of the matrix."""
     n, transposed = matrix.shape[0], matrix.T.tocsr()

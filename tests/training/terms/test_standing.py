@@ -111,3 +111,13 @@ def test_a_line_that_is_the_title_of_another_article_is_a_link_to_it() -> None:
 
 def test_a_body_that_is_published_many_times_counts_once() -> None:
     assert learnt([f"{NOTICE}\n\nStory"] * 50) == ([], [f"{NOTICE}\n\nStory"] * 50)
+
+
+def test_a_short_sentence_with_the_key_of_a_line_is_left_out_of_every_body_as_online() -> None:
+    bodies = [f"Ferry {number} sails.\nPhoto: AP" for number in "abcdefgh"]
+    odd = "The ferry sails. Photo: AP"  # no line of its own, and too short to be learnt as a sentence
+
+    keys, cut = learnt([*bodies, odd], [""] * 9)
+
+    assert keys == ["Photo: AP"]
+    assert cut[-1] == without_lines(odd, keys) != odd

@@ -92,7 +92,9 @@ def test_the_published_file_has_the_same_vectorizer(
     sample_articles: list[Article], trained: Trained, tmp_path: Path
 ) -> None:
     path = tmp_path / ESTIMATORS
-    trained.extra_files()[ESTIMATORS](path)
+    write = trained.extra_files()[ESTIMATORS]
+    assert callable(write)
+    write(path)
 
     loaded = joblib.load(path)["vectorizer"]
 

@@ -1,0 +1,1 @@
+"""Train again soon, keeping what an earlier training has fitted."""
