@@ -14,7 +14,7 @@ def test_versions_are_listed_and_verified(run: Run, published: Path) -> None:
     assert listed.status == 0
     assert [line.split()[0] for line in listed.out.splitlines() if "current" in line] == [version]
     for named in ([], [version]):
-        assert run("models", "verify", *named, "--models-dir", published).out.startswith(f"{version}: 6")
+        assert run("models", "verify", *named, "--models-dir", published).out.startswith(f"{version}: 7")
     assert run("models", "verify", "20200101T000000Z-00000000", "--models-dir", published).status == 1
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from recommender.model import Vectors
 from recommender.neighbors import Corrections, NearDuplicates
@@ -70,18 +71,21 @@ def _part_of(vectors: Vectors, rows: np.ndarray) -> Vectors:
     lengths = np.diff(vectors.offsets)[rows]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     entries = np.repeat(vectors.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    terms, columns = np.unique(vectors.columns[entries], return_inverse=True)
-    values = vectors.values[entries]
-    by_term = np.argsort(columns, kind="stable")
-    counts = np.bincount(columns, minlength=len(terms))
+    present = np.zeros(len(vectors.term_offsets), dtype=bool)
+    present[vectors.columns[entries]] = True
+    place = np.cumsum(present) - 1
+    columns, values = place[vectors.columns[entries]].astype(np.int32), vectors.values[entries]
+    counts = np.bincount(columns, minlength=np.count_nonzero(present))
+    shape = (len(rows), len(counts))
+    by_term = csr_array((values, columns, offsets), shape=shape).tocsc()
     return Vectors(
         offsets=offsets,
-        columns=columns.astype(np.int32),
+        columns=columns,
         values=values,
         latent=vectors.latent[rows],
         term_offsets=np.concatenate([[0], np.cumsum(counts)]),
-        term_rows=np.repeat(np.arange(len(rows), dtype=np.int32), lengths)[by_term],
-        term_values=values[by_term],
+        term_rows=by_term.indices.astype(np.int32),
+        term_values=by_term.data,
     )
 
 

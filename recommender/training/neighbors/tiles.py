@@ -7,7 +7,9 @@ lists for each tile of columns, whose sums stay in the fastest cache; the many r
 over all columns, which are looked up once per article.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -36,6 +38,8 @@ from recommender.training.kernels import (
 
 TILE = 8192  # columns whose sums take 32 KiB a row; at most 65,536
 STRIPE_BYTES = 1 << 26  # of the similarities of the rows that are scored at a time
+_PRODUCT = 4096  # columns of a matrix product
+_PARTS = 4  # of the rows, in which a tile is divided among threads
 _BYTES_PER_SCORE = 12  # of three sums
 _MOST_ROWS, _LEAST_ROWS = 512, 64  # scored at a time
 _DENSE_DF = 0.10  # a term in a larger share of articles becomes a dense column
@@ -60,6 +64,7 @@ class Plan:
     term_offsets: np.ndarray  # the posting lists of `Vectors`, for rare terms
     term_rows: np.ndarray
     term_values: np.ndarray
+    scratch: dict[str, np.ndarray] = field(default_factory=dict)  # memory that is used again
 
     @classmethod
     def of(cls, vectors: Vectors, weight: float, tile: int = TILE) -> "Plan":
@@ -108,22 +113,25 @@ class Plan:
     def similarity(self, rows: np.ndarray, threads: int, limit: int | None = None) -> np.ndarray:
         """Return the similarity of the rows to the first `limit` rows (all by default), (m, limit) float32.
 
-        It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space.
+        It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space. The result is
+        overwritten by the next call, because new memory for each call takes time.
         """
         limit = len(self) if limit is None else limit
         rows = rows.astype(np.int64)
-        scores = np.empty((len(rows), limit), dtype=np.float32)
-        space = np.empty((len(rows), limit), dtype=np.float32)
-        whole = np.zeros((len(rows), limit), dtype=np.int32)
+        scores, space, whole = (self._scratch(name, len(rows), limit) for name in ("f1", "f2", "i"))
+        whole.fill(0)
         dense, latent = self.dense[rows], self.latent[rows]
 
-        def add_tile(number: int) -> None:
-            start, end = number * self.tile, min((number + 1) * self.tile, limit)
+        def multiply(start: int) -> None:
+            end = min(start + _PRODUCT, limit)
             np.matmul(dense, self.dense[start:end].T, out=scores[:, start:end])
             np.matmul(latent, self.latent[start:end].T, out=space[:, start:end])
+
+        def add_tile(number: int, first: int, beyond: int) -> None:
+            start, end = number * self.tile, min((number + 1) * self.tile, limit)
             _add_medium(
-                whole, start, end, self.tile, rows, self.offsets, self.rare_from, self.terms,
-                self.whole_values, self.starts[number], self.postings,
+                whole[first:beyond], start, end, self.tile, rows[first:beyond], self.offsets, self.rare_from,
+                self.terms, self.whole_values, self.starts[number], self.postings,
             )  # fmt: skip
 
         def finish(start: int, end: int) -> None:
@@ -136,10 +144,21 @@ class Plan:
                 np.float32(self.weight),
             )  # fmt: skip
 
-        with threadpool_limits(1, user_api="blas"):  # our own threads divide the tiles
-            list(run_all(((add_tile, number) for number in range(-(-limit // self.tile))), threads))
+        parts = list(pairwise(len(rows) * part // _PARTS for part in range(_PARTS + 1)))
+        calls: list[tuple[Any, ...]] = [
+            (add_tile, number, *part) for number in range(-(-limit // self.tile)) for part in parts
+        ]
+        calls += [(multiply, start) for start in range(0, limit, _PRODUCT)]
+        with threadpool_limits(1, user_api="blas"):  # our own threads divide the work
+            list(run_all(calls, threads))
         list(run_ranges(finish, len(rows), threads))
         return scores
+
+    def _scratch(self, name: str, rows: int, columns: int) -> np.ndarray:
+        """Return memory for numbers of four bytes, whose kind is the first letter of the name."""
+        if len(self.scratch.get(name, "")) < rows * columns:
+            self.scratch[name] = np.empty(rows * columns, dtype=f"{name[0]}4")
+        return self.scratch[name][: rows * columns].reshape(rows, columns)
 
 
 @kernel
