@@ -252,7 +252,8 @@ def test_training_loads_no_serving() -> None:
 
     assert "recommender.training.train" in modules
     assert not {module for module in modules if module.startswith("recommender.serving")}
-    assert not libraries_among(modules) & {"flask", "werkzeug", "jinja2", "granian", "sqlalchemy"}
+    # jinja2 is not among them, because distributed loads it, for a cluster.
+    assert not libraries_among(modules) & {"flask", "werkzeug", "granian", "sqlalchemy"}
 
 
 def test_an_import_hidden_from_the_syntax_tree_is_detected_at_run_time(copy: Path) -> None:
