@@ -17,6 +17,7 @@ from recommender.recipe import Recipe
 from recommender.training.evaluation.evaluate import System
 from recommender.training.neighbors.all_pairs import all_neighbors
 from recommender.training.neighbors.lists import build_related_lists
+from recommender.training.neighbors.tiles import with_postings
 from recommender.training.train import train
 
 _ANY = 2**31  # articles: fast enough for every corpus
@@ -221,13 +222,4 @@ def _vectors(rows: Any) -> Vectors:
     """Return sparse unit vectors as `Vectors` without a latent space, in fixed point."""
     rows.sort_indices()
     rows.data = round_rows(rows.data, rows.indptr)
-    by_term = rows.tocsc()
-    return Vectors(
-        offsets=rows.indptr.astype(np.int64),
-        columns=rows.indices.astype(np.int32),
-        values=rows.data,
-        latent=np.zeros((rows.shape[0], 0), dtype=np.float32),
-        term_offsets=by_term.indptr.astype(np.int64),
-        term_rows=by_term.indices.astype(np.int32),
-        term_values=by_term.data,
-    )
+    return with_postings(rows, np.zeros((rows.shape[0], 0), dtype=np.float32))

@@ -20,7 +20,7 @@ from recommender.neighbors import Corrections, Neighbors
 from recommender.training.kernels import Workers
 from recommender.training.neighbors.candidates import CandidateLists, Candidates
 from recommender.training.neighbors.exact import exact_neighbors
-from recommender.training.neighbors.tiles import TILE, Plan
+from recommender.training.neighbors.tiles import TILE, Plan, with_postings
 
 _BLOCK, _ENTRIES = 8192, 4_000_000  # articles and terms of articles, about, in a block that workers receive
 _CALLS_PER_SLOT = 4  # so that all workers end at about the same time
@@ -149,11 +149,8 @@ def _joined(blocks: Sequence[_Block]) -> Vectors:
     ends = np.cumsum([0, *(len(block.columns) for block in blocks)])
     parts = [block.offsets[1:] + start for block, start in zip(blocks, ends[:-1], strict=True)]
     offsets = np.concatenate([[0], *parts])
-    by_term = csr_array((values, columns, offsets), shape=(len(latent), blocks[0].n_terms)).tocsc()
-    return Vectors(
-        offsets, columns, values, latent,
-        by_term.indptr.astype(np.int64), by_term.indices.astype(np.int32), by_term.data,
-    )  # fmt: skip
+    shape = (len(latent), blocks[0].n_terms)
+    return with_postings(csr_array((values, columns, offsets), shape=shape), latent)
 
 
 def _offer_pairs(

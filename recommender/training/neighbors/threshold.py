@@ -9,7 +9,7 @@ from recommender.model import Vectors
 from recommender.neighbors import Corrections, NearDuplicates
 from recommender.recipe import Recipe
 from recommender.training.neighbors.exact import corrected_scores
-from recommender.training.neighbors.tiles import Plan
+from recommender.training.neighbors.tiles import Plan, with_postings
 
 _QUERIES, _OTHERS = 500, 4000  # at most: the articles of the random pairs
 _SIMILAR_AT_LEAST = 9  # other articles that an average article is `similar` to, even in a small corpus
@@ -74,18 +74,10 @@ def _part_of(vectors: Vectors, rows: np.ndarray) -> Vectors:
     present = np.zeros(len(vectors.term_offsets), dtype=bool)
     present[vectors.columns[entries]] = True
     place = np.cumsum(present) - 1
-    columns, values = place[vectors.columns[entries]].astype(np.int32), vectors.values[entries]
-    counts = np.bincount(columns, minlength=np.count_nonzero(present))
-    shape = (len(rows), len(counts))
-    by_term = csr_array((values, columns, offsets), shape=shape).tocsc()
-    return Vectors(
-        offsets=offsets,
-        columns=columns,
-        values=values,
-        latent=vectors.latent[rows],
-        term_offsets=np.concatenate([[0], np.cumsum(counts)]),
-        term_rows=by_term.indices.astype(np.int32),
-        term_values=by_term.data,
+    terms = place[vectors.columns[entries]].astype(np.int32)
+    shape = (len(rows), np.count_nonzero(present))
+    return with_postings(
+        csr_array((vectors.values[entries], terms, offsets), shape=shape), vectors.latent[rows]
     )
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 from recommender.fixed_point import SCALE, is_fixed
@@ -159,6 +160,20 @@ class Plan:
         if len(self.scratch.get(name, "")) < rows * columns:
             self.scratch[name] = np.empty(rows * columns, dtype=f"{name[0]}4")
         return self.scratch[name][: rows * columns].reshape(rows, columns)
+
+
+def with_postings(rows: csr_array, latent: np.ndarray) -> Vectors:
+    """Return TF-IDF rows, (n, n_terms), and latent vectors as `Vectors`, with a posting list of each term."""
+    by_term = rows.tocsc()
+    return Vectors(
+        offsets=rows.indptr.astype(np.int64),
+        columns=rows.indices.astype(np.int32),
+        values=rows.data,
+        latent=latent,
+        term_offsets=by_term.indptr.astype(np.int64),
+        term_rows=by_term.indices.astype(np.int32),
+        term_values=by_term.data,
+    )
 
 
 @kernel
