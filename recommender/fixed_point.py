@@ -35,6 +35,12 @@ def round_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return result
 
 
+def round_matrix(vectors: np.ndarray) -> np.ndarray:
+    """Return the rows of a matrix, of at most unit length, in fixed point, float32."""
+    n, width = vectors.shape
+    return round_rows(vectors.ravel(), np.arange(n + 1) * width).reshape(n, width)
+
+
 def is_fixed(values: np.ndarray) -> bool:
     """Return whether all values are multiples of 1/4096."""
     scaled = (values[start : start + _BLOCK] * SCALE for start in range(0, len(values), _BLOCK))

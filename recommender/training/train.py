@@ -17,7 +17,7 @@ from recommender.article import Article
 from recommender.artifact import ExtraFiles
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
-from recommender.fixed_point import round_rows
+from recommender.fixed_point import round_matrix, round_rows
 from recommender.model import Adapted, Model, Topic, term_rules
 from recommender.model_arrays import arrays_of
 from recommender.recipe import Recipe
@@ -122,7 +122,7 @@ def train(
     with steps.run("latent space", 1, "fits") as advance:
         components = adapted.latent_components
         space = fit_latent_space(rows, counts.df, components, recipe.topics, recipe.seed, threads)
-        latent = rounded_latent(space.project(rows, threads))
+        latent = round_matrix(space.project(rows, threads))
         vocabulary = _vocabulary(counts, weights, space)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
@@ -226,12 +226,6 @@ def _with_stable_slugs(
     members = members_of(topic_model.space, [article.id for article in articles])
     before = members_of(previous.topic_space, previous.articles.ids)
     return keep_slugs(topic_model.topics, members, previous.manifest.topics, before)
-
-
-def rounded_latent(latent: np.ndarray) -> np.ndarray:
-    """Return the latent vectors in fixed point, (n, n_components) float32."""
-    n, width = latent.shape
-    return round_rows(latent.ravel(), np.arange(n + 1) * width).reshape(n, width)
 
 
 def _dump(estimators: dict[str, Any], path: Path) -> None:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.columns import Labels
-from recommender.fixed_point import is_fixed, round_rows
+from recommender.fixed_point import is_fixed, round_matrix, round_rows
 from recommender.model import Articles, Manifest, Model, Vectors
 from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
@@ -209,13 +209,11 @@ def _taxonomy(articles: Articles) -> csr_array:
 
 def _in_fixed_point(vectors: Vectors) -> Vectors:
     """Return the vectors in fixed point; those of models of earlier releases are not."""
-    n, width = vectors.latent.shape
     if is_fixed(vectors.values) and is_fixed(vectors.latent.ravel()):
         return vectors
     entries = (vectors.values, vectors.columns, vectors.offsets)
-    rows = csr_array(entries, shape=(n, len(vectors.term_offsets) - 1))
-    latent = round_rows(vectors.latent.ravel(), np.arange(n + 1) * width).reshape(n, width)
-    return replace(_vectors(rows), latent=latent)
+    rows = csr_array(entries, shape=(len(vectors.latent), len(vectors.term_offsets) - 1))
+    return replace(_vectors(rows), latent=round_matrix(vectors.latent))
 
 
 def _vectors(rows: Any) -> Vectors:

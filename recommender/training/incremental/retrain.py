@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 
 from recommender.article import Article
 from recommender.artifact import ArtifactError, open_arrays
+from recommender.fixed_point import round_matrix
 from recommender.model import Model, Topic, TopicSpace, Vectors
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
@@ -30,7 +31,7 @@ from recommender.training.kernels import cores
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
 from recommender.training.topics.fitting import assign_topics, predictor_of
 from recommender.training.topics.latent import LatentSpace, known_space
-from recommender.training.train import CANDIDATES, Trained, in_order, rounded_latent, train
+from recommender.training.train import CANDIDATES, Trained, in_order, train
 
 MAX_DRIFT = 0.05  # of the changed articles and of the unknown words; above, everything is fitted again
 _UNRELATED = ("gate", "freshness")  # sections of a recipe that change no array
@@ -215,7 +216,7 @@ def _latent(
     is_kept = row_of >= 0
     latent = np.empty((len(row_of), before.latent.shape[1]), dtype=np.float32)
     latent[is_kept] = before.latent[row_of[is_kept]]
-    latent[~is_kept] = rounded_latent(space.project(others, threads))
+    latent[~is_kept] = round_matrix(space.project(others, threads))
     return latent
 
 

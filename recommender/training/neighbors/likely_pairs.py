@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recommender.fixed_point import round_rows
+from recommender.fixed_point import round_matrix
 from recommender.model import Vectors
 from recommender.training.kernels import (
     Float32Rows,
@@ -112,10 +112,8 @@ def _cells(points: np.ndarray, count: int, seed: int, threads: int) -> np.ndarra
         filled, starts = np.unique(cell_of[order], return_index=True)
         sums = np.add.reduceat(sample[order].astype(np.float64), starts, axis=0)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        units = sums / np.maximum(lengths, 1e-12)
-        offsets = np.arange(len(filled) + 1) * units.shape[1]
         centroids = centroids.copy()
-        centroids[filled] = round_rows(units.ravel(), offsets).reshape(units.shape)
+        centroids[filled] = round_matrix(sums / np.maximum(lengths, 1e-12))
     return centroids
 
 
