@@ -7,20 +7,23 @@ candidates, and why they are exact.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, sqrt
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
 
 from recommender.model import Vectors
 from recommender.neighbors import Corrections, Neighbors
-from recommender.training.kernels import Workers
+from recommender.training.kernels import Workers, run_all
 from recommender.training.neighbors.candidates import CandidateLists, Candidates
 from recommender.training.neighbors.exact import exact_neighbors
-from recommender.training.neighbors.tiles import TILE, Plan, with_postings
+from recommender.training.neighbors.tiles import STRIPE, TILE, Plan, with_postings
 
 _BLOCK, _ENTRIES = 8192, 4_000_000  # articles and terms of articles, about, in a block that workers receive
 _CALLS_PER_SLOT = 4  # so that all workers end at about the same time
@@ -51,12 +54,51 @@ def offer_all_pairs(
     plan: Plan, best: Candidates, threads: int, progress: Callable[[float], None] = lambda _: None
 ) -> None:
     """Offer every article to every other one."""
-    n, step = len(plan), plan.rows_at_a_time
-    for start in range(0, n, step):
-        end = min(start + step, n)
-        _offer_pairs(plan, best, np.arange(start, end), end, start, threads)
-        progress((end**2 - start**2) / n**2)
+    stripes = stripes_of(np.arange(len(plan)))
+    # Stripes of different tiles follow each other, so that threads seldom wait, and short ones come last.
+    stripes.sort(key=lambda rows: (rows[0] % plan.tile, -rows[0]))
+    offer_stripes(plan, best, stripes, threads, progress, earlier=True)
     best.settle(threads)
+
+
+def stripes_of(rows: np.ndarray) -> list[np.ndarray]:
+    """Return the rows in stripes."""
+    return [rows[start : start + STRIPE] for start in range(0, len(rows), STRIPE)]
+
+
+def offer_stripes(
+    plan: Plan,
+    best: Candidates,
+    stripes: Sequence[np.ndarray],
+    threads: int,
+    progress: Callable[[float], None] = lambda _: None,
+    *,
+    limit: int | None = None,
+    both_ways: bool = True,
+    earlier: bool = False,
+    **offer: Any,
+) -> None:
+    """Score stripes of rows against the first `limit` rows, and offer as `Candidates.offer` does.
+
+    With `earlier`, a stripe is scored against the rows up to its last one only. `progress` is called with the
+    share of all pairs that has just been scored. The candidates are not settled.
+    """
+    locks = [Lock() for _ in range(-(-len(plan) // plan.tile))]
+
+    def score(rows: np.ndarray) -> None:
+        stripe = plan.stripe(rows, int(rows[-1]) + 1 if earlier and limit is None else limit)
+        own = set((rows // plan.tile).tolist()) if both_ways else set()
+        for tile in stripe.tiles:
+            scores = stripe.scores(tile)
+            with ExitStack() as held:
+                for changed in sorted(own | {tile}):
+                    held.enter_context(locks[changed])
+                best.offer(scores, rows, tile * plan.tile, both_ways=both_ways, earlier=earlier, **offer)
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        progress((last**2 - first**2 if earlier else len(rows) * len(plan)) / len(plan) ** 2)
+
+    with threadpool_limits(1, user_api="blas"):  # our own threads divide the work
+        list(run_all(((score, rows) for rows in stripes), threads))
 
 
 def offer_by_workers(
@@ -127,16 +169,14 @@ def _edges(n: int, entries: int, slots: int) -> np.ndarray:
 def _candidates_in(before: _Block, own: _Block, weight: float, keep: int) -> CandidateLists:
     """Return the candidates that the articles of two blocks have in the other block, or in the only one."""
     blocks = [own] if before.start == own.start else [before, own]
-    plan = Plan.of(_joined(blocks), weight, tile=len(blocks[0]))
+    plan = Plan.of(_joined(blocks), weight)
     hubs, floors = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("hubs", "floors"))
     best = Candidates.empty(hubs, keep, floors)
     if len(blocks) == 1:
         offer_all_pairs(plan, best, threads=1)
     else:
-        width, step = len(before), plan.rows_at_a_time
-        for start in range(width, len(plan), step):
-            rows = np.arange(start, min(start + step, len(plan)))
-            _offer_pairs(plan, best, rows, width, width, threads=1)
+        rows = np.arange(len(before), len(plan))
+        offer_stripes(plan, best, stripes_of(rows), threads=1, limit=len(before))
         best.settle(threads=1)
     return best.lists(np.concatenate([np.arange(len(block)) + block.start for block in blocks]))
 
@@ -151,12 +191,3 @@ def _joined(blocks: Sequence[_Block]) -> Vectors:
     offsets = np.concatenate([[0], *parts])
     shape = (len(latent), blocks[0].n_terms)
     return with_postings(csr_array((values, columns, offsets), shape=shape), latent)
-
-
-def _offer_pairs(
-    plan: Plan, best: Candidates, rows: np.ndarray, limit: int, width: int, threads: int
-) -> None:
-    """Offer the first `limit` articles to the rows, and the rows to the first `width` articles."""
-    scores = plan.similarity(rows, threads, limit)
-    best.offer_columns(scores, rows, threads)
-    best.offer_rows(scores, rows, width, threads)

@@ -12,6 +12,7 @@ import numpy as np
 
 from recommender.neighbors import NO_ROW
 from recommender.training.kernels import (
+    Bools,
     Float32Rows,
     Float32s,
     Int32s,
@@ -66,21 +67,34 @@ class Candidates:
             hubs,
         )
 
-    def offer_columns(self, scores: np.ndarray, rows: np.ndarray, threads: int) -> None:
-        """Offer the articles `scores.T` of all columns to each of the rows; `scores` is (rows, columns)."""
-        self._offer(_offer_columns, len(rows), threads, scores, rows)
-
-    def offer_rows(
-        self, scores: np.ndarray, rows: np.ndarray, width: int, threads: int, below: float = float("inf")
+    def offer(
+        self,
+        scores: np.ndarray,
+        rows: np.ndarray,
+        start: int,
+        *,
+        both_ways: bool = True,
+        earlier: bool = False,
+        below: float = float("inf"),
+        closed: np.ndarray | None = None,
     ) -> None:
-        """Offer the rows to the first `width` columns of `scores`, unless they are as similar as `below`."""
-        self._offer(_offer_rows, width, threads, scores, rows, np.float32(below))
+        """Offer articles to each other; `scores` is (rows, columns), with columns from article `start` on.
+
+        The rows are offered to all columns, or to `earlier` articles only, and `both_ways` the columns to the
+        rows, unless they are as similar as `below`. Columns that are `closed`, (n,) bool, are offered
+        nothing. Threads may call this at once if no article is offered anything by two of them.
+        """
+        closed = np.zeros(len(self.rows), dtype=bool) if closed is None else closed
+        _offer(
+            scores, rows, start, both_ways, earlier, np.float32(below), closed, self.rows, self.similarity,
+            self.counts, self.floors, self.hubs, self.keep,
+        )  # fmt: skip
 
     def offer_lists(self, lists: CandidateLists, threads: int) -> None:
         """Offer candidates that were collected elsewhere, from the same first floors or higher ones."""
         self.floors[lists.rows] = np.maximum(self.floors[lists.rows], lists.floors)
         arrays = lists.rows, lists.offsets, lists.candidates, lists.similarity
-        self._offer(_offer_lists, len(lists.rows), threads, *arrays)
+        self._in_parts(_offer_lists, len(lists.rows), threads, *arrays)
 
     def lists(self, rows: np.ndarray) -> CandidateLists:
         """Return all candidates, once they are settled; `rows` are the numbers of the articles elsewhere."""
@@ -90,10 +104,20 @@ class Candidates:
         return CandidateLists(rows, self.floors, offsets, candidates, self.similarity[is_used])
 
     def settle(self, threads: int) -> None:
-        """Reduce all candidates to the `keep` best; of equal ones, those with the lowest rows stay."""
-        self._offer(_choose_all, len(self.rows), threads)
+        """Reduce all candidates to the `keep` best, in row order; of equal ones, the lowest rows stay."""
+        self._in_parts(_choose_all, len(self.rows), threads)
 
-    def _offer(self, work: Callable[..., None], n: int, threads: int, *arguments: object) -> None:
+        def order(start: int, end: int) -> None:
+            rows, similarity = self.rows[start:end], self.similarity[start:end]
+            # A row and its similarity are sorted as one number; places without a row come last.
+            pairs = rows.astype(np.uint32).astype(np.uint64) << np.uint64(32) | similarity.view(np.uint32)
+            pairs.sort(axis=1)
+            rows[:] = (pairs >> np.uint64(32)).astype(np.uint32).view(np.int32)
+            similarity[:] = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.float32)
+
+        list(run_ranges(order, len(self.rows), threads, ranges_per_thread=32))
+
+    def _in_parts(self, work: Callable[..., None], n: int, threads: int, *arguments: object) -> None:
         own = self.rows, self.similarity, self.counts, self.floors, self.hubs, self.keep
 
         def part(start: int, end: int) -> None:
@@ -103,43 +127,14 @@ class Candidates:
 
 
 @kernel
-def _offer_columns(
+def _offer(
     scores: Float32Rows,
     lines: Int64s,
     start: int,
-    end: int,
-    rows: OutInt32Rows,
-    similarity: OutFloat32Rows,
-    counts: OutInt64s,
-    floors: OutFloat32s,
-    hubs: Float32s,
-    keep: int,
-) -> None:
-    """Offer every column to the lines start..end."""
-    width = scores.shape[1]
-    for line in range(start, end):
-        own = lines[line]
-        floor = floors[own]
-        for chunk in range(0, width, 32):  # compared on vector units; few chunks have a candidate
-            beyond = min(chunk + 32, width)
-            hits = 0
-            for column in range(chunk, beyond):
-                hits += scores[line, column] - hubs[column] >= floor
-            if hits == 0:
-                continue
-            for column in range(chunk, beyond):
-                if scores[line, column] - hubs[column] >= floor and column != own:
-                    _store(column, scores[line, column], own, rows, similarity, counts, floors, hubs, keep)
-                    floor = floors[own]
-
-
-@kernel
-def _offer_rows(
-    scores: Float32Rows,
-    lines: Int64s,
+    both_ways: bool,  # noqa: FBT001 a kernel has no keywords
+    earlier: bool,  # noqa: FBT001
     below: np.float32,
-    start: int,
-    end: int,
+    closed: Bools,
     rows: OutInt32Rows,
     similarity: OutFloat32Rows,
     counts: OutInt64s,
@@ -147,21 +142,56 @@ def _offer_rows(
     hubs: Float32s,
     keep: int,
 ) -> None:
-    """Offer every line to the columns start..end."""
+    """Offer the lines to the columns, and perhaps the columns to the lines."""
+    width, room = scores.shape[1], rows.shape[1]
+    own_floors, own_hubs = floors[start : start + width], hubs[start : start + width]
+    # Compared on vector units, and looked at eight at a time, because few are candidates.
+    to_line, to_column = np.zeros((2, -(-width // 8) * 8), dtype=np.uint8)
+    found = np.empty(width + 9, dtype=np.int64)
     for line in range(len(lines)):
-        candidate = lines[line]
-        hub = hubs[candidate]
-        for chunk in range(start, end, 32):
-            beyond = min(chunk + 32, end)
-            hits = 0
-            for column in range(chunk, beyond):
-                hits += scores[line, column] - hub >= floors[column]
-            if hits == 0:
-                continue
-            for column in range(chunk, beyond):
-                score = scores[line, column]
-                if score - hub >= floors[column] and column != candidate and score < below:
-                    _store(candidate, score, column, rows, similarity, counts, floors, hubs, keep)
+        own, of_line = lines[line], scores[line]
+        hub, floor = hubs[own], floors[own] if both_ways else np.float32(np.inf)
+        for column in range(width):
+            score = of_line[column]
+            to_line[column] = score - own_hubs[column] >= floor
+            to_column[column] = score - hub >= own_floors[column]
+        last = max(0, min(width, own - start)) if earlier else width
+        for at in range(_places(to_line, last, found)):
+            candidate, score = start + found[at], of_line[found[at]]
+            if candidate != own and score < below and score - hubs[candidate] >= floors[own]:
+                count = counts[own]
+                rows[own, count], similarity[own, count] = candidate, score
+                counts[own] = count + 1
+                if count + 1 == room:
+                    _choose(own, rows, similarity, counts, floors, hubs, keep)
+        for at in range(_places(to_column, last, found)):
+            candidate, score = start + found[at], of_line[found[at]]
+            if candidate != own and score < below and not closed[candidate]:
+                count = counts[candidate]
+                rows[candidate, count], similarity[candidate, count] = own, score
+                counts[candidate] = count + 1
+                if count + 1 == room:
+                    _choose(candidate, rows, similarity, counts, floors, hubs, keep)
+
+
+@inner
+def _places(is_wanted: np.ndarray, last: int, found: np.ndarray) -> int:
+    """Write the places before `last` of ones among zeros, and return their number; few are expected.
+
+    There are no branches that depend on the numbers, because a processor cannot foresee them.
+    """
+    eights, some, count = is_wanted.view(np.uint64), np.uint64(0), np.uint64(0)
+    for eight in range(-(-last // 8)):
+        found[some] = eight
+        some += np.uint64(eights[eight] != 0)
+    marked = found[:some].copy()
+    for at in range(len(marked)):
+        for place in range(8 * marked[at], 8 * marked[at] + 8):
+            found[count] = place
+            count += np.uint64(is_wanted[place])
+    while count > 0 and found[count - np.uint64(1)] >= last:
+        count -= np.uint64(1)
+    return int(count)
 
 
 @kernel

@@ -109,10 +109,11 @@ def fill_lists(
     order = _neighbouring(vectors.latent)
     order = order[wanted[order]]
     alone = np.bincount(first, minlength=n)[first] == 1
+    columns = _by_frequency(vectors)
 
     def part(start: int, end: int) -> None:
         fill_rows(
-            order[start:end], vectors.offsets, vectors.columns, vectors.values, vectors.latent,
+            order[start:end], vectors.offsets, columns, vectors.values, vectors.latent,
             np.float32(1 - weight), np.float32(weight), corrections.nearest, corrections.feedback,
             corrections.hubs, expansion, reverse.offsets, reverse.rows, first, alone, own, best.rows,
             best.similarity, best.counts, best.floors, np.zeros((n_terms, 2), dtype=np.float32),
@@ -151,6 +152,13 @@ def _neighbouring(latent: np.ndarray) -> np.ndarray:
     blocks = (latent[start : start + _BLOCK] @ latent[::step].T for start in range(0, len(latent), _BLOCK))
     leaders = np.concatenate([np.argmax(block, axis=1) for block in blocks])
     return np.argsort(leaders, kind="stable")
+
+
+def _by_frequency(vectors: Vectors) -> np.ndarray:
+    """Return the term of each entry, int32, numbered by frequency, so that those in use are in cache."""
+    rank = np.empty(len(vectors.term_offsets) - 1, dtype=np.int32)
+    rank[np.argsort(-np.diff(vectors.term_offsets), kind="stable")] = np.arange(len(rank))
+    return np.asarray(rank[vectors.columns])
 
 
 def _records(corrections: Corrections) -> np.ndarray:

@@ -24,6 +24,7 @@ from recommender.hubs import HubSample
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.training.kernels import run_ranges
+from recommender.training.neighbors.all_pairs import offer_stripes, stripes_of
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import known_digest_penalties
 from recommender.training.neighbors.exact import exact_neighbors
@@ -130,19 +131,9 @@ class KeptLists:
         `best` must have no candidates, and the kept `floors`.
         """
         self._copy(best)
-        changed, n = self.changed, len(plan)
-        floors = best.floors[changed].copy()
-        best.floors[changed] = np.inf  # pairs of two changed articles are offered by column only
-        for start in range(0, len(changed), plan.rows_at_a_time):
-            part = slice(start, start + plan.rows_at_a_time)
-            rows = changed[part]
-            scores = plan.similarity(rows, threads)
-            best.offer_rows(scores, rows, n, threads)
-            best.floors[rows] = floors[part]
-            best.offer_columns(scores, rows, threads)
-            floors[part] = best.floors[rows]
-            best.floors[rows] = np.inf
-        best.floors[changed] = floors
+        closed = np.zeros(len(plan), dtype=bool)
+        closed[self.changed] = True  # a pair of two changed articles is scored from both sides
+        offer_stripes(plan, best, stripes_of(self.changed), threads, closed=closed)
         best.settle(threads)
 
     def lists(

@@ -98,16 +98,17 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                 members[pending], upper[pending] = member, np.float32(score)
                 pending += 1
         least = scores[row, filled - 1] if filled == best.shape[1] else np.float32(-np.inf)
-        pending = _sorted_above(members, upper, pending, least)
-        if pending > 0:
+        pending = _heap_above(members, upper, pending, least)
+        has_pending = pending > 0
+        if has_pending:
             for side in range(2):
                 of_side = row if side == 0 else other
                 _write(offsets, columns, values, of_side, side, line)
                 mark(offsets, columns, of_side, marks)
-        for at in range(pending):
-            if filled == best.shape[1] and upper[at] < scores[row, filled - 1]:
-                break
-            member = members[at]
+        while pending > 0 and (filled < best.shape[1] or upper[0] >= scores[row, filled - 1]):
+            member = members[0]
+            pending -= 1
+            _sink(members, upper, pending, 0, members[pending], upper[pending])
             for neighbor in range(-1, width):
                 needed = member if neighbor < 0 else expansion[member, neighbor].row
                 if np.isnan(known[needed, 0]) or (share > 0.0 and np.isnan(known[needed, 1])):
@@ -121,7 +122,7 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                     )  # fmt: skip
             score, _ = _bound(member, known, share, bounds, expansion, first, row, hidden)
             filled = _insert(best[row], scores[row], filled, member, np.float32(score))
-        if pending > 0:
+        if has_pending:
             for of_side in (row, other):
                 _clear(offsets, columns, of_side, line)
                 unmark(offsets, columns, of_side, marks)
@@ -195,25 +196,30 @@ def _bound(
 
 
 @inner
-def _sorted_above(members: np.ndarray, upper: np.ndarray, count: int, least: np.float32) -> int:
-    """Move the members with a bound of `least` or more to the front, highest first; return their number."""
+def _heap_above(members: np.ndarray, upper: np.ndarray, count: int, least: np.float32) -> int:
+    """Make a heap of the members with a bound of `least` or more, the highest first; return their number."""
     size = 0
     for at in range(count):
         if upper[at] >= least:
             members[size], upper[size] = members[at], upper[at]
             size += 1
-    gap = 1
-    while gap < size:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for at in range(gap, size):
-            member, bound, place = members[at], upper[at], at
-            while place >= gap and upper[place - gap] < bound:
-                members[place], upper[place] = members[place - gap], upper[place - gap]
-                place -= gap
-            members[place], upper[place] = member, bound
-        gap //= 3
+    for at in range(size // 2 - 1, -1, -1):
+        _sink(members, upper, size, at, members[at], upper[at])
     return size
+
+
+@inner
+def _sink(members: np.ndarray, upper: np.ndarray, size: int, at: int, member: int, bound: np.float32) -> None:
+    """Put a member where it belongs in the heap, at a place or below it."""
+    child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and upper[child + 1] > upper[child]:
+            child += 1
+        if upper[child] <= bound:
+            break
+        members[at], upper[at] = members[child], upper[child]
+        at, child = child, 2 * child + 1
+    members[at], upper[at] = member, bound
 
 
 @inner

@@ -34,7 +34,12 @@ from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.training.kernels import Workers
-from recommender.training.neighbors.all_pairs import offer_all_pairs, offer_by_workers
+from recommender.training.neighbors.all_pairs import (
+    offer_all_pairs,
+    offer_by_workers,
+    offer_stripes,
+    stripes_of,
+)
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
 from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
@@ -199,9 +204,8 @@ def hubness_penalties(
     place = int(np.ceil(_SURPLUS * CANDIDATES * recipe.neighbors.k * len(sample.rows) / n))
     keep = min(max(sample.count, place) + _SPARE, len(sample.rows))
     nearest = Candidates.empty(np.zeros(n, dtype=np.float32), keep)
-    for start in range(0, len(sample.rows), plan.rows_at_a_time):
-        rows = sample.rows[start : start + plan.rows_at_a_time]
-        nearest.offer_rows(plan.similarity(rows, threads), rows, n, threads, recipe.neighbors.copy_similarity)
+    below = recipe.neighbors.copy_similarity
+    offer_stripes(plan, nearest, stripes_of(sample.rows), threads, both_ways=False, below=below)
     nearest.settle(threads)
     exists = np.arange(nearest.rows.shape[1]) < nearest.counts[:, None]
     similarity = -np.sort(-np.where(exists, nearest.similarity, -np.inf), axis=1)[:, : sample.count]

@@ -1,6 +1,6 @@
 """The candidates of every article equal the first ones of a sort of all scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -49,24 +49,24 @@ def stored(best: Candidates, row: int) -> list[tuple[int, float]]:
     return sorted(zip(best.rows[row, :count].tolist(), best.similarity[row, :count].tolist(), strict=True))
 
 
-def offer_in_blocks(best: Candidates, similarity: np.ndarray, step: int, threads: int) -> None:
-    """Offer all pairs, a few rows at a time against those before them."""
+def offer_in_blocks(best: Candidates, similarity: np.ndarray, step: int, tile: int) -> None:
+    """Offer all pairs, a few rows at a time against tiles of those before them."""
     for start in range(0, len(similarity), step):
         rows = np.arange(start, min(start + step, len(similarity)))
-        scores = np.ascontiguousarray(similarity[rows, : rows[-1] + 1])
-        best.offer_columns(scores, rows, threads)
-        best.offer_rows(scores, rows, start, threads)
-    best.settle(threads)
+        for first in range(0, rows[-1] + 1, tile):
+            scores = np.ascontiguousarray(similarity[rows, first : first + tile])
+            best.offer(scores, rows, first, earlier=True)
+    best.settle(threads=2)
 
 
-@given(offered(), st.integers(1, 12), st.integers(1, 20), st.integers(1, 40), st.integers(1, 2))
+@given(offered(), st.integers(1, 12), st.integers(1, 20), st.integers(1, 40), st.integers(1, 80))
 @settings(deadline=None, max_examples=examples(100))
 def test_the_best_candidates_of_all_pairs_stay(
-    given: Offered, keep: int, spare: int, step: int, threads: int
+    given: Offered, keep: int, spare: int, step: int, tile: int
 ) -> None:
     best = Candidates.empty(given.hubs, keep, given.floors, room=keep + spare)
 
-    offer_in_blocks(best, given.similarity, step, threads)
+    offer_in_blocks(best, given.similarity, step, tile)
 
     for row in range(len(given.similarity)):
         assert stored(best, row) == best_of(given, row, keep)
@@ -80,11 +80,32 @@ def test_rows_that_are_too_similar_are_not_offered(given: Offered, keep: int, be
     n = len(given.similarity)
     best = Candidates.empty(given.hubs, keep, given.floors)
 
-    best.offer_rows(given.similarity, np.arange(n), n, threads=2, below=below)
+    best.offer(given.similarity, np.arange(n), 0, both_ways=False, below=below)
     best.settle(2)
 
     for row in range(n):
         assert stored(best, row) == best_of(given, row, keep, below)
+
+
+@given(offered(), st.integers(1, 12), st.data())
+@settings(deadline=None, max_examples=examples(50))
+def test_a_pair_of_closed_articles_is_offered_once_from_each_side(
+    given: Offered, keep: int, data: st.DataObject
+) -> None:
+    n = len(given.similarity)
+    closed = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    rows = np.flatnonzero(closed)
+    best = Candidates.empty(given.hubs, keep, given.floors)
+
+    best.offer(given.similarity[rows], rows, 0, closed=closed)
+    best.settle(2)
+
+    among = np.where(closed[:, None] | closed, given.similarity, -np.inf).astype(np.float32)
+    for row in range(n):
+        expected = [
+            each for each in best_of(replace(given, similarity=among), row, keep) if each[1] > -np.inf
+        ]
+        assert stored(best, row) == expected
 
 
 @pytest.mark.parametrize("step", [1, -1])
@@ -94,7 +115,7 @@ def test_of_equal_scores_the_lowest_rows_stay_in_any_order_of_offers(step: int) 
     best = Candidates.empty(np.zeros(n, dtype=np.float32), keep)
 
     for row in rows[::step]:
-        best.offer_rows(equal, np.array([row]), n, threads=1)
+        best.offer(equal, np.array([row]), 0, both_ways=False)
     best.settle(1)
 
     for row in rows.tolist():
@@ -107,7 +128,7 @@ def test_a_floor_rises_only_when_there_is_no_more_room() -> None:
     scores = np.array([[0, 0.25, 0.5, 0.75]], dtype=np.float32)
     best = Candidates.empty(np.zeros(4, dtype=np.float32), keep=2, room=4)
 
-    best.offer_columns(scores, np.array([0]), threads=1)
+    best.offer(scores, np.array([0]), 0, closed=np.ones(4, dtype=bool))
 
     assert stored(best, 0) == [(1, 0.25), (2, 0.5), (3, 0.75)]
     assert best.floors[0] == -np.inf

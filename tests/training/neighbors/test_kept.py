@@ -71,7 +71,7 @@ def test_only_candidates_above_the_floor_are_stored() -> None:
     hubs = np.array([0, 0.25, 0, 0], dtype=np.float32)
     best = Candidates.empty(hubs, keep=2)
     scores = np.array([[1, 0.5, 0.5, 0.25], [0.5, 1, 0.5, 0.5]], dtype=np.float32)
-    best.offer_columns(scores, np.array([0, 1]), threads=1)
+    best.offer(scores, np.array([0, 1]), 0, closed=np.ones(len(hubs), dtype=bool))
     best.settle(threads=1)
 
     stored = StoredCandidates.of(best)
