@@ -7,6 +7,7 @@ import numpy as np
 from recommender.digests import NEAREST, is_digest, penalty, series_of, title_keys
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW
+from recommender.training.kernels import run_all
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
 
@@ -14,21 +15,27 @@ _JUDGED = 32  # members of a series, evenly chosen, by which it is judged
 
 
 def digest_penalties(
-    vectors: Vectors, weight: float, best: Candidates, first: np.ndarray, titles: Sequence[str]
+    vectors: Vectors, weight: float, best: Candidates, first: np.ndarray, titles: Sequence[str], threads: int
 ) -> tuple[np.ndarray, list[str]]:
     """Return the penalty of each article, (n,) float32, 0 unless it is a digest, and the keys of the digests.
 
     `best` has the candidates of each article, `first` is that of the near-duplicates.
     """
-    penalties = np.zeros(len(first), dtype=np.float32)
-    keys = []
-    for key, members in series_of(titles).items():
+
+    def judge(key: str, members: np.ndarray) -> tuple[str, np.ndarray, np.ndarray] | None:
         judged = members[:: -(-len(members) // _JUDGED)]
         _, similarity, among = _nearest_of(vectors, weight, best, first, members, judged)
-        if is_digest(similarity.mean(axis=1), among):
-            rows, similarity, among = _nearest_of(vectors, weight, best, first, members, members)
-            penalties[rows] = np.maximum(penalties[rows], penalty(similarity.max(axis=1), among))
-            keys.append(key)
+        if not is_digest(similarity.mean(axis=1), among):
+            return None
+        rows, similarity, among = _nearest_of(vectors, weight, best, first, members, members)
+        return key, rows, penalty(similarity.max(axis=1), among)
+
+    penalties = np.zeros(len(first), dtype=np.float32)
+    keys = []
+    calls = ((judge, key, members) for key, members in series_of(titles).items())
+    for key, rows, own in filter(None, run_all(calls, threads)):
+        penalties[rows] = np.maximum(penalties[rows], own)
+        keys.append(key)
     return penalties, keys
 
 

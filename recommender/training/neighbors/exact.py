@@ -118,7 +118,8 @@ def fill_lists(
             corrections.hubs, expansion, reverse.offsets, reverse.rows, first, alone, own, best.rows,
             best.similarity, best.counts, best.floors, np.zeros((n_terms, 2), dtype=np.float32),
             np.zeros(MARKS, dtype=np.uint8), np.full((n, 2), np.nan, dtype=np.float32),
-            np.zeros(n, dtype=np.bool_), np.empty(n, dtype=np.int32), np.empty(longest + 1, dtype=np.int32),
+            np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros(n, dtype=np.bool_),
+            np.empty(n, dtype=np.int32), np.empty(longest + 1, dtype=np.int32),
             rows, scores, lead,
         )  # fmt: skip
         progress((end - start) / len(order))

@@ -25,6 +25,8 @@ from recommender.training.kernels import (
 from recommender.training.neighbors.pairs import dot, mark, marked, unmark
 
 EXPANSION = np.dtype([("row", np.int32), ("weight", np.float32)])  # what expands an article
+_LEAST = -4.0  # lower than any similarity less a penalty
+_ROUNDING = 1e-12  # more than the error of a sum of a few numbers below 1
 Expansion = Annotated[np.ndarray, numba.types.Array(numba.from_dtype(EXPANSION), 2, "C", readonly=True)]
 
 
@@ -54,6 +56,8 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
     marks: OutUint8s,
     known: OutFloat32Rows,
     is_member: OutBools,
+    above: OutFloat64s,
+    is_known: OutBools,
     touched: OutInt32s,
     found: OutInt32s,
     best: OutInt32Rows,
@@ -63,8 +67,8 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
     """Make the lists of some rows.
 
     `known` has the similarities, less the penalty, of each article to the query and to the article that it
-    moves towards, and `touched` the articles that have any. `line`, `marks` and `is_member` must be zero,
-    `known` not a number.
+    moves towards, `is_known` whether both are there, `above` how much more they add to a score than `bounds`
+    do, and `touched` the articles that have any. All these must be zero, except `known`: not a number.
     """
     width = expansion.shape[1]
     for row in queries:
@@ -83,19 +87,35 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                     size += 1
                 known[candidate, side] = similarity[source, place] - hubs[candidate]
         known[other, 1] = own[other] - hubs[other]
-        bounds = floors[row], floors[other]
+        bounds = max(np.float64(floors[row]), _LEAST), max(np.float64(floors[other]), _LEAST)
         members = _members(touched[:size], reverse_offsets, reverse_rows, is_member)
+        plain = _plain(bounds[0], bounds[1], share)
+        for at in range(size):
+            part = touched[at]
+            one, two = np.float64(known[part, 0]), np.float64(known[part, 1])
+            is_known[part] = not np.isnan(one) and (share == 0.0 or not np.isnan(two))
+            one = np.float64(bounds[0]) if np.isnan(one) else one
+            two = np.float64(bounds[1]) if np.isnan(two) else two
+            above[part] = _plain(one, two, share) - plain
         filled, pending = 0, 0
         upper = np.empty(len(members), dtype=np.float32)
         for at in range(len(members)):
             member = members[at]
             if member == row:
                 continue
-            score, is_exact = _bound(member, known, share, bounds, expansion, first, row, hidden)
+            sums, total, is_exact = above[member], np.float64(1.0), is_known[member]
+            for neighbor in range(width):
+                part, weight = expansion[member, neighbor].row, np.float64(expansion[member, neighbor].weight)
+                if part == row or (hidden >= 0 and first[part] == hidden):
+                    continue
+                sums += weight * above[part]
+                total += weight
+                is_exact &= is_known[part] | (weight == 0.0)
             if is_exact:
+                score = _bound(member, known, share, bounds, expansion, first, row, hidden)
                 filled = _insert(best[row], scores[row], filled, member, np.float32(score))
             else:
-                members[pending], upper[pending] = member, np.float32(score)
+                members[pending], upper[pending] = member, np.float32(plain + sums / total + _ROUNDING)
                 pending += 1
         least = scores[row, filled - 1] if filled == best.shape[1] else np.float32(-np.inf)
         pending = _heap_above(members, upper, pending, least)
@@ -109,7 +129,10 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
             member = members[0]
             pending -= 1
             _sink(members, upper, pending, 0, members[pending], upper[pending])
-            for neighbor in range(-1, width):
+            score = _bound(member, known, share, bounds, expansion, first, row, hidden)
+            for neighbor in range(-1, width):  # the heaviest part first, as long as the bound is high enough
+                if filled == best.shape[1] and np.float32(score) < scores[row, filled - 1]:
+                    break
                 needed = member if neighbor < 0 else expansion[member, neighbor].row
                 if np.isnan(known[needed, 0]) or (share > 0.0 and np.isnan(known[needed, 1])):
                     is_new = np.isnan(known[needed, 0]) and np.isnan(known[needed, 1])
@@ -120,7 +143,7 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                         offsets, columns, values, latent, term_weight, latent_weight, hubs, line, marks,
                         found, row, other, needed, known,
                     )  # fmt: skip
-            score, _ = _bound(member, known, share, bounds, expansion, first, row, hidden)
+                    score = _bound(member, known, share, bounds, expansion, first, row, hidden)
             filled = _insert(best[row], scores[row], filled, member, np.float32(score))
         if has_pending:
             for of_side in (row, other):
@@ -128,12 +151,9 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                 unmark(offsets, columns, of_side, marks)
         for at in range(size):
             known[touched[at], 0] = known[touched[at], 1] = np.nan
+            above[touched[at]], is_known[touched[at]] = 0.0, False
         last = np.float64(scores[row, filled - 1]) if filled == best.shape[1] else -np.inf
-        lead[row] = (
-            last - (np.float64(bounds[0]) + share * np.float64(bounds[1])) / (1.0 + share)
-            if last > -np.inf
-            else last
-        )
+        lead[row] = last - plain if last > -np.inf else last
 
 
 @inner
@@ -171,12 +191,12 @@ def _bound(
     first: np.ndarray,
     row: int,
     hidden: int,
-) -> tuple[float, bool]:
-    """Return an upper bound of an article's expanded score, and whether it is the score itself.
+) -> float:
+    """Return an upper bound of an article's expanded score, or the score if all its similarities are known.
 
     `hidden` is the cluster of copies of the query's row, -1 if it has no copies.
     """
-    total, is_exact, score = np.float64(1.0), True, np.float64(0.0)
+    total, score = np.float64(1.0), np.float64(0.0)
     for neighbor in range(-1, expansion.shape[1]):
         part, weight = member, np.float64(1.0)
         if neighbor >= 0:
@@ -185,14 +205,16 @@ def _bound(
                 continue
             total += weight
         one, two = np.float64(known[part, 0]), np.float64(known[part, 1])
-        if np.isnan(one):
-            one, is_exact = np.float64(bounds[0]), False
-        if share == 0.0:
-            two = np.float64(0.0)
-        elif np.isnan(two):
-            two, is_exact = np.float64(bounds[1]), False
-        score += weight * ((one + share * two) / (1.0 + share))
-    return score / total, is_exact
+        one = np.float64(bounds[0]) if np.isnan(one) else one
+        two = np.float64(bounds[1]) if np.isnan(two) else two
+        score += weight * _plain(one, two, share)
+    return score / total
+
+
+@inner
+def _plain(one: float, two: float, share: float) -> float:
+    """Return the score for a query that moves towards another one, from the similarity to both."""
+    return (one + share * (two if share != 0.0 else np.float64(0.0))) / (1.0 + share)
 
 
 @inner

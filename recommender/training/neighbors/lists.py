@@ -99,7 +99,7 @@ def build_related_lists(
     if kept:
         hubs, keys = kept.all_penalties(vectors, weight, best, copies.first, judged), kept.digests
     else:
-        digests, keys = digest_penalties(vectors, weight, best, copies.first, judged)
+        digests, keys = digest_penalties(vectors, weight, best, copies.first, judged, threads)
         hubs = best.hubs + digests
     # The candidates were found without digests' penalties; any other article scores even less than its floor.
     penalized = replace(best, hubs=hubs)

@@ -105,7 +105,7 @@ def test_every_member_of_a_long_series_is_penalized() -> None:
     offer_all_pairs(Plan.of(vectors, 0.0), best, threads=2)
     titles = ["Morning briefing"] * members + [""] * len(reports)
 
-    penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles)
+    penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles, 2)
 
     assert keys == ["morning briefing"]
     # A digest is as similar to each of its reports, which have no word in common.
@@ -121,7 +121,7 @@ def test_a_series_without_five_other_articles_is_not_judged(others: int) -> None
     offer_all_pairs(Plan.of(vectors, 0.0), best, threads=1)
     titles = ["Morning briefing"] * 5 + [""] * others
 
-    penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles)
+    penalties, keys = digest_penalties(vectors, 0.0, best, np.arange(len(rows)), titles, 2)
 
     assert keys == []
     assert not penalties.any()
