@@ -91,7 +91,7 @@ class Settings(BaseSettings):
 
     `RECOMMENDER_SETTINGS` may name a TOML file with further settings, under the names of the fields.
     Arguments of the constructor override the environment, and the environment overrides the file. A field's
-    description lists the allowed values.
+    description lists the allowed values. The page `docs/settings.md` is made from the fields.
     """
 
     model_config = SettingsConfigDict(
@@ -99,21 +99,31 @@ class Settings(BaseSettings):
     )
 
     models_dir: Annotated[Path, Field(description="a folder")] = Path("models")
+    """Folder of published models."""
     host: Annotated[str, Field(min_length=1, description="an address to listen on")] = "127.0.0.1"
+    """Address to listen on."""
     port: Annotated[int, Field(ge=1, le=65535, description="a whole number from 1 to 65535")] = 8000
+    """Port to listen on."""
     workers: Annotated[int, Field(ge=1, le=256, description="a whole number from 1 to 256")] = 1
+    """Number of worker processes. They share the memory of the model."""
     max_body_bytes: Annotated[
         int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
-    ] = 1 << 20  # of a request
+    ] = 1 << 20
+    """Maximum size of a request body."""
     max_batch_bytes: Annotated[
         int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
-    ] = 32 << 20  # of a batch of articles, sent with a key
+    ] = 32 << 20
+    """Maximum size of a batch of articles that is sent with a key."""
     site_name: Annotated[str, Field(min_length=1, max_length=100, description="1 to 100 characters")] = (
         "Newsroom"
     )
-    verify: Annotated[bool, Field(description="true or false")] = True  # verify checksums of the model
+    """Name of the site in the demo."""
+    verify: Annotated[bool, Field(description="true or false")] = True
+    """Whether the checksums of a model are verified when it is opened."""
     model_retry_seconds: Annotated[float, Field(ge=0, le=3600, description="a number from 0 to 3600")] = 1.0
-    stale_after_hours: Annotated[float, Field(gt=0, description="a number above 0")] = 48.0  # of the model
+    """Time between two attempts to open a model, after one has failed."""
+    stale_after_hours: Annotated[float, Field(gt=0, description="a number above 0")] = 48.0
+    """Age from which the model is reported as stale."""
     database_url: Annotated[
         str,
         Field(
@@ -122,32 +132,38 @@ class Settings(BaseSettings):
             description="sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
         ),
     ] = "sqlite:///recommender.db"
+    """Database of live articles, withdrawals, events and rules."""
     state_file: Annotated[Path, Field(description="a file")] = Path("recommender-state.json")
-    live_poll_seconds: Annotated[float, Field(ge=0, le=60, description="a number from 0 to 60")] = (
-        0.3  # between checks for changes by other workers; 0: never
-    )
+    """File in which each server keeps the last known withdrawals and rules, for when the database is down."""
+    live_poll_seconds: Annotated[float, Field(ge=0, le=60, description="a number from 0 to 60")] = 0.3
+    """Time between two checks for changes by other workers; 0 disables them, for tests with one worker."""
     rules_file: Annotated[Path | None, Field(description="a file in TOML")] = None
+    """File of editorial rules. Changes are applied while the service runs."""
     visitor_window_minutes: Annotated[
         int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
     ] = VISITOR_WINDOW_MINUTES
+    """Time in which a visitor counts once for an article and type of event."""
     source_window_minutes: Annotated[
         int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
     ] = SOURCE_WINDOW_MINUTES
-    # Readers of one article that count per address in that window, for each type of event.
+    """Time in which `source_cap` applies."""
     source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = (
         SOURCE_CAP
     )
+    """Readers of one article who count per address and type of event in `source_window_minutes`."""
 
     event_weights: Annotated[
         tuple[_Weight, ...],
         *_List,
         Field(description="view, click, share, comment, like; such as view=1 share=5, separated by spaces"),
-    ] = ()  # other types have their default weight
+    ] = ()
+    """Weights of events in trending. Types that are not named keep their default."""
     trending_half_lives: Annotated[
         tuple[_HalfLife, ...],
         *_List,
         Field(description="minutes for 1h, 24h, 7d; such as 1h=12 7d=1680, separated by spaces"),
-    ] = ()  # other windows have their default half-life
+    ] = ()
+    """Half-lives of events in minutes, by window. Others keep the default, `1h=12 24h=240 7d=1680`."""
 
     purge_url: Annotated[
         str | None,
@@ -156,71 +172,84 @@ class Settings(BaseSettings):
             repr=False,  # it may contain a password
             description="a URL such as https://cache.example/purge, or file:///var/cache/nginx/recommender",
         ),
-    ] = None  # of the shared cache; purged on every change
+    ] = None
+    """Shared cache that is purged on every change."""
     purge_header: Annotated[
         str | None,
         Field(pattern=r"^[A-Za-z0-9-]+: ?[!-~][ -~]*$", repr=False, description="such as Fastly-Key: secret"),
-    ] = None  # of purge requests
+    ] = None
+    """Header of purge requests, for the key of the shared cache."""
     cache_bytes: Annotated[
         int, Field(ge=0, le=1 << 34, description="a whole number from 0 to 17179869184")
-    ] = 12 << 20  # size of the response cache of each worker; 0: no cache
+    ] = 12 << 20
+    """Size of the response cache of each worker; 0 disables it."""
     # Keys are hidden: someone may set the key itself instead of its digest, and it must not appear in a log.
     write_keys: Annotated[
         tuple[_WriteKey, ...],
         *_List,
         Field(repr=False, description="name:sha256:scopes, separated by spaces; see `recommender key`"),
     ] = ()
+    """Keys that may write. `recommender key` creates one."""
     read_keys: Annotated[
         tuple[_ReadKey, ...],
         *_List,
         Field(repr=False, description="name:sha256:read, separated by spaces; see `recommender key`"),
     ] = ()
+    """Keys that may read. If set, reading requires a key."""
     trusted_proxies: Annotated[
         tuple[IPvAnyNetwork, ...],
         *_List,
         Field(description="addresses or networks such as 10.0.0.0/8, separated by spaces"),
     ] = ()
+    """Proxies whose `X-Forwarded-For` is used."""
     event_origins: Annotated[
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, separated by spaces")
     ] = ()
+    """Sites whose pages may send events. If empty, pages of all sites may."""
     cors_origins: Annotated[
         tuple[_Origin, ...], *_List, Field(description="such as https://www.example.com, separated by spaces")
-    ] = ()  # sites whose pages may read; empty: all sites
-    demo: Annotated[bool | None, Field(description="true or false")] = (
-        None  # None: on, unless reading needs a key
-    )
+    ] = ()
+    """Sites whose pages may read. If empty, pages of all sites may."""
+    demo: Annotated[bool | None, Field(description="true or false")] = None
+    """Whether the start page and the demo are on. By default they are, unless reading requires a key."""
     drop_in: Annotated[
         tuple[Literal["yarpp", "jetpack", "parsely", "gorse"], ...],
         *_List,
         Field(description="yarpp, jetpack, parsely, gorse, separated by spaces"),
-    ] = ()  # services whose API is emulated
+    ] = ()
+    """Services whose API is emulated."""
     drop_in_exclude_category: Annotated[
         tuple[_CategoryName, ...],
         *_NameList,
         Field(
             description='names or slugs of categories, separated by spaces; names with spaces in quotes (")'
         ),
-    ] = ()  # is in none of their lists
-    # Distinguishes readers without a visitor_id for a day, by address and browser.
+    ] = ()
+    """Categories that are excluded from the lists of `drop_in`."""
     daily_visitor_hash: Annotated[bool, Field(description="true or false")] = False
-    key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"  # per key and worker
-    # Per address without a key: requests that write, and the events in them.
+    """Whether readers without a `visitor_id` are distinguished for a day, by address and browser."""
+    key_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"
+    """Requests per key, in each worker."""
     address_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
+    """Requests that write, per address without a key."""
     address_event_limit: Annotated[_Rate, Field(description=_RATE)] = "6000/minute"
+    """Events per address without a key."""
     address_read_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"
-    # Lists and searches that score the whole corpus: per address or key, and the number that a worker
-    # computes at once and queues. Further requests are rejected.
+    """Requests that read, per address without a key."""
     scoring_limit: Annotated[_Rate, Field(description=_RATE)] = "100/second"
-    # The cost of responses that are not cached: a plain list costs 1. Per address or key.
+    """Requests that score the whole corpus, such as texts and searches, per key or address."""
     computing_limit: Annotated[_Rate, Field(description=_RATE)] = "1000/second"
-    # All workers together; connections above that are closed. Trusted proxies may have any number.
+    """Cost of responses that are not cached, per key or address. A plain list costs 1."""
     connections_per_address: Annotated[
         int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
     ] = 256
-    # After this time, a response with several lists is given up.
+    """Connections of one address, in all workers; more are closed. Trusted proxies may have any number."""
     computing_seconds: Annotated[float, Field(gt=0, le=600, description="a number above 0, up to 600")] = 5.0
+    """Time after which a response with several lists is given up."""
     scoring_at_once: Annotated[int, Field(ge=1, le=16, description="a whole number from 1 to 16")] = 2
+    """Requests that score the whole corpus at the same time, in each worker."""
     scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 16
+    """Requests that wait to score the whole corpus, in each worker; more are refused."""
 
     @classmethod
     def settings_customise_sources(

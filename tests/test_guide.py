@@ -1,152 +1,172 @@
-"""The code in the guide works: calls succeed, the relay for Ghost relays, other code can be parsed."""
+"""README and guide are correct: commands, settings, links, recipe, rules and errors exist as they say."""
 
-import hashlib
-import hmac
-import json
 import re
 import shlex
-import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from hashlib import sha256
-from itertools import pairwise
+import tomllib
+from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
+import click
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 
-from recommender.artifact import publish
-from recommender.serving.app import create_app
-from recommender.settings import Settings
-from tests.support.newsroom import build_model, newsroom
-from tests.support.sites import listening
+from recommender.cli import cli
+from recommender.recipe import Recipe
+from recommender.serving.http.parameters import RelatedParameters
+from recommender.serving.http.problems import KINDS, status_of
+from recommender.serving.openapi.endpoints import ENDPOINTS
+from recommender.serving.routes.metrics import PARTS
+from recommender.serving.rules.schema import read_set
+from recommender.settings import PREFIX, Settings
+from tests.support.guide import ALL, PAGES, ROOT, TEXT, block, blocks, commands, inline
+from tests.support.settings_page import PAGE, settings_page
 
-GUIDE = Path(__file__).parents[1] / "docs"
-PAGES = sorted(GUIDE.glob("*.md"))
-KEY, SECRET = "key-of-the-guide", "secret-of-the-webhook"
-NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
-SERVICE = "http://127.0.0.1:8000"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    text = (GUIDE / page).read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+NAMES = sorted(TEXT)
+_CALL = re.compile(r"(?:(?:GET|PUT|POST|DELETE) )?(/(?:v1/|healthz|readyz|metrics|openapi)[\w./{}]*)")
+_LINK = re.compile(r"\]\(((?!https?:)[^)\s]+)\)")
+_OTHERS_CALLS = re.compile(r"/v1/related/\{|/rest/|/wp-json/")
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Flask:
-    publish(build_model(newsroom()), tmp_path / "models", now=NOW)
-    settings = Settings(
-        models_dir=tmp_path / "models",
-        live_poll_seconds=0,
-        write_keys=(f"cms:{sha256(KEY.encode()).hexdigest()}:articles+events",),
-    )
-    return create_app(settings, clock=lambda: NOW)
+def test_the_readme_is_short() -> None:
+    assert len(TEXT["README.md"].splitlines()) <= 150
 
 
-@pytest.fixture
-def relay(service: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The relay of the page about Ghost, in front of a service."""
-    with listening(service) as origin:
-        monkeypatch.setenv("RECOMMENDER_URL", origin)
-        monkeypatch.setenv("RECOMMENDER_KEY", KEY)
-        monkeypatch.setenv("GHOST_WEBHOOK_SECRET", SECRET)
-        module = ModuleType("relay")
-        exec(compile(blocks("ghost.md", "python")[0], "relay.py", "exec"), module.__dict__)  # noqa: S102 our own page
-        yield module.app.test_client()
+@pytest.mark.parametrize("page", NAMES)
+def test_every_link_leads_to_a_page_and_a_heading(page: str) -> None:
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+
+    for target in _LINK.findall(TEXT[page]):
+        path, _, heading = target.partition("#")
+        file = folder / path if path else folder / page
+        assert file.exists(), target
+        assert not heading or heading in headings(file), target
 
 
-def post(**fields: Any) -> dict[str, Any]:
-    tags = [{"name": "Weather", "visibility": "public"}, {"name": "#wide", "visibility": "internal"}]
-    facts = {
-        "id": "5f1a", "title": "Storm floods the harbour", "html": "<p>The storm.</p>", "status": "published",
-        "visibility": "public", "tags": tags, "authors": [{"name": "A. Reyes"}],
-        "published_at": "2026-11-23T06:00:00.000Z", "updated_at": "2026-11-23T06:00:00.000Z",
-        "url": "https://blog.example/storm/", "feature_image": None,
-    }  # fmt: skip
-    return facts | fields
+def test_the_guide_and_the_readme_lead_to_every_page() -> None:
+    pages = {page.name for page in PAGES} - {"README.md", "index.md"}
+
+    assert pages <= set(_LINK.findall(TEXT["index.md"]))
+    assert all(name in TEXT["README.md"] for name in pages - {"python-reference.md"})
 
 
-def send(
-    relay: FlaskClient, current: Any, previous: Any = None, *, secret: str = SECRET, age: float = 0
-) -> int:
-    body = json.dumps({"post": {"current": current, "previous": previous or {}}}).encode()
-    stamp = str(int((time.time() - age) * 1000))
-    digest = hmac.new(secret.encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
-    return relay.post(
-        "/ghost", data=body, headers={"X-Ghost-Signature": f"sha256={digest}, t={stamp}"}
-    ).status_code
+@pytest.mark.parametrize("page", NAMES)
+def test_shell_blocks_have_valid_syntax(page: str) -> None:
+    script = "\n".join(blocks(page, "sh"))
+
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+
+    assert not checked.stderr
 
 
-def test_the_relay_puts_public_posts_and_withdraws_all_others(relay: FlaskClient, service: Flask) -> None:
-    client = service.test_client()
-    later = "2026-11-23T06:10:00.000Z"
+@pytest.mark.parametrize("page", NAMES)
+def test_every_command_is_valid(page: str) -> None:
+    shown = [*commands(page), *inline(page)]
 
-    published = send(relay, post())
-    facts = client.get("/v1/articles/5f1a").json
-    for_members = send(relay, post(visibility="members", updated_at=later), post())
-    hidden = client.get("/v1/articles/5f1a").status_code
-    send(relay, post(updated_at="2026-11-23T06:20:00.000Z", id="other"))
-    deleted = send(relay, {}, post(id="other"))
-
-    assert (published, for_members, deleted) == (204, 204, 204)
-    assert facts is not None
-    assert (facts["title"], facts["category"]) == ("Storm floods the harbour", "Weather")
-    assert hidden == 410
-    assert client.get("/v1/articles/other").status_code == 410
+    for line in shown:
+        if line.startswith("recommender "):
+            check_arguments(shlex.split(line, comments=True)[1:])
+        elif line.startswith("make "):
+            for target in re.findall(r"[a-z][a-z-]*", line.partition("=")[0])[1:2]:
+                assert target in make_targets(), line
 
 
-@pytest.mark.parametrize("fault", [{"secret": "another"}, {"age": 400}, {"age": -400}])
-def test_the_relay_refuses_what_ghost_has_not_just_signed(
-    relay: FlaskClient, service: Flask, fault: dict[str, Any]
-) -> None:
-    assert send(relay, post(), **fault) == 403
-    assert relay.post("/ghost", data=b"{}").status_code == 403
-    assert service.test_client().get("/v1/articles/5f1a").status_code == 404
+def test_every_command_of_the_program_is_shown() -> None:
+    assert set(re.findall(r"\brecommender ([a-z-]+)", ALL)) >= set(cli.commands)
 
 
-def test_every_call_in_the_guide_succeeds(service: Flask) -> None:
-    client, calls = service.test_client(), 0
-    for block in blocks("any-cms.md", "sh"):
-        for line in block.replace("\\\n", " ").replace("$KEY", KEY).split("\ncurl "):
-            words = shlex.split(line.removeprefix("curl "))
-            address = next((word for word in words if word.startswith(SERVICE)), None)
-            if address is None:
-                continue
-            options = dict(pairwise(words))
-            headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-            answer = client.open(
-                address.removeprefix(SERVICE),
-                method=options.get("-X", "GET"),
-                data=options.get("-d"),
-                headers=headers,
-            )
-            assert answer.status_code < 300, (line, answer.text)
-            calls += 1
-
-    assert calls == 5
+def test_the_page_of_settings_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == settings_page(), "run `make settings-page`"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_have_valid_syntax_and_links_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", NAMES)
+def test_every_setting_named_exists(page: str) -> None:
+    named = set(re.findall(rf"\b{PREFIX}([A-Z]\w*)\b", TEXT[page]))
+    of_clients = set(re.findall(rf"""["']{PREFIX}(\w+)["']""", TEXT[page]))  # in code for a CMS
 
-    for block in blocks(page.name, "sh"):
-        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (GUIDE / target).exists(), target
+    others = {"SETTINGS", "TEST_DATA"} | of_clients
+    assert {name.lower() for name in named - others} <= set(Settings.model_fields) | {"url", "key"}
 
 
-@pytest.mark.skipif(shutil.which("php") is None, reason="no PHP on PATH")
-@pytest.mark.parametrize("block", blocks("drupal.md", "php"))
-def test_the_module_for_drupal_has_valid_syntax(block: str) -> None:
-    code = block if block.startswith("<?php") else f"<?php\n{block}"
+def test_every_call_named_exists_and_every_endpoint_is_named() -> None:
+    paths = {endpoint.path for endpoint in ENDPOINTS}
 
-    checked = subprocess.run(["php", "-l"], input=code, text=True, capture_output=True, check=False)
+    named = {
+        match[1] for page in NAMES for code in inline(page) if (match := _CALL.fullmatch(code.split("?")[0]))
+    }
+    in_calls = {path.split("?")[0] for path in _CALL.findall(TEXT["http-api.md"])}
 
-    assert checked.returncode == 0, checked.stdout
+    assert {path for path in named if not _OTHERS_CALLS.search(path)} <= paths
+    assert paths - in_calls <= {"/docs", "/widget.js"}
+
+
+def test_every_parameter_of_lists_is_explained() -> None:
+    for name in RelatedParameters.model_fields:
+        assert re.search(rf"^\|[^|]*`{name}`", TEXT["http-api.md"], re.MULTILINE), name
+
+
+def test_every_error_and_degraded_part_is_explained() -> None:
+    page = TEXT["troubleshooting.md"]
+
+    for kind in KINDS:
+        assert f"| `{kind}` | {status_of(kind)} |" in page
+    for part in PARTS:
+        assert f"| `{part}` |" in page
+
+
+def test_the_messages_explained_are_messages_of_the_program() -> None:
+    source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "recommender").rglob("*.py"))
+    joined = re.sub(r'"\s*f?"', "", source)
+    messages = re.findall(r"^\| `([^`]+)` \| [^0-9|][^|]*\|[^|]*\|$", messages_part(), re.MULTILINE)
+
+    assert len(messages) > 30
+    for message in messages:
+        assert all(piece.strip() in joined for piece in message.split("…")), message
+
+
+def messages_part() -> str:
+    """Return the part of the page about errors that lists messages."""
+    return TEXT["troubleshooting.md"].partition("## HTTP errors")[0]
+
+
+def test_the_recipe_shown_is_the_default() -> None:
+    shown = tomllib.loads(block("training.md", "toml", "title_weight"))
+
+    assert Recipe.model_validate(shown) == Recipe()
+    assert shown == Recipe().model_dump()
+
+
+def test_the_rules_shown_are_rules_of_every_kind() -> None:
+    shown = read_set(tomllib.loads(block("rules.md", "toml"))["rule"])
+
+    assert [rule.kind for rule in shown] == ["pin", "block", "sensitive", "boost", "cap"]
+
+
+@pytest.mark.parametrize("page", ["deployment.md", "settings.md", "widget.md"])
+def test_the_settings_files_shown_are_valid(page: str) -> None:
+    for text in blocks(page, "toml"):
+        Settings.read(**tomllib.loads(text))
+
+
+def check_arguments(words: list[str]) -> None:
+    """Parse the arguments of a command as the program does. Raises ClickException if they are wrong."""
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words:
+        found = command.commands.get(words[0])
+        assert found is not None, words
+        command, words = found, words[1:]
+    if words and isinstance(command, click.Command):
+        command.make_context(command.name, list(words))
+
+
+@cache
+def headings(page: Path) -> frozenset[str]:
+    """Return the anchors of the headings on a page, as code hosts make them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles)
+
+
+@cache
+def make_targets() -> frozenset[str]:
+    """Return the targets that `make` lists."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return frozenset(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))

@@ -1,9 +1,8 @@
-"""A real nginx in front of a real service, on the loopback interface, configured as in the README."""
+"""A real nginx in front of a real service, on the loopback interface, configured as in the guide."""
 
 import http.client
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -14,11 +13,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.servers import ROOT, Answer, Server, serving
+from tests.support.guide import block
+from tests.support.servers import Answer, Server, serving
 from tests.support.waiting import eventually
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-CACHE_FOLDER = "/var/cache/nginx/recommender"  # in the configuration of the README
+CACHE_FOLDER = "/var/cache/nginx/recommender"  # in the configuration of the guide
 
 
 class Proxy(NamedTuple):
@@ -44,10 +44,8 @@ class Proxy(NamedTuple):
 
 
 def configuration() -> str:
-    """Return the nginx configuration in the README."""
-    block = re.search(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert block is not None
-    return block[1]
+    """Return the nginx configuration in the guide."""
+    return block("caching.md", "nginx")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Requests of Jetpack's script to a WordPress site, routed to the service as in the README."""
+"""Requests of Jetpack's script to a WordPress site, routed to the service as in the guide."""
 
 import json
 import os
@@ -12,8 +12,9 @@ from recommender.artifact import publish
 from recommender.serving.app import create_app
 from recommender.settings import Settings
 from tests.nginx.proxy import NGINX, run_nginx, wait_until_open
+from tests.support.guide import block
 from tests.support.newsroom import NOW, build_model, newsroom
-from tests.support.sites import Site, listening, readme_block
+from tests.support.sites import Site, listening
 
 pytestmark = [
     pytest.mark.nginx,
@@ -30,9 +31,7 @@ def test_posts_come_from_the_site_and_related_posts_from_the_service(tmp_path: P
     with listening(site) as page, listening(app) as service:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        http_block = readme_block("nginx", "arg_relatedposts").replace(
-            "listen 80;", f"listen 127.0.0.1:{port};"
-        )
+        http_block = block("moving.md", "nginx").replace("listen 80;", f"listen 127.0.0.1:{port};")
         http_block = http_block.replace("http://127.0.0.1:8080", page).replace(
             "http://127.0.0.1:8000", service
         )

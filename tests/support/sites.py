@@ -1,11 +1,9 @@
 """A site that uses the service from another origin, both on the loopback interface."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,13 +13,13 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from tests.support.browsers import Visit
+from tests.support.guide import block
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from playwright.sync_api import Page
 
-README = Path(__file__).parents[2] / "README.md"
-EXAMPLE = "https://recommender.example"  # the service, as the README names it
+EXAMPLE = "https://recommender.example"  # the service, as the guide names it
 WAITS = 250  # of 20 ms, for what the browser sends when it likes
 PIXELS = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 9">'
@@ -143,11 +141,5 @@ class Stage(NamedTuple):
 
 
 def template(language: str) -> str:
-    """Return the README's block of a language that places the widget."""
-    return readme_block(language, "data-recommender")
-
-
-def readme_block(language: str, holding: str) -> str:
-    """Return the first block of a language in the README that holds a text."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    return str(next(block for block in blocks if holding in block))
+    """Return the guide's block of a language that places the widget."""
+    return block("widget.md", language, "data-recommender")

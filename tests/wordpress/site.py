@@ -76,7 +76,7 @@ class Site:
         (self.root.parent / "constants.json").write_text(json.dumps(constants))
 
     def use_plugin(self, *, in_use: bool = True) -> None:
-        """Install the plugin as the README says, or remove it."""
+        """Install the plugin as the guide says, or remove it."""
         folder = self.root / "wp-content" / "mu-plugins"
         folder.mkdir(exist_ok=True)
         if in_use:

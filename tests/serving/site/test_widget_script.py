@@ -1,4 +1,4 @@
-"""The served widget script, and the templates of the README that include it."""
+"""The served widget script, and the templates of the guide that include it."""
 
 import shutil
 import subprocess
