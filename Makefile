@@ -14,10 +14,10 @@ PORT ?= 8000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
+.PHONY: help install demo train serve notebooks docs settings-page test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## make .venv with all that training, serving and tests need; compile the kernels
 
@@ -45,6 +45,17 @@ notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tre
 		CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) \
 			$(BIN)/jupyter execute $$notebook --output=$$out/$$(basename $$notebook) || exit 1; \
 	done && rm -rf $$out
+
+docs: .venv/docs-installed ## build the guide as a website with search, and print where it is
+	$(BIN)/zensical build --strict --clean
+	@echo "open build/guide/index.html"
+
+.venv/docs-installed: .venv/installed pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+settings-page: install ## write the page of the guide that lists all settings
+	$(BIN)/python -m tests.support.settings_page
 
 test: install ## run the tests, all but the slow ones, and some of the examples of each law
 	$(BIN)/pytest -n auto --dist worksteal -m 'not slow' --hypothesis-profile fast $(PYTEST)
@@ -77,5 +88,5 @@ bench: install ## measure training and serving; set RECOMMENDER_TEST_DATA for th
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clean: ## remove .venv, caches and build output; published models stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

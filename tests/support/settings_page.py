@@ -35,7 +35,6 @@ GROUPS = {
     "Calls of other services": ("drop_in", "drop_in_exclude_category"),
 }
 _UNITS = ("bytes", "seconds", "minutes", "hours")
-_UNIT_OF = {"trending_half_lives": "minutes"}
 _INTRODUCTION = f"""# Settings
 
 Settings are environment variables. A variable that is empty counts as not set.
@@ -65,27 +64,29 @@ def settings_page() -> str:
     sections = [_INTRODUCTION]
     for title, names in GROUPS.items():
         rows = [_row(name, meaning_of[name]) for name in names]
-        head = ["| setting | default | unit | meaning | allowed |", "|---|---|---|---|---|"]
+        head = ["| setting | default | meaning | allowed |", "|---|---|---|---|"]
         sections.append("\n".join([f"## {title}\n", *head, *rows, ""]))
     return "\n".join(sections)
 
 
 def _row(name: str, meaning: str) -> str:
     field = Settings.model_fields[name]
-    unit = _UNIT_OF.get(name) or next((unit for unit in _UNITS if name.endswith(f"_{unit}")), "")
+    unit = next((f" {unit}" for unit in _UNITS if name.endswith(f"_{unit}")), "")
     allowed = str(field.description).replace("|", "\\|")
-    return f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} | {unit} | {meaning} | {allowed} |"
+    return f"| `{PREFIX}{name.upper()}` | {_shown(field.default, unit)} | {meaning} | {allowed} |"
 
 
-def _shown(default: Any) -> str:
+def _shown(default: Any, unit: str) -> str:
     match default:
         case None | ():
             return ""
         case bool():
             return f"`{str(default).lower()}`"
         case int() if default >= 1 << 20:
-            return f"`{default}` ({default >> 20} MiB)"
-    return f"`{default}`"
+            return f"`{default}`{unit} ({default >> 20} MiB)"
+        case float():
+            return f"`{default:g}`{unit}"
+    return f"`{default}`{unit}"
 
 
 def _docstrings() -> Iterator[tuple[str, str]]:
