@@ -34,6 +34,7 @@ from recommender.serving.routes.submissions import SubmissionRoutes
 from recommender.serving.routes.topics import TopicRoutes
 from recommender.serving.routes.trending import TrendingRoutes
 from recommender.serving.site.demo import DemoRoutes
+from recommender.serving.site.start import StartRoutes
 from recommender.serving.site.widget import WidgetRoutes
 from recommender.serving.worker.connections import ConnectionLimit
 from recommender.serving.worker.context import Clock, Context, utc_now
@@ -106,6 +107,7 @@ def create_app(
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
+        StartRoutes(context).add_to(app)
     app.extensions["recommender"] = context
     if settings.live_poll_seconds:
         context.follower.start()

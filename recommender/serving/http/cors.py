@@ -14,7 +14,7 @@ from recommender.serving.http.auth import Access
 from recommender.serving.http.concurrency import ConcurrencyLimit, Slot
 
 # Never needs a key: these paths show no article, or have their own setting (`demo`).
-_PUBLIC = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)")
+_PUBLIC = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)?")
 _RATE_LIMITED = ("/demo", "/docs", "/openapi.json", "/widget")  # although they need no key
 _READS_BY_POST = re.compile(r"/v1/similar|/rest/v1(\.1)?/sites/.*")  # the second is Jetpack's
 _RULES = "/v1/rules"  # need a key with another scope
@@ -47,7 +47,7 @@ class ReadPolicy:
             raise refusal
         if _is_read():
             self._access.authorize_read()
-        elif request.path.startswith(_RATE_LIMITED):
+        elif request.path == "/" or request.path.startswith(_RATE_LIMITED):
             self._access.limit_reads()
 
     def _add_headers(self, response: Response) -> Response:

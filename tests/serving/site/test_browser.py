@@ -232,7 +232,7 @@ def test_pages_are_accessible_and_not_wider_than_the_screen(
             assert result.violations_count == 0, result.generate_report()
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
-        for path in ("/demo/section?name=politics", "/demo/search?q=harbour", "/demo/article?id=nobody"):
+        for path in ("/", "/demo/section?name=politics", "/demo/search?q=harbour", "/demo/article?id=nobody"):
             page.goto(paper.origin + path)
             check()
         page.goto(f"{paper.origin}/demo/")
