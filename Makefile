@@ -46,7 +46,8 @@ notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tre
 			$(BIN)/jupyter execute $$notebook --output=$$out/$$(basename $$notebook) || exit 1; \
 	done && rm -rf $$out
 
-docs: .venv/docs-installed ## build the guide as a website with search, and print where it is
+docs: .venv/docs-installed ## check the prose of the guide, build it as a website with search, and print where it is
+	$(BIN)/proselint check --config tests/support/proselint.json README.md CHANGELOG.md ARCHITECTURE.md docs/*.md models/README.md
 	$(BIN)/zensical build --strict --clean
 	@echo "open build/guide/index.html"
 
