@@ -23,7 +23,7 @@ from tests.support.settings_page import PAGE, settings_page
 
 NAMES = sorted(TEXT)
 _CALL = re.compile(r"(?:(?:GET|PUT|POST|DELETE) )?(/(?:v1/|healthz|readyz|metrics|openapi)[\w./{}]*)")
-_LINK = re.compile(r"\]\(((?!https?:)[^)\s]+)\)")
+_LINK = re.compile(r"""(?:\]\(|src=")((?!https?:)[^)"\s]+)[)"]""")
 _OTHERS_CALLS = re.compile(r"/v1/related/\{|/rest/|/wp-json/")
 
 
