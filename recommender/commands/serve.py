@@ -56,7 +56,8 @@ def serve(**options: Any) -> None:
     _check_address(settings.host, settings.port)
     settings.export()
     _keep_heap_small()
-    echo(f"http://{settings.host}:{settings.port}/demo/ ({model})", err=True)
+    page = "demo/" if settings.has_demo else "docs"
+    echo(f"http://{settings.host}:{settings.port}/{page} ({model})", err=True)
     Granian(
         "recommender.serving.app:create_app",
         factory=True,
