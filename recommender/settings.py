@@ -220,7 +220,7 @@ class Settings(BaseSettings):
     # After this time, a response with several lists is given up.
     computing_seconds: Annotated[float, Field(gt=0, le=600, description="a number above 0, up to 600")] = 5.0
     scoring_at_once: Annotated[int, Field(ge=1, le=16, description="a whole number from 1 to 16")] = 2
-    scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 16
+    scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 6
 
     @classmethod
     def settings_customise_sources(
