@@ -109,7 +109,7 @@ def fill_lists(
     order = _neighbouring(vectors.latent)
     order = order[wanted[order]]
     alone = np.bincount(first, minlength=n)[first] == 1
-    columns = _by_frequency(vectors)
+    columns = by_frequency(vectors)
 
     def part(start: int, end: int) -> None:
         fill_rows(
@@ -155,7 +155,7 @@ def _neighbouring(latent: np.ndarray) -> np.ndarray:
     return np.argsort(leaders, kind="stable")
 
 
-def _by_frequency(vectors: Vectors) -> np.ndarray:
+def by_frequency(vectors: Vectors) -> np.ndarray:
     """Return the term of each entry, int32, numbered by frequency, so that those in use are in cache."""
     rank = np.empty(len(vectors.term_offsets) - 1, dtype=np.int32)
     rank[np.argsort(-np.diff(vectors.term_offsets), kind="stable")] = np.arange(len(rank))

@@ -1,13 +1,16 @@
 """The candidates of every article in a large corpus, whose pairs are too many to be scored.
 
-Two rough similarities choose them: the 200 nearest articles by 128 dimensions of the latent space, and the
-200 nearest by the heaviest terms. All of these are scored exactly. In the latent space, articles are only
-compared with those of the nearest cells (k-means, an inverted file: Sivic and Zisserman 2003). So the time
-grows with the number of articles, not with its square. How many of the true neighbours the lists contain is
-measured (see `lists`).
+Two rough similarities choose them: the 400 nearest articles in the latent space, and the 400 nearest by the
+heaviest terms. All of these are scored exactly, and the best 400 stay. In the latent space, articles are only
+compared with those of cells near them (k-means, an inverted file: Sivic and Zisserman 2003). Articles of one
+cell are compared with the same cells: those that are nearest to the most of them. So the time grows with the
+number of articles, not with its square. How many of the true neighbours the lists contain is measured (see
+`lists`).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from threading import local
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -31,14 +34,16 @@ from recommender.training.kernels import (
     run_ranges,
 )
 from recommender.training.neighbors.candidates import Candidates, largest
+from recommender.training.neighbors.exact import by_frequency
 from recommender.training.neighbors.pairs import MARKS, dot, mark, marked, unmark
 
-_DIMENSIONS = 128  # of the latent space
 _CELL = 300  # articles of an average cell
-_PROBED = 48  # cells whose articles are compared with those of a cell
+_WANTED = 24  # cells that are nearest to an article
+_PROBED = 96  # cells whose articles are compared with those of a cell
 _FITTED = 64  # articles per cell from which the cells are computed
 _ROUNDS = 8  # of k-means
-_NEAREST = 200  # candidates by each of the two similarities
+_SAMPLED = 16  # every such score is in the sample for a first bound
+_NEAREST = 400  # candidates by each of the two similarities, and candidates that stay
 _HEAVIEST = 64  # terms of an article that are compared, with the greatest weights
 _MOST_POSTINGS = 2000  # a term that is among the heaviest of more articles is not looked up
 _MOST_SCORES = 1 << 24  # at a time; a cell of equal articles may have any size
@@ -58,50 +63,114 @@ def likely_candidates(
     A floor is the lowest score of an article's candidates; other articles may have higher scores. The result
     does not depend on `threads`. `progress` is called with the share of the work that has just been done.
     """
-    n = len(hubs)
-    best = Candidates.empty(hubs, 2 * _NEAREST, room=2 * _NEAREST)
-    _nearest_in_cells(vectors.latent, best.rows, seed, threads)
-    progress(0.2)
-    _nearest_by_terms(vectors, best.rows, threads)
-    progress(0.4)
-    n_terms, longest = len(vectors.term_offsets) - 1, int(np.diff(vectors.offsets).max(initial=0))
+    best = Candidates.empty(hubs, _NEAREST, room=_NEAREST)
+    cells, terms = _Cells.of(vectors.latent, seed, threads), HeavyTerms.of(vectors, threads)
+    columns, n_terms = by_frequency(vectors), len(vectors.term_offsets) - 1
+    n, longest = len(hubs), int(np.diff(vectors.offsets).max(initial=0))
+    scratch = local()
 
-    def score(start: int, end: int) -> None:
-        _score_candidates(
-            start, end, vectors.offsets, vectors.columns, vectors.values, vectors.latent,
-            np.float32(1 - weight), np.float32(weight), hubs, np.zeros(n_terms, dtype=np.float32),
-            np.zeros(MARKS, dtype=np.uint8), np.empty(longest + 1, dtype=np.int32),
-            np.full(n, -1, dtype=np.int32), best.rows, best.similarity, best.counts, best.floors,
+    def choose(cell: int) -> None:
+        own = cells.members(cell)
+        if not hasattr(scratch, "line"):
+            scratch.line, scratch.marks = np.zeros(n_terms, np.float32), np.zeros(MARKS, np.uint8)
+            scratch.sums, scratch.seen = np.zeros(n, np.float32), np.full(n, -1, np.int32)
+            scratch.found = np.empty(longest + 1, np.int32)
+        likely = np.full((len(own), 2 * _NEAREST), -1, dtype=np.int32)
+        cells.write_nearest(cell, likely)
+        terms.write_nearest(own, scratch.sums, likely)
+        _score_likely(
+            own, likely, vectors.offsets, columns, vectors.values, vectors.latent, np.float32(1 - weight),
+            np.float32(weight), hubs, scratch.line, scratch.marks, scratch.found, scratch.seen, best.rows,
+            best.similarity, best.counts, best.floors,
         )  # fmt: skip
-        progress(0.4 * (end - start) / n)
+        progress(len(own) / n)
 
-    list(run_ranges(score, n, threads, ranges_per_thread=8))
+    with threadpool_limits(1, user_api="blas"):  # our own threads divide the work
+        list(run_all(((choose, cell) for cell in range(len(cells.centroids))), threads))
     return best
 
 
-def _nearest_in_cells(latent: np.ndarray, nearest: np.ndarray, seed: int, threads: int) -> None:
-    """Write the nearest articles of each by the first dimensions of the latent space, in the first half."""
-    points = np.ascontiguousarray(latent[:, :_DIMENSIONS])
-    centroids = _cells(points, max(1, len(points) // _CELL), seed, threads)
-    cell_of = _assigned(points, centroids, threads)
-    by_cell = np.argsort(cell_of, kind="stable").astype(np.int32)
-    bounds = np.searchsorted(cell_of[by_cell], np.arange(len(centroids) + 1))
-    probed = np.argsort(-(centroids @ centroids.T), axis=1, kind="stable")[:, :_PROBED]
+@dataclass(frozen=True)
+class _Cells:
+    """The articles by the cell of the latent space that they are in."""
 
-    def compare(cell: int) -> None:
-        own = by_cell[bounds[cell] : bounds[cell + 1]]
-        if len(own):
-            others = np.concatenate([by_cell[bounds[other] : bounds[other + 1]] for other in probed[cell]])
-            columns, step = points[others].T, max(1, _MOST_SCORES // len(others))
-            for start in range(0, len(own), step):
-                part = own[start : start + step]
-                _best_columns(points[part] @ columns, part, others, nearest)
+    latent: np.ndarray  # (n, n_components) float32
+    centroids: np.ndarray  # (n_cells, n_components) float32
+    rows: np.ndarray  # (n,) int32, by cell
+    bounds: np.ndarray  # (n_cells + 1,) int64; cell i has rows[bounds[i]:bounds[i + 1]]
 
-    with threadpool_limits(1, user_api="blas"):
-        list(run_all(((compare, cell) for cell in range(len(centroids))), threads))
+    @classmethod
+    def of(cls, latent: np.ndarray, seed: int, threads: int) -> "_Cells":
+        centroids = _centroids(latent, max(1, len(latent) // _CELL), seed, threads)
+        cell_of = _assigned(latent, centroids, threads)
+        rows = np.argsort(cell_of, kind="stable").astype(np.int32)
+        return cls(latent, centroids, rows, np.searchsorted(cell_of[rows], np.arange(len(centroids) + 1)))
+
+    def members(self, cell: int) -> np.ndarray:
+        """Return the articles of a cell, (m,) int32."""
+        return self.rows[self.bounds[cell] : self.bounds[cell + 1]]
+
+    def write_nearest(self, cell: int, nearest: np.ndarray) -> None:
+        """Write the nearest articles of each member of a cell in the first half of its line."""
+        own = self.members(cell)
+        if not len(own):
+            return
+        others = np.concatenate([self.members(other) for other in self._probed(own)])
+        columns, step = self.latent[others].T, max(1, _MOST_SCORES // len(others))
+        for start in range(0, len(own), step):
+            part = slice(start, start + step)
+            _best_columns(self.latent[own[part]] @ columns, own[part], others, nearest[part])
+
+    def _probed(self, own: np.ndarray) -> np.ndarray:
+        """Return the cells that are nearest to the most of these articles."""
+        similarity = self.latent[own[:_BLOCK]] @ self.centroids.T
+        wanted = np.argsort(-similarity, axis=1, kind="stable")[:, :_WANTED]
+        votes = np.bincount(wanted.ravel(), minlength=len(self.centroids))
+        return np.argsort(-votes, kind="stable")[: min(_PROBED, np.count_nonzero(votes))]
 
 
-def _cells(points: np.ndarray, count: int, seed: int, threads: int) -> np.ndarray:
+@dataclass(frozen=True)
+class HeavyTerms:
+    """The terms of greatest weight of each article, and their posting lists."""
+
+    columns: np.ndarray  # (n, m) int32, -1 for none
+    values: np.ndarray  # (n, m) float32
+    offsets: np.ndarray  # (n_terms + 1,) int64
+    rows: np.ndarray  # (entries,) int32
+    weights: np.ndarray  # (entries,) float32
+
+    @classmethod
+    def of(cls, vectors: Vectors, threads: int) -> "HeavyTerms":
+        """Choose the heaviest terms of each article."""
+        n, n_terms = len(vectors.offsets) - 1, len(vectors.term_offsets) - 1
+        columns = np.full((n, _HEAVIEST), -1, dtype=np.int32)
+        values = np.zeros((n, _HEAVIEST), dtype=np.float32)
+
+        def choose(start: int, end: int) -> None:
+            _heaviest(start, end, vectors.offsets, vectors.columns, vectors.values, columns, values)
+
+        list(run_ranges(choose, n, threads))
+        offsets = np.zeros(n_terms + 1, dtype=np.int64)
+        rows, weights = np.empty(n * _HEAVIEST, dtype=np.int32), np.empty(n * _HEAVIEST, dtype=np.float32)
+        _postings(columns, values, offsets, rows, weights)
+        return cls(columns, values, offsets, rows, weights)
+
+    def write_nearest(self, own: np.ndarray, sums: np.ndarray, nearest: np.ndarray) -> None:
+        """Write the nearest articles of each one in the second half of its line; `sums` must be zero."""
+        _nearest_by_postings(
+            own,
+            self.columns,
+            self.values,
+            self.offsets,
+            self.rows,
+            self.weights,
+            _MOST_POSTINGS,
+            sums,
+            nearest,
+        )
+
+
+def _centroids(points: np.ndarray, count: int, seed: int, threads: int) -> np.ndarray:
     """Return the centroids of k-means on a sample, (count, dimensions) float32, in fixed point."""
     draw = np.random.default_rng(seed)
     sample = points[np.sort(draw.choice(len(points), min(len(points), _FITTED * count), replace=False))]
@@ -128,41 +197,31 @@ def _assigned(points: np.ndarray, centroids: np.ndarray, threads: int) -> np.nda
     return np.concatenate(blocks)
 
 
-def _nearest_by_terms(vectors: Vectors, nearest: np.ndarray, threads: int) -> None:
-    """Write the nearest articles of each article by the heaviest terms of both, in the second half."""
-    n, n_terms = len(nearest), len(vectors.term_offsets) - 1
-    columns, values = np.full((n, _HEAVIEST), -1, dtype=np.int32), np.zeros((n, _HEAVIEST), dtype=np.float32)
-
-    def choose(start: int, end: int) -> None:
-        _heaviest(start, end, vectors.offsets, vectors.columns, vectors.values, columns, values)
-
-    list(run_ranges(choose, n, threads))
-    offsets = np.zeros(n_terms + 1, dtype=np.int64)
-    rows, weights = np.empty(n * _HEAVIEST, dtype=np.int32), np.empty(n * _HEAVIEST, dtype=np.float32)
-    _postings(columns, values, offsets, rows, weights)
-
-    def compare(start: int, end: int) -> None:
-        _nearest_by_postings(
-            start, end, columns, values, offsets, rows, weights, _MOST_POSTINGS,
-            np.zeros(n, dtype=np.float32), nearest,
-        )  # fmt: skip
-
-    list(run_ranges(compare, n, threads, ranges_per_thread=8))
-
-
 @kernel
 def _best_columns(scores: Float32Rows, own: Int32s, others: Int32s, nearest: OutInt32Rows) -> None:
     """Write the columns with the highest scores of each line, without the line's own article."""
-    width = scores.shape[1]
+    width, most = scores.shape[1], nearest.shape[1] // 2
+    found, some = np.empty(width + 1, dtype=np.int64), np.empty(width, dtype=np.float32)
+    wanted = min(most + 1, width)
     for line in range(len(own)):
-        row, out, most = own[line], 0, nearest.shape[1] // 2
-        floor = largest(scores[line].copy(), min(most + 1, width))
-        for is_last in (False, True):  # those with the lowest score only if there is room
+        row, of_line, count = own[line], scores[line], 0
+        low = largest(of_line[::_SAMPLED].copy(), min(wanted * 2 // _SAMPLED + 8, -(-width // _SAMPLED)))
+        while count < wanted:  # the first bound lets more through than are wanted, unless the sample misleads
+            count = 0
             for column in range(width):
-                score = scores[line, column]
-                chosen = score == floor if is_last else score > floor
+                found[count] = column
+                count += of_line[column] >= low
+            if count < wanted:
+                low = largest(of_line.copy(), wanted)
+        for at in range(count):
+            some[at] = of_line[found[at]]
+        floor, out = largest(some[:count], wanted), 0
+        for is_last in (False, True):  # those with the lowest score only if there is room
+            for at in range(count):
+                column = found[at]
+                chosen = of_line[column] == floor if is_last else of_line[column] > floor
                 if chosen and others[column] != row and out < most:
-                    nearest[row, out] = others[column]
+                    nearest[line, out] = others[column]
                     out += 1
 
 
@@ -215,8 +274,7 @@ def _postings(
 
 @kernel
 def _nearest_by_postings(  # noqa: C901 one loop over articles
-    start: int,
-    end: int,
+    own: Int32s,
     columns: Int32Rows,
     values: Float32Rows,
     offsets: Int64s,
@@ -226,10 +284,10 @@ def _nearest_by_postings(  # noqa: C901 one loop over articles
     sums: OutFloat32s,
     nearest: OutInt32Rows,
 ) -> None:
-    """Write the articles with the highest sums of products for the rows start..end; `sums` must be zero."""
+    """Write the articles with the highest sums of products for each article; `sums` must be zero."""
     reached = np.empty(columns.shape[1] * most_postings, dtype=np.int32)
-    for row in range(start, end):
-        size = 0
+    for line in range(len(own)):
+        row, size = own[line], 0
         for place in range(columns.shape[1]):
             term = columns[row, place]
             if term < 0 or offsets[term + 1] - offsets[term] > most_postings:
@@ -251,16 +309,16 @@ def _nearest_by_postings(  # noqa: C901 one loop over articles
                 other = reached[at]
                 chosen = sums[other] == floor if is_last else sums[other] > floor
                 if chosen and other != row and out < most:
-                    nearest[row, out] = other
+                    nearest[line, out] = other
                     out += 1
         for at in range(size):
             sums[reached[at]] = 0.0
 
 
 @kernel
-def _score_candidates(
-    start: int,
-    end: int,
+def _score_likely(
+    own: Int32s,
+    likely: Int32Rows,
     offsets: Int64s,
     columns: Int32s,
     values: Float32s,
@@ -277,27 +335,37 @@ def _score_candidates(
     counts: OutInt64s,
     floors: OutFloat32s,
 ) -> None:
-    """Drop repeated candidates of the rows start..end, and score the others; `line`, `marks` must be zero."""
-    for row in range(start, end):
-        for at in range(offsets[row], offsets[row + 1]):
-            line[columns[at]] = values[at]
+    """Score the likely articles of each one, and store the best; `line` and `marks` must be zero."""
+    width, most = likely.shape[1], rows.shape[1]
+    scored, scores = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
+    unique = np.empty(width, dtype=np.int32)
+    for at in range(len(own)):
+        row, count = own[at], 0
+        for entry in range(offsets[row], offsets[row + 1]):
+            line[columns[entry]] = values[entry]
         mark(offsets, columns, row, marks)
-        count, floor = 0, np.float32(np.inf)
-        for place in range(rows.shape[1]):
-            candidate = rows[row, place]
+        for place in range(width):
+            candidate = likely[at, place]
             if candidate < 0 or seen[candidate] == row:
                 continue
             seen[candidate] = row
             first, terms = np.uint64(offsets[candidate]), np.float32(0.0)
             for hit in range(marked(offsets, columns, candidate, marks, found)):
-                entry = first + np.uint64(found[hit])
-                terms += line[np.uint32(columns[entry])] * values[entry]
-            score = term_weight * terms + latent_weight * dot(latent[row], latent[candidate])
-            rows[row, count], similarity[row, count] = candidate, score
-            floor = np.float32(min(floor, score - hubs[candidate]))
+                one = first + np.uint64(found[hit])
+                terms += line[np.uint32(columns[one])] * values[one]
+            unique[count] = candidate
+            scored[count] = term_weight * terms + latent_weight * dot(latent[row], latent[candidate])
+            scores[count] = scored[count] - hubs[candidate]
             count += 1
-        rows[row, count:] = -1
-        counts[row], floors[row] = count, floor
-        for at in range(offsets[row], offsets[row + 1]):
-            line[columns[at]] = 0.0
+        for entry in range(offsets[row], offsets[row + 1]):
+            line[columns[entry]] = 0.0
         unmark(offsets, columns, row, marks)
+        floor = largest(scores[:count].copy(), min(most, count)) if count > 0 else np.float32(-np.inf)
+        out = 0
+        for is_last in (False, True):  # those with the lowest score only if there is room
+            for place in range(count):
+                chosen = scores[place] == floor if is_last else scores[place] > floor
+                if chosen and out < most:
+                    rows[row, out], similarity[row, out] = unique[place], scored[place]
+                    out += 1
+        counts[row], floors[row] = out, floor

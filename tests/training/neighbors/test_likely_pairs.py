@@ -10,7 +10,7 @@ from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, Neighbors
 from recommender.recipe import NeighborLists, Recipe
 from recommender.training.neighbors import likely_pairs, lists
-from recommender.training.neighbors.likely_pairs import likely_candidates
+from recommender.training.neighbors.likely_pairs import HeavyTerms, likely_candidates
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists, measured_recall
 from recommender.training.terms.adapt import adapt
 from tests.support.vectors import slow_scores, unit_rows, vectors_of
@@ -140,8 +140,8 @@ def test_many_equally_near_articles_do_not_displace_nearer_ones(
     similarity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(likely_pairs, "_NEAREST", 10)
-    latent, nothing = np.array([[1.0]] + [[0]] * 90 + [[-1]] * 4), np.zeros((len(NEAR), 1))
-    vectors = vectors_of(NEAR, latent) if similarity == "terms" else vectors_of(nothing, NEAR)
+    nothing = np.zeros((len(NEAR), 1))
+    vectors = vectors_of(NEAR, nothing) if similarity == "terms" else vectors_of(nothing, NEAR)
 
     best = likely_candidates(vectors, WEIGHT, np.zeros(len(NEAR), dtype=np.float32), seed=7, threads=1)
 
@@ -152,11 +152,13 @@ def test_many_equally_heavy_terms_do_not_displace_heavier_ones(monkeypatch: pyte
     monkeypatch.setattr(likely_pairs, "_HEAVIEST", 4)
     article = np.array([0.1] * 9 + [0.5, 0.5, 0.5])  # the last terms are the heaviest
     vectors = vectors_of(np.stack([article, *np.eye(12)]), np.zeros((13, 0)))
-    monkeypatch.setattr(likely_pairs, "_nearest_in_cells", lambda *_: None)
+    nearest = np.full((1, 20), NO_ROW, dtype=np.int32)
 
-    best = likely_candidates(vectors, 0.0, np.zeros(13, dtype=np.float32), seed=7, threads=1)
+    terms = HeavyTerms.of(vectors, threads=1)
+    terms.write_nearest(np.zeros(1, dtype=np.int32), np.zeros(13, dtype=np.float32), nearest)
 
-    assert best.rows[0, : best.counts[0]].tolist() == [10, 11, 12, 1]
+    assert nearest[0, 10:14].tolist() == [10, 11, 12, 1]
+    assert (nearest[0, 14:] == NO_ROW).all()
 
 
 @pytest.mark.parametrize("missing", [0, 3, 20])
