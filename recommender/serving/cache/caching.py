@@ -1,37 +1,39 @@
 """Responses cached in this process as bytes, and the headers that tell other caches how long to store them.
 
 A cached response is byte for byte the one that would be built at that moment. Its dependencies are not listed
-in its key, because one of them could be left out by mistake. Instead, all cached responses belong to one
+in its key, because one of them could be left out by mistake. Instead, a cached response belongs to one
 `Related` (a snapshot under the rules that are active) and to a span of time in which nothing is published and
-no hour begins. When either changes, all of them are dropped.
+no hour begins. When either changes, it is dropped, with one exception: a list full of similar articles stays
+if the surrogate keys of the change do not concern it (`surrogates`). Then only its date and its number of
+eligible articles are computed again, which takes a tenth of the time of the list.
 
-The key has the row, the parameters in a fixed order, and whether the model is stale or a part of the service
-is degraded. Trending ranks change every minute and are compared separately: a response that shows ranks is
-valid for one `Leaderboards`, and one whose list trending articles may fill is valid for the same trending
-rows. A test changes the service in random orders and compares cached responses with new ones
+The key has the article, the parameters in a fixed order, and whether the model is stale or a part of the
+service is degraded. Trending ranks change every minute and are compared separately: a response that shows
+ranks is valid for one `Leaderboards`, and one whose list trending articles may fill is valid for the same
+trending rows. A test changes the service in random orders and compares cached responses with new ones
 (`tests/serving/cache/test_caching.py`).
 """
 
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from cachetools import LRUCache
 from flask import Response, request
 
 from recommender.model import from_microseconds
+from recommender.serving.cache.generations import Generation, Generations
 from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
 from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.responses import ModelStatus, ResponseBuilder, etag_of, to_bytes
-from recommender.serving.lists.related import Related
 from recommender.serving.trending.rankings import Leaderboards
-from recommender.serving.worker.consistent_view import ConsistentView, Span
+from recommender.serving.worker.consistent_view import ConsistentView
 
 # How long a shared cache may store a response, serve it stale while it fetches a new one, and serve it stale
 # while the service fails.
@@ -49,7 +51,24 @@ _SECONDS_BY_AGE = (
 _LONGEST = 7 * _DAY
 _ENTRY_BYTES = 500  # of a cached response besides its body
 
-Build = Callable[[ResponseBuilder], dict[str, Any]]
+# Returns the JSON of a response as an object, or as bytes.
+Build = Callable[[ResponseBuilder], dict[str, Any] | bytes]
+
+
+class Renewal(Protocol):
+    """Brings a cached list up to date after changes that do not concern its items."""
+
+    def __call__(self, body: bytes, view: ConsistentView, undated_factor: float | None) -> bytes | None:
+        """Return the list as it would be built now; None if it has to be built again."""
+
+
+class RenewableBuild(Protocol):
+    """A `Build` of a list that can be renewed. The renewal must not refer to any view."""
+
+    renewal: Renewal
+
+    def __call__(self, builder: ResponseBuilder) -> dict[str, Any]:
+        """Return the JSON of the list."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -61,19 +80,25 @@ class CachedResponse:
     keys: str  # surrogate keys, separated by spaces
     trending: tuple[int, ...] | None  # the rows that trended, if the response depends on them
     leaderboards: "ReferenceType[Leaderboards] | None"  # the ranks in the response
+    renewal: Renewal | None = None  # None: it is dropped at every change
+    undated_factor: float | None = None  # see `ListDependencies`
 
     @classmethod
     def of(cls, build: Build, view: ConsistentView, leaderboards: Leaderboards | None) -> "CachedResponse":
         """Return the response that `build` returns."""
         builder = view.builder()
-        body = to_bytes(build(builder))
+        content = build(builder)
+        body = content if isinstance(content, bytes) else to_bytes(content)
         depends_on = builder.dependencies
+        is_renewable = leaderboards is None and not depends_on.on_new_articles
         return cls(
             body=body,
             etag=etag_of(body),
             keys=" ".join(keys_of(depends_on)),
             trending=view.trending if depends_on.on_trends else None,
             leaderboards=None if leaderboards is None else ref(leaderboards),
+            renewal=getattr(build, "renewal", None) if is_renewable else None,
+            undated_factor=depends_on.undated_factor,
         )
 
     def is_current(self, view: ConsistentView, leaderboards: Leaderboards | None) -> bool:
@@ -82,31 +107,20 @@ class CachedResponse:
             return False
         return (None if self.leaderboards is None else self.leaderboards()) is leaderboards
 
+    def renewed(self, view: ConsistentView) -> "CachedResponse | None":
+        """Return the response after changes that do not concern it; None if it has to be built again."""
+        body = None if self.renewal is None else self.renewal(self.body, view, self.undated_factor)
+        if body is None or body == self.body:
+            return None if body is None else self
+        return replace(self, body=body, etag=etag_of(body))
+
 
 @dataclass(frozen=True, slots=True)
-class _Generation:
-    """The responses for one `Related`, in one span of time."""
+class _Entry:
+    """A cached response, and the number of the generation for which it was built or renewed."""
 
-    related: Related
-    span: Span
-    next_change: datetime | None  # see `Related.next_change`; it is the same in the whole span
-    responses: "LRUCache[Hashable, CachedResponse]"
-    lock: Lock
-
-    def is_valid(self, view: ConsistentView) -> bool:
-        """Return whether the responses are those of a view."""
-        return self.related is view.related and view.now in self.span
-
-    def cached(
-        self, key: Hashable, view: ConsistentView, leaderboards: Leaderboards | None
-    ) -> CachedResponse | None:
-        """Return the response under a key, if there is one and it is current."""
-        try:
-            with self.lock:
-                cached = self.responses[key]
-        except KeyError:
-            return None
-        return cached if cached.is_current(view, leaderboards) else None
+    cached: CachedResponse
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +150,10 @@ class ResponseCache:
         self._max_bytes = max_bytes
         self.computing = computing
         self._purger = purger
-        self._generation: _Generation | None = None
+        self._responses: LRUCache[Hashable, _Entry] = LRUCache(max_bytes, _size)
+        self._generations = Generations()
+        self._cleared = 0
+        self._lock = Lock()  # of the responses
 
     def get(
         self,
@@ -153,19 +170,21 @@ class ResponseCache:
         the response contains. `cost` is what building it costs the caller; None if `build` has its own limit.
         Raises Problem if the response is not cached and the caller may not compute now.
         """
-        generation = self._current_generation(view)
+        generation = self._generations.of(view)
         key = _full_key(key, view)
-        cached = generation.cached(key, view, leaderboards)
+        cached = self._current(key, view, leaderboards, generation)
         if cached is None:
             with nullcontext() if cost is None else self.computing.turn(cost):
                 # Another request may have built it while this one waited.
-                cached = generation.cached(key, view, leaderboards)
+                cached = self._current(key, view, leaderboards, generation)
                 if cached is None:
                     cached = CachedResponse.of(build, view, leaderboards)
-                    if _size(cached) <= self._max_bytes:
-                        with generation.lock:
-                            generation.responses[key] = cached
+                    self._store(key, cached, generation)
         return cached
+
+    def has(self, view: ConsistentView, key: Hashable, leaderboards: Leaderboards | None = None) -> bool:
+        """Return whether `get` would build nothing."""
+        return self._current(_full_key(key, view), view, leaderboards, self._generations.of(view)) is not None
 
     def respond(
         self,
@@ -190,10 +209,19 @@ class ResponseCache:
             body = reformat(body)
             etag = etag_of(body)
         shows_ranks, endpoint = leaderboards is not None, request.endpoint or "none"
-        served = Served(_full_key(key, view), view.model_status, ref(cached), shows_ranks, row, endpoint)
+        published_at = None if row is None else from_microseconds(int(view.related.articles.published[row]))
+        served = Served(
+            _full_key(key, view),
+            view.model_status,
+            ref(cached),
+            shows_ranks,
+            row is not None,
+            published_at,
+            endpoint,
+        )
         response = Response(body, content_type="application/json")
         response.set_etag(etag)
-        change = self._current_generation(view).next_change
+        change = self._generations.of(view).next_change
         response.headers["Cache-Control"] = self._cache_control(served, cached, view, change)
         response.headers[HEADER] = cached.keys
         response.make_conditional(request.environ)
@@ -207,13 +235,13 @@ class ResponseCache:
 
         Return None if `get` would not return it now. `leaderboards` are those that it would be called with.
         """
-        generation = self._generation
+        generation = self._generations.latest
         if generation is None or not generation.is_valid(view):
             return None
         status = view.model_status
         if (status.stale, status.degraded) != (served.status.stale, served.status.degraded):
             return None
-        cached = generation.cached(served.key, view, leaderboards)
+        cached = self._current(served.key, view, leaderboards, generation)
         if cached is None or cached is not served.cached():
             return None
         return cached, self._cache_control(served, cached, view, generation.next_change)
@@ -229,25 +257,45 @@ class ResponseCache:
         seconds, purger = SHARED_SECONDS, self._purger
         if (
             purger is not None
-            and served.row is not None
+            and served.is_list
             and not served.shows_ranks
             and cached.trending is None
             and not view.model_status.degraded
             and purger.is_trusted
         ):
-            published_at = from_microseconds(int(view.related.articles.published[served.row]))
-            seconds = seconds_by_age(published_at, view.now)
+            seconds = seconds_by_age(served.published_at, view.now)
         return cache_control(view.now, change, seconds)
 
-    def _current_generation(self, view: ConsistentView) -> _Generation:
-        generation = self._generation
-        if generation is None or not generation.is_valid(view):
-            responses: LRUCache[Hashable, CachedResponse] = LRUCache(self._max_bytes, _size)
-            # A thread that is still building a response of the previous generation caches it there, unseen.
-            generation = self._generation = _Generation(
-                view.related, Span.around(view), view.related.next_change(view.now), responses, Lock()
-            )
-        return generation
+    def _current(
+        self, key: Hashable, view: ConsistentView, leaderboards: Leaderboards | None, generation: Generation
+    ) -> CachedResponse | None:
+        """Return the response under a key, if there is one and it is current or can be renewed."""
+        try:
+            with self._lock:
+                entry = self._responses[key]
+        except KeyError:
+            return None
+        cached, number = entry.cached, entry.number
+        if number == generation.number:
+            return cached if cached.is_current(view, leaderboards) else None
+        if number > generation.number or self._generations.concern(cached.keys.split(), generation, number):
+            return None
+        renewed = None if leaderboards is not None else cached.renewed(view)
+        if renewed is not None:
+            self._store(key, renewed, generation)
+        return renewed
+
+    def _store(self, key: Hashable, cached: CachedResponse, generation: Generation) -> None:
+        entry = _Entry(cached, generation.number)
+        if generation.is_outdated or _size(entry) > self._max_bytes:
+            return
+        with self._lock:
+            if generation.cleared > self._cleared:  # all others are outdated
+                self._responses.clear()
+                self._cleared = generation.cleared
+            known = self._responses.get(key)
+            if known is None or known.number <= entry.number:
+                self._responses[key] = entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +306,8 @@ class Served:
     status: ModelStatus
     cached: "ReferenceType[CachedResponse]"
     shows_ranks: bool
-    row: int | None  # of the article whose list it is
+    is_list: bool  # of one article
+    published_at: datetime | None  # of that article
     endpoint: str
 
 
@@ -299,5 +348,5 @@ def _directives(seconds: int, seconds_left: int | None) -> str:
     return ", ".join(directives)
 
 
-def _size(cached: CachedResponse) -> int:
-    return len(cached.body) + _ENTRY_BYTES
+def _size(entry: _Entry) -> int:
+    return len(entry.cached.body) + _ENTRY_BYTES

@@ -1,19 +1,24 @@
-"""Surrogate keys: short names by which shared caches are purged of the responses that a change concerns.
+"""Surrogate keys: short names by which caches drop the responses that a change concerns.
 
-A response has a key for every article in it (near-duplicates included), and one for every article whose list,
-page or facts it contains. It has `newest` if any newly published article may change it, and `many` in place
-of its other keys if they do not fit into a header.
+A response has a key for every article in it (near-duplicates and pins included), and one for every article
+whose list, page or facts it contains. It has `newest` if any newly published article may change it, `scored`
+if articles were scored for it that are not among the neighbours computed at training, and `many` in place of
+its other keys if they do not fit into a header.
 
 A new article changes the lists in which it is `similar`, which its fold-in contains, and the lists that are
-not full of similar articles, which have `newest`. So a cache may store other lists for up to a week. A test
-with random changes checks that such a cache always has the same items as new responses
-(`tests/serving/cache/test_surrogates.py`). Only the number of eligible articles may be outdated.
+not full of similar articles, which have `newest`. If an article disappears or changes, its near-duplicates
+may take its place: those of the model in the lists of which they are neighbours, and in the lists with
+`scored`. So a cache may store other lists for up to a week. Tests with random changes check that such a
+cache has the same items as new responses (`tests/serving/cache/test_surrogates.py`). Only the date of a list,
+its number of eligible articles and the scores of undated articles may be outdated.
 """
 
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
+from operator import is_
 from typing import TypeGuard
 
 import numpy as np
@@ -27,6 +32,7 @@ from recommender.serving.worker.follower import WorkerState
 
 EVERYTHING = "recommender"  # a key of every response
 NEWEST = "newest"
+SCORED = "scored"
 MANY = "many"
 MAX_BYTES = 1800  # of the keys in a response: proxies often allow 4 KiB for all headers together
 MAX_KEYS_PER_CHANGE = 1000
@@ -45,14 +51,30 @@ def subject_key(article_id: str) -> str:
     return f"of-{_name(article_id)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What responses are made from."""
+
+    snapshot: Snapshot
+    rules: tuple[Rule, ...]  # in the order in which they apply
+
+
 def keys_of(dependencies: Dependencies) -> tuple[str, ...]:
     """Return the surrogate keys of a response with these dependencies, `EVERYTHING` first, then in order."""
     keys = {
+        *dependencies.keys,
         *(shown_key(article_id) for article_id in dependencies.shown_ids),
         *(subject_key(article_id) for article_id in dependencies.subject_ids),
         *((NEWEST,) if dependencies.on_new_articles else ()),
+        *((SCORED,) if dependencies.on_scores else ()),
     }
-    fits = sum(map(len, keys)) + len(keys) <= MAX_BYTES
+    return header_keys(keys)
+
+
+def header_keys(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys of a response in order, `EVERYTHING` first; fewer if they do not fit into a header."""
+    keys = {*keys} - {EVERYTHING}
+    fits = MANY not in keys and sum(map(len, keys)) + len(keys) <= MAX_BYTES
     return (EVERYTHING, *(sorted(keys) if fits else (MANY, NEWEST)))
 
 
@@ -61,16 +83,24 @@ def keys_between(before: WorkerState, after: WorkerState) -> frozenset[str]:
     old, new = before.snapshot, after.snapshot
     if old is None or new is None:
         return frozenset() if old is new else frozenset({EVERYTHING})
-    if old.model is not new.model:
+    return keys_of_change(Content(old, before.rules.rules), Content(new, after.rules.rules))
+
+
+def keys_of_change(old: Content, new: Content, published_ids: Iterable[str] = ()) -> frozenset[str]:
+    """Return the keys of the responses that may differ after other content has replaced the old one.
+
+    `published_ids` are the articles that became public in the meantime, or are no longer.
+    """
+    if old.snapshot.model is not new.snapshot.model:
         return frozenset({EVERYTHING})
-    changed = _changed(old, new)
+    changed = {*_changed(old.snapshot, new.snapshot), *published_ids}
     if len(changed) > MAX_CHANGED:
         return frozenset({EVERYTHING})
-    keys = {key for article_id in changed for key in _of_article(new, article_id)}
+    keys = _of_articles(old.snapshot, new.snapshot, changed)
     if keys:
         keys.add(NEWEST)
-    if before.rules is not after.rules:
-        keys |= _of_rules(before.rules.rules, after.rules.rules)
+    if old.rules != new.rules:
+        keys |= _of_rules(old.rules, new.rules, new.snapshot)
     if keys:
         keys.add(MANY)
     is_all = EVERYTHING in keys or len(keys) > MAX_KEYS_PER_CHANGE
@@ -85,8 +115,19 @@ def _name(article_id: str) -> str:
     return f"~{urlsafe_b64encode(digest).decode()}"
 
 
+def _is_extended(old: Snapshot, new: Snapshot) -> bool:
+    """Return whether the new snapshot has all rows of the old one, followed by others."""
+    live, new_live = old.articles.live, new.articles.live
+    return (
+        len(live) <= len(new_live) and all(map(is_, live, new_live)) and all(map(is_, old.folded, new.folded))
+    )
+
+
 def _changed(old: Snapshot, new: Snapshot) -> set[str]:
     """Return the ids of the articles that were put, folded in, withdrawn, or removed from the store."""
+    changed = {article_id for article_id, _ in old.withdrawn.items() ^ new.withdrawn.items()}
+    if _is_extended(old, new):
+        return changed | {article.id for article in new.articles.live[len(old.articles.live) :]}
     row_of, old_row_of = new.articles.row_of, old.articles.row_of
     n = len(new.model.articles)
     put = {
@@ -97,27 +138,74 @@ def _changed(old: Snapshot, new: Snapshot) -> set[str]:
         or old.folded[old_row - n] is not new.folded[row - n]
     }
     removed = {article_id for article_id in old_row_of if article_id not in row_of}
-    return put | removed | {article_id for article_id, _ in old.withdrawn.items() ^ new.withdrawn.items()}
+    return changed | put | removed
 
 
-def _of_article(snapshot: Snapshot, article_id: str) -> Iterator[str]:
-    """Yield the keys of an article and of the lists that contain it or may contain it."""
-    yield shown_key(article_id)
-    yield subject_key(article_id)
+def _of_articles(old: Snapshot, new: Snapshot, changed: set[str]) -> set[str]:
+    """Return the keys of changed articles and of the lists that contain them or may contain them."""
+    joining = {*changed, *(copy for article_id in changed for copy in _copies(old, article_id))}
+    if not _is_extended(old, new):
+        joining |= _regrouped(old, new)
+    now_copies = (copy for article_id in changed for copy in _copies(new, article_id))
+    return {*map(shown_key, now_copies), *_of_joining(new, joining)}
+
+
+def _of_joining(snapshot: Snapshot, article_ids: Iterable[str]) -> Iterator[str]:
+    """Yield the keys of articles and of the lists in which they are similar."""
+    trained: list[int] = []
+    for article_id in article_ids:
+        yield shown_key(article_id)
+        yield subject_key(article_id)
+        row = snapshot.articles.find(article_id)
+        if row is None or article_id in snapshot.withdrawn:
+            continue
+        if row < len(snapshot.model.articles):
+            trained.append(row)
+        else:
+            reverse = snapshot.folded[row - len(snapshot.model.articles)].reverse_neighbors.tolist()
+            for other in (*reverse, *_live_rows_changed_by(snapshot, row)):
+                yield subject_key(snapshot.articles.ids[other])
+    if trained:
+        yield SCORED
+        for other in _rows_with_neighbors(snapshot, trained):
+            yield subject_key(snapshot.articles.ids[other])
+
+
+def _copies(snapshot: Snapshot, article_id: str) -> list[str]:
+    """Return the ids of the near-duplicates of an article, shown or not."""
     row = snapshot.articles.find(article_id)
-    if row is None or article_id in snapshot.withdrawn:
-        return
-    ids, n = snapshot.articles.ids, len(snapshot.model.articles)
-    if row < n:  # the model's article is valid again; which lists it changes is unknown
-        yield EVERYTHING
-        return
-    for copy in snapshot.copies.of(row):
-        yield shown_key(ids[copy])
-    for other in (
-        *snapshot.folded[row - n].reverse_neighbors.tolist(),
-        *_live_rows_changed_by(snapshot, row),
-    ):
-        yield subject_key(ids[other])
+    return [] if row is None else [snapshot.articles.ids[copy] for copy in snapshot.copies.of(row)]
+
+
+def _regrouped(old: Snapshot, new: Snapshot) -> set[str]:
+    """Return the ids that have other near-duplicates in the new snapshot than in the old one."""
+    before, after = _copies_of(old), _copies_of(new)
+    ids = before.keys() | after.keys()
+    return {article_id for article_id in ids if before.get(article_id) != after.get(article_id)}
+
+
+def _copies_of(snapshot: Snapshot) -> dict[str, set[str]]:
+    """Return the ids of each cluster of near-duplicates, by the ids of the articles in it."""
+    clusters: dict[int, set[str]] = {}
+    for row in snapshot.copies.grouped.tolist():
+        clusters.setdefault(int(snapshot.copies.first[row]), set()).add(snapshot.articles.ids[row])
+    copies_of: dict[str, set[str]] = {}
+    for cluster in clusters.values():
+        for article_id in cluster if len(cluster) > 1 else ():
+            copies_of[article_id] = copies_of.get(article_id, set()) | cluster
+    return copies_of
+
+
+def _rows_with_neighbors(snapshot: Snapshot, trained: list[int]) -> list[int]:
+    """Return the rows that have any of these rows of the model among their neighbours, as far as known."""
+    n, neighbors = len(snapshot.model.articles), snapshot.model.neighbors.rows
+    rows: list[int] = np.flatnonzero(np.isin(neighbors, trained).any(axis=1)).tolist()
+    wanted = {*trained}
+    return rows + [
+        row
+        for row, folded in enumerate(snapshot.folded, start=n)
+        if not wanted.isdisjoint(folded.neighbors.tolist())
+    ]
 
 
 def _live_rows_changed_by(snapshot: Snapshot, row: int) -> list[int]:
@@ -132,15 +220,19 @@ def _live_rows_changed_by(snapshot: Snapshot, row: int) -> list[int]:
     return rows
 
 
-def _of_rules(before: Iterable[Rule], after: Iterable[Rule]) -> set[str]:
+def _of_rules(before: tuple[Rule, ...], after: tuple[Rule, ...], snapshot: Snapshot) -> set[str]:
     """Return the keys of what added and removed rules change, whether or not they are active yet."""
-    keys: set[str] = set()
-    old, new = set(before), set(after)
+    keys, old, new = set[str](), set(before), set(after)
+    if [rule for rule in before if rule in new] != [rule for rule in after if rule in old]:
+        return {EVERYTHING}  # pins come in the order of their rules
     for rule in old ^ new:
         if isinstance(rule, Pin | Block) and rule.for_article is not None:
             keys.add(subject_key(rule.for_article))
         elif rule in new and _hides(rule) and rule.articles is not None:
             keys |= {shown_key(article_id) for article_id in rule.articles}
+            # The near-duplicates of a hidden article may take its place.
+            copies = {copy for article_id in rule.articles for copy in _copies(snapshot, article_id)}
+            keys |= {*_of_joining(snapshot, copies)}
         else:
             keys.add(EVERYTHING)
     return keys

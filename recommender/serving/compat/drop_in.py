@@ -32,12 +32,13 @@ from recommender.serving.compat.formats import (
 from recommender.serving.http.parameters import AnyParameters, read_query
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.requests import json_object
-from recommender.serving.http.responses import ResponseBuilder, to_bytes
+from recommender.serving.http.responses import to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.index.documents import Documents
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
 from recommender.serving.routes.lookup import find_row
+from recommender.serving.routes.related import ListBuild
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
 
@@ -161,28 +162,20 @@ class DropInRoutes:
     ) -> Response | None:
         """Return the formatted list of an article; None if the article or category does not exist.
 
-        The response cache stores the list before formatting; surrogate keys are those of the list.
+        It is made from the list that the response cache has for `/v1/related`; surrogate keys are the same.
         """
         view = self._context.view()
         row = self._row(by, value, view)
         if row is None and (unknown == "404" or self._is_withdrawn(value, view)):
             return None
-        related, now = view.related, view.now
-        query = replace(query, exclude_categories=self._excluded_categories(related))
-
-        def build(builder: ResponseBuilder) -> ListJson:
-            if row is None:
-                related_list = related.recent(query, now, trending=view.trending)
-            else:
-                related_list = related.of_row(row, query, now, trending=view.trending)
-            return builder.whole_list(related_list)
+        query = replace(query, exclude_categories=self._excluded_categories(view.related))
+        build = ListBuild(view, row, None, query, None)
 
         def reformat(body: bytes) -> bytes:
-            return to_bytes(formatter(from_json(body), related.articles))
+            return to_bytes(formatter(from_json(body), view.related.articles))
 
-        key = "drop-in", row, query.canonical
         try:
-            return self._cache.respond(view, key, build, cost=query.cost, reformat=reformat)
+            return self._cache.respond(view, build.key, build, cost=query.cost, reformat=reformat)
         except UnknownCategoryError:
             return None
 

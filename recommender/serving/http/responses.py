@@ -1,6 +1,7 @@
 """Build responses as JSON, and record what each of them depends on."""
 
 import json
+import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,8 @@ RankOf = Callable[[int], int | None]  # the trending rank of a row, from 1; None
 
 SCORE_DECIMALS = 7  # of a score; more would be noise
 PART_DECIMALS = 9  # of a part of a score: twenty rounding errors must not show in the sum
+# In a list. A string cannot contain an unescaped quotation mark, so the first match is not in one.
+_COUNTS = re.compile(rb'"as_of":"[^"]*"(,.*?,"eligible":)\d+')
 _SOURCES_BY_TREND = frozenset({"trending", "recent"})  # which of the two depends on what is trending
 _SOURCES_BY_CONTENT = frozenset({"similar", "pin"})
 
@@ -46,15 +49,24 @@ class ModelStatus:
 class Dependencies:
     """What a response depends on, recorded while it is built."""
 
-    shown_ids: set[str] = field(default_factory=set)  # articles in the response, and their near-duplicates
+    # Articles in the response, their near-duplicates, and articles that rules pin as soon as they are public.
+    shown_ids: set[str] = field(default_factory=set)
     subject_ids: set[str] = field(default_factory=set)  # articles whose list, page or facts it contains
     on_trends: bool = False  # the source of an item depends on which articles trend
     on_new_articles: bool = True  # any newly published article may change it
+    on_scores: bool = False  # articles were scored for it that are not among the known neighbours
+    undated_factor: float | None = None  # see `ListDependencies`; of the last list in it
+    keys: set[str] = field(default_factory=set)  # surrogate keys of other responses that it contains
 
 
 def to_bytes(response: Any) -> bytes:
     """Return JSON as compact UTF-8."""
     return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def renewed_list(body: bytes, as_of: datetime, eligible: int) -> bytes:
+    """Return the JSON of a list with another `as_of` and another number of eligible articles."""
+    return _COUNTS.sub(rb'"as_of":"%b"\g<1>%d' % ((iso(as_of) or "").encode(), eligible), body, count=1)
 
 
 def etag_of(body: bytes) -> str:
@@ -83,6 +95,9 @@ class ResponseBuilder:
     def nested_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
         """Return a list that is a part of the response; with `rank_of`, each item has its trending rank."""
         status = self._model_status
+        self.dependencies.shown_ids |= related_list.depends_on.pinned_ids
+        self.dependencies.on_scores |= related_list.depends_on.is_scored
+        self.dependencies.undated_factor = related_list.depends_on.undated_factor
         return {
             "article_id": self.subject(related_list.article_id),
             "as_of": iso(related_list.as_of),
@@ -101,7 +116,8 @@ class ResponseBuilder:
         """
         sources = {item.source for item in related_list.items}
         is_full = len(related_list.items) == related_list.requested
-        self.dependencies.on_new_articles = not (is_full and sources <= _SOURCES_BY_CONTENT)
+        is_settled = is_full and sources <= _SOURCES_BY_CONTENT and not related_list.depends_on.is_diverse
+        self.dependencies.on_new_articles = not is_settled
         return self.nested_list(related_list, rank_of)
 
     def item(self, item: Item, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class SimilarCandidates:
             top = ranker.top(*_by_row(rows, scores))
             if not ranker.is_settled(top, highest):
                 return None
+            return RankedCandidates(top, len(rows), self.nearest(row), is_scored=True)
         return RankedCandidates(top, len(rows), self.nearest(row))
 
     def from_scores(
@@ -78,7 +79,8 @@ class SimilarCandidates:
     ) -> RankedCandidates:
         """Rank by the scores of the whole corpus, (n,) float32."""
         similar = np.flatnonzero(mask & self._is_similar(scores, query))
-        return RankedCandidates(ranker.top(similar, scores[similar]), len(similar), nearest)
+        top = ranker.top(similar, scores[similar])
+        return RankedCandidates(top, len(similar), nearest, is_scored=True)
 
     def nearest(self, row: int) -> np.ndarray:
         """Return the known neighbours of the article of a row, nearest first: trained and live ones."""

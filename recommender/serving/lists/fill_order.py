@@ -44,10 +44,10 @@ class FillOrder:
         rows = np.concatenate([rows for _, rows in steps])
         if caps:
             admitted = np.flatnonzero(caps.admitted(rows, eligible.pins))
-            count = len(admitted)
+            count = len(eligible.pins) + len(admitted)
         else:
             admitted = np.arange(len(rows))
-            count = ranked.count if query.fallback == "none" else int(np.count_nonzero(eligible.mask))
+            count = len(eligible.pins) + ranked.count if query.fallback == "none" else len(eligible)
         step_of = np.repeat(np.arange(len(steps)), [len(step_rows) for _, step_rows in steps])
         scores = ranked.top.scores  # similar articles come first
         items = [
@@ -58,7 +58,7 @@ class FillOrder:
             )
             for place in admitted[:n_free].tolist()
         ]
-        return (*pins, *items), len(eligible.pins) + count
+        return (*pins, *items), count
 
     def _steps(
         self,

@@ -26,6 +26,11 @@ class EligibleRows:
     mask: np.ndarray  # (n,) bool, without near-duplicates of each other, pins and near-duplicates of pins
     pins: tuple[int, ...]  # the first rows of the list, in order
     blocked: frozenset[int]  # rows that rules keep out of the list
+    pinned_ids: frozenset[str]  # ids that rules pin, also unknown ones and those that do not pass
+
+    def __len__(self) -> int:
+        """Return how many articles the list contains without a limit and without caps."""
+        return len(self.pins) + int(np.count_nonzero(self.mask))
 
 
 class EligibilityFilter:
@@ -74,7 +79,7 @@ class EligibilityFilter:
         mask = self._filtered(query, now, lang, own_date, excluded)
         mask[self._snapshot.copies.with_all(pins)] = False
         self.keep_one_copy(mask)
-        return EligibleRows(mask, tuple(pins), frozenset(list_rules.blocked))
+        return EligibleRows(mask, tuple(pins), frozenset(list_rules.blocked), list_rules.pinned_ids)
 
     def _filtered(
         self, query: ListQuery, now: datetime, lang: str | None, own_date: int, excluded: Sequence[int]

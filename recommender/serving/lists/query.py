@@ -1,6 +1,6 @@
 """The query of a list, and the list itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -78,6 +78,16 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class ListDependencies:
+    """What the items of a list depend on besides themselves and the article of the list."""
+
+    pinned_ids: frozenset[str] = frozenset()  # by rules, also ids that are unknown or fail the filters
+    is_diverse: bool = False  # candidates that are not in the list may decide which ones are
+    is_scored: bool = False  # articles that are not among the known neighbours were scored for it
+    undated_factor: float | None = None  # of age on the scores of undated candidates; None: there are none
+
+
+@dataclass(frozen=True, slots=True)
 class RelatedList:
     """A list. It contains min(requested, eligible) items, and no row twice."""
 
@@ -88,3 +98,4 @@ class RelatedList:
     items: tuple[Item, ...]
     explained: bool = False  # whether its items have explanations
     blocked: frozenset[int] = frozenset()  # rows that rules keep out, also as near-duplicates of others
+    depends_on: ListDependencies = field(default=ListDependencies(), compare=False)

@@ -59,6 +59,7 @@ class RankedCandidates:
     top: TopCandidates
     count: int  # all articles that are similar and eligible
     nearest: np.ndarray  # (k,) rows, nearest first, eligible or not
+    is_scored: bool = False  # whether articles that are not known neighbours were scored
 
     @classmethod
     def none(cls) -> "RankedCandidates":
@@ -97,6 +98,7 @@ class CandidateRanker:
         self._boosts = boosts
         self._reference = reference_date(published, now)
         self._median_age = timeline.median_age(self._reference)
+        self._has_undated = False  # whether any article ranked so far is undated
 
     def top(self, rows: np.ndarray, model_scores: np.ndarray) -> TopCandidates:
         """Return the first `limit` of the candidates: ascending rows, with the model's scores of them."""
@@ -128,12 +130,25 @@ class CandidateRanker:
         ages = self._age_factors(rows)
         return ages if self._boosts is None else ages * self._boosts[rows]
 
+    @property
+    def undated_factor(self) -> float | None:
+        """The factor on the scores of undated articles; None if no article ranked so far is undated."""
+        return self.factor_of_median_age if self._has_undated else None
+
+    @property
+    def factor_of_median_age(self) -> float:
+        """The factor on the score of an article that has the median age."""
+        return float(self._factors_of_ages(np.array([self._median_age]))[0])
+
     def _age_factors(self, rows: np.ndarray) -> np.ndarray:
         published = self._snapshot.articles.published[rows]
-        dates = np.where(published == NO_MOMENT, self._reference + self._median_age, published)
-        half_lives = np.abs(dates - self._reference) / (
-            _DAY * self._snapshot.manifest.recipe.freshness.half_life_days
-        )
+        is_undated = published == NO_MOMENT
+        self._has_undated |= bool(is_undated.any())
+        dates = np.where(is_undated, self._reference + self._median_age, published)
+        return self._factors_of_ages(np.abs(dates - self._reference))
+
+    def _factors_of_ages(self, ages: np.ndarray) -> np.ndarray:
+        half_lives = ages / (_DAY * self._snapshot.manifest.recipe.freshness.half_life_days)
         factors: np.ndarray = 1 - self._freshness + self._freshness * np.exp2(-half_lives)
         return factors
 

@@ -17,7 +17,7 @@ from recommender.serving.lists.candidates import SimilarCandidates
 from recommender.serving.lists.explain import explanation
 from recommender.serving.lists.fill_order import FillOrder
 from recommender.serving.lists.filters import EligibilityFilter, EligibleRows
-from recommender.serving.lists.query import ANY, Item, ListQuery, RelatedList
+from recommender.serving.lists.query import ANY, Item, ListDependencies, ListQuery, RelatedList
 from recommender.serving.lists.ranking import CandidateRanker, RankedCandidates, TopCandidates
 from recommender.serving.lists.search import Search
 from recommender.serving.rules.active import NO_RULES, ActiveRules
@@ -104,13 +104,9 @@ class Related:
         self, row: int, query: ListQuery, now: datetime, *, trending: Sequence[int] = ()
     ) -> RelatedList:
         """Return the list of the public article of a row. Raises UnknownCategoryError as `of` does."""
-        articles = self.articles
-        own_id, category, date = articles.ids[row], articles.category[row], int(articles.published[row])
-        list_rules = self.rules.list_rules(own_id, unique((category or "", *articles.categories[row])))
-        eligible = self._filter.passing(
-            query, now, own=row, own_lang=articles.langs[row], own_date=date, list_rules=list_rules
-        )
-        ranker = self._ranker(query, date, now)
+        own_id, category = self.articles.ids[row], self.articles.category[row]
+        eligible = self._eligible(row, query, now)
+        ranker = self._ranker(query, int(self.articles.published[row]), now)
         article_query = self.snapshot.query_of(row)
         ranked = self._candidates.from_neighbors(row, query, eligible.mask, ranker)
         if ranked is None:
@@ -119,9 +115,32 @@ class Related:
             nearest = self._candidates.nearest(row)
             ranked = self._candidates.from_scores(scores, nearest, query, eligible.mask, ranker)
         related = self._list(
-            eligible, ranked, query, now, article_id=own_id, category=category, trending=trending
+            eligible,
+            ranked,
+            query,
+            now,
+            article_id=own_id,
+            category=category,
+            trending=trending,
+            undated_factor=ranker.undated_factor,
         )
         return self._explained(related, ranked.top, article_query, query)
+
+    def renewed(
+        self, row: int, query: ListQuery, now: datetime, undated_factor: float | None
+    ) -> tuple[datetime, int] | None:
+        """Return what is new in a list from an earlier snapshot: `as_of` and the number of eligible articles.
+
+        The caller knows that no change since then concerns an item. Return None if the list must be computed
+        again nevertheless. `undated_factor` is that of the list. Raises UnknownCategoryError as `of` does.
+        """
+        if query.max_age_days is not None or query.fallback == "none" or self.rules.caps:
+            return None
+        if undated_factor is not None:
+            ranker = self._ranker(query, int(self.articles.published[row]), now)
+            if ranker.factor_of_median_age != undated_factor:
+                return None
+        return self.timeline.as_of(now), len(self._eligible(row, query, now))
 
     def of_text(
         self, article: Article, query: ListQuery, now: datetime, *, trending: Sequence[int] = ()
@@ -237,6 +256,20 @@ class Related:
         moments = (self.timeline.next_publication(now), self.rules.active.boundary)
         return min((moment for moment in moments if moment is not None), default=None)
 
+    def _eligible(self, row: int, query: ListQuery, now: datetime) -> EligibleRows:
+        """Return the rows that the list of the article of a row may contain."""
+        articles = self.articles
+        category = articles.category[row] or ""
+        list_rules = self.rules.list_rules(articles.ids[row], unique((category, *articles.categories[row])))
+        return self._filter.passing(
+            query,
+            now,
+            own=row,
+            own_lang=articles.langs[row],
+            own_date=int(articles.published[row]),
+            list_rules=list_rules,
+        )
+
     def _if_public(self, row: int | None, now: datetime) -> int | None:
         return row if row is not None and self.timeline.is_public(row, now) else None
 
@@ -260,6 +293,7 @@ class Related:
         article_id: str | None = None,
         category: str | None = None,
         trending: Sequence[int] = (),
+        undated_factor: float | None = None,
     ) -> RelatedList:
         items, count = self._fill_order.fill(
             eligible, ranked, query, now, category=category, trending=trending
@@ -271,6 +305,9 @@ class Related:
             eligible=count,
             items=items,
             blocked=eligible.blocked,
+            depends_on=ListDependencies(
+                eligible.pinned_ids, query.diversity > 0, ranked.is_scored, undated_factor
+            ),
         )
 
     def _explained(

@@ -147,7 +147,10 @@ class BatchResult(ResponseModel):
     """The result for one id of a batch."""
 
     article_id: str
-    status: Literal[200, 404, 410]
+    status: Annotated[
+        Literal[200, 404, 410, 500, 503],
+        Field(description="What a request for this list alone would respond with."),
+    ]
     list: Annotated[ArticleList | None, Field(description="Null if `status` is not 200.")]
 
 

@@ -29,6 +29,7 @@ class ListRules:
 
     pinned: Sequence[int] = ()  # in the order of the list
     blocked: Sequence[int] = ()
+    pinned_ids: frozenset[str] = frozenset()  # also the unknown ones
 
 
 class AppliedRules:
@@ -61,12 +62,12 @@ class AppliedRules:
         """Return the rules for the list of an article with these categories."""
         if not self.active.rules:
             return ListRules()
-        pinned = self._rows(self.active.pins(article_id, categories))
+        pins = self.active.pins(article_id, categories)
         blocked = self._rows(self.active.blocked(article_id, categories))
         for block in self.active.blocks(article_id, categories):
             if block.articles is None:
                 blocked += self._rows_of_block(block)
-        return ListRules(pinned, blocked)
+        return ListRules(self._rows(pins), blocked, frozenset(pins))
 
     @cached_property
     def boosts(self) -> np.ndarray | None:

@@ -125,7 +125,9 @@ class Context:
             g.state = state  # it may have been refreshed, to open the first model
         related, active = self._related, self._active_at(state.rules, now)
         if related is None or related.snapshot is not snapshot or related.rules.active is not active:
-            related = self._related = Related(snapshot, active, self._scoring_slot)
+            related = Related(snapshot, active, self._scoring_slot)
+            if state is self.follower.state:  # otherwise the request began before the last change
+                self._related = related
         hours, degraded = self.settings.stale_after_hours, self._degraded_of(state)
         status = ModelStatus.of(snapshot.manifest, now, hours, degraded)
         return ConsistentView(now, related, status, self.rank_tracker.latest(related))

@@ -53,11 +53,11 @@ def test_a_batch_costs_as_much_as_its_lists(client_with: CreateClient) -> None:
 
 
 def test_cached_responses_cost_nothing(client_with: CreateClient) -> None:
-    client = client_with(computing_limit="6/hour")
+    client = client_with(computing_limit="5/hour")
     paths = [f"/v1/related/batch?{IDS}", "/v1/related?id=a", "/v1/articles", "/v1/trending"]
 
     assert {status(client, path) for path in paths} == {200}
-    assert status(client, "/v1/related?id=9") == 429
+    assert status(client, "/v1/related?id=10") == 429
     for _ in range(20):
         assert {status(client, path) for path in paths} == {200}
 
