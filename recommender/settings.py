@@ -248,7 +248,7 @@ class Settings(BaseSettings):
     """Time after which a response with several lists is given up."""
     scoring_at_once: Annotated[int, Field(ge=1, le=16, description="a whole number from 1 to 16")] = 2
     """Requests that score the whole corpus at the same time, in each worker."""
-    scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 16
+    scoring_queue: Annotated[int, Field(ge=0, le=16, description="a whole number from 0 to 16")] = 6
     """Requests that wait to score the whole corpus, in each worker; more are refused."""
 
     @classmethod

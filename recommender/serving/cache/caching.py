@@ -235,9 +235,7 @@ class ResponseCache:
 
         Return None if `get` would not return it now. `leaderboards` are those that it would be called with.
         """
-        generation = self._generations.latest
-        if generation is None or not generation.is_valid(view):
-            return None
+        generation = self._generations.of(view)
         status = view.model_status
         if (status.stale, status.degraded) != (served.status.stale, served.status.degraded):
             return None

@@ -16,9 +16,9 @@ from recommender.serving.http.auth import Caller
 from recommender.serving.http.concurrency import ConcurrencyLimit, PerKeyLimit, Slot
 
 # At once, waiting, and seconds. A body usually arrives within a moment.
-_LIMIT_WITHOUT_KEY = 16, 8, 1.0
-_LIMIT_WITH_KEY = 8, 4, 2.0
-_MAX_PER_ADDRESS = 8
+_LIMIT_WITHOUT_KEY = 4, 1, 1.0
+_LIMIT_WITH_KEY = 2, 1, 2.0
+_ADDRESS_SHARE = 0.8  # of the bodies without a key that may be from one address
 _MAX_DRAINED_BYTES = 8192  # of an unread body; the server closes the connection if there is more
 
 
@@ -35,8 +35,9 @@ class UploadLimit:
     def __init__(self) -> None:
         self._without_key = ConcurrencyLimit(*_LIMIT_WITHOUT_KEY)
         self._with_key = ConcurrencyLimit(*_LIMIT_WITH_KEY)
+        per_address = int(_ADDRESS_SHARE * _LIMIT_WITHOUT_KEY[0])
         self._addresses = PerKeyLimit(
-            _MAX_PER_ADDRESS, f"this address has {_MAX_PER_ADDRESS} unfinished uploads; finish them first"
+            per_address, f"this address has {per_address} unfinished uploads; finish them first"
         )
 
     def add_to(self, app: Flask) -> None:
@@ -47,7 +48,7 @@ class UploadLimit:
 
     def _wrap_body(self) -> None:
         if request.method in {"POST", "PUT"}:
-            g.body = LimitedBody(request.environ["wsgi.input"], self.slot)
+            g.body = LimitedBody(request.environ["wsgi.input"], self.slot, request.content_length)
             request.environ["wsgi.input"] = g.body
 
     @contextmanager
@@ -66,10 +67,13 @@ class UploadLimit:
 
 
 class LimitedBody:
-    """A request body that acquires a slot at the first read, and releases it at the end."""
+    """A request body that acquires a slot at the first read, and releases it at the end.
 
-    def __init__(self, stream: Stream, slot: Slot) -> None:
-        self._stream, self._slot = stream, slot
+    `length` is the number of bytes of the body, if it is known.
+    """
+
+    def __init__(self, stream: Stream, slot: Slot, length: int | None = None) -> None:
+        self._stream, self._slot, self._length = stream, slot, length
         self._acquired = ExitStack()
         self._has_begun = False
         self.bytes_read = 0
@@ -81,7 +85,7 @@ class LimitedBody:
             self._has_begun = True
         chunk = self._stream.read(size)
         self.bytes_read += len(chunk)
-        if not chunk:
+        if not chunk or self.bytes_read == self._length:
             self.close()
         return chunk
 

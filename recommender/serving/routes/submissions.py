@@ -28,7 +28,7 @@ from recommender.serving.worker.context import Context
 from recommender.visibility import why_hidden
 
 MAX_ARTICLES = 500  # of a batch
-FOLD_IN_LIMIT = 2, 16, 0.5  # at once, waiting, and seconds: each fold-in scores the whole corpus
+FOLD_IN_LIMIT = 2, 4, 0.5  # at once, waiting, and seconds: each fold-in scores the whole corpus
 _FOLD_IN_SECONDS = 0.5  # of a request; `ModelSwitch` folds in the rest
 _PUBLIC = "'publish', or 'future' with a published_at; to remove an article, use DELETE"
 

@@ -36,6 +36,8 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+KEY, WRITE_KEYS = new_key("cms", ["articles", "rules"])
+SIGNED = {"Authorization": f"Bearer {KEY}"}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -84,6 +86,7 @@ class CacheMachine(ServiceStateMachine):
                 cached = [self.client.get(target, headers=headers) for _ in range(2)]
                 with (
                     patch.object(ResponseCache, "get", _build),
+                    patch.object(ResponseCache, "has", lambda *_: False),
                     patch.object(FinishedResponses, "__call__", _call_flask),
                 ):
                     fresh = self.client.get(target, headers=headers)
@@ -133,6 +136,7 @@ def _targets() -> Iterator[str]:
         yield f"/v1/related?id={article_id}&include=trending"
         yield f"/v1/related?id={article_id}&max_age_days=0.02"
     yield f"/v1/related/batch?id={'&id='.join(ARTICLE_IDS)}"
+    yield f"/api/item/{ARTICLE_IDS[0]}/neighbors?n=2"
     yield from ("/v1/search?q=storm", "/v1/search?q=flo&limit=2&lang=any&category=News")
     yield from ("/v1/articles?limit=50", "/v1/topics", "/v1/topics/all?limit=50", "/v1/trending?limit=50")
 
@@ -257,6 +261,73 @@ def test_a_cache_of_zero_bytes_caches_nothing(models_dir: Path, counter: ListCou
         service.client.get("/v1/related?id=9")
     service.close()
 
+    assert counter.lists == 3
+
+
+STORM = {"title": "Storm", "body": "The storm surge flooded the marsh near the lighthouse.", "lang": "en"}
+OTHER = {"title": "Zzyzx", "body": "qwertz asdfgh", "lang": "en"}
+
+
+@pytest.fixture
+def writable(models_dir: Path) -> Iterator[ServiceUnderTest]:
+    service = ServiceUnderTest(models_dir, write_keys=WRITE_KEYS)
+    yield service
+    service.close()
+
+
+def put(service: ServiceUnderTest, article_id: str, **fields: Any) -> None:
+    answer = service.client.put(f"/v1/article?id={article_id}", json=fields, headers=SIGNED)
+    assert answer.status_code in {200, 201}, answer.text
+
+
+def test_a_list_that_a_change_does_not_concern_is_not_computed_again(
+    writable: ServiceUnderTest, counter: ListCounter
+) -> None:
+    target = "/v1/related?id=9&limit=2"
+    before: Any = writable.client.get(target)
+
+    put(writable, "other", **OTHER, published_at=writable.now.isoformat())
+    after: Any = writable.client.get(target)
+
+    assert counter.lists == 1
+    assert after.json == before.json | {
+        "eligible": before.json["eligible"] + 1,
+        "as_of": "2026-03-01T12:00:30Z",
+    }
+    assert after.headers["ETag"] != before.headers["ETag"]
+
+
+def test_a_list_that_an_article_joins_or_leaves_is_computed_again(
+    writable: ServiceUnderTest, counter: ListCounter
+) -> None:
+    target = "/v1/related?id=9&limit=3"
+    writable.client.get(target)
+
+    put(writable, "storm", **STORM)
+    joined: Any = writable.client.get(target).json
+    writable.client.delete("/v1/article?id=storm", headers=SIGNED)
+    left: Any = writable.client.get(target).json
+
+    assert counter.lists == 3
+    assert "storm" in {item["id"] for item in joined["items"]}
+    assert "storm" not in {item["id"] for item in left["items"]}
+
+
+def test_a_request_from_before_a_change_drops_nothing(
+    writable: ServiceUnderTest, counter: ListCounter
+) -> None:
+    context, target = writable.app.extensions["recommender"], "/v1/related?id=9&limit=2"
+    old = context.follower.state
+    writable.client.get(target)
+    put(writable, "storm", **STORM)
+    writable.client.get(target)
+    new = context.follower.state
+
+    context.follower.state = old  # as a request that has begun before the change sees it
+    writable.client.get("/v1/related?id=10&limit=2")
+    context.follower.state = new
+
+    assert writable.client.get(target).status_code == 200
     assert counter.lists == 3
 
 

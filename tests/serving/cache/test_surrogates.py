@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import settings
@@ -22,6 +23,7 @@ from recommender.serving.cache.surrogates import (
     keys_between,
     keys_of,
     shown_key,
+    subject_key,
 )
 from recommender.serving.http.auth import new_key
 from recommender.serving.http.responses import Dependencies
@@ -192,8 +194,8 @@ class ChangingService:
         before, self.seen = self.seen, self.follower.state
         return keys_between(before, self.seen)
 
-    def put(self, article_id: str, body: str) -> frozenset[str]:
-        article = {"title": "Storm", "body": body, "category": "Environment", "lang": "en"}
+    def put(self, article_id: str, body: str, title: str = "Storm") -> frozenset[str]:
+        article = {"title": title, "body": body, "category": "Environment", "lang": "en"}
         response = self.client.put(f"/v1/article?id={article_id}", json=article, headers=HEADERS)
         assert response.status_code in {200, 201}, response.text
         return self.changed()
@@ -257,6 +259,72 @@ def test_a_rule_purges_the_responses_that_it_may_change(service: ChangingService
     assert service.rule("pin", articles=["9"], for_section="Politics") == everything
     assert service.rule("cap", per="section", at_most=2) == everything
     assert service.rule("boost", articles=["9"], factor=2) == everything
+
+
+def test_an_article_that_is_pinned_before_it_exists_purges_its_lists(service: ChangingService) -> None:
+    service.rule("pin", articles=["later"], for_section="Politics")
+    in_politics = next(
+        item["id"]
+        for item in service.client.get("/v1/articles?category=Politics").json["items"]  # type: ignore[index]
+    )
+
+    pinned_keys = keys(service.client, f"/v1/related?id={in_politics}&limit=2")
+
+    assert "a-later" in pinned_keys
+    assert "a-later" in service.put("later", "Oats butter salt.")
+
+
+@pytest.mark.parametrize("how", ["withdraw", "hide", "correct"])
+def test_the_near_duplicates_of_an_article_that_disappears_may_take_its_place(
+    service: ChangingService, how: str
+) -> None:
+    service.put("first", STORM)
+    joined = service.put("second", STORM)
+
+    if how == "withdraw":
+        changed = service.delete("/v1/article?id=second")
+    elif how == "hide":
+        changed = service.rule("block", articles=["second"])
+    else:
+        changed = service.put("second", "Oats butter salt and a hot griddle.")
+
+    assert "of-9" in joined  # in whose list both are similar
+    assert {"a-second", "a-first", "of-9"} <= changed
+
+
+def test_near_duplicates_in_the_model_may_take_the_place_of_a_withdrawn_article(
+    service: ChangingService, model: Model
+) -> None:
+    [row] = [row for row, article_id in enumerate(model.articles.ids) if article_id == "9"]
+    original = model.articles.article(row)
+    service.put("copy", original.body, title=original.title)
+
+    changed = service.delete("/v1/article?id=copy")
+
+    readers = np.flatnonzero((model.neighbors.rows == row).any(axis=1))
+    assert {"a-9", "of-9", "scored"} <= changed
+    assert {subject_key(model.articles.ids[reader]) for reader in readers} <= changed
+
+
+def test_pins_in_another_order_purge_everything(service: ChangingService) -> None:
+    pins = [
+        {"id": name, "kind": "pin", "articles": [name], "for_article": "a", "reason": "x", "author": "x"}
+        for name in ("9", "10")
+    ]
+    for rules in (pins, pins[::-1]):
+        etag = service.client.get("/v1/rules", headers=HEADERS).headers["ETag"]
+        response = service.client.put(
+            "/v1/rules", json={"rules": rules}, headers=HEADERS | {"If-Match": etag}
+        )
+        assert response.status_code == 200, response.text
+        changed = service.changed()
+
+    assert changed == {"recommender"}
+
+
+def test_a_list_that_is_diverse_or_needs_scores_has_a_key_for_it(client: FlaskClient) -> None:
+    assert "newest" in keys(client, "/v1/related?id=9&limit=2&diversity=0.5")
+    assert "scored" not in keys(client, "/v1/related?id=9&limit=2")
 
 
 def test_a_rule_for_a_category_or_an_author_purges_all_lists_that_it_may_change(

@@ -99,6 +99,20 @@ def test_a_body_has_a_slot_from_its_first_byte_to_its_end() -> None:
     assert (body.read(3), log) == (b"", ["acquired", "released"])
 
 
+def test_a_slot_is_released_as_soon_as_all_bytes_of_a_known_length_have_arrived() -> None:
+    log = list[str]()
+
+    @contextmanager
+    def slot() -> Iterator[None]:
+        yield
+        log.append("released")
+
+    body = LimitedBody(BytesIO(b"four"), slot, length=4)
+
+    assert (body.read(3), log) == (b"fou", [])
+    assert (body.read(1), log) == (b"r", ["released"])
+
+
 def test_a_slot_is_released_even_if_the_body_is_not_read_to_its_end(client: FlaskClient) -> None:
     for _ in range(40):
         assert client.post("/v1/similar", data=b"{", content_type="application/json").status_code == 400

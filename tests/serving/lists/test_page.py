@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from recommender.artifact import publish
 from recommender.serving.http.auth import new_key
+from recommender.serving.http.problems import overloaded
+from recommender.serving.lists.query import RelatedList
+from recommender.serving.lists.related import Related
 from tests.support.newsroom import NOW, build_model, newsroom
 from tests.support.service import ServiceUnderTest, get_json, item_ids, send_views
 
@@ -285,6 +288,49 @@ def test_a_batch_falls_back_if_requested(site: ServiceUnderTest) -> None:
     [entry] = get_json(site, "/v1/related/batch?id=nobody&unknown=fallback&limit=2")["results"]
 
     assert (entry["status"], entry["list"]["article_id"], entry["list"]["returned"]) == (200, "nobody", 2)
+
+
+def test_a_batch_uses_cached_lists_and_caches_its_own(
+    context: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, of_row = list[int](), Related.of_row
+
+    def counting(related: Related, row: int, *arguments: Any, **options: Any) -> RelatedList:
+        rows.append(row)
+        return of_row(related, row, *arguments, **options)
+
+    monkeypatch.setattr(Related, "of_row", counting)
+    for target in ("/v1/related?id=9", "/v1/related/batch?id=9&id=8", "/v1/related?id=8"):
+        get_json(context, target)
+
+    assert len(rows) == len(set(rows)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(overloaded("no slot"), 503), (ValueError("damaged"), 500)], ids=["problem", "bug"]
+)
+def test_a_list_that_fails_does_not_fail_its_batch(
+    context: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    of_row = Related.of_row
+
+    def failing(related: Related, row: int, *arguments: Any, **options: Any) -> RelatedList:
+        if related.articles.ids[row] == "8":
+            raise error
+        return of_row(related, row, *arguments, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Related, "of_row", failing)
+        response = context.client.get("/v1/related/batch?id=9&id=8&id=nobody")
+        alone = context.client.get("/v1/related/batch?id=8")
+    results = response.get_json()["results"]
+
+    assert [result["status"] for result in results] == [200, status, 404]
+    assert results[0]["list"] == get_json(context, "/v1/related?id=9")
+    assert results[1]["list"] is None
+    assert response.headers["Cache-Control"] == "no-store"
+    assert alone.status_code == status
+    assert get_json(context, "/v1/related/batch?id=8")["results"][0]["status"] == 200
 
 
 @pytest.mark.parametrize("query", ["", "id=..", "&".join(f"id={n}" for n in range(101)), "id=9&category=no"])

@@ -1,6 +1,7 @@
 """Articles that are added, corrected and withdrawn while the service runs."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from recommender.serving.app import create_app
 from recommender.serving.http.auth import new_key
 from recommender.serving.index.fold_in import FoldedArticle, fold_in
 from recommender.serving.routes import submissions
+from recommender.serving.store import ArticleRow, Store
 from recommender.settings import Settings
 from tests.support.newsroom import NOW, build_model, newsroom
 
@@ -340,6 +342,23 @@ def test_a_batch_stores_its_valid_articles_and_rejects_the_others(client: FlaskC
         (5, None, "missing id"),
     ]
     assert client.get("/v1/articles/1st").status_code == 200
+
+
+def test_a_batch_of_undated_articles_reads_the_store_once(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, articles_by_id = Queue[int](), Store.articles_by_id
+
+    def counting(store: Store, ids: Sequence[str]) -> dict[str, ArticleRow]:
+        reads.put(len(ids))
+        return articles_by_id(store, ids)
+
+    monkeypatch.setattr(Store, "articles_by_id", counting)
+    articles = [{"id": f"new-{number}", "title": "Storm floods the harbour"} for number in range(50)]
+    response = app.test_client().post("/v1/articles", json={"articles": articles}, headers=HEADERS)
+
+    assert response.get_json()["accepted"] == 50
+    assert [reads.get(timeout=1) for _ in range(reads.qsize())] == [50]
 
 
 def test_the_newer_of_two_articles_with_the_same_id_in_a_batch_is_stored(client: FlaskClient) -> None:

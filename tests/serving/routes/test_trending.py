@@ -1,9 +1,12 @@
 """Trending: the articles that are read most now, the rank of an article, and articles never shown."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -110,6 +113,32 @@ def test_a_category_without_events_has_its_newest_articles_and_says_so(service: 
     response = get_json(service, "/v1/trending?category=Politics&limit=2")
 
     assert (response["basis"], item_ids(response)) == ("recent", ["10", "%2F"])
+
+
+def test_simultaneous_requests_compute_the_ranks_of_a_minute_once(
+    service: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_views(service, _9=30, _a=50)
+    get_json(service, "/v1/trending")
+    service.now += timedelta(minutes=1)
+    computed, ranking, start = count(), rankings.ranking, Barrier(20)
+
+    def counting(*arguments: Any) -> Any:
+        next(computed)
+        return ranking(*arguments)
+
+    monkeypatch.setattr(rankings, "ranking", counting)
+
+    def request(limit: int) -> list[str]:
+        client = service.app.test_client()
+        start.wait()
+        return item_ids(dict(client.get(f"/v1/trending?limit={limit}").get_json()))
+
+    with ThreadPoolExecutor(20) as pool:
+        lists = list(pool.map(request, range(1, 21)))
+
+    assert next(computed) == 1
+    assert {ids[0] for ids in lists} == {"a"}
 
 
 def test_an_article_has_a_rank_and_its_change(service: ServiceUnderTest) -> None:
