@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.training.readers.corpus import read_articles
-from tests.benchmarks import caching, live, overload, search, serving, store, switch
+from tests.benchmarks import caching, changes, live, overload, search, serving, store, switch
 from tests.benchmarks.quality import run as quality
 from tests.benchmarks.quality.parts import PARTS
 from tests.benchmarks.training import run as training
@@ -29,6 +29,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
     "store": store.measure,
     "search": search.measure,
     "caching": caching.measure,
+    "changes": changes.measure,
     "overload": overload.measure,
     "switch": switch.measure,
 }

@@ -1,9 +1,12 @@
-"""`recommender serve` rejects an address that it cannot use."""
+"""`recommender serve` rejects an address that it cannot use, and starts without a warning."""
 
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.support.cli import Run
+from tests.support.servers import serving
 
 
 def test_a_port_in_use_is_reported_by_its_number(run: Run, published: Path) -> None:
@@ -14,3 +17,14 @@ def test_a_port_in_use_is_reported_by_its_number(run: Run, published: Path) -> N
 
     assert ended.status == 1
     assert f"cannot listen on 127.0.0.1:{port}" in ended.err
+
+
+@pytest.mark.slow
+def test_the_server_starts_without_a_warning(published: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    paths = {"database_url": f"sqlite:///{tmp_path / 'store.db'}", "state_file": tmp_path / "state.json"}
+    with serving(log, models_dir=published, **paths):
+        text = log.read_text()
+
+    assert "Started worker-1" in text
+    assert "WARN" not in text

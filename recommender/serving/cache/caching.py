@@ -3,9 +3,9 @@
 A cached response is byte for byte the one that would be built at that moment. Its dependencies are not listed
 in its key, because one of them could be left out by mistake. Instead, a cached response belongs to one
 `Related` (a snapshot under the rules that are active) and to a span of time in which nothing is published and
-no hour begins. When either changes, it is dropped, with one exception: a list full of similar articles stays
-if the surrogate keys of the change do not concern it (`surrogates`). Then only its date and its number of
-eligible articles are computed again, which takes a tenth of the time of the list.
+no hour begins. When either changes, it is dropped, with one exception: a list that is full without the newest
+articles stays if the surrogate keys of the change do not concern it (`surrogates`). Then only its date and
+its number of eligible articles are computed again, which takes a tenth of the time of the list.
 
 The key has the article, the parameters in a fixed order, and whether the model is stale or a part of the
 service is degraded. Trending ranks change every minute and are compared separately: a response that shows

@@ -5,8 +5,8 @@ whose list, page or facts it contains. It has `newest` if any newly published ar
 if articles were scored for it that are not among the neighbours computed at training, and `many` in place of
 its other keys if they do not fit into a header.
 
-A new article changes the lists in which it is `similar`, which its fold-in contains, and the lists that are
-not full of similar articles, which have `newest`. If an article disappears or changes, its near-duplicates
+A new article changes the lists in which it is `similar`, which its fold-in contains, and the lists that the
+newest articles fill up, which have `newest`. If an article disappears or changes, its near-duplicates
 may take its place: those of the model in the lists of which they are neighbours, and in the lists with
 `scored`. So a cache may store other lists for up to a week. Tests with random changes check that such a
 cache has the same items as new responses (`tests/serving/cache/test_surrogates.py`). Only the date of a list,

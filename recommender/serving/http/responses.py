@@ -20,7 +20,7 @@ PART_DECIMALS = 9  # of a part of a score: twenty rounding errors must not show 
 # In a list. A string cannot contain an unescaped quotation mark, so the first match is not in one.
 _COUNTS = re.compile(rb'"as_of":"[^"]*"(,.*?,"eligible":)\d+')
 _SOURCES_BY_TREND = frozenset({"trending", "recent"})  # which of the two depends on what is trending
-_SOURCES_BY_CONTENT = frozenset({"similar", "pin"})
+_SOURCES_BY_CONTENT = frozenset({"pin", "similar", "same_category"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,12 @@ class ResponseBuilder:
     def whole_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
         """Return a list that is the whole response.
 
-        If it is full of similar and pinned articles, a new article changes it only by being similar, too.
+        If it is full of pinned articles, similar ones and neighbours of the same category, a new article
+        changes it only by being similar, too.
         """
-        sources = {item.source for item in related_list.items}
-        is_full = len(related_list.items) == related_list.requested
-        is_settled = is_full and sources <= _SOURCES_BY_CONTENT and not related_list.depends_on.is_diverse
-        self.dependencies.on_new_articles = not is_settled
+        sources, depends_on = {item.source for item in related_list.items}, related_list.depends_on
+        is_full = len(related_list.items) == related_list.requested and sources <= _SOURCES_BY_CONTENT
+        self.dependencies.on_new_articles = not is_full or depends_on.on_newest or depends_on.is_diverse
         return self.nested_list(related_list, rank_of)
 
     def item(self, item: Item, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The order in which a list is filled: pins, similar articles, the same category, what trends, the newest."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -13,6 +14,16 @@ from recommender.serving.lists.ranking import RankedCandidates
 from recommender.serving.rules.applied import AppliedRules
 
 Step = tuple[Source, np.ndarray]  # the rows (m,) of one source, in the order of the list
+_STEPS_BY_CONTENT = 2  # the first ones: similar articles, and neighbours of the same category
+
+
+@dataclass(frozen=True, slots=True)
+class FilledList:
+    """The items of a list, and how many there would be without a limit."""
+
+    items: tuple[Item, ...]
+    eligible: int
+    on_newest: bool  # whether the newest or trending articles fill it up, or it is not full
 
 
 class FillOrder:
@@ -33,8 +44,8 @@ class FillOrder:
         *,
         category: str | None,
         trending: Sequence[int],
-    ) -> tuple[tuple[Item, ...], int]:
-        """Return up to `query.limit` items, and how many there would be without a limit."""
+    ) -> FilledList:
+        """Return the list of a query."""
         pins = [Item(row, "pin") for row in eligible.pins[: query.limit]]
         n_free = query.limit - len(pins)
         caps = self._rules.caps
@@ -58,7 +69,12 @@ class FillOrder:
             )
             for place in admitted[:n_free].tolist()
         ]
-        return (*pins, *items), count
+        n_by_content = sum(len(step_rows) for _, step_rows in steps[:_STEPS_BY_CONTENT])
+        return FilledList(
+            items=(*pins, *items),
+            eligible=count,
+            on_newest=len(items) < n_free or bool((admitted[:n_free] >= n_by_content).any()),
+        )
 
     def _steps(
         self,
@@ -78,23 +94,24 @@ class FillOrder:
             return
         mask = mask.copy()
         mask[similar] = False
-        same = self._same_category(mask, ranked.nearest, limit, now, category)
-        yield "same_category", same
-        mask[same] = False
-        ranked_rows = np.array([row for row in trending if mask[row]], dtype=np.int64)[: limit - len(same)]
+        for same in self._same_category(mask, ranked.nearest, limit, now, category):
+            yield "same_category", same
+            mask[same] = False
+            limit -= len(same)
+        ranked_rows = np.array([row for row in trending if mask[row]], dtype=np.int64)[:limit]
         yield "trending", ranked_rows
         mask[ranked_rows] = False
-        newest = self._timeline.page(mask, limit - len(same) - len(ranked_rows), now)
+        newest = self._timeline.page(mask, limit - len(ranked_rows), now)
         yield "recent", np.array(newest, dtype=np.int64)
 
     def _same_category(
         self, mask: np.ndarray, nearest: np.ndarray, limit: int, now: datetime, category: str | None
-    ) -> np.ndarray:
-        """Return rows of the category: the nearest neighbours, then the newest."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows of the category, up to `limit` in all: the nearest neighbours, and the newest."""
         if category is None or category not in self._categories.names:
-            return np.empty(0, dtype=np.int64)
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         in_category = mask & self._categories.rows([category])
         neighbors = nearest[in_category[nearest]][:limit].astype(np.int64)
         in_category[neighbors] = False
         newest = self._timeline.page(in_category, limit - len(neighbors), now)
-        return np.concatenate([neighbors, np.array(newest, dtype=np.int64)])
+        return neighbors, np.array(newest, dtype=np.int64)

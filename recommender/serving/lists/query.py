@@ -82,6 +82,7 @@ class ListDependencies:
     """What the items of a list depend on besides themselves and the article of the list."""
 
     pinned_ids: frozenset[str] = frozenset()  # by rules, also ids that are unknown or fail the filters
+    on_newest: bool = False  # the newest or trending articles fill it up, or it is not full
     is_diverse: bool = False  # candidates that are not in the list may decide which ones are
     is_scored: bool = False  # articles that are not among the known neighbours were scored for it
     undated_factor: float | None = None  # of age on the scores of undated candidates; None: there are none

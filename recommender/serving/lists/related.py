@@ -295,18 +295,16 @@ class Related:
         trending: Sequence[int] = (),
         undated_factor: float | None = None,
     ) -> RelatedList:
-        items, count = self._fill_order.fill(
-            eligible, ranked, query, now, category=category, trending=trending
-        )
+        filled = self._fill_order.fill(eligible, ranked, query, now, category=category, trending=trending)
         return RelatedList(
             article_id=article_id,
             as_of=self.timeline.as_of(now),
             requested=query.limit,
-            eligible=count,
-            items=items,
+            eligible=filled.eligible,
+            items=filled.items,
             blocked=eligible.blocked,
             depends_on=ListDependencies(
-                eligible.pinned_ids, query.diversity > 0, ranked.is_scored, undated_factor
+                eligible.pinned_ids, filled.on_newest, query.diversity > 0, ranked.is_scored, undated_factor
             ),
         )
 
