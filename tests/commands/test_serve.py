@@ -22,8 +22,8 @@ def test_a_port_in_use_is_reported_by_its_number(run: Run, published: Path) -> N
 @pytest.mark.slow
 def test_the_server_starts_without_a_warning(published: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    paths = {"database_url": f"sqlite:///{tmp_path / 'store.db'}", "state_file": tmp_path / "state.json"}
-    with serving(log, models_dir=published, **paths):
+    database, state = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "state.json"
+    with serving(log, models_dir=published, database_url=database, state_file=state):
         text = log.read_text()
 
     assert "Started worker-1" in text

@@ -105,7 +105,9 @@ class CachedResponse:
         """Return whether building the response now would give the same bytes."""
         if self.trending is not None and self.trending != view.trending:
             return False
-        return (None if self.leaderboards is None else self.leaderboards()) is leaderboards
+        if self.leaderboards is None:
+            return leaderboards is None
+        return leaderboards is not None and self.leaderboards() is leaderboards
 
     def renewed(self, view: ConsistentView) -> "CachedResponse | None":
         """Return the response after changes that do not concern it; None if it has to be built again."""

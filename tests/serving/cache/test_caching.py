@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+from weakref import ref
 
 import pytest
 from hypothesis import settings
@@ -236,6 +237,17 @@ def test_a_list_filled_up_with_trending_articles_follows_the_ranks(service: Serv
     assert after is not None
     assert "trending" not in {item["source"] for item in before["items"]}
     assert "trending" in {item["source"] for item in after["items"]}
+
+
+def test_a_response_with_ranks_that_exist_no_more_is_not_current(service: ServiceUnderTest) -> None:
+    context = service.app.extensions["recommender"]
+    view = context.view()
+    ranks = Leaderboards(view.related, 0, {}, context.leaderboards(view).counted, is_old=False)
+    cached = CachedResponse(b"", "", "", None, ref(ranks))
+
+    del ranks
+
+    assert not cached.is_current(view, None)
 
 
 def test_a_list_is_computed_again_each_hour(service: ServiceUnderTest, counter: ListCounter) -> None:

@@ -301,7 +301,7 @@ def test_near_duplicates_in_the_model_may_take_the_place_of_a_withdrawn_article(
 
     changed = service.delete("/v1/article?id=copy")
 
-    readers = np.flatnonzero((model.neighbors.rows == row).any(axis=1))
+    readers = np.flatnonzero((model.neighbors.rows == row).any(axis=1)).tolist()
     assert {"a-9", "of-9", "scored"} <= changed
     assert {subject_key(model.articles.ids[reader]) for reader in readers} <= changed
 

@@ -13,6 +13,7 @@ import pytest
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store, StoreDownError
 from recommender.serving.trending import rankings
+from recommender.trending import Ranking, ranking
 from tests.support.service import WITH_KEY, ServiceUnderTest, get_json, item_ids, send_views
 
 NEWEST = ["14", "13", "11", "10", "9", "%2F", "8", "日本 🗞"]
@@ -121,9 +122,9 @@ def test_simultaneous_requests_compute_the_ranks_of_a_minute_once(
     send_views(service, _9=30, _a=50)
     get_json(service, "/v1/trending")
     service.now += timedelta(minutes=1)
-    computed, ranking, start = count(), rankings.ranking, Barrier(20)
+    computed, start = count(), Barrier(20)
 
-    def counting(*arguments: Any) -> Any:
+    def counting(*arguments: Any) -> Ranking:
         next(computed)
         return ranking(*arguments)
 
