@@ -262,7 +262,8 @@ def _load_kernels(threads: int | None, bars: Any) -> None:
 
 
 def _read(corpus: tuple[Path, ...], options: dict[str, Any], bars: Any) -> Any:
-    from recommender.training.readers.corpus import Corpus, ReadingReport, read_articles
+    from recommender.training.readers.corpus import Corpus, read_articles
+    from recommender.training.readers.report import ReadingReport
 
     if not corpus:
         return Corpus([], ReadingReport())
