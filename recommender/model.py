@@ -330,7 +330,7 @@ class Model(Summarized):
         >>> [neighbor for neighbor, _ in model.similar("1001", k=2)]
         ['3012', '2039']
         >>> model.similar("The island ferry stops in winter", k=1)[0][0]
-        '2034'
+        '1006'
         """
         if isinstance(article, Article):
             own = self.articles.ids.find(article.id)

@@ -17,7 +17,9 @@ class Summarized:
 
     def __repr__(self) -> str:
         """Return the facts on one line."""
-        facts = ", ".join(f"{name.lower()} {value}" for name, value in self.summary().items() if value)
+        facts = ", ".join(
+            f"{_uncapitalized(name)} {value}" for name, value in self.summary().items() if value
+        )
         return one_line(f"<{type(self).__name__}: {facts}>")
 
     def _repr_html_(self) -> str:
@@ -40,3 +42,7 @@ def html_table(caption: str, rows: Iterable[Sequence[str]], headings: Sequence[s
 def shortened(text: str, width: int = 80) -> str:
     """Return a text cut at `width` characters, with an ellipsis if something is missing."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _uncapitalized(name: str) -> str:
+    return name[:1].lower() + name[1:]

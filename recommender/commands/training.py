@@ -66,12 +66,12 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
     articles of the database replace those of CORPUS, and withdrawn articles are removed.
     """
-    from recommender.artifact import check_writable
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
     from recommender.training.release.previous import Baseline, check_common, read_baseline
     from recommender.training.release.release import release
+    from recommender.writable_folder import check_writable
 
     if not (corpus or options["with_live"]):
         raise click.UsageError("Missing argument 'CORPUS...'.")

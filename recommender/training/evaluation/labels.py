@@ -17,12 +17,22 @@ _HIGHEST_GRADE = 100
 
 
 class LabelsError(ValueError):
-    """The labels cannot be used; the message names the file, the row and the value."""
+    """The labels cannot be used; the message names the file, the row and the value.
+
+    >>> recommender.read_labels("no-such-file.csv")
+    Traceback (most recent call last):
+    recommender.training.evaluation.labels.LabelsError: no-such-file.csv: No such file or directory
+    """
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """Labels by article id, from a file or from a caller: stories, or graded pairs."""
+    """Labels by article id, from a file or from a caller: stories, or graded pairs.
+
+    >>> labels = recommender.LabelFile.of_stories([("1001", "huts"), ("3012", "huts")])
+    >>> sorted(labels.stories["huts"])
+    ['1001', '3012']
+    """
 
     source: str  # its name in messages
     stories: Mapping[str, frozenset[str]] = field(default_factory=dict)  # story → ids of its articles
@@ -63,6 +73,10 @@ def read_labels(path: str | Path) -> LabelFile:
     A grade is a whole number from 0 (not related) to 100. A pair counts in both directions, unless the file
     grades the reverse pair separately. Bad rows are counted. Raises LabelsError if the file cannot be read,
     if the columns are missing, or if more than 5 % of the rows are bad; it names the first bad row.
+
+    >>> labels = recommender.read_labels(recommender.sample_file("stories.csv"))
+    >>> len(labels.stories)
+    42
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:

@@ -40,7 +40,7 @@ class Collected:
         ):
             self.default_langs[article.id] = default
 
-    def add_articles(self, articles: Iterable[Article], source: str) -> None:
+    def add_articles(self, articles: Iterable[Any], source: str) -> None:
         """Add articles that are already read. Raises TypeError if one is of another type."""
         self.report.files[source] = 0
         for number, article in enumerate(articles, 1):

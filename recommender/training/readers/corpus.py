@@ -43,7 +43,7 @@ class Corpus(Summarized):
     """Articles sorted by the UTF-8 bytes of their ids, without duplicate ids, and the reading report.
 
     >>> corpus
-    <Corpus: articles 259, published 2025-01-04 to 2026-09-29, refused rows 0, files 1>
+    <Corpus: articles 259, published 2025-04-06 to 2026-09-24, refused rows 0, files 1>
     """
 
     articles: list[Article]
@@ -97,8 +97,7 @@ def read_articles(
 
     Raises CorpusError if a file cannot be read, if there is no article, or if more than the share `max_bad`
     of the rows are refused; the message has the file or rows, the value and the cure. Raises UndecidedError
-    if a value is neither known to be public nor known to be hidden. Raises TypeError for another type of
-    source.
+    if a value is neither known to be public nor known to be hidden.
 
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"id": [1, 2], "title": ["Ferry stops", "Ferry sails"], "content": ["…", "…"]})

@@ -1,8 +1,8 @@
 """Rows of data frames: of pandas, and of every library that exports Arrow data, such as polars."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,9 @@ import pyarrow as pa
 from recommender.training.formats.files import CorpusError, RawRow, SourceOptions
 from recommender.training.formats.layout import check_columns
 from recommender.training.formats.tables import row_of, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @runtime_checkable
@@ -26,35 +29,31 @@ def frame_rows(frame: DataFrame, name: str, options: SourceOptions) -> Iterator[
     Raises CorpusError if the object is no table, if a column is there twice, or if a required or mapped
     column is missing.
     """
-    names, columns = table_columns(frame, name)
+    table = as_pandas(frame, name)
+    names = tuple(map(str, table.columns))
     if twice := next((column for column in names if names.count(column) > 1), None):
         raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
     check_columns(Path(name), names, options.columns)
+    objects = [table.iloc[:, place].astype(object) for place in range(len(names))]
+    columns = [column.where(column.notna(), None).tolist() for column in objects]
     for number, cells in enumerate(zip(*columns, strict=True), 1):
         row = row_of(number, dict(zip(names, map(_plain, cells), strict=True)), options)
         values = {**row.values, "id": whole(row.values.get("id"))}  # a float if one is missing
         yield RawRow(number, values, row.unknown, row.visibility)
 
 
-def table_columns(frame: DataFrame, name: str) -> tuple[tuple[str, ...], list[Sequence[Any]]]:
-    """Return the names of a frame's columns, and the values of each; missing values are None.
-
-    Raises CorpusError if the object is no table.
-    """
+def as_pandas(frame: DataFrame, name: str) -> "pd.DataFrame":
+    """Return a data frame of any library as one of pandas. Raises CorpusError if the object is no table."""
     import pandas as pd  # noqa: PLC0415 loaded only for a data frame
 
-    if isinstance(frame, pd.DataFrame):  # whose columns may mix types, which Arrow refuses
-        table = frame.reset_index() if frame.index.name == "id" and "id" not in frame else frame
-        columns = [table.iloc[:, place] for place in range(table.shape[1])]
-        return tuple(map(str, table.columns)), [
-            column.astype(object).where(column.notna(), None).tolist() for column in columns
-        ]
+    if isinstance(frame, pd.DataFrame):
+        return frame.reset_index() if frame.index.name == "id" and "id" not in frame else frame
     try:
-        exported = pa.table(frame)
+        table = pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
         kind = type(frame).__name__
         raise CorpusError(f"{name} is a {kind} and no table ({error}); pass a whole DataFrame") from None
-    return tuple(exported.column_names), [column.to_pylist() for column in exported.columns]
+    return cast("pd.DataFrame", table.to_pandas(integer_object_nulls=True))
 
 
 def _plain(value: Any) -> Any:

@@ -47,7 +47,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LintReport(Summarized):
-    """All findings on a corpus: refused rows, then refused fields, then problems of the articles."""
+    """All findings on a corpus: refused rows, then refused fields, then problems of the articles.
+
+    >>> recommender.lint(corpus).findings
+    ()
+    """
 
     files: Mapping[str, int]  # rows read from each
     rows_read: int
@@ -81,7 +85,7 @@ def lint(
     and UndecidedError if a value is neither public nor hidden.
 
     >>> recommender.lint(recommender.sample_file())
-    <LintReport: articles 259, missing category 1>
+    <LintReport: articles 259>
     """
     collected = collect(
         *sources,
