@@ -1,5 +1,7 @@
 """The frames of a model have the documented columns, and the values of the model."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +46,7 @@ def test_articles_have_their_facts(trained: Trained) -> None:
     frame = articles_frame(trained.model).set_index("id")
 
     article = trained.model.articles.article(3)
-    row = frame.loc[article.id]
+    row: Any = frame.loc[article.id]
     assert (row["title"], row["category"], row["tags"]) == (article.title, article.category, article.tags)
     assert row["published_at"] == article.published_at
     assert row["updated_at"] == article.updated_at

@@ -35,7 +35,7 @@ def test_the_table_has_the_measures_of_an_evaluation(
     quality = evaluate(trained.model, labels).systems[0].quality
     assert quality
 
-    table = comparison.table
+    table: Any = comparison.table
 
     assert table.loc["now", "ndcg_at_9"] == quality.ndcg_at_9.mean
     assert table.loc["now", "ndcg_at_9_low"] == quality.ndcg_at_9.low
@@ -44,7 +44,8 @@ def test_the_table_has_the_measures_of_an_evaluation(
 
 
 def test_differences_are_paired_with_the_first_recipe(comparison: Comparison) -> None:
-    table, [difference] = comparison.table, comparison.differences.to_dict("records")
+    table: Any = comparison.table
+    [difference] = comparison.differences.to_dict("records")
 
     expected = table.loc["words", "recall_at_9"] - table.loc["now", "recall_at_9"]
     assert difference["recall_at_9"] == pytest.approx(expected)
@@ -54,7 +55,7 @@ def test_differences_are_paired_with_the_first_recipe(comparison: Comparison) ->
 
 
 def test_changed_lists_are_side_by_side_and_equal_ones_left_out(comparison: Comparison) -> None:
-    changed = comparison.changed
+    changed: Any = comparison.changed
     unchanged = replace(comparison, trials=[comparison.trials[0]] * 2).changed
 
     assert list(changed.columns) == ["now", "words"]
@@ -85,7 +86,7 @@ def test_without_labels_a_part_must_find_its_article(sample_articles: list[Artic
 def test_a_better_model_finds_more_articles_by_their_parts(sample_articles: list[Article]) -> None:
     blind = Recipe().replace(terms={"max_body_chars": 40, "title_weight": 0})
 
-    table = compare(sample_articles, {"now": Recipe(), "blind": blind}).table
+    table: Any = compare(sample_articles, {"now": Recipe(), "blind": blind}).table
 
     assert table.loc["now", "recall_at_9"] > table.loc["blind", "recall_at_9"] + 0.1
 

@@ -44,7 +44,7 @@ def read(rows: dict[str, Any], **options: Any) -> Corpus:
 
 
 def test_missing_values_of_pandas_are_missing() -> None:
-    dates = pd.to_datetime(["2026-01-01", None])
+    dates = [pd.Timestamp("2026-01-01"), pd.NaT]
     rows = {
         "id": [1.0, 2.0],
         "title": ["Ferry", pd.NA],
