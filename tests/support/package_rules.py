@@ -83,13 +83,13 @@ PACKAGES = {
     "training/incremental": "kernels terms topics neighbors assembly train",
     "training/estimator": "formats readers train",
     "training/evaluation": "kernels neighbors assembly train",
-    "training/comparison": "formats readers assembly train evaluation",
+    "training/comparison": "kernels formats readers assembly train evaluation",
     "training/release": "formats readers assembly train evaluation",
     "training/backtest": "formats readers evaluation",
     "training/analytics": "formats readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
-    ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"
+    ["cli.py", "options.py", "terminal.py", "__main__.py", "list_tables.py", "sheets.py"], "commands"
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),

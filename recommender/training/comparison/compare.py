@@ -14,7 +14,7 @@ from recommender.neighbors import NO_ROW
 from recommender.recipe import Recipe
 from recommender.summary import Summarized
 from recommender.training.assembly import Progress
-from recommender.training.comparison.trial import Benchmark, Trial, checked_recipes, estimates, run
+from recommender.training.comparison.trial import Benchmark, Trial, checked_recipes, estimates, prepare, run
 from recommender.training.evaluation import plots
 from recommender.training.evaluation.evaluate import Quality, SystemReport
 from recommender.training.evaluation.labels import LabelFile
@@ -138,6 +138,7 @@ def compare(
     """
     checked = checked_recipes("compare", recipes)
     benchmark = Benchmark.of(read_articles(corpus), labels)
+    prepare(threads)
     trials = []
     step = progress.step("comparing", len(checked), "recipes") if progress else nullcontext(lambda _: None)
     with step as advance:

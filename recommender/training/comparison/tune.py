@@ -14,7 +14,7 @@ from rich.progress import track
 
 from recommender.recipe import Recipe, RecipeError
 from recommender.summary import Summarized
-from recommender.training.comparison.trial import Benchmark, Trial, estimates, run
+from recommender.training.comparison.trial import Benchmark, Trial, estimates, prepare, run
 from recommender.training.evaluation.labels import LabelFile, LabelsError
 from recommender.training.evaluation.measures import MEASURES
 from recommender.training.readers.corpus import Source, read_articles
@@ -116,6 +116,7 @@ def tune(
     console = get_console()
     silent = not (console.is_terminal or console.is_jupyter)
     work = [("base", base), *recipes.items()]
+    prepare(threads)
     done: list[Trial] = []
     for name, recipe in track(work, "Training", console=console, disable=silent):
         known = next((trial for trial in done if trial.recipe == recipe), None)
