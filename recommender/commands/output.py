@@ -46,7 +46,8 @@ class Reporting(click.Command):
         return super().parse_args(ctx, words)
 
     def _with_files(self, args: list[str], ctx: click.Context) -> Sequence[str]:
-        words, rest = [], list(args)
+        rest = list(args)
+        words: list[str] = []
         while rest:
             word = rest.pop(0)
             if word == "--":
