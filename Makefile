@@ -42,7 +42,7 @@ serve: install ## serve the current model on PORT (default: 8000)
 
 notebooks: install ## run every notebook on CORPUS (and LABELS), and write HTML to notebooks/executed/
 	CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) $(BIN)/jupyter nbconvert --to html --execute \
-		--log-level WARN --output-dir notebooks/executed notebooks/*.ipynb
+		--log-level ERROR --output-dir notebooks/executed notebooks/*.ipynb
 	@for page in notebooks/executed/*.html; do echo "file://$(CURDIR)/$$page"; done
 
 lab: install ## open the notebooks in JupyterLab, which is installed if it is missing
