@@ -87,7 +87,16 @@ def test_a_display_fits_one_screen(names: dict[str, Any]) -> None:
     corpus, trained = names["corpus"], names["trained"]
     recipe = recommender.Recipe().replace(terms={"title_weight": 2})
     comparison = recommender.compare(corpus, {"now": recipe}, names["labels"])
-    shown = [corpus, corpus.report, trained, trained.model, recipe, names["report"], comparison]
+    shown = [
+        corpus,
+        corpus.report,
+        trained,
+        trained.model,
+        recipe,
+        names["report"],
+        comparison,
+        names["labels"],
+    ]
 
     for value in [*shown, recommender.lint(recommender.sample_file()), corpus.articles[0]]:
         assert len(repr(value)) < SCREEN, type(value)

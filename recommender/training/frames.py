@@ -27,7 +27,7 @@ def neighbors_frame(model: Model, k: int = 9) -> pd.DataFrame:
     """
     _check_model("neighbors_frame", model)
     stored = model.neighbors.rows.shape[1]
-    if not 1 <= k <= stored:
+    if not isinstance(k, int | np.integer) or not 1 <= k <= stored:
         raise ValueError(f"k is {k}; this model has 1 to {stored} neighbours (neighbors.k of its recipe)")
     near, scores = model.neighbors.rows[:, :k], model.neighbors.scores[:, :k].ravel()
     rows, ranks = (grid.ravel() for grid in np.indices(near.shape))

@@ -26,8 +26,8 @@ def test_neighbors_are_those_of_the_model_in_order(trained: Trained) -> None:
     pd.testing.assert_frame_equal(frame, trained.neighbors_frame(5))
 
 
-@pytest.mark.parametrize("k", [0, -1, 101])
-def test_a_wrong_number_of_neighbors_is_an_error(trained: Trained, k: int) -> None:
+@pytest.mark.parametrize("k", [0, -1, 101, 2.5])
+def test_a_wrong_number_of_neighbors_is_an_error(trained: Trained, k: Any) -> None:
     with pytest.raises(ValueError, match=f"k is {k}; this model has 1 to 100"):
         neighbors_frame(trained.model, k)
 

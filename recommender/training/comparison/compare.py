@@ -138,7 +138,7 @@ def compare(
     """
     checked = checked_recipes("compare", recipes)
     benchmark = Benchmark.of(read_articles(corpus), labels)
-    prepare(threads)
+    prepare()
     trials = []
     step = progress.step("comparing", len(checked), "recipes") if progress else nullcontext(lambda _: None)
     with step as advance:

@@ -17,7 +17,7 @@ from recommender.training.evaluation.evaluate import Estimate
 from recommender.training.evaluation.health import displayed_lists, occurrences
 from recommender.training.evaluation.labels import LabelFile, judgements
 from recommender.training.evaluation.measures import MEASURES, intervals, measured
-from recommender.training.kernels import compile_kernels, cores
+from recommender.training.kernels import compile_kernels
 from recommender.training.train import TrainingError, in_order, train
 from recommender.wrong_type import wrong_type
 
@@ -75,9 +75,10 @@ class Trial:
     peak_mib: float  # the most memory of the process during training, NaN where it cannot be measured
 
 
-def prepare(threads: int | None) -> None:
+def prepare() -> None:
     """Load the compiled kernels, so that the first recipe does not take longer than the others."""
-    compile_kernels(threads or cores(), lambda _kernels: lambda _done: None)
+    # In this process: others would run a script again that is not guarded by its `__name__`.
+    compile_kernels(1, lambda _kernels: lambda _done: None)
 
 
 def run(name: str, recipe: Recipe, benchmark: Benchmark, threads: int | None) -> Trial:

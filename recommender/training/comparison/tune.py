@@ -116,7 +116,7 @@ def tune(
     console = get_console()
     silent = not (console.is_terminal or console.is_jupyter)
     work = [("base", base), *recipes.items()]
-    prepare(threads)
+    prepare()
     done: list[Trial] = []
     for name, recipe in track(work, "Training", console=console, disable=silent):
         known = next((trial for trial in done if trial.recipe == recipe), None)

@@ -11,6 +11,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from recommender.model import Articles
+from recommender.summary import Summarized
 
 MAX_BAD = 0.05  # share of bad rows up to which the file is accepted
 _HIGHEST_GRADE = 100
@@ -25,8 +26,8 @@ class LabelsError(ValueError):
     """
 
 
-@dataclass(frozen=True)
-class LabelFile:
+@dataclass(frozen=True, repr=False)
+class LabelFile(Summarized):
     """Labels by article id, from a file or from a caller: stories, or graded pairs.
 
     >>> labels = recommender.LabelFile.of_stories([("1001", "huts"), ("3012", "huts")])
@@ -38,6 +39,11 @@ class LabelFile:
     stories: Mapping[str, frozenset[str]] = field(default_factory=dict)  # story → ids of its articles
     grades: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (query, other) → 0 … 100
     bad_rows: int = 0
+
+    def summary(self) -> dict[str, str]:
+        """Return the source, and the number of stories, pairs and bad rows."""
+        counts = {"Stories": len(self.stories), "Pairs": len(self.grades), "Bad rows": self.bad_rows}
+        return {"Source": self.source, **{name: f"{count:,}" for name, count in counts.items() if count}}
 
     @classmethod
     def of_stories(cls, story_of: Iterable[tuple[str, str]], source: str = "the labels") -> "LabelFile":
