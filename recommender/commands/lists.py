@@ -37,6 +37,7 @@ def related(article: tuple[str, ...], models_dir: Path, **options: Any) -> None:
     The article is given by its id, by its URL, or by words of its title.
     """
     from recommender.serving.http.parameters import AddressedRelatedParameters, read_query
+    from recommender.serving.lists.related import UnknownArticleError, WithdrawnArticleError
 
     text = " ".join(article)
     outputs = _outputs(options)
@@ -47,7 +48,13 @@ def related(article: tuple[str, ...], models_dir: Path, **options: Any) -> None:
     query = parameters.query(parameters.unknown)
 
     def make_list(lists: Any, now: Any, trending: Any) -> Any:
-        return lists.of(_found(lists, text, now), query, now, trending=trending)
+        try:
+            return lists.of(_by_url(lists, text, now), query, now, trending=trending)
+        except UnknownArticleError as unknown:
+            found = None if isinstance(unknown, WithdrawnArticleError) else _by_title(lists, text, now)
+            if found is None:
+                raise
+            return lists.of(found, query, now, trending=trending)
 
     _print_list(models_dir, outputs, make_list)
 
@@ -129,16 +136,17 @@ def topics(models_dir: Path, **outputs: Any) -> None:
         )
 
 
-def _found(lists: Any, text: str, now: Any) -> str:
-    """Return the id of the article with this id, URL or these words in its title, or else the text.
-
-    Of several titles with these words, the best match is used, and the others are named.
-    """
-    if lists.find(text, now) is not None:
-        return text
+def _by_url(lists: Any, text: str, now: Any) -> str:
+    """Return the id of the article with this URL, else the text, which is then an id."""
     row = lists.find_url(text, now) if re.match(r"(?i)https?://|www\.", text) else None
-    if row is not None:
-        return str(lists.articles.ids[row])
+    return text if row is None or lists.find(text, now) is not None else str(lists.articles.ids[row])
+
+
+def _by_title(lists: Any, text: str, now: Any) -> str | None:
+    """Return the id of the article with these words in its title, None if there is none.
+
+    Of several, the best match is used, and the others are named.
+    """
     ids, titles = lists.articles.ids, lists.articles.titles
     words = set(text.casefold().split())
     is_title = len(words) > 1 or text.isalpha()  # else it looks like an id
@@ -153,7 +161,7 @@ def _found(lists: Any, text: str, now: Any) -> str:
         )
         more = ", …" if len(matches) > _OTHERS + 1 else ""
         echo(f"note: other titles contain these words: {others}{more}", err=True)
-    return str(ids[matches[0]]) if matches else text
+    return str(ids[matches[0]]) if matches else None
 
 
 def _outputs(options: dict[str, Any]) -> dict[str, Any]:
