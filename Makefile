@@ -14,7 +14,7 @@ PORT ?= 8000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks docs settings-page test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
+.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,11 +40,15 @@ train: install ## train on CORPUS (default: the sample), by RECIPE and LABELS if
 serve: install ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
-notebooks: install ## run every notebook on CORPUS (and LABELS), outside the tree
-	out=$$(mktemp -d) && for notebook in notebooks/*.ipynb; do \
-		CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) \
-			$(BIN)/jupyter execute $$notebook --output=$$out/$$(basename $$notebook) || exit 1; \
-	done && rm -rf $$out
+notebooks: install ## run every notebook on CORPUS (and LABELS), and write HTML to notebooks/executed/
+	CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) $(BIN)/jupyter nbconvert --to html --execute \
+		--log-level ERROR --output-dir notebooks/executed notebooks/*.ipynb
+	@for page in notebooks/executed/*.html; do echo "file://$(CURDIR)/$$page"; done
+
+lab: install ## open the notebooks in JupyterLab, which is installed if it is missing
+	$(BIN)/python -c 'import jupyterlab' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt jupyterlab
+	$(BIN)/jupyter lab --notebook-dir notebooks
 
 docs: .venv/docs-installed ## check the prose of the guide, build it as a website with search, and print where it is
 	$(BIN)/proselint check --config tests/support/proselint.json README.md CHANGELOG.md ARCHITECTURE.md docs/*.md models/README.md

@@ -7,21 +7,31 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from recommender.summary import shortened
+
 MAX_ID_BYTES = 512
 EARLIEST = datetime(1700, 1, 1, tzinfo=UTC)  # older than any digitized newspaper archive
 LATEST_AHEAD = timedelta(days=5 * 366)  # embargoed articles have future dates; a date beyond this is a typo
 
 
 class InvalidArticleError(ValueError):
-    """An invalid article or field; the message includes the value."""
+    """An invalid article or field; the message includes the value.
+
+    >>> recommender.Article(id="", title="Ferry stops in winter")
+    Traceback (most recent call last):
+    recommender.article.InvalidArticleError: id '' has 0 bytes of UTF-8; 1 to 512 are allowed
+    """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Article:
     """One article. `title` and `body` are plain text; `published_at` and `updated_at` are datetimes in UTC.
 
     Raises InvalidArticleError if `check_id` rejects the id, if title and body are both blank, if a text has a
     lone surrogate, or if the URL is malformed.
+
+    >>> recommender.Article(id="1", title="Ferry stops in winter", category="Transport")
+    Article(id='1', title='Ferry stops in winter', category='Transport')
     """
 
     id: str
@@ -37,6 +47,13 @@ class Article:
     updated_at: datetime | None = None
     lang: str | None = None  # a code of `text.language_code`, such as "en"; None: unknown
     image_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Return the fields that have a value; a long text is cut."""
+        fields = {name: value for name in self.__slots__ if (value := getattr(self, name))}
+        texts = {name: shortened(value) for name, value in fields.items() if isinstance(value, str)}
+        shown = (f"{name}={value!r}" for name, value in {**fields, **texts}.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def to_json(self) -> str:
         """Return the article as one line of JSON that all readers accept; equal articles give equal lines."""

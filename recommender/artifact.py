@@ -18,7 +18,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -30,14 +29,15 @@ from pydantic import BaseModel, ValidationError
 from recommender.model import Manifest, Model
 from recommender.model_arrays import arrays_of, fault_of, restored
 from recommender.regular_file import digest_of, digests_of, open_regular, read_regular
+from recommender.wrong_type import wrong_type
 
 FORMAT = 4  # goes up with every change of the arrays or the manifest that older programs cannot read
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.sha256"
 REFUSED = ".refused"
-_LOCK = ".lock"
-_BUILDING = ".building-"
+LOCK = ".lock"
+BUILDING = ".building-"
 _VERSION = r"\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?"
 _POINTER = re.compile(rf"({_VERSION}) ([0-9a-f]{{64}})\n")
 _CURE = "run `recommender train` to publish a new version"
@@ -51,7 +51,12 @@ class _Format(BaseModel):
 
 
 class ArtifactError(RuntimeError):
-    """A model that cannot be opened or published; the message has the file and the cure."""
+    """A model that cannot be opened or published; the message has the file and the cure.
+
+    >>> recommender.open_current("no-such-folder")
+    Traceback (most recent call last):
+    recommender.artifact.NothingPublishedError: no published model in no-such-folder; ...
+    """
 
 
 class NothingPublishedError(ArtifactError):
@@ -67,7 +72,12 @@ def publish(
     at any point leaves the old version in service. `extra_files` maps names to functions that write
     additional files, or to arrays. They get checksums like the arrays of the model. Raises ArtifactError if
     the disk is full or the folder is not writable.
+
+    >>> recommender.publish(trained.model, models_dir) in recommender.versions(models_dir)
+    True
     """
+    if not isinstance(model, Model):
+        raise wrong_type("publish", "a Model", model, "call train(corpus).publish(models_dir)")
     folder = Path(models_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,26 +89,6 @@ def publish(
         raise ArtifactError(
             f"cannot publish to {where}: {error.strerror or error}; the current version stays in service"
         ) from error
-
-
-def check_writable(models_dir: str | Path) -> None:
-    """Raise ArtifactError if a version could not be published to this folder; nothing is changed.
-
-    A folder that does not exist is not created, but it must be possible to create it.
-    """
-    folder = Path(models_dir)
-    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    try:
-        for name in (CURRENT, _LOCK):
-            if (folder / name).is_dir():
-                raise ArtifactError(f"cannot publish to {folder}: {name} in it is a folder; remove it")
-        with tempfile.TemporaryDirectory(prefix=_BUILDING, dir=existing, ignore_cleanup_errors=True) as trial:
-            (Path(trial) / folder.absolute().relative_to(existing.absolute())).mkdir(
-                parents=True, exist_ok=True
-            )
-    except OSError as error:
-        cure = "pass a writable folder as --models-dir"
-        raise ArtifactError(f"cannot publish to {folder}: {existing}: {error.strerror}; {cure}") from error
 
 
 def keep_refused(report: str, model: Model, models_dir: str | Path, *, now: datetime | None = None) -> Path:
@@ -125,6 +115,8 @@ def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> M
 
     Every file is first checked against its sha256; pass `verify=False` to skip this if it was just done.
     Raises ArtifactError, with the file and the cure, if nothing is published or a file was altered.
+
+    >>> model = recommender.open_current(models_dir)
     """
     folder = Path(models_dir)
     version, digest = _current(folder)
@@ -132,7 +124,10 @@ def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> M
 
 
 def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -> Model:
-    """Open any version by its name; raises ArtifactError like `open_current`."""
+    """Open any version by its name; raises ArtifactError like `open_current`.
+
+    >>> model = recommender.open_version(models_dir, recommender.versions(models_dir)[0])
+    """
     folder = Path(models_dir)
     _check_version(folder, version)
     current, digest = _current_if_any(folder)
@@ -174,6 +169,9 @@ def versions(models_dir: str | Path) -> list[str]:
     """Return the names of the published versions, oldest first.
 
     Those of the same second, which their names do not order, are in the order in which they were written.
+
+    >>> len(recommender.versions(models_dir)) > 0
+    True
     """
     manifests = {path.parent.name: path for path in Path(models_dir).glob(f"*/{MANIFEST}")}
     names = [name for name in manifests if re.fullmatch(_VERSION, name)]
@@ -186,10 +184,10 @@ def current_version(models_dir: str | Path) -> str:
 
 
 def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles) -> str:
-    for abandoned in folder.glob(f"{_BUILDING}*"):  # from a killed process: this one holds the lock
+    for abandoned in folder.glob(f"{BUILDING}*"):  # from a killed process: this one holds the lock
         shutil.rmtree(abandoned, ignore_errors=True)
     version = _free_name(folder, _version_name(model, now))
-    building = folder / f"{_BUILDING}{secrets.token_hex(8)}"
+    building = folder / f"{BUILDING}{secrets.token_hex(8)}"
     building.mkdir()
     try:
         digest = _write_version(model, building, version, extra_files)
@@ -352,7 +350,7 @@ def _free_name(folder: Path, wanted: str, ending: str = "") -> str:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Let only one process publish at a time; the system releases the lock of a killed process."""
-    with (folder / _LOCK).open("a") as file:
+    with (folder / LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from recommender.commands.backtest import backtest
+from recommender.commands.comparing import compare
 from recommender.commands.export_live import export_live
 from recommender.commands.files import echo
 from recommender.commands.importing import importing
@@ -47,8 +48,8 @@ _KNOWN_ERRORS = (  # their messages tell users everything they need
     *_USAGE_ERRORS,
 )
 _COMMANDS: list[click.Command] = [
-    backtest, evaluate, export_live, importing, key, lint, models, related, rules, search, serve, similar,
-    topics, train,
+    backtest, compare, evaluate, export_live, importing, key, lint, models, related, rules, search, serve,
+    similar, topics, train,
 ]  # fmt: skip
 
 

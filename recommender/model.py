@@ -19,7 +19,10 @@ from recommender.page_urls import page_key, rows_of_urls
 from recommender.provenance import Drift, GateSummary
 from recommender.reading_time import all_reading_minutes
 from recommender.recipe import Recipe
+from recommender.summary import Summarized, shortened
 from recommender.text import TermRules
+from recommender.topic_space import TopicSpace
+from recommender.wrong_type import wrong_type
 
 NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before all dates
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -219,33 +222,17 @@ class Query:
     hidden: tuple[int, ...] = ()  # rows of the article itself and its copies, which expand no article
 
 
-@dataclass(frozen=True)
-class TopicSpace:
-    """The centroids of the topics in the latent space."""
-
-    centroids: np.ndarray  # (n_topics, n_components) float32, of unit length
-    first: np.ndarray  # (n,) int32, the topic with the largest share of each article, -1 for none
-
-    def shares(self, latent: np.ndarray) -> np.ndarray:
-        """Return the share of each topic in an article, (n_topics,) float32; they add up to 1.
-
-        They are a softmax of the cosines to the centroids, or all zero for an article without known terms.
-        """
-        if not len(self.centroids) or not latent.any():
-            return np.zeros(len(self.centroids), dtype=np.float32)
-        cosines = (self.centroids @ latent).astype(np.float64)
-        odds = np.exp((cosines - cosines.max()) / _SHARE_TEMPERATURE)
-        return np.asarray(odds / odds.sum(), dtype=np.float32)
-
-
 CANDIDATES = 4  # candidates scored for each of the k neighbours
 EXPANSION = 3  # neighbours that expand an article when it is scored
-_SHARE_TEMPERATURE = 0.08  # an article exactly at a centroid has a share of about 0.9 of that topic
 
 
-@dataclass(frozen=True)
-class Model:
-    """A trained model. It is immutable; its arrays may be memory-mapped."""
+@dataclass(frozen=True, repr=False)
+class Model(Summarized):
+    """A trained model. It is immutable; its arrays may be memory-mapped.
+
+    >>> model.articles.titles[0]
+    'Sandrigg draws names from a lobster pot for beach huts'
+    """
 
     manifest: Manifest
     articles: Articles
@@ -334,22 +321,44 @@ class Model:
         similarity = self.vectors.scores(query.moved, self.latent_weight)
         return self.corrections.scores(similarity, query.hidden)
 
-    def similar(self, article: str | Article, k: int = 9) -> list[tuple[str, float]]:
+    def similar(self, article: str | int | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.
 
-        `article` is the id of an article in the model, or any Article. Raises KeyError for an unknown id.
+        `article` is the id of an article in the model, any Article, or a text of several words. Raises
+        KeyError for an unknown id.
+
+        >>> [neighbor for neighbor, _ in model.similar("1001", k=2)]
+        ['3012', '2039']
+        >>> model.similar("The island ferry stops in winter", k=1)[0][0]
+        '1006'
         """
-        if isinstance(article, str):
-            own = self.articles.ids.find(article)
-            if own is None:
-                raise KeyError(article)
-            query = self.query_of(own)
-        else:
+        if isinstance(article, Article):
             own = self.articles.ids.find(article.id)
             query = self.query(article, [] if own is None else [own, *self.copies.of(own)])
+        elif isinstance(article, str | int) and not isinstance(article, bool):
+            own = self.articles.ids.find(str(article))
+            query = self._query_of_text(str(article)) if own is None else self.query_of(own)
+        else:
+            raise wrong_type("similar", "an id, a text or an Article", article, "pass one article at a time")
         scores = self.scores(query)
         others = np.delete(np.arange(len(self.articles)), [] if own is None else own)
         return [(self.articles.ids[row], float(scores[row])) for row in top_k(scores, k, others)]
+
+    def _query_of_text(self, text: str) -> Query:
+        if len(text.split()) < 2:  # noqa: PLR2004 a text has several words
+            raise KeyError(f"no article {shortened(text)!r}; for a text of one word, pass an Article")
+        return self.query(Article(id="text", body=text))
+
+    def summary(self) -> dict[str, str]:
+        """Return the version, and the size of the parts."""
+        manifest = self.manifest
+        return {
+            "Version": manifest.version or "not published",
+            "Trained": f"{manifest.trained_at:%Y-%m-%d %H:%M} UTC",
+            "Articles": f"{len(self.articles):,}",
+            "Terms": f"{len(self.vocabulary.terms):,}",
+            "Topics": f"{len(manifest.topics)}",
+        }
 
     def topics_of(self, latent: np.ndarray, least: float = 0.1) -> list[tuple[Topic, float]]:
         """Return the topics with at least this share of an article, and their shares, largest first."""

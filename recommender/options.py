@@ -21,7 +21,6 @@ models_dir_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of published versions.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def secret_in(path: Path) -> str:
@@ -153,7 +152,6 @@ def list_options(command: Command) -> Command:
         click.option("--explain", flag_value="1", help="Show the parts of each score."),
         click.option("--include", help="trending shows the rank of each article."),
         models_dir_option,
-        json_option,
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 

@@ -1,20 +1,37 @@
 """The recipe: all training parameters, with defaults chosen by measurement."""
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recommender.summary import html_table
 from recommender.unknown_key import unknown_key
 
 
 class RecipeError(ValueError):
-    """An invalid recipe; the message includes the key and the value."""
+    """An invalid recipe; the message includes the key and the value.
+
+    >>> recommender.Recipe().replace(terms={"title_weight": -1})
+    Traceback (most recent call last):
+    recommender.recipe.RecipeError: terms.title_weight = -1: Input should be greater than or equal to 0
+    """
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield the values that differ from the defaults, for `repr`."""
+        for name, field in type(self).model_fields.items():
+            if (value := getattr(self, name)) != field.default:
+                yield name, value
+
+    def __str__(self) -> str:
+        """Return the same as `repr`."""
+        return repr(self)
 
 
 class Terms(_Section):
@@ -96,7 +113,11 @@ class Gate(_Section):
 
 
 class Recipe(_Section):
-    """All training parameters. Unknown keys are refused."""
+    """All training parameters. Unknown keys are refused; `repr` shows what differs from the defaults.
+
+    >>> recommender.Recipe(seed=7).replace(terms={"title_weight": 2})
+    Recipe(seed=7, terms=Terms(title_weight=2))
+    """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     terms: Terms = Terms()
@@ -112,17 +133,52 @@ class Recipe(_Section):
         Raises RecipeError with the file and the first key that is unknown or out of range.
         """
         try:
-            return cls.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+            return cls._checked(tomllib.loads(Path(path).read_text(encoding="utf-8")), f"{path}: ")
         except OSError as error:
             raise RecipeError(f"{path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} is not TOML: {error}") from error
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a recipe with other values; a mapping changes only these keys of a section.
+
+        Raises RecipeError with the first key that is unknown or out of range.
+
+        >>> recommender.Recipe().replace(topics={"weight": 0.5}).topics.weight
+        0.5
+        """
+        values = self.model_dump()
+        for name, change in changes.items():
+            is_part = isinstance(change, Mapping) and isinstance(values.get(name), dict)
+            values[name] = {**values[name], **change} if is_part else change
+        return self._checked(values)
+
+    def _repr_html_(self) -> str:
+        """Return the values that differ from the defaults as a table, for notebooks."""
+        ours, defaults = _flat(self), _flat(type(self)())
+        changed = [key for key, value in ours.items() if value != defaults[key]]
+        rows = [(key, str(ours[key]), str(defaults[key])) for key in changed]
+        caption = "Recipe" if rows else "Recipe: all defaults"
+        return html_table(caption, rows, ("", "value", "default") if rows else ())
+
+    @classmethod
+    def _checked(cls, values: Mapping[str, Any], place: str = "") -> Self:
+        try:
+            return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
             if first["type"] == "extra_forbidden":
-                raise RecipeError(f"{path}: {key}: {_unknown(first['loc'])}") from error
-            raise RecipeError(f"{path}: {key} = {str(first['input'])[:100]}: {first['msg']}") from error
+                raise RecipeError(f"{place}{key}: {_unknown(first['loc'])}") from error
+            raise RecipeError(f"{place}{key} = {str(first['input'])[:100]}: {first['msg']}") from error
+
+
+def _flat(recipe: Recipe) -> dict[str, Any]:
+    """Return the values of a recipe by dotted key."""
+    values = recipe.model_dump()
+    sections = {name: value for name, value in values.items() if isinstance(value, dict)}
+    flat = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    return {name: value for name, value in values.items() if name not in sections} | flat
 
 
 def _unknown(place: tuple[int | str, ...]) -> str:

@@ -5,15 +5,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape as literal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from recommender.list_tables import estimate, fraction
 from recommender.model import Model
 from recommender.printable import one_line, plain
+from recommender.sheets import Note, Sheet
 
 _MIB = 1 << 20
 _MAX_CHANGES = 3  # changed lists shown
@@ -59,35 +60,6 @@ class _Rate(ProgressColumn):
 def escape(text: str) -> str:
     """Return the text with control characters and Rich markup escaped."""
     return literal(plain(text))
-
-
-def list_table(response: Mapping[str, Any], heading: str) -> RenderableType:
-    """Return a list response of the HTTP API as a table."""
-    table = _table("", "Article", "Source", ">Score", "Id")
-    for rank, item in enumerate(response["items"], 1):
-        score = "" if item["score"] is None else f"{item['score']:.3f}"
-        explanation = _explanation(item.get("why"))
-        details = " · ".join(
-            filter(None, (one_line(item["category"] or ""), (item["published_at"] or "")[:10]))
-        )
-        lines = (("\n" + details, "dim"), ("\n" + explanation if explanation else "", "italic"))
-        article = Text.assemble(one_line(item["title"]), *((plain(line), style) for line, style in lines))
-        table.add_row(str(rank), article, item["source"], score, escape(one_line(item["id"])))
-    model = response["model"]["version"]
-    note = f"{response['returned']} of {response['eligible']:,} eligible articles · model {model}"
-    return Group(Text(one_line(heading), style="bold"), table, Text(note, style="dim"))
-
-
-def _explanation(why: Mapping[str, Any] | None) -> str:
-    """Return the parts of a score as text, without parts that round to 0.000."""
-    if why is None:
-        return ""
-    terms = [(part["term"], part["contribution"]) for part in why["terms"]]
-    topics = [(f"topic {part['name']}", part["contribution"]) for part in why["topics"]]
-    names = ("other_terms", "other_topics", "feedback", "expansion", "hub", "freshness", "boost")
-    others = {name: (name.replace("_", " "), why[name]) for name in names}
-    parts = [*terms, others.pop("other_terms"), *topics, *others.values()]
-    return ", ".join(f"{name} {part:+.3f}" for name, part in parts if round(part, 3))
 
 
 def training_summary(
@@ -138,44 +110,39 @@ def training_summary(
 
 def gate_table(verdict: Any) -> RenderableType:
     """Return the values and bounds of the quality gate as a table, and the lists that changed the most."""
-    table = _table("Quality gate", ">Value", ">Bound", "")
+    sheet = Sheet("Quality gate", ">Value", ">Bound", "")
     for check in verdict.checks:
         if check.value is not None:
             side = "≥" if check.side == "at least" else "≤"
-            table.add_row(check.label, check.formatted_value, f"{side} {check.bound:g}", _mark(check.passed))
+            sheet.add(check.label, check.formatted_value, f"{side} {check.bound:g}", _mark(check.passed))
     for comparison in verdict.comparisons:
-        difference = _estimate(comparison.difference, "+")
-        change = f"{_fraction(comparison.old)} → {_fraction(comparison.new)}: {difference}"
+        difference = estimate(comparison.difference, "+")
+        change = f"{fraction(comparison.old)} → {fraction(comparison.new)}: {difference}"
         label = f"{comparison.label}, old → new"
         if not comparison.enough:
             label += f" (few: {comparison.count})"
-        table.add_row(label, change, f"≥ -{comparison.margin:g}", _mark(comparison.passed))
-    guards = [
-        Text(plain(guard.detail))
-        if guard.passed
-        else Text(plain(f"REFUSED: {guard.detail}"), style="bold red")
-        for guard in verdict.guards
-    ]
-    parts: list[RenderableType] = [table, *guards]
+        sheet.add(label, change, f"≥ -{comparison.margin:g}", _mark(comparison.passed))
+    parts: list[RenderableType] = [sheet]
+    for guard in verdict.guards:
+        text = plain(guard.detail if guard.passed else f"REFUSED: {guard.detail}")
+        parts.append(Note(text, "" if guard.passed else "bold red"))
     if verdict.not_compared:
-        parts.append(Text(plain(verdict.not_compared), style="bold"))
+        parts.append(Note(plain(verdict.not_compared), "bold"))
     if verdict.list_overlap is not None:
         note = f"{verdict.list_overlap:.0%} of a list is unchanged, compared with {verdict.compared_with}"
-        parts.append(Text(plain(note), style="dim"))
+        parts.append(Note(plain(note)))
     if verdict.most_changed:
         parts.append(_changes(verdict.most_changed[:_MAX_CHANGES]))
     return Group(*parts)
 
 
 def _changes(changed_lists: Sequence[Any]) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
-    for heading in ("Most changed", "Unchanged", "Before", "Now"):
-        table.add_column(heading, overflow="fold")
+    sheet = Sheet("Most changed", ">Unchanged", "Before", "Now", lines=True)
     for changed in changed_lists:
-        before, after = ("\n".join(titles[:3]) for titles in (changed.before, changed.after))
-        cells = f"{one_line(changed.title)} ({one_line(changed.id)})", f"{changed.overlap:.0%}", before, after
-        table.add_row(*map(escape, cells))
-    return table
+        before, after = ("\n".join(map(one_line, titles[:3])) for titles in (changed.before, changed.after))
+        name = f"{one_line(changed.title)} ({one_line(changed.id)})"
+        sheet.add(name, f"{changed.overlap:.0%}", before, after)
+    return sheet
 
 
 def _facts() -> Table:
@@ -189,148 +156,86 @@ def _mark(passed: bool) -> Text:  # noqa: FBT001
     return Text("passed") if passed else Text("REFUSED", style="bold red")
 
 
-def lint_table(files: Mapping[str, int], articles: int, findings: Sequence[Any]) -> RenderableType:
+def lint_table(report: Any) -> RenderableType:
     """Return the findings of `lint`, each with its first examples and advice."""
-    names = ", ".join(f"{name} ({rows:,} rows)" for name, rows in files.items())
-    heading = Text(f"{articles:,} articles in {plain(names)}", style="bold")
-    if not findings:
-        return Group(heading, Text("No problems found." if articles else "There is no article to train on."))
-    table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
-    table.add_column("Finding")
-    table.add_column("Count", justify="right")
-    table.add_column("Examples", overflow="fold", ratio=2)
-    table.add_column("What to do", ratio=1)
-    for finding in findings:
-        examples = "\n".join(_example(example) for example in finding.examples[:3])
-        table.add_row(escape(finding.kind), f"{finding.count:,}", escape(examples), escape(finding.advice))
-    return Group(heading, table)
+    names = ", ".join(f"{name} ({rows:,} rows)" for name, rows in report.files.items())
+    heading = Text(f"{report.articles:,} articles in {plain(names)}", style="bold")
+    notes = [Note(f"Note: {plain(note)}") for note in report.notes]
+    if report.skipped:
+        reasons = ", ".join(f"{plain(reason)} {count:,}" for reason, count in report.skipped.items())
+        notes.insert(0, Note(f"Not articles: {reasons}"))
+    if not report.findings:
+        result = "No problems found." if report.articles else "There is no article to train on."
+        return Group(heading, Text(result), *notes)
+    sheet = Sheet("Finding", ">Count", "Examples", "What to do", lines=True)
+    for finding in report.findings:
+        examples = "\n".join(example_text(example) for example in finding.examples[:3])
+        sheet.add(one_line(finding.kind), f"{finding.count:,}", examples, plain(finding.advice))
+    return Group(heading, sheet, *notes)
+
+
+def example_text(example: Any) -> str:
+    """Return an example of a finding on one line, with its file and row."""
+    location = f"{example.source}:{example.row}: " if example.source is not None else ""
+    return one_line(f"{location}{example.value}")
 
 
 def topics_table(response: Mapping[str, Any], headlines: Sequence[str]) -> RenderableType:
     """Return the topics response of the HTTP API as a table; `headlines` has one headline per topic."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Topic", ratio=3, style="bold")
-    table.add_column("Articles", justify="right")
-    table.add_column("Terms", ratio=4)
-    table.add_column("Typical headline", ratio=4)
+    sheet = Sheet("Topic", ">Articles", "Terms", "Typical headline")
     for topic, headline in zip(response["topics"], headlines, strict=True):
-        cells = one_line(topic["name"]), f"{topic['articles']:,}", ", ".join(topic["terms"]), headline
-        table.add_row(*map(escape, cells))
-    note = f"{len(response['topics'])} topics · model {response['model_version']}"
-    return Group(table, Text(note, style="dim"))
+        name = Text(one_line(topic["name"]), style="bold")
+        sheet.add(name, f"{topic['articles']:,}", one_line(", ".join(topic["terms"])), one_line(headline))
+    return Group(sheet, Note(f"{len(response['topics'])} topics · model {response['model_version']}"))
 
 
-def versions_table(rows: Iterable[tuple[str, str, str, bool]]) -> RenderableType:
+def versions_table(records: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return the published versions as a table: version, training time, articles, whether current."""
-    table = _table("Version", "Trained", ">Articles", "")
-    for version, trained_at, articles, current in rows:
-        table.add_row(escape(version), trained_at, articles, "current" if current else "")
-    return table
+    sheet = Sheet("<Version", "Trained", ">Articles", "")
+    for record in records:
+        articles = "" if record["articles"] is None else f"{record['articles']:,}"
+        trained = (
+            f"{record['trained_at'][:16].replace('T', ' ')} UTC" if record["trained_at"] else record["fault"]
+        )
+        sheet.add(one_line(record["version"]), trained, articles, "current" if record["current"] else "")
+    return sheet
 
 
 def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:
     """Return the effects of rules on an article as tables: as a candidate of lists, and in its own list."""
     parts: list[RenderableType] = [Text(one_line(heading), style="bold")]
     for part, title in (("candidate", "As a candidate of lists"), ("own list", "In its own list")):
-        table = _table(title, "Rule", "By", "Why", "When")
+        sheet = Sheet(title, "Rule", "By", "Why", "When")
         for effect in effects:
             if effect.part == part:
                 rule = effect.rule
                 name = f"{rule.id} ({rule.kind}, {effect.source})"
                 when = f"{effect.state}{_span(rule.begins, rule.until)}"
-                style = None if effect.state == "active" else "dim"
                 cells = (effect.effect, name, rule.author, rule.reason, when)
-                table.add_row(*map(escape, cells), style=style)
-        parts.append(table if table.rows else Text(f"{title}: no rule", style="dim"))
+                sheet.add(*map(one_line, cells), style="" if effect.state == "active" else "dim")
+        parts.append(sheet if len(sheet) else Text(f"{title}: no rule", style="dim"))
     return Group(*parts)
+
+
+def rules_table(records: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return all rules as a table; those that are not active now are dim."""
+    if not records:
+        return Text("There are no rules.")
+    sheet = Sheet("Rule", "Kind", "What", "By", "Why", "When", "From")
+    for record in records:
+        span = [
+            f"{name} {record[key]}" for name, key in (("from", "begins"), ("until", "until")) if record[key]
+        ]
+        when = ", ".join([record["state"], *span])
+        cells = [record[name] for name in ("id", "kind", "what", "author", "reason")]
+        style = "" if record["state"] == "active" else "dim"
+        sheet.add(*map(one_line, [*cells, when, record["source"]]), style=style)
+    return Group(sheet, Note(f"{len(records)} {'rule' if len(records) == 1 else 'rules'}"))
 
 
 def _span(begins: datetime | None, until: datetime | None) -> str:
     ends = [f"{name} {time:%Y-%m-%d %H:%M}" for name, time in (("from", begins), ("until", until)) if time]
     return f", {' '.join(ends)} UTC" if ends else ""
-
-
-def evaluation_table(report: Any) -> RenderableType:
-    """Return an evaluation as tables: health, and with labels also quality."""
-    parts: list[RenderableType] = [Text(_evaluated(report), style="bold")]
-    if report.labels:
-        table = _table("Lists of nine", ">nDCG", ">Recall", ">P@1", ">MRR", ">nDCG: ours - it")
-        for system in report.systems:
-            quality, minus = system.quality, system.ours_minus_this
-            measures = (quality.ndcg_at_9, quality.recall_at_9, quality.precision_at_1, quality.mrr)
-            cells = [*map(_estimate, measures), _estimate(minus.ndcg_at_9, "+") if minus else ""]
-            table.add_row(escape(system.label), *cells)
-        parts += [table, Text("[low,high]: 95 % bootstrap interval by story", style="dim")]
-    table = _table(
-        "Health",
-        ">Coverage",
-        ">Hub skew",
-        ">Top 1 %",
-        ">Category",
-        ">Dupes",
-        ">Alike",
-        ">Days",
-        ">No similar",
-    )
-    for system in report.systems:
-        if system.health:
-            table.add_row(escape(system.label), *_health(system.health))
-    note = (
-        "Coverage: articles in at least one list · Hub skew: skewness of the number of lists per article · "
-        "Top 1 %: list positions of the 1 % most listed articles · Category: items in the article's own "
-        "category · Dupes: lists with near-duplicates · Alike: mean cosine in a list · Days: median age gap"
-        " · No similar: articles without a `similar` item"
-    )
-    return Group(*parts, table, Text(note, style="dim"))
-
-
-def _evaluated(report: Any) -> str:
-    text = f"{report.articles:,} articles"
-    if report.model_version:
-        text += f" · model {report.model_version}"
-    if report.labels:
-        labels = report.labels
-        text += f" · {labels.queries:,} queries of {labels.stories:,} stories"
-        if labels.unknown_ids:
-            text += f" · {labels.unknown_ids:,} labelled ids are not in the model"
-        if labels.bad_rows:
-            text += f" · {labels.bad_rows:,} bad rows of labels"
-    return text
-
-
-def _estimate(estimate: Any, sign: str = "") -> str:
-    low, high = (_fraction(end, sign) for end in (estimate.low, estimate.high))
-    return escape(f"{_fraction(estimate.mean, sign)} [{low},{high}]")
-
-
-def _fraction(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:{sign}.3f}"
-
-
-def _health(health: Any) -> list[str]:
-    age = health.median_age_gap_days
-    return [
-        _fraction(health.coverage),
-        f"{health.hub_skew:.2f}",
-        _fraction(health.top_1_percent_places),
-        "" if health.category_agreement is None else _fraction(health.category_agreement),
-        _fraction(health.near_duplicate_lists),
-        "" if health.intra_list_similarity is None else _fraction(health.intra_list_similarity),
-        "" if age is None else f"{age:,.0f}",
-        "" if health.lists_without_similar is None else f"{health.lists_without_similar:,}",
-    ]
-
-
-def _example(example: Any) -> str:
-    location = f"{example.source}:{example.row}: " if example.source is not None else ""
-    return one_line(f"{location}{example.value}")
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
-    return table
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from recommender.article import Article
 from recommender.embedding import Embedding
-from recommender.model import NO_MOMENT, Articles, Model, TopicSpace, from_microseconds, microseconds
+from recommender.model import NO_MOMENT, Articles, Model, from_microseconds, microseconds
 from recommender.neighbors import Corrections
+from recommender.topic_space import TopicSpace
 from recommender.training.train import Trained
 from tests.support.vectors import slow_expanded
 

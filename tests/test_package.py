@@ -99,7 +99,10 @@ PACKAGE_PLANTS = [
     ("training/topics/slugs.py", "from recommender.training.neighbors import tiles"),
     ("training/neighbors/tiles.py", "from recommender.training.terms.lexicon import Lexicon"),
     ("training/assembly.py", "from recommender.training.topics import slugs"),
+    ("training/frames.py", "from recommender.training import train"),
     ("training/train.py", "from recommender.training.evaluation import labels"),
+    ("training/estimator.py", "from recommender.training.evaluation import labels"),
+    ("training/comparison/trial.py", "from recommender.training.release import gate"),
     ("training/incremental/retrain.py", "from recommender.training.evaluation import labels"),
     ("training/evaluation/labels.py", "from recommender.training.release import gate"),
     ("training/release/gate.py", "from recommender.training.backtest import definitions"),
@@ -284,13 +287,9 @@ def test_the_architecture_fits_on_a_page_and_names_only_existing_packages() -> N
     assert sorted(names) == sorted(package.split("/")[1] for package in PACKAGES)
 
 
-def test_every_name_of_the_python_api_can_be_imported() -> None:
-    assert all(callable(getattr(recommender, name)) for name in recommender.__all__)
-
-
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
-        _ = recommender.trian
+        getattr(recommender, "trian")  # noqa: B009 a type checker refuses the attribute
 
 
 def test_a_missing_extra_says_what_to_install() -> None:

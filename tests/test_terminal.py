@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
+from recommender.list_tables import list_table
 from recommender.printable import one_line, plain, plain_json
-from recommender.terminal import list_table
 
 
 def test_control_characters_are_escaped() -> None:

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from recommender.commands.files import echo, echo_json, write
+from recommender.commands.files import echo
+from recommender.commands.output import ReportingAnyName, output_options, report
 from recommender.options import limit_options
+from recommender.sheets import Note, Sheet
 
 _UNITS = {"": 1, "m": 1, "min": 1, "h": 60, "d": 1440}
 
@@ -33,7 +32,7 @@ class _Duration(click.ParamType[int]):
 _DURATION = _Duration()
 
 
-@click.command()
+@click.command(cls=ReportingAnyName)
 @click.argument("events", type=click.Path(path_type=Path))
 @click.option(
     "--horizon", default="1h", show_default=True, type=_DURATION, help="Predict reads this far ahead."
@@ -57,9 +56,7 @@ _DURATION = _Duration()
     help="Share of the events to read, to simulate a smaller site.",
 )
 @click.option("--visitor-window", type=_DURATION, help="Count a visitor once per article in this time.")
-@click.option(
-    "--json", "json_path", metavar="FILE", help="Write the report as JSON; - prints it instead of the table."
-)
+@output_options
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write a plot as .png or .svg.")
 @click.option(
     "--write",
@@ -89,53 +86,52 @@ def backtest(events: Path, **options: Any) -> None:
     with stderr.status("reading") as status:
         window = options["visitor_window"] or 0
         log = read_log(events, visitor_window_minutes=window, sample=options["sample"])
-        report = replay(log, backtest_settings, progress=status.update)
+        result = replay(log, backtest_settings, progress=status.update)
     if options["plot"]:
-        save_plot(report, options["plot"])
+        save_plot(result, options["plot"])
     if options["settings_path"]:
-        write_half_life(options["settings_path"], "1h", report.half_life_minutes)
-        half_life = f"half-life of the window 1h: {report.half_life_minutes:g} min"
+        write_half_life(options["settings_path"], "1h", result.half_life_minutes)
+        half_life = f"half-life of the window 1h: {result.half_life_minutes:g} min"
         echo(f"{half_life}, written to {options['settings_path']}", err=True)
-    text = report.model_dump_json(indent=2)
-    if options["json_path"] == "-":
-        echo_json(text)
-        return
-    if options["json_path"]:
-        write(options["json_path"], text + "\n")
-    Console().print(_table(report))
+    report(
+        options,
+        lambda: _table(result),
+        lambda: [row.model_dump() for row in result.rows],
+        lambda: str(result.model_dump_json(indent=2)),
+    )
 
 
-def _table(report: Any) -> RenderableType:
-    """Return a report as a table; the definitions are in the order of the report."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"Next {report.horizon_minutes} min, top {report.top}", overflow="fold")
-    for heading in ("Overlap", "nDCG", "Churn", "Full", "Burst", "Flood", "capped"):
-        table.add_column(heading, justify="right")
-    for row in report.rows:
-        table.add_row(
+def _table(result: Any) -> RenderableType:
+    """Return a report as a table; the definitions are in the order of the result."""
+    sheet = Sheet(
+        f"Next {result.horizon_minutes} min, top {result.top}",
+        *(f">{heading}" for heading in ("Overlap", "nDCG", "Churn", "Full", "Burst", "Flood", "capped")),
+    )
+    for row in result.rows:
+        sheet.add(
             row.label, _fraction(row.overlap), _fraction(row.ndcg), _fraction(row.churn), f"{row.full:.0%}",
             "> 60" if row.burst_minutes is None else f"{row.burst_minutes:.0f} min",
             *("" if rank is None else f"{rank:,}" for rank in (row.flood_rank, row.capped_flood_rank)),
-            style="bold" if row.name.startswith("ours") else None,
+            style="bold" if row.name.startswith("ours") else "",
         )  # fmt: skip
-    days = f"{report.begin:%Y-%m-%d %H:%M} to {report.end:%Y-%m-%d %H:%M} UTC"
+    days = f"{result.begin:%Y-%m-%d %H:%M} to {result.end:%Y-%m-%d %H:%M} UTC"
     fitted = "nothing fitted"
-    if report.fitted_on:
-        begin, end = report.fitted_on
+    if result.fitted_on:
+        begin, end = result.fitted_on
         fitted = (
-            f"half-life {report.half_life_minutes:g} min, fitted on {begin:%Y-%m-%d %H:%M} to "
+            f"half-life {result.half_life_minutes:g} min, fitted on {begin:%Y-%m-%d %H:%M} to "
             f"{end:%Y-%m-%d %H:%M}"
         )
     note = (
-        f"Churn: articles replaced per refresh of {report.refresh_minutes} min "
-        f"(ideal list: {_fraction(report.truth_churn)}) · "
+        f"Churn: articles replaced per refresh of {result.refresh_minutes} min "
+        f"(ideal list: {_fraction(result.truth_churn)}) · "
         f"Full: lists that need no filling up · "
-        f"Burst: median time until a burst is listed, of {report.bursts} bursts · "
-        f"Flood: best rank reached by 20,000 views from one reader, of {report.floods} floods; "
+        f"Burst: median time until a burst is listed, of {result.bursts} bursts · "
+        f"Flood: best rank reached by 20,000 views from one reader, of {result.floods} floods; "
         "capped: counted as the service does"
     )
-    title = Text(f"{report.events:,.0f} events · {days} · {fitted}", style="bold")
-    return Group(title, table, Text(note, style="dim"))
+    title = Note(f"{result.events:,.0f} events · {days} · {fitted}", "bold")
+    return Group(title, sheet, Note(note))
 
 
 def _fraction(value: float) -> str:

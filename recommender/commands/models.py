@@ -1,11 +1,12 @@
 """The command group `models`: list, verify and roll back published versions."""
 
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
 
 from recommender.commands.files import echo
+from recommender.commands.output import Reporting, output_options, report
 from recommender.options import models_dir_option
 
 
@@ -14,24 +15,25 @@ def models() -> None:
     """Manage the published versions."""
 
 
-@models.command("list")
+@models.command("list", cls=Reporting)
 @models_dir_option
-def list_versions(models_dir: Path) -> None:
+@output_options
+def list_versions(models_dir: Path, **outputs: Any) -> None:
     """List the published versions, oldest first."""
     from recommender.artifact import ArtifactError, current_version, open_version, versions
     from recommender.terminal import versions_table
 
-    current, rows = current_version(models_dir), []
+    current, records = current_version(models_dir), []
     for name in versions(models_dir):
+        record: dict[str, Any] = {"version": name, "trained_at": None, "articles": None, "fault": ""}
         try:
             manifest = open_version(models_dir, name, verify=False).manifest
+            record |= {"trained_at": manifest.trained_at.isoformat(), "articles": manifest.corpus.articles}
         except ArtifactError as error:  # damaged, or from an older program: list the other versions anyway
             echo(f"note: {error}", err=True)
-            rows.append((name, "cannot be opened", "", name == current))
-            continue
-        trained_at, articles = f"{manifest.trained_at:%Y-%m-%d %H:%M} UTC", f"{manifest.corpus.articles:,}"
-        rows.append((name, trained_at, articles, name == current))
-    Console().print(versions_table(rows))
+            record["fault"] = "cannot be opened"
+        records.append({**record, "current": name == current})
+    report(outputs, lambda: versions_table(records), lambda: records)
 
 
 @models.command()

@@ -3,6 +3,7 @@
 import functools
 import json
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ import click
 from rich.console import Console
 
 from recommender.commands.export_live import clean_up, read_live
-from recommender.commands.files import echo, echo_json, write
-from recommender.options import corpus_options, json_option, models_dir_option, reading
+from recommender.commands.files import echo, write
+from recommender.commands.output import Reporting, ReportingAnyName, output_options, report, show
+from recommender.options import corpus_options, models_dir_option, reading
 
 REFUSED = 3  # exit status
 
@@ -66,12 +68,12 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
     articles of the database replace those of CORPUS, and withdrawn articles are removed.
     """
-    from recommender.artifact import check_writable
     from recommender.recipe import Recipe
     from recommender.terminal import Bars, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
     from recommender.training.release.previous import Baseline, check_common, read_baseline
     from recommender.training.release.release import release
+    from recommender.writable_folder import check_writable
 
     if not (corpus or options["with_live"]):
         raise click.UsageError("Missing argument 'CORPUS...'.")
@@ -87,7 +89,7 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
     loaded = time.perf_counter()
     read = _read(corpus, options, bars)
     merged = live.merge(read.articles) if live else None
-    articles, report = (merged or read).articles, read.report
+    articles, reading_report = (merged or read).articles, read.report
     seconds = {"kernels": loaded - start, "reading": time.perf_counter() - loaded}
     if labels:
         check_labels(labels, frozenset(article.id for article in articles))
@@ -101,48 +103,56 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
         if options["incremental"]
         else _full_fit(previous, workers)
     )
-    trained = fit(articles, recipe, refused=report.refused_rows, threads=threads, progress=bars)
+    trained = fit(articles, recipe, refused=reading_report.refused_rows, threads=threads, progress=bars)
     outcome = release(
-        trained, models_dir, baseline=baseline, labels=labels, reading=report, gate=options["gate"],
+        trained, models_dir, baseline=baseline, labels=labels, reading=reading_report, gate=options["gate"],
         threads=threads, progress=bars,
     )  # fmt: skip
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds |= trained.seconds | outcome.seconds
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
-    Console().print(training_summary(trained.model, outcome, report, seconds, peak_bytes, live_summary))
+    show(training_summary(trained.model, outcome, reading_report, seconds, peak_bytes, live_summary))
     if not outcome.version:
         echo(f"report: {outcome.refused_report or outcome.report_fault}", err=True)
         echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)
         sys.exit(REFUSED)
+    newest = trained.model.articles.ids[trained.model.articles.newest[0]]
+    folder = "" if models_dir == Path("models") else f" --models-dir {shlex.quote(str(models_dir))}"
+    echo(f"Next: recommender related {shlex.quote(newest)}{folder}, or recommender serve{folder}")
 
 
-@click.command()
+@click.command(cls=Reporting)
 @corpus_options
-@json_option
-def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # noqa: FBT001 a flag
+@output_options
+def lint(corpus: tuple[Path, ...], **options: Any) -> None:
     """Report the problems in CORPUS, with row numbers.
 
     The exit status is 0 even if there are problems.
     """
     from dataclasses import asdict
 
-    from recommender.terminal import Bars, lint_table
+    from recommender.terminal import Bars, example_text, lint_table
     from recommender.training.readers.lint import lint as check
 
     with Bars(Console(stderr=True)).reading() as advance:
-        report = check(*corpus, progress=advance, **reading(options))
-    if as_json:
-        echo_json(json.dumps(asdict(report), ensure_ascii=False, indent=2))
-    else:
-        Console().print(lint_table(report.files, report.articles, report.findings))
-        if report.skipped:
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.skipped.items())
-            click.echo(f"Not articles: {reasons}")
-        for note in report.notes:
-            echo(f"Note: {note}")
+        checked = check(*corpus, progress=advance, **reading(options))
+
+    def records() -> list[dict[str, Any]]:
+        return [
+            {
+                "finding": finding.kind,
+                "count": finding.count,
+                "examples": "; ".join(map(example_text, finding.examples)),
+                "advice": finding.advice,
+            }
+            for finding in checked.findings
+        ]
+
+    document = functools.partial(json.dumps, asdict(checked), ensure_ascii=False, indent=2)
+    report(options, lambda: lint_table(checked), records, document)
 
 
-@click.command()
+@click.command(cls=ReportingAnyName)
 @functools.partial(corpus_options, required=False)
 @models_dir_option
 @click.option("--version", "version", help="Published version to evaluate.  [default: current version]")
@@ -159,9 +169,7 @@ def lint(corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # no
 @click.option(
     "--ablations", is_flag=True, help="Also train and evaluate the model without each of its ingredients."
 )
-@click.option(
-    "--json", "json_path", metavar="FILE", help="Write the report as JSON; - prints it instead of the table."
-)
+@output_options
 @click.option("--html", "html_path", metavar="FILE", help="Write an HTML page with plots.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Number of threads.  [default: all cores]")
 def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
@@ -170,8 +178,9 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
     Evaluate a published version or, with CORPUS, a model newly trained on it.
     """
     from recommender.artifact import open_current, open_version
+    from recommender.list_tables import evaluation_records, evaluation_table
     from recommender.recipe import Recipe
-    from recommender.terminal import Bars, evaluation_table
+    from recommender.terminal import Bars
     from recommender.training.evaluation.baselines import ablations, baselines
     from recommender.training.evaluation.evaluate import evaluate as measure
     from recommender.training.evaluation.labels import read_labels
@@ -198,16 +207,15 @@ def evaluate(corpus: tuple[Path, ...], **options: Any) -> None:
         *(baselines() if options["baselines"] else ()),
         *(ablations(model.manifest) if options["ablations"] else ()),
     ]
-    report = measure(model, labels, systems=others, threads=options["threads"], progress=bars)
-    text = report.model_dump_json(indent=2)
+    evaluation = measure(model, labels, systems=others, threads=options["threads"], progress=bars)
     if options["html_path"]:
-        write(options["html_path"], html_report(report))
-    if options["json_path"] and options["json_path"] != "-":
-        write(options["json_path"], text + "\n")
-    if options["json_path"] == "-":
-        echo_json(text)
-    else:
-        Console().print(evaluation_table(report))
+        write(options["html_path"], html_report(evaluation))
+    report(
+        options,
+        lambda: evaluation_table(evaluation),
+        lambda: evaluation_records(evaluation),
+        lambda: evaluation.model_dump_json(indent=2),
+    )
 
 
 def _workers(scheduler: str | None) -> Any:
@@ -262,7 +270,8 @@ def _load_kernels(threads: int | None, bars: Any) -> None:
 
 
 def _read(corpus: tuple[Path, ...], options: dict[str, Any], bars: Any) -> Any:
-    from recommender.training.readers.corpus import Corpus, ReadingReport, read_articles
+    from recommender.training.readers.corpus import Corpus, read_articles
+    from recommender.training.readers.report import ReadingReport
 
     if not corpus:
         return Corpus([], ReadingReport())

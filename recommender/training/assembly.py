@@ -20,19 +20,11 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
-from recommender.model import (
-    Adapted,
-    Articles,
-    CorpusFacts,
-    Manifest,
-    Model,
-    Topic,
-    TopicSpace,
-    Vectors,
-)
+from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors
 from recommender.neighbors import ListFacts
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
+from recommender.topic_space import TopicSpace
 from recommender.training.kernels import Workers, release_memory
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
 from recommender.training.neighbors.lists import RelatedLists, build_related_lists

@@ -1,6 +1,6 @@
 """Train a model from articles, together with the scikit-learn estimators for notebooks."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -10,21 +10,26 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 from sklearn.cluster import KMeans
 from stop_words import StopWordError, get_stop_words
 
 from recommender.article import Article
-from recommender.artifact import ExtraFiles
+from recommender.artifact import ExtraFiles, publish
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
 from recommender.fixed_point import round_matrix, round_rows
 from recommender.model import Adapted, Model, Topic, term_rules
 from recommender.model_arrays import arrays_of
 from recommender.recipe import Recipe
+from recommender.summary import Summarized
 from recommender.text import TermRules, base_language, words
+from recommender.training import frames
 from recommender.training.assembly import Fitted, Progress, Steps, finished_model
 from recommender.training.kernels import Workers, cores
 from recommender.training.neighbors.kept import StoredCandidates
+from recommender.training.readers.corpus import Corpus, read_articles
+from recommender.training.readers.frames import DataFrame
 from recommender.training.terms.adapt import adapt
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.terms.languages import inverse_document_frequency, without_function_words
@@ -40,6 +45,7 @@ from recommender.training.topics.fitting import TopicModel, fit_topics
 from recommender.training.topics.latent import LatentSpace, fit_latent_space
 from recommender.training.topics.naming import NamingTerms
 from recommender.training.topics.slugs import keep_slugs, members_of
+from recommender.wrong_type import wrong_type
 
 ESTIMATORS = "estimators.joblib"
 CANDIDATES = "candidates"  # begins the names of their files
@@ -47,14 +53,22 @@ _PART = 0.5  # of a step, which is reported while it runs; the rest cannot be di
 
 
 class TrainingError(ValueError):
-    """A corpus that no model can be trained on; the message says why."""
+    """A corpus that no model can be trained on; the message says why.
+
+    >>> recommender.train([])
+    Traceback (most recent call last):
+    recommender.training.train.TrainingError: the corpus has no articles
+    """
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, repr=False)
+class Trained(Summarized):
     """A model, and the training results that serving does not need.
 
     They are separate from `Model`, which is what a worker opens. They are published beside it, for notebooks.
+
+    >>> list(trained.seconds)
+    ['terms', 'latent space', 'topics', 'neighbours', 'articles']
     """
 
     model: Model
@@ -62,6 +76,30 @@ class Trained:
     seconds: dict[str, float]  # by step, in order
     space: LatentSpace
     clusters: KMeans | None
+
+    def publish(self, models_dir: str | Path = "models") -> str:
+        """Publish the model with the estimators beside it, and return the name of the version.
+
+        >>> model = recommender.open_version(models_dir, trained.publish(models_dir))
+        """
+        return publish(self.model, models_dir, extra_files=self.extra_files())
+
+    def neighbors_frame(self, k: int = 9) -> pd.DataFrame:
+        """Return `recommender.neighbors_frame` of the model."""
+        return frames.neighbors_frame(self.model, k)
+
+    def topics_frame(self) -> pd.DataFrame:
+        """Return `recommender.topics_frame` of the model."""
+        return frames.topics_frame(self.model)
+
+    def articles_frame(self) -> pd.DataFrame:
+        """Return `recommender.articles_frame` of the model."""
+        return frames.articles_frame(self.model)
+
+    def summary(self) -> dict[str, str]:
+        """Return the facts of the model, and the time of its training."""
+        seconds = {"Seconds": f"{sum(self.seconds.values()):.1f}"}
+        return {**self.model.summary(), **seconds}
 
     def estimators(self) -> dict[str, Any]:
         """Return the fitted scikit-learn objects by name; `models/README.md` says how to use them."""
@@ -85,9 +123,10 @@ class Trained:
 
 
 def train(
-    articles: Iterable[Article],
+    articles: Corpus | DataFrame | Iterable[Article],
     recipe: Recipe | None = None,
     *,
+    columns: Mapping[str, str] | None = None,
     now: datetime | None = None,
     refused: int = 0,
     threads: int | None = None,
@@ -95,15 +134,21 @@ def train(
     previous: Model | None = None,
     workers: Workers | None = None,
 ) -> Trained:
-    """Train a model on the articles, in any order.
+    """Train a model on a corpus, a data frame or articles, in any order.
 
-    The same articles, recipe and number of threads give the same arrays, byte for byte. `refused` is recorded
-    in the manifest. Topics of the `previous` model keep their slugs; nothing else depends on it. `workers`,
-    such as a `cluster`, read words and score pairs, with the same result. Raises TrainingError if there is no
+    A data frame is read by `read_articles` with these `columns`; for files, call it yourself. The same
+    articles, recipe and number of threads give the same arrays, byte for byte. `refused` is recorded in the
+    manifest. Topics of the `previous` model keep their slugs; nothing else depends on it. `workers`, such as
+    a `cluster`, read words and score pairs, with the same result. Raises TrainingError if there is no
     article, if two articles have the same id, or if no term is left.
+
+    >>> trained = recommender.train(corpus)
+    >>> trained.model.similar("1001", k=1)[0][0]
+    '3012'
     """
-    recipe = recipe or Recipe()
-    ordered = in_order(articles)
+    recipe = _checked_recipe(recipe)
+    given, refused_rows = _articles_of(articles, columns)
+    ordered, refused = in_order(given), refused or refused_rows
     n, threads = len(ordered), threads or cores()
     steps = Steps(progress)
     stop_words = _stop_words(ordered) if recipe.terms.stop_words else {}
@@ -138,12 +183,38 @@ def train(
     return Trained(model, candidates, steps.seconds, space, topic_model.estimator)
 
 
+def _checked_recipe(recipe: Recipe | None) -> Recipe:
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise wrong_type("train", "a Recipe", recipe, "call Recipe.from_toml(path) or Recipe().replace(…)")
+    return recipe or Recipe()
+
+
+def _articles_of(source: Any, columns: Mapping[str, str] | None) -> tuple[Iterable[Article], int]:
+    """Return the articles in a source, and the number of its refused rows."""
+    if isinstance(source, DataFrame):
+        source = read_articles(source, columns=columns)
+    elif columns:
+        raise TypeError("columns are only for a data frame; map those of files with read_articles")
+    if isinstance(source, Corpus):
+        return source.articles, source.report.refused_rows
+    wanted = "a Corpus, a data frame or articles"
+    if isinstance(source, str | Path):
+        raise wrong_type("train", wanted, source, f"call train(read_articles({str(source)!r}))")
+    if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable):
+        raise wrong_type("train", wanted, source, "call train(read_articles(…))")
+    return source, 0
+
+
 def in_order(articles: Iterable[Article]) -> list[Article]:
     """Return the articles in the order of a model's rows.
 
     Raises TrainingError if there is none, or if two have the same id.
     """
-    ordered = sorted(articles, key=lambda article: article.id.encode())
+    given = list(articles)
+    for article in given:
+        if not isinstance(article, Article):
+            raise wrong_type("train", "articles", article, "for rows, call train(pandas.DataFrame(rows))")
+    ordered = sorted(given, key=lambda article: article.id.encode())
     if not ordered:
         raise TrainingError("the corpus has no articles")
     for before, article in pairwise(ordered):

@@ -16,12 +16,12 @@ from recommender.model import (
     Manifest,
     Model,
     Topic,
-    TopicSpace,
     Vectors,
     term_rules,
 )
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
+from recommender.topic_space import TopicSpace
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 SIMILAR_ABOVE = 0.1

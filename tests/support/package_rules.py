@@ -36,6 +36,7 @@ TRAINING = SHARED | {
     "webencodings",
     *("bm25s", "ir_measures", "matplotlib", "httpx", "stamina", "feedparser"),
     *("dask", "distributed", "ijson", "markdown_it", "yaml"),
+    "rich",  # bars of long searches in notebooks
 }
 COMMANDS = {"click", "rich", "granian", "stamina"}
 LIBRARIES = {
@@ -77,15 +78,18 @@ PACKAGES = {
     "training/topics": "kernels terms",
     "training/neighbors": "kernels",
     "training/assembly": "kernels terms neighbors",
-    "training/train": "kernels terms topics neighbors assembly",
+    "training/frames": "",
+    "training/train": "formats readers kernels terms topics neighbors assembly frames",
     "training/incremental": "kernels terms topics neighbors assembly train",
+    "training/estimator": "formats readers train",
     "training/evaluation": "kernels neighbors assembly train",
+    "training/comparison": "kernels formats readers assembly train evaluation",
     "training/release": "formats readers assembly train evaluation",
     "training/backtest": "formats readers evaluation",
     "training/analytics": "formats readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
-    ["cli.py", "options.py", "terminal.py", "__main__.py"], "commands"
+    ["cli.py", "options.py", "terminal.py", "__main__.py", "list_tables.py", "sheets.py"], "commands"
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
@@ -177,6 +181,8 @@ class Module:
 
     def _imports(self) -> Iterator[tuple[int, str]]:
         for node in self.nodes:
+            if node in self._for_type_checkers:
+                continue
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -184,6 +190,13 @@ class Module:
                 base = ".".join(above.split(".")[: -node.level]) if node.level else ""
                 origin = f"{base}.{node.module or ''}".strip(".")
                 yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+
+    @cached_property
+    def _for_type_checkers(self) -> set[ast.AST]:
+        """The nodes of `if TYPE_CHECKING:` in the package's `__init__`, which never run."""
+        blocks = self.tree.body if self.part == "package" else []
+        unused = [b for b in blocks if isinstance(b, ast.If) and ast.unparse(b.test) == "TYPE_CHECKING"]
+        return {node for block in unused for part in block.body for node in ast.walk(part)}
 
     def _called(self, call: ast.Call) -> Iterator[tuple[int, str]]:
         name = self._dotted(call.func)
@@ -321,7 +334,11 @@ def nothing_runs_at_import(module: Module) -> Iterator[str]:
     plain = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
     for node in module.tree.body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        program = isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+        program = isinstance(node, ast.If) and ast.unparse(node.test) in {
+            "__name__ == '__main__'",
+            "TYPE_CHECKING",  # never runs
+            "not TYPE_CHECKING",
+        }
         if not (isinstance(node, plain) or docstring or program):
             yield f"{module.path}:{node.lineno} works at import: {ast.unparse(node)[:40]}"
 

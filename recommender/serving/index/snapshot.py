@@ -18,12 +18,13 @@ import numpy as np
 from recommender.article import Article
 from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
-from recommender.model import Manifest, Model, Query, TopicSpace
+from recommender.model import Manifest, Model, Query
 from recommender.neighbors import NO_ROW, NearDuplicates
 from recommender.serving.index.documents import Documents
 from recommender.serving.index.fold_in import FoldedArticle
 from recommender.serving.index.postings import Postings, SnapshotVectors
 from recommender.serving.index.title_index import TitleIndex, TitleSegment
+from recommender.topic_space import TopicSpace
 
 # Live articles are compared as possible near-duplicates only above this cosine in the latent space:
 # near-duplicates have nearly the same terms, so they are close there, too.

@@ -20,7 +20,11 @@ Source = Literal["pin", "similar", "same_category", "trending", "recent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """The parameters of a list. Categories are names or slugs; unknown ids in `exclude` are ignored."""
+    """The parameters of a list. Categories are names or slugs; unknown ids in `exclude` are ignored.
+
+    >>> recommender.ListQuery(limit=3, freshness=0.5).fallback
+    'auto'
+    """
 
     limit: int = 9
     categories: tuple[str, ...] = ()

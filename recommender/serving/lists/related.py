@@ -55,6 +55,11 @@ class Related:
     near-duplicates it contains the newest that passes the filters. Articles that rules hide appear only where
     they are requested by id or URL. Caps skip an article if its category or its author already has as many
     articles in the list as allowed; pins are never skipped, but count.
+
+    >>> from datetime import UTC, datetime
+    >>> lists = recommender.Related(model)
+    >>> len(lists.of("1001", recommender.ListQuery(limit=3), datetime(2027, 1, 1, tzinfo=UTC)).items)
+    3
     """
 
     def __init__(

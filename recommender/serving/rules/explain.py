@@ -45,7 +45,7 @@ def rule_effects(
     sourced_rules = tuple(sourced_rules)
     active = Rules(tuple(rule for _, rule in sourced_rules)).active(now)
     effects = [
-        RuleEffect(rule, source, _state(rule, now), part, effect)
+        RuleEffect(rule, source, state_of(rule, now), part, effect)
         for source, rule in sourced_rules
         for part, effect in _effects(rule, article, active if rule.is_active(now) else ActiveRules())
     ]
@@ -53,7 +53,8 @@ def rule_effects(
     return sorted(effects, key=lambda effect: states.index(effect.state))
 
 
-def _state(rule: Rule, now: datetime) -> State:
+def state_of(rule: Rule, now: datetime) -> State:
+    """Return whether a rule is active at a moment, was active before, or will be."""
     if rule.is_active(now):
         return "active"
     return "expired" if rule.until is not None and rule.until <= now else "scheduled"

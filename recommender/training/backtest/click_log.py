@@ -110,22 +110,55 @@ def read_log(
     share of the rows, drawn with the seed, as the log of a smaller site. Raises CorpusError if the file
     cannot be read, has no required column, contains an invalid value, or covers over 92 days.
     """
-    path = Path(path)
-    frame = _frame(path)
-    if missing := [name for name in _REQUIRED if name not in frame]:
+    events = counted_events(
+        path,
+        _frame(Path(path)),
+        weights=weights,
+        visitor_window_minutes=visitor_window_minutes,
+        sample=sample,
+        seed=seed,
+    )
+    return _log(events.ids, events.minutes, events.counts)
+
+
+@dataclass(frozen=True)
+class CountedEvents:
+    """Events that count, in any order; each has an article, a minute and a weighted count."""
+
+    ids: "pd.Series[str]"  # (n,)
+    minutes: np.ndarray  # (n,) int64, since 1970
+    counts: np.ndarray  # (n,) float64
+
+
+def counted_events(
+    name: str | Path,
+    frame: pd.DataFrame,
+    *,
+    weights: Mapping[str, float] = EVENT_WEIGHTS,
+    visitor_window_minutes: int = 0,
+    sample: float = 1.0,
+    seed: int = 0,
+) -> CountedEvents:
+    """Return the events in the rows of a frame, as `read_log` counts them.
+
+    `name` is that of the frame in messages. Raises CorpusError as `read_log` does.
+    """
+    if missing := [column for column in _REQUIRED if column not in frame]:
         raise CorpusError(
-            f"{path} has no column {missing[0]}; its columns are {', '.join(map(str, frame.columns))}"
+            f"{name} has no column {missing[0]}; its columns are {', '.join(map(str, frame.columns))}"
         )
-    frame = frame[[name for name in _COLUMNS if name in frame]]
-    frame = frame.assign(ts=_seconds(path, frame["ts"]))
+    frame = frame[[column for column in _COLUMNS if column in frame]]
+    if (unknown := frame["article_id"].isna()).any():
+        raise CorpusError(f"{name}: row {int(unknown.to_numpy().argmax()) + 1} has no article_id")
+    frame = frame.assign(ts=_seconds(name, frame["ts"]))
     if sample < 1:
         frame = frame[np.random.default_rng(seed).random(len(frame)) < sample]
     if visitor_window_minutes and "visitor_id" in frame:
         frame = frame[_counted(frame, visitor_window_minutes * _MINUTE_SECONDS)]
-    counts = _weighted(path, frame, weights)
+    counts = _weighted(name, frame, weights)
     if not counts.sum():
-        raise CorpusError(f"{path} contains no events with a weight above 0")
-    return _log(frame["article_id"].astype(str), frame["ts"].to_numpy() // _MINUTE_SECONDS, counts)
+        raise CorpusError(f"{name} contains no events with a weight above 0")
+    return CountedEvents(frame["article_id"].astype(str), frame["ts"].to_numpy() // _MINUTE_SECONDS, counts)
 
 
 def log_of(ids: Sequence[str], minutes: np.ndarray, counts: np.ndarray) -> Log:
@@ -147,7 +180,7 @@ def _frame(path: Path) -> pd.DataFrame:
         raise CorpusError(f"{path} cannot be read as {kind}: {error}") from None
 
 
-def _seconds(path: Path, times: Any) -> np.ndarray:
+def _seconds(path: str | Path, times: Any) -> np.ndarray:
     """Return times as seconds since 1970. Naive times are UTC; the size of a number shows its unit."""
     numbers = np.full(len(times), np.nan)
     if not _is_date(times):
@@ -166,7 +199,7 @@ def _seconds(path: Path, times: Any) -> np.ndarray:
     return np.asarray(numbers.astype(np.int64))
 
 
-def _check_range(path: Path, seconds: np.ndarray, times: Any) -> None:
+def _check_range(path: str | Path, seconds: np.ndarray, times: Any) -> None:
     """Raise CorpusError if a time or the range of all times is not plausible, because the replay is long."""
     if not len(seconds):
         return
@@ -195,7 +228,7 @@ def _is_date(times: Any) -> bool:
     return bool(pd.api.types.is_datetime64_any_dtype(times))
 
 
-def _weighted(path: Path, frame: pd.DataFrame, weights: Mapping[str, float]) -> np.ndarray:
+def _weighted(path: str | Path, frame: pd.DataFrame, weights: Mapping[str, float]) -> np.ndarray:
     counts = np.ones(len(frame))
     if "count" in frame:
         counts = pd.to_numeric(frame["count"], errors="coerce").to_numpy(dtype=np.float64)

@@ -25,7 +25,11 @@ _CHUNK = 256  # articles scored against the whole corpus at a time
 
 
 def baselines() -> list[System]:
-    """Return the baseline systems, the simplest first."""
+    """Return the baseline systems, the simplest first.
+
+    >>> recommender.baselines()[0].label
+    'newest in category'
+    """
     return [
         System("newest_in_category", "newest in category", newest_in_category, _ANY),
         System("random_in_category", "random in category", random_in_category, _ANY),
@@ -38,7 +42,11 @@ def baselines() -> list[System]:
 
 
 def ablations(manifest: Manifest) -> list[System]:
-    """Return one system per ingredient that the model uses: the model without that ingredient."""
+    """Return one system per ingredient that the model uses: the model without that ingredient.
+
+    >>> recommender.ablations(model.manifest)[0].label
+    'ours without bigrams'
+    """
     return [
         System(f"without_{name}", f"ours without {label}", partial(rank, recipe=recipe), _ANY)
         for name, (label, rank, table, choices) in _WITHOUT.items()

@@ -24,6 +24,10 @@ def worst_misses(model: Model, labels: LabelFile, count: int = 10) -> list[Miss]
 
     Ties are in row order. Queries with a perfect list are left out. Raises LabelsError when the model does
     not contain two labelled articles that belong together.
+
+    >>> misses = recommender.worst_misses(model, labels, count=3)
+    >>> [0 <= miss.ndcg_at_9 < 1 for miss in misses]
+    [True, True, True]
     """
     titles = model.articles.titles
     judged = judgements(labels, model.articles)

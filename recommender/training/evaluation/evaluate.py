@@ -25,12 +25,14 @@ from pydantic import AwareDatetime
 from recommender.frozen_model import FrozenModel
 from recommender.model import Model, from_microseconds, microseconds
 from recommender.neighbors import NO_ROW
+from recommender.summary import Summarized
 from recommender.training.assembly import Progress
 from recommender.training.evaluation.health import Health, displayed_lists, displayed_lists_among, health
 from recommender.training.evaluation.labels import Judgements, LabelFile, judgements
 from recommender.training.evaluation.measures import LIST_LENGTH, MEASURES, RESAMPLES, intervals, measured
 from recommender.training.evaluation.probes import hash_sample, headlines_found
 from recommender.training.kernels import cores
+from recommender.wrong_type import wrong_type
 
 DEPTH = 50  # articles ranked for each query; some may be dropped before the list is cut
 SAMPLE_SIZE = 2_000  # articles whose lists a report contains
@@ -92,8 +94,12 @@ class SampledArticles(FrozenModel):
     headlines_found: list[bool | None]  # whether the headline alone finds its article; None: not tested
 
 
-class EvaluationReport(FrozenModel):
-    """An evaluation, as `evaluate --json` writes it. Two reports can be compared query by query."""
+class EvaluationReport(Summarized, FrozenModel):
+    """An evaluation, as `evaluate --json` writes it. Two reports can be compared query by query.
+
+    >>> report.systems[0].name
+    'ours'
+    """
 
     format: int
     evaluated_at: AwareDatetime
@@ -110,6 +116,13 @@ class EvaluationReport(FrozenModel):
     newest_published_at: AwareDatetime | None = None  # of the articles public when the model was trained
     terms: int | None = None
     drawn: SampledArticles | None = None
+
+    def summary(self) -> dict[str, str]:
+        """Return what was measured, and the main measures of each system."""
+        labels = self.labels
+        about = f"{labels.queries:,} queries of {labels.stories:,} stories" if labels else "none"
+        systems = {system.label: _main_measures(system) for system in self.systems}
+        return {"Articles": f"{self.articles:,}", "Labels": about, **systems}
 
 
 @dataclass(frozen=True)
@@ -143,7 +156,12 @@ def evaluate(
     near-duplicate separately. Health is measured on the lists as displayed, with one article per
     near-duplicate cluster. Without labels only health is measured. Raises LabelsError when the model does not
     contain two labelled articles that belong together.
+
+    >>> report = recommender.evaluate(model, labels)
+    >>> report.labels.queries
+    184
     """
+    _check_types(model, labels)
     threads = threads or cores()
     judged = judgements(labels, model.articles) if labels else None
     evaluator = _Evaluator(model, judged, seed, resamples, threads)
@@ -170,6 +188,24 @@ def evaluate(
         terms=model.manifest.corpus.terms_kept,
         drawn=_sampled_articles(model, threads),
     )
+
+
+def _check_types(model: object, labels: object) -> None:
+    if not isinstance(model, Model):
+        cure = "call evaluate(train(corpus).model) or evaluate(open_current())"
+        raise wrong_type("evaluate", "a Model", model, cure)
+    if labels is not None and not isinstance(labels, LabelFile):
+        cure = "call read_labels(path) or LabelFile.of_stories(pairs)"
+        raise wrong_type("evaluate", "a LabelFile", labels, cure)
+
+
+def _main_measures(system: SystemReport) -> str:
+    parts = []
+    if system.quality:
+        parts.append(f"nDCG@9 {system.quality.ndcg_at_9.mean:.3f}")
+    if system.health:
+        parts.append(f"coverage {system.health.coverage:.3f}")
+    return ", ".join(parts)
 
 
 def newest_published_at(model: Model) -> datetime | None:

@@ -11,23 +11,39 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from recommender.model import Articles
+from recommender.summary import Summarized
 
 MAX_BAD = 0.05  # share of bad rows up to which the file is accepted
 _HIGHEST_GRADE = 100
 
 
 class LabelsError(ValueError):
-    """The labels cannot be used; the message names the file, the row and the value."""
+    """The labels cannot be used; the message names the file, the row and the value.
+
+    >>> recommender.read_labels("no-such-file.csv")
+    Traceback (most recent call last):
+    recommender.training.evaluation.labels.LabelsError: no-such-file.csv: No such file or directory
+    """
 
 
-@dataclass(frozen=True)
-class LabelFile:
-    """Labels by article id, from a file or from a caller: stories, or graded pairs."""
+@dataclass(frozen=True, repr=False)
+class LabelFile(Summarized):
+    """Labels by article id, from a file or from a caller: stories, or graded pairs.
+
+    >>> labels = recommender.LabelFile.of_stories([("1001", "huts"), ("3012", "huts")])
+    >>> sorted(labels.stories["huts"])
+    ['1001', '3012']
+    """
 
     source: str  # its name in messages
     stories: Mapping[str, frozenset[str]] = field(default_factory=dict)  # story → ids of its articles
     grades: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (query, other) → 0 … 100
     bad_rows: int = 0
+
+    def summary(self) -> dict[str, str]:
+        """Return the source, and the number of stories, pairs and bad rows."""
+        counts = {"Stories": len(self.stories), "Pairs": len(self.grades), "Bad rows": self.bad_rows}
+        return {"Source": self.source, **{name: f"{count:,}" for name, count in counts.items() if count}}
 
     @classmethod
     def of_stories(cls, story_of: Iterable[tuple[str, str]], source: str = "the labels") -> "LabelFile":
@@ -63,6 +79,10 @@ def read_labels(path: str | Path) -> LabelFile:
     A grade is a whole number from 0 (not related) to 100. A pair counts in both directions, unless the file
     grades the reverse pair separately. Bad rows are counted. Raises LabelsError if the file cannot be read,
     if the columns are missing, or if more than 5 % of the rows are bad; it names the first bad row.
+
+    >>> labels = recommender.read_labels(recommender.sample_file("stories.csv"))
+    >>> len(labels.stories)
+    42
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:

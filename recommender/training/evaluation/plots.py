@@ -1,4 +1,7 @@
-"""Plots of an evaluation, for the HTML report and for notebooks."""
+"""Plots of an evaluation, for the HTML report and for notebooks.
+
+>>> figure = recommender.plots.quality(report.systems)
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

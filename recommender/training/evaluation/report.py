@@ -28,7 +28,10 @@ svg text { font-family: system-ui, sans-serif }
 
 
 def html_report(report: EvaluationReport) -> str:
-    """Return one self-contained HTML page without external resources; equal reports give equal pages."""
+    """Return one self-contained HTML page without external resources; equal reports give equal pages.
+
+    >>> page = recommender.html_report(report)
+    """
     parts = [f"<h1>How good are the lists?</h1><p>{escape(_about(report))}</p>"]
     if report.labels:
         parts += [
@@ -60,7 +63,10 @@ def html_report(report: EvaluationReport) -> str:
 
 
 def quality_table(systems: Sequence[SystemReport]) -> str:
-    """Return the quality of systems as an HTML table, each with its interval."""
+    """Return the quality of systems as an HTML table, each with its interval.
+
+    >>> table = recommender.quality_table(report.systems)
+    """
     rows = []
     for system in systems:
         quality, minus = system.quality, system.ours_minus_this
@@ -72,7 +78,10 @@ def quality_table(systems: Sequence[SystemReport]) -> str:
 
 
 def health_table(systems: Sequence[SystemReport]) -> str:
-    """Return the health of the systems that ranked every article as an HTML table."""
+    """Return the health of the systems that ranked every article as an HTML table.
+
+    >>> table = recommender.health_table(report.systems)
+    """
     rows = []
     for system in systems:
         health = system.health
@@ -99,7 +108,10 @@ def health_table(systems: Sequence[SystemReport]) -> str:
 
 
 def misses_table(misses: Sequence[Miss]) -> str:
-    """Return poor lists as an HTML table: their items, the relevant ones ticked, and the missing articles."""
+    """Return poor lists as an HTML table: their items, the relevant ones ticked, and the missing articles.
+
+    >>> table = recommender.misses_table(recommender.worst_misses(model, labels))
+    """
     rows = []
     for miss in misses:
         listed = (

@@ -39,7 +39,12 @@ _MIB = 1 << 20
 
 
 class CorpusError(Exception):
-    """A corpus that cannot be read; the message has the file, the problem and the cure."""
+    """A corpus that cannot be read; the message has the file, the problem and the cure.
+
+    >>> recommender.read_articles("no-such-file.csv")
+    Traceback (most recent call last):
+    recommender.training.formats.files.CorpusError: no-such-file.csv does not exist...
+    """
 
 
 class TooLargeError(CorpusError):

@@ -25,7 +25,7 @@ def parquet_rows(path: Path, options: SourceOptions) -> Iterator[RawRow]:
         about_visibility = [(name, names[place]) for name, place in layout.visibility]
         for number, cells in enumerate(records(path, file, wanted), 1):
             values = with_names({ours: cells[theirs] for ours, theirs in sources})
-            values["id"] = _whole(values.get("id"))  # pandas makes floats of them if one is missing
+            values["id"] = whole(values.get("id"))  # pandas makes floats of them if one is missing
             visibility = [(name, cells[theirs]) for name, theirs in about_visibility]
             yield RawRow(number, values, layout.unknown, visibility)
 
@@ -60,6 +60,14 @@ def parquet_row_count(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
+def whole(value: Any) -> Any:
+    """Return a float that is exactly a whole number as that number, other values unchanged."""
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else value
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOAT
+    return int(value) if is_whole else value
+
+
 _NAMED = ("category", "categories", "tags", "authors")
 _NAME_KEYS = ("name", "title", "label", "display_name")
 _EXACT_FLOAT = 2**53  # above, different whole numbers are the same float
@@ -69,11 +77,3 @@ def _names_in(value: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(value.get("nodes"), list):  # GraphQL
         value = value["nodes"]
     return [name_in(item) for item in value] if isinstance(value, list) else name_in(value)
-
-
-def _whole(value: Any) -> Any:
-    """Return a float that is exactly a whole number as that number, other values unchanged."""
-    if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else value
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOAT
-    return int(value) if is_whole else value

@@ -21,9 +21,10 @@ from scipy.sparse import csr_array
 from recommender.article import Article
 from recommender.artifact import ArtifactError, open_arrays
 from recommender.fixed_point import round_matrix
-from recommender.model import Model, Topic, TopicSpace, Vectors
+from recommender.model import Model, Topic, Vectors
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
+from recommender.topic_space import TopicSpace
 from recommender.training.assembly import Fitted, Progress, Steps, finished_model, library_versions
 from recommender.training.incremental.changes import Changes
 from recommender.training.incremental.known_terms import KnownTerms

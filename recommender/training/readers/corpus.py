@@ -1,20 +1,18 @@
 """The corpus: the articles to train on, and a report of every row that was refused or skipped."""
 
 import re
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from recommender.article import EARLIEST, Article
+from recommender.article import Article
 from recommender.dates import DayOrder, OrderProof
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
-from recommender.text import is_same_language, language_code
+from recommender.summary import Summarized
 from recommender.training.formats import tables
 from recommender.training.formats.csv_files import csv_rows
 from recommender.training.formats.feeds import feed_file_rows
@@ -22,86 +20,56 @@ from recommender.training.formats.files import CorpusError, RawRow, SourceOption
 from recommender.training.formats.json_documents import json_rows
 from recommender.training.formats.markdown import markdown_rows
 from recommender.training.formats.wordpress import wordpress_rows
+from recommender.training.readers.collected import Collected
 from recommender.training.readers.detection import corpus_files, format_of
+from recommender.training.readers.frames import DataFrame, frame_rows
+from recommender.training.readers.report import DETAIL_CHARS, ReadingReport, Refusal
 from recommender.training.readers.site_defaults import site_defaults
 from recommender.visibility import Decisions, Visibility, column_name, publication_date
+from recommender.wrong_type import wrong_type
 
-__all__ = ["Corpus", "CorpusError", "ReadingReport", "Refusal", "collect", "read_articles"]
+__all__ = ["Corpus", "CorpusError", "collect", "read_articles"]
 
-MAX_EXAMPLES = 20  # stored for each reason; the others are only counted
 MAX_UNKNOWN_COLUMNS = 1000
 MAX_SKIPPED_REASONS = 1000
 PROGRESS_ROWS = 500
-DETAIL_CHARS = 300
 
 Progress = Callable[[int, int], None]
+Source = str | Path | DataFrame | Iterable[Article]  # a file or folder, a data frame, or articles
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refused row, or a refused field of a row."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Corpus(Summarized):
+    """Articles sorted by the UTF-8 bytes of their ids, without duplicate ids, and the reading report.
 
-    source: str  # the file
-    row: int  # from 1: the line in JSONL and CSV, the record in Parquet, the item in XML
-    article_id: str | None  # None: the row has no valid id
-    reason: str  # to group by, such as "missing id" or "published_at: impossible date"
-    detail: str  # includes the value
-
-
-@dataclass(slots=True)
-class ReadingReport:
-    """The result of reading. All refusals are counted; the first 20 of each reason are stored as examples."""
-
-    files: dict[str, int] = field(default_factory=dict)  # rows read from each, in reading order
-    rows_read: int = 0  # articles and refused rows, without skipped records
-    refused: list[Refusal] = field(default_factory=list)
-    refused_by_reason: Counter[str] = field(default_factory=Counter)
-    refused_fields: list[Refusal] = field(default_factory=list)
-    fields_refused: Counter[str] = field(default_factory=Counter)  # by "field: reason"; the article is read
-    unknown_columns: Counter[str] = field(default_factory=Counter)  # number of rows that have each
-    skipped: Counter[str] = field(default_factory=Counter)  # drafts, WordPress pages, protected posts …
-    notes: list[str] = field(default_factory=list)  # how files were read, such as a detected encoding
-
-    @property
-    def refused_rows(self) -> int:
-        """The number of refused rows, for all reasons."""
-        return self.refused_by_reason.total()
-
-    @property
-    def refused_share(self) -> float:
-        """The share of refused rows among all rows read, 0 if none were read."""
-        return self.refused_rows / self.rows_read if self.rows_read else 0.0
-
-    def refuse_row(self, refusal: Refusal) -> None:
-        """Count a refused row, and store it if it is among the first of its reason."""
-        _count(refusal, self.refused_by_reason, self.refused)
-
-    def refuse_field(self, refusal: Refusal) -> None:
-        """Count a refused field, and store it if it is among the first of its reason."""
-        _count(refusal, self.fields_refused, self.refused_fields)
-
-    def common_reasons(self) -> str:
-        """Return the three most common reasons for refused rows, with counts and rows, for a message."""
-        reasons = self.refused_by_reason.most_common(3)
-        return "; ".join(self._describe_reason(reason, count) for reason, count in reasons)
-
-    def _describe_reason(self, reason: str, count: int) -> str:
-        first = [refusal for refusal in self.refused if refusal.reason == reason][:3]
-        rows = ", ".join(f"row {refusal.row} of {refusal.source}" for refusal in first)
-        more = ", …" if count > len(first) else ""
-        return f"{reason} ({count}: {rows}{more}; {first[0].detail})"
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Articles sorted by the UTF-8 bytes of their ids, without duplicate ids, and the reading report."""
+    >>> corpus
+    <Corpus: articles 259, published 2025-04-06 to 2026-09-24, refused rows 0, files 1>
+    """
 
     articles: list[Article]
     report: ReadingReport
 
+    def __len__(self) -> int:
+        """Return how many articles there are."""
+        return len(self.articles)
+
+    def __iter__(self) -> Iterator[Article]:
+        """Yield the articles."""
+        return iter(self.articles)
+
+    def summary(self) -> dict[str, str]:
+        """Return the number of articles, when they were published, and what was refused."""
+        dates = [article.published_at for article in self.articles if article.published_at]
+        return {
+            "Articles": f"{len(self):,}",
+            "Published": f"{min(dates):%Y-%m-%d} to {max(dates):%Y-%m-%d}" if dates else "",
+            "Refused rows": f"{self.report.refused_rows:,}",
+            "Files": f"{len(self.report.files):,}",
+        }
+
 
 def read_articles(
-    *paths: str | Path,
+    *sources: Source,
     columns: Mapping[str, str] | None = None,
     timezone: str = "UTC",
     id_prefix: str = "",
@@ -113,7 +81,10 @@ def read_articles(
     site: str = "",
     types: Sequence[str] = ("post",),
 ) -> Corpus:
-    """Read articles from files or folders: JSON, CSV, Parquet, exports, feeds, Markdown, also compressed.
+    """Read articles from files, folders or data frames; articles that are already read are accepted, too.
+
+    Files are JSON, CSV, Parquet, exports, feeds or Markdown, also compressed. Data frames are those of
+    pandas, polars and every library that exports Arrow data. Articles stay unchanged.
 
     `columns` maps our column names to those of the files (`{"body": "content"}`). `timezone` applies to dates
     without an offset. `id_prefix` is prepended to every id. `now` (default: the current time) decides which
@@ -127,11 +98,16 @@ def read_articles(
     Raises CorpusError if a file cannot be read, if there is no article, or if more than the share `max_bad`
     of the rows are refused; the message has the file or rows, the value and the cure. Raises UndecidedError
     if a value is neither known to be public nor known to be hidden.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"id": [1, 2], "title": ["Ferry stops", "Ferry sails"], "content": ["…", "…"]})
+    >>> recommender.read_articles(frame, columns={"body": "content"}).articles[0].title
+    'Ferry stops'
     """
     if not 0 <= max_bad <= 1:
         raise CorpusError(f"max_bad is {max_bad}; it must be a share of the rows, from 0 to 1")
     collected = collect(
-        *paths,
+        *sources,
         columns=columns,
         timezone=timezone,
         id_prefix=id_prefix,
@@ -154,57 +130,8 @@ def read_articles(
     return Corpus(collected.articles, report)
 
 
-@dataclass(slots=True)
-class Collected:
-    """Articles in reading order, without duplicate ids, with the file and row of each."""
-
-    report: ReadingReport = field(default_factory=ReadingReport)
-    articles: list[Article] = field(default_factory=list)
-    default_langs: dict[str, str] = field(default_factory=dict)  # by id, if the text contradicts its site
-    _files: "array[int]" = field(default_factory=lambda: array("L"))  # positions in the report's files
-    _rows: "array[int]" = field(default_factory=lambda: array("Q"))
-    _position_of: dict[str, int] = field(default_factory=dict)  # by id
-
-    def origin(self, position: int) -> tuple[str, int]:
-        """Return the file and the row of the article at this position."""
-        return list(self.report.files)[self._files[position]], self._rows[position]
-
-    def note_language(self, article: Article, values: Mapping[str, Any]) -> None:
-        """Note the language that the site of an article states, if the article is in another one."""
-        self.default_langs.pop(article.id, None)
-        if not values.get("default_lang"):
-            return
-        default = language_code(str(values["default_lang"]))
-        if (
-            default
-            and is_missing(values.get("lang"))
-            and not is_same_language(default, article.lang or default)
-        ):
-            self.default_langs[article.id] = default
-
-    def add(self, article: Article, source: str, row: int) -> None:
-        """Add an article from the current file; of two articles with one id, refuse one as a duplicate."""
-        position = self._position_of.get(article.id)
-        if position is None:
-            self._position_of[article.id] = len(self.articles)
-            self.articles.append(article)
-            self._files.append(len(self.report.files) - 1)
-            self._rows.append(row)
-            return
-        winner, loser = self.origin(position), (source, row)
-        if (article.updated_at or EARLIEST) > (self.articles[position].updated_at or EARLIEST):
-            winner, loser = loser, winner
-            self.articles[position], self._files[position], self._rows[position] = (
-                article,
-                len(self.report.files) - 1,
-                row,
-            )
-        detail = f"row {winner[1]} of {winner[0]} is used for {article.id!r}"
-        self.report.refuse_row(Refusal(*loser, article.id, "duplicate id", detail[:DETAIL_CHARS]))
-
-
 def collect(
-    *paths: str | Path,
+    *sources: Source,
     columns: Mapping[str, str] | None = None,
     timezone: str = "UTC",
     id_prefix: str = "",
@@ -218,9 +145,6 @@ def collect(
     """Read articles like `read_articles`, in reading order and without a limit on refused rows."""
     columns, site = _checked_columns(columns or {}), _checked_site(site)
     reading = RowReader(_zone(timezone), now or datetime.now(UTC), id_prefix, tuple(date_formats))
-    files = corpus_files(paths)
-    formats = [format_of(file, may_be_utf16=True) for file in files]
-    total = _row_count(files, formats) if progress else 0
     collected, visibility, done = Collected(), Visibility(decisions), 0
     options = SourceOptions(
         columns,
@@ -231,15 +155,18 @@ def collect(
         reading.date_formats,
         reading.now,
     )
-    for file, kind in zip(files, formats, strict=True):
-        source = str(file)
-        collected.report.files[source] = 0
-        columns_of_file = _DateColumns(partial(_rows, file, kind, options))
-        for row in _rows(file, kind, options):
-            _read_row(row, source, reading, collected, visibility, columns_of_file)
+    tables, articles = _opened(sources, options)
+    total = sum(table.count for table in tables) if progress and all(t.count for t in tables) else 0
+    for table in tables:
+        collected.report.files[table.name] = 0
+        columns_of_file = _DateColumns(table.rows)
+        for row in table.rows():
+            _read_row(row, table.name, reading, collected, visibility, columns_of_file)
             done += 1
             if progress and done % PROGRESS_ROWS == 0:
                 progress(done, total)
+    for name, given in articles.items():
+        collected.add_articles(given, name)
     if progress:
         progress(done, total)
     visibility.check()
@@ -269,9 +196,45 @@ def _zone(name: str) -> tzinfo:
         raise CorpusError(f"unknown timezone {name!r}; use a name such as Europe/Berlin") from None
 
 
-def _row_count(files: Sequence[Path], formats: Sequence[str]) -> int:
-    """Return the number of rows if all files are Parquet, which stores it, else 0."""
-    return sum(map(tables.parquet_row_count, files)) if set(formats) == {"parquet"} else 0
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A file or a data frame: its name in messages, and a function that reads its rows."""
+
+    name: str
+    rows: Callable[[], Iterator[RawRow]]
+    count: int  # rows; 0 if unknown
+
+
+def _opened(
+    sources: Sequence[Source], options: SourceOptions
+) -> tuple[list[_Table], dict[str, Iterable[Article]]]:
+    """Return the files and data frames among the sources, and the articles, by a name for messages."""
+    paths = [source for source in sources if isinstance(source, str | Path)]
+    files = corpus_files(paths) if paths or not sources else []
+    found = []
+    for file in files:
+        kind = format_of(file, may_be_utf16=True)
+        count = tables.parquet_row_count(file) if kind == "parquet" else 0
+        found.append(_Table(str(file), partial(_rows, file, kind, options), count))
+    articles: dict[str, Iterable[Article]] = {}
+    others = [source for source in sources if not isinstance(source, str | Path)]
+    for number, source in enumerate(others, 1):
+        suffix = f" {number}" if len(others) > 1 else ""
+        if isinstance(source, DataFrame):
+            name = f"data frame{suffix}"
+            found.append(_Table(name, partial(frame_rows, source, name, options), _length(source)))
+        elif isinstance(source, Iterable) and not isinstance(source, bytes | Mapping):
+            articles[f"articles{suffix}"] = source
+        else:
+            wanted = "files, data frames or articles"
+            raise wrong_type(
+                "read_articles", wanted, source, "call read_articles(frame) or read_articles(path)"
+            )
+    return found, articles
+
+
+def _length(frame: DataFrame) -> int:
+    return len(frame) if isinstance(frame, Sized) else 0
 
 
 def _rows(file: Path, kind: str, options: SourceOptions) -> Iterator[RawRow]:
@@ -363,12 +326,6 @@ def _dated(row: RawRow) -> Mapping[str, Any]:
 
 def _refusal(error: RefusedError, source: str, row: int) -> Refusal:
     return Refusal(source, row, error.article_id, error.reason, error.detail[:DETAIL_CHARS])
-
-
-def _count(refusal: Refusal, counts: Counter[str], examples: list[Refusal]) -> None:
-    counts[refusal.reason] += 1
-    if counts[refusal.reason] <= MAX_EXAMPLES:
-        examples.append(refusal)
 
 
 def _cure(report: ReadingReport) -> str:

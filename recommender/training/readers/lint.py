@@ -7,13 +7,15 @@ from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
 from math import ceil
-from pathlib import Path
 
 from recommender.article import Article
 from recommender.boilerplate import recurring_lines
 from recommender.fields import LANGUAGE_CHARS
+from recommender.summary import Summarized
 from recommender.text import other_language, words
-from recommender.training.readers.corpus import Collected, Progress, ReadingReport, Refusal, collect
+from recommender.training.readers.collected import Collected
+from recommender.training.readers.corpus import Progress, Source, collect
+from recommender.training.readers.report import ReadingReport, Refusal
 from recommender.visibility import Decisions
 
 THIN_BODY_WORDS = 30
@@ -43,9 +45,13 @@ class Finding:
     advice: str
 
 
-@dataclass(frozen=True, slots=True)
-class LintReport:
-    """All findings on a corpus: refused rows, then refused fields, then problems of the articles."""
+@dataclass(frozen=True, slots=True, repr=False)
+class LintReport(Summarized):
+    """All findings on a corpus: refused rows, then refused fields, then problems of the articles.
+
+    >>> recommender.lint(corpus).findings
+    ()
+    """
 
     files: Mapping[str, int]  # rows read from each
     rows_read: int
@@ -54,9 +60,14 @@ class LintReport:
     notes: tuple[str, ...]  # how files were read, such as a detected encoding
     findings: tuple[Finding, ...]
 
+    def summary(self) -> dict[str, str]:
+        """Return the number of articles, and the count of each finding."""
+        counts = {finding.kind: f"{finding.count:,}" for finding in self.findings}
+        return {"Articles": f"{self.articles:,}", **counts}
+
 
 def lint(
-    *paths: str | Path,
+    *sources: Source,
     columns: Mapping[str, str] | None = None,
     timezone: str = "UTC",
     id_prefix: str = "",
@@ -72,9 +83,12 @@ def lint(
 
     Bad rows are findings, however many there are. Raises CorpusError only if a file cannot be read at all,
     and UndecidedError if a value is neither public nor hidden.
+
+    >>> recommender.lint(recommender.sample_file())
+    <LintReport: articles 259>
     """
     collected = collect(
-        *paths,
+        *sources,
         columns=columns,
         timezone=timezone,
         id_prefix=id_prefix,

@@ -32,7 +32,7 @@ from recommender.training.evaluation.health import agreement
 from recommender.training.evaluation.labels import LabelFile
 from recommender.training.evaluation.measures import intervals
 from recommender.training.evaluation.probes import misplaced, topic_fit
-from recommender.training.readers.corpus import ReadingReport
+from recommender.training.readers.report import ReadingReport
 from recommender.training.release.previous import Baseline, CorpusSummary, Pairs, SharedLists
 
 MOST_CHANGED = 10  # articles listed in a report

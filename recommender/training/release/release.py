@@ -15,7 +15,7 @@ from recommender.frozen_model import FrozenModel
 from recommender.training.assembly import Progress
 from recommender.training.evaluation.evaluate import EvaluationReport, evaluate
 from recommender.training.evaluation.labels import LabelFile
-from recommender.training.readers.corpus import ReadingReport
+from recommender.training.readers.report import ReadingReport
 from recommender.training.release.gate import Verdict, judge
 from recommender.training.release.previous import Baseline
 from recommender.training.train import Trained

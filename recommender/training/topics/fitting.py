@@ -27,8 +27,9 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from recommender.article import Article
-from recommender.model import Topic, TopicSpace
+from recommender.model import Topic
 from recommender.recipe import Topics
+from recommender.topic_space import TopicSpace
 from recommender.training.kernels import run_all
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 from recommender.training.topics.standing_words import function_words, site_words

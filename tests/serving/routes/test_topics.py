@@ -9,11 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.artifact import open_current, publish
-from recommender.model import Model, Topic, TopicSpace
+from recommender.model import Model, Topic
 from recommender.serving.app import create_app
 from recommender.serving.lists.related import Related
 from recommender.serving.lists.topics import headline
 from recommender.settings import Settings
+from recommender.topic_space import TopicSpace
 from tests.support.newsroom import NOW
 from tests.support.responses import get
 from tests.support.sample import NOW as NOW_OF_SAMPLE

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from recommender.article import Article
-from recommender.model import Model, TopicSpace
+from recommender.model import Model
 from recommender.neighbors import NO_ROW
 from recommender.recipe import Gate, Recipe, Terms
+from recommender.topic_space import TopicSpace
 from recommender.training.evaluation.evaluate import Estimate, EvaluationReport, evaluate
 from recommender.training.evaluation.labels import LabelFile, read_labels
-from recommender.training.readers.corpus import ReadingReport, Refusal
+from recommender.training.readers.report import ReadingReport, Refusal
 from recommender.training.release.gate import Check, Comparison, Guard, Verdict, judge, overlaps
 from recommender.training.release.previous import Baseline, SharedLists
 from recommender.training.topics.latent import LatentSpace

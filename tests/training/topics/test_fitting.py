@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as arrays
 from sklearn.cluster import AgglomerativeClustering
 
 from recommender.article import Article
-from recommender.model import TopicSpace
 from recommender.recipe import Recipe, Topics
+from recommender.topic_space import TopicSpace
 from recommender.training.topics import fitting
 from recommender.training.topics.fitting import (
     _select_topics,

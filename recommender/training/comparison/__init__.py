@@ -1,0 +1,1 @@
+"""Recipes compared on one corpus, and the best of many found."""

@@ -1,0 +1,65 @@
+"""Rows of data frames: of pandas, and of every library that exports Arrow data, such as polars."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from recommender.training.formats.files import CorpusError, RawRow, SourceOptions
+from recommender.training.formats.layout import check_columns
+from recommender.training.formats.tables import row_of, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@runtime_checkable
+class DataFrame(Protocol):
+    """A data frame of pandas, polars, pyarrow or any other library that exports Arrow data."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return the frame as a stream of Arrow data."""
+
+
+def frame_rows(frame: DataFrame, name: str, options: SourceOptions) -> Iterator[RawRow]:
+    """Yield the rows of a data frame by our column names; an index called `id` is a column, too.
+
+    Raises CorpusError if the object is no table, if a column is there twice, or if a required or mapped
+    column is missing.
+    """
+    table = as_pandas(frame, name)
+    names = tuple(map(str, table.columns))
+    if twice := next((column for column in names if names.count(column) > 1), None):
+        raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
+    check_columns(Path(name), names, options.columns)
+    objects = [table.iloc[:, place].astype(object) for place in range(len(names))]
+    columns = [column.where(column.notna(), None).tolist() for column in objects]
+    for number, cells in enumerate(zip(*columns, strict=True), 1):
+        row = row_of(number, dict(zip(names, map(_plain, cells), strict=True)), options)
+        values = {**row.values, "id": whole(row.values.get("id"))}  # a float if one is missing
+        yield RawRow(number, values, row.unknown, row.visibility)
+
+
+def as_pandas(frame: DataFrame, name: str) -> "pd.DataFrame":
+    """Return a data frame of any library as one of pandas. Raises CorpusError if the object is no table."""
+    import pandas as pd  # noqa: PLC0415 loaded only for a data frame
+
+    if isinstance(frame, pd.DataFrame):
+        return frame.reset_index() if frame.index.name == "id" and "id" not in frame else frame
+    try:
+        table = pa.table(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        kind = type(frame).__name__
+        raise CorpusError(f"{name} is a {kind} and no table ({error}); pass a whole DataFrame") from None
+    return cast("pd.DataFrame", table.to_pandas(integer_object_nulls=True))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as Python's own type."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if hasattr(value, "to_pydatetime"):  # pandas' timestamps, which may have nanoseconds
+        return value.to_pydatetime(warn=False)
+    return value
