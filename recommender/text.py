@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pycld2
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -75,6 +76,14 @@ class TermRules:
             + self._grams(body_words[: self.lead_words]) * (self.lead_weight - 1)
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what it is unpickled from; sets are sorted, so that the same rules have the same bytes."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        stop_words = {lang: sorted(listed) for lang, listed in sorted(self.stop_words.items())}
+        unstemmed, standing = sorted(self.unstemmed), sorted(self.standing_lines)
+        sets = {"stop_words": stop_words, "unstemmed": unstemmed, "standing_lines": standing}
+        return _unpickled, (values | sets,)
+
     def stop_words_of(self, lang: str) -> frozenset[str]:
         """Return the stop words of a language; both written forms of Chinese share them."""
         return self.stop_words.get(base_language(lang), frozenset())
@@ -95,6 +104,12 @@ class TermRules:
         pairs = [f"{a} {b}" for a, b in pairwise(words)] if self.ngrams > 1 else []
         parts = [piece for word in words for piece in pieces(word)] if self.pieces else []
         return words + pairs + parts
+
+
+def _unpickled(values: dict[str, Any]) -> TermRules:
+    stop_words = {lang: frozenset(listed) for lang, listed in values["stop_words"].items()}
+    sets = {name: frozenset(values[name]) for name in ("unstemmed", "standing_lines")}
+    return TermRules(**values | sets | {"stop_words": stop_words})
 
 
 def fold(text: str) -> str:

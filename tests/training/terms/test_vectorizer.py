@@ -1,5 +1,6 @@
 """TF-IDF equals the result of scikit-learn, fitted on the same articles."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,18 @@ def test_the_published_file_has_the_same_vectorizer(
     assert type(loaded) is TfidfVectorizer
     sent = sample_articles[:9]
     assert abs(loaded.transform(sent) - trained.estimators()["vectorizer"].transform(sent)).max() == 0
+
+
+def test_equal_rules_are_published_as_equal_bytes() -> None:
+    listed = [f"word{number}" for number in range(1000)]
+    one, other = (
+        TermRules(stop_words={"en": frozenset(each)}, standing_lines=frozenset(each))
+        for each in (listed, listed[::-1])
+    )
+    assert list(one.standing_lines) != list(other.standing_lines)  # sets have no order of their own
+
+    assert pickle.dumps(one) == pickle.dumps(other)
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 our own
 
 
 words = st.lists(st.sampled_from(["tide", "bell", "mill", "fen", "ash", "ox", "日本"]), max_size=8).map(
