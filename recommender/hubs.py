@@ -6,7 +6,7 @@ import numpy as np
 
 _SAMPLE = 4096  # articles in the sample, or
 _SAMPLE_SHARE = 8  # n / 8 if that is more,
-_LARGEST_SAMPLE = 16_384  # but at most this many
+_LARGEST_SAMPLE = 8192  # but at most this many
 _NEIGHBORS = 50  # k: hubness is the mean similarity to the k nearest of all articles
 _LEAST_NEIGHBORS = 10  # the least k in a sample
 
@@ -17,7 +17,7 @@ class HubSample:
 
     The hubness of an article is its mean similarity to its k = 50 nearest neighbours, without
     near-duplicates, as in cross-domain similarity local scaling (Conneau et al. 2018). Above 4,096 articles,
-    a sample of n / 8 articles is used, but 4,096 to 16,384, and k shrinks with it (at least 10).
+    a sample of n / 8 articles is used, but 4,096 to 8,192, and k shrinks with it (at least 10).
     """
 
     rows: np.ndarray  # (size,) ascending
