@@ -92,13 +92,16 @@ def _page_json(
     return {
         "article": builder.facts(row),
         "related": builder.nested_list(page.related),
-        "trending": builder.nested_list(page.trending, leaderboard.rank)
-        | {
-            "as_of": iso(leaderboards.as_of),
-            "degraded": degraded(view, leaderboards),
-            "window": DEFAULT_WINDOW,
-            "basis": basis(page.trending),
-        },
+        "trending": builder.nested_list(
+            page.trending,
+            leaderboard.rank,
+            {
+                "as_of": iso(leaderboards.as_of),
+                "degraded": degraded(view, leaderboards),
+                "window": DEFAULT_WINDOW,
+                "basis": basis(page.trending),
+            },
+        ),
         "previous": None if page.older is None else builder.card(page.older, without=blocked),
         "next": None if page.newer is None else builder.card(page.newer, without=blocked),
         "sections": [
