@@ -235,8 +235,9 @@ class ResponseBuilder:
     def _fields(self, row: int) -> tuple[str, bytes]:
         """Return the id of an article, and its fields that are the same in all responses."""
         articles = self._related.articles
+        article_id = articles.ids[row]
         fields = {
-            "id": articles.ids[row],
+            "id": article_id,
             "title": articles.titles[row],
             "url": articles.urls[row] or None,
             "category": articles.category[row],
@@ -246,7 +247,7 @@ class ResponseBuilder:
             "reading_minutes": int(articles.minutes[row]),
             "lang": articles.langs[row],
         }
-        return fields["id"], to_bytes(fields)[1:-1]
+        return article_id, _members(fields)
 
 
 def _members(fields: Mapping[str, Any]) -> bytes:

@@ -234,7 +234,8 @@ def position_among(
 
     With `after`, return the position after the article itself, if it is there.
     """
-    first = bisect_left(newest, -date, key=lambda row: -int(documents.published[row]))
-    end = bisect_right(newest, -date, lo=first, key=lambda row: -int(documents.published[row]))
+    rows, published = newest.data, documents.published.data  # much faster to index than the arrays
+    first = bisect_left(rows, -date, key=lambda row: -published[row])
+    end = bisect_right(rows, -date, lo=first, key=lambda row: -published[row])
     bisect = bisect_right if after else bisect_left
-    return bisect(newest, article_id.encode(), lo=first, hi=end, key=lambda row: documents.ids[row].encode())
+    return bisect(rows, article_id.encode(), lo=first, hi=end, key=lambda row: documents.ids[row].encode())
