@@ -41,7 +41,10 @@ class Strings(Sequence[str]):
 
     def __getitem__(self, row: int) -> str:  # type: ignore[override]  # no slices: nobody needs them
         """Return the string of a row."""
-        return self.bytes_at(range(len(self))[row]).decode()
+        starts = self._starts
+        if row < 0:
+            row = range(len(self))[row]
+        return str(self._memory[starts[row] : starts[row + 1]], "utf-8")
 
     def __iter__(self) -> Iterator[str]:
         """Yield the strings in order."""

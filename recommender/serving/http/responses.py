@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from recommender.model import Manifest, from_microseconds
@@ -79,7 +80,7 @@ def to_bytes(response: Any) -> bytes:
     """
     if isinstance(response, Rendered):
         return response.utf8
-    if isinstance(response, dict) and any(map(_contains_rendered, response.values())):
+    if isinstance(response, dict):
         return b"{%b}" % _members(response)
     if isinstance(response, list) and _contains_rendered(response):
         return b"[%b]" % b",".join(map(to_bytes, response))
@@ -138,9 +139,14 @@ class ResponseBuilder:
             "requested": related_list.requested,
             "eligible": related_list.eligible,
             "returned": len(related_list.items),
-            "items": [self.item(item, related_list, rank_of) for item in related_list.items],
         }
-        return rendered({**fields, **(changes or {})})
+        changes = changes or {}
+        before = {**fields, **{name: value for name, value in changes.items() if name in fields}}
+        after = {name: value for name, value in changes.items() if name not in fields}
+        items = b",".join([self.item(item, related_list, rank_of).utf8 for item in related_list.items])
+        return Rendered(
+            b'{%b,"items":[%b]%b}' % (_members(before), items, b"," + _members(after) if after else b"")
+        )
 
     def whole_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> Rendered:
         """Return a list that is the whole response.
@@ -157,7 +163,7 @@ class ResponseBuilder:
         """Return one item of a list."""
         if item.source in _SOURCES_BY_TREND:
             self.dependencies.on_trends = True
-        score = to_bytes(None if item.score is None else round(item.score, SCORE_DECIMALS))
+        score = b"null" if item.score is None else repr(round(item.score, SCORE_DECIMALS)).encode()
         rank = None if rank_of is None else rank_of(item.row)
         return self._card(
             item.row,
@@ -236,24 +242,29 @@ class ResponseBuilder:
         """Return the id of an article, and its fields that are the same in all responses."""
         articles = self._related.articles
         article_id = articles.ids[row]
-        fields = {
-            "id": article_id,
-            "title": articles.titles[row],
-            "url": articles.urls[row] or None,
-            "category": articles.category[row],
-            "categories": articles.categories[row],
-            "published_at": iso(from_microseconds(int(articles.published[row]))),
-            "image_url": articles.image_urls[row] or None,
-            "reading_minutes": int(articles.minutes[row]),
-            "lang": articles.langs[row],
-        }
-        return article_id, _members(fields)
+        categories = ",".join(map(_quoted, articles.categories[row]))
+        fields = (
+            f'"id":{_quoted(article_id)},"title":{_quoted(articles.titles[row])}'
+            f',"url":{_quoted_or_null(articles.urls[row] or None)}'
+            f',"category":{_quoted_or_null(articles.category[row])},"categories":[{categories}]'
+            f',"published_at":{_quoted_or_null(iso(from_microseconds(int(articles.published[row]))))}'
+            f',"image_url":{_quoted_or_null(articles.image_urls[row] or None)}'
+            f',"reading_minutes":{articles.minutes[row]},"lang":{_quoted_or_null(articles.langs[row])}'
+        )
+        return article_id, fields.encode(errors="replace")
 
 
 def _members(fields: Mapping[str, Any]) -> bytes:
+    """Return the members of an object as JSON, without its braces."""
+    if not any(map(_contains_rendered, fields.values())):
+        return _encoded(fields).encode(errors="replace")[1:-1]
     return b",".join(
         [b"%b:%b" % (_encoded(name).encode(), to_bytes(value)) for name, value in fields.items()]
     )
+
+
+def _quoted_or_null(text: str | None) -> str:
+    return "null" if text is None else _quoted(text)
 
 
 def _contains_rendered(value: object) -> bool:
