@@ -16,6 +16,7 @@ from itertools import islice, pairwise
 import numpy as np
 
 _JOINED = 256  # strings at a time
+_BLOCK = 64  # strings; a search compares the first string of each block, then looks into one block
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class Strings(Sequence[str]):
 
     def __getitem__(self, row: int) -> str:  # type: ignore[override]  # no slices: nobody needs them
         """Return the string of a row."""
-        return self.bytes_at(range(len(self))[row]).decode()
+        starts = self._starts
+        if row < 0:
+            row = range(len(self))[row]
+        return str(self._memory[starts[row] : starts[row + 1]], "utf-8")
 
     def __iter__(self) -> Iterator[str]:
         """Yield the strings in order."""
@@ -58,16 +62,38 @@ class Strings(Sequence[str]):
 
     def find_bytes(self, wanted: bytes) -> int | None:
         """Return the row of these UTF-8 bytes, or None; the strings must be sorted by their bytes."""
-        memory, starts, n = self._memory, self._starts, len(self)
-        row = bisect_left(range(n), wanted, key=lambda row: bytes(memory[starts[row] : starts[row + 1]]))
-        return row if row < n and self.bytes_at(row) == wanted else None
+        start, end = self._block(wanted)
+        starts, size = self._starts, len(wanted)
+        base = starts[start]
+        block = bytes(self._memory[base : starts[end]])
+        # Searching the joined strings of a block in C is four times as fast as a binary search in Python.
+        place = block.find(wanted)
+        while place >= 0:
+            row = bisect_left(starts, base + place, start, end)
+            # Of equal places, an empty string comes first.
+            while row < end and starts[row] == base + place:
+                if starts[row + 1] == base + place + size:
+                    return row
+                row += 1
+            place = block.find(wanted, place + 1)
+        return None
 
     def beginning_with(self, start: str) -> range:
         """Return the rows of the strings with this prefix; the strings must be sorted by their bytes."""
         prefix, rows = start.encode(errors="surrogatepass"), range(len(self))
-        first = bisect_left(rows, prefix, key=self.bytes_at)
+        first = bisect_left(rows, prefix, *self._block(prefix), key=self.bytes_at)
         size = len(prefix)
         return range(first, bisect_right(rows, prefix, lo=first, key=lambda row: self.bytes_at(row)[:size]))
+
+    def _block(self, wanted: bytes) -> tuple[int, int]:
+        """Return the first row, and the row after the last, of the block that would contain these bytes."""
+        start = _BLOCK * max(bisect_right(self._firsts, wanted) - 1, 0)
+        return start, min(start + _BLOCK, len(self))
+
+    @cached_property
+    def _firsts(self) -> list[bytes]:
+        """The first string of each block."""
+        return [self.bytes_at(row) for row in range(0, len(self), _BLOCK)]
 
     # Indexing a memoryview is three times as fast as indexing the array, and one search does it 40 times.
     @cached_property

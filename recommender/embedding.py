@@ -26,8 +26,16 @@ class Embedding:
 
     def cosine(self, other: "Embedding") -> float:
         """Return the cosine of the two TF-IDF vectors."""
-        _, ours, theirs = np.intersect1d(self.columns, other.columns, assume_unique=True, return_indices=True)
+        ours, theirs = self.shared(other)
         return float(self.values[ours].astype(np.float64) @ other.values[theirs])
+
+    def shared(self, other: "Embedding") -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of the shared terms in this embedding and in the other one, ascending."""
+        if not len(self.columns):
+            return (nothing := np.empty(0, dtype=np.int64)), nothing
+        places = np.minimum(np.searchsorted(self.columns, other.columns), len(self.columns) - 1)
+        theirs = np.flatnonzero(self.columns[places] == other.columns)
+        return places[theirs], theirs
 
     def similarity(self, other: "Embedding", weight: float) -> float:
         """Return (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space."""

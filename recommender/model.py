@@ -26,6 +26,7 @@ from recommender.wrong_type import wrong_type
 
 NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before all dates
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BLOCK = 1 << 15  # postings that are scored at a time
 
 
 class Topic(FrozenModel):
@@ -201,15 +202,22 @@ class Vectors:
         (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space. Reads only the
         posting lists of the query's terms.
         """
-        spans = [slice(self.term_offsets[c], self.term_offsets[c + 1]) for c in query.columns]
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
-        if spans:
-            rows = np.concatenate([self.term_rows[span] for span in spans])
-            lengths = [span.stop - span.start for span in spans]
-            products = np.concatenate([self.term_values[span] for span in spans]) * np.repeat(
-                query.values.astype(np.float64), lengths
+        starts, ends = self.term_offsets[query.columns], self.term_offsets[query.columns + 1]
+        lengths, entries = ends - starts, np.cumsum(ends - starts)
+        spans = list(map(slice, starts.tolist(), ends.tolist()))
+        sums, values, first = np.zeros(len(scores)), query.values.astype(np.float64), 0
+        while first < len(spans):
+            # Blocks stay in the cache of the processor, and their memory is used again.
+            before = entries[first] - lengths[first]
+            end = max(first + 1, int(np.searchsorted(entries, before + _BLOCK, side="right")))
+            rows = np.concatenate([self.term_rows[span] for span in spans[first:end]])
+            products = np.concatenate([self.term_values[span] for span in spans[first:end]]) * np.repeat(
+                values[first:end], lengths[first:end]
             )
-            scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
+            sums += np.bincount(rows, products, minlength=len(scores))
+            first = end
+        scores += (1 - weight) * sums
         return scores
 
 

@@ -1,5 +1,6 @@
 """Nearest neighbours: the lists computed in training, what corrects their scores, and top-k selection."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,17 +98,25 @@ class NearDuplicates:
 
     def of(self, row: int) -> list[int]:
         """Return the copies of a row, ascending, without itself."""
-        own = self.first[row]
-        start, end = np.searchsorted(self._groups, [own, own + 1])
-        return [copy for copy in self.grouped[start:end].tolist() if copy != row]
+        own, groups = self._first[row], self._groups
+        start = bisect_left(groups, own)
+        if start == len(groups) or groups[start] != own:
+            return []
+        rows = self.grouped[start : bisect_right(groups, own, lo=start)].tolist()
+        return [copy for copy in rows if copy != row]
 
     def with_all(self, rows: Iterable[int]) -> list[int]:
         """Return the rows, each followed by its copies."""
         return [member for row in rows for member in (row, *self.of(row))]
 
+    # A list shows many articles, and indexing a memoryview is three times as fast as indexing the array.
     @cached_property
-    def _groups(self) -> np.ndarray:
-        return np.asarray(self.first[self.grouped])
+    def _first(self) -> memoryview:
+        return self.first.data
+
+    @cached_property
+    def _groups(self) -> memoryview:
+        return np.asarray(self.first[self.grouped]).data
 
 
 def top_k(scores: np.ndarray, k: int, among: np.ndarray | None = None) -> np.ndarray:

@@ -28,6 +28,22 @@ def test_a_string_is_found_where_a_linear_search_finds_it(texts: set[str], wante
     assert column.find(wanted) == (ordered.index(wanted) if wanted in ordered else None)
 
 
+def test_strings_are_found_in_any_block() -> None:
+    texts = sorted(
+        {f"{number % 13} {number % 29}{number}" for number in range(500)} | {"", "1 "}, key=str.encode
+    )
+    column = Strings.of(texts)
+
+    assert [column.find(text) for text in texts] == list(range(len(texts)))
+    assert [column.find(f"{text}0"[1:]) for text in texts] == [
+        texts.index(f"{text}0"[1:]) if f"{text}0"[1:] in texts else None for text in texts
+    ]
+    for start in ("", "1", "12 2", "9 "):
+        assert [column[row] for row in column.beginning_with(start)] == [
+            text for text in texts if text.startswith(start)
+        ]
+
+
 @given(st.sets(st.text("aé日 ", max_size=4)), st.text("aé日 ", max_size=3))
 def test_strings_with_a_common_prefix_are_adjacent(texts: set[str], start: str) -> None:
     column = Strings.of(sorted(texts, key=str.encode))

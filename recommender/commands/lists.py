@@ -169,9 +169,10 @@ def _outputs(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options.pop(name) for name in ("json_path", "csv_path", "markdown_path")}
 
 
-def _report_list(response: Any, heading: str, outputs: dict[str, Any]) -> None:
+def _report_list(rendered_list: Any, heading: str, outputs: dict[str, Any]) -> None:
     from recommender.list_tables import list_records, list_table
 
+    response = json.loads(rendered_list.utf8)
     report(
         outputs,
         lambda: list_table(response, heading),

@@ -5,15 +5,19 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import numpy as np
 import psutil
+from flask import Flask
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +26,10 @@ from tests.benchmarks.processes import RECOMMENDER
 _WORKERS = 4
 _REQUESTS = 2000
 _START_SECONDS = 60
+_NO_LIMITS = dict.fromkeys(
+    (f"RECOMMENDER_{name}_LIMIT" for name in ("SCORING", "COMPUTING", "ADDRESS", "ADDRESS_READ")),
+    "100000/second",
+)
 
 
 def measure(corpus: Path) -> None:
@@ -50,6 +58,7 @@ def _served(models: str, workers: int) -> Iterator[tuple[int, float]]:
         [RECOMMENDER, "serve", "--models-dir", models, "--port", str(port), "--workers", str(workers)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, **_NO_LIMITS},
     )
     try:
         while time.perf_counter() - start < _START_SECONDS and not _is_ready(port):
@@ -60,23 +69,68 @@ def _served(models: str, workers: int) -> Iterator[tuple[int, float]]:
         process.wait(timeout=20)
 
 
+def flask_no_op() -> Flask:
+    """Return a Flask application with one route, which responds with 11 bytes."""
+    app = Flask(__name__)
+    app.add_url_rule("/", view_func=lambda: "hello world")
+    return app
+
+
+def bare_function() -> WSGIApplication:
+    """Return a WSGI function that responds with 11 bytes."""
+
+    def respond(_: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "11")])
+        return [b"hello world"]
+
+    return respond
+
+
 def _latencies(port: int) -> Table:
-    """Time sequential requests to each route over one connection."""
-    ids = _some_ids(port)
-    generator = np.random.default_rng(0)
-    body = json.dumps({"title": "Council votes on the harbour budget", "body": "A vote. " * 200})
+    """Time requests over one connection: no-ops on the same server, and responses not yet cached."""
+    ids = _some_ids(port, _REQUESTS)
+    titles = [title for _, title in ids]
+    addresses = cycle(quote(article_id, safe="") for article_id, _ in ids)
+    words = cycle(quote(" ".join(title.split()[:3])) for title in titles if len(title.split()) > 2)
+    texts = (json.dumps({"title": title, "body": f"{title}. " * 80}) for title in cycle(titles))
     routes: dict[str, Callable[[], tuple[str, str, str | None]]] = {
         "/healthz": lambda: ("GET", "/healthz", None),
-        "/v1/related?id=": lambda: ("GET", f"/v1/related?id={quote(generator.choice(ids), safe='')}", None),
-        "/v1/article?id=": lambda: ("GET", f"/v1/article?id={quote(generator.choice(ids), safe='')}", None),
-        "POST /v1/similar": lambda: ("POST", "/v1/similar", body),
+        "related, first time": lambda: ("GET", f"/v1/related?id={next(addresses)}", None),
+        "related, explained": lambda: ("GET", f"/v1/related?id={next(addresses)}&explain=1", None),
+        "page, first time": lambda: ("GET", f"/v1/page?id={next(addresses)}", None),
+        "search, three words": lambda: ("GET", f"/v1/search?q={next(words)}", None),
+        "POST /v1/similar": lambda: ("POST", "/v1/similar", next(texts)),
     }
-    table = Table("", "median ms", "p99 ms", "requests/s, one connection")
+    table = Table("one connection", "median ms", "p99 ms", "requests/s", "of the Flask no-op")
+    with _plain("flask_no_op") as no_op_port, _plain("bare_function") as bare_port:
+        no_op = _timed(no_op_port, lambda: ("GET", "/", None), _REQUESTS)
+        bare = _timed(bare_port, lambda: ("GET", "/", None), _REQUESTS)
+    rows = {"Flask no-op": no_op, "bare WSGI function": bare}
     for name, route in routes.items():
-        spent = _timed(port, route, _REQUESTS if "POST" not in name else 200)
+        rows[name] = _timed(port, route, len(ids) if "POST" not in name else min(200, len(ids)))
+    for name, spent in rows.items():
         figures = np.median(spent) * 1e3, np.percentile(spent, 99) * 1e3, 1 / np.mean(spent)
-        table.add_row(name, f"{figures[0]:.2f}", f"{figures[1]:.2f}", f"{figures[2]:,.0f}")
+        ratio = np.mean(no_op) / np.mean(spent)
+        table.add_row(name, f"{figures[0]:.2f}", f"{figures[1]:.2f}", f"{figures[2]:,.0f}", f"{ratio:.2f} x")
     return table
+
+
+@contextmanager
+def _plain(factory: str) -> Iterator[int]:
+    """Serve one of the applications of this module by granian with its default options; yield the port."""
+    port = _free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, f"{__name__}:{factory}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        start = time.perf_counter()
+        while time.perf_counter() - start < _START_SECONDS and not _is_ready(port, "/"):
+            time.sleep(0.01)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 def _timed(port: int, route: Callable[[], tuple[str, str, str | None]], times: int) -> list[float]:
@@ -95,23 +149,28 @@ def _timed(port: int, route: Callable[[], tuple[str, str, str | None]], times: i
 
 def _warm_up(port: int) -> None:
     """Send enough requests on new connections for every worker to open its model."""
-    for article_id in _some_ids(port)[:40]:
+    for article_id, _ in _some_ids(port)[:40]:
         for _ in range(10):
             _timed(port, lambda: ("GET", f"/v1/related?id={quote(article_id, safe='')}", None), 1)  # noqa: B023 called at once
 
 
-def _some_ids(port: int) -> list[str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/v1/articles?limit=50")
-    items = json.loads(connection.getresponse().read())["items"]
+def _some_ids(port: int, count: int = 50) -> list[tuple[str, str]]:
+    """Return the ids and titles of up to `count` articles, newest first."""
+    connection, articles = http.client.HTTPConnection("127.0.0.1", port, timeout=30), list[tuple[str, str]]()
+    cursor = ""
+    while cursor is not None and len(articles) < count:
+        connection.request("GET", f"/v1/articles?limit=50{cursor and f'&cursor={quote(cursor)}'}")
+        response = json.loads(connection.getresponse().read())
+        articles += [(item["id"], item["title"]) for item in response["items"]]
+        cursor = response["next_cursor"]
     connection.close()
-    return [item["id"] for item in items]
+    return articles[:count]
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, path: str = "/readyz") -> bool:
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except OSError:
         return False

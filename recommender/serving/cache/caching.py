@@ -31,7 +31,7 @@ from recommender.serving.cache.generations import Generation, Generations
 from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
 from recommender.serving.http.concurrency import ComputingLimit
-from recommender.serving.http.responses import ModelStatus, ResponseBuilder, etag_of, to_bytes
+from recommender.serving.http.responses import ModelStatus, Rendered, ResponseBuilder, etag_of, to_bytes
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
 
@@ -51,8 +51,7 @@ _SECONDS_BY_AGE = (
 _LONGEST = 7 * _DAY
 _ENTRY_BYTES = 500  # of a cached response besides its body
 
-# Returns the JSON of a response as an object, or as bytes.
-Build = Callable[[ResponseBuilder], dict[str, Any] | bytes]
+Build = Callable[[ResponseBuilder], dict[str, Any] | Rendered]  # returns the JSON of a response
 
 
 class Renewal(Protocol):
@@ -67,7 +66,7 @@ class RenewableBuild(Protocol):
 
     renewal: Renewal
 
-    def __call__(self, builder: ResponseBuilder) -> dict[str, Any]:
+    def __call__(self, builder: ResponseBuilder) -> Rendered:
         """Return the JSON of the list."""
 
 
@@ -87,8 +86,7 @@ class CachedResponse:
     def of(cls, build: Build, view: ConsistentView, leaderboards: Leaderboards | None) -> "CachedResponse":
         """Return the response that `build` returns."""
         builder = view.builder()
-        content = build(builder)
-        body = content if isinstance(content, bytes) else to_bytes(content)
+        body = to_bytes(build(builder))
         depends_on = builder.dependencies
         is_renewable = leaderboards is None and not depends_on.on_new_articles
         return cls(

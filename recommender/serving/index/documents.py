@@ -11,6 +11,7 @@ articles, rules, models and the clock in random orders, and after each step chec
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -37,15 +38,15 @@ class JoinedColumn(Sequence[T]):
 
     def __init__(self, trained: _Column[T], live: Sequence[Article], value: Callable[[Article], T]) -> None:
         self._trained, self._live, self._value = trained, live, value
+        self._n = len(trained)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._trained) + len(self._live)
+        return self._n + len(self._live)
 
     def __getitem__(self, row: int) -> T:  # type: ignore[override]  # slices are not needed
         """Return the value of a row."""
-        n = len(self._trained)
-        return self._trained[row] if row < n else self._value(self._live[row - n])
+        return self._trained[row] if row < self._n else self._value(self._live[row - self._n])
 
     def __iter__(self) -> Iterator[T]:
         """Yield the values in row order."""
@@ -129,42 +130,42 @@ class Documents:
             return None
         return live
 
-    @property
+    @cached_property
     def ids(self) -> JoinedColumn[str]:
         """The ids."""
         return JoinedColumn(self.trained.ids, self.live, lambda article: article.id)
 
-    @property
+    @cached_property
     def titles(self) -> JoinedColumn[str]:
         """The titles."""
         return JoinedColumn(self.trained.titles, self.live, lambda article: article.title)
 
-    @property
+    @cached_property
     def bodies(self) -> JoinedColumn[str]:
         """The bodies."""
         return JoinedColumn(self.trained.bodies, self.live, lambda article: article.body)
 
-    @property
+    @cached_property
     def urls(self) -> JoinedColumn[str]:
         """The URLs, empty if missing."""
         return JoinedColumn(self.trained.urls, self.live, lambda article: article.url or "")
 
-    @property
+    @cached_property
     def image_urls(self) -> JoinedColumn[str]:
         """The URLs of the images, empty if missing."""
         return JoinedColumn(self.trained.image_urls, self.live, lambda article: article.image_url or "")
 
-    @property
+    @cached_property
     def types(self) -> JoinedColumn[str | None]:
         """The types."""
         return JoinedColumn(self.trained.types, self.live, lambda article: article.type)
 
-    @property
+    @cached_property
     def tags(self) -> JoinedColumn[tuple[str, ...]]:
         """The tags."""
         return JoinedColumn(self.trained.tags, self.live, lambda article: article.tags)
 
-    @property
+    @cached_property
     def authors(self) -> JoinedColumn[tuple[str, ...]]:
         """The authors."""
         return JoinedColumn(self.trained.authors, self.live, lambda article: article.authors)
@@ -234,7 +235,8 @@ def position_among(
 
     With `after`, return the position after the article itself, if it is there.
     """
-    first = bisect_left(newest, -date, key=lambda row: -int(documents.published[row]))
-    end = bisect_right(newest, -date, lo=first, key=lambda row: -int(documents.published[row]))
+    rows, published = newest.data, documents.published.data  # much faster to index than the arrays
+    first = bisect_left(rows, -date, key=lambda row: -published[row])
+    end = bisect_right(rows, -date, lo=first, key=lambda row: -published[row])
     bisect = bisect_right if after else bisect_left
-    return bisect(newest, article_id.encode(), lo=first, hi=end, key=lambda row: documents.ids[row].encode())
+    return bisect(rows, article_id.encode(), lo=first, hi=end, key=lambda row: documents.ids[row].encode())

@@ -9,7 +9,7 @@ A live article is scored against the whole model once, when it is added (see `fo
 two short lists, so 10,000 live articles do not measurably slow it down.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,6 +30,29 @@ from recommender.topic_space import TopicSpace
 # near-duplicates have nearly the same terms, so they are close there, too.
 _LATENT_AT_LEAST = 0.8
 _SIMILAR_CACHE_SIZE = 20_000  # results of scoring an article against a segment
+_RENDERED_BYTES, _ROW_BYTES = 3 << 20, 250  # of rendered rows, and of each besides its JSON
+
+
+class RenderedRows:
+    """The ids of articles, and their fields as JSON, for the rows that were shown last.
+
+    All snapshots of one model share them, because a row is the same article in all of them.
+    """
+
+    def __init__(self, max_bytes: int = _RENDERED_BYTES) -> None:
+        self._rows: dict[int, tuple[str, bytes]] = {}
+        self._max_bytes, self._size = max_bytes, 0
+
+    def of(self, row: int, render: Callable[[int], tuple[str, bytes]]) -> tuple[str, bytes]:
+        """Return the id and the fields of a row; `render` returns those that are not known."""
+        known = self._rows.get(row)
+        if known is None:
+            known = render(row)
+            self._size += len(known[1]) + _ROW_BYTES
+            if self._size > self._max_bytes:
+                self._rows, self._size = {}, 0
+            self._rows[row] = known
+        return known
 
 
 @dataclass(frozen=True)
@@ -50,6 +73,7 @@ class Snapshot:
     live_similar_of: Mapping[int, tuple[tuple[int, float], ...]]  # model row: live rows and scores
     similar_cache: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared; requests fill it
     title_index: TitleIndex  # shared; requests build it
+    rendered: RenderedRows  # shared; requests fill it
     copies: NearDuplicates
     hubs: np.ndarray  # (n + m,) float32; those of live articles are means, as in `FoldedArticle`
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
@@ -66,6 +90,7 @@ class Snapshot:
             live_similar_of={},
             similar_cache={},
             title_index=TitleIndex(),
+            rendered=RenderedRows(),
             copies=model.copies,
             hubs=model.corrections.hubs,
             first_topics=model.topic_space.first,

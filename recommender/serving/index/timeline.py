@@ -71,16 +71,16 @@ class Timeline:
 
         For an even number of articles it is the lower median. It is 0 if no article is dated.
         """
-        dates = self._dated
+        dates = self._dated.data  # much faster to index than the array
         half = (len(dates) + 1) // 2
         low, high = 0, len(dates) - half
         while low < high:  # binary search for the first of the `half` nearest dates
             middle = (low + high) // 2
-            if reference - int(dates[middle]) > int(dates[middle + half]) - reference:
+            if reference - dates[middle] > dates[middle + half] - reference:
                 low = middle + 1
             else:
                 high = middle
-        return max(abs(int(dates[index]) - reference) for index in (low, low + half - 1)) if half else 0
+        return max(abs(dates[index] - reference) for index in (low, low + half - 1)) if half else 0
 
     def page(
         self, mask: np.ndarray, limit: int, now: datetime, after: tuple[int, str] | None = None

@@ -15,6 +15,9 @@ three steps are tried, and all give the same list:
   scored.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from recommender.model import Query
@@ -48,7 +51,7 @@ class SimilarCandidates:
         rows, scores = _by_row(rows, scores, self._is_similar(scores, query) & mask[rows])
         top = ranker.top(rows, scores)
         if self._is_complete(row, near_scores, query):
-            return RankedCandidates(top, len(rows), self.nearest(row))
+            return RankedCandidates(top, len(rows), partial(self.nearest, row))
         if query.fallback == "none" or len(rows) < ranker.limit:
             return None
         highest = float(near_scores[-1]) + TOLERANCE  # no other article of the model scores more
@@ -66,13 +69,13 @@ class SimilarCandidates:
             top = ranker.top(*_by_row(rows, scores))
             if not ranker.is_settled(top, highest):
                 return None
-            return RankedCandidates(top, len(rows), self.nearest(row), is_scored=True)
-        return RankedCandidates(top, len(rows), self.nearest(row))
+            return RankedCandidates(top, len(rows), partial(self.nearest, row), is_scored=True)
+        return RankedCandidates(top, len(rows), partial(self.nearest, row))
 
     def from_scores(
         self,
         scores: np.ndarray,
-        nearest: np.ndarray,
+        nearest: Callable[[], np.ndarray],
         query: ListQuery,
         mask: np.ndarray,
         ranker: CandidateRanker,

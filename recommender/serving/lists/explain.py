@@ -90,9 +90,8 @@ def _terms(
 
     Word pieces are never named, because readers cannot make sense of them.
     """
-    shared, ours, theirs = np.intersect1d(
-        query.columns, other.columns, assume_unique=True, return_indices=True
-    )
+    ours, theirs = query.shared(other)
+    shared = query.columns[ours]
     parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
     vocabulary = snapshot.vocabulary
     # Only the terms that may be named are read: reading all shared terms takes most of the time of a list.

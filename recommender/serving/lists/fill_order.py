@@ -1,8 +1,10 @@
 """The order in which a list is filled: pins, similar articles, the same category, what trends, the newest."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 import numpy as np
 
@@ -57,14 +59,14 @@ class FillOrder:
             admitted = np.flatnonzero(caps.admitted(rows, eligible.pins))
             count = len(eligible.pins) + len(admitted)
         else:
-            admitted = np.arange(len(rows))
+            admitted = np.arange(min(len(rows), n_free))
             count = len(eligible.pins) + ranked.count if query.fallback == "none" else len(eligible)
-        step_of = np.repeat(np.arange(len(steps)), [len(step_rows) for _, step_rows in steps])
+        ends = list(accumulate(len(step_rows) for _, step_rows in steps))
         scores = ranked.top.scores  # similar articles come first
         items = [
             Item(
                 int(rows[place]),
-                steps[step_of[place]][0],
+                steps[bisect_right(ends, place)][0],
                 float(scores[place]) if place < len(scores) else None,
             )
             for place in admitted[:n_free].tolist()
@@ -94,7 +96,7 @@ class FillOrder:
             return
         mask = mask.copy()
         mask[similar] = False
-        for same in self._same_category(mask, ranked.nearest, limit, now, category):
+        for same in self._same_category(mask, ranked.nearest(), limit, now, category):
             yield "same_category", same
             mask[same] = False
             limit -= len(same)

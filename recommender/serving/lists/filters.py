@@ -17,6 +17,7 @@ from recommender.text import is_same_language
 
 NO_LIST_RULES = ListRules()
 _CACHED_MASKS = 16
+_NO_ROW = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,10 @@ class EligibilityFilter:
         self._snapshot, self._timeline, self._categories = snapshot, timeline, categories
         newest = timeline.rows
         self._copied = newest[np.isin(newest, snapshot.copies.grouped)]  # with near-duplicates, newest first
-        self._groups = snapshot.copies.first[self._copied]
+        groups, self._groups = np.unique(snapshot.copies.first[self._copied], return_inverse=True)
+        self._n_groups = len(groups)
         self._public = lru_cache(maxsize=_CACHED_MASKS)(self._compute_public)
+        self._distinct_public = lru_cache(maxsize=_CACHED_MASKS)(self._compute_distinct_public)
 
     def public(self, now: datetime, lang: str | None = None) -> np.ndarray:
         """Return the mask of the articles published by `now`, in one language if given. Do not change it."""
@@ -76,9 +79,15 @@ class EligibilityFilter:
                     pins.append(row)
                     allowed[self._snapshot.copies.with_all([row])] = False
         lang = own_lang if query.lang is None else query_lang
-        mask = self._filtered(query, now, lang, own_date, excluded)
-        mask[self._snapshot.copies.with_all(pins)] = False
-        self.keep_one_copy(mask)
+        if _admits_all(query) and not list_rules.blocked:
+            # Only whole groups of near-duplicates are excluded, so the newest of every other one is the same.
+            mask = self._distinct_public(self._timeline.future(now), lang).copy()
+            mask[excluded] = False
+            mask[self._snapshot.copies.with_all(pins)] = False
+        else:
+            mask = self._filtered(query, now, lang, own_date, excluded)
+            mask[self._snapshot.copies.with_all(pins)] = False
+            self.keep_one_copy(mask)
         return EligibleRows(mask, tuple(pins), frozenset(list_rules.blocked), list_rules.pinned_ids)
 
     def _filtered(
@@ -99,7 +108,8 @@ class EligibilityFilter:
     def distinct(self, mask: np.ndarray) -> int:
         """Return how many articles a mask admits; near-duplicates count as one article."""
         admitted = mask[self._copied]
-        duplicates = int(np.count_nonzero(admitted)) - len(np.unique(self._groups[admitted]))
+        sizes = np.bincount(self._groups[admitted], minlength=self._n_groups)
+        duplicates = int(np.count_nonzero(admitted)) - int(np.count_nonzero(sizes))
         return int(np.count_nonzero(mask)) - duplicates
 
     def rows(self, article_ids: Iterable[str]) -> list[int]:
@@ -116,6 +126,12 @@ class EligibilityFilter:
             names = articles.langs.names
             codes = [code for code, name in enumerate(names) if is_same_language(name, lang)]
             mask &= np.isin(articles.langs.codes, codes)
+        return mask
+
+    def _compute_distinct_public(self, future: int, lang: str | None) -> np.ndarray:
+        """Return the mask of `_compute_public` with the newest of each group of near-duplicates."""
+        mask = self._public(future, lang).copy()
+        self.keep_one_copy(mask)
         return mask
 
     def _apply_dates(self, mask: np.ndarray, query: ListQuery, now: datetime) -> None:
@@ -139,7 +155,15 @@ class EligibilityFilter:
     def keep_one_copy(self, mask: np.ndarray) -> None:
         """Leave only the newest of each group of near-duplicates in the mask."""
         admitted = mask[self._copied]
-        candidates = self._copied[admitted]
-        _, newest = np.unique(self._groups[admitted], return_index=True)
+        candidates, groups = self._copied[admitted], self._groups[admitted]
+        newest = np.full(self._n_groups, _NO_ROW)
+        newest[groups[::-1]] = candidates[::-1]  # the last assignment to a group is that of its newest
         mask[candidates] = False
-        mask[candidates[newest]] = True
+        mask[newest[newest != _NO_ROW]] = True
+
+
+def _admits_all(query: ListQuery) -> bool:
+    """Return whether the query excludes only articles by id, with their near-duplicates, and languages."""
+    dates = query.max_age_days, query.published_before, query.published_after
+    is_by_category = query.categories or query.exclude_categories
+    return query.mode == "related" and not is_by_category and dates == (None, None, None)

@@ -9,8 +9,10 @@ computed only as far down the list as a candidate could still get the next place
 is part of the recipe, because it is a property of the archive. So the version of a model identifies it, too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
@@ -58,13 +60,13 @@ class RankedCandidates:
 
     top: TopCandidates
     count: int  # all articles that are similar and eligible
-    nearest: np.ndarray  # (k,) rows, nearest first, eligible or not
+    nearest: Callable[[], np.ndarray]  # returns (k,) rows, nearest first, eligible or not
     is_scored: bool = False  # whether articles that are not known neighbours were scored
 
     @classmethod
     def none(cls) -> "RankedCandidates":
         """Return no candidates and no neighbours."""
-        return cls(TopCandidates.none(), 0, np.empty(0, dtype=np.int64))
+        return cls(TopCandidates.none(), 0, lambda: np.empty(0, dtype=np.int64))
 
 
 class CandidateRanker:
@@ -96,8 +98,8 @@ class CandidateRanker:
         self._snapshot = snapshot
         self._freshness, self._diversity = query.freshness, query.diversity
         self._boosts = boosts
+        self._timeline = timeline
         self._reference = reference_date(published, now)
-        self._median_age = timeline.median_age(self._reference)
         self._has_undated = False  # whether any article ranked so far is undated
 
     def top(self, rows: np.ndarray, model_scores: np.ndarray) -> TopCandidates:
@@ -143,9 +145,14 @@ class CandidateRanker:
     def _age_factors(self, rows: np.ndarray) -> np.ndarray:
         published = self._snapshot.articles.published[rows]
         is_undated = published == NO_MOMENT
-        self._has_undated |= bool(is_undated.any())
-        dates = np.where(is_undated, self._reference + self._median_age, published)
-        return self._factors_of_ages(np.abs(dates - self._reference))
+        if is_undated.any():
+            self._has_undated = True
+            published = np.where(is_undated, self._reference + self._median_age, published)
+        return self._factors_of_ages(np.abs(published - self._reference))
+
+    @cached_property
+    def _median_age(self) -> int:
+        return self._timeline.median_age(self._reference)
 
     def _factors_of_ages(self, ages: np.ndarray) -> np.ndarray:
         half_lives = ages / (_DAY * self._snapshot.manifest.recipe.freshness.half_life_days)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 
@@ -112,12 +113,11 @@ class Related:
         own_id, category = self.articles.ids[row], self.articles.category[row]
         eligible = self._eligible(row, query, now)
         ranker = self._ranker(query, int(self.articles.published[row]), now)
-        article_query = self.snapshot.query_of(row)
         ranked = self._candidates.from_neighbors(row, query, eligible.mask, ranker)
         if ranked is None:
             with self._scoring_slot():
-                scores = self._candidates.scores(row, article_query)
-            nearest = self._candidates.nearest(row)
+                scores = self._candidates.scores(row, self.snapshot.query_of(row))
+            nearest = partial(self._candidates.nearest, row)
             ranked = self._candidates.from_scores(scores, nearest, query, eligible.mask, ranker)
         related = self._list(
             eligible,
@@ -129,7 +129,7 @@ class Related:
             trending=trending,
             undated_factor=ranker.undated_factor,
         )
-        return self._explained(related, ranked.top, article_query, query)
+        return self._explained(related, ranked.top, lambda: self.snapshot.query_of(row), query)
 
     def renewed(
         self, row: int, query: ListQuery, now: datetime, undated_factor: float | None
@@ -162,9 +162,11 @@ class Related:
         with self._scoring_slot():
             text_query = self.snapshot.query(article, hidden)
             scores = self.snapshot.scores(text_query)
-        others = np.ones(len(scores), dtype=bool)
-        others[excluded] = False
-        nearest = top_k(scores, self.model.neighbors.rows.shape[1], np.flatnonzero(others))
+
+        def nearest() -> np.ndarray:
+            others = np.delete(np.arange(len(scores)), excluded)
+            return top_k(scores, self.model.neighbors.rows.shape[1], others)
+
         category = article.category or self._category_of_nearest(scores)
         list_rules = self.rules.list_rules(None, unique((category or "", *article.categories)))
         eligible = self._filter.passing(
@@ -173,7 +175,7 @@ class Related:
         ranker = self._ranker(query, date, now)
         ranked = self._candidates.from_scores(scores, nearest, query, eligible.mask, ranker)
         related = self._list(eligible, ranked, query, now, category=category, trending=trending)
-        return self._explained(related, ranked.top, text_query, query)
+        return self._explained(related, ranked.top, lambda: text_query, query)
 
     def search(
         self,
@@ -314,11 +316,12 @@ class Related:
         )
 
     def _explained(
-        self, related: RelatedList, top: TopCandidates, source: Query, query: ListQuery
+        self, related: RelatedList, top: TopCandidates, source_of: Callable[[], Query], query: ListQuery
     ) -> RelatedList:
         """Return the list; if the query asks for it, with explanations of its `similar` items."""
         if not query.explain:
             return related
+        source = source_of()
         columns = (top.model_scores, top.fresh_scores, top.scores)
         scores = zip(*(column.tolist() for column in columns), strict=True)
         scores_of = dict(zip(top.rows.tolist(), scores, strict=True))

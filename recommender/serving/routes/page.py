@@ -1,6 +1,7 @@
 """The page of an article: all its lists and links, in one response."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask import Flask, Response
 
@@ -12,10 +13,11 @@ from recommender.serving.http.parameters import (
 )
 from recommender.serving.http.problems import Place
 from recommender.serving.http.requests import check_path_id, read_parameters
-from recommender.serving.http.responses import ResponseBuilder, iso
+from recommender.serving.http.responses import Rendered, ResponseBuilder, iso, rendered
 from recommender.serving.index.categories import slug
 from recommender.serving.lists.page import Page, category_counts
 from recommender.serving.lists.query import ListQuery
+from recommender.serving.lists.related import Related
 from recommender.serving.routes.lookup import IdOrUrl, known_categories, row_of
 from recommender.serving.routes.trending import basis, degraded
 from recommender.serving.trending.rankings import Leaderboards
@@ -32,6 +34,8 @@ class PageRoutes:
 
     def __init__(self, context: Context, cache: ResponseCache) -> None:
         self._context, self._cache = context, cache
+        # The sections of the lists in use, and the number of articles under embargo with which they change.
+        self._sections: WeakKeyDictionary[Related, tuple[int, Rendered]] = WeakKeyDictionary()
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -63,9 +67,23 @@ class PageRoutes:
         )
 
         def build(builder: ResponseBuilder) -> dict[str, Any]:
-            return _page_json(row, query, parameters, view, leaderboards, builder)
+            sections = self._sections_of(view)
+            return _page_json(row, query, parameters, view, leaderboards, builder, sections)
 
         return self._cache.respond(view, key, build, leaderboards, cost=query.cost + _REST_COST)
+
+    def _sections_of(self, view: ConsistentView) -> Rendered:
+        """Return the sections of all pages of a view, which are the same until an embargo ends."""
+        embargoed = view.related.timeline.future(view.now)
+        known = self._sections.get(view.related)
+        if known is None or known[0] != embargoed:
+            counts = category_counts(view.related, view.now)
+            sections = [
+                {"name": category.name, "slug": slug(category.name), "articles": category.articles}
+                for category in counts
+            ]
+            known = self._sections[view.related] = embargoed, rendered(sections)
+        return known[1]
 
 
 def _page_json(
@@ -75,6 +93,7 @@ def _page_json(
     view: ConsistentView,
     leaderboards: Leaderboards,
     builder: ResponseBuilder,
+    sections: Rendered,
 ) -> dict[str, Any]:
     related, now = view.related, view.now
     leaderboard = leaderboards.leaderboard(DEFAULT_WINDOW)
@@ -92,18 +111,18 @@ def _page_json(
     return {
         "article": builder.facts(row),
         "related": builder.nested_list(page.related),
-        "trending": builder.nested_list(page.trending, leaderboard.rank)
-        | {
-            "as_of": iso(leaderboards.as_of),
-            "degraded": degraded(view, leaderboards),
-            "window": DEFAULT_WINDOW,
-            "basis": basis(page.trending),
-        },
+        "trending": builder.nested_list(
+            page.trending,
+            leaderboard.rank,
+            {
+                "as_of": iso(leaderboards.as_of),
+                "degraded": degraded(view, leaderboards),
+                "window": DEFAULT_WINDOW,
+                "basis": basis(page.trending),
+            },
+        ),
         "previous": None if page.older is None else builder.card(page.older, without=blocked),
         "next": None if page.newer is None else builder.card(page.newer, without=blocked),
-        "sections": [
-            {"name": category.name, "slug": slug(category.name), "articles": category.articles}
-            for category in category_counts(related, now)
-        ],
+        "sections": sections,
         "topics": builder.topic_shares(row),
     }

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from flask import Flask, Response
 
@@ -19,7 +18,7 @@ from recommender.serving.http.parameters import (
 )
 from recommender.serving.http.problems import Place, Problem
 from recommender.serving.http.requests import json_object, read_parameters, refuse_parameters
-from recommender.serving.http.responses import ResponseBuilder, renewed_list, to_bytes
+from recommender.serving.http.responses import Rendered, ResponseBuilder, renewed_list, to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.routes.lookup import IdOrUrl, find_row, known_categories, missing_article
@@ -77,7 +76,7 @@ class ListBuild:
             return None
         return ListRenewal(self.view.related.articles.ids[self.row], self.query)
 
-    def __call__(self, builder: ResponseBuilder) -> dict[str, Any]:
+    def __call__(self, builder: ResponseBuilder) -> Rendered:
         """Return the JSON of the list."""
         related, now = self.view.related, self.view.now
         trending, rank_of = self.view.trends(self.leaderboards)
@@ -175,7 +174,7 @@ class _Batch:
     query: ListQuery
     leaderboards: Leaderboards | None
 
-    def __call__(self, builder: ResponseBuilder) -> bytes:
+    def __call__(self, builder: ResponseBuilder) -> Rendered:
         """Return the JSON of the batch."""
         results = self._results()
         lists = [result for result in results.values() if isinstance(result, CachedResponse)]
@@ -193,7 +192,7 @@ class _Batch:
         for cached in lists:
             builder.dependencies.keys.update(cached.keys.split())
             builder.dependencies.on_trends |= cached.trending is not None
-        return body
+        return Rendered(body)
 
     def _results(self) -> dict[str, CachedResponse | Problem]:
         """Return the list of each article, or why there is none."""

@@ -1,13 +1,11 @@
 """Search: the articles that match a reader's words."""
 
-from typing import Any
-
 from flask import Flask, Response
 
 from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.http.parameters import SearchParameters
 from recommender.serving.http.requests import read_parameters
-from recommender.serving.http.responses import ResponseBuilder
+from recommender.serving.http.responses import Rendered, ResponseBuilder
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.routes.lookup import known_categories
 from recommender.serving.worker.context import Context
@@ -31,7 +29,7 @@ class SearchRoutes:
         ).canonical
         limit, lang = parameters.limit, parameters.lang
 
-        def build(builder: ResponseBuilder) -> dict[str, Any]:
+        def build(builder: ResponseBuilder) -> Rendered:
             with known_categories("query", filters):
                 matches = view.related.search(
                     parameters.q,

@@ -1,6 +1,7 @@
 """Lists under editorial rules equal slow and obvious ones, with any filters."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -12,7 +13,7 @@ from recommender.article import Article
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.related import Related
 from recommender.serving.rules.active import Rules
-from recommender.serving.rules.schema import Rule
+from recommender.serving.rules.schema import Block, Rule
 from tests.support.laws import examples
 from tests.support.list_cases import future_articles, queries, rule_lists, signed_corpora
 from tests.support.newsroom import NOW, build_model
@@ -42,6 +43,22 @@ def test_many_lists_under_rules_equal_the_slow_and_obvious_ones(
     corpus: list[Article], rules: list[Rule], queries: list[ListQuery], k: int, similar_above: float
 ) -> None:
     check(corpus, rules, queries, k, similar_above)
+
+
+def test_the_older_near_duplicate_replaces_a_blocked_newer_one() -> None:
+    text = "The storm surge flooded the marsh."
+    corpus = [
+        Article(id="own", title="Storm", body="The storm passed.", published_at=NOW),
+        Article(id="older", title="Flood", body=text, published_at=NOW - timedelta(days=2)),
+        Article(id="newer", title="Flood", body=text, published_at=NOW - timedelta(days=1)),
+    ]
+    rule = Block(id="x", kind="block", articles=("newer",), for_article="own", reason="so", author="A. Reyes")
+    model = build_model(corpus)
+
+    related_list = Related(model, Rules((rule,)).active(NOW)).of("own", ListQuery(), NOW)
+
+    assert [model.articles.ids[item.row] for item in related_list.items] == ["older"]
+    assert related_list.eligible == 1
 
 
 def check(
