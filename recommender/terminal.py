@@ -189,16 +189,58 @@ def topics_table(response: Mapping[str, Any], headlines: Sequence[str]) -> Rende
     return Group(sheet, Note(f"{len(response['topics'])} topics · model {response['model_version']}"))
 
 
-def versions_table(records: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Return the published versions as a table: version, training time, articles, whether current."""
-    sheet = Sheet("<Version", "Trained", ">Articles", "")
-    for record in records:
-        articles = "" if record["articles"] is None else f"{record['articles']:,}"
-        trained = (
-            f"{record['trained_at'][:16].replace('T', ' ')} UTC" if record["trained_at"] else record["fault"]
+def versions_table(facts: Iterable[Any], now: datetime) -> RenderableType:
+    """Return facts about the published versions as a table; the note says what the columns mean."""
+    headings = (
+        "<Version",
+        ">Age",
+        ">Articles",
+        ">nDCG",
+        ">Coverage",
+        ">Category",
+        ">Same",
+        "Gate",
+        ">MiB",
+        "",
+    )
+    sheet = Sheet(*headings)
+    for version in facts:
+        measures = (version.ndcg_at_9, version.coverage, version.category_agreement, version.list_overlap)
+        sheet.add(
+            one_line(version.version),
+            _age(version.published_at, now),
+            "" if version.articles is None else f"{version.articles:,}",
+            *("" if measure is None else fraction(measure) for measure in measures),
+            "cannot be opened" if version.fault else version.gate or "not run",
+            f"{version.bytes / _MIB:,.0f}",
+            "current" if version.current else "",
+            style="bold" if version.current else "",
         )
-        sheet.add(one_line(record["version"]), trained, articles, "current" if record["current"] else "")
-    return sheet
+    note = (
+        "nDCG, Coverage, Category: as `evaluate` prints them · Same: share of a list that stayed, compared "
+        "with the version before · Gate: overridden by --no-gate"
+    )
+    return Group(sheet, Note(note))
+
+
+def _age(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return ""
+    hours = (now - moment).total_seconds() / 3600
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:,.0f} days"  # noqa: PLR2004 two days
+
+
+def pruned_table(pruned: Any, *, dry_run: bool) -> RenderableType:
+    """Return what was removed, or with `dry_run` what would be, and why the other versions are kept."""
+    done = "would be removed" if dry_run else "removed"
+    sheet = Sheet("<Version", ">MiB", "Kept because", "")
+    for decision in pruned.decisions:
+        mark = "" if decision.kept_because else done
+        sheet.add(one_line(decision.version), f"{decision.bytes / _MIB:,.0f}", decision.kept_because, mark)
+    removed = [decision for decision in pruned.decisions if not decision.kept_because]
+    size = sum(decision.bytes for decision in removed) / _MIB
+    total = f"{len(removed)} of {len(pruned.decisions)} versions ({size:,.0f} MiB) {done}"
+    return Group(sheet, Note(f"{total}, and {pruned.refused_reports} reports on refused models"))
 
 
 def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:

@@ -103,7 +103,7 @@ ONLY_USERS = {
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
     # The state file and the settings file are replaced atomically, too, so that no process reads half of one.
-    "artifact.py serving/worker/state_file.py commands/destinations.py settings.py": {
+    "artifact.py pruning.py serving/worker/state_file.py commands/destinations.py settings.py": {
         "os.replace",
         "os.rename",
         "os.fsync",
