@@ -150,7 +150,7 @@ def roll_back(models_dir: str | Path = "models", version: str | None = None) -> 
         raise _nothing_published(folder)
     try:
         with locked(folder):
-            wanted = version or _version_before(folder)
+            wanted = version or version_before(folder)
             _check_version(folder, wanted)
             if wanted == _current_if_any(folder)[0]:
                 raise ArtifactError(f"{wanted} is already the current version in {folder}")
@@ -181,6 +181,17 @@ def versions(models_dir: str | Path) -> list[str]:
 def current_version(models_dir: str | Path) -> str:
     """Return the name of the current version; raises ArtifactError if there is none."""
     return _current(Path(models_dir))[0]
+
+
+def version_before(models_dir: str | Path) -> str:
+    """Return the name of the version before the current one; raises ArtifactError if there is none."""
+    folder = Path(models_dir)
+    current, names = _current(folder)[0], versions(folder)
+    # The current version may be damaged, and so not be among them.
+    older = names[: names.index(current)] if current in names else [name for name in names if name < current]
+    if not older:
+        raise ArtifactError(f"nothing to roll back to: {current} is the oldest version in {folder}")
+    return older[-1]
 
 
 @contextlib.contextmanager
@@ -348,15 +359,6 @@ def _current_if_any(folder: Path) -> tuple[str, str]:
 def _check_version(folder: Path, version: str) -> None:
     if version not in versions(folder):
         raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` lists the versions")
-
-
-def _version_before(folder: Path) -> str:
-    current, names = _current(folder)[0], versions(folder)
-    # The current version may be damaged, and so not be among them.
-    older = names[: names.index(current)] if current in names else [name for name in names if name < current]
-    if not older:
-        raise ArtifactError(f"nothing to roll back to: {current} is the oldest version in {folder}")
-    return older[-1]
 
 
 def _nothing_published(folder: Path) -> NothingPublishedError:

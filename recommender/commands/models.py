@@ -63,6 +63,39 @@ def rollback(version: str | None, models_dir: Path) -> None:
 
 
 @models.command(cls=Reporting)
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@models_dir_option
+@click.option(
+    "--top", type=click.IntRange(0, 10_000), default=10, show_default=True, help="Examples of each kind."
+)
+@output_options
+def diff(old: str | None, new: str | None, models_dir: Path, top: int, **outputs: Any) -> None:
+    """Show what changed from version OLD to version NEW.
+
+    The defaults are the version before the current one, and the current version. Shown are: how much of the
+    lists stayed, the most changed articles, articles that are new in no list or in very many, and moved
+    categories. --csv has one row per article.
+    """
+    from recommender.artifact import open_current, open_version, version_before
+    from recommender.sections import difference_sections, sections_markdown, sections_table
+    from recommender.training.release.difference import ModelPair
+
+    before = open_version(models_dir, old or version_before(models_dir))
+    after = open_version(models_dir, new) if new else open_current(models_dir)
+    pair = ModelPair(before, after)
+    difference = pair.difference(top)
+    heading, sections = f"{difference.old} → {difference.new}", difference_sections(difference)
+    report(
+        outputs,
+        lambda: sections_table(heading, sections),
+        lambda: [article.model_dump() for article in pair.articles()],
+        lambda: difference.model_dump_json(indent=2),
+        lambda: sections_markdown(heading, sections),
+    )
+
+
+@models.command(cls=Reporting)
 @models_dir_option
 @click.option(
     "--keep", type=click.IntRange(min=1), default=7, show_default=True, help="Keep so many newest versions."

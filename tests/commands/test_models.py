@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from recommender.article import Article
 from recommender.artifact import current_version, publish, versions
 from recommender.model import NO_MOMENT
 from recommender.serving.store import ArticleRow, Store
@@ -120,3 +121,29 @@ def test_prune_removes_nothing_if_the_database_does_not_respond(run: Run, tmp_pa
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("error: the database does not respond")
     assert len(versions("models")) == 3
+
+
+def test_two_versions_are_compared(run: Run) -> None:
+    first, _, third = publish_three()
+    later = [*newsroom(), Article(id="later", title="Storm floods the harbour")]
+    fourth = publish(build_model(later), "models", now=NOW + timedelta(hours=3))
+
+    table, printed = run("models", "diff"), run("models", "diff", first, fourth, "--json")
+    rows = run("models", "diff", "--csv")
+    page = run("models", "diff", third, "--markdown=page.md")
+
+    assert table.out.startswith(f"{third} → {fourth}\n")
+    assert f"{len(newsroom())} in common, 1 added, 0 removed" in table.out
+    assert (printed.json()["old"], printed.json()["articles_added"]) == (first, 1)
+    assert len(rows.out.splitlines()) == 1 + len(newsroom())
+    assert page.status == 0
+    assert Path("page.md").read_text(encoding="utf-8").startswith(f"# {third} → {fourth}\n\n## Summary\n")
+
+
+def test_a_version_that_does_not_exist_cannot_be_compared(run: Run) -> None:
+    publish_three()
+
+    ended = run("models", "diff", "20200101T000000Z-00000000")
+
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("error: no version '20200101T000000Z-00000000' in models")

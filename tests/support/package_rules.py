@@ -89,7 +89,8 @@ PACKAGES = {
     "training/analytics": "formats readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
-    ["cli.py", "options.py", "terminal.py", "__main__.py", "list_tables.py", "sheets.py"], "commands"
+    ["cli.py", "options.py", "terminal.py", "__main__.py", "list_tables.py", "sections.py", "sheets.py"],
+    "commands",
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
