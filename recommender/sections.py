@@ -1,14 +1,14 @@
 """Reports in sections, which are printed as tables or written as Markdown."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from recommender.list_tables import fraction
+from recommender.list_tables import estimate, fraction
 from recommender.printable import one_line
 from recommender.sheets import Note, Sheet
 
@@ -78,16 +78,6 @@ def difference_sections(difference: Any) -> list[Section]:
         for items, count in enumerate(overlap.kept)
         if count
     ]
-    changed = [
-        (
-            item.title,
-            item.id,
-            f"{item.overlap:.0%}",
-            _only(item.before, item.after),
-            _only(item.after, item.before),
-        )
-        for item in difference.most_changed
-    ]
     moved = [
         (item.before or _NONE, item.after or _NONE, f"{item.articles:,}", item.example)
         for item in difference.moved
@@ -100,9 +90,7 @@ def difference_sections(difference: Any) -> list[Section]:
     return [
         Section("Summary", ("Compared", "Result"), [*facts]),
         Section("Items of a list that stayed", ("Items", ">Articles", ">Share"), [*kept]),
-        Section(
-            "Most changed", ("Article", "Id", ">Same", "No longer listed", "New in the list"), [*changed]
-        ),
+        most_changed_section(difference.most_changed),
         Section("New in no list", listed, [*map(_listed, difference.new_orphans)]),
         Section("New in very many lists", listed, [*map(_listed, difference.new_crowders)]),
         Section("Moved to another category", ("From", "To", ">Articles", "Example"), [*moved]),
@@ -110,6 +98,63 @@ def difference_sections(difference: Any) -> list[Section]:
             "Share of a list that stayed, by category", ("Category", ">Articles", ">Same"), [*categories]
         ),
     ]
+
+
+def gate_rows(verdict: Any) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield the name, the value, the bound and the result of each measure of the quality gate."""
+    for check in verdict.checks:
+        if check.value is not None:
+            side = "≥" if check.side == "at least" else "≤"
+            yield check.label, check.formatted_value, f"{side} {check.bound:g}", check.passed
+    for comparison in verdict.comparisons:
+        difference = estimate(comparison.difference, "+")
+        change = f"{fraction(comparison.old)} → {fraction(comparison.new)}: {difference}"
+        label = f"{comparison.label}, old → new"
+        if not comparison.enough:
+            label += f" (few: {comparison.count})"
+        yield label, change, f"≥ -{comparison.margin:g}", comparison.passed
+
+
+def gate_notes(verdict: Any) -> Iterator[tuple[str, str]]:
+    """Yield the other results of the quality gate as texts, each with its style in the terminal."""
+    for guard in verdict.guards:
+        yield (guard.detail, "") if guard.passed else (f"REFUSED: {guard.detail}", "bold red")
+    if verdict.not_compared:
+        yield verdict.not_compared, "bold"
+    if verdict.list_overlap is not None:
+        yield (
+            f"{verdict.list_overlap:.0%} of a list is unchanged, compared with {verdict.compared_with}",
+            "dim",
+        )
+
+
+def training_sections(facts: Iterable[tuple[str, str]], verdict: Any) -> list[Section]:
+    """Return the sections of a report on a training, with the results of the quality gate first."""
+    gate = [
+        (label, value, bound, "passed" if passed else "REFUSED")
+        for label, value, bound, passed in gate_rows(verdict)
+    ]
+    return [
+        Section("Quality gate", ("Measure", ">Value", ">Bound", "Result"), [*gate]),
+        *(Section("", note=text) for text, _ in gate_notes(verdict)),
+        most_changed_section(verdict.most_changed),
+        Section("Training", ("Fact", "Value"), [*facts]),
+    ]
+
+
+def most_changed_section(most_changed: Iterable[Any]) -> Section:
+    """Return the section of the articles whose lists changed the most."""
+    rows = [
+        (
+            item.title,
+            item.id,
+            f"{item.overlap:.0%}",
+            _only(item.before, item.after),
+            _only(item.after, item.before),
+        )
+        for item in most_changed
+    ]
+    return Section("Most changed", ("Article", "Id", ">Same", "No longer listed", "New in the list"), [*rows])
 
 
 def _listed(article: Any) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The command group `models`: list, verify, roll back, compare and prune published versions."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,21 @@ def rollback(version: str | None, models_dir: Path) -> None:
     from recommender.artifact import roll_back
 
     echo(f"{roll_back(models_dir, version)} is now the current version")
+
+
+@models.command("last-run")
+@models_dir_option
+def last_run(models_dir: Path) -> None:
+    """Print how the last training ended, and exit with its exit status.
+
+    `make train` exits with 2 after any failure, because `make` does; this command distinguishes them.
+    """
+    from recommender.commands.exit_status import FAILED
+    from recommender.commands.last_run import described, read_last_run
+
+    run = read_last_run(models_dir)
+    echo(described(run))
+    sys.exit(FAILED if run.exit_status is None else run.exit_status)
 
 
 @models.command(cls=Reporting)
