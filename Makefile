@@ -14,7 +14,7 @@ PORT ?= 8000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
+.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx test-image fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ test-wordpress: install ## try imports and the plugin on a real WordPress (apt: 
 
 test-nginx: install ## try a real nginx before the service for seven minutes (apt: nginx-light)
 	RECOMMENDER_TEST_NGINX=1 $(BIN)/pytest -m nginx $(PYTEST)
+
+test-image: install ## run the commands of the Dockerfile in an empty folder, without a container engine
+	RECOMMENDER_TEST_IMAGE=1 $(BIN)/pytest -m image $(PYTEST)
 
 test-clients: install ## generate clients in Python and TypeScript (npm), check them strictly, and call the service
 	RECOMMENDER_TEST_CLIENTS=1 $(BIN)/pytest -m clients $(PYTEST)

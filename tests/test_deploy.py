@@ -1,6 +1,9 @@
 """The files in `docs/deploy/` and for containers do what they say: their steps run, their syntax is valid."""
 
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +15,7 @@ import pytest
 import yaml
 
 from tests.support.fake_wordpress import FakeWordPress
-from tests.support.guide import ROOT
+from tests.support.guide import ROOT, block, check_arguments
 from tests.support.sites import listening
 
 DEPLOY = ROOT / "docs" / "deploy"
@@ -95,3 +98,71 @@ def test_jobs_install_an_extra_that_exists_and_keep_the_record(name: str) -> Non
 
     assert "pip install --constraint constraints.txt '.[train]'" in text
     assert "models/last-run.json" in text
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
+def test_the_units_of_systemd_are_valid(tmp_path: Path) -> None:
+    units = [*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")]
+    for unit in units:
+        text = unit.read_text(encoding="utf-8").replace("/srv/recommender/.venv/bin/recommender", "/bin/true")
+        (tmp_path / unit.name).write_text(text, encoding="utf-8")
+
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", *(tmp_path / unit.name for unit in units)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert len(units) == 3
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_the_commands_of_units_and_images_are_valid() -> None:
+    units = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("*.service"))
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    jobs = "\n".join([*github_steps(), *gitlab_steps()])
+
+    lines = re.findall(r"^ExecStart=\S+/recommender (.*)$", units, re.MULTILINE)
+    lines += re.findall(r"^recommender (.*)$", jobs, re.MULTILINE)
+    words = [shlex.split(line) for line in lines]
+    words += [json.loads(command) for command in re.findall(r"^CMD (.*)$", dockerfile, re.MULTILINE)]
+    words.append(services["serve"]["command"])
+
+    assert len(words) == 11
+    for command in words:
+        if "--help" not in command:
+            check_arguments(command)
+
+
+def test_nginx_in_front_of_the_containers_is_configured_as_in_the_guide() -> None:
+    shown = block("caching.md", "nginx").replace("127.0.0.1:8000", "serve:8000")
+
+    assert (DEPLOY / "nginx.conf").read_text(encoding="utf-8") == shown
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (["hadolint"], "Dockerfile"),
+        (["check-jsonschema", "--builtin-schema", "vendor.compose-spec"], "compose.yaml"),
+        (
+            ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
+            "docs/deploy/github-actions.yml",
+        ),
+        (
+            ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
+            "docs/deploy/gitlab-ci.yml",
+        ),
+    ],
+)
+@pytest.mark.slow
+def test_linters_accept_the_file(command: list[str], file: str) -> None:
+    program = Path(sys.executable).with_name(command[0])
+    if not program.exists():
+        pytest.skip(f"needs {command[0]}, which the extra `dev` installs")
+
+    checked = subprocess.run(
+        [program, *command[1:], ROOT / file], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
