@@ -71,10 +71,10 @@ def last_run(models_dir: Path) -> None:
     `make train` exits with 2 after any failure, because `make` does; this command distinguishes them.
     """
     from recommender.commands.exit_status import FAILED
-    from recommender.commands.last_run import described, read_last_run
+    from recommender.last_run import read_last_run
 
     run = read_last_run(models_dir)
-    echo(described(run))
+    echo(run.description)
     sys.exit(FAILED if run.exit_status is None else run.exit_status)
 
 

@@ -17,8 +17,8 @@ from rich.console import Console
 from recommender.commands.exit_status import REFUSED
 from recommender.commands.export_live import clean_up, read_live
 from recommender.commands.files import echo, write
-from recommender.commands.last_run import RecordedRun, recorded_run
 from recommender.commands.output import Reporting, ReportingAnyName, output_options, report, show
+from recommender.commands.recorded_run import RecordedRun, recorded_run
 from recommender.options import corpus_options, models_dir_option, reading
 
 
