@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import current_version
-from recommender.cli import _KNOWN_ERRORS
+from recommender.commands.exit_status import _KNOWN_ERRORS
 from tests.support.cli import Run, in_a_process
 
 TRAINING_LIBRARIES = (

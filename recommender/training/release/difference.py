@@ -196,4 +196,5 @@ class ModelPair:
 
 
 def _crowders(lists: np.ndarray) -> np.ndarray:
-    return lists > CROWDING * lists.mean()
+    crowding: np.ndarray = lists > CROWDING * lists.mean()
+    return crowding
