@@ -78,7 +78,7 @@ def test_the_sample_is_trained_published_and_answers_as_a_process(tmp_path: Path
         ["serve", "--workers", "no"],
         ["related"],
         ["related", "1", "--bogus"],
-        ["models", "prune"],
+        ["models", "frobnicate"],
         ["frobnicate"],
     ],
 )
