@@ -67,7 +67,9 @@ def every_neighbor(model: Model, article_id: str) -> list[str]:
 
 def test_articles_that_became_orphans_or_crowders_are_named() -> None:
     articles = ferries(40)
-    old = build_model(articles)
+    base, always = build_model(articles), 20  # in no list of both models
+    rows = np.where(base.neighbors.rows == always, always + 1, base.neighbors.rows)
+    old = replace(base, neighbors=replace(base.neighbors, rows=rows))
     crowded = np.full_like(old.neighbors.rows, 0)  # every list begins with the first article
     crowded[:, 1:] = old.neighbors.rows[:, :-1]
     crowded[0] = old.neighbors.rows[0]
@@ -75,16 +77,18 @@ def test_articles_that_became_orphans_or_crowders_are_named() -> None:
     crowded[crowded == gone] = 1
     new = replace(old, neighbors=replace(old.neighbors, rows=crowded))
 
-    difference = ModelPair(old, new).difference(count=3)
+    difference = ModelPair(old, new).difference(count=40)
 
     before = sum(articles[gone].id in list_ids(old, article.id) for article in articles)
     assert before > 0
     assert [(item.id, item.lists_before, item.lists_after) for item in difference.new_orphans][:1] == [
         (articles[gone].id, before, 0)
     ]
+    assert articles[always].id not in {item.id for item in difference.new_orphans}
+    assert (difference.orphans_before, difference.orphans_after) == (1, len(difference.new_orphans) + 1)
     assert [item.id for item in difference.new_crowders][:1] == [articles[0].id]
     assert difference.new_crowders[0].lists_after >= len(articles) - 1
-    assert (difference.crowders_before, len(difference.most_changed)) == (0, 3)
+    assert (difference.crowders_before, len(ModelPair(old, new).difference(3).most_changed)) == (0, 3)
 
 
 def test_an_orphan_that_the_old_model_does_not_contain_is_new() -> None:
