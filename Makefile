@@ -14,7 +14,7 @@ PORT ?= 8000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx fuzz check bench clean
+.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx test-image fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,21 +23,30 @@ install: .venv/installed ## make .venv with all that training, serving and tests
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
+	@echo "Installing the developers' tools, which takes some minutes …"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	scratch=$$(mktemp -d) && $(BIN)/recommender train $(SAMPLE) --models-dir $$scratch >/dev/null && rm -r $$scratch
+	touch .venv/runtime $@
+
+# What training and serving need, without the developers' tools.
+.venv/runtime: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	@echo "Installing what training and serving need …"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[train]'
 	touch $@
 
-demo: install ## train on the sample newsroom, serve it, and print the address of the demo page and a key
+demo: .venv/runtime ## train on the sample newsroom, serve it, and print the address of the demo page and a key
 	$(BIN)/recommender train $(SAMPLE) --recipe recommender/sample/recipe.toml --models-dir $(MODELS)
 	made=$$($(BIN)/recommender key demo --scopes articles+rules+events+read) && echo "$${made%%RECOMMENDER_*}" && \
 	RECOMMENDER_WRITE_KEYS="$${made##*_KEYS=}" \
 	RECOMMENDER_SITE_NAME="The Caldermark Courier" $(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
-train: install ## train on CORPUS (default: the sample), by RECIPE and LABELS if given, and publish
-	$(BIN)/recommender train $(CORPUS) --models-dir $(MODELS) \
+# make ends with 2 after any failure; `recommender models last-run` ends with the exit status of the training.
+train: .venv/runtime ## train on CORPUS (default: the sample), by RECIPE and LABELS if given, and publish
+	$(BIN)/recommender train $(CORPUS) --models-dir $(MODELS) $(if $(SUMMARY),--summary $(SUMMARY)) \
 		$(if $(RECIPE),--recipe $(RECIPE)) $(if $(LABELS),--labels $(LABELS))
 
-serve: install ## serve the current model on PORT (default: 8000)
+serve: .venv/runtime ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
 notebooks: install ## run every notebook on CORPUS (and LABELS), and write HTML to notebooks/executed/
@@ -76,6 +85,9 @@ test-wordpress: install ## try imports and the plugin on a real WordPress (apt: 
 
 test-nginx: install ## try a real nginx before the service for seven minutes (apt: nginx-light)
 	RECOMMENDER_TEST_NGINX=1 $(BIN)/pytest -m nginx $(PYTEST)
+
+test-image: install ## run the commands of the Dockerfile in an empty folder, without a container engine
+	RECOMMENDER_TEST_IMAGE=1 $(BIN)/pytest -m image $(PYTEST)
 
 test-clients: install ## generate clients in Python and TypeScript (npm), check them strictly, and call the service
 	RECOMMENDER_TEST_CLIENTS=1 $(BIN)/pytest -m clients $(PYTEST)

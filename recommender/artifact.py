@@ -81,8 +81,8 @@ def publish(
     folder = Path(models_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.absolute().parent)
-        with _locked(folder):
+        sync_folder(folder.absolute().parent)
+        with locked(folder):
             return _publish(model, folder, now or datetime.now(UTC), extra_files)
     except OSError as error:
         where = error.filename or folder
@@ -100,10 +100,10 @@ def keep_refused(report: str, model: Model, models_dir: str | Path, *, now: date
     folder = Path(models_dir)
     try:
         (folder / REFUSED).mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             wanted = _version_name(model, now or datetime.now(UTC))
             path = folder / REFUSED / _free_name(folder / REFUSED, wanted, ".json")
-            _replace(path, report.encode())
+            replace_file(path, report.encode())
     except OSError as error:
         where = error.filename or folder
         raise ArtifactError(f"cannot write the report to {where}: {error.strerror or error}") from error
@@ -149,14 +149,14 @@ def roll_back(models_dir: str | Path = "models", version: str | None = None) -> 
     if not versions(folder):
         raise _nothing_published(folder)
     try:
-        with _locked(folder):
-            wanted = version or _version_before(folder)
+        with locked(folder):
+            wanted = version or version_before(folder)
             _check_version(folder, wanted)
             if wanted == _current_if_any(folder)[0]:
                 raise ArtifactError(f"{wanted} is already the current version in {folder}")
             digest = digest_of(folder / wanted / MANIFEST)
             _open(folder / wanted, digest, verify=True)
-            _replace(folder / CURRENT, f"{wanted} {digest}\n".encode())
+            replace_file(folder / CURRENT, f"{wanted} {digest}\n".encode())
     except OSError as error:
         where = error.filename or folder
         raise ArtifactError(
@@ -183,6 +183,42 @@ def current_version(models_dir: str | Path) -> str:
     return _current(Path(models_dir))[0]
 
 
+def version_before(models_dir: str | Path) -> str:
+    """Return the name of the version before the current one; raises ArtifactError if there is none."""
+    folder = Path(models_dir)
+    current, names = _current(folder)[0], versions(folder)
+    # The current version may be damaged, and so not be among them.
+    older = names[: names.index(current)] if current in names else [name for name in names if name < current]
+    if not older:
+        raise ArtifactError(f"nothing to roll back to: {current} is the oldest version in {folder}")
+    return older[-1]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let only one process change versions at a time; the system releases the lock of a killed process."""
+    with (folder / LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace the content of a file atomically."""
+    new_file = path.with_name(f"{path.name}.new")
+    _write_synced(new_file, content)
+    new_file.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a crash of the machine."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles) -> str:
     for abandoned in folder.glob(f"{BUILDING}*"):  # from a killed process: this one holds the lock
         shutil.rmtree(abandoned, ignore_errors=True)
@@ -196,8 +232,8 @@ def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles)
         shutil.rmtree(building, ignore_errors=True)
         raise
     try:
-        _sync_folder(folder)
-        _replace(folder / CURRENT, f"{version} {digest}\n".encode())
+        sync_folder(folder)
+        replace_file(folder / CURRENT, f"{version} {digest}\n".encode())
     except BaseException:
         if not (folder / CURRENT).exists() or version not in (folder / CURRENT).read_text():
             shutil.rmtree(folder / version, ignore_errors=True)
@@ -221,7 +257,7 @@ def _write_version(model: Model, building: Path, version: str, extra_files: Extr
     digest = hashlib.sha256(text).hexdigest()
     _write_synced(building / MANIFEST, text)
     _write_synced(building / MANIFEST_DIGEST, f"{digest}\n".encode())
-    _sync_folder(building)
+    sync_folder(building)
     return digest
 
 
@@ -325,15 +361,6 @@ def _check_version(folder: Path, version: str) -> None:
         raise ArtifactError(f"no version {version!r} in {folder}; `ls {folder}` lists the versions")
 
 
-def _version_before(folder: Path) -> str:
-    current, names = _current(folder)[0], versions(folder)
-    # The current version may be damaged, and so not be among them.
-    older = names[: names.index(current)] if current in names else [name for name in names if name < current]
-    if not older:
-        raise ArtifactError(f"nothing to roll back to: {current} is the oldest version in {folder}")
-    return older[-1]
-
-
 def _nothing_published(folder: Path) -> NothingPublishedError:
     return NothingPublishedError(f"no published model in {folder}; run `make train` or `recommender train`")
 
@@ -345,22 +372,6 @@ def _version_name(model: Model, now: datetime) -> str:
 def _free_name(folder: Path, wanted: str, ending: str = "") -> str:
     names = [wanted + ending, *(f"{wanted}-{number}{ending}" for number in range(2, 10_000))]
     return next(name for name in names if not (folder / name).exists())
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let only one process publish at a time; the system releases the lock of a killed process."""
-    with (folder / LOCK).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Replace the content of a file atomically."""
-    new_file = path.with_name(f"{path.name}.new")
-    _write_synced(new_file, content)
-    new_file.replace(path)
-    _sync_folder(path.parent)
 
 
 def _write_array(path: Path, array: np.ndarray) -> str:
@@ -387,11 +398,3 @@ def _digest_of_synced(path: Path) -> str:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return digest_of(path)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,7 @@
 """The command line: thin commands over the library. Results go to stdout, progress and errors to stderr."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import click
 
 from recommender.commands.backtest import backtest
 from recommender.commands.comparing import compare
+from recommender.commands.exit_status import FAILED, exit_status, known_errors
 from recommender.commands.export_live import export_live
 from recommender.commands.files import echo
 from recommender.commands.importing import importing
@@ -20,33 +21,6 @@ from recommender.commands.serve import serve
 from recommender.commands.training import evaluate, lint, train
 from recommender.printable import plain
 
-_FAILED, _USAGE = 1, 2
-_USAGE_ERRORS = (
-    "recipe.RecipeError",
-    "serving.http.problems.Problem",
-    "training.evaluation.labels.LabelsError",
-    "training.release.previous.BaselineError",
-    "visibility.UndecidedError",
-)
-_KNOWN_ERRORS = (  # their messages tell users everything they need
-    *("article.InvalidArticleError", "artifact.ArtifactError"),
-    *(
-        "settings.SettingsError",
-        "serving.index.categories.UnknownCategoryError",
-        "serving.worker.follower.NotReadyError",
-    ),
-    *(
-        "serving.lists.related.UnknownArticleError",
-        "serving.rules.schema.RulesError",
-        "serving.store.StoreError",
-    ),
-    *(
-        "training.backtest.replay.BacktestError",
-        "training.formats.files.CorpusError",
-    ),
-    *("training.cluster.ClusterError", "training.train.TrainingError"),
-    *_USAGE_ERRORS,
-)
 _COMMANDS: list[click.Command] = [
     backtest, compare, evaluate, export_live, importing, key, lint, models, related, rules, search, serve,
     similar, topics, train,
@@ -62,10 +36,10 @@ def main() -> None:
             raise
         extra = "cluster" if missing.name in {"dask", "distributed"} else "train"
         click.echo(f"error: {missing.name} is required: pip install 'recommender[{extra}]'", err=True)
-        sys.exit(_FAILED)
-    except _loaded(_KNOWN_ERRORS) as error:
+        sys.exit(FAILED)
+    except known_errors() as error:
         echo(f"error: {error}", err=True)
-        sys.exit(_USAGE if isinstance(error, _loaded(_USAGE_ERRORS)) else _FAILED)
+        sys.exit(exit_status(error))
 
 
 class _Cli(click.Group):
@@ -99,10 +73,3 @@ def _plain_errors() -> Iterator[None]:
 @click.version_option(package_name="recommender")
 def cli() -> None:
     """Related articles for news sites: train a model offline and serve it over HTTP."""
-
-
-def _loaded(names: Iterable[str]) -> tuple[type[Exception], ...]:
-    """Return the exception classes whose modules are imported; no other class can have been raised."""
-    parts = [name.rpartition(".") for name in names]
-    modules = [(sys.modules.get(f"recommender.{module}"), name) for module, _, name in parts]
-    return tuple(getattr(module, name) for module, name in modules if module is not None)

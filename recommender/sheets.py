@@ -13,6 +13,7 @@ from rich.text import Text
 
 _WORD = 16  # characters of a column of texts below which it is unreadable
 _GAP = 3  # between two columns
+_EDGES = 2  # one space on each side of a table
 _NOTE = 100  # characters in a line of a note
 _WIDE = 10_000  # columns of a file
 
@@ -45,7 +46,7 @@ class Sheet:
         """Yield the table if it fits, else with intervals below their means, else the blocks."""
         for rows in (self._rows, [([*map(_on_two_lines, cells)], style) for cells, style in self._rows]):
             widths = list(self._least_widths(console, rows))
-            if sum(widths) + _GAP * len(widths) <= options.max_width:
+            if sum(widths) + _GAP * (len(widths) - 1) + _EDGES <= options.max_width:
                 yield self._table(rows)
                 return
         yield from self._blocks()

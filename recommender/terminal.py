@@ -11,9 +11,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from recommender.list_tables import estimate, fraction
+from recommender.list_tables import fraction
 from recommender.model import Model
 from recommender.printable import one_line, plain
+from recommender.sections import gate_notes, gate_rows
 from recommender.sheets import Note, Sheet
 
 _MIB = 1 << 20
@@ -62,42 +63,48 @@ def escape(text: str) -> str:
     return literal(plain(text))
 
 
-def training_summary(
-    model: Model, outcome: Any, reading: Any, seconds: Mapping[str, float], peak_bytes: int, live: str = ""
-) -> RenderableType:
-    """Return a summary of training: the corpus, the quality gate, and the published version or the report.
-
-    `live` summarizes the live articles of the database.
-    """
+def training_facts(
+    model: Model, reading: Any, seconds: Mapping[str, float], peak_bytes: int, live: str = ""
+) -> list[tuple[str, str]]:
+    """Return facts about a training, each with its name. `live` summarizes the articles of the database."""
     corpus = model.manifest.corpus
-    facts = _facts()
-    facts.add_row("Articles", f"{corpus.articles:,}")
-    facts.add_row("Refused rows", _counted(reading.refused_by_reason))
-    facts.add_row("Refused fields", _counted(reading.fields_refused))
+    facts = [
+        ("Articles", f"{corpus.articles:,}"),
+        ("Refused rows", _counted(reading.refused_by_reason)),
+        ("Refused fields", _counted(reading.fields_refused)),
+    ]
     if reading.skipped:
-        facts.add_row("Not articles", _counted(reading.skipped))
-    for note in reading.notes:
-        facts.add_row("Note", escape(plain(note)))
+        facts.append(("Not articles", _counted(reading.skipped)))
+    facts += [("Note", note) for note in reading.notes]
     if live:
-        facts.add_row("Live articles", escape(live))
+        facts.append(("Live articles", live))
     cut = (
         f"; {corpus.articles_cut:,} articles cut, {corpus.characters_cut:,} characters"
         if corpus.articles_cut
         else ""
     )
-    facts.add_row("Characters read", f"{corpus.characters_read:,}{cut}")
+    facts.append(("Characters read", f"{corpus.characters_read:,}{cut}"))
     if standing := model.manifest.standing_lines:
-        shown = f"{len(standing):,} that recur, such as {standing[0][:60]!r}"
-        facts.add_row("Lines left out", escape(plain(shown)))
+        facts.append(("Lines left out", f"{len(standing):,} that recur, such as {standing[0][:60]!r}"))
     if digests := model.manifest.digests:
-        facts.add_row("Digests", escape(plain(f"titles with {', '.join(map(repr, digests[:5]))}")))
+        facts.append(("Digests", f"titles with {', '.join(map(repr, digests[:5]))}"))
     if drift := model.manifest.drift:
         changes = f"{drift.changed_articles:,} changes since ({drift.changed_share:.2%} of the articles)"
-        facts.add_row("Continues", f"{drift.fitted}; {changes}, unknown words +{drift.unknown_terms:.2%}")
-    facts.add_row("Terms", f"{corpus.terms_kept:,} used of {corpus.terms_counted:,}")
-    facts.add_row("Topics", _topics(model))
-    facts.add_row("Seconds", _times(seconds))
-    facts.add_row("Peak memory", f"{peak_bytes / _MIB:,.0f} MiB")
+        facts.append(("Continues", f"{drift.fitted}; {changes}, unknown words +{drift.unknown_terms:.2%}"))
+    return [
+        *facts,
+        ("Terms", f"{corpus.terms_kept:,} used of {corpus.terms_counted:,}"),
+        ("Topics", _topics(model)),
+        ("Seconds", _times(seconds)),
+        ("Peak memory", f"{peak_bytes / _MIB:,.0f} MiB"),
+    ]
+
+
+def training_summary(facts: Iterable[tuple[str, str]], outcome: Any) -> RenderableType:
+    """Return a summary of training: facts, the quality gate, and the published version or the report."""
+    table = _facts()
+    for name, text in facts:
+        table.add_row(name, escape(text))
     result = _facts()
     if outcome.version:
         result.add_row("Published", Text(outcome.version, style="bold green"))
@@ -105,32 +112,16 @@ def training_summary(
         result.add_row(
             "Refused", Text(plain(str(outcome.refused_report or "no report written")), style="bold red")
         )
-    return Group(facts, gate_table(outcome.verdict), result)
+    return Group(table, gate_table(outcome.verdict), result)
 
 
 def gate_table(verdict: Any) -> RenderableType:
     """Return the values and bounds of the quality gate as a table, and the lists that changed the most."""
     sheet = Sheet("Quality gate", ">Value", ">Bound", "")
-    for check in verdict.checks:
-        if check.value is not None:
-            side = "≥" if check.side == "at least" else "≤"
-            sheet.add(check.label, check.formatted_value, f"{side} {check.bound:g}", _mark(check.passed))
-    for comparison in verdict.comparisons:
-        difference = estimate(comparison.difference, "+")
-        change = f"{fraction(comparison.old)} → {fraction(comparison.new)}: {difference}"
-        label = f"{comparison.label}, old → new"
-        if not comparison.enough:
-            label += f" (few: {comparison.count})"
-        sheet.add(label, change, f"≥ -{comparison.margin:g}", _mark(comparison.passed))
+    for *cells, passed in gate_rows(verdict):
+        sheet.add(*cells, _mark(passed))
     parts: list[RenderableType] = [sheet]
-    for guard in verdict.guards:
-        text = plain(guard.detail if guard.passed else f"REFUSED: {guard.detail}")
-        parts.append(Note(text, "" if guard.passed else "bold red"))
-    if verdict.not_compared:
-        parts.append(Note(plain(verdict.not_compared), "bold"))
-    if verdict.list_overlap is not None:
-        note = f"{verdict.list_overlap:.0%} of a list is unchanged, compared with {verdict.compared_with}"
-        parts.append(Note(plain(note)))
+    parts += [Note(plain(text), style) for text, style in gate_notes(verdict)]
     if verdict.most_changed:
         parts.append(_changes(verdict.most_changed[:_MAX_CHANGES]))
     return Group(*parts)
@@ -189,16 +180,58 @@ def topics_table(response: Mapping[str, Any], headlines: Sequence[str]) -> Rende
     return Group(sheet, Note(f"{len(response['topics'])} topics · model {response['model_version']}"))
 
 
-def versions_table(records: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Return the published versions as a table: version, training time, articles, whether current."""
-    sheet = Sheet("<Version", "Trained", ">Articles", "")
-    for record in records:
-        articles = "" if record["articles"] is None else f"{record['articles']:,}"
-        trained = (
-            f"{record['trained_at'][:16].replace('T', ' ')} UTC" if record["trained_at"] else record["fault"]
+def versions_table(facts: Iterable[Any], now: datetime) -> RenderableType:
+    """Return facts about the published versions as a table; the note says what the columns mean."""
+    headings = (
+        "<Version",
+        ">Age",
+        ">Articles",
+        ">nDCG",
+        ">Coverage",
+        ">Category",
+        ">Same",
+        "Gate",
+        ">MiB",
+        "",
+    )
+    sheet = Sheet(*headings)
+    for version in facts:
+        measures = (version.ndcg_at_9, version.coverage, version.category_agreement, version.list_overlap)
+        sheet.add(
+            one_line(version.version),
+            _age(version.published_at, now),
+            "" if version.articles is None else f"{version.articles:,}",
+            *("" if measure is None else fraction(measure) for measure in measures),
+            "cannot be opened" if version.fault else version.gate or "not run",
+            f"{version.bytes / _MIB:,.0f}",
+            "current" if version.current else "",
+            style="bold" if version.current else "",
         )
-        sheet.add(one_line(record["version"]), trained, articles, "current" if record["current"] else "")
-    return sheet
+    note = (
+        "nDCG, Coverage, Category: as `evaluate` prints them · Same: share of a list that stayed, compared "
+        "with the version before · Gate: overridden by --no-gate"
+    )
+    return Group(sheet, Note(note))
+
+
+def _age(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return ""
+    hours = (now - moment).total_seconds() / 3600
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:,.0f} days"  # noqa: PLR2004 two days
+
+
+def pruned_table(pruned: Any, *, dry_run: bool) -> RenderableType:
+    """Return what was removed, or with `dry_run` what would be, and why the other versions are kept."""
+    done = "would be removed" if dry_run else "removed"
+    sheet = Sheet("<Version", ">MiB", "Kept because", "")
+    for decision in pruned.decisions:
+        mark = "" if decision.kept_because else done
+        sheet.add(one_line(decision.version), f"{decision.bytes / _MIB:,.0f}", decision.kept_because, mark)
+    removed = [decision for decision in pruned.decisions if not decision.kept_because]
+    size = sum(decision.bytes for decision in removed) / _MIB
+    total = f"{len(removed)} of {len(pruned.decisions)} versions ({size:,.0f} MiB) {done}"
+    return Group(sheet, Note(f"{total}, and {pruned.refused_reports} reports on refused models"))
 
 
 def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:
@@ -243,13 +276,13 @@ def _counted(counts: Mapping[str, int]) -> str:
     by_reason = ", ".join(
         f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda x: (-x[1], x[0]))
     )
-    return escape(f"{total:,} ({by_reason})") if total else "0"
+    return f"{total:,} ({by_reason})" if total else "0"
 
 
 def _topics(model: Model) -> str:
     largest = sorted(model.manifest.topics, key=lambda topic: -topic.articles)
     names = "; ".join(f"{topic.name} ({topic.articles:,})" for topic in largest[:8])
-    return escape(f"{len(largest)}: {names}{'; …' if len(largest) > 8 else ''}")  # noqa: PLR2004 a screenful
+    return f"{len(largest)}: {names}{'; …' if len(largest) > 8 else ''}"  # noqa: PLR2004 a screenful
 
 
 def _times(seconds: Mapping[str, float]) -> str:

@@ -7,7 +7,6 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-import click
 import pytest
 
 from recommender.cli import cli
@@ -18,7 +17,7 @@ from recommender.serving.openapi.endpoints import ENDPOINTS
 from recommender.serving.routes.metrics import PARTS
 from recommender.serving.rules.schema import read_set
 from recommender.settings import PREFIX, Settings
-from tests.support.guide import ALL, PAGES, ROOT, TEXT, block, blocks, commands, inline
+from tests.support.guide import ALL, PAGES, ROOT, TEXT, block, blocks, check_arguments, commands, inline
 from tests.support.settings_page import PAGE, settings_page
 
 NAMES = sorted(TEXT)
@@ -145,17 +144,6 @@ def test_the_rules_shown_are_rules_of_every_kind() -> None:
 def test_the_settings_files_shown_are_valid(page: str) -> None:
     for text in blocks(page, "toml"):
         Settings.read(**tomllib.loads(text))
-
-
-def check_arguments(words: list[str]) -> None:
-    """Parse the arguments of a command as the program does. Raises ClickException if they are wrong."""
-    command: click.Command = cli
-    while isinstance(command, click.Group) and words:
-        found = command.commands.get(words[0])
-        assert found is not None, words
-        command, words = found, words[1:]
-    if words and isinstance(command, click.Command):
-        command.make_context(command.name, list(words))
 
 
 @cache

@@ -132,12 +132,12 @@ CALL_PLANTS = [
     (
         "training/train.py",
         "X = os.replace('a', 'b')",
-        "os.replace, as only artifact.py serving/worker/state_file.py commands/destinations.py settings",
+        "os.replace, as only artifact.py pruning.py serving/worker/state_file.py commands/destinations.py",
     ),
     (
         "serving/worker/context.py",
         "X = Path('a').replace('b')",
-        ".rename, as only artifact.py serving/worker/state_file.py commands/destinations.py settings.py may",
+        ".rename, as only artifact.py pruning.py serving/worker/state_file.py commands/destinations.py sett",
     ),
     ("cli.py", "import fcntl", "fcntl, as only artifact.py may"),
     ("artifact.py", "X = os.environ['HOME']", "os.environ, as only settings.py may"),

@@ -1,11 +1,15 @@
 """Merge the live articles of the database into a corpus, and delete those that all versions contain.
 
+Both directions are here: what live articles must stay in the database because of versions, and what versions
+must stay in the models folder because of live articles.
+
 Training merges the live articles, so that a new model contains what the CMS sent since the last one.
 Afterwards the database need not keep them. An article may be deleted from it when the corpus and every
 published version contain it, with a date and at least as new: the versions because of a rollback, the corpus
 because the next training would lose it otherwise.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -13,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.article import Article
-from recommender.artifact import open_version, versions
+from recommender.artifact import open_current, open_version, versions
 from recommender.model import Model
 from recommender.serving.store import ArticleRow, Store, StoreDownError, StoreError
 from recommender.settings import Settings
@@ -105,6 +109,32 @@ def delete_redundant(
         deletable = [row for row in deletable if _contains(model, row)]
     with closing(Store.of(settings)) as store:
         return store.delete_articles([(row.id, row.version) for row in deletable])
+
+
+def versions_in_use(settings: Settings, models_dir: str | Path) -> dict[str, str]:
+    """Return the versions that live articles need, and why.
+
+    A live article that the current version does not contain is shown by its fold-in, so the version that the
+    fold-in was computed with may still be served. The version of the last fold-in also shows
+    `delete_redundant` which folder is served. Without a database there are none. Raises StoreError.
+    """
+    with closing(Store.of(settings)) as store:
+        if not store.is_there:
+            return {}
+        try:
+            rows = [row for row in store.articles() if not row.withdrawn and row.model_version is not None]
+        except StoreDownError as error:
+            raise StoreDownError(f"the database does not respond: {error}") from None
+    model = open_current(models_dir, verify=False)
+    counts = Counter(row.model_version for row in rows if not _contains(model, row))
+    reasons = {
+        str(version): f"used by {count:,} live article{'s' if count > 1 else ''}"
+        for version, count in counts.items()
+    }
+    if rows:
+        last = max(rows, key=lambda row: row.version).model_version
+        reasons.setdefault(str(last), "used by the last live article")
+    return reasons
 
 
 def as_line(article: Article) -> str:

@@ -1,5 +1,6 @@
-"""The command group `models`: list, verify and roll back published versions."""
+"""The command group `models`: list, verify, roll back, compare and prune published versions."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,19 @@ def models() -> None:
 @models_dir_option
 @output_options
 def list_versions(models_dir: Path, **outputs: Any) -> None:
-    """List the published versions, oldest first."""
-    from recommender.artifact import ArtifactError, current_version, open_version, versions
+    """List the published versions, oldest first: age, articles, quality, quality gate, size."""
+    from datetime import UTC, datetime
+
+    from recommender.history import version_facts
     from recommender.terminal import versions_table
 
-    current, records = current_version(models_dir), []
-    for name in versions(models_dir):
-        record: dict[str, Any] = {"version": name, "trained_at": None, "articles": None, "fault": ""}
-        try:
-            manifest = open_version(models_dir, name, verify=False).manifest
-            record |= {"trained_at": manifest.trained_at.isoformat(), "articles": manifest.corpus.articles}
-        except ArtifactError as error:  # damaged, or from an older program: list the other versions anyway
-            echo(f"note: {error}", err=True)
-            record["fault"] = "cannot be opened"
-        records.append({**record, "current": name == current})
-    report(outputs, lambda: versions_table(records), lambda: records)
+    now, facts = datetime.now(UTC), version_facts(models_dir)
+    for version in facts:
+        if version.fault:  # damaged, or from an older program
+            echo(f"note: {version.fault}", err=True)
+    if not any(version.current for version in facts):
+        echo("note: no version is current; `recommender models rollback VERSION` makes one current", err=True)
+    report(outputs, lambda: versions_table(facts, now), lambda: [_record(version) for version in facts])
 
 
 @models.command()
@@ -62,3 +61,99 @@ def rollback(version: str | None, models_dir: Path) -> None:
     from recommender.artifact import roll_back
 
     echo(f"{roll_back(models_dir, version)} is now the current version")
+
+
+@models.command("last-run")
+@models_dir_option
+def last_run(models_dir: Path) -> None:
+    """Print how the last training ended, and exit with its exit status.
+
+    `make train` exits with 2 after any failure, because `make` does; this command distinguishes them.
+    """
+    from recommender.commands.exit_status import FAILED
+    from recommender.last_run import read_last_run
+
+    run = read_last_run(models_dir)
+    echo(run.description)
+    sys.exit(FAILED if run.exit_status is None else run.exit_status)
+
+
+@models.command(cls=Reporting)
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@models_dir_option
+@click.option(
+    "--top", type=click.IntRange(0, 10_000), default=10, show_default=True, help="Examples of each kind."
+)
+@output_options
+def diff(old: str | None, new: str | None, models_dir: Path, top: int, **outputs: Any) -> None:
+    """Show what changed from version OLD to version NEW.
+
+    The defaults are the version before the current one, and the current version. Shown are: how much of the
+    lists stayed, the most changed articles, articles that are new in no list or in very many, and moved
+    categories. --csv has one row per article.
+    """
+    from recommender.artifact import open_current, open_version, version_before
+    from recommender.sections import difference_sections, sections_markdown, sections_table
+    from recommender.training.release.difference import ModelPair
+
+    before = open_version(models_dir, old or version_before(models_dir))
+    after = open_version(models_dir, new) if new else open_current(models_dir)
+    pair = ModelPair(before, after)
+    difference = pair.difference(top)
+    heading, sections = f"{difference.old} → {difference.new}", difference_sections(difference)
+    report(
+        outputs,
+        lambda: sections_table(heading, sections),
+        lambda: [article.model_dump() for article in pair.articles()],
+        lambda: difference.model_dump_json(indent=2),
+        lambda: sections_markdown(heading, sections),
+    )
+
+
+@models.command(cls=Reporting)
+@models_dir_option
+@click.option(
+    "--keep", type=click.IntRange(min=1), default=7, show_default=True, help="Keep so many newest versions."
+)
+@click.option(
+    "--keep-days",
+    type=click.IntRange(0, 100_000),
+    default=30,
+    show_default=True,
+    help="Also keep versions that are not older.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@output_options
+def prune(models_dir: Path, keep: int, keep_days: int, *, dry_run: bool, **outputs: Any) -> None:
+    """Remove old versions, and old reports on refused models.
+
+    The current version is always kept, and each version that live articles in the database still need.
+    """
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from recommender.commands.live_articles import versions_in_use
+    from recommender.pruning import prune as remove
+    from recommender.settings import Settings
+    from recommender.terminal import pruned_table
+
+    settings = Settings.read()
+    pruned = remove(
+        models_dir, now=datetime.now(UTC), keep=keep, keep_days=keep_days, dry_run=dry_run,
+        in_use=lambda: versions_in_use(settings, models_dir),
+    )  # fmt: skip
+    report(
+        outputs, lambda: pruned_table(pruned, dry_run=dry_run), lambda: list(map(asdict, pruned.decisions))
+    )
+
+
+def _record(version: Any) -> dict[str, Any]:
+    """Return the facts about a version as a row, with times as text."""
+    from dataclasses import asdict
+    from datetime import datetime
+
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(version).items()
+    }

@@ -98,16 +98,17 @@ def report(
     table: Callable[[], RenderableType],
     records: Callable[[], Records],
     document: Callable[[], str] | None = None,
+    markdown: Callable[[], str] | None = None,
 ) -> None:
     """Write a report in the formats that were asked for, and print the table unless one of them is printed.
 
-    `records` are the rows of CSV and Markdown, with full precision. `document` is the JSON, by default that
-    of the records.
+    `records` are the rows of CSV and Markdown, with full precision. `document` is the JSON and `markdown` the
+    Markdown, by default those of the records.
     """
     texts: dict[str, Callable[[], str]] = {
         "json_path": document or (lambda: _json(records())),
         "csv_path": lambda: _csv(records()),
-        "markdown_path": lambda: _markdown(records()),
+        "markdown_path": markdown or (lambda: _markdown(records())),
     }
     paths = {name: options[name] for name in texts if options[name]}
     for name, path in paths.items():

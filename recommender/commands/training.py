@@ -14,12 +14,12 @@ from typing import Any
 import click
 from rich.console import Console
 
+from recommender.commands.exit_status import REFUSED
 from recommender.commands.export_live import clean_up, read_live
 from recommender.commands.files import echo, write
 from recommender.commands.output import Reporting, ReportingAnyName, output_options, report, show
+from recommender.commands.recorded_run import RecordedRun, recorded_run
 from recommender.options import corpus_options, models_dir_option, reading
-
-REFUSED = 3  # exit status
 
 
 @click.command()
@@ -60,23 +60,39 @@ REFUSED = 3  # exit status
     metavar="ADDRESS",
     help="Dask scheduler, such as tcp://host:8786, whose workers read words and score pairs of articles.",
 )
-def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **options: Any) -> None:
+@click.option(
+    "--summary",
+    "summary_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the outcome in Markdown to FILE, for the page of a CI job.",
+)
+def train(corpus: tuple[Path, ...], models_dir: Path, summary_path: Path | None, **options: Any) -> None:
     """Train a model on CORPUS and publish it.
 
     CORPUS is files or folders of JSON, CSV, Parquet, Markdown, WordPress or Ghost exports or feeds.
 
     A model that the quality gate refuses is not published; the exit status is then 3. With --with-live, newer
-    articles of the database replace those of CORPUS, and withdrawn articles are removed.
+    articles of the database replace those of CORPUS, and withdrawn articles are removed. The outcome is
+    written to last-run.json in the models folder.
     """
+    if not (corpus or options["with_live"]):
+        raise click.UsageError("Missing argument 'CORPUS...'.")
+    with recorded_run(models_dir, summary_path) as run:
+        _train(run, corpus, models_dir, **options)
+
+
+def _train(
+    run: RecordedRun, corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **options: Any
+) -> None:
+    """Train and publish, or end with the exit status of a refusal."""
     from recommender.recipe import Recipe
-    from recommender.terminal import Bars, training_summary
+    from recommender.terminal import Bars, training_facts, training_summary
     from recommender.training.evaluation.labels import check_labels, read_labels
     from recommender.training.release.previous import Baseline, check_common, read_baseline
     from recommender.training.release.release import release
     from recommender.writable_folder import check_writable
 
-    if not (corpus or options["with_live"]):
-        raise click.UsageError("Missing argument 'CORPUS...'.")
     live = read_live() if options["with_live"] else None
     recipe = Recipe.from_toml(options["recipe_path"]) if options["recipe_path"] else Recipe()
     labels = read_labels(options["labels_path"]) if options["labels_path"] else None
@@ -108,10 +124,12 @@ def train(corpus: tuple[Path, ...], models_dir: Path, threads: int | None, **opt
         trained, models_dir, baseline=baseline, labels=labels, reading=reading_report, gate=options["gate"],
         threads=threads, progress=bars,
     )  # fmt: skip
+    run.outcome, run.articles = outcome, len(trained.model.articles)
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds |= trained.seconds | outcome.seconds
     live_summary = clean_up(models_dir, live, merged, published=bool(outcome.version)) if live else ""
-    show(training_summary(trained.model, outcome, reading_report, seconds, peak_bytes, live_summary))
+    run.facts = training_facts(trained.model, reading_report, seconds, peak_bytes, live_summary)
+    show(training_summary(run.facts, outcome))
     if not outcome.version:
         echo(f"report: {outcome.refused_report or outcome.report_fault}", err=True)
         echo(f"refused by quality gate: {'; '.join(outcome.verdict.reasons)}", err=True)

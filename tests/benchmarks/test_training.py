@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 
 from recommender.article import Article
 from recommender.columns import Strings
-from recommender.terminal import training_summary
+from recommender.terminal import training_facts, training_summary
 from recommender.training.evaluation.labels import LabelFile, judgements
 from recommender.training.train import Trained
 from tests.benchmarks.__main__ import main
@@ -75,7 +75,7 @@ def test_the_steps_are_read_from_the_summary_of_train(trained: Trained) -> None:
         refused_by_reason=Counter(), fields_refused=Counter(), skipped={}, notes=["Seconds 1 (no)"]
     )
 
-    summary = printed(training_summary(trained.model, outcome, reading, seconds, 1 << 30))
+    summary = printed(training_summary(training_facts(trained.model, reading, seconds, 1 << 30), outcome))
 
     assert steps_of(summary) == seconds
 

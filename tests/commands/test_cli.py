@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recommender.artifact import current_version
-from recommender.cli import _KNOWN_ERRORS
+from recommender.commands.exit_status import _KNOWN_ERRORS
 from tests.support.cli import Run, in_a_process
 
 TRAINING_LIBRARIES = (
@@ -78,7 +78,7 @@ def test_the_sample_is_trained_published_and_answers_as_a_process(tmp_path: Path
         ["serve", "--workers", "no"],
         ["related"],
         ["related", "1", "--bogus"],
-        ["models", "prune"],
+        ["models", "frobnicate"],
         ["frobnicate"],
     ],
 )

@@ -46,7 +46,11 @@ def test_a_model_is_refused_in_an_empty_folder(run: Run, tmp_path: Path) -> None
 
     assert done.status == 3
     assert re.search(r"refused by quality gate: headlines found 0\S*, not at least 0.1", done.err)
-    assert sorted(path.name for path in Path("models").iterdir()) == [".lock", ".refused"]
+    assert sorted(path.name for path in Path("models").iterdir()) == [
+        ".lock",
+        ".refused",
+        "last-run.json",
+    ]
     assert run("related", "1001").err.startswith("error: no published model in models; run")
 
 

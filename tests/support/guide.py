@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
+
+from recommender.cli import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -37,6 +40,17 @@ def commands(page: str) -> Iterator[str]:
 def inline(page: str) -> list[str]:
     """Return the code within the lines of a page."""
     return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", TEXT[page], flags=re.DOTALL | re.MULTILINE))
+
+
+def check_arguments(words: list[str]) -> None:
+    """Parse the arguments of a command as the program does. Raises ClickException if they are wrong."""
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words:
+        found = command.commands.get(words[0])
+        assert found is not None, words
+        command, words = found, words[1:]
+    if words and isinstance(command, click.Command):
+        command.make_context(command.name, list(words))
 
 
 @dataclass(frozen=True, slots=True)

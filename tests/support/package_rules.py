@@ -89,7 +89,8 @@ PACKAGES = {
     "training/analytics": "formats readers",
 }
 PART_OF = {"__init__.py": "package"} | dict.fromkeys(
-    ["cli.py", "options.py", "terminal.py", "__main__.py", "list_tables.py", "sheets.py"], "commands"
+    ["cli.py", "options.py", "terminal.py", "__main__.py", "list_tables.py", "sections.py", "sheets.py"],
+    "commands",
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
@@ -103,7 +104,7 @@ ONLY_USERS = {
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
     # The state file and the settings file are replaced atomically, too, so that no process reads half of one.
-    "artifact.py serving/worker/state_file.py commands/destinations.py settings.py": {
+    "artifact.py pruning.py serving/worker/state_file.py commands/destinations.py settings.py": {
         "os.replace",
         "os.rename",
         "os.fsync",

@@ -117,7 +117,9 @@ def displayed_lists_among(model: Model, rows: np.ndarray, among: np.ndarray) -> 
     `among` is (n,) bool. The lists are those of `displayed_lists`; the next neighbours replace excluded
     articles.
     """
-    return _displayed(model, rows, _listable(model) & among)[0]
+    listable = _listable(model) & among
+    parts = np.array_split(rows, max(1, len(rows) // _CHUNK))
+    return np.concatenate([_displayed(model, part, listable)[0] for part in parts])
 
 
 def _listable(model: Model) -> np.ndarray:

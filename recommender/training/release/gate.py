@@ -187,7 +187,7 @@ def judge(
         not_compared=not_compared,
         articles_in_common=in_common,
         list_overlap=float(overlap.mean()) if overlap is not None and len(overlap) else None,
-        most_changed=[] if shared is None or overlap is None else _most_changed(model, shared, overlap),
+        most_changed=[] if shared is None or overlap is None else most_changed(model, shared, overlap),
     )
 
 
@@ -196,6 +196,29 @@ def overlaps(shared: SharedLists) -> np.ndarray:
     same = (shared.new[:, :, None] == shared.old[:, None, :]) & (shared.new != NO_ROW)[:, :, None]
     longer = np.maximum((shared.new != NO_ROW).sum(axis=1), (shared.old != NO_ROW).sum(axis=1))
     return np.where(longer > 0, same.any(axis=2).sum(axis=1) / np.maximum(longer, 1), 1.0)
+
+
+def most_changed(
+    model: Model, shared: SharedLists, overlap: np.ndarray, count: int = MOST_CHANGED
+) -> list[ChangedList]:
+    """Return the articles whose lists changed the most, at most `count`, ties in row order."""
+    titles = model.articles.titles
+    lowest = np.lexsort((shared.rows, overlap))[:count]
+
+    def titles_of(rows: np.ndarray) -> list[str]:
+        return [titles[row] for row in rows.tolist() if row != NO_ROW]
+
+    return [
+        ChangedList(
+            id=model.articles.ids[int(shared.rows[position])],
+            title=titles[int(shared.rows[position])],
+            overlap=float(overlap[position]),
+            before=titles_of(shared.old[position]),
+            after=titles_of(shared.new[position]),
+        )
+        for position in lowest.tolist()
+        if overlap[position] < 1
+    ]
 
 
 def _common_articles(model: Model, baseline: Baseline) -> Iterator[Article]:
@@ -338,24 +361,3 @@ def _compare(
         margin=margin,
         enough=int(stories.max()) + 1 >= min_count,
     )
-
-
-def _most_changed(model: Model, shared: SharedLists, overlap: np.ndarray) -> list[ChangedList]:
-    """Return the articles whose lists changed the most, ties in row order."""
-    titles = model.articles.titles
-    lowest = np.lexsort((shared.rows, overlap))[:MOST_CHANGED]
-
-    def titles_of(rows: np.ndarray) -> list[str]:
-        return [titles[row] for row in rows.tolist() if row != NO_ROW]
-
-    return [
-        ChangedList(
-            id=model.articles.ids[int(shared.rows[position])],
-            title=titles[int(shared.rows[position])],
-            overlap=float(overlap[position]),
-            before=titles_of(shared.old[position]),
-            after=titles_of(shared.new[position]),
-        )
-        for position in lowest.tolist()
-        if overlap[position] < 1
-    ]

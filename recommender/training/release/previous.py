@@ -104,7 +104,9 @@ class Baseline:
         new_of = self.rows_in(model)
         if isinstance(self.source, EvaluationReport):
             return _lists_of_report(self.source, model, new_of)
-        return _lists_of_model(self.source, model, new_of)
+        rows = np.flatnonzero(new_of >= 0)
+        positions = hash_sample([self.source.articles.ids[row] for row in rows.tolist()], SAMPLE_SIZE)
+        return lists_in_common(self.source, model, new_of, rows[positions])
 
     def headlines(self, report: EvaluationReport) -> Pairs:
         """Return which headlines alone find their articles, 1 or 0, for those tested on both sides."""
@@ -167,17 +169,18 @@ def check_common(baseline: Baseline, articles: Collection[Article]) -> None:
         )
 
 
-def _lists_of_model(old: Model, new: Model, new_of: np.ndarray) -> SharedLists:
+def lists_in_common(old: Model, new: Model, new_of: np.ndarray, old_rows: np.ndarray) -> SharedLists:
+    """Return the lists of some articles of both models, without items that only one of them contains.
+
+    `new_of` is (n_old,), the new row of each old row, -1 for none; the rows in `old_rows` have one.
+    """
     common = new_of >= 0
-    old_rows = np.flatnonzero(common)
-    positions = hash_sample([old.articles.ids[row] for row in old_rows.tolist()], SAMPLE_SIZE)
-    sample = old_rows[positions]
     among = np.zeros(len(new.articles), dtype=bool)
     among[new_of[common]] = True
     topics = np.full(len(new.articles), -1, dtype=np.int32)
     topics[new_of[common]] = np.asarray(old.topic_space.first)[common]
-    old_lists = displayed_lists_among(old, sample, common)
-    rows = new_of[sample]
+    old_lists = displayed_lists_among(old, old_rows, common)
+    rows = new_of[old_rows]
     return SharedLists(
         rows=rows,
         new=_padded(displayed_lists_among(new, rows, among)),

@@ -1,0 +1,1 @@
+"""The commands of the images, run without a container engine."""
