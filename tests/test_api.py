@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
 import recommender
@@ -132,6 +133,7 @@ WRONG_CALLS: list[tuple[Any, str]] = [
     (lambda n: API.tune(n["corpus"], {"terms.title_weight": 3}), "a list of values"),
     (lambda n: API.tune(n["corpus"], [1]), "a dict of values by key"),
     (lambda _: API.rank_trending([], NOW), "rank_trending(frame, now)"),
+    (lambda _: API.read_labels(pd.DataFrame()), "call LabelFile.of_stories("),
     (lambda _: API.RelatedArticles().fit("text"), "pass a list of texts"),
 ]
 
