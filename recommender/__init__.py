@@ -20,7 +20,11 @@ if TYPE_CHECKING:  # for type checkers, and for the completion of names in edito
     from recommender.sample_files import sample_file
     from recommender.serving.lists.query import ListQuery
     from recommender.serving.lists.related import Related
+    from recommender.training.backtest.click_log import read_events
+    from recommender.training.backtest.plots import plot_definitions, plot_half_lives
     from recommender.training.backtest.ranked import rank_trending
+    from recommender.training.backtest.replay import BacktestError, BacktestSettings, backtest
+    from recommender.training.backtest.report import BacktestReport
     from recommender.training.comparison.compare import Comparison, compare
     from recommender.training.comparison.tune import Tuning, tune
     from recommender.training.estimator import RelatedArticles
@@ -44,6 +48,9 @@ if TYPE_CHECKING:  # for type checkers, and for the completion of names in edito
 __all__ = [
     "Article",
     "ArtifactError",
+    "BacktestError",
+    "BacktestReport",
+    "BacktestSettings",
     "Comparison",
     "Corpus",
     "CorpusError",
@@ -63,6 +70,7 @@ __all__ = [
     "Tuning",
     "ablations",
     "articles_frame",
+    "backtest",
     "baselines",
     "compare",
     "evaluate",
@@ -73,11 +81,14 @@ __all__ = [
     "neighbors_frame",
     "open_current",
     "open_version",
+    "plot_definitions",
+    "plot_half_lives",
     "plots",
     "publish",
     "quality_table",
     "rank_trending",
     "read_articles",
+    "read_events",
     "read_labels",
     "sample_file",
     "topics_frame",
@@ -95,7 +106,11 @@ _NAMES_OF = {
     "sample_files": "sample_file",
     "serving.lists.query": "ListQuery",
     "serving.lists.related": "Related",
+    "training.backtest.click_log": "read_events",
+    "training.backtest.plots": "plot_definitions plot_half_lives",
     "training.backtest.ranked": "rank_trending",
+    "training.backtest.replay": "BacktestError BacktestSettings backtest",
+    "training.backtest.report": "BacktestReport",
     "training.estimator": "RelatedArticles",
     "training.evaluation": "plots",
     "training.evaluation.baselines": "ablations baselines",

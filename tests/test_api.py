@@ -26,12 +26,14 @@ def names(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> dict[
     folder = tmp_path_factory.mktemp("examples")
     trained.publish(folder)
     labels = recommender.read_labels(recommender.sample_file("stories.csv"))
+    events = recommender.read_events(recommender.sample_file("views.parquet"))
     return {
         "recommender": recommender,
         "corpus": recommender.read_articles(recommender.sample_file(), now=NOW),
         "trained": trained,
         "model": trained.model,
         "labels": labels,
+        "backtest_report": recommender.backtest(events[events["ts"] < "2026-09-21T05:00Z"]),
         "report": recommender.evaluate(trained.model, labels, resamples=100),
         "models_dir": folder,
     }
@@ -95,6 +97,7 @@ def test_a_display_fits_one_screen(names: dict[str, Any]) -> None:
         trained.model,
         recipe,
         names["report"],
+        names["backtest_report"],
         comparison,
         names["labels"],
     ]
@@ -132,7 +135,9 @@ WRONG_CALLS: list[tuple[Any, str]] = [
     (lambda n: API.compare(n["corpus"], {"a": {}}), '{"now": Recipe(), '),
     (lambda n: API.tune(n["corpus"], {"terms.title_weight": 3}), "a list of values"),
     (lambda n: API.tune(n["corpus"], [1]), "a dict of values by key"),
-    (lambda _: API.rank_trending([], NOW), "rank_trending(frame, now)"),
+    (lambda _: API.backtest([]), "pass a path, or pandas.DataFrame(rows)"),
+    (lambda _: API.read_events(3), "pass a path, or pandas.DataFrame(rows)"),
+    (lambda _: API.rank_trending([], NOW), "pass a path, or pandas.DataFrame(rows)"),
     (lambda _: API.read_labels(pd.DataFrame()), "call LabelFile.of_stories("),
     (lambda _: API.RelatedArticles().fit("text"), "pass a list of texts"),
 ]

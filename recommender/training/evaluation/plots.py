@@ -1,4 +1,6 @@
-"""Plots of an evaluation, for the HTML report and for notebooks.
+"""Plots of an evaluation, for the HTML report and for notebooks, and the colours of every plot.
+
+`matplotlib.pyplot.rcParams.update(plots.SETTINGS)` gives your own plots the same style.
 
 >>> figure = recommender.plots.quality(report.systems)
 """
@@ -11,6 +13,9 @@ import numpy as np
 from recommender.training.evaluation.evaluate import Estimate, SystemReport
 from recommender.training.evaluation.health import Health, Histogram
 
+PALETTE = ("#c2410c", "#1d4ed8", "#0f766e", "#7e22ce", "#ca8a04", "#be185d", "#0891b2", "#65a30d")
+GREY = "#64748b"  # for what is not in focus
+
 SETTINGS: Any = {  # use them when saving a figure, too: the SVG settings take effect only then
     "svg.fonttype": "none",  # text stays text, in the page's font
     "svg.hashsalt": "report",  # equal reports produce equal bytes
@@ -18,8 +23,9 @@ SETTINGS: Any = {  # use them when saving a figure, too: the SVG settings take e
     "axes.titlesize": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.prop_cycle": f"cycler('color', {PALETTE})",
 }
-_OURS, _OTHERS = "#c2410c", ("#1d4ed8", "#0f766e", "#7e22ce")
+_OURS, *_OTHERS = PALETTE[:4]
 _MEASURES = {"ndcg_at_9": "nDCG@9", "recall_at_9": "recall@9"}
 _WIDTH, _LINE = 9, 0.32  # inches
 _MAX_DIFFERENCE = 0.2  # larger differences are written at the edge instead of drawn to scale
