@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # for type checkers, and for the completion of names in edito
         quality_table,
     )
     from recommender.training.formats.files import CorpusError
-    from recommender.training.frames import articles_frame, neighbors_frame, topics_frame
+    from recommender.training.frames import articles_frame, display_table, neighbors_frame, topics_frame
     from recommender.training.readers.corpus import Corpus, read_articles
     from recommender.training.readers.lint import LintReport, lint
     from recommender.training.train import Trained, TrainingError, train
@@ -73,6 +73,7 @@ __all__ = [
     "backtest",
     "baselines",
     "compare",
+    "display_table",
     "evaluate",
     "health_table",
     "html_report",
@@ -121,7 +122,7 @@ _NAMES_OF = {
     "training.evaluation.report": "health_table html_report misses_table quality_table",
     "training.comparison.tune": "Tuning tune",
     "training.formats.files": "CorpusError",
-    "training.frames": "articles_frame neighbors_frame topics_frame",
+    "training.frames": "articles_frame display_table neighbors_frame topics_frame",
     "training.readers.corpus": "Corpus read_articles",
     "training.readers.lint": "LintReport lint",
     "training.train": "Trained TrainingError train",

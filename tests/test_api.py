@@ -129,6 +129,7 @@ WRONG_CALLS: list[tuple[Any, str]] = [
     (lambda n: API.evaluate(n["model"], "a.csv"), "read_labels(path)"),
     (lambda n: API.publish(n["trained"], "m"), "train(corpus).publish(models_dir)"),
     (lambda n: API.neighbors_frame(n["trained"]), "train(corpus).model"),
+    (lambda _: API.display_table(pd.Series([1])), "call display_table(series.to_frame())"),
     (lambda n: n["model"].similar(3.5), "an id, a text or an Article, not float"),
     (lambda n: n["model"].similar(["1001"]), "pass one article at a time"),
     (lambda n: API.compare(n["corpus"], API.Recipe()), '{"now": Recipe(), '),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from recommender.model import Model
 from recommender.neighbors import NO_ROW
@@ -111,6 +112,29 @@ def articles_frame(model: Model) -> pd.DataFrame:
             "copy_of": _texts(articles.ids[f] if f != row else None for row, f in enumerate(first.tolist())),
         }
     )
+
+
+def display_table(frame: pd.DataFrame, *, index: bool = True) -> Styler:
+    """Return a frame as a table for notebooks, with whole texts on the left and three decimals.
+
+    All texts are escaped; a line break in a text is one in its cell. Without `index`, the index is left out.
+
+    >>> table = recommender.display_table(recommender.topics_frame(model), index=False)
+    >>> "Skerrow, islands, ferry" in table.to_html()
+    True
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise wrong_type(
+            "display_table", "a pandas.DataFrame", frame, "call display_table(series.to_frame())"
+        )
+    dates: Any = frame.select_dtypes(["datetime", "datetimetz"]).columns
+    cells = {"text-align": "left", "vertical-align": "top", "white-space": "pre-line"}
+    table = frame.style.format(precision=3, na_rep="", escape="html")
+    table = table.format("{:%Y-%m-%d %H:%M}", subset=dates, na_rep="").set_properties(None, **cells)
+    for axis in (0, 1):
+        table = table.format_index(escape="html", axis=axis)
+    table = table.set_table_styles([{"selector": "th", "props": "text-align: left; vertical-align: top"}])
+    return table if index else table.hide(axis="index")
 
 
 def _check_model(call: str, model: object) -> None:

@@ -34,6 +34,7 @@ def main(models_dir: str, events: pd.DataFrame) -> list[pd.DataFrame]:
     comparison: r.Comparison = r.compare(corpus, {"now": r.Recipe(), "flat": recipe}, labels)
     tuning: r.Tuning = r.tune(corpus, {"terms.title_weight": [1, 2, 4]}, labels)
     distances, rows = r.RelatedArticles(title_weight=2).fit(corpus).kneighbors(["ferry"])
-    print(lint, items, page, misses, figures, tuning, distances, rows, r.versions(models_dir))  # noqa: T201
+    table = r.display_table(comparison.table)
+    print(lint, items, page, misses, figures, tuning, distances, rows, table, r.versions(models_dir))  # noqa: T201
     ranks = r.rank_trending(events, datetime.now(UTC))
     return [r.neighbors_frame(model), r.topics_frame(model), r.articles_frame(model), comparison.table, ranks]
