@@ -45,14 +45,21 @@ def test_topics_are_ordered_by_size(trained: Trained) -> None:
 def test_a_displayed_table_escapes_texts_and_cuts_nothing() -> None:
     title = "<script>alert(1)</script>" + "long " * 40
     dates = pd.to_datetime(["2026-01-01T10:00Z", None], utc=True)
-    rows = {"title": [title, pd.NA], "score": [0.12345, float("nan")], "at": dates, "<b>": ["a\nb", ""]}
-    frame = pd.DataFrame(rows, index=["<i>", "2"])
+    rows = {
+        "title": [title, pd.NA],
+        "score": [0.12345, float("nan")],
+        "at": dates,
+        "<b>": [("<u>", "s"), None],
+    }
+    frame = pd.DataFrame(rows, index=["<i>", "<i>"])
 
     page = display_table(frame).to_html()
 
     assert "<script>" not in page
     assert "<b>" not in page
     assert "<i>" not in page
+    assert "<u>" not in page
+    assert "&lt;u&gt;, s<" in page
     assert f"&lt;script&gt;alert(1)&lt;/script&gt;{'long ' * 40}" in page
     assert "0.123<" in page
     assert "2026-01-01 10:00<" in page

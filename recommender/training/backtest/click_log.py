@@ -163,6 +163,8 @@ def counted_events(
     seed: int = 0,
 ) -> CountedEvents:
     """Return the events that count, as `read_log` does; `call` is named if the source has a wrong type."""
+    if not visitor_window_minutes >= 0:
+        raise ValueError(f"visitor_window_minutes is {visitor_window_minutes}; it must be at least 0")
     name, frame = _named_frame(call, source)
     frame = _checked(name, frame)
     if sample < 1:
@@ -188,6 +190,9 @@ def _named_frame(call: str, source: EventSource) -> tuple[str, pd.DataFrame]:
         raise wrong_type(call, "a file or a data frame", source, "pass a path, or pandas.DataFrame(rows)")
     name = "the data frame of events"
     frame = as_pandas(source, name)
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
     if "article_id" in frame:  # whole numbers are floats if one is missing
         frame = frame.assign(article_id=[whole(value) for value in frame["article_id"].tolist()])
     return name, frame

@@ -12,6 +12,7 @@ from recommender.training.backtest.click_log import EventSource, Log, read_log
 from recommender.training.backtest.definitions import Definition, Scores, definitions, last, ours_with
 from recommender.training.backtest.report import BacktestReport, DefinitionResult, HalfLifeResult
 from recommender.trending import WINDOWS
+from recommender.wrong_type import wrong_type
 
 HALF_LIVES = (6, 8, 10, 12, 15, 20, 30, 45, 60, 90, 120)  # minutes; the candidates for fitting
 DEFAULT_HALF_LIFE = WINDOWS["1h"].half_life
@@ -38,6 +39,8 @@ class BacktestError(ValueError):
 class BacktestSettings:
     """The task: every `refresh` minutes, predict the `top` articles of the next `horizon` minutes.
 
+    Raises ValueError if a number is outside its range.
+
     >>> recommender.BacktestSettings(top=5, horizon=120).refresh
     5
     """
@@ -48,6 +51,15 @@ class BacktestSettings:
     fit: float = 0.5  # share of the log before the reported part; whole days if the log has at least two
     source_cap: int = 3  # views of a flood from one address that count in each `source_window`
     source_window: int = 30  # minutes
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("horizon", "top", "refresh", "source_window"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        if not 0 <= self.fit < 1:
+            raise ValueError(f"fit is {self.fit!r}; it must be a share of the log, from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,9 @@ def backtest(
     >>> report.half_life_minutes
     12.0
     """
-    settings = settings or BacktestSettings()
+    settings = BacktestSettings() if settings is None else settings
+    if not isinstance(settings, BacktestSettings):
+        raise wrong_type("backtest", "BacktestSettings", settings, "pass BacktestSettings(top=5)")
     log = (
         events if isinstance(events, Log) else read_log(events, visitor_window_minutes=visitor_window_minutes)
     )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,20 @@ def test_two_days_are_split_at_midnight() -> None:
 def test_a_short_log_is_rejected_with_its_length() -> None:
     with pytest.raises(BacktestError, match="the log covers 100 minutes; 125 are needed"):
         backtest(portal(100, 30))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"refresh": 0}, "refresh is 0"),
+        ({"top": 2.5}, "top is 2.5"),
+        ({"horizon": -60}, "horizon is -60"),
+        ({"fit": 1}, "fit is 1"),
+    ],
+)
+def test_wrong_settings_are_rejected(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BacktestSettings(**wrong)
 
 
 def test_a_log_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
