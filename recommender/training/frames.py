@@ -1,4 +1,4 @@
-"""A model as data frames, for notebooks: its articles, their neighbours and its topics.
+"""A model as data frames, for notebooks: its articles, their neighbours and its topics; frames as tables.
 
 Texts are of pandas' dtype `string`, where a missing value is NA; dates are `datetime64[us, UTC]`.
 """
