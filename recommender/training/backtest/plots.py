@@ -7,7 +7,7 @@ from typing import Any
 
 from recommender.training.backtest.replay import BacktestError
 from recommender.training.backtest.report import BacktestReport, DefinitionResult, HalfLifeResult
-from recommender.training.evaluation.plots import GREY, PALETTE, SETTINGS
+from recommender.training.evaluation.plots import GREY, PALETTE, SETTINGS, subplots
 
 _OURS, _NDCG, _FUTURE = PALETTE[:3]
 _WIDTH, _LINE = 11, 0.34  # inches
@@ -21,7 +21,7 @@ def plot_definitions(report: BacktestReport) -> Any:
     >>> figure = recommender.plot_definitions(backtest_report)
     """
     rows = sorted(report.rows, key=lambda row: -row.overlap)
-    figure, panels = _figure(1.9 + _LINE * len(rows), columns=3, sharey=True)
+    figure, panels = subplots(_WIDTH, 1.9 + _LINE * len(rows), columns=3)
     target = f"the {report.top} most-read articles of the next {_span(report.horizon_minutes)}"
     days = f"{report.begin:%-d %B} to {report.end - timedelta(minutes=1):%-d %B %Y}"
     figure.suptitle(
@@ -64,7 +64,7 @@ def plot_half_lives(report: BacktestReport) -> Any:
     results = report.half_lives
     if not results:
         raise BacktestError("no half-life was fitted; the log is too short, or fitting is disabled")
-    figure, (accuracy, churn) = _figure(4, columns=2)
+    figure, (accuracy, churn) = subplots(_WIDTH, 4, columns=2, sharey=False)
     _curve(accuracy, results, "overlap", _OURS, "share of the most-read articles")
     _curve(accuracy, results, "ndcg", _NDCG, "nDCG")
     accuracy.set_title(f"Accuracy of the {report.top} articles listed\n(higher is better)", loc="left")
@@ -103,15 +103,6 @@ def save_plot(report: BacktestReport, path: str | Path) -> None:
             )
         except OSError as error:
             raise BacktestError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _figure(height: float, columns: int, *, sharey: bool = False) -> tuple[Any, Any]:
-    import matplotlib as mpl  # noqa: PLC0415 loaded only when drawing
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        return figure, figure.subplots(ncols=columns, sharey=sharey)
 
 
 def _curve(axes: Any, results: Sequence[HalfLifeResult], measure: str, color: str, label: str = "") -> None:
