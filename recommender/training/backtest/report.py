@@ -94,6 +94,6 @@ class BacktestReport(Summarized, FrozenModel):
         return {
             "Events": f"{self.events:,.0f} of {self.articles:,} articles",
             "Reported": f"{self.begin:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC",
-            "Half-life": f"{self.half_life_minutes:g} min{' (fitted)' if self.fitted_on else ''}",
+            "Best half-life" if self.fitted_on else "Half-life": f"{self.half_life_minutes:g} min",
             ours.label: f"overlap {ours.overlap:.3f}, nDCG {ours.ndcg:.3f}, churn {ours.churn:.3f}",
         }
