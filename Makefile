@@ -7,6 +7,7 @@ CORPUS ?= $(SAMPLE)
 OF_SAMPLE = $(if $(filter $(SAMPLE),$(CORPUS)),recommender/sample/$(1))
 RECIPE ?= $(call OF_SAMPLE,recipe.toml)
 LABELS ?= $(call OF_SAMPLE,stories.csv)
+EVENTS ?= $(call OF_SAMPLE,views.parquet)
 MODELS ?= models
 PORT ?= 8000
 
@@ -49,8 +50,8 @@ train: .venv/runtime ## train on CORPUS (default: the sample), by RECIPE and LAB
 serve: .venv/runtime ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
-notebooks: install ## run every notebook on CORPUS (and LABELS), and write HTML to notebooks/executed/
-	CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) $(BIN)/jupyter nbconvert --to html --execute \
+notebooks: install ## run every notebook on CORPUS, LABELS and EVENTS, and write HTML to notebooks/executed/
+	CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) EVENTS=$(abspath $(EVENTS)) $(BIN)/jupyter nbconvert --to html --execute \
 		--log-level ERROR --output-dir notebooks/executed notebooks/*.ipynb
 	@for page in notebooks/executed/*.html; do echo "file://$(CURDIR)/$$page"; done
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:  # for type checkers, and for the completion of names in edito
     from recommender.sample_files import sample_file
     from recommender.serving.lists.query import ListQuery
     from recommender.serving.lists.related import Related
+    from recommender.training.backtest.click_log import read_events
+    from recommender.training.backtest.plots import plot_definitions, plot_half_lives
     from recommender.training.backtest.ranked import rank_trending
+    from recommender.training.backtest.replay import BacktestError, BacktestSettings, backtest
+    from recommender.training.backtest.report import BacktestReport
     from recommender.training.comparison.compare import Comparison, compare
     from recommender.training.comparison.tune import Tuning, tune
     from recommender.training.estimator import RelatedArticles
@@ -36,7 +40,7 @@ if TYPE_CHECKING:  # for type checkers, and for the completion of names in edito
         quality_table,
     )
     from recommender.training.formats.files import CorpusError
-    from recommender.training.frames import articles_frame, neighbors_frame, topics_frame
+    from recommender.training.frames import articles_frame, display_table, neighbors_frame, topics_frame
     from recommender.training.readers.corpus import Corpus, read_articles
     from recommender.training.readers.lint import LintReport, lint
     from recommender.training.train import Trained, TrainingError, train
@@ -44,6 +48,9 @@ if TYPE_CHECKING:  # for type checkers, and for the completion of names in edito
 __all__ = [
     "Article",
     "ArtifactError",
+    "BacktestError",
+    "BacktestReport",
+    "BacktestSettings",
     "Comparison",
     "Corpus",
     "CorpusError",
@@ -63,8 +70,10 @@ __all__ = [
     "Tuning",
     "ablations",
     "articles_frame",
+    "backtest",
     "baselines",
     "compare",
+    "display_table",
     "evaluate",
     "health_table",
     "html_report",
@@ -73,11 +82,14 @@ __all__ = [
     "neighbors_frame",
     "open_current",
     "open_version",
+    "plot_definitions",
+    "plot_half_lives",
     "plots",
     "publish",
     "quality_table",
     "rank_trending",
     "read_articles",
+    "read_events",
     "read_labels",
     "sample_file",
     "topics_frame",
@@ -95,7 +107,11 @@ _NAMES_OF = {
     "sample_files": "sample_file",
     "serving.lists.query": "ListQuery",
     "serving.lists.related": "Related",
+    "training.backtest.click_log": "read_events",
+    "training.backtest.plots": "plot_definitions plot_half_lives",
     "training.backtest.ranked": "rank_trending",
+    "training.backtest.replay": "BacktestError BacktestSettings backtest",
+    "training.backtest.report": "BacktestReport",
     "training.estimator": "RelatedArticles",
     "training.evaluation": "plots",
     "training.evaluation.baselines": "ablations baselines",
@@ -106,7 +122,7 @@ _NAMES_OF = {
     "training.evaluation.report": "health_table html_report misses_table quality_table",
     "training.comparison.tune": "Tuning tune",
     "training.formats.files": "CorpusError",
-    "training.frames": "articles_frame neighbors_frame topics_frame",
+    "training.frames": "articles_frame display_table neighbors_frame topics_frame",
     "training.readers.corpus": "Corpus read_articles",
     "training.readers.lint": "LintReport lint",
     "training.train": "Trained TrainingError train",

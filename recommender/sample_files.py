@@ -5,8 +5,9 @@ from pathlib import Path
 
 
 def sample_file(name: str = "articles.jsonl") -> Path:
-    """Return the path of a file of the sample newsroom: `articles.jsonl`, `stories.csv` or `recipe.toml`.
+    """Return the path of a file of the sample newsroom.
 
+    `articles.jsonl`; `stories.csv` (labels); `recipe.toml`; `views.parquet` (four days of views, made up).
     Raises FileNotFoundError for another name.
 
     >>> recommender.sample_file("stories.csv").name

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
 import recommender
@@ -25,12 +26,15 @@ def names(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> dict[
     folder = tmp_path_factory.mktemp("examples")
     trained.publish(folder)
     labels = recommender.read_labels(recommender.sample_file("stories.csv"))
+    events = recommender.read_events(recommender.sample_file("views.parquet"))
     return {
         "recommender": recommender,
         "corpus": recommender.read_articles(recommender.sample_file(), now=NOW),
         "trained": trained,
         "model": trained.model,
         "labels": labels,
+        "events": events,
+        "backtest_report": recommender.backtest(events[events["ts"] < "2026-09-21T05:00Z"]),
         "report": recommender.evaluate(trained.model, labels, resamples=100),
         "models_dir": folder,
     }
@@ -86,7 +90,6 @@ def test_a_web_worker_loads_no_training_library_through_the_public_names() -> No
 def test_a_display_fits_one_screen(names: dict[str, Any]) -> None:
     corpus, trained = names["corpus"], names["trained"]
     recipe = recommender.Recipe().replace(terms={"title_weight": 2})
-    comparison = recommender.compare(corpus, {"now": recipe}, names["labels"])
     shown = [
         corpus,
         corpus.report,
@@ -94,7 +97,7 @@ def test_a_display_fits_one_screen(names: dict[str, Any]) -> None:
         trained.model,
         recipe,
         names["report"],
-        comparison,
+        names["backtest_report"],
         names["labels"],
     ]
 
@@ -103,6 +106,14 @@ def test_a_display_fits_one_screen(names: dict[str, Any]) -> None:
         assert "\n" not in repr(value)
     for value in shown:
         assert value._repr_html_().startswith("<table>")
+
+
+@pytest.mark.slow
+def test_a_comparison_fits_one_screen(names: dict[str, Any]) -> None:
+    comparison = recommender.compare(names["corpus"], {"now": recommender.Recipe()}, names["labels"])
+
+    assert len(repr(comparison)) < SCREEN
+    assert comparison._repr_html_().startswith("<table>")
 
 
 def test_a_display_escapes_what_others_wrote() -> None:
@@ -125,13 +136,18 @@ WRONG_CALLS: list[tuple[Any, str]] = [
     (lambda n: API.evaluate(n["model"], "a.csv"), "read_labels(path)"),
     (lambda n: API.publish(n["trained"], "m"), "train(corpus).publish(models_dir)"),
     (lambda n: API.neighbors_frame(n["trained"]), "train(corpus).model"),
+    (lambda _: API.display_table(pd.Series([1])), "call display_table(series.to_frame())"),
     (lambda n: n["model"].similar(3.5), "an id, a text or an Article, not float"),
     (lambda n: n["model"].similar(["1001"]), "pass one article at a time"),
     (lambda n: API.compare(n["corpus"], API.Recipe()), '{"now": Recipe(), '),
     (lambda n: API.compare(n["corpus"], {"a": {}}), '{"now": Recipe(), '),
     (lambda n: API.tune(n["corpus"], {"terms.title_weight": 3}), "a list of values"),
     (lambda n: API.tune(n["corpus"], [1]), "a dict of values by key"),
-    (lambda _: API.rank_trending([], NOW), "rank_trending(frame, now)"),
+    (lambda _: API.backtest([]), "pass a path, or pandas.DataFrame(rows)"),
+    (lambda n: API.backtest(n["events"], {"top": 5}), "pass BacktestSettings(top=5)"),
+    (lambda _: API.read_events(3), "pass a path, or pandas.DataFrame(rows)"),
+    (lambda _: API.rank_trending([], NOW), "pass a path, or pandas.DataFrame(rows)"),
+    (lambda _: API.read_labels(pd.DataFrame()), "call LabelFile.of_stories("),
     (lambda _: API.RelatedArticles().fit("text"), "pass a list of texts"),
 ]
 

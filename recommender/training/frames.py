@@ -1,13 +1,16 @@
-"""A model as data frames, for notebooks: its articles, their neighbours and its topics.
+"""A model as data frames, for notebooks: its articles, their neighbours and its topics; frames as tables.
 
 Texts are of pandas' dtype `string`, where a missing value is NA; dates are `datetime64[us, UTC]`.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from recommender.model import Model
 from recommender.neighbors import NO_ROW
@@ -111,6 +114,43 @@ def articles_frame(model: Model) -> pd.DataFrame:
             "copy_of": _texts(articles.ids[f] if f != row else None for row, f in enumerate(first.tolist())),
         }
     )
+
+
+def display_table(frame: pd.DataFrame, *, index: bool = True) -> Styler:
+    """Return a frame as a table for notebooks, with whole texts on the left and three decimals.
+
+    All texts are escaped; a line break in a text is one in its cell. A missing value is an empty cell, and
+    several texts are separated by commas. Without `index`, the index is left out.
+
+    >>> table = recommender.display_table(recommender.topics_frame(model), index=False)
+    >>> "Skerrow, islands, ferry" in table.to_html()
+    True
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise wrong_type(
+            "display_table", "a pandas.DataFrame", frame, "call display_table(series.to_frame())"
+        )
+    table = frame.style.format(_cell)
+    for axis in (0, 1):
+        table = table.format_index(_label, axis=axis)
+    layout = "text-align: left; vertical-align: top; white-space: pre-line"
+    table = table.set_table_styles([{"selector": "th, td", "props": layout}])
+    return table if index else table.hide(axis="index")
+
+
+def _cell(value: Any) -> str:
+    """Return the HTML of a value: a number with three decimals, a date, several texts, or a text."""
+    if isinstance(value, tuple | list):
+        return escape(", ".join(map(str, value)))
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    if isinstance(value, float | np.floating):
+        return f"{value:.3f}"
+    return escape(f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value))
+
+
+def _label(value: Any) -> str:
+    return escape(f"{value:g}" if isinstance(value, float) else str(value))
 
 
 def _check_model(call: str, model: object) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from recommender.neighbors import NO_ROW
-from recommender.training.frames import articles_frame, neighbors_frame, topics_frame
+from recommender.training.frames import articles_frame, display_table, neighbors_frame, topics_frame
 from recommender.training.train import Trained
 
 
@@ -40,6 +40,32 @@ def test_topics_are_ordered_by_size(trained: Trained) -> None:
     assert frame["share"].tolist() == pytest.approx(
         (frame["articles"] / len(trained.model.articles)).tolist()
     )
+
+
+def test_a_displayed_table_escapes_texts_and_cuts_nothing() -> None:
+    title = "<script>alert(1)</script>" + "long " * 40
+    dates = pd.to_datetime(["2026-01-01T10:00Z", None], utc=True)
+    rows = {
+        "title": [title, pd.NA],
+        "score": [0.12345, float("nan")],
+        "at": dates,
+        "<b>": [("<u>", "s"), None],
+    }
+    frame = pd.DataFrame(rows, index=["<i>", "<i>"])
+
+    page = display_table(frame).to_html()
+
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "<u>" not in page
+    assert "&lt;u&gt;, s<" in page
+    assert f"&lt;script&gt;alert(1)&lt;/script&gt;{'long ' * 40}" in page
+    assert "0.123<" in page
+    assert "2026-01-01 10:00<" in page
+    assert "nan" not in page.lower()
+    assert "NaT" not in page
+    assert "&lt;i&gt;" not in display_table(frame, index=False).to_html()
 
 
 def test_articles_have_their_facts(trained: Trained) -> None:

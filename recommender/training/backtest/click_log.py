@@ -12,8 +12,13 @@ import pandas as pd
 
 from recommender.training.formats.files import CorpusError, opened
 from recommender.training.formats.parquet import table
+from recommender.training.formats.tables import whole
 from recommender.training.readers.detection import format_of
+from recommender.training.readers.frames import DataFrame, as_pandas
 from recommender.trending import EVENT_WEIGHTS
+from recommender.wrong_type import wrong_type
+
+EventSource = str | Path | DataFrame  # a file or a data frame of events
 
 _MINUTE_SECONDS = 60
 _DAY = 1440  # minutes
@@ -96,23 +101,41 @@ class Log:
         )
 
 
+def read_events(source: EventSource) -> pd.DataFrame:
+    """Read events from Parquet, CSV or JSON lines, also compressed, or from a data frame of any library.
+
+    The columns are `ts` (a date, ISO 8601, or a number since 1970) and `article_id`, and optionally
+    `visitor_id`, `type` (view, click, like, comment or share) and `count`; others are left out. In the
+    result, `ts` is datetime64 in UTC, cut to seconds, and `article_id` a string. Raises CorpusError if the
+    source cannot be read, has no required column, contains an invalid value, or covers over 92 days.
+
+    >>> events = recommender.read_events(recommender.sample_file("views.parquet"))
+    >>> events.dtypes.astype(str).to_dict()
+    {'ts': 'datetime64[s, UTC]', 'article_id': 'string'}
+    """
+    name, frame = _named_frame("read_events", source)
+    frame = _checked(name, frame)
+    times = pd.Series(frame["ts"].to_numpy().astype("datetime64[s]"), index=frame.index)
+    return frame.assign(ts=times.dt.tz_localize("UTC"), article_id=frame["article_id"].astype("string"))
+
+
 def read_log(
-    path: str | Path,
+    source: EventSource,
     *,
     weights: Mapping[str, float] = EVENT_WEIGHTS,
     visitor_window_minutes: int = 0,
     sample: float = 1.0,
     seed: int = 0,
 ) -> Log:
-    """Read a log with the columns `ts article_id [visitor_id] [type] [count]`: Parquet, CSV or JSON lines.
+    """Return the log of events in a file or data frame; `read_events` says in which.
 
     With a visitor window, a visitor counts once per window, article and type. A `sample` below 1 reads that
-    share of the rows, drawn with the seed, as the log of a smaller site. Raises CorpusError if the file
-    cannot be read, has no required column, contains an invalid value, or covers over 92 days.
+    share of the rows, drawn with the seed, as the log of a smaller site. Raises CorpusError as `read_events`
+    does.
     """
     events = counted_events(
-        path,
-        _frame(Path(path)),
+        "backtest",
+        source,
         weights=weights,
         visitor_window_minutes=visitor_window_minutes,
         sample=sample,
@@ -131,26 +154,19 @@ class CountedEvents:
 
 
 def counted_events(
-    name: str | Path,
-    frame: pd.DataFrame,
+    call: str,
+    source: EventSource,
     *,
     weights: Mapping[str, float] = EVENT_WEIGHTS,
     visitor_window_minutes: int = 0,
     sample: float = 1.0,
     seed: int = 0,
 ) -> CountedEvents:
-    """Return the events in the rows of a frame, as `read_log` counts them.
-
-    `name` is that of the frame in messages. Raises CorpusError as `read_log` does.
-    """
-    if missing := [column for column in _REQUIRED if column not in frame]:
-        raise CorpusError(
-            f"{name} has no column {missing[0]}; its columns are {', '.join(map(str, frame.columns))}"
-        )
-    frame = frame[[column for column in _COLUMNS if column in frame]]
-    if (unknown := frame["article_id"].isna()).any():
-        raise CorpusError(f"{name}: row {int(unknown.to_numpy().argmax()) + 1} has no article_id")
-    frame = frame.assign(ts=_seconds(name, frame["ts"]))
+    """Return the events that count, as `read_log` does; `call` is named if the source has a wrong type."""
+    if not visitor_window_minutes >= 0:
+        raise ValueError(f"visitor_window_minutes is {visitor_window_minutes}; it must be at least 0")
+    name, frame = _named_frame(call, source)
+    frame = _checked(name, frame)
     if sample < 1:
         frame = frame[np.random.default_rng(seed).random(len(frame)) < sample]
     if visitor_window_minutes and "visitor_id" in frame:
@@ -164,6 +180,34 @@ def counted_events(
 def log_of(ids: Sequence[str], minutes: np.ndarray, counts: np.ndarray) -> Log:
     """Return a log of events in any order; each has an article id, a minute and a count."""
     return _log(pd.Series(list(ids), dtype=str), np.asarray(minutes), np.asarray(counts, dtype=np.float64))
+
+
+def _named_frame(call: str, source: EventSource) -> tuple[str, pd.DataFrame]:
+    """Return the name of a source in messages, and its rows."""
+    if isinstance(source, str | Path):
+        return str(source), _frame(Path(source))
+    if not isinstance(source, DataFrame):
+        raise wrong_type(call, "a file or a data frame", source, "pass a path, or pandas.DataFrame(rows)")
+    name = "the data frame of events"
+    frame = as_pandas(source, name)
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
+    if "article_id" in frame:  # whole numbers are floats if one is missing
+        frame = frame.assign(article_id=[whole(value) for value in frame["article_id"].tolist()])
+    return name, frame
+
+
+def _checked(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of events, with `ts` in seconds since 1970. Raises CorpusError as `read_events`."""
+    if missing := [column for column in _REQUIRED if column not in frame]:
+        raise CorpusError(
+            f"{name} has no column {missing[0]}; its columns are {', '.join(map(str, frame.columns))}"
+        )
+    frame = frame[[column for column in _COLUMNS if column in frame]]
+    if (unknown := frame["article_id"].isna()).any():
+        raise CorpusError(f"{name}: row {int(unknown.to_numpy().argmax()) + 1} has no article_id")
+    return frame.assign(ts=_seconds(name, frame["ts"]))
 
 
 def _frame(path: Path) -> pd.DataFrame:

@@ -1,28 +1,27 @@
-"""A plot that compares definitions of trending in a backtest."""
+"""Plots of a backtest: the definitions of trending, and the half-lives."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from recommender.training.backtest.replay import BacktestError, BacktestReport, DefinitionResult
-from recommender.training.evaluation.plots import SETTINGS
+from recommender.training.backtest.replay import BacktestError
+from recommender.training.backtest.report import BacktestReport, DefinitionResult, HalfLifeResult
+from recommender.training.evaluation.plots import GREY, PALETTE, SETTINGS, subplots
 
-_OURS, _OTHERS, _FUTURE = "#c2410c", "#64748b", "#0f766e"
+_OURS, _NDCG, _FUTURE = PALETTE[:3]
 _WIDTH, _LINE = 11, 0.34  # inches
 _NEVER = 60  # minutes
 _SUFFIXES = (".png", ".svg")
 
 
-def comparison(report: BacktestReport) -> Any:
-    """Return a figure of each definition's accuracy, churn and delay; the most accurate definition first."""
-    import matplotlib as mpl  # noqa: PLC0415 loaded only when drawing
-    from matplotlib.figure import Figure  # noqa: PLC0415
+def plot_definitions(report: BacktestReport) -> Any:
+    """Return a figure of each definition's accuracy, churn and delay; the most accurate definition first.
 
+    >>> figure = recommender.plot_definitions(backtest_report)
+    """
     rows = sorted(report.rows, key=lambda row: -row.overlap)
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(_WIDTH, 1.9 + _LINE * len(rows)), layout="constrained")
-        panels = figure.subplots(ncols=3, sharey=True)
+    figure, panels = subplots(_WIDTH, 1.9 + _LINE * len(rows), columns=3)
     target = f"the {report.top} most-read articles of the next {_span(report.horizon_minutes)}"
     days = f"{report.begin:%-d %B} to {report.end - timedelta(minutes=1):%-d %B %Y}"
     figure.suptitle(
@@ -55,6 +54,41 @@ def comparison(report: BacktestReport) -> Any:
     return figure
 
 
+def plot_half_lives(report: BacktestReport) -> Any:
+    """Return a figure of accuracy and churn by half-life, on the part of the log used for fitting.
+
+    Hollow points are half-lives whose lists change too often. Raises BacktestError if nothing was fitted.
+
+    >>> figure = recommender.plot_half_lives(backtest_report)
+    """
+    results = report.half_lives
+    if not results:
+        raise BacktestError("no half-life was fitted; the log is too short, or fitting is disabled")
+    figure, (accuracy, churn) = subplots(_WIDTH, 4, columns=2, sharey=False)
+    _curve(accuracy, results, "overlap", _OURS, "share of the most-read articles")
+    _curve(accuracy, results, "ndcg", _NDCG, "nDCG")
+    accuracy.set_title(f"Accuracy of the {report.top} articles listed\n(higher is better)", loc="left")
+    accuracy.legend(frameon=False)
+    _curve(churn, results, "churn", _OURS)
+    churn.set_title("Replaced in each new list\n(lower is more stable)", loc="left")
+    churn.set_ylim(bottom=0)
+    for axes in (accuracy, churn):
+        axes.set_xscale("log")
+        minutes = [result.half_life_minutes for result in results]
+        axes.set_xticks(minutes, [f"{value:g}" for value in minutes])
+        axes.minorticks_off()
+        axes.set_xlabel("half-life in minutes")
+        axes.axvline(report.half_life_minutes, color=GREY, lw=1, ls="--", zorder=0)
+        axes.grid(axis="y", alpha=0.3)
+    figure.suptitle(
+        f"Which half-life predicts best? Dashed: {report.half_life_minutes:g} minutes, the choice",
+        fontsize=12,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
 def save_plot(report: BacktestReport, path: str | Path) -> None:
     """Write the plot to a .png or .svg file. Raises BacktestError for other types and on write errors."""
     path = Path(path)
@@ -64,17 +98,25 @@ def save_plot(report: BacktestReport, path: str | Path) -> None:
 
     with mpl.rc_context(SETTINGS):
         try:
-            comparison(report).savefig(
+            plot_definitions(report).savefig(
                 path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None
             )
         except OSError as error:
             raise BacktestError(f"cannot write {path}: {error.strerror}") from error
 
 
+def _curve(axes: Any, results: Sequence[HalfLifeResult], measure: str, color: str, label: str = "") -> None:
+    minutes = [result.half_life_minutes for result in results]
+    values = [getattr(result, measure) for result in results]
+    axes.plot(minutes, values, color=color, label=label)
+    faces = [color if result.steady else "white" for result in results]
+    axes.scatter(minutes, values, s=30, color=faces, edgecolor=color, zorder=3)
+
+
 def _bars(
     axes: Any, rows: Sequence[DefinitionResult], values: Sequence[float], label_of: Callable[[float], str]
 ) -> None:
-    colors = [_OURS if row.name.startswith("ours") else _OTHERS for row in rows]
+    colors = [_OURS if row.name.startswith("ours") else GREY for row in rows]
     bars = axes.barh(range(len(rows)), values, 0.68, color=colors)
     for label in axes.bar_label(bars, [label_of(value) for value in values], padding=3, fontsize=9):
         label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})

@@ -1,4 +1,4 @@
-"""Rank the articles of a data frame of events by how much they are read now, as the service does."""
+"""Rank the articles of events by how much they are read now, as the service does."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 
 from recommender.model import NO_MOMENT, microseconds
-from recommender.training.backtest.click_log import counted_events
-from recommender.training.formats.tables import whole
-from recommender.training.readers.frames import DataFrame, as_pandas
+from recommender.training.backtest.click_log import EventSource, counted_events
 from recommender.trending import (
     DEFAULT_WINDOW,
     NO_CATEGORY,
@@ -21,21 +19,18 @@ from recommender.trending import (
 )  # fmt: skip
 from recommender.wrong_type import wrong_type
 
-_NAME = "the data frame of events"
-
 
 def rank_trending(
-    events: DataFrame,
+    events: EventSource,
     now: datetime,
     *,
     window: str = DEFAULT_WINDOW,
     half_life_minutes: float | None = None,
     visitor_window_minutes: int = 0,
 ) -> pd.DataFrame:
-    """Rank the articles of a data frame of events, with the definition of `GET /v1/trending`.
+    """Rank the articles of events, with the definition of `GET /v1/trending`.
 
-    `events` has the columns `ts` (a date, ISO 8601, or a number since 1970) and `article_id`, and optionally
-    `type` (view, click, like, comment or share), `count` and `visitor_id`; `visitor_window_minutes` is the
+    `events` is a data frame or a file, with the columns of `read_events`; `visitor_window_minutes` is the
     time in which a visitor counts once per article. Events from the minute of `now` on are left out.
     `window` is `1h`, `24h` or `7d`, and `half_life_minutes` replaces its half-life.
 
@@ -51,8 +46,6 @@ def rank_trending(
     >>> recommender.rank_trending(events, now)["article_id"].tolist()
     ['a', 'b']
     """
-    if not isinstance(events, DataFrame):
-        raise wrong_type("rank_trending", "a data frame", events, "call rank_trending(frame, now)")
     if not isinstance(now, datetime):
         raise wrong_type("rank_trending", "a datetime", now, "pass now=datetime.now(UTC)")
     known = windows({} if half_life_minutes is None else {window: half_life_minutes})
@@ -60,10 +53,7 @@ def rank_trending(
         raise ValueError(f"window is {window!r}; it must be one of {', '.join(known)}")
     if half_life_minutes is not None and not 0 < half_life_minutes < np.inf:
         raise ValueError(f"half_life_minutes is {half_life_minutes}; it must be above 0")
-    frame = as_pandas(events, _NAME)
-    if "article_id" in frame:
-        frame = frame.assign(article_id=[whole(value) for value in frame["article_id"].tolist()])
-    counted = counted_events(_NAME, frame, visitor_window_minutes=visitor_window_minutes)
+    counted = counted_events("rank_trending", events, visitor_window_minutes=visitor_window_minutes)
     codes, ids = pd.factorize(counted.ids, sort=True)
     counts = EventCounts(codes.astype(np.int32), counted.minutes, counted.counts)
     n = len(ids)

@@ -6,13 +6,13 @@ from datetime import datetime
 from functools import cached_property
 
 import numpy as np
-from pydantic import AwareDatetime
 
-from recommender.frozen_model import FrozenModel
 from recommender.model import from_microseconds
-from recommender.training.backtest.click_log import Log
+from recommender.training.backtest.click_log import EventSource, Log, read_log
 from recommender.training.backtest.definitions import Definition, Scores, definitions, last, ours_with
+from recommender.training.backtest.report import BacktestReport, DefinitionResult, HalfLifeResult
 from recommender.trending import WINDOWS
+from recommender.wrong_type import wrong_type
 
 HALF_LIVES = (6, 8, 10, 12, 15, 20, 30, 45, 60, 90, 120)  # minutes; the candidates for fitting
 DEFAULT_HALF_LIFE = WINDOWS["1h"].half_life
@@ -26,12 +26,24 @@ _WARM_UP = 6 * _HOUR  # at its beginning, a log has too few events to measure sy
 
 
 class BacktestError(ValueError):
-    """The log cannot be replayed; the message says why."""
+    """The log cannot be replayed; the message says why.
+
+    >>> import pandas as pd
+    >>> recommender.backtest(pd.DataFrame({"ts": ["2027-01-01"], "article_id": ["a"]}))
+    Traceback (most recent call last):
+    recommender.training.backtest.replay.BacktestError: the log covers 1 minutes; 125 are needed, and more...
+    """
 
 
 @dataclass(frozen=True)
 class BacktestSettings:
-    """The task: every `refresh` minutes, predict the `top` articles of the next `horizon` minutes."""
+    """The task: every `refresh` minutes, predict the `top` articles of the next `horizon` minutes.
+
+    Raises ValueError if a number is outside its range.
+
+    >>> recommender.BacktestSettings(top=5, horizon=120).refresh
+    5
+    """
 
     horizon: int = _HOUR
     top: int = 10
@@ -40,41 +52,14 @@ class BacktestSettings:
     source_cap: int = 3  # views of a flood from one address that count in each `source_window`
     source_window: int = 30  # minutes
 
-
-class DefinitionResult(FrozenModel):
-    """The measures of one definition."""
-
-    name: str
-    label: str
-    overlap: float  # share of the most-read articles that its list contains
-    ndcg: float  # of its list, with the reads in the horizon as gains
-    churn: float  # articles replaced per refresh
-    full: float  # share of its lists that need no filling up with the newest articles
-    burst_minutes: float | None  # median time until a burst is listed; None: not within an hour
-    flood_rank: int | None  # the best rank that a flood reaches if every view counts
-    capped_flood_rank: int | None  # the same with the caps of the service
-
-
-class BacktestReport(FrozenModel):
-    """A backtest: the log, the half-life that fits best, and the results of all definitions, ours first."""
-
-    events: float
-    articles: int
-    begin: AwareDatetime  # of the reported part
-    end: AwareDatetime
-    fitted_on: tuple[AwareDatetime, AwareDatetime] | None
-    top: int
-    horizon_minutes: int
-    refresh_minutes: int
-    half_life_minutes: float  # the fitted one, or the default
-    bursts: int
-    floods: int
-    truth_churn: float  # of the ideal list, made from the reads in the horizon
-    rows: list[DefinitionResult]
-
-    def row(self, name: str) -> DefinitionResult:
-        """Return the row of a definition. Raises KeyError."""
-        return {row.name: row for row in self.rows}[name]
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("horizon", "top", "refresh", "source_window"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        if not 0 <= self.fit < 1:
+            raise ValueError(f"fit is {self.fit!r}; it must be a share of the log, from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -116,14 +101,30 @@ class _Part:
 
 
 def backtest(
-    log: Log, settings: BacktestSettings | None = None, *, progress: Callable[[str], None] = lambda _: None
+    events: EventSource | Log,
+    settings: BacktestSettings | None = None,
+    *,
+    visitor_window_minutes: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> BacktestReport:
     """Replay a log against all definitions, with a half-life fitted on the first part of the log.
 
-    Ticks are multiples of `refresh` minutes since 1970, at least an hour after the log begins. Raises
-    BacktestError if the log is too short, or too long for memory.
+    `events` is a file or a data frame, as `read_events` reads and returns it; `visitor_window_minutes` is the
+    time in which a visitor counts once per article. Ticks are multiples of `refresh` minutes since 1970, at
+    least an hour after the log begins. Raises CorpusError for an invalid event, and BacktestError if the log
+    is too short, or too long for memory.
+
+    >>> events = recommender.read_events(recommender.sample_file("views.parquet"))
+    >>> report = recommender.backtest(events[events["ts"] < "2026-09-21T04:00Z"])
+    >>> report.half_life_minutes
+    12.0
     """
-    settings = settings or BacktestSettings()
+    settings = BacktestSettings() if settings is None else settings
+    if not isinstance(settings, BacktestSettings):
+        raise wrong_type("backtest", "BacktestSettings", settings, "pass BacktestSettings(top=5)")
+    log = (
+        events if isinstance(events, Log) else read_log(events, visitor_window_minutes=visitor_window_minutes)
+    )
     boundary = _boundary(log, settings)
     ticks = _ticks(log, log.begin + _HOUR, log.end - settings.horizon, settings)
     if not (reported := [tick for tick in ticks if tick >= boundary]):
@@ -136,10 +137,11 @@ def backtest(
             f"{len(ticks):,} lists of {log.articles:,} articles need too much memory; use a part of the log, "
             "or a longer --refresh"
         )
-    fitted = None
+    fitted, half_lives = None, []
     if boundary > log.begin:
         progress("fitting")
-        fitted = fitted_half_life(log.until(boundary), settings)
+        half_lives = half_life_results(log.until(boundary), settings)
+        fitted = fitted_half_life(half_lives)
     after_warm_up = [tick for tick in reported if tick >= log.begin + _WARM_UP] or reported
     bursts, floods = _bursts(log, after_warm_up, settings), _floods(after_warm_up, settings)
     extended = log.with_synthetic([*bursts, *(flood for pair in floods for flood in pair)])
@@ -162,29 +164,41 @@ def backtest(
         floods=len(floods),
         truth_churn=part.measured(iter(part.gains))["churn"],
         rows=rows,
+        half_lives=half_lives,
     )
 
 
-def fitted_half_life(log: Log, settings: BacktestSettings) -> float:
-    """Return the half-life in minutes with the highest mean of overlap and nDCG on a log.
+def half_life_results(log: Log, settings: BacktestSettings) -> list[HalfLifeResult]:
+    """Return the measures of our definition with each half-life; none if the log is too short.
 
-    Only half-lives with at most .45 times the churn of the last 15 minutes are considered, or all if there
-    are none. The default is returned unless another half-life is better by at least .005.
+    A half-life is steady if it has at most .45 times the churn of the last 15 minutes.
     """
     ticks = _ticks(log, log.begin + _HOUR, log.end - settings.horizon, settings)
     if not ticks:
-        return DEFAULT_HALF_LIFE
+        return []
     part = _Part(log, ticks, settings)
-    measures_of = {half_life: part.measured(ours_with(half_life)(log, ticks)) for half_life in HALF_LIVES}
     max_churn = _MAX_CHURN * part.measured(last(15)(log, ticks))["churn"]
-    stable = [half_life for half_life in HALF_LIVES if measures_of[half_life]["churn"] <= max_churn]
-    value_of = {
-        half_life: (measures_of[half_life]["overlap"] + measures_of[half_life]["ndcg"]) / 2
-        for half_life in stable or HALF_LIVES
-    }
-    best = max(value_of, key=lambda half_life: value_of[half_life])
-    default = value_of.get(int(DEFAULT_HALF_LIFE))
-    return DEFAULT_HALF_LIFE if default is not None and value_of[best] < default + _MIN_GAIN else best
+    results = []
+    for half_life in HALF_LIVES:
+        measures = part.measured(ours_with(half_life)(log, ticks))
+        del measures["full"]
+        steady = measures["churn"] <= max_churn
+        results.append(HalfLifeResult(half_life_minutes=half_life, steady=steady, **measures))
+    return results
+
+
+def fitted_half_life(results: Sequence[HalfLifeResult]) -> float:
+    """Return the steady half-life in minutes with the highest mean of overlap and nDCG, or the default.
+
+    All half-lives are considered if none is steady. The default is returned unless another half-life is
+    better by at least .005.
+    """
+    considered = [result for result in results if result.steady] or results
+    best = max(considered, key=lambda result: result.quality, default=None)
+    default = next((result for result in considered if result.half_life_minutes == DEFAULT_HALF_LIFE), None)
+    if best is None or (default is not None and best.quality < default.quality + _MIN_GAIN):
+        return DEFAULT_HALF_LIFE
+    return best.half_life_minutes
 
 
 def _measure(

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from recommender.model import Articles
 from recommender.summary import Summarized
+from recommender.wrong_type import wrong_type
 
 MAX_BAD = 0.05  # share of bad rows up to which the file is accepted
 _HIGHEST_GRADE = 100
@@ -84,6 +85,9 @@ def read_labels(path: str | Path) -> LabelFile:
     >>> len(labels.stories)
     42
     """
+    if not isinstance(path, str | Path):
+        cure = "call LabelFile.of_stories(zip(frame['id'], frame['story_id']))"
+        raise wrong_type("read_labels", "the path of a file", path, cure)
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, strict=True)

@@ -1,15 +1,22 @@
-"""Plots of an evaluation, for the HTML report and for notebooks.
+"""Plots of an evaluation, for the HTML report and for notebooks, and the colours of every plot.
+
+`matplotlib.pyplot.rcParams.update(plots.SETTINGS)` gives your own plots the same style.
 
 >>> figure = recommender.plots.quality(report.systems)
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from recommender.training.evaluation.evaluate import Estimate, SystemReport
 from recommender.training.evaluation.health import Health, Histogram
+
+PALETTE = ("#c2410c", "#1d4ed8", "#0f766e", "#7e22ce", "#ca8a04", "#be185d", "#0891b2", "#65a30d")
+GREY = "#64748b"  # for what is not in focus
 
 SETTINGS: Any = {  # use them when saving a figure, too: the SVG settings take effect only then
     "svg.fonttype": "none",  # text stays text, in the page's font
@@ -18,8 +25,10 @@ SETTINGS: Any = {  # use them when saving a figure, too: the SVG settings take e
     "axes.titlesize": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "date.converter": "concise",
+    "axes.prop_cycle": f"cycler('color', {PALETTE})",
 }
-_OURS, _OTHERS = "#c2410c", ("#1d4ed8", "#0f766e", "#7e22ce")
+_OURS, *_OTHERS = PALETTE[:4]
 _MEASURES = {"ndcg_at_9": "nDCG@9", "recall_at_9": "recall@9"}
 _WIDTH, _LINE = 9, 0.32  # inches
 _MAX_DIFFERENCE = 0.2  # larger differences are written at the edge instead of drawn to scale
@@ -67,7 +76,7 @@ def occurrences(systems: Sequence[SystemReport]) -> Any:
     histograms = [_health_of(system).occurrences for system in curves]
     used = max(max(np.flatnonzero(histogram.counts), default=0) for histogram in histograms) + 1
     width = 0.8 / len(curves)
-    figure, axes = _figure(3.4)
+    figure, axes = subplots(_WIDTH, 3.4)
     for number, (system, histogram) in enumerate(zip(curves, histograms, strict=True)):
         shares = 100 * np.array(histogram.counts[:used]) / max(sum(histogram.counts), 1)
         positions = np.arange(used) + (number + 0.5) * width - 0.4
@@ -81,7 +90,7 @@ def occurrences(systems: Sequence[SystemReport]) -> Any:
 
 def age_gaps(systems: Sequence[SystemReport]) -> Any:
     """Return a figure of the days between an article and the items of its list, for the same systems."""
-    figure, axes = _figure(3.4)
+    figure, axes = subplots(_WIDTH, 3.4)
     for number, system in enumerate(_selected(systems)):
         histogram = _health_of(system).age_gaps_days
         shares = 100 * np.cumsum(histogram.counts) / max(sum(histogram.counts), 1)
@@ -98,9 +107,25 @@ def age_gaps(systems: Sequence[SystemReport]) -> Any:
     return figure
 
 
+def subplots(width: float, height: float, columns: int = 1, *, sharey: bool = True) -> tuple[Any, Any]:
+    """Return a figure of this size in inches, which a notebook shows, and its axes.
+
+    >>> figure, axes = recommender.plots.subplots(9, 3)
+    """
+    import matplotlib as mpl  # noqa: PLC0415 loaded only when drawing
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with mpl.rc_context(SETTINGS):
+        figure: Any = Figure(figsize=(width, height), layout="constrained")
+        figure._repr_png_ = partial(
+            _png, figure
+        )  # without it, only `%matplotlib inline` would show a picture
+        return figure, figure.subplots(ncols=columns, sharey=sharey)
+
+
 def _panels(draw: Callable[[Any, str], None], systems: Sequence[SystemReport], caption: str) -> Any:
     """Return a figure with one panel for each measure, the systems from top to bottom."""
-    figure, panels = _figure(1.1 + _LINE * len(systems), columns=len(_MEASURES))
+    figure, panels = subplots(_WIDTH, 1.1 + _LINE * len(systems), columns=len(_MEASURES))
     for axes, (measure, title) in zip(panels, _MEASURES.items(), strict=True):
         draw(axes, measure)
         axes.set_title(title)
@@ -134,13 +159,13 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _figure(height: float, columns: int = 1) -> tuple[Any, Any]:
-    import matplotlib as mpl  # noqa: PLC0415 loaded only when drawing
-    from matplotlib.figure import Figure  # noqa: PLC0415
+def _png(figure: Any) -> bytes:
+    import matplotlib as mpl  # noqa: PLC0415
 
+    stream = BytesIO()
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        return figure, figure.subplots(ncols=columns, sharey=True)
+        figure.savefig(stream, format="png")
+    return stream.getvalue()
 
 
 def _selected(systems: Sequence[SystemReport]) -> list[SystemReport]:

@@ -1,6 +1,7 @@
 """Rows of data frames: of pandas, and of every library that exports Arrow data, such as polars."""
 
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
@@ -29,13 +30,10 @@ def frame_rows(frame: DataFrame, name: str, options: SourceOptions) -> Iterator[
     Raises CorpusError if the object is no table, if a column is there twice, or if a required or mapped
     column is missing.
     """
-    table = as_pandas(frame, name)
-    names = tuple(map(str, table.columns))
+    names, columns = _columns(frame, name)
     if twice := next((column for column in names if names.count(column) > 1), None):
         raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
     check_columns(Path(name), names, options.columns)
-    objects = [table.iloc[:, place].astype(object) for place in range(len(names))]
-    columns = [column.where(column.notna(), None).tolist() for column in objects]
     for number, cells in enumerate(zip(*columns, strict=True), 1):
         row = row_of(number, dict(zip(names, map(_plain, cells), strict=True)), options)
         values = {**row.values, "id": whole(row.values.get("id"))}  # a float if one is missing
@@ -43,23 +41,46 @@ def frame_rows(frame: DataFrame, name: str, options: SourceOptions) -> Iterator[
 
 
 def as_pandas(frame: DataFrame, name: str) -> "pd.DataFrame":
-    """Return a data frame of any library as one of pandas. Raises CorpusError if the object is no table."""
+    """Return the columns of a data frame that contain single values, as a frame of pandas.
+
+    Raises CorpusError if the object is no table.
+    """
     import pandas as pd  # noqa: PLC0415 loaded only for a data frame
 
     if isinstance(frame, pd.DataFrame):
-        return frame.reset_index() if frame.index.name == "id" and "id" not in frame else frame
+        return frame
+    table = _arrow_table(frame, name)
+    single = [place for place, field in enumerate(table.schema) if not pa.types.is_nested(field.type)]
+    return cast("pd.DataFrame", table.select(single).to_pandas(integer_object_nulls=True))
+
+
+def _columns(frame: DataFrame, name: str) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Return the names and the cells of all columns; a missing cell is None."""
+    import pandas as pd  # noqa: PLC0415 loaded only for a data frame
+
+    if not isinstance(frame, pd.DataFrame):
+        table = _arrow_table(frame, name)
+        # Arrow cannot convert polars' lists of texts to pandas.
+        return tuple(table.column_names), [column.to_pylist() for column in table.columns]
+    if frame.index.name == "id" and "id" not in frame:
+        frame = frame.reset_index()
+    objects = [frame.iloc[:, place].astype(object) for place in range(frame.shape[1])]
+    cells = [column.where(column.notna(), None).tolist() for column in objects]
+    return tuple(map(str, frame.columns)), cells
+
+
+def _arrow_table(frame: DataFrame, name: str) -> pa.Table:
     try:
-        table = pa.table(frame)
+        return pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
         kind = type(frame).__name__
         raise CorpusError(f"{name} is a {kind} and no table ({error}); pass a whole DataFrame") from None
-    return cast("pd.DataFrame", table.to_pandas(integer_object_nulls=True))
 
 
 def _plain(value: Any) -> Any:
     """Return a value as Python's own type."""
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        value = value.tolist()
     if hasattr(value, "to_pydatetime"):  # pandas' timestamps, which may have nanoseconds
         return value.to_pydatetime(warn=False)
-    return value
+    return None if isinstance(value, float) and isnan(value) else value

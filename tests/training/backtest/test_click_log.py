@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender.training.backtest.click_log import Log, log_of, read_log
+from recommender.sample_files import sample_file
+from recommender.training.backtest.click_log import Log, log_of, read_events, read_log
 from recommender.training.formats.files import CorpusError
+from recommender.training.readers.corpus import read_articles
 
 ROWS: list[dict[str, object]] = [
     {"ts": "2026-03-01T10:00:05Z", "article_id": "a", "visitor_id": "1"},
@@ -184,3 +186,21 @@ def test_articles_never_among_the_most_read_are_left_out() -> None:
     assert {str(number) for number in range(4000, 4100)} <= set(log.ids)
     assert log.articles == 3000
     assert log.events == 9400
+
+
+def test_the_views_of_the_sample_are_of_its_articles() -> None:
+    events = read_events(sample_file("views.parquet"))
+
+    assert set(events["article_id"]) <= {article.id for article in read_articles(sample_file())}
+    assert (events["ts"].max() - events["ts"].min()).days == 3
+
+
+def test_events_of_a_frame_are_those_of_its_file(tmp_path: Path) -> None:
+    frame = pd.DataFrame(ROWS).assign(device="phone")
+    frame.to_csv(tmp_path / "log.csv", index=False)
+
+    events, read = read_events(frame), read_events(tmp_path / "log.csv")
+
+    pd.testing.assert_frame_equal(events, read)
+    assert events.columns.tolist() == ["ts", "article_id", "visitor_id"]
+    assert events["ts"].tolist()[2] == pd.Timestamp("2026-03-01T10:10:00Z")

@@ -68,6 +68,8 @@ def test_later_events_are_left_out_and_changes_are_shown() -> None:
         (events([1], ["a"]).assign(ts="soon"), {}, CorpusError, "'soon'"),
         (events([1], ["a"], count=[-1]), {}, CorpusError, "count of row 1"),
         (events([1], ["a"]), {"window": "2h"}, ValueError, "window is '2h'"),
+        (events([1, 2], ["a", "a"]).set_axis(["ts", "ts"], axis=1), {}, CorpusError, "two columns 'ts'"),
+        (events([1], ["a"]), {"visitor_window_minutes": -1}, ValueError, "visitor_window_minutes is -1"),
         (events([1], ["a"]), {"half_life_minutes": 0}, ValueError, "half_life_minutes is 0"),
     ],
 )

@@ -2,20 +2,22 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recommender.training.backtest import replay
 from recommender.training.backtest.click_log import Log, log_of, read_log
 from recommender.training.backtest.replay import (
     BacktestError,
-    BacktestReport,
     BacktestSettings,
-    DefinitionResult,
     backtest,
     fitted_half_life,
+    half_life_results,
 )
+from recommender.training.backtest.report import BacktestReport, DefinitionResult
 from recommender.trending import WINDOWS, Candidates, EventCounts, Ranking, ranking
 from tests.support.portal import BEGIN, portal
 
@@ -55,6 +57,28 @@ def test_the_reported_part_follows_the_fitted_part(report: BacktestReport) -> No
     assert (report.end - report.fitted_on[0]).total_seconds() == 16 * 3600
 
 
+def test_the_tables_have_a_row_for_each_definition_and_half_life(report: BacktestReport) -> None:
+    table, half_lives = report.table, report.half_life_table
+
+    assert table.index.tolist() == [row.label for row in report.rows]
+    assert table["overlap"].tolist() == [row.overlap for row in report.rows]
+    assert table["burst_minutes"].isna().tolist() == [row.burst_minutes is None for row in report.rows]
+    steady: pd.DataFrame = half_lives[half_lives["steady"]]
+    best = (steady["overlap"] + steady["ndcg"]).idxmax()
+    assert report.half_life_minutes in {best, WINDOWS["1h"].half_life}
+    assert half_lives.loc[6, "churn"] > half_lives.loc[120, "churn"]
+
+
+def test_a_frame_and_its_file_give_the_same_report(tmp_path: Path) -> None:
+    log = portal(200, 20)
+    times = pd.to_datetime(log.minutes * 60, unit="s", utc=True)
+    ids = [log.ids[column] for column in log.columns]
+    frame = pd.DataFrame({"ts": times, "article_id": ids, "count": log.counts})
+    frame.to_parquet(tmp_path / "views.parquet")
+
+    assert backtest(frame) == backtest(tmp_path / "views.parquet") == backtest(log)
+
+
 def test_without_fitting_all_but_the_first_hour_is_reported() -> None:
     report = backtest(portal(8 * 60, 30), BacktestSettings(fit=0))
 
@@ -77,6 +101,20 @@ def test_two_days_are_split_at_midnight() -> None:
 def test_a_short_log_is_rejected_with_its_length() -> None:
     with pytest.raises(BacktestError, match="the log covers 100 minutes; 125 are needed"):
         backtest(portal(100, 30))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"refresh": 0}, "refresh is 0"),
+        ({"top": 2.5}, "top is 2.5"),
+        ({"horizon": -60}, "horizon is -60"),
+        ({"fit": 1}, "fit is 1"),
+    ],
+)
+def test_wrong_settings_are_rejected(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BacktestSettings(**wrong)
 
 
 def test_a_log_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +159,14 @@ def test_a_half_life_is_fitted_if_it_is_clearly_better() -> None:
         np.random.default_rng(6).permutation(np.repeat([1, 2, 9], 300)),
     )
 
-    assert fitted_half_life(portal(4 * 60, 200), BacktestSettings(top=8)) <= 20
-    assert fitted_half_life(slow, BacktestSettings(top=8)) >= 20
-    assert fitted_half_life(portal(60, 5), BacktestSettings()) == WINDOWS["1h"].half_life
+    fitted = [
+        fitted_half_life(half_life_results(log, BacktestSettings(top=8)))
+        for log in (portal(4 * 60, 200), slow, portal(60, 5))
+    ]
+
+    assert fitted[0] <= 20
+    assert fitted[1] >= 20
+    assert fitted[2] == WINDOWS["1h"].half_life
 
 
 def planted(log: Log, minutes: np.ndarray, counts: np.ndarray, tick: int) -> tuple[Ranking, Ranking]:

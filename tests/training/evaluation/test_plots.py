@@ -71,6 +71,7 @@ def test_ours_is_not_compared_with_itself(report: EvaluationReport) -> None:
 
 def test_four_systems_are_labelled_with_their_names(report: EvaluationReport) -> None:
     for figure in (plots.occurrences(report.systems), plots.age_gaps(report.systems)):
+        assert figure._repr_png_().startswith(b"\x89PNG")  # a notebook shows it
         (axes,) = figure.axes
         names = [text.get_text() for text in axes.get_legend().get_texts()]
 

@@ -27,7 +27,12 @@ def test_frames_of_every_library_give_the_articles_of_the_file(
 ) -> None:
     arrow = pa.Table.from_pandas(frame, preserve_index=False)
 
-    for source in (frame, frame.set_index("id"), frame.sample(frac=1, random_state=0), arrow):
+    # polars exports its texts as views, also those in lists.
+    views = {"title": pa.string_view(), "tags": pa.list_(pa.string_view())}
+    fields = [pa.field(field.name, views.get(field.name, field.type)) for field in arrow.schema]
+    of_polars = pa.table([arrow[f.name].to_pylist() for f in fields], schema=pa.schema(fields))
+
+    for source in (frame, frame.set_index("id"), frame.sample(frac=1, random_state=0), arrow, of_polars):
         assert read_articles(source, now=NOW).articles == sample_articles
 
 
@@ -37,6 +42,14 @@ def test_articles_and_a_corpus_are_accepted_unchanged(sample_articles: list[Arti
     assert corpus.articles == sample_articles
     assert read_articles(corpus).articles == sample_articles
     assert (len(corpus), list(corpus)) == (len(sample_articles), sample_articles)
+
+
+def test_a_lazy_frame_must_be_collected() -> None:
+    class LazyFrame:
+        """Polars' class has this name, and is no table yet."""
+
+    with pytest.raises(TypeError, match=r"call collect\(\) on the LazyFrame first"):
+        read_articles(LazyFrame())  # type: ignore[arg-type]
 
 
 def read(rows: dict[str, Any], **options: Any) -> Corpus:
