@@ -10,7 +10,8 @@ from typing import Any
 
 from recommender.model import Manifest, from_microseconds
 from recommender.serving.lists.explain import Explanation
-from recommender.serving.lists.query import Item, RelatedList
+from recommender.serving.lists.highlights import Highlights
+from recommender.serving.lists.query import Item, RelatedList, SearchResults
 from recommender.serving.lists.related import Related
 
 RankOf = Callable[[int], int | None]  # the trending rank of a row, from 1; None: it has no rank
@@ -119,6 +120,16 @@ class ResponseBuilder:
         is_full = len(related_list.items) == related_list.requested and sources <= _SOURCES_BY_CONTENT
         self.dependencies.on_new_articles = not is_full or depends_on.on_newest or depends_on.is_diverse
         return self.nested_list(related_list, rank_of)
+
+    def search_results(self, results: SearchResults, *, with_snippets: bool) -> dict[str, Any]:
+        """Return the list of a search, with the words marked that it found."""
+        response, highlights = self.whole_list(results), Highlights(self._related.snapshot, results.words)
+        for item, fields in zip(results.items, response["items"], strict=True):
+            fields["highlight"] = {
+                "title_html": highlights.title(item.row).html,
+                "snippet_html": highlights.snippet(item.row).html if with_snippets else None,
+            }
+        return response | {"corrected_query": results.corrected_query}
 
     def item(self, item: Item, related_list: RelatedList, rank_of: RankOf | None = None) -> dict[str, Any]:
         """Return one item of a list."""

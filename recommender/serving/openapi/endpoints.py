@@ -94,10 +94,11 @@ _LISTS = (
         "/v1/search",
         "lists",
         "Search articles",
-        schemas.ArticleList,
+        schemas.SearchList,
         SearchParameters,
         links=_LIST_LINKS,
-        description="The last word may be incomplete, so you can search while the reader types.",
+        description="The last word may be incomplete, so you can search while the reader types. A word that "
+        "no article has is taken for a typo, and `corrected_query` has what was searched for.",
     ),
     read_endpoint(
         "getPage",
