@@ -20,7 +20,7 @@ _SPACE, _CONTINUATION = 0x20, 0x80
 _ELLIPSIS_START = 0xE2  # first byte of the ellipsis in pieces of words; hardly any letter begins with it
 _MAX_CHAR_BYTES = 4
 _FEWEST_CHARS = 4  # shorter words have too many neighbours
-_FEWEST_CHARS_FOR_TWO = 7  # in words of this length there may be two typos
+_FEWEST_CHARS_FOR_TWO = 8  # in words of this length there may be two typos
 _MOST = 5  # candidates
 
 
@@ -37,11 +37,11 @@ class Spellings:
     @classmethod
     def of(cls, words: Strings, counts: np.ndarray) -> "Spellings":
         """Return the spellings of words; an entry that is a pair or a piece of words is left out."""
-        entry_of_byte = np.repeat(np.arange(len(words)), np.diff(words.offsets))
-        is_word = np.diff(words.offsets) > 0
-        is_word[entry_of_byte[(words.utf8 == _SPACE) | (words.utf8 == _ELLIPSIS_START)]] = False
-        utf8 = words.utf8[is_word[entry_of_byte]]
-        lengths = np.diff(words.offsets)[is_word]
+        lengths = np.diff(words.offsets)
+        is_word = lengths > 0
+        places = np.flatnonzero((words.utf8 == _SPACE) | (words.utf8 == _ELLIPSIS_START))
+        is_word[np.searchsorted(words.offsets, places, side="right") - 1] = False
+        utf8, lengths = words.utf8[np.repeat(is_word, lengths)], lengths[is_word]
         starts = np.concatenate([[0], np.cumsum(lengths)])
         if not len(lengths):
             nothing = np.zeros(0, dtype=np.int64)

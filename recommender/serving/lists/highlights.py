@@ -97,8 +97,10 @@ class Highlighter:
         if self._words.is_prefix(number) and _plain(run).startswith(_plain(word)):
             return True
         forms = words(run)
-        return forms == [word] or [self._rules.root(form, self._lang) for form in forms] == [root] or (
-            _plain(run) == _plain(word)
+        return (
+            forms == [word]
+            or [self._rules.root(form, self._lang) for form in forms] == [root]
+            or (_plain(run) == _plain(word))
         )
 
     def _best_place(self, found: Sequence[tuple[int, int, int]]) -> int:
