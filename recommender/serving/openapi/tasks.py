@@ -16,9 +16,7 @@ TASKS = {
         *("getArticles", "getArticle", "getArticleByPath", "getTopics", "getTopic"),
     ),
     "Set editorial rules": ("getRules", "putRules", "getRule", "putRule", "deleteRule"),
-    "Run the service": (
-        *("getHealth", "getReadiness", "getMetrics", "getDocument", "getDocs", "getWidget"),
-    ),
+    "Run the service": (*("getHealth", "getReadiness", "getMetrics", "getDocument", "getDocs", "getWidget"),),
 }
 TASK_OF = {name: task for task, names in TASKS.items() for name in names}
 TAGS = {
