@@ -56,19 +56,21 @@ class Spellings:
             counts=np.asarray(counts, dtype=np.int64)[is_word],
         )
 
-    def near(self, word: str, typos: int, *, is_prefix: bool) -> list[tuple[int, bool, int, str]]:
+    def near(self, word: str, typos: int, *, is_prefix: bool) -> list[tuple[int, bool, bool, int, str]]:
         """Return the words that differ from a word by at most so many typos, best first.
 
         With `is_prefix`, so may the beginning of a longer word with the same first letter. Each is a tuple of
-        what it is ordered by: the typos, whether the first letter differs, minus the articles, the word.
+        what it is ordered by: the typos, whether the first letter differs, whether other letters do, minus
+        the articles, the word.
         """
         rows = self._plausible(word, typos, is_prefix=is_prefix)
         if not len(rows):
             return []
         candidates = [self.words[row] for row in rows.tolist()]
+        letters = sorted(word)  # exchanged letters are the most frequent typo
         distances = _distances(word, candidates, self.sizes[rows], is_prefix=is_prefix)
         near = [
-            (distance, candidate[0] != word[0], -count, candidate)
+            (distance, candidate[0] != word[0], sorted(candidate) != letters, -count, candidate)
             for distance, count, candidate in zip(
                 distances.tolist(), self.counts[rows].tolist(), candidates, strict=True
             )
@@ -110,7 +112,8 @@ class SpellingIndex:
     ) -> Iterator[str]:
         """Yield words of texts and titles that a misspelt word may mean, the most likely ones first.
 
-        `counts` are the articles with each term, `titles` the words of titles. A word with a digit, or a short one, has no suggestions.
+        `counts` are the articles with each term, `titles` the words of titles. A word with a digit, or a
+        short one, has no suggestions.
         """
         if len(word) < _FEWEST_CHARS or any(map(str.isdigit, word)):
             return

@@ -1,10 +1,10 @@
 """Marks the words that a search found, in a title and in an excerpt of the text."""
 
-import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import takewhile
 
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.search import SearchWords
@@ -42,7 +42,7 @@ class Highlighter:
     def __init__(self, search_words: SearchWords, rules: TermRules, lang: str) -> None:
         self._words, self._rules, self._lang = search_words, rules, lang
         self._starts = [
-            os.path.commonprefix([word, root]) or word
+            _common_start(word, root) or word
             for word, root in zip(search_words.words, search_words.roots, strict=True)
         ]
         self._plain_starts = [_plain(start) for start in self._starts]
@@ -162,6 +162,11 @@ def _marked(text: str, found: Sequence[tuple[int, int, int]]) -> MarkedText:
         else:
             marks.append((start, end))
     return MarkedText(text, tuple(marks))
+
+
+def _common_start(word: str, other: str) -> str:
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(word, other, strict=False))
+    return "".join(char for char, _ in pairs)
 
 
 def _lower(text: str) -> str:

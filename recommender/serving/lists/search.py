@@ -94,7 +94,7 @@ class Matches:
         return cls(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
 
     def best(self, public: np.ndarray) -> np.ndarray:
-        """Return a mask of the public articles that lack the fewest words and have at least one, (n,) bool."""
+        """Return the public articles that have at least one word and lack the fewest, (n,) bool."""
         mask = public & self.any
         if mask.any():
             mask &= self.missing == self.missing[mask].min()
@@ -171,9 +171,9 @@ class Search:
         )
 
     def _corrected(self, typed: Sequence[str], public: np.ndarray) -> list[str]:
-        """Return the typed words, those that no public article has replaced by the most similar one that it has.
+        """Return the typed words; a word that no public article has is replaced by a similar one.
 
-        A word of articles that are not public is never suggested.
+        A word that only articles which are not public have is never suggested.
         """
         words = []
         for position, word in enumerate(typed):

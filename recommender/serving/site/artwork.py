@@ -7,6 +7,7 @@ a moon over lines. All numbers come from a hash, so nothing is stored, and the p
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 from math import cos, pi, sin
 
 WIDTH, HEIGHT = 320, 200
@@ -122,7 +123,7 @@ def _ground(heights: list[float]) -> str:
     """Return the area below a smooth line through points at equal distances."""
     step = WIDTH / _STEPS
     path = f"M0 {HEIGHT}V{heights[0]:.0f}"
-    for number, (left, right) in enumerate(zip(heights, heights[1:], strict=False)):
+    for number, (left, right) in enumerate(pairwise(heights)):
         middle = (number + 0.5) * step
         path += f"C{middle:.0f} {left:.0f} {middle:.0f} {right:.0f} {(number + 1) * step:.0f} {right:.0f}"
     return f"{path}V{HEIGHT}z"

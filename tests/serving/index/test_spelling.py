@@ -26,7 +26,10 @@ def typos(word: str, other: str) -> list[int]:
 
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=8), st.integers(1, 2), st.booleans())
 def test_exactly_the_words_with_so_few_typos_are_near(
-    word: str, others: list[str], at_most: int, is_prefix: bool
+    word: str,
+    others: list[str],
+    at_most: int,
+    is_prefix: bool,  # noqa: FBT001 hypothesis passes it by name
 ) -> None:
     spellings = Spellings.of(Strings.of([*others, "a pair", "…abc"]), np.arange(len(others) + 2))
 
@@ -38,7 +41,7 @@ def test_exactly_the_words_with_so_few_typos_are_near(
         for other, distance in distances.items()
         if distance <= at_most and not (is_prefix and other[0] != word[0])
     }
-    assert {(distance, other) for distance, _, _, other in near} == expected
+    assert {(distance, other) for distance, *_, other in near} == expected
     assert near == sorted(near)
 
 
