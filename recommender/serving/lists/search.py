@@ -17,7 +17,6 @@ article is found in .70 of the cases, before in .60.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 import numpy as np
 
@@ -39,6 +38,7 @@ _UNSTEMMED_WEIGHT = 0.3  # it is another form, in a language without stems in th
 _LEAST_STEM_CHARS = 3
 # With more than this many terms per article, terms hardly distinguish articles and get a small weight.
 _MANY_TERMS, _SMALL_WEIGHT = 16, 0.01
+_MOST_CORRECTED = 3  # words of one search; looking for suggestions takes some milliseconds
 _NO_TERMS = range(0)
 
 
@@ -175,16 +175,17 @@ class Search:
 
         A word that only articles which are not public have is never suggested.
         """
-        words = []
+        words, left = list(typed), _MOST_CORRECTED
         for position, word in enumerate(typed):
             is_last = position == len(typed) - 1
-            candidates = chain([word], self._snapshot.suggestions(word, is_prefix=is_last))
-            known = (
-                candidate
-                for candidate in candidates
-                if (self._matches([candidate], is_complete=not is_last).any & public).any()
-            )
-            words.append(next(known, word))
+
+            def is_known(candidate: str, *, is_complete: bool = not is_last) -> bool:
+                return bool((self._matches([candidate], is_complete=is_complete).any & public).any())
+
+            if left and not is_known(word):
+                left -= 1
+                suggestions = self._snapshot.suggestions(word, is_prefix=is_last)
+                words[position] = next(filter(is_known, suggestions), word)
         return words
 
     def _matches(self, typed: Sequence[str], *, is_complete: bool = False) -> Matches:
