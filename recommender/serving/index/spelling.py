@@ -2,9 +2,9 @@
 
 A search looks for words that differ from the typed one by one or two typos: a letter added, left out or
 replaced, or two neighbouring letters exchanged. Comparing the sets of letters as bit masks excludes nearly
-all words. The distances of the others are computed together. With 37,554 news articles, 190,000 words take
-2 MB, and a misspelt word a few milliseconds. Deletion dictionaries (SymSpell) are faster but take a hundred
-times the memory, and a distance per pair of strings (rapidfuzz) needs all words as Python objects.
+all words. The distances of the others are computed together. With 37,554 news articles, the 76,000 words take
+3 MB, and a search with a typo takes 10 ms. A deletion dictionary (SymSpell) would store dozens of entries
+for each word, and rapidfuzz would need all words as Python objects.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -84,7 +84,7 @@ class Spellings:
         letters = np.uint64(0)
         for byte in utf8:
             letters |= np.uint64(1 << (byte & 63))
-        may_lack = typos if word.isascii() else _MAX_CHAR_BYTES * typos
+        may_lack = sum(sorted(len(char.encode()) for char in word)[-typos:])
         may_add = np.where(self.is_ascii, typos, _MAX_CHAR_BYTES * typos)
         is_plausible = np.bitwise_count(letters & ~self.letters) <= may_lack
         is_plausible &= self.sizes >= len(word) - typos
