@@ -58,11 +58,10 @@ class _Chance:
         return min(int(self(0, count)), count - 1)
 
 
-def artwork(article_id: str, category: str | None) -> Artwork:
-    """Return the picture for an article."""
+def artwork(article_id: str, category: int) -> Artwork:
+    """Return the picture for an article in the category with this number, in its colours."""
     chance = _Chance(article_id)
-    palette = _PALETTES[_Chance(category or "").choice(len(_PALETTES))]
-    sky, sun, *layers = palette
+    sky, sun, *layers = _PALETTES[category % len(_PALETTES)]
     motif = _MOTIFS[chance.choice(len(_MOTIFS))]
     radius = chance(16, 34)
     disc = _disc(chance(60, WIDTH - 60), chance(45, 80), radius)

@@ -79,7 +79,7 @@ def teaser(articles: Documents, row: int, item: Item | None = None) -> Teaser:
         reading_time=reading_time(body, int(articles.minutes[row])),
         lang=lang,
         excerpt=typographic(_cut(body, _MAX_EXCERPT_CHARS), lang),
-        picture=artwork(articles.ids[row], articles.category[row]),
+        picture=artwork(articles.ids[row], int(articles.category.codes[row])),
         note="" if item is None else _NOTES[item.source],
         reasons=None if item is None or item.why is None else reasons(item.why),
     )
