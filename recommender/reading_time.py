@@ -13,9 +13,14 @@ CHARACTERS_PER_MINUTE = 500  # the same, for scripts without spaces
 
 def reading_minutes(text: str) -> int:
     """Return the reading time of a text in whole minutes, at least 1."""
+    return max(1, round(exact_minutes(text)))
+
+
+def exact_minutes(text: str) -> float:
+    """Return the reading time of a text in minutes, not rounded."""
     unspaced = sum(map(len, unspaced_runs().findall(beyond_ascii(text))))
     spaced = len((unspaced_runs().sub(" ", text) if unspaced else text).split())
-    return max(1, round(spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE))
+    return spaced / WORDS_PER_MINUTE + unspaced / CHARACTERS_PER_MINUTE
 
 
 def all_reading_minutes(texts: Strings) -> np.ndarray:

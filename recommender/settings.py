@@ -212,6 +212,8 @@ class Settings(BaseSettings):
     """Sites whose pages may read. If empty, pages of all sites may."""
     demo: Annotated[bool | None, Field(description="true or false")] = None
     """Whether the start page and the demo are on. By default they are, unless reading requires a key."""
+    search_snippets: Annotated[bool | None, Field(description="true or false")] = None
+    """Whether `/v1/search` returns excerpts of texts. By default it does, if the demo is on."""
     drop_in: Annotated[
         tuple[Literal["yarpp", "jetpack", "parsely", "gorse"], ...],
         *_List,
@@ -298,6 +300,11 @@ class Settings(BaseSettings):
     def has_demo(self) -> bool:
         """Whether the demo is enabled; by default it is, unless reading requires a key."""
         return not self.read_keys if self.demo is None else self.demo
+
+    @property
+    def has_search_snippets(self) -> bool:
+        """Whether a search returns excerpts; by default only if the demo shows the texts anyway."""
+        return self.has_demo if self.search_snippets is None else self.search_snippets
 
     def export(self) -> None:
         """Write these settings to the environment, which worker processes inherit."""

@@ -92,7 +92,7 @@ def similar(title: str, body: str, models_dir: Path, **options: Any) -> None:
 def search(words: tuple[str, ...], models_dir: Path, **options: Any) -> None:
     """Print the articles that contain all WORDS.
 
-    The last word may be incomplete.
+    The last word may be incomplete. A word that no article has is taken for a typo.
     """
     from recommender.serving.http.parameters import SearchParameters, read_query
 
@@ -109,7 +109,13 @@ def search(words: tuple[str, ...], models_dir: Path, **options: Any) -> None:
             exclude_categories=parameters.exclude_category,
             lang=parameters.lang,
         )
-        _report_list(view.builder().whole_list(results), f"Search results for {text!r}", outputs)
+        if results.corrected_query:
+            echo(
+                f"note: searched for {results.corrected_query!r}, because no article has what you typed",
+                err=True,
+            )
+        response = view.builder().search_results(results, with_snippets=True)
+        _report_list(response, f"Search results for {text!r}", outputs)
 
 
 @click.command(cls=Reporting)

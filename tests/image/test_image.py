@@ -85,8 +85,8 @@ def test_the_commands_of_the_images_build_train_and_serve(root: Path) -> None:
     serve_only.rename(root / "opt/recommender")
     port = free_port()
     (words,) = instructions("serve", "CMD")
-    arguments = [port if word == "8000" else word for word in json.loads(words)]
-    arguments = ["127.0.0.1" if word == "0.0.0.0" else str(word) for word in arguments]  # noqa: S104
+    arguments = [str(port) if word == "8000" else word for word in json.loads(words)]
+    arguments = ["127.0.0.1" if word == "0.0.0.0" else word for word in arguments]  # noqa: S104
     (health,) = instructions("serve", "HEALTHCHECK")
     check = json.loads(health.partition("CMD ")[2].replace("8000", str(port)))
     service = subprocess.Popen(

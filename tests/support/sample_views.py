@@ -16,9 +16,7 @@ def views(seed: int = 0) -> pd.DataFrame:
     draw = np.random.default_rng(seed)
     stories = read_articles(sample_file()).articles
     begin = pd.Timestamp(BEGIN)
-    dates = pd.to_datetime([article.published_at for article in stories], utc=True).fillna(
-        pd.Timestamp(0, tz="UTC")
-    )
+    dates = pd.Series([article.published_at or pd.Timestamp(0, tz="UTC") for article in stories])
     published = np.asarray((dates - begin) / pd.Timedelta(minutes=1))
     minutes = np.arange(DAYS * 1440)
     shared = np.arange(-360, len(minutes), RISES_EVERY)

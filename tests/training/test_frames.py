@@ -44,7 +44,7 @@ def test_topics_are_ordered_by_size(trained: Trained) -> None:
 
 def test_a_displayed_table_escapes_texts_and_cuts_nothing() -> None:
     title = "<script>alert(1)</script>" + "long " * 40
-    dates = pd.to_datetime(["2026-01-01T10:00Z", None], utc=True)
+    dates = pd.to_datetime(["2026-01-01T10:00Z", "NaT"], utc=True)
     rows = {
         "title": [title, pd.NA],
         "score": [0.12345, float("nan")],

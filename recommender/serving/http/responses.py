@@ -15,7 +15,8 @@ from typing import Any
 
 from recommender.model import Manifest, from_microseconds
 from recommender.serving.lists.explain import Explanation
-from recommender.serving.lists.query import Item, RelatedList
+from recommender.serving.lists.highlights import Highlights
+from recommender.serving.lists.query import Item, RelatedList, SearchResults
 from recommender.serving.lists.related import Related
 
 RankOf = Callable[[int], int | None]  # the trending rank of a row, from 1; None: it has no rank
@@ -122,10 +123,12 @@ class ResponseBuilder:
         related_list: RelatedList,
         rank_of: RankOf | None = None,
         changes: Mapping[str, Any] | None = None,
+        more_of: Callable[[Item], Mapping[str, Any]] | None = None,
     ) -> Rendered:
         """Return a list that is a part of the response; with `rank_of`, each item has its trending rank.
 
-        `changes` replace fields of the list, or follow them.
+        `changes` replace fields of the list, or follow them. What `more_of` returns follows each item's
+        fields.
         """
         status = self._model_status
         self.dependencies.shown_ids |= related_list.depends_on.pinned_ids
@@ -143,13 +146,22 @@ class ResponseBuilder:
         changes = changes or {}
         before = {**fields, **{name: value for name, value in changes.items() if name in fields}}
         after = {name: value for name, value in changes.items() if name not in fields}
-        items = b",".join([self.item(item, related_list, rank_of).utf8 for item in related_list.items])
+        items = b",".join(
+            self.item(item, related_list, rank_of, more_of(item) if more_of else None).utf8
+            for item in related_list.items
+        )
         return Rendered(
             b'{%b,"items":[%b]%b}' % (_members(before), items, b"," + _members(after) if after else b"")
         )
 
-    def whole_list(self, related_list: RelatedList, rank_of: RankOf | None = None) -> Rendered:
-        """Return a list that is the whole response.
+    def whole_list(
+        self,
+        related_list: RelatedList,
+        rank_of: RankOf | None = None,
+        changes: Mapping[str, Any] | None = None,
+        more_of: Callable[[Item], Mapping[str, Any]] | None = None,
+    ) -> Rendered:
+        """Return a list that is the whole response; the arguments are those of `nested_list`.
 
         If it is full of pinned articles, similar ones and neighbours of the same category, a new article
         changes it only by being similar, too.
@@ -157,10 +169,27 @@ class ResponseBuilder:
         sources, depends_on = {item.source for item in related_list.items}, related_list.depends_on
         is_full = len(related_list.items) == related_list.requested and sources <= _SOURCES_BY_CONTENT
         self.dependencies.on_new_articles = not is_full or depends_on.on_newest or depends_on.is_diverse
-        return self.nested_list(related_list, rank_of)
+        return self.nested_list(related_list, rank_of, changes, more_of)
 
-    def item(self, item: Item, related_list: RelatedList, rank_of: RankOf | None = None) -> Rendered:
-        """Return one item of a list."""
+    def search_results(self, results: SearchResults, *, with_snippets: bool) -> Rendered:
+        """Return the list of a search, with the words marked that it found."""
+        highlights = Highlights(self._related.snapshot, results.words)
+
+        def highlight_of(item: Item) -> dict[str, Any]:
+            snippet = highlights.snippet(item.row).html if with_snippets else None
+            return {"highlight": {"title_html": highlights.title(item.row).html, "snippet_html": snippet}}
+
+        changes = {"corrected_query": results.corrected_query}
+        return self.whole_list(results, changes=changes, more_of=highlight_of)
+
+    def item(
+        self,
+        item: Item,
+        related_list: RelatedList,
+        rank_of: RankOf | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Rendered:
+        """Return one item of a list; `more` follows its fields."""
         if item.source in _SOURCES_BY_TREND:
             self.dependencies.on_trends = True
         score = b"null" if item.score is None else repr(round(item.score, SCORE_DECIMALS)).encode()
@@ -171,7 +200,7 @@ class ResponseBuilder:
             without=related_list.blocked,
             place=b'"score":%b,"source":"%b","trending_rank":%b'
             % (score, item.source.encode(), b"null" if rank is None else b"%d" % rank),
-            more={"why": _explanation_json(item.why)} if related_list.explained else None,
+            more={"why": _explanation_json(item.why)} | dict(more or {}) if related_list.explained else more,
         )
 
     def card(self, row: int, *, without: Container[int] = ()) -> Rendered:

@@ -9,7 +9,7 @@ A live article is scored against the whole model once, when it is added (see `fo
 two short lists, so 10,000 live articles do not measurably slow it down.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from recommender.neighbors import NO_ROW, NearDuplicates
 from recommender.serving.index.documents import Documents
 from recommender.serving.index.fold_in import FoldedArticle
 from recommender.serving.index.postings import Postings, SnapshotVectors
+from recommender.serving.index.spelling import SpellingIndex
 from recommender.serving.index.title_index import TitleIndex, TitleSegment
 from recommender.topic_space import TopicSpace
 
@@ -74,6 +75,7 @@ class Snapshot:
     similar_cache: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]  # shared; requests fill it
     title_index: TitleIndex  # shared; requests build it
     rendered: RenderedRows  # shared; requests fill it
+    spelling_index: SpellingIndex  # shared; requests build it
     copies: NearDuplicates
     hubs: np.ndarray  # (n + m,) float32; those of live articles are means, as in `FoldedArticle`
     first_topics: np.ndarray  # (n + m,) int32, the first topic of each article, -1 for none
@@ -91,6 +93,7 @@ class Snapshot:
             similar_cache={},
             title_index=TitleIndex(),
             rendered=RenderedRows(),
+            spelling_index=SpellingIndex(),
             copies=model.copies,
             hubs=model.corrections.hubs,
             first_topics=model.topic_space.first,
@@ -144,6 +147,12 @@ class Snapshot:
     def title_segments(self) -> tuple[TitleSegment, ...]:
         """Return the title index of all rows, and perhaps of later ones; the first call is slow."""
         return self.title_index.of(self.articles, self.model.rules)
+
+    def suggestions(self, word: str, *, is_prefix: bool) -> Iterator[str]:
+        """Yield words that a misspelt word may mean, perhaps of later rows, too; the first call is slow."""
+        counts = np.diff(self.model.vectors.term_offsets)
+        titles = (segment.spellings for segment in self.title_segments())
+        return self.spelling_index.suggestions(word, self.vocabulary, counts, titles, is_prefix=is_prefix)
 
     def with_articles(self, articles: Sequence[tuple[Article, FoldedArticle]]) -> "Snapshot":
         """Return the snapshot with these articles; each replaces its earlier state, withdrawn or not."""

@@ -3,12 +3,14 @@
 import unicodedata
 from array import array
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
 
 from recommender.columns import Strings
 from recommender.serving.index.documents import Documents
+from recommender.serving.index.spelling import Spellings
 from recommender.text import TermRules, unspaced_runs, words
 
 _MERGE_RATIO = 8  # a new segment merges the previous one if it has at least an eighth of its titles
@@ -65,6 +67,11 @@ class TitleSegment:
     def rows_with(self, span: range) -> np.ndarray:
         """Return the rows whose titles contain any word in a range of positions, once for each such word."""
         return self.rows[self.offsets[span.start] : self.offsets[span.stop]]
+
+    @cached_property
+    def spellings(self) -> Spellings:
+        """The words of the titles by their letters."""
+        return Spellings.of(self.words, np.diff(self.offsets))
 
     def words_with_stem(self, stem: str) -> list[str]:
         """Return the words in titles that have this stem, in languages whose terms are not stemmed."""

@@ -104,3 +104,16 @@ class RelatedList:
     explained: bool = False  # whether its items have explanations
     blocked: frozenset[int] = frozenset()  # rows that rules keep out, also as near-duplicates of others
     depends_on: ListDependencies = field(default=ListDependencies(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResults(RelatedList):
+    """A list of the articles that match what a reader typed."""
+
+    words: tuple[str, ...]  # that were searched for, folded; the last may be the beginning of a word
+    is_corrected: bool  # whether no article has a typed word, and another spelling was searched for
+
+    @property
+    def corrected_query(self) -> str | None:
+        """The words that were searched for, if they are not those that were typed."""
+        return " ".join(self.words) if self.is_corrected else None

@@ -18,7 +18,7 @@ from recommender.serving.lists.candidates import SimilarCandidates
 from recommender.serving.lists.explain import explanation
 from recommender.serving.lists.fill_order import FillOrder
 from recommender.serving.lists.filters import EligibilityFilter, EligibleRows
-from recommender.serving.lists.query import ANY, Item, ListDependencies, ListQuery, RelatedList
+from recommender.serving.lists.query import ANY, Item, ListDependencies, ListQuery, RelatedList, SearchResults
 from recommender.serving.lists.ranking import CandidateRanker, RankedCandidates, TopCandidates
 from recommender.serving.lists.search import Search
 from recommender.serving.rules.active import NO_RULES, ActiveRules
@@ -186,7 +186,7 @@ class Related:
         categories: Sequence[str] = (),
         exclude_categories: Sequence[str] = (),
         lang: str = ANY,
-    ) -> RelatedList:
+    ) -> SearchResults:
         """Return the public articles that match what a reader types. Raises UnknownCategoryError."""
         query = ListQuery(
             limit=limit,

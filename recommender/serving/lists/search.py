@@ -25,10 +25,10 @@ from recommender.serving.index.categories import Categories
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.filters import EligibilityFilter
-from recommender.serving.lists.query import ANY, Item, ListQuery, RelatedList
+from recommender.serving.lists.query import ANY, Item, ListQuery, SearchResults
 from recommender.serving.lists.ranking import CandidateRanker
 from recommender.serving.rules.applied import AppliedRules
-from recommender.text import typed_words
+from recommender.text import TermRules, typed_words
 
 _TITLE_SHARE = 0.5  # of a score; the whole text decides the rest
 # The weight of a title word that is not the typed word itself:
@@ -38,6 +38,7 @@ _UNSTEMMED_WEIGHT = 0.3  # it is another form, in a language without stems in th
 _LEAST_STEM_CHARS = 3
 # With more than this many terms per article, terms hardly distinguish articles and get a small weight.
 _MANY_TERMS, _SMALL_WEIGHT = 16, 0.01
+_MOST_CORRECTED = 3  # words of one search; looking for suggestions takes some milliseconds
 _NO_TERMS = range(0)
 
 
@@ -50,6 +51,29 @@ class SearchWords:
     roots: tuple[str, ...]  # stems of the words, even if the model's terms are not stemmed
     is_unstemmed: bool  # the model's terms are not stemmed in this language
     has_prefix: bool  # the last word may be the beginning of a longer word
+
+    @classmethod
+    def of(
+        cls, rules: TermRules, typed: Sequence[str], lang: str, *, is_complete: bool = False
+    ) -> "SearchWords":
+        """Return what at least one typed word means in a language; empty for articles without a language.
+
+        The last word may be the beginning of a longer one unless `is_complete`.
+        """
+        lang = lang or rules.main_lang
+        stop_words = rules.stop_words_of(lang)
+        *before, last = typed
+        words = [word for word in before if word not in stop_words]
+        has_prefix = not words or last not in stop_words
+        if has_prefix:
+            words = [*(words if words or last not in stop_words else before), last]
+        return cls(
+            words=tuple(words),
+            stems=tuple(rules.stemmed(words, lang)),
+            roots=tuple(rules.root(word, lang) for word in words),
+            is_unstemmed=lang in rules.unstemmed,
+            has_prefix=has_prefix and not is_complete,
+        )
 
     def is_prefix(self, position: int) -> bool:
         """Return whether the word at a position may be the beginning of a longer word."""
@@ -69,13 +93,21 @@ class Matches:
         """Return matches of n articles, none of which has any of the words."""
         return cls(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n))
 
+    def best(self, public: np.ndarray) -> np.ndarray:
+        """Return the public articles that have at least one word and lack the fewest, (n,) bool."""
+        mask = public & self.any
+        if mask.any():
+            mask &= self.missing == self.missing[mask].min()
+        return np.asarray(mask)
+
 
 class Search:
     """Search in one snapshot, under the active rules.
 
     An article has a word if the word, or another with the same stem, is in its title or among its terms. The
     last word may be the beginning of one. Stop words count only if nothing else was typed. A search returns
-    the articles with all the words or, if no public article has all, those that lack the fewest.
+    the articles with all the words or, if no public article has all, those that lack the fewest. A word that
+    no public article has is taken for a typo if a word with nearly the same letters is known.
 
     The score is the mean of two shares: the share of the typed words that are in the title, each weighted by
     the square of its rarity; and the cosine of the article's terms with the words and their pairs. Freshness
@@ -93,17 +125,22 @@ class Search:
         self._snapshot, self._timeline, self._categories = snapshot, timeline, categories
         self._rules, self._filter = rules, eligibility
 
-    def of(self, text: str, query: ListQuery, now: datetime) -> RelatedList:
+    def of(self, text: str, query: ListQuery, now: datetime) -> SearchResults:
         """Return the matching articles that pass the query; of near-duplicates only the newest.
 
         Of the query, `limit`, the categories and `lang` apply. Raises UnknownCategoryError.
         """
         exact = [category for name in query.categories for category in self._categories.named(name)]
         blocked = self._rules.list_rules(None, exact).blocked
-        matches = self._matches(text)
-        mask = self._filter.public(now) & matches.any
-        if mask.any():
-            mask &= matches.missing == matches.missing[mask].min()
+        words, public = typed_words(text), self._filter.public(now)
+        matches = self._matches(words)
+        mask = matches.best(public)
+        typed = words
+        if words and (not mask.any() or matches.missing[mask].any()):
+            words = self._corrected(typed, public)
+            if words != typed:
+                matches = self._matches(words)
+                mask = matches.best(public)
         if query.categories:
             mask &= self._categories.rows(exact)
         mask &= ~self._categories.rows(query.exclude_categories)
@@ -122,25 +159,45 @@ class Search:
         )
         top = ranker.top(rows, matches.scores[rows])
         pairs = zip(top.rows.tolist(), top.scores.tolist(), strict=True)
-        return RelatedList(
+        return SearchResults(
             article_id=None,
             as_of=self._timeline.as_of(now),
             requested=query.limit,
             eligible=len(rows),
             items=tuple(Item(row, "similar", score) for row, score in pairs),
             blocked=frozenset(blocked),
+            words=tuple(words),
+            is_corrected=words != typed,
         )
 
-    def _matches(self, text: str) -> Matches:
+    def _corrected(self, typed: Sequence[str], public: np.ndarray) -> list[str]:
+        """Return the typed words; a word that no public article has is replaced by a similar one.
+
+        A word that only articles which are not public have is never suggested.
+        """
+        words, left = list(typed), _MOST_CORRECTED
+        for position, word in enumerate(typed):
+            is_last = position == len(typed) - 1
+
+            def is_known(candidate: str, *, is_complete: bool = not is_last) -> bool:
+                return bool((self._matches([candidate], is_complete=is_complete).any & public).any())
+
+            if left and not is_known(word):
+                left -= 1
+                suggestions = self._snapshot.suggestions(word, is_prefix=is_last)
+                words[position] = next(filter(is_known, suggestions), word)
+        return words
+
+    def _matches(self, typed: Sequence[str], *, is_complete: bool = False) -> Matches:
         """Return the matches of all articles; each article is searched in its own language."""
         n, codes = len(self._snapshot), self._snapshot.articles.langs.codes
-        typed = typed_words(text)
+        rules = self._snapshot.model.rules
         matches = Matches.none(n)
         if not typed:
             return matches
         langs_of: dict[SearchWords, list[int]] = {}
         for code, lang in enumerate(["", *self._snapshot.articles.langs.names], start=-1):
-            langs_of.setdefault(self.search_words(typed, lang), []).append(code)
+            langs_of.setdefault(SearchWords.of(rules, typed, lang, is_complete=is_complete), []).append(code)
         if len(langs_of) == 1:
             return self._matches_of(next(iter(langs_of)))
         for search_words, langs in langs_of.items():
@@ -148,24 +205,6 @@ class Search:
             matches.missing[inside], matches.any[inside] = of_words.missing[inside], of_words.any[inside]
             matches.scores[inside] = of_words.scores[inside]
         return matches
-
-    def search_words(self, typed: Sequence[str], lang: str) -> SearchWords:
-        """Return what at least one typed word means in a language; empty for articles without a language."""
-        rules = self._snapshot.model.rules
-        lang = lang or rules.main_lang
-        stop_words = rules.stop_words_of(lang)
-        *before, last = typed
-        words = [word for word in before if word not in stop_words]
-        has_prefix = not words or last not in stop_words
-        if has_prefix:
-            words = [*(words if words or last not in stop_words else before), last]
-        return SearchWords(
-            words=tuple(words),
-            stems=tuple(rules.stemmed(words, lang)),
-            roots=tuple(rules.root(word, lang) for word in words),
-            is_unstemmed=lang in rules.unstemmed,
-            has_prefix=has_prefix,
-        )
 
     def _matches_of(self, search_words: SearchWords) -> Matches:
         n = len(self._snapshot)

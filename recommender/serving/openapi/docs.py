@@ -12,13 +12,14 @@ _PACKAGE = "flask_openapi3_swagger"  # it contains the files of Swagger UI; its 
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>recommender: API reference</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 <main id="docs"><noscript>The OpenAPI document: <a href="/openapi.json">/openapi.json</a></noscript></main>
 <script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<script src="/docs/start.js" type="module"></script>
 """
 _MEDIA_TYPES = {  # of the page's files
     _START_NAME: "text/javascript; charset=utf-8",

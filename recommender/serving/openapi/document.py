@@ -32,6 +32,7 @@ from openapi_pydantic.v3.v3_1 import (
     Schema,
     SecurityScheme,
     Server,
+    Tag,
 )
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
@@ -44,6 +45,7 @@ from recommender.serving.openapi.endpoint import JSON, Endpoint, ResponseSpec
 from recommender.serving.openapi.endpoints import ENDPOINTS
 from recommender.serving.openapi.examples import examples_of, problem_examples, read_examples
 from recommender.serving.openapi.response_schemas import Problem
+from recommender.serving.openapi.tasks import TAGS, TASK_OF, TASKS
 
 Examples = list[dict[str, Any]]
 
@@ -119,6 +121,8 @@ def _open_api(endpoints: Iterable[Endpoint]) -> OpenAPI:
         ),
         servers=[Server(url="/", description="The server that this document was loaded from.")],
         paths=paths,
+        tags=[Tag(name=name, description=description) for name, description in TAGS.items()],
+        **_extension("x-tasks", list(TASKS)),
         components=Components(
             schemas={name: Schema.model_validate(schema) for name, schema in schemas.components.items()},
             examples={
@@ -210,6 +214,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas, examples: Examples) -> Ope
         requestBody=body,
         responses=_responses(endpoint, schemas, examples),
         security=security[endpoint.key],
+        **_extension("x-task", TASK_OF[endpoint.name]),  # how the API reference groups the calls
     )
 
 
@@ -232,7 +237,8 @@ def _query_parameters(endpoint: Endpoint, examples: Examples) -> list[Parameter]
             "query",
             _not_null(parameter),
             required=name in required,
-            example=_example_value(examples, "query", name),
+            # Viewers fill in examples, and a first request should not have all optional parameters.
+            example=_example_value(examples, "query", name) if name in required else None,
         )
         for name, parameter in schema.get("properties", {}).items()
     ]
@@ -320,3 +326,8 @@ def _headers(*names: str) -> dict[str, Header | Reference]:
 
 def _example(example: dict[str, Any], part: Literal["body", "response"]) -> Example:
     return Example(summary=example["summary"], value=example[part])
+
+
+def _extension(name: str, value: object) -> dict[str, Any]:
+    """Return a field that is not part of OpenAPI, as an argument of its models."""
+    return {name: value}

@@ -143,6 +143,38 @@ class ArticleList(ResponseModel):
     items: list[Item]
 
 
+class Highlight(ResponseModel):
+    """The words that the search found, as HTML: they are in `<mark>`, and everything else is escaped."""
+
+    title_html: str
+    snippet_html: Annotated[
+        str | None,
+        Field(
+            description="An excerpt of the text with the most of the words. Null if "
+            "`RECOMMENDER_SEARCH_SNIPPETS` is false."
+        ),
+    ]
+
+
+class Match(Item):
+    """An article that a search found."""
+
+    highlight: Highlight
+
+
+class SearchList(ArticleList):
+    """A list of the articles that match a search."""
+
+    items: list[Match]  # type: ignore[assignment]  # a list of a subclass, and nobody changes it
+    corrected_query: Annotated[
+        str | None,
+        Field(
+            description="What was searched for instead, if no article has a typed word but some have a word "
+            "with nearly the same letters. Null otherwise."
+        ),
+    ]
+
+
 class BatchResult(ResponseModel):
     """The result for one id of a batch."""
 

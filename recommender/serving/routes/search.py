@@ -28,6 +28,7 @@ class SearchRoutes:
             categories=parameters.category, exclude_categories=parameters.exclude_category
         ).canonical
         limit, lang = parameters.limit, parameters.lang
+        with_snippets = self._context.settings.has_search_snippets
 
         def build(builder: ResponseBuilder) -> Rendered:
             with known_categories("query", filters):
@@ -39,7 +40,7 @@ class SearchRoutes:
                     exclude_categories=filters.exclude_categories,
                     lang=lang,
                 )
-            return builder.whole_list(matches)
+            return builder.search_results(matches, with_snippets=with_snippets)
 
         key = "search", parameters.q, limit, filters, lang
         return self._cache.respond(view, key, build, cost=None)  # a search waits for a slot for scoring

@@ -1,7 +1,7 @@
 """The demo: a news site built from the articles of the model, which shows the lists as readers see them."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,19 +13,23 @@ from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.parameters import MAX_QUERY_CHARS, cursor_after, read_cursor
 from recommender.serving.http.problems import Problem
 from recommender.serving.index.categories import UnknownCategoryError
+from recommender.serving.lists.highlights import Highlights
 from recommender.serving.lists.page import Page, trending_list
 from recommender.serving.lists.query import ListQuery, RelatedList
 from recommender.serving.lists.related import Related
+from recommender.serving.lists.topics import UnknownTopicError, all_topics, topic_articles
 from recommender.serving.routes.trending import basis
 from recommender.serving.site.teasers import (
     Teaser,
     day,
     is_crosshead,
     label,
+    matching_teasers,
     teaser,
     teasers,
     trending_teaser,
 )
+from recommender.serving.site.typography import typographic
 from recommender.serving.trending.rankings import Leaderboard, Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
@@ -34,7 +38,10 @@ from recommender.trending import DEFAULT_WINDOW
 RELATED = 9
 TRENDING = 8
 PER_PAGE = 18
+FRONT = 7  # newest articles on the front page, the first of them large
+MAX_BLOCKS, PER_BLOCK = 4, 3  # sections on the front page
 MAX_SECTIONS = 8  # in the navigation
+_COPIES_PER_STORY = 4  # that may be among the newest articles
 _PAGE_COST = 6  # see `ListQuery.cost`
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _TICK = timedelta(minutes=1)
@@ -56,6 +63,27 @@ class Trend:
     next_seconds: int  # until the next update of the ranking
 
 
+class _Front:
+    """The articles of the front page, in the most frequent language, none of them or its copies twice."""
+
+    def __init__(self, view: ConsistentView) -> None:
+        self._related, self._now = view.related, view.now
+        codes = self._related.articles.langs.codes
+        self._mask = self._related.public(view.now) & (codes + 1 == int(np.bincount(codes + 1).argmax()))
+        self.shown: list[int] = []
+
+    def take(self, count: int, category: str | None = None) -> list[int]:
+        """Return the newest articles that are not on the page yet, of one category or of all."""
+        mask = self._mask if category is None else self._mask & self._related.in_categories([category])
+        rows: list[int] = []
+        for row in self._related.timeline.page(mask, _COPIES_PER_STORY * count, self._now):
+            if self._mask[row] and len(rows) < count:
+                rows.append(row)
+                self._mask[[row, *self._related.snapshot.copies.of(row)]] = False
+        self.shown += rows
+        return rows
+
+
 class DemoRoutes:
     """The pages under `/demo/`."""
 
@@ -69,23 +97,32 @@ class DemoRoutes:
             ("/demo/", "demo", self.home),
             ("/demo/article", "demo_article", self.article),
             ("/demo/section", "demo_section", self.section),
+            ("/demo/topic", "demo_topic", self.topic),
             ("/demo/search", "demo_search", self.search),
         ):
             app.add_url_rule(path, endpoint, self._in_turn(view))
-        app.jinja_env.filters |= {"day": day, "label": label}
+        app.jinja_env.filters |= {"day": day, "label": label, "typographic": typographic}
         app.jinja_env.tests["crosshead"] = is_crosshead
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     def home(self) -> Response:
-        """Show the newest article in the most frequent language."""
+        """Show the newest articles in the most frequent language, and those of the largest sections."""
         view = self._context.view()
-        related = view.related
-        codes = related.articles.langs.codes
-        main_language = int(np.bincount(codes + 1).argmax())
-        rows = related.timeline.page(codes + 1 == main_language, 1, view.now)
-        if not rows:
+        front = _Front(view)
+        newest = front.take(FRONT)
+        if not newest:
             raise Problem("unknown-article", "No article has been published yet.")
-        return self._article_page(rows[0], view)
+        blocks = [
+            (name, front.take(PER_BLOCK, name)) for name in view.related.categories.by_size[:MAX_BLOCKS]
+        ]
+        articles = view.related.articles
+        return self._page(
+            "home.html",
+            lead=teaser(articles, newest[0]),
+            newest=[teaser(articles, row) for row in newest[1:]],
+            blocks=[(name, [teaser(articles, row) for row in rows]) for name, rows in blocks if rows],
+            trend=self._other_trending(front.shown, view),
+        )
 
     def article(self) -> Response:
         """Show an article and its lists."""
@@ -98,23 +135,40 @@ class DemoRoutes:
     def section(self) -> Response:
         """Show the articles of a category, newest first, and other trending articles."""
         view, name = self._context.view(), request.args.get("name", "")
-        related, now = view.related, view.now
+        related = view.related
         try:
-            mask = related.in_categories([name]) & related.public(now)
+            mask = related.in_categories([name]) & related.public(view.now)
         except UnknownCategoryError:
             raise Problem("not-found", f"There is no section called {name[:100]!r}.") from None
         category = related.categories.named(name)[0]
+        return self._listing(view, mask, {"name": category}, section=category)
+
+    def topic(self) -> Response:
+        """Show the articles of a topic, newest first, and other trending articles."""
+        view, slug = self._context.view(), request.args.get("slug", "")
+        try:
+            topic, mask = topic_articles(view.related, slug, view.now)
+        except UnknownTopicError as error:
+            raise Problem("unknown-topic", str(error)) from None
+        return self._listing(view, mask, {"slug": slug}, topic=topic)
+
+    def _listing(
+        self, view: ConsistentView, mask: np.ndarray, address: Mapping[str, str], **values: Any
+    ) -> Response:
+        """Return a page of the articles in a mask, newest first. `address` are its query parameters."""
+        related, now = view.related, view.now
         rows = related.timeline.page(mask, PER_PAGE + 1, now, _cursor())
         articles, shown = related.articles, rows[:PER_PAGE]
         last = shown[-1] if len(rows) > PER_PAGE else None
         older = None if last is None else cursor_after(int(articles.published[last]), articles.ids[last])
         return self._page(
             "section.html",
-            section=category,
+            address=address,
             teasers=[teaser(articles, row) for row in shown],
             trend=self._other_trending(shown, view),
             older=older,
             count=int(mask.sum()),
+            **values,
         )
 
     def search(self) -> Response:
@@ -122,9 +176,14 @@ class DemoRoutes:
         view, words = self._context.view(), request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
         if not words:
             return self._page("search.html", words=words, teasers=(), eligible=0)
-        matches = view.related.search(words, PER_PAGE, view.now)
-        shown = teasers(view.related.articles, matches.items)
-        return self._page("search.html", words=words, teasers=shown, eligible=matches.eligible)
+        results, related = view.related.search(words, PER_PAGE, view.now), view.related
+        return self._page(
+            "search.html",
+            words=words,
+            corrected=results.corrected_query,
+            teasers=matching_teasers(related.articles, results, Highlights(related.snapshot, results.words)),
+            eligible=results.eligible,
+        )
 
     def _in_turn(self, view: Callable[[], Response]) -> Callable[[], Response]:
         """Return a view that waits for its turn, because pages are not cached."""
@@ -147,6 +206,7 @@ class DemoRoutes:
         articles, leaderboard = related.articles, leaderboards.leaderboard(DEFAULT_WINDOW)
         query = ListQuery(limit=RELATED, explain=True)
         page = Page.of(related, leaderboard, row, query, now, trending_limit=TRENDING)
+        public_slugs = {topic["slug"] for topic in all_topics(related, now)["topics"]}
         topics = related.model.topics_of(related.snapshot.vectors.of(row).latent)
         return self._page(
             "article.html",
@@ -157,7 +217,7 @@ class DemoRoutes:
             trend=_trend(related, leaderboards, leaderboard, page.trending, now),
             older=None if page.older is None else teaser(articles, page.older),
             newer=None if page.newer is None else teaser(articles, page.newer),
-            topics=[topic.name for topic, _ in topics],
+            topics=[topic for topic, _ in topics if topic.slug in public_slugs],
             model_version=related.model.manifest.version,
         )
 

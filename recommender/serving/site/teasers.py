@@ -4,10 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from markupsafe import Markup
+
 from recommender.model import from_microseconds
+from recommender.reading_time import exact_minutes
 from recommender.serving.index.documents import Documents
 from recommender.serving.lists.explain import Explanation
-from recommender.serving.lists.query import Item
+from recommender.serving.lists.highlights import Highlights, MarkedText
+from recommender.serving.lists.query import Item, SearchResults
+from recommender.serving.site.artwork import Artwork, artwork
+from recommender.serving.site.typography import typographic
 from recommender.serving.trending.rankings import Leaderboard
 
 _MAX_HEADLINE_CHARS = 90
@@ -15,6 +21,7 @@ _MAX_EXCERPT_CHARS = 180
 _MAX_CROSSHEAD_CHARS = 60
 _MAX_WORDS = 5  # in the reasons
 _MIN_WORD_STRENGTH = 0.25  # of the strongest word; weaker words explain little
+_STEP_SECONDS, _ABOUT_A_MINUTE = 5, 55  # of reading times below a minute
 _MIN_ADJUSTMENT = 0.03  # of the score; smaller adjustments are not mentioned
 _NOTES = {
     "pin": "Editors\u2019 choice",
@@ -50,9 +57,11 @@ class Teaser:
     headline: str
     category: str | None
     published_at: datetime | None
-    minutes: int
+    reading_time: str  # such as "40 sec" or "3 min"
     lang: str | None
     excerpt: str
+    picture: Artwork
+    marked_headline: Markup | None = None  # with the words that a search found
     note: str = ""  # why the list contains it, if it has no reasons
     reasons: Reasons | None = None
     rank_change: int = 0  # in trending; positive if it moved up
@@ -61,15 +70,16 @@ class Teaser:
 
 def teaser(articles: Documents, row: int, item: Item | None = None) -> Teaser:
     """Return the teaser for an article, with the note and the reasons of its list item."""
-    body = articles.bodies[row]
+    body, lang = articles.bodies[row], articles.langs[row]
     return Teaser(
         id=articles.ids[row],
-        headline=articles.titles[row].strip() or _cut(body, _MAX_HEADLINE_CHARS),
+        headline=typographic(articles.titles[row].strip() or _cut(body, _MAX_HEADLINE_CHARS), lang),
         category=articles.category[row],
         published_at=from_microseconds(int(articles.published[row])),
-        minutes=int(articles.minutes[row]),
-        lang=articles.langs[row],
-        excerpt=_cut(body, _MAX_EXCERPT_CHARS),
+        reading_time=reading_time(body, int(articles.minutes[row])),
+        lang=lang,
+        excerpt=typographic(_cut(body, _MAX_EXCERPT_CHARS), lang),
+        picture=artwork(articles.ids[row], int(articles.category.codes[row])),
         note="" if item is None else _NOTES[item.source],
         reasons=None if item is None or item.why is None else reasons(item.why),
     )
@@ -78,6 +88,18 @@ def teaser(articles: Documents, row: int, item: Item | None = None) -> Teaser:
 def teasers(articles: Documents, items: Iterable[Item]) -> list[Teaser]:
     """Return the teasers for the items of a list."""
     return [teaser(articles, item.row, item) for item in items]
+
+
+def matching_teasers(articles: Documents, results: SearchResults, highlights: Highlights) -> list[Teaser]:
+    """Return the teasers for the articles that a search found, with the found words marked."""
+    return [
+        replace(
+            teaser(articles, item.row, item),
+            marked_headline=_marked(highlights.title(item.row), articles.langs[item.row]),
+            excerpt=_marked(highlights.snippet(item.row), articles.langs[item.row]),
+        )
+        for item in results.items
+    ]
 
 
 def trending_teaser(articles: Documents, item: Item, leaderboard: Leaderboard) -> Teaser:
@@ -102,6 +124,16 @@ def reasons(why: Explanation) -> Reasons:
     )
 
 
+def reading_time(body: str, minutes: int) -> str:
+    """Return how long people read a text; a short text gets seconds, because most would have one minute."""
+    seconds = 0 if minutes > 1 else _STEP_SECONDS * round(60 * exact_minutes(body) / _STEP_SECONDS)
+    return (
+        f"{max(seconds, _STEP_SECONDS)} sec"
+        if minutes == 1 and seconds < _ABOUT_A_MINUTE
+        else f"{minutes} min"
+    )
+
+
 def label(category: str) -> str:
     """Return the display name of a category, such as "White house" for `white_house`."""
     spaced = category.replace("_", " ")
@@ -116,6 +148,10 @@ def is_crosshead(paragraph: str) -> bool:
 def day(moment: datetime) -> str:
     """Return a date in full, such as "2 January 2026"."""
     return f"{moment.day} {moment:%B %Y}"
+
+
+def _marked(text: MarkedText, lang: str | None) -> Markup:
+    return Markup(replace(text, text=typographic(text.text, lang)).html)  # noqa: S704 `html` escapes the text
 
 
 def _distinct(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:

@@ -85,7 +85,8 @@ def read_labels(path: str | Path) -> LabelFile:
     >>> len(labels.stories)
     42
     """
-    if not isinstance(path, str | Path):
+    given: object = path
+    if not isinstance(given, str | Path):
         cure = "call LabelFile.of_stories(zip(frame['id'], frame['story_id']))"
         raise wrong_type("read_labels", "the path of a file", path, cure)
     try:

@@ -290,6 +290,31 @@ def test_if_no_article_has_all_words_those_with_the_most_are_found(related: Rela
     assert ids(related, "zyxwer qwertzuiop storm") == ["L1"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "corrected"),
+    [
+        ("zyxwre", "zyxwer"),
+        ("quillmuoth stor", "quillmouth stor"),
+        ("zizkka", "zizka"),
+        ("quilmou", "quillmouth"),
+    ],
+)
+def test_a_word_that_no_article_has_is_taken_for_a_typo(related: Related, typed: str, corrected: str) -> None:
+    assert ids(related, typed) == ids(related, corrected)
+    assert related.search(typed, 9, NOW).corrected_query == corrected
+
+
+@pytest.mark.parametrize("typed", ["storm", "zyx", "20265", "embargeod", "the"])
+def test_other_words_are_searched_as_typed(related: Related, typed: str) -> None:
+    assert related.search(typed, 9, NOW).corrected_query is None
+
+
+def test_a_word_of_an_article_under_embargo_is_never_suggested(related: Related) -> None:
+    assert ids(related, "embargoed", now=LATER) == ["L3"]
+    assert related.search("embargeod", 9, LATER).corrected_query == "embargoed"
+    assert related.search("embargeod", 9, NOW).corrected_query is None
+
+
 @pytest.fixture(scope="module")
 def mixed() -> Related:
     """A newsroom with articles in three languages."""

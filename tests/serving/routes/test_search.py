@@ -1,11 +1,16 @@
 """Search returns a list of matching articles, and refuses invalid parameters."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from recommender.serving.app import create_app
+from recommender.settings import Settings
+from tests.support.sample import NOW
 
 SEARCH = "/v1/search"
 
@@ -27,12 +32,36 @@ def test_a_search_returns_a_list_without_article_id(client: FlaskClient) -> None
 
     assert body["article_id"] is None
     assert (body["requested"], body["eligible"], body["returned"]) == (1, 4, 1)
-    assert body.keys() == related.keys()
-    assert body["items"][0].keys() == related["items"][0].keys()
+    assert body.keys() - related.keys() == {"corrected_query"}
+    assert body["items"][0].keys() - related["items"][0].keys() == {"highlight"}
+    assert body["corrected_query"] is None
     # Two titles contain both words; this article is newer.
     assert body["items"][0]["title"] == "Harbour dredging halted"
     assert body["items"][0]["source"] == "similar"
     assert body["items"][0]["score"] > 0
+
+
+def test_found_words_are_marked_and_typos_are_reported(client: FlaskClient) -> None:
+    body = search(client, q="harbor dredgng", limit=1)
+
+    assert body["corrected_query"] == "harbour dredging"
+    highlight = body["items"][0]["highlight"]
+    assert highlight["title_html"] == "<mark>Harbour</mark> <mark>dredging</mark> halted"
+    assert "<mark>" in highlight["snippet_html"]
+
+
+def test_excerpts_are_left_out_if_texts_are_not_public(published: Path, tmp_path: Path) -> None:
+    for snippets, demo in ((True, False), (None, True), (None, False)):
+        settings = Settings(
+            models_dir=published,
+            database_url=f"sqlite:///{tmp_path / 'store.db'}",
+            state_file=tmp_path / "state.json",
+            live_poll_seconds=0,
+            demo=demo,
+            search_snippets=snippets,
+        )
+        body = search(create_app(settings, clock=lambda: NOW).test_client(), q="harbour", limit=1)
+        assert (body["items"][0]["highlight"]["snippet_html"] is not None) == (demo or bool(snippets))
 
 
 def test_an_article_under_embargo_does_not_match(client: FlaskClient) -> None:

@@ -49,6 +49,13 @@ class Paper:
         self.store: Store = self.app.extensions["recommender"].store
         self.origin = ""
 
+    @property
+    def newest(self) -> str:
+        """The URL of the page of the newest story."""
+        with self.app.test_client() as client:
+            newest = client.get("/v1/articles?limit=1").get_json()["items"][0]["id"]
+        return f"{self.origin}/demo/article?id={quote(newest, safe='')}"
+
     def events(self) -> int:
         """Return the number of counted events."""
         return int(self.store.counts().counts.sum())
@@ -65,7 +72,7 @@ def paper(published: Path, tmp_path: Path) -> Iterator[Paper]:
 def test_trending_changes_after_a_reader_opens_three_stories(paper: Paper, visit: Visit) -> None:
     page = visit.page
     page.clock.install()
-    page.goto(f"{paper.origin}/demo/")
+    page.goto(paper.newest)
     before, read = _ids(page, "trending"), [_story(page)]
     for clicks, link in enumerate([".related .card-title a", ".trending h3 a", ".beside a"], 1):
         page.locator(link).first.click()
@@ -88,11 +95,11 @@ def test_trending_changes_after_a_reader_opens_three_stories(paper: Paper, visit
 def test_a_list_is_not_replaced_while_in_use_and_keeps_the_focus(paper: Paper, visit: Visit) -> None:
     page = visit.page
     page.clock.install(time=NOW)
-    page.goto(f"{paper.origin}/demo/")
+    page.goto(paper.newest)
     page.clock.pause_at(NOW + timedelta(seconds=30))
     reloads: list[str] = []
     page.on(
-        "request", lambda request: reloads.append(request.url) if request.url.endswith("/demo/") else None
+        "request", lambda request: reloads.append(request.url) if "/demo/article?" in request.url else None
     )
     eventually(lambda: paper.events() == 1)
     with paper.app.test_client() as client:
@@ -112,7 +119,7 @@ def test_a_list_is_not_replaced_while_in_use_and_keeps_the_focus(paper: Paper, v
 
 
 def test_the_reasons_for_a_story_open_on_hover_and_close_on_escape(paper: Paper, visit: Visit) -> None:
-    visit.page.goto(f"{paper.origin}/demo/")
+    visit.page.goto(paper.newest)
     card = visit.page.locator(".related .card").first
     card.hover()
     reasons = card.locator(".reasons")
@@ -126,7 +133,7 @@ def test_the_reasons_for_a_story_open_on_hover_and_close_on_escape(paper: Paper,
 
 
 def test_the_reasons_for_a_story_open_on_keyboard_focus(paper: Paper, visit: Visit) -> None:
-    visit.page.goto(f"{paper.origin}/demo/")
+    visit.page.goto(paper.newest)
     visit.page.locator(".related .label").first.focus()
     visit.page.keyboard.press("Tab")
 
@@ -138,24 +145,24 @@ def test_the_reasons_for_a_story_open_on_keyboard_focus(paper: Paper, visit: Vis
 
 def test_the_search_shows_results_while_a_reader_types(paper: Paper, visit: Visit) -> None:
     page = visit.page
-    page.goto(f"{paper.origin}/demo/")
+    page.goto(paper.newest)
     page.keyboard.press("Control+k")
     page.keyboard.type("toll bri")
     matches = page.locator(".overlay .card-title a", has_text="Quillmouth toll bridge")
     matches.first.wait_for()
 
-    assert page.url.endswith("/demo/")
+    assert page.url == paper.newest
     page.keyboard.press("ArrowDown")
     first = page.locator(".overlay .card-title a").first.inner_text()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/demo/article?id=*")
+    page.wait_for_url(lambda url: url != paper.newest)
     assert page.locator("h1").inner_text() == first
     assert visit.complaints == []
 
 
 def test_the_search_overlay_closes_and_keeps_the_words(paper: Paper, visit: Visit) -> None:
     page = visit.page
-    page.goto(f"{paper.origin}/demo/")
+    page.goto(paper.newest)
     page.locator("#q").click()
     page.keyboard.type("zzyzx")
     page.locator(".overlay .empty").wait_for()
@@ -167,7 +174,7 @@ def test_the_search_overlay_closes_and_keeps_the_words(paper: Paper, visit: Visi
 
 def test_an_editor_pins_and_blocks_with_a_key_and_undoes_it(paper: Paper, visit: Visit) -> None:
     page = visit.page
-    page.goto(f"{paper.origin}/demo/")
+    page.goto(paper.newest)
     before = _ids(page, "related")
     _enter(page, KEY)
     page.locator(".related [data-id] button", has_text="Pin").nth(4).click()
@@ -187,7 +194,7 @@ def test_an_editor_pins_and_blocks_with_a_key_and_undoes_it(paper: Paper, visit:
 
 def test_an_editor_pins_a_search_result_in_a_section(paper: Paper, visit: Visit) -> None:
     page = visit.page
-    page.goto(f"{paper.origin}/demo/")
+    page.goto(paper.newest)
     _enter(page, KEY)
     page.locator("[name=place][value=section]").check()
     page.locator("#q").click()
@@ -201,13 +208,53 @@ def test_an_editor_pins_a_search_result_in_a_section(paper: Paper, visit: Visit)
     category = page.locator(".story").get_attribute("data-section")
     with paper.app.test_client() as client:
         rule = client.get("/v1/rules", headers={"Authorization": f"Bearer {KEY}"}).get_json()["rules"][0]
-    assert (rule["for_section"], rule["articles"], rule["kind"]) == (category, [pinned], "pin")
+    assert (rule["for_category"], rule["articles"], rule["kind"]) == (category, [pinned], "pin")
     assert page.locator(".overlay").is_hidden()
     assert visit.complaints == []
 
 
+def test_an_editor_needs_a_reason_and_boosts_and_caps_sections_for_a_time(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(paper.newest)
+    _enter(page, KEY)
+    page.locator("[name=reason]").fill("")
+    page.locator(".related [data-id] button", has_text="Pin").first.click()
+    assert page.evaluate("document.activeElement.name") == "reason"
+    page.locator("[name=reason]").fill("Elections")
+    page.locator("[name=until]").fill("2099-01-01T12:00")
+    for number, kind in enumerate(("boost", "sensitive", "cap"), 1):
+        page.locator(f"[data-rule={kind}]").click()
+        page.locator(".rules button").nth(number - 1).wait_for()
+
+    with paper.app.test_client() as client:
+        rules = client.get("/v1/rules", headers={"Authorization": f"Bearer {KEY}"}).get_json()["rules"]
+    by_kind = {rule["kind"]: rule for rule in rules}
+    assert by_kind.keys() == {"boost", "sensitive", "cap"}
+    assert (by_kind["boost"]["factor"], by_kind["cap"]["at_most"]) == (1.5, 3)
+    assert all(rule["until"].startswith("2099-01-0") and rule["author"] == "R. Editor" for rule in rules)
+    assert visit.complaints == []
+
+
+def test_a_misspelt_search_shows_what_was_found_and_marks_it(paper: Paper, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{paper.origin}/demo/")
+    page.locator("#q").click()
+    page.keyboard.type("quilmouth tol")
+    page.locator(".overlay .status", has_text="Results for “quillmouth tol").wait_for()
+
+    marks = page.locator(".overlay mark").all_inner_texts()
+    assert {"Quillmouth", "toll"} <= set(marks)
+    assert visit.complaints == []
+
+
+def test_the_header_leaves_room_on_a_phone(paper: Paper, browser: "Browser") -> None:
+    with visiting(browser, **PHONE) as visit:
+        visit.page.goto(f"{paper.origin}/demo/")
+        assert visit.page.locator(".masthead").bounding_box()["height"] <= 160  # type: ignore[index]
+
+
 def test_an_invalid_key_is_reported_and_not_stored(paper: Paper, visit: Visit) -> None:
-    visit.page.goto(f"{paper.origin}/demo/")
+    visit.page.goto(paper.newest)
     _enter(visit.page, "wrong")
 
     with paper.app.test_client() as client:
@@ -232,10 +279,16 @@ def test_pages_are_accessible_and_not_wider_than_the_screen(
             assert result.violations_count == 0, result.generate_report()
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
-        for path in ("/", "/demo/section?name=politics", "/demo/search?q=harbour", "/demo/article?id=nobody"):
+        for path in (
+            "/",
+            "/demo/section?name=politics",
+            "/demo/search?q=harbour",
+            "/demo/article?id=nobody",
+            "/demo/",
+        ):
             page.goto(paper.origin + path)
             check()
-        page.goto(f"{paper.origin}/demo/")
+        page.goto(paper.newest)
         _enter(page, KEY)
         page.locator(".related [data-id] button").first.click()
         page.locator(".rules button").wait_for()
@@ -281,6 +334,8 @@ def test_the_real_server_serves_everything_that_a_page_needs(
     settings: dict[str, Any] = {"models_dir": published, "database_url": f"sqlite:///{tmp_path / 'store.db'}"}
     with serving(tmp_path / "log", state_file=tmp_path / "state.json", **settings) as server:
         visit.page.goto(f"http://127.0.0.1:{server.port}/demo/")
+        visit.page.locator(".lead-title a").click()
+        visit.page.wait_for_url("**/demo/article?id=*")
         _check_titles(visit.page)
         visit.page.locator("#q").click()
         visit.page.locator(".overlay").wait_for(state="visible")
@@ -292,7 +347,7 @@ def test_the_real_server_serves_everything_that_a_page_needs(
 def test_the_lists_the_reasons_and_the_search_work_without_scripts(paper: Paper, browser: "Browser") -> None:
     with visiting(browser, java_script_enabled=False) as visit:
         page = visit.page
-        page.goto(f"{paper.origin}/demo/")
+        page.goto(paper.newest)
         assert page.locator(".related h3").count() == 9
         assert page.locator(".trending h3").count() == 8
         assert page.locator(".corner").is_hidden()
@@ -326,3 +381,6 @@ def _enter(page: "Page", key: str) -> None:
     page.locator("#key").fill(key)
     page.keyboard.press("Enter")
     page.wait_for_load_state("networkidle")
+    if page.locator(".rule-form").is_visible():
+        page.locator("[name=reason]").fill("Anniversary")
+        page.locator("[name=author]").fill("R. Editor")

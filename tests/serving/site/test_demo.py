@@ -62,10 +62,13 @@ def test_a_related_post_lists_the_shared_words(client: FlaskClient) -> None:
     assert '<span class="note">Recent</span>' in text
 
 
-def test_the_home_page_shows_the_newest_article_in_the_main_language(client: FlaskClient) -> None:
-    page = _Page(client.get("/demo/").text)
+def test_the_front_page_shows_the_newest_article_in_the_main_language_first(client: FlaskClient) -> None:
+    text = client.get("/demo/").text
+    page = _Page(text)
 
-    assert page.headings[0] == (1, "Storm inquiry opens")
+    assert page.headings[1] == (2, "Storm inquiry opens")
+    stories = re.findall(r'data-id="([^"]*)"', text)
+    assert len(stories) == len(set(stories))
 
 
 def test_an_article_page_has_the_lists_of_the_page_endpoint_and_no_title_twice(client: FlaskClient) -> None:
@@ -91,7 +94,7 @@ def test_an_article_page_shows_author_date_and_reading_time(client: FlaskClient)
     text = client.get("/demo/article?id=9").text
 
     assert "20 February 2026" in text
-    assert "1 min read" in text
+    assert "5 sec read" in text
     assert "No other stories were read recently" in text
     assert '<html lang="en">' in text
 
@@ -200,7 +203,7 @@ def test_an_article_without_a_title_gets_its_first_words_as_headline(tmp_path: P
     publish(build_model([Article(id="1", body="One word after another. " * 20)]), tmp_path, now=NOW)
     client = create_app(Settings(models_dir=tmp_path), clock=lambda: NOW).test_client()
 
-    headline = _Page(client.get("/demo/").text).headings[0][1]
+    headline = _Page(client.get("/demo/").text).headings[1][1]
 
     assert headline.startswith("One word after another.")
     assert headline.endswith("\u2026")

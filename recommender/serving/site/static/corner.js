@@ -1,4 +1,4 @@
-// The editors' corner: pins and blocks stories with the public rules API.
+// The editors' corner: sets all kinds of rules with the public rules API.
 
 import { refresh } from "./refresh.js";
 
@@ -25,7 +25,7 @@ class Corner {
     this.panel = section.querySelector(".panel");
     this.list = section.querySelector(".rules");
     this.status = section.querySelector(".status");
-    this.reason = section.querySelector("#reason");
+    this.fields = section.querySelector(".rule-form");
     this.key = sessionStorage.getItem(STORAGE_KEY);
   }
 
@@ -35,6 +35,10 @@ class Corner {
       this.enter(this.form.elements.key.value.trim());
     });
     this.section.querySelector(".leave").addEventListener("click", () => this.leave("Key removed."));
+    this.fields.addEventListener("submit", (event) => event.preventDefault());
+    for (const button of this.fields.querySelectorAll("[data-rule]")) {
+      button.addEventListener("click", () => this.putForSection(button.dataset.rule));
+    }
     document.addEventListener("refreshed", () => this.addButtons());
     if (this.key) {
       this.enter(this.key);
@@ -64,7 +68,7 @@ class Corner {
     this.showStatus(status);
   }
 
-  /** Add the two buttons to each story of the lists. */
+  /** Add the buttons to each story of the lists. */
   addButtons() {
     if (this.panel.hidden) {
       return;
@@ -73,7 +77,11 @@ class Corner {
       if (!item.querySelector(".edit") && item.dataset.id !== this.story.dataset.story) {
         const edit = document.createElement("div");
         edit.className = "edit";
-        edit.append(this.button("Pin", "pin", item), this.button("Block", "block", item));
+        edit.append(
+          this.button("Pin", "pin", item),
+          this.button("Block", "block", item),
+          this.button("Boost", "boost", item),
+        );
         item.append(edit);
       }
     }
@@ -89,23 +97,45 @@ class Corner {
   }
 
   async put(kind, item) {
-    const headline = headlineOf(item);
-    const rule = {
-      kind,
-      articles: [item.dataset.id],
-      reason: this.reason.value.trim() || "Testing in the demo",
-      author: "Editors’ corner",
+    item.closest("dialog")?.close(); // the form and the result are on the page
+    const place = kind === "boost" ? { factor: this.factor } : this.place();
+    await this.send({ kind, articles: [item.dataset.id], ...place }, headlineOf(item));
+  }
+
+  /** Set a rule for a whole section, or a cap. */
+  async putForSection(kind) {
+    const { category, per, at_most: atMost } = this.fields.elements;
+    const details = {
+      boost: { in_category: category.value, factor: this.factor },
+      block: { in_category: category.value, ...this.place() },
+      sensitive: { in_category: category.value },
+      cap: { per: per.value, at_most: atMost.valueAsNumber },
     };
-    const place = this.section.querySelector("[name=place]:checked").value;
-    if (place === "article") {
-      rule.for_article = this.story.dataset.story;
-    } else if (place === "section") {
-      rule.for_section = this.story.dataset.section;
+    await this.send({ kind, ...details[kind] }, kind === "cap" ? "" : category.selectedOptions[0].text);
+  }
+
+  get factor() {
+    return this.fields.elements.factor.valueAsNumber;
+  }
+
+  /** Where a pin or block applies. */
+  place() {
+    const { story, section } = this.story.dataset;
+    const place = this.fields.elements.place.value;
+    return { article: { for_article: story }, section: { for_category: section }, site: {} }[place];
+  }
+
+  /** Add a rule with the reason, the author and the times of the form, once they are valid. */
+  async send(rule, name) {
+    if (!this.fields.reportValidity()) {
+      return;
     }
-    item.closest("dialog")?.close(); // the result is visible on the page
-    const done = await this.call("PUT", `/corner-${crypto.randomUUID?.() ?? Date.now()}`, rule);
-    if (done) {
-      this.showStatus(`${kind === "pin" ? "Pinned" : "Blocked"}: ${headline}`);
+    const { reason, author, from, until } = this.fields.elements;
+    const times = Object.entries({ from, until }).filter(([, field]) => field.value);
+    const moments = times.map(([key, field]) => [key, new Date(field.value).toISOString()]);
+    const complete = { ...rule, reason: reason.value, author: author.value, ...Object.fromEntries(moments) };
+    if (await this.call("PUT", `/corner-${crypto.randomUUID?.() ?? Date.now()}`, complete)) {
+      this.showStatus(`Added: ${rule.kind} ${name}`);
       await this.update();
     }
   }
@@ -144,25 +174,40 @@ class Corner {
     const { story, section } = this.story.dataset;
     const category = rule.for_category ?? rule.for_section; // for_section is its former name
     const isHere = rule.for_article ? rule.for_article === story : !category || category === section;
-    return isHere && !isExpired && Array.isArray(rule.articles);
+    return isHere && !isExpired;
+  }
+
+  /** What a rule is about, in words. */
+  async target(rule) {
+    if (rule.kind === "cap") {
+      return `at most ${rule.at_most} per ${rule.per === "author" ? "author" : "section"}`;
+    }
+    const factor = rule.kind === "boost" ? ` × ${rule.factor}` : "";
+    if (!rule.articles) {
+      const category = rule.in_category ?? rule.in_section; // in_section is its former name
+      return (category ? `section ${category}` : `author ${rule.by_author}`) + factor;
+    }
+    const names = await Promise.all(rule.articles.slice(0, 3).map((id) => this.headline(id)));
+    const more = rule.articles.length > 3 ? ` and ${rule.articles.length - 3} more` : "";
+    return names.join("; ") + more + factor;
   }
 
   async line(rule, isRemovable) {
-    const names = await Promise.all(rule.articles.slice(0, 3).map((id) => this.headline(id)));
-    const more = rule.articles.length > 3 ? ` and ${rule.articles.length - 3} more` : "";
+    const target = await this.target(rule);
     const line = document.createElement("li");
     const kind = document.createElement("b");
     kind.textContent = rule.kind;
-    line.append(kind, ` ${names.join("; ")}${more} `);
+    line.append(kind, ` ${target} `);
     const reason = document.createElement("span");
-    reason.textContent = `${rule.reason} (${rule.author})`;
+    const times = ["from", "until"].filter((name) => rule[name]).map((name) => `${name} ${localTime(rule[name])}`);
+    reason.textContent = `${rule.reason} (${[rule.author, ...times].join(", ")})`;
     line.append(reason);
     if (isRemovable) {
       const undo = document.createElement("button");
       undo.type = "button";
       undo.className = "plain";
       undo.textContent = "Undo";
-      undo.setAttribute("aria-label", `Undo: ${rule.kind} ${names.join("; ")}`);
+      undo.setAttribute("aria-label", `Undo: ${rule.kind} ${target}`);
       undo.addEventListener("click", () => this.undo(rule));
       line.append(" ", undo);
     }
@@ -223,4 +268,8 @@ class Corner {
 
 function headlineOf(item) {
   return item.querySelector("a:not(.label)").textContent.trim();
+}
+
+function localTime(moment) {
+  return new Date(moment).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }

@@ -66,7 +66,9 @@ class SearchOverlay {
     try {
       const page = await pageAt(url, this.request.signal);
       if (page) {
-        this.show(page.querySelector("#count")?.textContent ?? "", page.querySelector("#results"));
+        const corrected = page.querySelector("#corrected a")?.textContent;
+        const count = page.querySelector("#count")?.textContent ?? "";
+        this.show(corrected ? `Results for “${corrected}”. ${count}` : count, page.querySelector("#results"));
       } else {
         this.show("The search is not available. Try again later.");
       }

@@ -97,14 +97,14 @@
     return make("p", "facts", time, " ", length);
   };
 
-  /* Decorative: the alt text is empty, and an image that fails to load leaves an empty area. */
+  /* Decorative: the alt text is empty. Without an image, or if it fails to load, the text has the whole width. */
   const image = (item) => {
     const source = safeUrl(item.image_url);
+    if (!source) return null;
     const area = make("div", "image");
-    if (!source) return area;
     const picture = new Image();
     Object.assign(picture, { loading: "lazy", decoding: "async", alt: "" });
-    picture.addEventListener("error", () => picture.remove());
+    picture.addEventListener("error", () => area.remove());
     picture.src = source;
     area.append(picture);
     return area;
