@@ -299,10 +299,27 @@ class Settings(BaseSettings):
         """Whether the demo is enabled; by default it is, unless reading requires a key."""
         return not self.read_keys if self.demo is None else self.demo
 
+    def shown(self) -> dict[str, Any]:
+        """Return all settings by name, with keys, passwords and the value of the purge header masked."""
+        values = self.model_dump(mode="json")
+        hidden = [name for name, field in type(self).model_fields.items() if not field.repr and values[name]]
+        return values | {name: _masked(name, values[name]) for name in hidden}
+
     def export(self) -> None:
         """Write these settings to the environment, which worker processes inherit."""
         for name, value in self.model_dump(mode="json").items():
             os.environ[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
+
+
+def unknown_variables() -> dict[str, str]:
+    """Return why a variable that looks like a setting has no effect, by name."""
+    names = [name for name in os.environ if name.upper().startswith(PREFIX)]
+    settings = {name: name.upper().removeprefix(PREFIX).lower() for name in names if name != FILE_VARIABLE}
+    return {
+        name: unknown_key(setting, Settings.model_fields)
+        for name, setting in settings.items()
+        if setting not in Settings.model_fields and not setting.startswith("test_")
+    }
 
 
 def write_half_life(path: str | Path, window: str, minutes: float) -> None:
@@ -340,6 +357,15 @@ def _replace(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _masked(name: str, text: str) -> str:
+    """Return the text of a setting without its secrets: digests of keys, credentials and queries of URLs."""
+    if name == "purge_header":
+        return f"{text.partition(':')[0]}: ***"
+    for secret in (r"(?<=:)[0-9a-f]{64}(?=:)", r"(?<=://).*(?=@)", r"(?<=\?).*"):
+        text = re.sub(secret, "***", text)
+    return text
 
 
 def _settings_file() -> Path | None:

@@ -86,6 +86,7 @@ PACKAGE_PLANTS = [
     ("serving/trending/replica.py", "from recommender.serving.http.problems import Problem"),
     ("serving/worker/state_file.py", "from recommender.serving.cache.purging import Purger"),
     ("serving/cache/surrogates.py", "def _f():\n    from recommender.serving.routes import health"),
+    ("serving/deployment/access.py", "from recommender.serving.routes import health"),
     ("serving/routes/health.py", "from recommender.serving.site import widget"),
     ("serving/site/widget.py", "from recommender.serving.compat import formats"),
     ("serving/compat/formats.py", "from recommender.serving.openapi import docs"),

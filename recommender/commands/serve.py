@@ -1,15 +1,20 @@
 """The command `serve`: start the HTTP service."""
 
 import ctypes
+import json
 import logging
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from recommender.commands.files import echo
+from recommender.options import address_options
+
+if TYPE_CHECKING:
+    from recommender.settings import Settings
 
 # Per web worker, besides the threads of requests that score or wait for it. Python runs one thread at a time,
 # and more threads compete for its lock: on two cores, 12 to 16 threads serve up to twice as many cached
@@ -24,19 +29,14 @@ _HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
 
 
 @click.command()
-@click.option(
-    "--models-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of published versions.  [default: models]",
-)
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
+@address_options
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
     help="Number of processes; they share the model's memory.  [default: 1]",
 )
-def serve(**options: Any) -> None:
+@click.option("--print-settings", is_flag=True, help="Print all settings, without secrets, and exit.")
+def serve(*, print_settings: bool, **options: Any) -> None:
     """Serve the current model over HTTP.
 
     Options override RECOMMENDER_* environment variables.
@@ -50,6 +50,9 @@ def serve(**options: Any) -> None:
     from recommender.settings import Settings
 
     settings = Settings.read(**{name: value for name, value in options.items() if value is not None})
+    if print_settings:
+        _print(settings)
+        return
     if settings.rules_file is not None:
         _report_faults(settings.rules_file)
     try:
@@ -80,6 +83,13 @@ def serve(**options: Any) -> None:
         workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
     ).serve()
+
+
+def _print(settings: "Settings") -> None:
+    """Print the settings as TOML; those that have their defaults are commented out."""
+    for name, value in settings.shown().items():
+        mark = "" if name in settings.model_fields_set and value is not None else "# "
+        echo(f"{mark}{name} = {json.dumps('' if value is None else value, ensure_ascii=False)}")
 
 
 def _is_not_about_threads(record: logging.LogRecord) -> bool:

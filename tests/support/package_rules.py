@@ -64,6 +64,7 @@ PACKAGES = {
     "serving/trending": "store index rules lists",
     "serving/worker": "store index rules lists http trending",
     "serving/cache": "store index rules lists http trending worker",
+    "serving/deployment": "store index rules lists http trending worker cache",
     "serving/routes": "store index rules lists http trending worker cache",
     "serving/site": "store index rules lists http trending worker cache routes",
     "serving/compat": "store index rules lists http trending worker cache routes site",

@@ -19,8 +19,8 @@ from recommender.serving.store.engine import (
     new_engine,
     reason_of,
 )
-from recommender.serving.store.rows import StoreDownError, StoreError
-from recommender.serving.store.schema import is_current, migrate
+from recommender.serving.store.rows import DatabaseFacts, StoreDownError, StoreError
+from recommender.serving.store.schema import NEWEST, NUMBERS, is_current, migrate, version_of
 from recommender.serving.store.writer import Job, Writer, WriterError
 
 _log = logging.getLogger(__name__)
@@ -85,6 +85,18 @@ class Database:
             _log.error("%s", error)
             raise self._down(error) from None
         return result
+
+    def facts(self) -> DatabaseFacts:
+        """Return facts about the database, which stays as it is: what serving would write is rolled back.
+
+        Raises StoreDownError if serving could not use it now, and StoreError if it never could.
+        """
+        if not self.is_there:
+            return DatabaseFacts(str(self._url.database), 0, NEWEST)
+        try:
+            return self._in_time(self._facts)
+        except FAILURES as error:
+            raise StoreDownError(reason_of(error)) from None
 
     def tidy(self) -> None:
         """Truncate SQLite's journal, which still contains deleted data, unless another connection uses it."""
@@ -166,6 +178,15 @@ class Database:
         if not current:
             with self._open_to_write(durable=True) as connection, connection.begin():
                 migrate(connection)
+
+    def _facts(self) -> DatabaseFacts:
+        with self._open_to_write(durable=True) as connection, connection.begin() as transaction:
+            version = version_of(connection)
+            migrate(connection)
+            connection.execute(NUMBERS.update().values(value=NUMBERS.c.value))
+            now = None if self._file else connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+            transaction.rollback()
+        return DatabaseFacts(str(self._url.database), version, NEWEST, now)
 
     def _settle(self, jobs: list[Job]) -> None:
         """Run the jobs in one transaction, or one by one if that fails because of one of them."""
