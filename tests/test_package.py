@@ -79,6 +79,7 @@ PART_PLANTS = [
 # One forbidden import for each row of PACKAGES that has one: the last package, or else the application.
 PACKAGE_PLANTS = [
     ("serving/store/schema.py", "from recommender.serving.index import timeline"),
+    ("serving/telemetry/answers.py", "from recommender.serving.store import Store"),
     ("serving/index/timeline.py", "from recommender.serving.rules.schema import Rule"),
     ("serving/rules/file.py", "from recommender.serving.lists.query import ListQuery"),
     ("serving/lists/ranking.py", "from recommender.serving.http.problems import Problem"),

@@ -6,6 +6,7 @@ import logging
 import socket
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,9 +42,6 @@ def serve(*, print_settings: bool, **options: Any) -> None:
 
     Options override RECOMMENDER_* environment variables.
     """
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
     from granian.log import logger
 
     from recommender.artifact import ArtifactError, current_version
@@ -60,11 +58,23 @@ def serve(*, print_settings: bool, **options: Any) -> None:
     except ArtifactError as error:
         model = f"no model yet: {error}"
     _check_address(settings.host, settings.port)
-    settings.export()
     _keep_heap_small()
     logger.addFilter(_is_not_about_threads)
     page = "demo/" if settings.has_demo else "docs"
     echo(f"http://{settings.host}:{settings.port}/{page} ({model})", err=True)
+    with TemporaryDirectory(prefix="recommender-metrics-") as metrics_folder:
+        settings.export(metrics_folder)
+        _start(settings)
+
+
+def _start(settings: "Settings") -> None:
+    """Run the workers until the process is told to stop."""
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+
+    from recommender.serving.telemetry.logs import logging_config
+
     Granian(
         "recommender.serving.app:create_app",
         factory=True,
@@ -82,6 +92,7 @@ def serve(*, print_settings: bool, **options: Any) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
+        log_dictconfig=logging_config(settings.log_format),
     ).serve()
 
 

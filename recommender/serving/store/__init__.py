@@ -108,6 +108,10 @@ class Store:
         """Whether the database exists. For SQLite, whether its file does; for a server, always True."""
         return self._database.is_there
 
+    def on_failure(self, call: Callable[[], object]) -> None:
+        """Call a function for each failure of the database, except calls that fail at once afterwards."""
+        self._database.on_failure = call
+
     def facts(self) -> DatabaseFacts:
         """Return facts about the database without a change to it, such as a migration.
 

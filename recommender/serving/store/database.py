@@ -50,6 +50,7 @@ class Database:
         self._pause = pause_seconds
         self._file = Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
         self._engine = new_engine(self._url, timeout_seconds)
+        self.on_failure: Callable[[], object] | None = None  # is called for each failure of the database
         self._start()
 
     @property
@@ -235,6 +236,8 @@ class Database:
         self._reason = reason_of(error)
         self._resume = monotonic() + self._pause
         self._ready = False
+        if self.on_failure is not None:
+            self.on_failure()
         return StoreDownError(self._reason)
 
 
