@@ -310,9 +310,10 @@ class Settings(BaseSettings):
         hidden = [name for name, field in type(self).model_fields.items() if not field.repr and values[name]]
         return values | {name: _masked(name, values[name]) for name in hidden}
 
-    def export(self, metrics_folder: str) -> None:
+    def export(self, metrics_folder: str | None = None) -> None:
         """Write these settings, and the folder for metrics, to the environment, which workers inherit."""
-        os.environ[METRICS_VARIABLE] = metrics_folder
+        if metrics_folder is not None:
+            os.environ[METRICS_VARIABLE] = metrics_folder
         for name, value in self.model_dump(mode="json").items():
             os.environ[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
 
@@ -325,9 +326,8 @@ def metrics_folder() -> Path | None:
 
 def unknown_variables() -> dict[str, str]:
     """Return why a variable that looks like a setting has no effect, by name."""
-    upper_of = {name: name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
-    setting_of = {name: upper.removeprefix(PREFIX).lower() for name, upper in upper_of.items()}
-    known = {*Settings.model_fields, "settings"}
+    setting_of = {n: n[len(PREFIX) :].lower() for n in os.environ if n.upper().startswith(PREFIX)}
+    known = {*Settings.model_fields, "settings"}  # tests have variables of their own
     unknown = {name: word for name, word in setting_of.items() if word not in known and word[:5] != "test_"}
     return {name: unknown_key(word, Settings.model_fields) for name, word in unknown.items()}
 
