@@ -3,6 +3,7 @@
 import ctypes
 import json
 import logging
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ _IDLE_SECONDS = 10  # after which an idle thread ends
 _CONNECTIONS = 1000
 _HEADER_SECONDS = 10  # in which the headers of a new request, or of the next one on a connection, must arrive
 _STOP_SECONDS = 5  # to finish responses; then the worker is killed, for example if it is still starting
+# Metrics are in mapped files. In memory, no full disk can end a worker that writes one.
+_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made there is our own
 _HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
 
 
@@ -62,7 +65,8 @@ def serve(*, print_settings: bool, **options: Any) -> None:
     logger.addFilter(_is_not_about_threads)
     page = "demo/" if settings.has_demo else "docs"
     echo(f"http://{settings.host}:{settings.port}/{page} ({model})", err=True)
-    with TemporaryDirectory(prefix="recommender-metrics-") as metrics_folder:
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="recommender-metrics-", dir=memory) as metrics_folder:
         settings.export(metrics_folder)
         _start(settings)
 

@@ -119,7 +119,7 @@ class Metrics:
     def text(self, *others: Collector) -> bytes:
         """Return the metrics of all workers, and those of other collectors, in the format of Prometheus."""
         folder, registry = metrics_folder(), CollectorRegistry(auto_describe=False)
-        if folder is None:
+        if folder is None or not folder.is_dir():  # somebody may have deleted it
             others = (self._registry, *others)
         else:
             for file in folder.glob("gauge_live*_*.db"):

@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import shutil
+import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -188,6 +190,23 @@ def test_alerts_and_dashboard_use_existing_metrics_and_labels(name: str, models_
     assert grouped <= set().union(*families.values())
     assert all(label in families[metric] for metric, label in selected)
     service.close()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (apt: prometheus)")
+def test_prometheus_accepts_the_alerts_and_the_queries_of_the_dashboard(tmp_path: Path) -> None:
+    folder, queries = ROOT / "docs" / "deploy", tmp_path / "queries.yml"
+    panels = json.loads((folder / "grafana-dashboard.json").read_text(encoding="utf-8"))["panels"]
+    exprs = [
+        target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
+    ]
+    rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(exprs)]
+    queries.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+
+    for path in (folder / "alerts.yml", queries):
+        checked = subprocess.run(
+            ["promtool", "check", "rules", path], capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.slow
