@@ -6,19 +6,26 @@ No line has an address, a user agent, a path or a query, which may identify read
 import logging
 from typing import Any, Literal
 
-_log = logging.getLogger(__name__)
-_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
-_NAMES = {"asctime": "time", "levelname": "level", "name": "logger"}
+_ACCESS = "recommender.access"  # the logger
+_log = logging.getLogger(_ACCESS)
+_FIELDS = "%(levelname)s %(name)s %(message)s"
+_NAMES = {"levelname": "level", "name": "logger"}
 
 
 def logging_config(log_format: Literal["text", "json"]) -> dict[str, Any]:
     """Return the configuration of all loggers, for `logging.config.dictConfig`. Logs go to stderr."""
-    as_json = {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": _FIELDS, "rename_fields": _NAMES}
-    loggers = ("_granian", __name__)
+    as_json = {
+        "()": "pythonjsonlogger.json.JsonFormatter",
+        "fmt": _FIELDS,
+        "rename_fields": _NAMES,
+        "timestamp": "time",
+    }
+    as_text = {"format": f"%(asctime)s {_FIELDS}", "datefmt": "%Y-%m-%dT%H:%M:%S%z"}
+    loggers = ("_granian", _ACCESS)
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"log": as_json if log_format == "json" else {"format": _FIELDS}},
+        "formatters": {"log": as_json if log_format == "json" else as_text},
         "handlers": {"log": {"class": "logging.StreamHandler", "formatter": "log"}},
         "root": {"handlers": ["log"], "level": "WARNING"},
         "loggers": {name: {"level": "INFO"} for name in loggers},

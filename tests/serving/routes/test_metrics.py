@@ -152,11 +152,11 @@ def test_the_access_log_has_request_ids_and_no_personal_data(
     service = ServiceUnderTest(models_dir, access_log=True)
     headers = {"User-Agent": "my-browser", "X-Request-ID": "cms-17", "X-Forwarded-For": "198.51.100.7"}
 
-    with caplog.at_level(logging.INFO, logger="recommender.serving.telemetry.logs"):
+    with caplog.at_level(logging.INFO, logger="recommender.access"):
         for url in (LISTS[0], LISTS[0], "/v1/search?q=my-illness", "/who/is/my-name"):
             service.client.get(url, headers=headers, environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
 
-    lines = [record for record in caplog.records if record.name.endswith("telemetry.logs")]
+    lines = [record for record in caplog.records if record.name == "recommender.access"]
     shown = [{**vars(line)} for line in lines]
     assert [(line["call"], line["status"], line["origin"]) for line in shown] == [
         ("related", 200, "computed"),
