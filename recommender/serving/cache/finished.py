@@ -126,7 +126,7 @@ class FinishedResponses:
         seconds = perf_counter() - environ[BEGUN]
         self._record((answer, seconds))
         if self._has_log:
-            log_answer("GET", *answer[:3], seconds, request_id)
+            log_answer("GET", answer, seconds, request_id)
         start_response(_NOT_MODIFIED if is_known else _OK, headers)
         if is_known:
             return [b""]

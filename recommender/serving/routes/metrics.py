@@ -85,7 +85,7 @@ class MetricsRoutes(Collector):
         )
         self._metrics.records.add((answer, seconds))
         if self._context.settings.access_log:
-            log_answer(request.method, *answer[:3], seconds, g.request_id)
+            log_answer(request.method, answer, seconds, g.request_id)
         return response
 
 

@@ -6,6 +6,8 @@ No line has an address, a user agent, a path or a query, which may identify read
 import logging
 from typing import Any, Literal
 
+from recommender.serving.telemetry.answers import Answer
+
 _ACCESS = "recommender.access"  # the logger
 _log = logging.getLogger(_ACCESS)
 _FIELDS = "%(levelname)s %(name)s %(message)s"
@@ -32,13 +34,13 @@ def logging_config(log_format: Literal["text", "json"]) -> dict[str, Any]:
     }
 
 
-def log_answer(method: str, call: str, status: str, origin: str, seconds: float, request_id: str) -> None:
+def log_answer(method: str, answer: Answer, seconds: float, request_id: str) -> None:
     """Write a line about a response to the access log."""
     fields = {
         "method": method,
-        "call": call,
-        "status": int(status),
-        "origin": origin,
+        "call": answer.call,
+        "status": int(answer.status),
+        "origin": answer.origin,
         "milliseconds": round(1000 * seconds, 3),
         "request_id": request_id,
     }

@@ -105,13 +105,11 @@ class Metrics:
     def update(self, *, is_open: bool, degraded: tuple[str, ...]) -> None:
         """Count the responses since the last update, and set the state of this worker."""
         with self._lock:
-            answers, seconds = self.records.take()
-            for answer, count in answers.items():
-                self._answers.labels(answer.call, answer.status, answer.origin).inc(count)
+            for answer, seconds in self.records.take().items():
+                self._answers.labels(answer.call, answer.status, answer.origin).inc(len(seconds))
+                observe_all(self._seconds.labels(answer.call), seconds)
                 for source, items in answer.sources:
-                    self._items.labels(source).inc(items * count)
-            for call, values in seconds.items():
-                observe_all(self._seconds.labels(call), values)
+                    self._items.labels(source).inc(items * len(seconds))
         self._ready.set(is_open)
         for part in self._parts:
             self._degraded.labels(part).set(part in degraded)
