@@ -9,6 +9,7 @@ import click
 
 from recommender.commands.backtest import backtest
 from recommender.commands.comparing import compare
+from recommender.commands.doctor import doctor
 from recommender.commands.exit_status import FAILED, exit_status, known_errors
 from recommender.commands.export_live import export_live
 from recommender.commands.files import echo
@@ -22,8 +23,8 @@ from recommender.commands.training import evaluate, lint, train
 from recommender.printable import plain
 
 _COMMANDS: list[click.Command] = [
-    backtest, compare, evaluate, export_live, importing, key, lint, models, related, rules, search, serve,
-    similar, topics, train,
+    backtest, compare, doctor, evaluate, export_live, importing, key, lint, models, related, rules, search,
+    serve, similar, topics, train,
 ]  # fmt: skip
 
 

@@ -23,6 +23,20 @@ models_dir_option = click.option(
 )
 
 
+def address_options(command: Command) -> Command:
+    """Add the options of `serve` that replace settings and that `doctor` needs, too."""
+    options = (
+        click.option(
+            "--models-dir",
+            type=click.Path(path_type=Path),
+            help="Folder of published versions.  [default: models]",
+        ),
+        click.option("--host", help="Address to listen on.  [default: 127.0.0.1]"),
+        click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]"),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
 def secret_in(path: Path) -> str:
     """Return the key or password in a file. Raises click.ClickException if it cannot be read."""
     try:

@@ -27,6 +27,7 @@ from recommender.unknown_key import unknown_key
 
 PREFIX = "RECOMMENDER_"
 FILE_VARIABLE = f"{PREFIX}SETTINGS"
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus-client
 
 # Defaults for counting events; the store has the same. A visitor counts once per article in a visitor window;
 # 98 % of a portal's visitors make one request in four days.
@@ -106,6 +107,10 @@ class Settings(BaseSettings):
     """Port to listen on."""
     workers: Annotated[int, Field(ge=1, le=256, description="a whole number from 1 to 256")] = 1
     """Number of worker processes. They share the memory of the model."""
+    access_log: Annotated[bool, Field(description="true or false")] = False
+    """Whether each response is logged, without personal data."""
+    log_format: Annotated[Literal["text", "json"], Field(description="text or json")] = "text"
+    """Format of the log."""
     max_body_bytes: Annotated[
         int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
     ] = 1 << 20
@@ -306,10 +311,32 @@ class Settings(BaseSettings):
         """Whether a search returns excerpts; by default only if the demo shows the texts anyway."""
         return self.has_demo if self.search_snippets is None else self.search_snippets
 
-    def export(self) -> None:
-        """Write these settings to the environment, which worker processes inherit."""
+    def shown(self) -> dict[str, Any]:
+        """Return all settings by name, with keys, passwords and the value of the purge header masked."""
+        values = self.model_dump(mode="json")
+        hidden = [name for name, field in type(self).model_fields.items() if not field.repr and values[name]]
+        return values | {name: _masked(name, values[name]) for name in hidden}
+
+    def export(self, metrics_folder: str | None = None) -> None:
+        """Write these settings, and the folder for metrics, to the environment, which workers inherit."""
+        if metrics_folder is not None:
+            os.environ[METRICS_VARIABLE] = metrics_folder
         for name, value in self.model_dump(mode="json").items():
             os.environ[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
+
+
+def metrics_folder() -> Path | None:
+    """Return the folder in which the workers share their metrics; None if there is only this process."""
+    folder = os.environ.get(METRICS_VARIABLE)
+    return Path(folder) if folder else None
+
+
+def unknown_variables() -> dict[str, str]:
+    """Return why a variable that looks like a setting has no effect, by name."""
+    setting_of = {n: n[len(PREFIX) :].lower() for n in os.environ if n.upper().startswith(PREFIX)}
+    known = {*Settings.model_fields, "settings"}  # tests have variables of their own
+    unknown = {name: word for name, word in setting_of.items() if word not in known and word[:5] != "test_"}
+    return {name: unknown_key(word, Settings.model_fields) for name, word in unknown.items()}
 
 
 def write_half_life(path: str | Path, window: str, minutes: float) -> None:
@@ -347,6 +374,15 @@ def _replace(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _masked(name: str, text: str) -> str:
+    """Return the text of a setting without its secrets: digests of keys, credentials and queries of URLs."""
+    if name == "purge_header":
+        return f"{text.partition(':')[0]}: ***"
+    for secret in (r"(?<=:)[0-9a-f]{64}(?=:)", r"(?<=://).*(?=@)", r"(?<=\?).*"):
+        text = re.sub(secret, "***", text)
+    return text
 
 
 def _settings_file() -> Path | None:

@@ -1,5 +1,6 @@
 """Terminal output: tables, summaries and progress bars."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -232,6 +233,20 @@ def pruned_table(pruned: Any, *, dry_run: bool) -> RenderableType:
     size = sum(decision.bytes for decision in removed) / _MIB
     total = f"{len(removed)} of {len(pruned.decisions)} versions ({size:,.0f} MiB) {done}"
     return Group(sheet, Note(f"{total}, and {pruned.refused_reports} reports on refused models"))
+
+
+def checks_table(checks: Sequence[Any]) -> RenderableType:
+    """Return the checks of a deployment as a table, and how many found an error or a loss."""
+    sheet = Sheet("Check", "<Status", "Finding", "What to do", lines=True)
+    style_of = {"ok": "", "warning": "yellow", "error": "bold red"}
+    for check in checks:
+        status = Text(check.status, style=style_of[check.status])
+        sheet.add(check.name, status, one_line(check.finding), one_line(check.advice))
+    counts = Counter(check.status for check in checks)
+    found = ", ".join(
+        f"{counts[status]} {status}{'s' * (counts[status] != 1)}" for status in ("error", "warning")
+    )
+    return Group(sheet, Note(found))
 
 
 def rule_effects_table(heading: str, effects: Sequence[Any]) -> RenderableType:

@@ -1,15 +1,22 @@
 """The command `serve`: start the HTTP service."""
 
 import ctypes
+import json
 import logging
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from recommender.commands.files import echo
+from recommender.options import address_options
+
+if TYPE_CHECKING:
+    from recommender.settings import Settings
 
 # Per web worker, besides the threads of requests that score or wait for it. Python runs one thread at a time,
 # and more threads compete for its lock: on two cores, 12 to 16 threads serve up to twice as many cached
@@ -20,36 +27,33 @@ _IDLE_SECONDS = 10  # after which an idle thread ends
 _CONNECTIONS = 1000
 _HEADER_SECONDS = 10  # in which the headers of a new request, or of the next one on a connection, must arrive
 _STOP_SECONDS = 5  # to finish responses; then the worker is killed, for example if it is still starting
+# Metrics are in mapped files. In memory, no full disk can end a worker that writes one.
+_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made there is our own
 _HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
 
 
 @click.command()
-@click.option(
-    "--models-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of published versions.  [default: models]",
-)
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
+@address_options
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
     help="Number of processes; they share the model's memory.  [default: 1]",
 )
-def serve(**options: Any) -> None:
+@click.option("--print-settings", is_flag=True, help="Print all settings, without secrets, and exit.")
+def serve(*, print_settings: bool, **options: Any) -> None:
     """Serve the current model over HTTP.
 
     Options override RECOMMENDER_* environment variables.
     """
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
     from granian.log import logger
 
     from recommender.artifact import ArtifactError, current_version
     from recommender.settings import Settings
 
     settings = Settings.read(**{name: value for name, value in options.items() if value is not None})
+    if print_settings:
+        _print(settings)
+        return
     if settings.rules_file is not None:
         _report_faults(settings.rules_file)
     try:
@@ -57,11 +61,24 @@ def serve(**options: Any) -> None:
     except ArtifactError as error:
         model = f"no model yet: {error}"
     _check_address(settings.host, settings.port)
-    settings.export()
     _keep_heap_small()
     logger.addFilter(_is_not_about_threads)
     page = "demo/" if settings.has_demo else "docs"
     echo(f"http://{settings.host}:{settings.port}/{page} ({model})", err=True)
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="recommender-metrics-", dir=memory) as metrics_folder:
+        settings.export(metrics_folder)
+        _start(settings)
+
+
+def _start(settings: "Settings") -> None:
+    """Run the workers until the process is told to stop."""
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+
+    from recommender.serving.telemetry.logs import logging_config
+
     Granian(
         "recommender.serving.app:create_app",
         factory=True,
@@ -79,7 +96,15 @@ def serve(**options: Any) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
+        log_dictconfig=logging_config(settings.log_format),
     ).serve()
+
+
+def _print(settings: "Settings") -> None:
+    """Print the settings as TOML; those that have their defaults are commented out."""
+    for name, value in settings.shown().items():
+        mark = "" if name in settings.model_fields_set and value is not None else "# "
+        echo(f"{mark}{name} = {json.dumps('' if value is None else value, ensure_ascii=False)}")
 
 
 def _is_not_about_threads(record: logging.LogRecord) -> bool:

@@ -25,7 +25,7 @@ from recommender.serving.openapi.docs import DocsRoutes
 from recommender.serving.routes.articles import ArticleRoutes
 from recommender.serving.routes.events import EventRoutes
 from recommender.serving.routes.health import HealthRoutes
-from recommender.serving.routes.metrics import MetricsRoutes
+from recommender.serving.routes.metrics import PARTS, MetricsRoutes, MetricsUpdates
 from recommender.serving.routes.page import PageRoutes
 from recommender.serving.routes.related import RelatedRoutes
 from recommender.serving.routes.rules import RuleRoutes
@@ -36,6 +36,7 @@ from recommender.serving.routes.trending import TrendingRoutes
 from recommender.serving.site.demo import DemoRoutes
 from recommender.serving.site.start import StartRoutes
 from recommender.serving.site.widget import WidgetRoutes
+from recommender.serving.telemetry.metrics import Metrics
 from recommender.serving.worker.connections import ConnectionLimit
 from recommender.serving.worker.context import Clock, Context, utc_now
 from recommender.serving.worker.maintenance import Maintenance
@@ -101,9 +102,11 @@ def create_app(
     purger = make_purger(context)
     if purger is not None:
         context.report_degraded("purge", lambda: purger.is_failing)
-    cache, metrics = ResponseCache(settings.cache_bytes, computing, purger), MetricsRoutes(context)
-    _add_routes(app, context, cache, access)
-    metrics.add_to(app)
+    cache, metrics = ResponseCache(settings.cache_bytes, computing, purger), Metrics(PARTS)
+    _add_routes(app, context, cache, access, metrics)
+    _observe(metrics, context, computing, scoring)
+    metrics_routes = MetricsRoutes(context, metrics)
+    metrics_routes.add_to(app)
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
@@ -113,6 +116,7 @@ def create_app(
         context.follower.start()
         Maintenance(context).start()
         ConnectionLimit.of(settings).start()
+        MetricsUpdates(metrics_routes).start()
         if purger is not None:
             purger.start()
     app.before_request(_check_path)
@@ -123,7 +127,7 @@ def create_app(
     _handle_errors(app, demo.problem_page)
     # Flask's documented way to add a WSGI layer, although mypy sees a method.
     app.wsgi_app = FinishedResponses(  # type: ignore[method-assign]
-        app.wsgi_app, context, cache, access, metrics.count
+        app.wsgi_app, context, cache, access, metrics.records.add
     )
     return app
 
@@ -145,7 +149,15 @@ def _bare_app(settings: Settings) -> Flask:
     return app
 
 
-def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Access) -> None:
+def _observe(metrics: Metrics, context: Context, computing: ComputingLimit, scoring: ScoringLimit) -> None:
+    """Observe what happens below the routes."""
+    context.store.on_failure(metrics.count_store_failure)
+    context.rank_tracker.on_refresh = metrics.observe_refresh
+    for queue, limit in (("light", computing.light), ("heavy", computing.heavy), ("scoring", scoring.limit)):
+        limit.on_wait = metrics.waits_in(queue)
+
+
+def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Access, metrics: Metrics) -> None:
     related = RelatedRoutes(context, cache)
     for routes in (
         related,
@@ -159,7 +171,7 @@ def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Acce
         HealthRoutes(context),
         DocsRoutes(),
         SubmissionRoutes(context, access),
-        EventRoutes(context, access),
+        EventRoutes(context, access, metrics),
         RuleRoutes(context, access),
     ):
         routes.add_to(app)
@@ -214,5 +226,6 @@ def _as_problem(error: HTTPException) -> Problem:
         "internal-error": "internal error; search the server log for this request_id",
     }.get(kind, error.description or "")
     if kind == "internal-error":
-        _log.error("request %s failed", g.request_id, exc_info=getattr(error, "original_exception", None))
+        cause, request_id = getattr(error, "original_exception", None), g.request_id
+        _log.error("request %s failed", request_id, exc_info=cause, extra={"request_id": request_id})
     return Problem(kind, detail, headers={"Allow": allowed} if allowed else {})

@@ -58,7 +58,7 @@ def test_every_reporting_command_has_the_three_formats() -> None:
     reporting = {name for name, command in commands.items() if isinstance(command, Reporting)}
 
     assert reporting == {
-        *("backtest", "compare", "evaluate", "lint", "related", "search", "similar", "topics"),
+        *("backtest", "compare", "doctor", "evaluate", "lint", "related", "search", "similar", "topics"),
         *("models list", "rules explain", "rules list"),
     }
     for name in reporting:

@@ -15,7 +15,16 @@ from recommender.settings import PREFIX, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 GROUPS = {
-    "Service": ("host", "port", "workers", "site_name", "demo", "search_snippets"),
+    "Service": (
+        "host",
+        "port",
+        "workers",
+        "site_name",
+        "demo",
+        "search_snippets",
+        "access_log",
+        "log_format",
+    ),
     "Model": ("models_dir", "verify", "model_retry_seconds", "stale_after_hours"),
     "Live articles and rules": (
         *("database_url", "state_file", "live_poll_seconds", "rules_file"),

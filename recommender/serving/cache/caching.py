@@ -32,6 +32,7 @@ from recommender.serving.cache.purging import HEADER, Purger
 from recommender.serving.cache.surrogates import keys_of
 from recommender.serving.http.concurrency import ComputingLimit
 from recommender.serving.http.responses import ModelStatus, Rendered, ResponseBuilder, etag_of, to_bytes
+from recommender.serving.telemetry.answers import ORIGIN, SOURCES, ItemSources
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
 
@@ -81,6 +82,7 @@ class CachedResponse:
     leaderboards: "ReferenceType[Leaderboards] | None"  # the ranks in the response
     renewal: Renewal | None = None  # None: it is dropped at every change
     undated_factor: float | None = None  # see `ListDependencies`
+    sources: ItemSources = ()
 
     @classmethod
     def of(cls, build: Build, view: ConsistentView, leaderboards: Leaderboards | None) -> "CachedResponse":
@@ -97,6 +99,7 @@ class CachedResponse:
             leaderboards=None if leaderboards is None else ref(leaderboards),
             renewal=getattr(build, "renewal", None) if is_renewable else None,
             undated_factor=depends_on.undated_factor,
+            sources=tuple(sorted(depends_on.sources.items())),
         )
 
     def is_current(self, view: ConsistentView, leaderboards: Leaderboards | None) -> bool:
@@ -170,9 +173,21 @@ class ResponseCache:
         the response contains. `cost` is what building it costs the caller; None if `build` has its own limit.
         Raises Problem if the response is not cached and the caller may not compute now.
         """
+        return self._get(view, key, build, leaderboards, cost)[0]
+
+    def _get(
+        self,
+        view: ConsistentView,
+        key: Hashable,
+        build: Build,
+        leaderboards: Leaderboards | None,
+        cost: int | None,
+    ) -> tuple[CachedResponse, bool]:
+        """Return the response like `get`, and whether it was cached."""
         generation = self._generations.of(view)
         key = _full_key(key, view)
         cached = self._current(key, view, leaderboards, generation)
+        is_cached = cached is not None
         if cached is None:
             with nullcontext() if cost is None else self.computing.turn(cost):
                 # Another request may have built it while this one waited.
@@ -180,7 +195,9 @@ class ResponseCache:
                 if cached is None:
                     cached = CachedResponse.of(build, view, leaderboards)
                     self._store(key, cached, generation)
-        return cached
+                else:
+                    is_cached = True
+        return cached, is_cached
 
     def has(self, view: ConsistentView, key: Hashable, leaderboards: Leaderboards | None = None) -> bool:
         """Return whether `get` would build nothing."""
@@ -203,7 +220,7 @@ class ResponseCache:
         for longer. `reformat` returns the body in another format; it depends on nothing but the request and
         the articles of the view.
         """
-        cached = self.get(view, key, build, leaderboards, cost=cost)
+        cached, is_cached = self._get(view, key, build, leaderboards, cost)
         body, etag = cached.body, cached.etag
         if reformat is not None:
             body = reformat(body)
@@ -226,6 +243,8 @@ class ResponseCache:
         response.headers[HEADER] = cached.keys
         response.make_conditional(request.environ)
         request.environ[SERVED] = served
+        request.environ[ORIGIN] = "cached" if is_cached else "computed"
+        request.environ[SOURCES] = cached.sources
         return response
 
     def serve_again(

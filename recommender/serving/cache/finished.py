@@ -14,6 +14,7 @@ methods, refusals and errors.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
+from time import perf_counter
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -26,6 +27,8 @@ from recommender.serving.http.compression import accepts_gzip
 from recommender.serving.http.cors import REFUSAL
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.requests import request_id_of
+from recommender.serving.telemetry.answers import BEGUN, SOURCES, Answer, ItemSources
+from recommender.serving.telemetry.logs import log_answer
 from recommender.serving.worker.context import Context
 
 _Key = tuple[str | bool | None, ...]
@@ -47,6 +50,7 @@ class _Finished:
     has_body: bool  # otherwise only a client that has the response can be answered
     own_body: bytes | None  # None: the body is the cached one
     etag: str  # without quotes
+    answers: tuple[Answer, Answer]  # how the response is counted, with the body and without
     size: int  # bytes in memory, about
 
 
@@ -59,10 +63,11 @@ class FinishedResponses:
         context: Context,
         cache: ResponseCache,
         access: Access,
-        count: Callable[[str, int], None],
+        record: Callable[[tuple[Answer, float]], object],
     ) -> None:
         self.app = app
-        self._context, self._cache, self._access, self._count = context, cache, access, count
+        self._context, self._cache, self._access, self._record = context, cache, access, record
+        self._has_log = context.settings.access_log
         self._origins = frozenset(context.settings.cors_origins)
         self._responses: LRUCache[_Key, _Finished] = LRUCache(
             context.settings.cache_bytes // 2, lambda finished: finished.size
@@ -71,6 +76,7 @@ class FinishedResponses:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
+        environ[BEGUN] = perf_counter()
         if environ["REQUEST_METHOD"] != "GET" or "HTTP_IF_MATCH" in environ:
             return self.app(environ, start_response)
         origin = environ.get("HTTP_ORIGIN")
@@ -115,8 +121,12 @@ class FinishedResponses:
         headers = (finished.not_modified_headers if is_known else finished.headers).copy()
         if not finished.has_fixed_lifetime:
             headers.append(("Cache-Control", cache_control))
-        headers.append(("X-Request-ID", request_id_of(environ)))
-        self._count(served.endpoint, 304 if is_known else 200)
+        request_id, answer = request_id_of(environ), finished.answers[is_known]
+        headers.append(("X-Request-ID", request_id))
+        seconds = perf_counter() - environ[BEGUN]
+        self._record((answer, seconds))
+        if self._has_log:
+            log_answer("GET", answer, seconds, request_id)
         start_response(_NOT_MODIFIED if is_known else _OK, headers)
         if is_known:
             return [b""]
@@ -142,14 +152,16 @@ class FinishedResponses:
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()
-        finished = _finished(served, status, headers, body, key)
+        finished = _finished(served, status, headers, body, key, environ.get(SOURCES, ()))
         if finished is not None and finished.size <= self._responses.maxsize:
             with self._lock:
                 self._responses[key] = finished
         return [body]
 
 
-def _finished(served: Served, status: str, headers: _Headers, body: bytes, key: _Key) -> _Finished | None:
+def _finished(
+    served: Served, status: str, headers: _Headers, body: bytes, key: _Key, sources: ItemSources
+) -> _Finished | None:
     """Return what to store of a response; None if it may not be served again."""
     value_of = {name.lower(): value for name, value in headers}
     lifetime, vary = value_of.get("cache-control", "no-store"), value_of.get("vary", "")
@@ -171,6 +183,10 @@ def _finished(served: Served, status: str, headers: _Headers, body: bytes, key: 
         has_body=status == _OK,
         own_body=own_body,
         etag=unquote_etag(value_of["etag"])[0] or "",
+        answers=(
+            Answer(served.endpoint, "200", "finished", sources),
+            Answer(served.endpoint, "304", "finished", sources),
+        ),
         size=_HEADER_BYTES + len(own_body or b"") + sum(len(part) for part in key if isinstance(part, str)),
     )
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from recommender.serving.http.problems import overloaded
 
 Slot = Callable[[], AbstractContextManager[None]]
+OnWait = Callable[[float], object]  # is called with the seconds of each wait in a queue
 
 HEAVY_COST = 10  # from this cost on, a response takes turns with the other heavy ones
 # At once, waiting, and seconds. Python runs one thread at a time, and a thread that serves a cached response
@@ -62,6 +63,7 @@ class ConcurrencyLimit:
     def __init__(
         self, at_once: int, waiting: int, wait_seconds: float, per_caller: int | None = None
     ) -> None:
+        self.on_wait: OnWait | None = None
         self._capacity = BoundedSemaphore(at_once + waiting)
         self._slots = BoundedSemaphore(at_once)
         self._wait_seconds = wait_seconds
@@ -82,7 +84,7 @@ class ConcurrencyLimit:
             if not self._capacity.acquire(blocking=False):
                 raise overloaded("the queue is full")
             try:
-                if not self._slots.acquire(timeout=self._wait_seconds):
+                if not self._acquired():
                     raise overloaded(f"timed out after {self._wait_seconds:g} s in the queue")
                 try:
                     yield
@@ -90,6 +92,14 @@ class ConcurrencyLimit:
                     self._slots.release()
             finally:
                 self._capacity.release()
+
+    def _acquired(self) -> bool:
+        """Wait for a slot; return whether there is one."""
+        begun = monotonic()
+        acquired = self._slots.acquire(timeout=self._wait_seconds)
+        if self.on_wait is not None:
+            self.on_wait(monotonic() - begun)
+        return acquired
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -135,15 +145,15 @@ class ComputingLimit:
 
     def __init__(self, allowance: CallerAllowance, seconds: float) -> None:
         self._allowance, self._seconds = allowance, seconds
-        self._light = ConcurrencyLimit(*_LIGHT_LIMIT, _LIGHT_PER_CALLER)
-        self._heavy = ConcurrencyLimit(*_HEAVY_LIMIT, _HEAVY_PER_CALLER)
+        self.light = ConcurrencyLimit(*_LIGHT_LIMIT, _LIGHT_PER_CALLER)
+        self.heavy = ConcurrencyLimit(*_HEAVY_LIMIT, _HEAVY_PER_CALLER)
         self._threads = local()  # `limit`: the limit whose slot the thread holds
 
     @contextmanager
     def turn(self, cost: int) -> Iterator[None]:
         """Spend the cost, wait for a slot, and hold it. Raises Problem if the caller may not compute now."""
         self._allowance.count_computing(cost)
-        limit = self._heavy if cost >= HEAVY_COST else self._light
+        limit = self.heavy if cost >= HEAVY_COST else self.light
         with limit.slot(self._allowance.queue_name()):
             self._threads.limit = limit
             try:
@@ -154,8 +164,8 @@ class ComputingLimit:
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Let another light response compute while this one waits to score the whole corpus."""
-        if getattr(self._threads, "limit", None) is self._light:
-            with self._light.lent():
+        if getattr(self._threads, "limit", None) is self.light:
+            with self.light.lent():
                 yield
         else:
             yield

@@ -88,13 +88,13 @@ class ScoringLimit:
 
     def __init__(self, access: Access, at_once: int, queue: int, lent: Slot = nullcontext) -> None:
         self._access, self._lent = access, lent
-        self._limit = ConcurrencyLimit(at_once, queue, _SCORING_WAIT_SECONDS, _SCORING_PER_CALLER)
+        self.limit = ConcurrencyLimit(at_once, queue, _SCORING_WAIT_SECONDS, _SCORING_PER_CALLER)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Wait for a slot, and hold it. Raises Problem if there is none, or the caller's limit is reached."""
         self._access.count_scoring()
-        with self._lent(), self._limit.slot(self._access.queue_name()):
+        with self._lent(), self.limit.slot(self._access.queue_name()):
             yield
 
 

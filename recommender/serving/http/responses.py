@@ -6,6 +6,7 @@ rendered once per article and joined (`Rendered`), which takes a tenth of the ti
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,6 +65,7 @@ class Dependencies:
     on_new_articles: bool = True  # any newly published article may change it
     on_scores: bool = False  # articles were scored for it that are not among the known neighbours
     undated_factor: float | None = None  # see `ListDependencies`; of the last list in it
+    sources: Counter[str] = field(default_factory=Counter)  # of the items in its lists, for metrics
     keys: set[str] = field(default_factory=set)  # surrogate keys of other responses that it contains
 
 
@@ -190,6 +192,7 @@ class ResponseBuilder:
         more: Mapping[str, Any] | None = None,
     ) -> Rendered:
         """Return one item of a list; `more` follows its fields."""
+        self.dependencies.sources[item.source] += 1
         if item.source in _SOURCES_BY_TREND:
             self.dependencies.on_trends = True
         score = b"null" if item.score is None else repr(round(item.score, SCORE_DECIMALS)).encode()

@@ -31,6 +31,7 @@ from recommender.serving.http.problems import Fault, Problem, store_down
 from recommender.serving.http.requests import read_body
 from recommender.serving.http.responses import to_bytes
 from recommender.serving.store import Event, StoreDownError, Verdict
+from recommender.serving.telemetry.metrics import Metrics
 from recommender.serving.worker.context import Context
 
 RETENTION_DAYS = 8  # of counts
@@ -45,8 +46,9 @@ _NETWORK_BITS = {4: 24, 6: 48}
 class EventRoutes:
     """The route of events."""
 
-    def __init__(self, context: Context, access: Access) -> None:
+    def __init__(self, context: Context, access: Access, metrics: Metrics) -> None:
         self._context, self._access, self._store = context, access, context.store
+        self._metrics = metrics
         self._salt = (-1, b"")  # the day, and its salt
 
     def add_to(self, app: Flask) -> None:
@@ -71,8 +73,10 @@ class EventRoutes:
             raise Problem("bad-body", rejected[0].reason)
         is_counted = caller.key is not None or not is_crawler(request.headers.get("User-Agent", ""))
         duplicates = self._count(dated, caller, now).count("duplicate") if is_counted else 0
+        accepted = len(dated.events) - duplicates
+        self._metrics.count_events(accepted, duplicates, len(rejected))
         content = {
-            "accepted": len(dated.events) - duplicates,
+            "accepted": accepted,
             "duplicates": duplicates,
             "rejected": [note.as_json() for note in rejected],
         }

@@ -1,16 +1,19 @@
-"""Metrics of one worker in the format of Prometheus."""
+"""Metrics of all workers in the format of Prometheus; the state of the model is that of the worker asked."""
 
-import os
-from collections import Counter
 from collections.abc import Iterator
-from threading import Lock
+from time import perf_counter
+from typing import cast
 
-from flask import Flask, Response, request
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from recommender.serving.telemetry.answers import BEGUN, ORIGIN, SOURCES, Answer
+from recommender.serving.telemetry.logs import log_answer
+from recommender.serving.telemetry.metrics import Metrics
 from recommender.serving.worker.context import Context
+from recommender.serving.worker.periodic import Periodic
 
 PARTS = (
     "store",
@@ -21,41 +24,33 @@ PARTS = (
     "refresh",
     "purge",
 )  # the parts that `degraded` may list
+_INTERVAL_SECONDS = 0.5
 
 
 class MetricsRoutes(Collector):
-    """The route of metrics, and the counter of this worker's responses by endpoint and status."""
+    """The route of metrics; it also records every response of Flask."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._responses: Counter[tuple[str, int]] = Counter()
-        self._lock = Lock()
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
+    def __init__(self, context: Context, metrics: Metrics) -> None:
+        self._context, self._metrics = context, metrics
 
     def add_to(self, app: Flask) -> None:
-        """Add the route, and count every response of the app."""
+        """Add the route, and record every response of the app."""
         app.add_url_rule("/metrics", endpoint="metrics", view_func=self.respond)
-        app.after_request(self._count)
+        app.after_request(self._record)
 
     def respond(self) -> Response:
         """Respond with all metrics, even if no model is open."""
-        body = generate_latest(self._registry)
+        self.update()
+        body = self._metrics.text(self)
         return Response(body, headers={"Cache-Control": "no-store"}, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
+    def update(self) -> None:
+        """Bring the metrics of this worker up to date, for whichever worker responds."""
+        self._metrics.update(is_open=self._context.is_open, degraded=self._context.degraded)
+
     def collect(self) -> Iterator[Metric]:
-        """Yield the current state, then the counters."""
-        context, state = self._context, self._context.state
-        ready = GaugeMetricFamily("recommender_ready", "1 if a model is open")
-        ready.add_metric([], context.is_open)
-        yield ready
-        degraded = GaugeMetricFamily(
-            "recommender_degraded", "1 while this part of the service is degraded", labels=["part"]
-        )
-        degraded_parts = context.degraded
-        for part in PARTS:
-            degraded.add_metric([part], part in degraded_parts)
-        yield degraded
+        """Yield the state of the model and of the changes since its training."""
+        state = self._context.state
         if state.snapshot is not None:
             manifest = state.snapshot.manifest
             trained = GaugeMetricFamily(
@@ -70,21 +65,37 @@ class MetricsRoutes(Collector):
                 "Articles added or changed since the model was trained",
                 state.snapshot.live_shown,
             )
+            if state.snapshot.unknown_share is not None:
+                yield GaugeMetricFamily(
+                    "recommender_unknown_terms_ratio",
+                    "Mean share of the terms of these articles that the model does not know",
+                    state.snapshot.unknown_share,
+                )
         yield GaugeMetricFamily("recommender_withdrawn_articles", "Withdrawn articles", len(state.withdrawn))
-        responses = CounterMetricFamily(
-            "recommender_answers", "Responses of one worker", labels=["worker", "call", "status"]
+
+    def _record(self, response: Response) -> Response:
+        environ, seconds = request.environ, 0.0
+        if BEGUN in environ:
+            seconds = perf_counter() - cast("float", environ[BEGUN])
+        answer = Answer(
+            request.endpoint or "none",
+            str(response.status_code),
+            environ.get(ORIGIN, "other"),
+            environ.get(SOURCES, ()),
         )
-        with self._lock:
-            counts = sorted(self._responses.items())
-        for (endpoint, status), count in counts:
-            responses.add_metric([str(os.getpid()), endpoint, str(status)], count)
-        yield responses
-
-    def count(self, endpoint: str, status: int) -> None:
-        """Count a response."""
-        with self._lock:
-            self._responses[endpoint, status] += 1
-
-    def _count(self, response: Response) -> Response:
-        self.count(request.endpoint or "none", response.status_code)
+        self._metrics.records.add((answer, seconds))
+        if self._context.settings.access_log:
+            log_answer(request.method, answer, seconds, g.request_id)
         return response
+
+
+class MetricsUpdates(Periodic):
+    """The thread that keeps the metrics of a worker up to date."""
+
+    def __init__(self, routes: MetricsRoutes) -> None:
+        super().__init__("metrics", _INTERVAL_SECONDS, "metrics were not updated")
+        self._routes = routes
+
+    def run_once(self) -> None:
+        """Update the metrics."""
+        self._routes.update()

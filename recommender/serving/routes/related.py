@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from recommender.serving.cache.caching import CachedResponse, ResponseCache, no_store
 from recommender.serving.http.concurrency import Deadline
@@ -22,6 +22,7 @@ from recommender.serving.http.responses import Rendered, ResponseBuilder, renewe
 from recommender.serving.index.categories import UnknownCategoryError
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.routes.lookup import IdOrUrl, find_row, known_categories, missing_article
+from recommender.serving.telemetry.answers import SOURCES
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
@@ -134,7 +135,9 @@ class RelatedRoutes:
             article = text.article()
             with known_categories("body", query):
                 related_list = view.related.of_text(article, query, view.now, trending=trending)
-            body = to_bytes(view.builder().whole_list(related_list, rank_of))
+            builder = view.builder()
+            body = to_bytes(builder.whole_list(related_list, rank_of))
+        request.environ[SOURCES] = tuple(builder.dependencies.sources.items())
         return Response(body, content_type="application/json")
 
     def _respond(self, place: Place, by: IdOrUrl, value: str, query: ListQuery) -> Response:
@@ -192,6 +195,7 @@ class _Batch:
         for cached in lists:
             builder.dependencies.keys.update(cached.keys.split())
             builder.dependencies.on_trends |= cached.trending is not None
+            builder.dependencies.sources.update(dict(cached.sources))
         return Rendered(body)
 
     def _results(self) -> dict[str, CachedResponse | Problem]:

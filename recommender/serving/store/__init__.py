@@ -26,6 +26,7 @@ from recommender.serving.store.rows import (
     ArticleRow,
     Changes,
     Counts,
+    DatabaseFacts,
     Event,
     Outcome,
     PositionCount,
@@ -43,6 +44,7 @@ __all__ = [
     "ArticleRow",
     "Changes",
     "Counts",
+    "DatabaseFacts",
     "Event",
     "Outcome",
     "PositionCount",
@@ -105,6 +107,17 @@ class Store:
     def is_there(self) -> bool:
         """Whether the database exists. For SQLite, whether its file does; for a server, always True."""
         return self._database.is_there
+
+    def on_failure(self, call: Callable[[], object]) -> None:
+        """Call a function for each failure of the database, except calls that fail at once afterwards."""
+        self._database.on_failure = call
+
+    def facts(self) -> DatabaseFacts:
+        """Return facts about the database without a change to it, such as a migration.
+
+        Raises StoreDownError if serving could not use it now, and StoreError if it never could.
+        """
+        return self._database.facts()
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""

@@ -19,8 +19,8 @@ from recommender.serving.store.engine import (
     new_engine,
     reason_of,
 )
-from recommender.serving.store.rows import StoreDownError, StoreError
-from recommender.serving.store.schema import is_current, migrate
+from recommender.serving.store.rows import DatabaseFacts, StoreDownError, StoreError
+from recommender.serving.store.schema import NEWEST, NUMBERS, is_current, migrate, version_of
 from recommender.serving.store.writer import Job, Writer, WriterError
 
 _log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Database:
         self._pause = pause_seconds
         self._file = Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
         self._engine = new_engine(self._url, timeout_seconds)
+        self.on_failure: Callable[[], object] | None = None  # is called for each failure of the database
         self._start()
 
     @property
@@ -85,6 +86,18 @@ class Database:
             _log.error("%s", error)
             raise self._down(error) from None
         return result
+
+    def facts(self) -> DatabaseFacts:
+        """Return facts about the database, which stays as it is: what serving would write is rolled back.
+
+        Raises StoreDownError if serving could not use it now, and StoreError if it never could.
+        """
+        if not self.is_there:
+            return DatabaseFacts(str(self._url.database), 0, NEWEST)
+        try:
+            return self._in_time(self._facts)
+        except FAILURES as error:
+            raise StoreDownError(reason_of(error)) from None
 
     def tidy(self) -> None:
         """Truncate SQLite's journal, which still contains deleted data, unless another connection uses it."""
@@ -167,6 +180,15 @@ class Database:
             with self._open_to_write(durable=True) as connection, connection.begin():
                 migrate(connection)
 
+    def _facts(self) -> DatabaseFacts:
+        with self._open_to_write(durable=True) as connection, connection.begin() as transaction:
+            version = version_of(connection)
+            migrate(connection)
+            connection.execute(NUMBERS.update().values(value=NUMBERS.c.value))
+            now = None if self._file else connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+            transaction.rollback()
+        return DatabaseFacts(str(self._url.database), version, NEWEST, now)
+
     def _settle(self, jobs: list[Job]) -> None:
         """Run the jobs in one transaction, or one by one if that fails because of one of them."""
         try:
@@ -214,6 +236,8 @@ class Database:
         self._reason = reason_of(error)
         self._resume = monotonic() + self._pause
         self._ready = False
+        if self.on_failure is not None:
+            self.on_failure()
         return StoreDownError(self._reason)
 
 

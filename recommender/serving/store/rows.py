@@ -4,6 +4,7 @@ Moments are whole microseconds since 1970 in UTC.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from json import dumps
 from typing import Literal
@@ -24,6 +25,16 @@ class StoreDownError(StoreError):
 
 class StaleError(StoreError):
     """The data changed since the caller read it."""
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """A database that serving can use."""
+
+    name: str  # for SQLite the path of its file
+    version: int  # of its schema; 0: it is empty or does not exist yet
+    newest: int  # the version that serving would migrate it to
+    now: datetime | None = None  # by its own clock; None for SQLite
 
 
 @dataclass(frozen=True)

@@ -134,11 +134,12 @@ def _create(connection: Connection) -> None:
 # Each migrates from the version that is its position to the next. A table can be added without a new version:
 # `migrate` creates what is missing, and an earlier program, to which one can go back, ignores the table.
 STEPS: tuple[Step, ...] = (_create,)
+NEWEST = len(STEPS)  # the current version
 
 
 def is_current(connection: Connection) -> bool:
     """Return whether the schema is current. Raises StoreError if it is newer, as `migrate` does."""
-    is_newest = _version(connection, len(STEPS)) == len(STEPS)
+    is_newest = version_of(connection) == NEWEST
     return is_newest and set(METADATA.tables) <= set(inspect(connection).get_table_names())
 
 
@@ -147,7 +148,7 @@ def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
 
     Raises StoreError if a newer program has migrated it.
     """
-    version = _version(connection, len(steps))
+    version = version_of(connection, len(steps))
     for number, step in enumerate(steps[version:], start=version + 1):
         step(connection)
         connection.execute(NUMBERS.delete().where(NUMBERS.c.name == "schema"))
@@ -155,7 +156,8 @@ def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> None:
     METADATA.create_all(connection)
 
 
-def _version(connection: Connection, newest: int) -> int:
+def version_of(connection: Connection, newest: int = NEWEST) -> int:
+    """Return the version of the schema, 0 for an empty database. Raises StoreError if it is newer."""
     if not inspect(connection).has_table(NUMBERS.name):
         return 0
     query = select(NUMBERS.c.value).where(NUMBERS.c.name == "schema")

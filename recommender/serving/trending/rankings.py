@@ -1,6 +1,6 @@
 """Trending leaderboards: the ranks at one tick, from the counts in the store and one snapshot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -165,6 +165,7 @@ class RankTracker:
         self._next_try = 0.0
         self._row_cache = _RowCache()
         self._leaderboards: Leaderboards | None = None
+        self.on_refresh: Callable[[float], object] | None = None  # is called with the seconds of each refresh
 
     def leaderboards(self, related: Related, now: datetime) -> Leaderboards:
         """Return the leaderboards of the current minute, or the last ones while another thread makes these.
@@ -180,7 +181,8 @@ class RankTracker:
         else:
             self._lock.acquire()
         try:
-            if not self._is_current(tick):
+            begun, is_due = monotonic(), not self._is_current(tick)
+            if is_due:
                 self._update(tick)
             leaderboards = self._leaderboards
             if (
@@ -189,6 +191,8 @@ class RankTracker:
                 or leaderboards.age != (self._tick, self._is_down)
             ):
                 leaderboards = self._leaderboards = self._new_leaderboards(related, now)
+            if is_due and self.on_refresh is not None:
+                self.on_refresh(monotonic() - begun)
             return leaderboards
         finally:
             self._lock.release()

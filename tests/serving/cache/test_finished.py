@@ -156,12 +156,16 @@ def test_responses_are_counted(service: CountedService) -> None:
 
     families = text_string_to_metric_families(service.client.get("/metrics").text)
     counts = {
-        (sample.labels["call"], sample.labels["status"]): sample.value
+        tuple(sample.labels[name] for name in ("call", "status", "origin")): sample.value
         for family in families
         for sample in family.samples
         if sample.name == "recommender_answers_total"
     }
-    assert counts == {("related", "200"): 3, ("related", "304"): 2}
+    assert counts == {
+        ("related", "200", "computed"): 1,
+        ("related", "200", "finished"): 2,
+        ("related", "304", "finished"): 2,
+    }
     assert service.by_flask == 2  # the first request, and that of the metrics
 
 

@@ -1,8 +1,12 @@
-"""The construction of a store."""
+"""The construction of a store, and facts about its database."""
 
 from contextlib import closing
+from pathlib import Path
 
-from recommender.serving.store import Store
+import pytest
+from sqlalchemy import make_url
+
+from recommender.serving.store import Store, StoreDownError
 from recommender.settings import Settings
 from recommender.trending import EVENT_WEIGHTS
 
@@ -25,3 +29,25 @@ def test_a_store_counts_as_the_settings_say() -> None:
     assert (counting.visitor_window, counting.source_window) == (7 * 60_000_000, 8 * 60_000_000)
     assert counting.source_cap == 9
     assert counting.weights == {**EVENT_WEIGHTS, "share": 4, "like": 0.5}
+
+
+def test_facts_about_a_database_change_nothing(database_url: str) -> None:
+    with closing(Store(database_url)) as store, closing(Store(database_url)) as other:
+        if database_url.startswith("sqlite"):
+            Path(str(make_url(database_url).database)).touch()
+        empty = [store.facts() for _ in range(2)]
+        other.withdraw("a", 1)
+        used = store.facts()
+
+        assert [(facts.version, facts.newest) for facts in empty] == [(0, 1)] * 2
+        assert (used.version, used.newest, store.version()) == (1, 1, other.version())
+        assert (used.now is None) == database_url.startswith("sqlite")
+
+
+def test_facts_about_a_read_only_database_are_that_it_is_down(postgresql_url: str) -> None:
+    read_only = (
+        f"{postgresql_url}{'&' if '?' in postgresql_url else '?'}options=-cdefault_transaction_read_only%3Don"
+    )
+
+    with closing(Store(read_only)) as store, pytest.raises(StoreDownError, match="read-only"):
+        store.facts()
