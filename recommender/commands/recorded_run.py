@@ -53,7 +53,7 @@ def recorded_run(models_dir: Path, summary_path: Path | None) -> Iterator[Record
     run, started_at = RecordedRun(), datetime.now(UTC)
     if summary_path:
         write(summary_path, "")
-    _record(models_dir, LastRun(state="running", started_at=started_at))
+    _record(models_dir, LastRun(state="running", started_at=started_at), note=False)
     try:
         yield run
     except BaseException as error:
@@ -65,7 +65,7 @@ def recorded_run(models_dir: Path, summary_path: Path | None) -> Iterator[Record
 def _end(models_dir: Path, summary_path: Path | None, run: RecordedRun, record: Any) -> None:
     from recommender.sections import sections_markdown, training_sections
 
-    _record(models_dir, record)
+    _record(models_dir, record, note=run.outcome is not None)
     if summary_path:
         sections = training_sections(run.facts, run.outcome.verdict) if run.outcome else []
         try:
@@ -74,14 +74,16 @@ def _end(models_dir: Path, summary_path: Path | None, run: RecordedRun, record: 
             echo(f"note: {error.format_message()}", err=True)
 
 
-def _record(models_dir: Path, record: Any) -> None:
+def _record(models_dir: Path, record: Any, *, note: bool) -> None:
+    """Write the record. If the folder is not usable, training itself reports that, so no note is needed."""
     from recommender.artifact import ArtifactError
     from recommender.last_run import write_last_run
 
     try:
         write_last_run(models_dir, record)
     except ArtifactError as error:
-        echo(f"note: {error}", err=True)
+        if note:
+            echo(f"note: {error}", err=True)
 
 
 def _message(error: BaseException | None) -> str:

@@ -161,10 +161,12 @@ def test_articles_of_another_site_can_be_published_after_the_demo(
     assert gate.not_compared in " ".join(done.out.split())
 
 
-def test_a_version_of_another_site_is_rejected_as_baseline(run: Run, corpus: Path, published: Path) -> None:
-    version = current_version(published)
+def test_a_version_of_another_site_is_rejected_as_baseline(
+    run: Run, corpus: Path, published_copy: Path
+) -> None:
+    version = current_version(published_copy)
 
-    done = run("train", corpus, "--baseline", version, "--models-dir", published)
+    done = run("train", corpus, "--baseline", version, "--models-dir", published_copy)
 
     message = f"error: --baseline {version} contains none of the 3 articles of the corpus"
     assert (done.status, done.err.splitlines()[-1]) == (2, message)

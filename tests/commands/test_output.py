@@ -59,7 +59,7 @@ def test_every_reporting_command_has_the_three_formats() -> None:
 
     assert reporting == {
         *("backtest", "compare", "doctor", "evaluate", "lint", "related", "search", "similar", "topics"),
-        *("models list", "rules explain", "rules list"),
+        *("models diff", "models list", "models prune", "rules explain", "rules list"),
     }
     for name in reporting:
         options = {option for parameter in commands[name].params for option in parameter.opts}

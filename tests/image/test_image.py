@@ -57,10 +57,12 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def build(root: Path, stage: str) -> None:
-    for command in instructions(stage, "RUN"):
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for run in instructions(stage, "RUN"):
         done = subprocess.run(
-            ["sh", "-c", inside(root, command)], cwd=root / "src", capture_output=True, text=True, check=False
-        )
+            ["sh", "-c", inside(root, run)],
+            cwd=root / "src", env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
         assert not done.returncode, done.stdout + done.stderr
 
 
@@ -85,8 +87,8 @@ def test_the_commands_of_the_images_build_train_and_serve(root: Path) -> None:
     serve_only.rename(root / "opt/recommender")
     port = free_port()
     (words,) = instructions("serve", "CMD")
-    arguments = [str(port) if word == "8000" else word for word in json.loads(words)]
-    arguments = ["127.0.0.1" if word == "0.0.0.0" else word for word in arguments]  # noqa: S104
+    here = {"8000": str(port), "0.0.0.0": "127.0.0.1"}  # noqa: S104 in a container only
+    arguments = [here.get(word, word) for word in json.loads(words)]
     (health,) = instructions("serve", "HEALTHCHECK")
     check = json.loads(health.partition("CMD ")[2].replace("8000", str(port)))
     service = subprocess.Popen(
