@@ -22,6 +22,12 @@ def test_neighbors_are_those_of_the_model_in_order(trained: Trained) -> None:
     assert frame.dtypes.astype(str).tolist() == [
         *("string", "int32", "string", "float32", "bool", "bool", "string", "string"),
     ]
+    row_of, first = {article_id: row for row, article_id in enumerate(ids)}, model.copies.first
+    rows, others = (frame[name].map(row_of).to_numpy() for name in ("id", "neighbor_id"))
+    assert (frame["near_duplicate"] == (first[rows] == first[others])).all()
+    assert 0 < frame["near_duplicate"].sum() < len(frame)
+    for name, expected_rows in (("title", rows), ("neighbor_title", others)):
+        assert frame[name].tolist() == [model.articles.titles[row] for row in expected_rows]
     assert (frame["similar"] == (frame["score"] > model.manifest.similar_above)).all()
     pd.testing.assert_frame_equal(frame, trained.neighbors_frame(5))
 

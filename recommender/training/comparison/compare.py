@@ -42,8 +42,9 @@ class Comparison(Summarized):
         """The quality of each recipe, one row for each.
 
         For each measure (`ndcg_at_9`, `recall_at_9`, `precision_at_1`, `mrr`) the mean, and with `_low` and
-        `_high` its 95 % interval; `coverage` (share of the articles that are in a list), `seconds` of
-        training, `peak_mib` (the most memory of the process meanwhile; NaN where it cannot be measured).
+        `_high` its 95 % interval; `coverage` (share of the articles in at least one list, as in `evaluate`),
+        `seconds` of training, `peak_mib` (the most memory of the process meanwhile; NaN where it cannot be
+        measured).
         """
         rows = {}
         for trial in self.trials:

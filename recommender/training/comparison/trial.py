@@ -70,7 +70,7 @@ class Trial:
     recipe: Recipe
     values: np.ndarray  # (q, 4) float64, in the order of MEASURES
     lists: np.ndarray  # (n, up to 9) int32, the lists as displayed
-    coverage: float  # share of the articles that are in a list
+    coverage: float  # share of the articles in at least one list, without hidden near-duplicates
     seconds: float  # of training
     peak_mib: float  # the most memory of the process during training, NaN where it cannot be measured
 
@@ -87,9 +87,9 @@ def run(name: str, recipe: Recipe, benchmark: Benchmark, threads: int | None) ->
     began = time.perf_counter()
     model = train(benchmark.articles, recipe, threads=threads).model
     seconds, peak = time.perf_counter() - began, _peak_mib()
-    lists = displayed_lists(model).lists
-    coverage = float((occurrences(lists) > 0).mean()) if lists.size else 0.0
-    return Trial(name, recipe, benchmark.measured(model), lists, coverage, seconds, peak)
+    displayed = displayed_lists(model)
+    coverage = float((occurrences(displayed.lists)[displayed.listable] > 0).mean())
+    return Trial(name, recipe, benchmark.measured(model), displayed.lists, coverage, seconds, peak)
 
 
 def estimates(values: np.ndarray, stories: np.ndarray, seed: int = 0) -> dict[str, Estimate]:

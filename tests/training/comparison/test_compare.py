@@ -32,14 +32,17 @@ def comparison(sample_articles: list[Article], labels: LabelFile) -> Comparison:
 def test_the_table_has_the_measures_of_an_evaluation(
     comparison: Comparison, labels: LabelFile, trained: Trained
 ) -> None:
-    quality = evaluate(trained.model, labels).systems[0].quality
+    ours = evaluate(trained.model, labels).systems[0]
+    quality, health = ours.quality, ours.health
     assert quality
+    assert health
 
     table: Any = comparison.table
 
     assert table.loc["now", "ndcg_at_9"] == quality.ndcg_at_9.mean
     assert table.loc["now", "ndcg_at_9_low"] == quality.ndcg_at_9.low
     assert table.loc["now", "mrr_high"] == quality.mrr.high
+    assert table.loc["now", "coverage"] == health.coverage
     assert (table["seconds"] > 0).all()
 
 
@@ -65,6 +68,10 @@ def test_changed_lists_are_side_by_side_and_equal_ones_left_out(comparison: Comp
         lists = changed.loc[title]
         assert set(lists["now"]) != set(lists["words"])
     assert unchanged.empty
+    now, words = (trial.lists for trial in comparison.trials)
+    shared = [len(np.intersect1d(a[a >= 0], b)) for a, b in zip(now, words, strict=True)]
+    least = comparison.benchmark.articles[int(np.argmin(shared))].title
+    assert titles[0] == least
 
 
 def test_without_labels_a_part_must_find_its_article(sample_articles: list[Article]) -> None:
@@ -86,8 +93,15 @@ def test_without_labels_a_part_must_find_its_article(sample_articles: list[Artic
 def test_a_better_model_finds_more_articles_by_their_parts(sample_articles: list[Article]) -> None:
     blind = Recipe().replace(terms={"max_body_chars": 40, "title_weight": 0})
 
-    table: Any = compare(sample_articles, {"now": Recipe(), "blind": blind}).table
+    comparison = compare(sample_articles, {"now": Recipe(), "blind": blind})
+    table: Any = comparison.table
 
+    ndcg, recall, precision, reciprocal_rank = comparison.trials[1].values.T
+    ranks = np.divide(1, reciprocal_rank, out=np.full(len(recall), np.inf), where=reciprocal_rank > 0)
+    assert {1, 3, np.inf} <= set(ranks.round(9).tolist())
+    assert recall.tolist() == (ranks <= 9).tolist()
+    assert precision.tolist() == (ranks == 1).tolist()
+    assert ndcg.tolist() == pytest.approx((1 / np.log2(1 + ranks)).tolist())
     assert table.loc["now", "recall_at_9"] > table.loc["blind", "recall_at_9"] + 0.1
 
 
@@ -102,12 +116,13 @@ def test_articles_too_short_for_queries_are_an_error() -> None:
 def test_the_best_of_a_grid_is_chosen_on_one_half_and_reported_on_the_other(
     sample_articles: list[Article], labels: LabelFile
 ) -> None:
-    tuning = tune(sample_articles, {"terms.ngrams": [1, 2], "topics.components": [0]}, labels)
+    tuning = tune(sample_articles, {"terms.max_body_chars": [40, 100_000], "topics.components": [0]}, labels)
 
     stories = tuning.benchmark.stories
     assert not set(stories[tuning.searched]) & set(stories[~tuning.searched])
     assert tuning.table["searched_ndcg_at_9"].is_monotonic_decreasing
-    assert tuning.table.index[0] == f"terms.ngrams={tuning.best.terms.ngrams}, topics.components=0"
+    assert tuning.table.index[0] == "terms.max_body_chars=100000, topics.components=0"
+    assert tuning.best.terms.max_body_chars == 100_000
     best = max(tuning.trials, key=lambda trial: trial.values[tuning.searched, 0].mean())
     gain = best.values[~tuning.searched, 0].mean() - tuning.base.values[~tuning.searched, 0].mean()
     assert tuning.gain["ndcg_at_9"] == pytest.approx(gain)
