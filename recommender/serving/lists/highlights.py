@@ -13,7 +13,7 @@ from recommender.text import TermRules, unspaced_runs, word_runs, words
 _SNIPPET_CHARS = 170
 _CONTEXT_CHARS = 40  # before the first word that was found
 _MAX_SCANNED_CHARS = 10_000  # of a text; later words hardly ever decide
-_MAX_FOUND = 40  # of each word, in one text
+_MAX_FOUND = 12  # of each word, in one text
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 Span = tuple[int, int]
