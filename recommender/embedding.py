@@ -15,6 +15,8 @@ from recommender.columns import Strings
 from recommender.fixed_point import rounded
 from recommender.text import TermRules
 
+_BLOCK = 1 << 15  # postings that are added at a time
+
 
 @dataclass(frozen=True)
 class Embedding:
@@ -106,3 +108,23 @@ def unit(vector: np.ndarray) -> np.ndarray:
     """Return the vector scaled to length 1, or unchanged if it is all zero."""
     length = np.sqrt(np.dot(vector, vector))
     return vector / length if length > 0 else vector
+
+
+def sums_of_postings(
+    rows: np.ndarray, values: np.ndarray, starts: np.ndarray, ends: np.ndarray, weights: np.ndarray, n: int
+) -> np.ndarray:
+    """Return the sum for each of n rows, (n,) float64, over lists of postings, each times its weight.
+
+    List i is `rows[starts[i]:ends[i]]` and `values[starts[i]:ends[i]]`.
+    """
+    lengths, entries = ends - starts, np.cumsum(ends - starts)
+    spans, sums, first = list(map(slice, starts.tolist(), ends.tolist())), np.zeros(n), 0
+    while first < len(spans):
+        # Blocks stay in the cache of the processor, and their memory is used again.
+        before = entries[first] - lengths[first]
+        end = max(first + 1, int(np.searchsorted(entries, before + _BLOCK, side="right")))
+        own = [values[span] for span in spans[first:end]]
+        products = np.concatenate(own) * np.repeat(weights[first:end], lengths[first:end])
+        sums += np.bincount(np.concatenate([rows[span] for span in spans[first:end]]), products, minlength=n)
+        first = end
+    return sums

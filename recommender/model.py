@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
 from recommender.copies import WordTriples
-from recommender.embedding import Embedding, Vocabulary
+from recommender.embedding import Embedding, Vocabulary, sums_of_postings
 from recommender.frozen_model import FrozenModel
 from recommender.neighbors import NO_ROW, Corrections, ListFacts, NearDuplicates, Neighbors, top_k
 from recommender.page_urls import page_key, rows_of_urls
@@ -26,7 +26,6 @@ from recommender.wrong_type import wrong_type
 
 NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before all dates
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BLOCK = 1 << 15  # postings that are scored at a time
 
 
 class Topic(FrozenModel):
@@ -204,19 +203,8 @@ class Vectors:
         """
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
         starts, ends = self.term_offsets[query.columns], self.term_offsets[query.columns + 1]
-        lengths, entries = ends - starts, np.cumsum(ends - starts)
-        spans = list(map(slice, starts.tolist(), ends.tolist()))
-        sums, values, first = np.zeros(len(scores)), query.values.astype(np.float64), 0
-        while first < len(spans):
-            # Blocks stay in the cache of the processor, and their memory is used again.
-            before = entries[first] - lengths[first]
-            end = max(first + 1, int(np.searchsorted(entries, before + _BLOCK, side="right")))
-            rows = np.concatenate([self.term_rows[span] for span in spans[first:end]])
-            products = np.concatenate([self.term_values[span] for span in spans[first:end]]) * np.repeat(
-                values[first:end], lengths[first:end]
-            )
-            sums += np.bincount(rows, products, minlength=len(scores))
-            first = end
+        weights = query.values.astype(np.float64)
+        sums = sums_of_postings(self.term_rows, self.term_values, starts, ends, weights, len(scores))
         scores += (1 - weight) * sums
         return scores
 

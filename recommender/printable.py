@@ -27,3 +27,10 @@ def plain_json(text: str) -> str:
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 two digits
+
+
+def without_secrets(setting: str) -> str:
+    """Return the text of a setting without digests of keys, credentials in URLs and queries of URLs."""
+    for secret in (r"(?<=:)[0-9a-f]{64}(?=:)", r"(?<=://).*(?=@)", r"(?<=\?).*"):
+        setting = re.sub(secret, "***", setting)
+    return setting

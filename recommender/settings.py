@@ -23,6 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from recommender.printable import without_secrets
 from recommender.unknown_key import unknown_key
 
 PREFIX = "RECOMMENDER_"
@@ -315,7 +316,9 @@ class Settings(BaseSettings):
         """Return all settings by name, with keys, passwords and the value of the purge header masked."""
         values = self.model_dump(mode="json")
         hidden = [name for name, field in type(self).model_fields.items() if not field.repr and values[name]]
-        return values | {name: _masked(name, values[name]) for name in hidden}
+        values |= {name: without_secrets(values[name]) for name in hidden}
+        name, colon, _ = (self.purge_header or "").partition(":")
+        return values | {"purge_header": f"{name}: ***" if colon else None}
 
     def export(self, metrics_folder: str | None = None) -> None:
         """Write these settings, and the folder for metrics, to the environment, which workers inherit."""
@@ -327,8 +330,7 @@ class Settings(BaseSettings):
 
 def metrics_folder() -> Path | None:
     """Return the folder in which the workers share their metrics; None if there is only this process."""
-    folder = os.environ.get(METRICS_VARIABLE)
-    return Path(folder) if folder else None
+    return Path(folder) if (folder := os.environ.get(METRICS_VARIABLE)) else None
 
 
 def unknown_variables() -> dict[str, str]:
@@ -374,15 +376,6 @@ def _replace(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _masked(name: str, text: str) -> str:
-    """Return the text of a setting without its secrets: digests of keys, credentials and queries of URLs."""
-    if name == "purge_header":
-        return f"{text.partition(':')[0]}: ***"
-    for secret in (r"(?<=:)[0-9a-f]{64}(?=:)", r"(?<=://).*(?=@)", r"(?<=\?).*"):
-        text = re.sub(secret, "***", text)
-    return text
 
 
 def _settings_file() -> Path | None:

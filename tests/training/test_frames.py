@@ -27,7 +27,7 @@ def test_neighbors_are_those_of_the_model_in_order(trained: Trained) -> None:
     assert (frame["near_duplicate"] == (first[rows] == first[others])).all()
     assert 0 < frame["near_duplicate"].sum() < len(frame)
     for name, expected_rows in (("title", rows), ("neighbor_title", others)):
-        assert frame[name].tolist() == [model.articles.titles[row] for row in expected_rows]
+        assert frame[name].tolist() == [model.articles.titles[int(row)] for row in expected_rows]
     assert (frame["similar"] == (frame["score"] > model.manifest.similar_above)).all()
     pd.testing.assert_frame_equal(frame, trained.neighbors_frame(5))
 

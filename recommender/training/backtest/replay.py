@@ -126,17 +126,7 @@ def backtest(
         events if isinstance(events, Log) else read_log(events, visitor_window_minutes=visitor_window_minutes)
     )
     boundary = _boundary(log, settings)
-    ticks = _ticks(log, log.begin + _HOUR, log.end - settings.horizon, settings)
-    if not (reported := [tick for tick in ticks if tick >= boundary]):
-        required = _HOUR + settings.horizon + settings.refresh
-        raise BacktestError(
-            f"the log covers {log.end - log.begin} minutes; {required} are needed, and more for fitting"
-        )
-    if len(ticks) * log.articles > MAX_CELLS:
-        raise BacktestError(
-            f"{len(ticks):,} lists of {log.articles:,} articles need too much memory; use a part of the log, "
-            "or a longer --refresh"
-        )
+    ticks, reported = _checked_ticks(log, boundary, settings)
     fitted, half_lives = None, []
     if boundary > log.begin:
         progress("fitting")
@@ -166,6 +156,22 @@ def backtest(
         rows=rows,
         half_lives=half_lives,
     )
+
+
+def _checked_ticks(log: Log, boundary: int, settings: BacktestSettings) -> tuple[list[int], list[int]]:
+    """Return all ticks, and those from the boundary on, which are reported."""
+    ticks = _ticks(log, log.begin + _HOUR, log.end - settings.horizon, settings)
+    if not (reported := [tick for tick in ticks if tick >= boundary]):
+        required = _HOUR + settings.horizon + settings.refresh
+        raise BacktestError(
+            f"the log covers {log.end - log.begin} minutes; {required} are needed, and more for fitting"
+        )
+    if len(ticks) * log.articles > MAX_CELLS:
+        raise BacktestError(
+            f"{len(ticks):,} lists of {log.articles:,} articles need too much memory; use a part of the log, "
+            "or a longer --refresh"
+        )
+    return ticks, reported
 
 
 def half_life_results(log: Log, settings: BacktestSettings) -> list[HalfLifeResult]:
