@@ -61,10 +61,12 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
     Settings that the test exports, as `serve` does for its workers, are removed afterwards.
     """
-    before = {name: value for name, value in os.environ.items() if name.startswith("RECOMMENDER_")}
+    before = {
+        name: value for name, value in os.environ.items() if name.startswith(("RECOMMENDER_", "PROMETHEUS_"))
+    }
     _keep_state_in(tmp_path, monkeypatch)
     yield
-    for name in [name for name in os.environ if name.startswith("RECOMMENDER_")]:
+    for name in [name for name in os.environ if name.startswith(("RECOMMENDER_", "PROMETHEUS_"))]:
         if before.get(name) != os.environ[name]:
             del os.environ[name]
     os.environ.update(before)

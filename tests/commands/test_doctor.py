@@ -42,6 +42,8 @@ def cache() -> Cache:
 @pytest.fixture
 def folder(cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The folder of a healthy deployment, whose settings are in the environment."""
+    for name in ("RECOMMENDER_REQUIRE_BROWSER", "RECOMMENDER_REQUIRE_POSTGRESQL"):  # of the tests
+        monkeypatch.delenv(name, raising=False)
     publish_at(datetime.now(UTC), tmp_path)
     database = f"sqlite:///{tmp_path / 'live.db'}"
     with closing(Store(database)) as store:

@@ -1,6 +1,7 @@
 """A site that uses the service from another origin, both on the loopback interface."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,6 +19,9 @@ from tests.support.guide import block
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from playwright.sync_api import Page
+
+# Otherwise it adds a handler for the stderr of the moment, which a test may have replaced.
+logging.getLogger("werkzeug").addHandler(logging.NullHandler())
 
 EXAMPLE = "https://recommender.example"  # the service, as the guide names it
 WAITS = 250  # of 20 ms, for what the browser sends when it likes
