@@ -323,9 +323,11 @@ class Model(Summarized):
         `article` is the id of an article in the model, any Article, or a text of several words. Raises
         KeyError for an unknown id.
 
-        >>> [neighbor for neighbor, _ in model.similar("1001", k=2)]
-        ['3012', '2039']
-        >>> model.similar("The island ferry stops in winter", k=1)[0][0]
+        >>> nearest = dict(model.similar("1001", k=2))
+        >>> sorted(nearest)
+        ['2039', '3012']
+        >>> (article_id, score), *_ = model.similar("The island ferry stops in winter", k=1)
+        >>> article_id
         '1006'
         """
         if isinstance(article, Article):

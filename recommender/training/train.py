@@ -143,7 +143,8 @@ def train(
     article, if two articles have the same id, or if no term is left.
 
     >>> trained = recommender.train(corpus)
-    >>> trained.model.similar("1001", k=1)[0][0]
+    >>> (article_id, score), *_ = trained.model.similar("1001", k=1)
+    >>> article_id
     '3012'
     """
     recipe = _checked_recipe(recipe)

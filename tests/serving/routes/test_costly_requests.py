@@ -68,7 +68,7 @@ def test_cached_responses_cost_nothing(client_with: CreateClient) -> None:
     [
         f"/v1/related?id=a&{COSTLY}",
         f"/v1/related?id=nobody&unknown=fallback&{COSTLY}",
-        f"/v1/related/batch?id=nobody&{COSTLY}",
+        f"/v1/related/batch?id=8&{COSTLY}",
         "/v1/page?id=a&related_limit=50&explain=1",
         "/demo/article?id=a",
         "/demo/",
