@@ -80,13 +80,13 @@ def offer_stripes(
 ) -> None:
     """Score stripes of rows against the first `limit` rows, and offer as `Candidates.offer` does.
 
-    With `earlier`, a stripe is scored against the rows up to its last one only. `progress` is called with the
+    With `earlier`, the limit of a stripe is its own last row. `progress` is called with the
     share of all pairs that has just been scored. The candidates are not settled.
     """
     locks = [Lock() for _ in range(-(-len(plan) // plan.tile))]
 
     def score(rows: np.ndarray) -> None:
-        stripe = plan.stripe(rows, int(rows[-1]) + 1 if earlier and limit is None else limit)
+        stripe = plan.stripe(rows, int(rows[-1]) + 1 if earlier else limit)
         own = set((rows // plan.tile).tolist()) if both_ways else set()
         for tile in stripe.tiles:
             scores = stripe.scores(tile)

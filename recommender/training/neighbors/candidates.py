@@ -156,6 +156,7 @@ def _offer(
             to_line[column] = score - own_hubs[column] >= floor
             to_column[column] = score - hub >= own_floors[column]
         last = max(0, min(width, own - start)) if earlier else width
+        # `_store` is written out in both loops: called here, it takes four times as long.
         for at in range(_places(to_line, last, found)):
             candidate, score = start + found[at], of_line[found[at]]
             if candidate != own and score < below and score - hubs[candidate] >= floors[own]:

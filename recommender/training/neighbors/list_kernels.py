@@ -321,7 +321,7 @@ def write_corrected(
     """Write the corrected score of every article, added up as in `_bound`; `plain` is scratch space."""
     for row in range(len(hubs)):
         one, two = np.float64(similarity[row] - hubs[row]), np.float64(other[row] - hubs[row])
-        plain[row] = (one + share * (two if share != 0.0 else 0.0)) / (1.0 + share)
+        plain[row] = _plain(one, two, share)
     for row in range(len(hubs)):
         score, total = plain[row], 1.0
         for neighbor in range(expansion.shape[1]):

@@ -59,9 +59,7 @@ class Plan:
     tile: int  # columns of a tile
     starts: np.ndarray  # (n_tiles, n_medium_terms + 1) int64, where the postings in a tile start
     postings: np.ndarray  # (postings,) uint32, the place in the tile << 16 | the value times 4096
-    rare_postings: (
-        np.ndarray
-    )  # uint64, the row << 32 | 1 << 16 if it is the term's last | the value times 4096
+    rare_postings: np.ndarray  # uint64: row << 32 | 1 << 16 for a term's last | the value times 4096
 
     @classmethod
     def of(cls, vectors: Vectors, weight: float, tile: int = TILE) -> "Plan":
@@ -85,17 +83,9 @@ class Plan:
         size = len(vectors.columns) - int(df[frequent].sum())
         terms, values = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.float32)
         _arrange(
-            vectors.offsets,
-            vectors.columns,
-            vectors.values,
-            place,
-            rare,
-            dense,
-            offsets,
-            rare_from,
-            terms,
+            vectors.offsets, vectors.columns, vectors.values, place, rare, dense, offsets, rare_from, terms,
             values,
-        )
+        )  # fmt: skip
         tiles, size = -(-n // tile), int(df[medium].sum())
         starts = np.zeros((tiles, np.count_nonzero(medium) + 1), dtype=np.int64)
         postings = np.empty(size, dtype=np.uint32)
@@ -131,13 +121,13 @@ class Plan:
         )  # fmt: skip
         return Stripe(self, rows, limit, self.dense[rows], self.latent[rows], *rare)
 
-    def similarity(self, rows: np.ndarray, threads: int, limit: int | None = None) -> np.ndarray:
-        """Return the similarity of the rows to the first `limit` rows (all by default), (m, limit) float32.
+    def similarity(self, rows: np.ndarray, threads: int) -> np.ndarray:
+        """Return the similarity of the rows to all rows, (m, n) float32.
 
         It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space.
         """
-        stripe = self.stripe(rows, limit)
-        scores = np.empty((len(rows), stripe.limit), dtype=np.float32)
+        stripe = self.stripe(rows)
+        scores = np.empty((len(rows), len(self)), dtype=np.float32)
         with threadpool_limits(1, user_api="blas"):  # our own threads divide the work
             list(run_all(((stripe.write, tile, scores, tile * self.tile) for tile in stripe.tiles), threads))
         return scores

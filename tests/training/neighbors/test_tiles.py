@@ -42,10 +42,12 @@ def test_similarities_equal_exact_sums_bit_by_bit(
     plan, rows, similarity = Plan.of(vectors, WEIGHT, tile), np.array([0, 22, 208, 4, 99]), expected(vectors)
 
     for limit in (1, 6, 7, 8, 99, 100, 101, 104, N - 1, None):
-        for threads in (1, 2):
-            scores = plan.similarity(rows, threads, limit)
-            assert scores.dtype == np.float32
-            assert scores.tolist() == similarity[rows, :limit].tolist()
+        stripe = plan.stripe(rows, limit)
+        scores = np.concatenate([stripe.scores(number) for number in stripe.tiles], axis=1)
+        assert scores.dtype == np.float32
+        assert scores.tolist() == similarity[rows, :limit].tolist()
+    for threads in (1, 2):
+        assert plan.similarity(rows, threads).tolist() == similarity[rows].tolist()
 
 
 def test_the_terms_of_the_test_are_of_all_three_kinds(
