@@ -43,7 +43,7 @@ def version_facts(models_dir: str | Path) -> list[VersionFacts]:
         if not names:
             raise
         current = ""
-    return [_facts(folder, name, current == name) for name in names]
+    return [_facts(folder, name, is_current=current == name) for name in names]
 
 
 def published_at(version: str) -> datetime | None:
@@ -59,7 +59,7 @@ def bytes_of(models_dir: str | Path, version: str) -> int:
     return sum(_sizes(Path(models_dir) / version))
 
 
-def _facts(folder: Path, name: str, is_current: bool) -> VersionFacts:  # noqa: FBT001
+def _facts(folder: Path, name: str, *, is_current: bool) -> VersionFacts:
     known: dict[str, Any] = {
         "version": name,
         "published_at": published_at(name),

@@ -137,8 +137,11 @@ def _evaluated(report: Any) -> str:
 
 def estimate(measured: Any, sign: str = "") -> str:
     """Return a mean and the two ends of its interval."""
-    low, high = (fraction(end, sign) for end in (measured.low, measured.high))
-    return f"{fraction(measured.mean, sign)} [{low}, {high}]"
+    return _interval(measured.mean, measured.low, measured.high, sign)
+
+
+def _interval(mean: float, low: float, high: float, sign: str) -> str:
+    return f"{fraction(mean, sign)} [{fraction(low, sign)}, {fraction(high, sign)}]"
 
 
 def fraction(value: float, sign: str = "") -> str:
@@ -166,9 +169,9 @@ def evaluation_records(report: Any) -> list[dict[str, Any]]:
     for system in report.systems:
         record: dict[str, Any] = {"system": system.name}
         if system.quality:
-            record |= _interval_columns(system.quality.model_dump())
+            record |= _interval_columns(system.quality)
         if system.ours_minus_this:
-            minus = _interval_columns(system.ours_minus_this.model_dump())
+            minus = _interval_columns(system.ours_minus_this)
             record |= {f"ours_minus_this_{name}": value for name, value in minus.items()}
         if system.health:
             health = system.health.model_dump()
@@ -207,16 +210,11 @@ def _numbered(titles: Iterable[str]) -> str:
 
 
 def _of_columns(row: Mapping[str, float], name: str, sign: str = "") -> str:
-    low, high = (fraction(row[f"{name}_{end}"], sign) for end in ("low", "high"))
-    return f"{fraction(row[name], sign)} [{low}, {high}]"
+    return _interval(row[name], row[f"{name}_low"], row[f"{name}_high"], sign)
 
 
-def _interval_columns(quality: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def _interval_columns(quality: Any) -> dict[str, float]:
     columns: dict[str, float] = {}
-    for name, estimates in quality.items():
-        columns |= {
-            name: estimates["mean"],
-            f"{name}_low": estimates["low"],
-            f"{name}_high": estimates["high"],
-        }
+    for name, measured in quality:
+        columns |= measured.columns(name)
     return columns

@@ -1,19 +1,20 @@
 """How the objects of the Python API are displayed: one line as text, a small table in a notebook."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from recommender.printable import one_line
 
 
-class Summarized:
+class Summarized(ABC):
     """An object that describes itself by a few facts, so that its display fits one screen."""
 
     __slots__ = ()
 
+    @abstractmethod
     def summary(self) -> Mapping[str, str]:
         """Return the most important facts, by name."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         """Return the facts on one line."""

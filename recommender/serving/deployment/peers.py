@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import closing
 from datetime import datetime
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def service_check(settings: Settings) -> Check:
     except (OSError, HTTPException, ValueError) as fault:
         advice = "stop the other program, or restart the service; see RECOMMENDER_HOST and RECOMMENDER_PORT"
         return error(name, f"no valid response from {where}: {fault or type(fault).__name__}", advice)
-    if status != 200:  # noqa: PLR2004
+    if status != HTTPStatus.OK:
         return error(name, f"not ready: {str(body.get('detail'))[:200]}", "follow the message; see its log")
     if degraded := body.get("degraded"):
         finding = f"degraded: {', '.join(map(str, degraded))}"
@@ -108,7 +109,9 @@ def _readiness(host: str, port: int) -> tuple[int, dict[str, Any]]:
         body = json.loads(response.read(_MAX_BYTES))
     finally:
         connection.close()
-    is_ours = isinstance(body, dict) and (response.status != 200 or isinstance(body.get("model"), dict))  # noqa: PLR2004
+    is_ours = isinstance(body, dict) and (
+        response.status != HTTPStatus.OK or isinstance(body.get("model"), dict)
+    )
     if not is_ours or "version" not in body.get("model", {"version": ""}):
         raise ValueError("another program responds there")
     return response.status, body

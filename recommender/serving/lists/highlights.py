@@ -143,10 +143,10 @@ class _PlainLetters(dict[int, str]):
     def __missing__(self, code: int) -> str:
         """Return and keep the letter for a character."""
         char = chr(code)
-        first, *others = [*unicodedata.normalize("NFKD", char)]
+        decomposed = unicodedata.normalize("NFKD", char)
         # Not in scripts written without spaces: there, a letter without its mark is a different letter.
-        is_accented = all(map(unicodedata.combining, others)) and not unspaced_runs().match(char)
-        lower = (first if is_accented else char).lower()
+        is_accented = all(map(unicodedata.combining, decomposed[1:])) and not unspaced_runs().match(char)
+        lower = (decomposed[0] if is_accented else char).lower()
         self[code] = lower if len(lower) == 1 else char
         return self[code]
 

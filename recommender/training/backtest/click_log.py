@@ -14,7 +14,7 @@ from recommender.training.formats.files import CorpusError, opened
 from recommender.training.formats.parquet import table
 from recommender.training.formats.tables import whole
 from recommender.training.readers.detection import format_of
-from recommender.training.readers.frames import DataFrame, as_pandas
+from recommender.training.readers.frames import DataFrame, as_pandas, refuse_repeated
 from recommender.trending import EVENT_WEIGHTS
 from recommender.wrong_type import wrong_type
 
@@ -190,9 +190,7 @@ def _named_frame(call: str, source: EventSource) -> tuple[str, pd.DataFrame]:
         raise wrong_type(call, "a file or a data frame", source, "pass a path, or pandas.DataFrame(rows)")
     name = "the data frame of events"
     frame = as_pandas(source, name)
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
+    refuse_repeated(name, frame.columns.tolist())
     if "article_id" in frame:  # whole numbers are floats if one is missing
         frame = frame.assign(article_id=[whole(value) for value in frame["article_id"].tolist()])
     return name, frame

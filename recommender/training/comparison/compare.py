@@ -103,7 +103,7 @@ class Comparison(Summarized):
     def _columns(self, values: np.ndarray) -> dict[str, float]:
         columns: dict[str, float] = {}
         for name, estimate in estimates(values, self.benchmark.stories).items():
-            columns |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+            columns |= estimate.columns(name)
         return columns
 
     def _system(self, trial: Trial) -> SystemReport:

@@ -83,8 +83,8 @@ class Tuning(Summarized):
 
     def _reported(self, values: np.ndarray) -> dict[str, float]:
         reported = ~self.searched
-        estimate = estimates(values[reported], self.benchmark.stories[reported])["ndcg_at_9"]
-        return {"ndcg_at_9": estimate.mean, "ndcg_at_9_low": estimate.low, "ndcg_at_9_high": estimate.high}
+        name = "ndcg_at_9"
+        return estimates(values[reported], self.benchmark.stories[reported])[name].columns(name)
 
 
 def tune(

@@ -46,6 +46,10 @@ class Estimate(FrozenModel):
     low: float
     high: float
 
+    def columns(self, name: str) -> dict[str, float]:
+        """Return the mean and both ends as columns of a table: `name`, `name_low` and `name_high`."""
+        return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 class Quality(FrozenModel):
     """The measures of lists of nine against labels."""

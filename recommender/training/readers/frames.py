@@ -1,6 +1,7 @@
 """Rows of data frames: of pandas, and of every library that exports Arrow data, such as polars."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
@@ -31,13 +32,18 @@ def frame_rows(frame: DataFrame, name: str, options: SourceOptions) -> Iterator[
     column is missing.
     """
     names, columns = _columns(frame, name)
-    if twice := next((column for column in names if names.count(column) > 1), None):
-        raise CorpusError(f"{name} has two columns {twice!r}; rename or drop one of them")
+    refuse_repeated(name, names)
     check_columns(Path(name), names, options.columns)
     for number, cells in enumerate(zip(*columns, strict=True), 1):
         row = row_of(number, dict(zip(names, map(_plain, cells), strict=True)), options)
         values = {**row.values, "id": whole(row.values.get("id"))}  # a float if one is missing
         yield RawRow(number, values, row.unknown, row.visibility)
+
+
+def refuse_repeated(name: str, columns: Sequence[Any]) -> None:
+    """Raise CorpusError if two columns of a table have the same name."""
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise CorpusError(f"{name} has two columns {twice[0]!r}; rename or drop one of them")
 
 
 def as_pandas(frame: DataFrame, name: str) -> "pd.DataFrame":
