@@ -9,6 +9,7 @@ from recommender.neighbors import NO_ROW, NearDuplicates
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
 
+_BLOCK = 65_536  # pairs that are Python objects at a time; a text published often has millions
 _MARGIN = 1e-4  # more than the length of a vector that fixed point takes away, and rounding
 
 SameText = Callable[[int, int], bool]
@@ -33,7 +34,8 @@ def find_near_duplicates(
     left, places = np.nonzero(possible)
     right = best.rows[left, places]
     alike = pair_scores(vectors, 0.0, left, right) >= similarity
-    pairs = np.unique(np.sort(np.stack([left[alike], right[alike]], axis=1), axis=1), axis=0)
+    left, right = left[alike], right[alike]
+    pairs = np.unique(np.minimum(left, right) * n + np.maximum(left, right))  # each pair as one number
     first = list(range(n))  # a lower row of the same cluster, or the row itself
 
     def lowest(row: int) -> int:
@@ -41,8 +43,10 @@ def find_near_duplicates(
             first[row] = row = first[first[row]]
         return row
 
-    for one, other in pairs.tolist():
-        low, high = sorted((lowest(one), lowest(other)))
-        if low != high and same_text(one, other):
-            first[high] = low
+    for start in range(0, len(pairs), _BLOCK):
+        for pair in pairs[start : start + _BLOCK].tolist():
+            one, other = divmod(pair, n)
+            low, high = sorted((lowest(one), lowest(other)))
+            if low != high and same_text(one, other):
+                first[high] = low
     return NearDuplicates(np.array([lowest(row) for row in range(n)], dtype=np.int32))
