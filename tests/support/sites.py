@@ -1,7 +1,6 @@
 """A site that uses the service from another origin, both on the loopback interface."""
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Flask
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from playwright.sync_api import Page
 
-# Otherwise it adds a handler for the stderr of the moment, which a test may have replaced.
-logging.getLogger("werkzeug").addHandler(logging.NullHandler())
-
 EXAMPLE = "https://recommender.example"  # the service, as the guide names it
 WAITS = 250  # of 20 ms, for what the browser sends when it likes
 PIXELS = (
@@ -31,10 +27,17 @@ PIXELS = (
 )
 
 
+class _Quiet(WSGIRequestHandler):
+    """Logs no requests: a handler that an earlier test left may write to a stream that is closed."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing."""
+
+
 @contextmanager
 def listening(app: "WSGIApplication", port: int = 0) -> Iterator[str]:
     """Serve an application from this process; yields its origin."""
-    server = make_server("127.0.0.1", port, app, threaded=True)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
