@@ -8,8 +8,11 @@ The articles whose bound reaches the list are scored exactly, the highest bound 
 algorithm: Fagin et al. 2003). If the bound of the floors reaches the list, the row is scored against all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +26,8 @@ from recommender.training.neighbors.tiles import Plan
 
 _LEADERS, _BLOCK = 300, 8192  # articles that the others are grouped by; rows at a time
 _MARGIN = 1e-6  # more than the rounding error of a bound
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,12 @@ def exact_neighbors(
     unsettled = np.flatnonzero(lead <= _MARGIN) if plan else np.zeros(0, np.int64)
     if not plan or not len(unsettled):
         return Neighbors(rows[queries], np.where(rows == NO_ROW, 0, scores)[queries])
-    for row, of_row in zip(
-        unsettled, corrected_scores(plan, corrections, first, unsettled, threads), strict=True
-    ):
+
+    def best_of(row: int, of_row: np.ndarray) -> None:
         rows[row] = top_k(of_row, k, np.delete(np.arange(n), row))
         scores[row] = of_row[rows[row]]
+
+    each_corrected(plan, corrections, first, unsettled, best_of, threads)
     return Neighbors(rows[queries], scores[queries])
 
 
@@ -128,23 +134,38 @@ def fill_lists(
     return lead
 
 
-def corrected_scores(
-    plan: Plan, corrections: Corrections, first: np.ndarray, rows: np.ndarray, threads: int
-) -> Iterator[np.ndarray]:
-    """Yield the score of every article for each of the rows, (n,) float32."""
+def each_corrected(
+    plan: Plan,
+    corrections: Corrections,
+    first: np.ndarray,
+    rows: np.ndarray,
+    use: Callable[[int, np.ndarray], Result],
+    threads: int,
+) -> list[Result]:
+    """Return `use(row, scores)` for each of the rows, with the score of every article, (n,) float32.
+
+    Several threads call `use` at once, and the scores are overwritten afterwards.
+    """
     nearest = np.where(corrections.nearest == NO_ROW, 0, corrections.nearest)
-    expansion = _records(corrections)
-    step = max(1, plan.rows_at_a_time // 2)
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        similarity = plan.similarity(np.concatenate([part, nearest[part]]), threads)
-        for line, row in enumerate(part.tolist()):
-            scores = np.empty(len(plan), dtype=np.float32)
-            write_corrected(
-                similarity[line], similarity[len(part) + line], np.float64(corrections.feedback[row]),
-                corrections.hubs, expansion, first, first[row], np.empty(len(plan)), scores,
-            )  # fmt: skip
-            yield scores
+    expansion, step = _records(corrections), max(1, plan.rows_at_a_time // 2)
+    results: list[Result] = []
+    for block in np.split(rows, range(step, len(rows), step)):
+        similarity = plan.similarity(np.concatenate([block, nearest[block]]), threads)
+
+        def of_lines(start: int, end: int, block: np.ndarray, similarity: np.ndarray) -> list[Result]:
+            scores, plain, used = np.empty(len(plan), dtype=np.float32), np.empty(len(plan)), []
+            for line in range(start, end):
+                row = block[line]
+                write_corrected(
+                    similarity[line], similarity[len(block) + line], np.float64(corrections.feedback[row]),
+                    corrections.hubs, expansion, first, first[row], plain, scores,
+                )  # fmt: skip
+                used.append(use(int(row), scores))
+            return used
+
+        work = partial(of_lines, block=block, similarity=similarity)
+        results.extend(chain.from_iterable(run_ranges(work, len(block), threads)))
+    return results
 
 
 def _neighbouring(latent: np.ndarray) -> np.ndarray:

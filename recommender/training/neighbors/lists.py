@@ -33,7 +33,7 @@ from recommender.hubs import HubSample
 from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
-from recommender.training.kernels import Workers
+from recommender.training.kernels import Workers, run_ranges
 from recommender.training.neighbors.all_pairs import (
     offer_all_pairs,
     offer_by_workers,
@@ -42,7 +42,7 @@ from recommender.training.neighbors.all_pairs import (
 )
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.digest_penalties import digest_penalties
-from recommender.training.neighbors.exact import corrected_scores, exact_neighbors
+from recommender.training.neighbors.exact import each_corrected, exact_neighbors
 from recommender.training.neighbors.kept import EXACT_UP_TO, KeptLists, StoredCandidates
 from recommender.training.neighbors.near_duplicates import SameText, find_near_duplicates
 from recommender.training.neighbors.threshold import similarity_threshold
@@ -53,7 +53,7 @@ _SPARE = 32  # articles of the sample that are stored beyond those that are need
 _SURPLUS = 1.1  # times the candidates that are kept: how many the first floor lets through
 _PAIRS_SHARE = 0.8  # of the step's progress
 _RECALL_AT, _RECALL_ROWS = 20, 500  # how many rows are scored against all to measure the recall
-_BLOCK = 4096  # articles whose candidates are compared at a time
+_BLOCK = 4096  # articles, about, whose candidates are compared at a time
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def build_related_lists(
     plan, best, floor = _candidates(
         vectors, adapted, recipe, threads, tile, lambda share: progress(_PAIRS_SHARE * share), kept, workers
     )
-    copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text)
+    copies = find_near_duplicates(vectors, best, weight, lists.copy_similarity, same_text, threads)
     judged = titles if adapted.hub_correction else ()
     if kept:
         hubs, keys = kept.all_penalties(vectors, weight, best, copies.first, judged), kept.digests
@@ -103,7 +103,7 @@ def build_related_lists(
         hubs = best.hubs + digests
     # The candidates were found without digests' penalties; any other article scores even less than its floor.
     penalized = replace(best, hubs=hubs)
-    corrections = corrected(adapted, penalized, copies)
+    corrections = corrected(adapted, penalized, copies, threads)
     if kept and kept.is_complete and plan:
         neighbors = kept.lists(vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads)
     else:
@@ -178,13 +178,12 @@ def measured_recall(
     draw = np.random.default_rng(recipe.seed)
     rows = np.sort(draw.choice(n, min(n, _RECALL_ROWS), replace=False))
     size = min(_RECALL_AT, neighbors.rows.shape[1])
-    found: int = 0
-    for row, scores in zip(
-        rows.tolist(), corrected_scores(plan, corrections, first, rows, threads), strict=True
-    ):
+
+    def found(row: int, scores: np.ndarray) -> int:
         true = top_k(scores, size, np.delete(np.arange(n), row))
-        found += len(np.intersect1d(true, neighbors.rows[row, :size]))
-    return float(found / (len(rows) * size))
+        return len(np.intersect1d(true, neighbors.rows[row, :size]))
+
+    return float(sum(each_corrected(plan, corrections, first, rows, found, threads)) / (len(rows) * size))
 
 
 def hubness_penalties(
@@ -220,7 +219,7 @@ def hubness_penalties(
     return hubs, floor, floors.astype(np.float32)
 
 
-def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates) -> Corrections:
+def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates, threads: int = 1) -> Corrections:
     """Return the corrections: what each article moves towards as a query, and what expands it when scored.
 
     These are its candidates with the highest similarity minus hubness penalty that are not near-duplicates of
@@ -229,8 +228,9 @@ def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates) -> Cor
     """
     n, first = len(best.rows), np.asarray(copies.first)
     nearest, weights = np.zeros((n, EXPANSION), dtype=np.int32), np.zeros((n, EXPANSION), dtype=np.float32)
-    for start in range(0, n, _BLOCK):
-        own = slice(start, min(start + _BLOCK, n))
+
+    def choose(start: int, end: int) -> None:
+        own = slice(start, end)
         rows, similarity = best.rows[own, : best.keep], best.similarity[own, : best.keep]
         usable = (rows != NO_ROW) & (first[rows] != first[own, None])
         scores = np.where(usable, similarity - best.hubs[rows], -np.inf)
@@ -242,6 +242,8 @@ def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates) -> Cor
             nearest[own, rank] = np.where(exists, lowest_row, 0)
             weights[own, rank] = np.where(exists, np.maximum((similarity * chosen).max(axis=1), 0), 0)
             scores[chosen] = -np.inf
+
+    list(run_ranges(choose, n, threads, ranges_per_thread=max(1, n // (threads * _BLOCK))))
     share = adapted.feedback * weights[:, 0]
     towards = np.where(share > 0, nearest[:, 0], NO_ROW).astype(np.int32)
     expansion = (adapted.expansion * weights / np.arange(1, EXPANSION + 1)).astype(np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 
 from recommender.model import Vectors
 from recommender.neighbors import NO_ROW, NearDuplicates
+from recommender.training.kernels import run_ranges
 from recommender.training.neighbors.candidates import Candidates
 from recommender.training.neighbors.pairs import pair_scores
 
@@ -21,6 +22,7 @@ def find_near_duplicates(
     weight: float,
     similarity: float,
     same_text: SameText = lambda *_: True,
+    threads: int = 1,
 ) -> NearDuplicates:
     """Return the clusters of articles that are connected by near-duplicates.
 
@@ -33,7 +35,11 @@ def find_near_duplicates(
     possible = (best.rows != NO_ROW) & (best.similarity >= (1 - weight) * similarity - weight - _MARGIN)
     left, places = np.nonzero(possible)
     right = best.rows[left, places]
-    alike = pair_scores(vectors, 0.0, left, right) >= similarity
+
+    def cosines(start: int, end: int) -> np.ndarray:
+        return pair_scores(vectors, 0.0, left[start:end], right[start:end])
+
+    alike = np.concatenate(list(run_ranges(cosines, len(left), threads))) >= similarity
     left, right = left[alike], right[alike]
     pairs = np.unique(np.minimum(left, right) * n + np.maximum(left, right))  # each pair as one number
     first = list(range(n))  # a lower row of the same cluster, or the row itself

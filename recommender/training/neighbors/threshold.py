@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from recommender.model import Vectors
 from recommender.neighbors import Corrections, NearDuplicates
 from recommender.recipe import Recipe
-from recommender.training.neighbors.exact import corrected_scores
+from recommender.training.neighbors.exact import each_corrected
 from recommender.training.neighbors.tiles import Plan, with_postings
 
 _QUERIES, _OTHERS = 500, 4000  # at most: the articles of the random pairs
@@ -49,15 +49,12 @@ def similarity_threshold(
     place[rows] = np.arange(len(rows))
     first = copies.first
     plan = Plan.of(_part_of(vectors, rows), weight)
-    scores_of = corrected_scores(
-        plan, _part_of_corrections(corrections, rows, place), first[rows], place[queries], threads
-    )
-    scores = np.concatenate(
-        [
-            of_query[place[others]][first[others] != first[query]]
-            for query, of_query in zip(queries.tolist(), scores_of, strict=True)
-        ]
-    )
+
+    def of_pairs(query: int, of_query: np.ndarray) -> np.ndarray:
+        return np.asarray(of_query[place[others]][first[others] != first[rows[query]]])
+
+    part = _part_of_corrections(corrections, rows, place)
+    scores = np.concatenate(each_corrected(plan, part, first[rows], place[queries], of_pairs, threads))
     if not len(scores):
         return 0.0
     above = max(float(np.percentile(scores, percentile)), 0.0)

@@ -1,6 +1,5 @@
 """Lists with feedback and hubness correction equal a slow computation from all pairs."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -126,12 +125,12 @@ def test_rows_whose_candidates_may_be_incomplete_are_scored_in_full(
 ) -> None:
     unsettled: list[int] = []
 
-    def recorded(*arguments: Any) -> Iterator[np.ndarray]:
+    def recorded(*arguments: Any) -> list[None]:
         unsettled.extend(arguments[3].tolist())
-        return corrected_scores(*arguments)
+        return each_corrected(*arguments)
 
-    corrected_scores = exact.corrected_scores
-    monkeypatch.setattr(exact, "corrected_scores", recorded)
+    each_corrected = exact.each_corrected
+    monkeypatch.setattr(exact, "each_corrected", recorded)
     plan, best = Plan.of(VECTORS, WEIGHT), Candidates.empty(usual.corrections.hubs, K + 1)
     offer_all_pairs(plan, best, 2)
 
