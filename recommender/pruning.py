@@ -52,7 +52,7 @@ def prune(
 ) -> Pruned:
     """Remove the versions that are neither among the newest `keep` nor younger than `keep_days` days.
 
-    The current version is never removed, nor a version that `in_use` returns, with the reason. Reports on
+    The current version stays, and so does every version that `in_use` returns, with the reason. Reports on
     refused models older than `keep_days` are removed, too. With `dry_run` nothing is removed. Raises
     ArtifactError, and removes nothing, if the current version is damaged: an older one may be needed then.
     """

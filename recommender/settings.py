@@ -336,7 +336,7 @@ def metrics_folder() -> Path | None:
 def unknown_variables() -> dict[str, str]:
     """Return why a variable that looks like a setting has no effect, by name."""
     setting_of = {n: n[len(PREFIX) :].lower() for n in os.environ if n.upper().startswith(PREFIX)}
-    known = {*Settings.model_fields, "settings"}  # tests have variables of their own
+    known = {*Settings.model_fields, "settings"}  # variables of the tests begin with test_
     unknown = {name: word for name, word in setting_of.items() if word not in known and word[:5] != "test_"}
     return {name: unknown_key(word, Settings.model_fields) for name, word in unknown.items()}
 

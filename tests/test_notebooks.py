@@ -1,4 +1,4 @@
-"""The notebooks use public names only, have no colours of their own, and run on the sample."""
+"""The notebooks use public names only, use only the shared palette, and run on the sample."""
 
 import ast
 import json

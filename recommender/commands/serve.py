@@ -72,7 +72,7 @@ def serve(*, print_settings: bool, **options: Any) -> None:
 
 
 def _start(settings: "Settings") -> None:
-    """Run the workers until the process is told to stop."""
+    """Run the workers until a signal stops the process."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings

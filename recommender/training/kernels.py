@@ -185,7 +185,7 @@ def _type(function: Callable[..., Any], name: str, hint: Any) -> Any:
 
 
 def _compile(each: _Kernel) -> None:
-    """Compile a kernel in a process of its own, which caches it on disk."""
+    """Compile a kernel in another process, which caches it on disk."""
     with _uncollected():
         each.compile()
 

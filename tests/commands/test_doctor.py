@@ -24,7 +24,7 @@ EMPTY = f"cms:{sha256(b'').hexdigest()}:articles"
 
 
 class Cache:
-    """A shared cache that records the keys of purges, and refuses them if it is told to."""
+    """A shared cache that records the keys of purges, or refuses them."""
 
     def __init__(self) -> None:
         self.status, self.keys = 200, list[str]()
@@ -42,8 +42,6 @@ def cache() -> Cache:
 @pytest.fixture
 def folder(cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The folder of a healthy deployment, whose settings are in the environment."""
-    for name in ("RECOMMENDER_REQUIRE_BROWSER", "RECOMMENDER_REQUIRE_POSTGRESQL"):  # of the tests
-        monkeypatch.delenv(name, raising=False)
     publish_at(datetime.now(UTC), tmp_path)
     database = f"sqlite:///{tmp_path / 'live.db'}"
     with closing(Store(database)) as store:

@@ -29,8 +29,8 @@ class Visit(NamedTuple):
 def running_browser() -> "Iterator[Browser]":
     """Start Chromium and stop it afterwards. Without Chromium, the test is skipped or fails."""
     if CHROMIUM is None:
-        if "RECOMMENDER_REQUIRE_BROWSER" in os.environ:
-            pytest.fail("no Chromium on PATH, and RECOMMENDER_REQUIRE_BROWSER is set")
+        if "RECOMMENDER_TEST_REQUIRE_BROWSER" in os.environ:
+            pytest.fail("no Chromium on PATH, and RECOMMENDER_TEST_REQUIRE_BROWSER is set")
         pytest.skip("no Chromium on PATH")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 most tests need no browser
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 _ROOM_BYTES = 1 << 30
-REQUIRED = "RECOMMENDER_REQUIRE_POSTGRESQL"
+REQUIRED = "RECOMMENDER_TEST_REQUIRE_POSTGRESQL"
 
 
 def pgserver() -> ModuleType:

@@ -26,7 +26,7 @@ def user_check() -> Check | None:
     """Return a warning if the checks run as root, for whom the rights of files do not count."""
     if os.geteuid() != 0:
         return None
-    advice = "run this command, and the service, as a user of its own"
+    advice = "run this command, and the service, as a user made for it"
     return warning("user", "root may read and write everything, so rights were not checked", advice)
 
 

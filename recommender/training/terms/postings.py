@@ -26,7 +26,7 @@ class Corpus:
     ends: (
         np.ndarray
     )  # (2 n + 1,) int64; the title of article i is ids[ends[2 i]:ends[2 i + 1]], then its body
-    is_rare: np.ndarray  # (places,) bool: no term of its own, nor part of a pair
+    is_rare: np.ndarray  # (places,) bool: neither a term nor part of a pair
     piece_offsets: np.ndarray  # (places + 1,) int64
     pieces: np.ndarray  # int32, the places of the pieces of each word
     is_repeat: np.ndarray  # (n,) bool: does not count for `max_df`

@@ -1,4 +1,4 @@
-"""Every story has a picture of its own, always the same, in the colours of its section."""
+"""Every story has its picture, always the same, in the colours of its section."""
 
 import re
 
