@@ -15,6 +15,7 @@ from tests.benchmarks import caching, changes, live, overload, search, serving, 
 from tests.benchmarks.quality import run as quality
 from tests.benchmarks.quality.parts import PARTS
 from tests.benchmarks.training import run as training
+from tests.benchmarks.training import steps
 from tests.benchmarks.training.archive import ArchiveError, write_archive
 from tests.benchmarks.training.corpora import SAMPLE
 from tests.benchmarks.training.growth import SIZES
@@ -28,6 +29,7 @@ MEASURES: dict[str, Callable[[Path], None]] = {
     "live": live.measure,
     "store": store.measure,
     "search": search.measure,
+    "steps": steps.measure,
     "caching": caching.measure,
     "changes": changes.measure,
     "overload": overload.measure,
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
             only = options.only or (training.PARTS if options.names else ("sample", "news"))
             training.measure(folder, _training_options(options, output, only))
         else:
-            MEASURES[name](corpus)
+            MEASURES[name](options.corpus[0] if options.corpus else corpus)
 
 
 def build_corpus(arguments: Sequence[str], folder: Path | None) -> None:

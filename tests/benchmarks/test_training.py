@@ -24,6 +24,7 @@ from tests.benchmarks.training import peers, run
 from tests.benchmarks.training.corpora import Corpus, Labelled, Prepared, prepared
 from tests.benchmarks.training.growth import Growth, exponent, measured_growth, plot
 from tests.benchmarks.training.results import document, table
+from tests.benchmarks.training.steps import measured_steps
 from tests.benchmarks.training.systems import (
     Comparison,
     Run,
@@ -315,3 +316,16 @@ def test_the_corpora_of_real_data_are_measured_only_if_they_are_there(
     assert (
         "Skipped without RECOMMENDER_TEST_DATA: news, half, encyclopedia, growth" in capsys.readouterr().out
     )
+
+
+@pytest.mark.slow
+def test_the_steps_of_a_training_are_measured_in_order(tmp_path: Path) -> None:
+    steps = measured_steps(jsonl(tmp_path / "posts.jsonl", *POSTS))
+
+    assert [step.name for step in steps] == [
+        "kernels", "reading", "terms", "latent space", "topics", "neighbours", "articles", "quality gate",
+        "publishing",
+    ]  # fmt: skip
+    by_name = {step.name: step for step in steps}
+    assert all(step.seconds > 0 and step.peak_mib > 0 for step in steps)
+    assert by_name["publishing"].written_mib > by_name["terms"].written_mib == 0

@@ -110,7 +110,9 @@ def test_equal_rules_are_published_as_equal_bytes() -> None:
         TermRules(stop_words={"en": frozenset(each)}, standing_lines=frozenset(each))
         for each in (listed, listed[::-1])
     )
-    assert list(one.standing_lines) != list(other.standing_lines)  # the order of a set differs between processes
+    assert list(one.standing_lines) != list(
+        other.standing_lines
+    )  # the order of a set differs between processes
 
     assert pickle.dumps(one) == pickle.dumps(other)
     assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 our own
