@@ -270,7 +270,7 @@ def _incremental_fit(
         note(error)
         return _full_fit(previous, workers)
     return functools.partial(
-        train_incrementally, published=published, max_drift=options["max_drift"], note=note
+        train_incrementally, published=published, max_drift=options["max_drift"], note=note, workers=workers
     )
 
 

@@ -28,7 +28,7 @@ from recommender.topic_space import TopicSpace
 from recommender.training.assembly import Fitted, Progress, Steps, finished_model, library_versions
 from recommender.training.incremental.changes import Changes
 from recommender.training.incremental.known_terms import KnownTerms
-from recommender.training.kernels import cores
+from recommender.training.kernels import Workers, cores
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
 from recommender.training.topics.fitting import assign_topics, predictor_of
 from recommender.training.topics.latent import LatentSpace, known_space
@@ -89,10 +89,11 @@ def train_incrementally(
     threads: int | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] = lambda _: None,
+    workers: Workers | None = None,
 ) -> Trained:
     """Return `retrain` of the articles, or `train` if they have drifted by more than `max_drift`.
 
-    In the second case `note` is called with a sentence about the drift.
+    In the second case `note` is called with a sentence about the drift, and the `workers` do their part.
     """
     ordered = in_order(articles)
     try:
@@ -110,6 +111,7 @@ def train_incrementally(
         threads=threads,
         progress=progress,
         previous=published.model,
+        workers=workers,
     )
 
 

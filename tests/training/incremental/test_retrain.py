@@ -1,6 +1,6 @@
 """An incremental training equals one that uses the same vocabulary and computes everything else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from recommender.training.neighbors import kept, lists
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.train import Trained, train
 from tests.support.sample import NOW
+from tests.support.workers import CopyingWorkers
 
 RECIPE = Recipe(neighbors=NeighborLists(k=3))  # so that articles have more candidates than are stored
 FITTED = 80
@@ -165,18 +166,31 @@ def test_the_fitted_parts_stay_and_the_manifest_says_so(
     )
 
 
+class CountingWorkers(CopyingWorkers):
+    """Workers that count the calls of `map`."""
+
+    calls = 0
+
+    def map(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        type(self).calls += 1
+        return super().map(function, calls)
+
+
 @pytest.mark.slow
-def test_a_corpus_that_has_drifted_is_fitted_again(
+def test_a_corpus_that_has_drifted_is_fitted_again_by_the_workers(
     published: Published, sample_articles: list[Article]
 ) -> None:
     articles, notes = added(sample_articles), list[str]()
 
-    trained = train_incrementally(articles, RECIPE, published, max_drift=0.05, now=NOW, note=notes.append)
+    trained = train_incrementally(
+        articles, RECIPE, published, max_drift=0.05, now=NOW, note=notes.append, workers=CountingWorkers(2)
+    )
     continued = train_incrementally(articles, RECIPE, published, max_drift=0.06, now=NOW, note=notes.append)
 
     assert trained.model.manifest.drift is None
     assert continued.model.manifest.drift is not None
     check_equal(trained, train(articles, RECIPE, now=NOW, previous=published.model))
+    assert CountingWorkers.calls == 2  # words, then pairs
     assert len(notes) == 1
     assert "5 articles are new or changed and 0 removed" in notes[0]
 
