@@ -38,9 +38,20 @@ def main() -> None:
         extra = "cluster" if missing.name in {"dask", "distributed"} else "train"
         click.echo(f"error: {missing.name} is required: pip install 'recommender[{extra}]'", err=True)
         sys.exit(FAILED)
+    except MemoryError as error:
+        echo(f"error: not enough memory{f': {error}' if str(error) else ''}", err=True)
+        sys.exit(FAILED)
+    except ImportError as error:  # such as a library that does not fit into memory
+        echo(f"error: a library cannot be loaded: {error}", err=True)
+        sys.exit(FAILED)
     except known_errors() as error:
         echo(f"error: {error}", err=True)
         sys.exit(exit_status(error))
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        echo("error: not enough memory, or too many processes, to start a thread", err=True)
+        sys.exit(FAILED)
 
 
 class _Cli(click.Group):

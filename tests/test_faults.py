@@ -9,6 +9,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recommender.article import Article
@@ -21,6 +24,18 @@ LATER = datetime(2027, 1, 2, tzinfo=UTC)
 PAGE = 4096
 LAST_CALLS = 12  # from the last array's fsync to the fsync that makes CURRENT last
 MOMENTS = 28
+
+# Runs the command line with so many more bytes of address space than it has after loading its libraries.
+LIMITED = r"""
+import resource, sys
+from pathlib import Path
+import recommender.terminal, recommender.training.release.release
+from recommender.cli import main
+
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + int(sys.argv.pop(1)),) * 2)
+main()
+"""
 
 # After reading a line from stdin, publishes one folder's current model to another and prints the calls that
 # change the disk. It kills itself before call number `turn` (0: never), or in the middle of it if that is a
@@ -294,3 +309,25 @@ def test_the_files_of_a_killed_run_are_removed(trained: Trained, published_copy:
     assert sorted(path.name for path in published_copy.iterdir()) == sorted(
         [".lock", "CURRENT", *versions(published_copy)]
     )
+
+
+@pytest.mark.slow
+def test_a_training_without_enough_memory_says_so_and_changes_nothing(
+    sample_articles: list[Article], tmp_path: Path
+) -> None:
+    models, corpus = tmp_path / "models", tmp_path / "corpus.parquet"
+    before = publish(train(sample_articles[:60], now=NOW).model, models, now=NOW)
+    draw = np.random.default_rng(1)
+    bodies = [" ".join(f"w{word}" for word in draw.integers(0, 50_000, 600).tolist()) for _ in range(6_000)]
+    ids = [str(number) for number in range(len(bodies))]
+    pq.write_table(pa.table({"id": ids, "title": ids, "body": bodies}), corpus)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, "300000000", "train", corpus, "--models-dir", models],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].startswith("error: not enough memory")
+    assert current_version(models) == before
+    assert [path.name for path in models.glob(".building-*")] == []

@@ -114,6 +114,8 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
 def _damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
+    except MemoryError:  # some are Arrow's exceptions, too
+        raise
     except (pa.ArrowException, ValueError) as error:  # ValueError: names in the footer are not valid UTF-8
         raise CorpusError(
             f"{path} is not a complete Parquet file ({error}); it may be truncated: copy it again"
