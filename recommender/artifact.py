@@ -29,6 +29,7 @@ from pydantic import BaseModel, ValidationError
 from recommender.model import Manifest, Model
 from recommender.model_arrays import arrays_of, fault_of, restored
 from recommender.regular_file import digest_of, digests_of, open_regular, read_regular
+from recommender.synced_files import digest_of_synced, replace_file, sync_folder, write_synced
 from recommender.wrong_type import wrong_type
 
 FORMAT = 4  # goes up with every change of the arrays or the manifest that older programs cannot read
@@ -39,7 +40,7 @@ REFUSED = ".refused"
 LOCK = ".lock"
 BUILDING = ".building-"
 _VERSION = r"\d{8}T\d{6}Z-[0-9a-f]{8}(?:-\d+)?"
-_POINTER = re.compile(rf"({_VERSION}) ([0-9a-f]{{64}})\n")
+POINTER = re.compile(rf"({_VERSION}) ([0-9a-f]{{64}})\n")
 _CURE = "run `recommender train` to publish a new version"
 
 ExtraFiles = Mapping[str, Callable[[Path], None] | np.ndarray]  # by name
@@ -119,8 +120,8 @@ def open_current(models_dir: str | Path = "models", *, verify: bool = True) -> M
     >>> model = recommender.open_current(models_dir)
     """
     folder = Path(models_dir)
-    version, digest = _current(folder)
-    return _open(folder / version, digest, verify=verify)
+    version, digest = pointer_of(folder)
+    return open_folder(folder / version, digest, verify=verify)
 
 
 def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -> Model:
@@ -131,7 +132,7 @@ def open_version(models_dir: str | Path, version: str, *, verify: bool = True) -
     folder = Path(models_dir)
     _check_version(folder, version)
     current, digest = _current_if_any(folder)
-    return _open(folder / version, digest if version == current else None, verify=verify)
+    return open_folder(folder / version, digest if version == current else None, verify=verify)
 
 
 def open_arrays(models_dir: str | Path, version: str, names: Iterable[str]) -> list[np.ndarray]:
@@ -155,8 +156,8 @@ def roll_back(models_dir: str | Path = "models", version: str | None = None) -> 
             if wanted == _current_if_any(folder)[0]:
                 raise ArtifactError(f"{wanted} is already the current version in {folder}")
             digest = digest_of(folder / wanted / MANIFEST)
-            _open(folder / wanted, digest, verify=True)
-            replace_file(folder / CURRENT, f"{wanted} {digest}\n".encode())
+            open_folder(folder / wanted, digest, verify=True)
+            make_current(folder, wanted, digest)
     except OSError as error:
         where = error.filename or folder
         raise ArtifactError(
@@ -180,13 +181,13 @@ def versions(models_dir: str | Path) -> list[str]:
 
 def current_version(models_dir: str | Path) -> str:
     """Return the name of the current version; raises ArtifactError if there is none."""
-    return _current(Path(models_dir))[0]
+    return pointer_of(Path(models_dir))[0]
 
 
 def version_before(models_dir: str | Path) -> str:
     """Return the name of the version before the current one; raises ArtifactError if there is none."""
     folder = Path(models_dir)
-    current, names = _current(folder)[0], versions(folder)
+    current, names = pointer_of(folder)[0], versions(folder)
     # The current version may be damaged, and so not be among them.
     older = names[: names.index(current)] if current in names else [name for name in names if name < current]
     if not older:
@@ -195,28 +196,16 @@ def version_before(models_dir: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
     """Let only one process change versions at a time; the system releases the lock of a killed process."""
-    with (folder / LOCK).open("a") as file:
+    with (folder / name).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace the content of a file atomically."""
-    new_file = path.with_name(f"{path.name}.new")
-    _write_synced(new_file, content)
-    new_file.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a crash of the machine."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def make_current(folder: Path, version: str, digest: str) -> None:
+    """Replace `CURRENT`, under the lock; `digest` is the sha256 of the version's manifest."""
+    replace_file(folder / CURRENT, f"{version} {digest}\n".encode())
 
 
 def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles) -> str:
@@ -233,7 +222,7 @@ def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles)
         raise
     try:
         sync_folder(folder)
-        replace_file(folder / CURRENT, f"{version} {digest}\n".encode())
+        make_current(folder, version, digest)
     except BaseException:
         if not (folder / CURRENT).exists() or version not in (folder / CURRENT).read_text():
             shutil.rmtree(folder / version, ignore_errors=True)
@@ -250,19 +239,20 @@ def _write_version(model: Model, building: Path, version: str, extra_files: Extr
         for name, extra in extra_files.items():
             if not isinstance(extra, np.ndarray):
                 extra(building / name)
-                written[name] = pool.submit(_digest_of_synced, building / name)
+                written[name] = pool.submit(digest_of_synced, building / name)
         digests = {name: written[name].result() for name in sorted(written)}
     manifest = model.manifest.model_copy(update={"format": FORMAT, "version": version, "files": digests})
     text = manifest.model_dump_json(indent=2).encode() + b"\n"
     digest = hashlib.sha256(text).hexdigest()
-    _write_synced(building / MANIFEST, text)
-    _write_synced(building / MANIFEST_DIGEST, f"{digest}\n".encode())
+    write_synced(building / MANIFEST, [text])
+    write_synced(building / MANIFEST_DIGEST, [f"{digest}\n".encode()])
     sync_folder(building)
     return digest
 
 
-def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
-    manifest = _read_manifest(folder / MANIFEST, digest)
+def open_folder(folder: Path, digest: str | None, *, verify: bool) -> Model:
+    """Open the version in a folder of its name; `digest` is the sha256 of its manifest, None if unknown."""
+    manifest = read_manifest(folder / MANIFEST, digest)
     if manifest.version != folder.name:
         raise ArtifactError(f"{folder / MANIFEST} belongs to version {manifest.version}: {_cure(folder)}")
     if verify:
@@ -278,7 +268,8 @@ def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
     return model
 
 
-def _read_manifest(path: Path, digest: str | None) -> Manifest:
+def read_manifest(path: Path, digest: str | None) -> Manifest:
+    """Return the manifest in a file, of which `digest` is the sha256, None if unknown."""
     try:
         text = read_regular(path)
     except OSError as error:
@@ -331,7 +322,8 @@ def _cure(folder: Path) -> str:
     return f"restore {folder} from a copy, or {_CURE}"
 
 
-def _current(folder: Path) -> tuple[str, str]:
+def pointer_of(folder: Path) -> tuple[str, str]:
+    """Return the current version and the sha256 of its manifest. Raises ArtifactError."""
     path = folder / CURRENT
     try:
         text = read_regular(path).decode("ascii", "replace")
@@ -339,7 +331,7 @@ def _current(folder: Path) -> tuple[str, str]:
         raise _nothing_published(folder) from None
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
-    pointer = _POINTER.fullmatch(text)
+    pointer = POINTER.fullmatch(text)
     if pointer is None or not (folder / pointer[1]).is_dir():
         raise ArtifactError(f"{path} does not name an existing version: {text[:100]!r}; {_CURE}")
     return pointer[1], pointer[2]
@@ -351,7 +343,7 @@ def _current_if_any(folder: Path) -> tuple[str, str]:
     Commands that name a version must also work if `CURRENT` is missing or damaged.
     """
     try:
-        return _current(folder)
+        return pointer_of(folder)
     except ArtifactError:
         return "", ""
 
@@ -385,16 +377,3 @@ def _write_array(path: Path, array: np.ndarray) -> str:
         digest.update(array.ravel().data)
         os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _digest_of_synced(path: Path) -> str:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return digest_of(path)

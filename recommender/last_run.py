@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import AwareDatetime, JsonValue, ValidationError
 
-from recommender.artifact import ArtifactError, locked, replace_file
+from recommender.artifact import ArtifactError, locked
 from recommender.frozen_model import FrozenModel
+from recommender.synced_files import replace_file
 
 NAME = "last-run.json"
 

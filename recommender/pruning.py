@@ -18,10 +18,10 @@ from recommender.artifact import (
     ArtifactError,
     locked,
     open_current,
-    sync_folder,
     versions,
 )
 from recommender.history import bytes_of, published_at
+from recommender.synced_files import sync_folder
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import tomllib
 from pathlib import Path
 from string import whitespace
 from typing import Annotated, Any, Literal, Self
@@ -24,7 +23,10 @@ from pydantic_settings import (
 )
 
 from recommender.printable import without_secrets
+from recommender.settings_file import SettingsError, pair, read_toml, words
 from recommender.unknown_key import unknown_key
+
+__all__ = ["Settings", "SettingsError", "metrics_folder", "unknown_variables"]
 
 PREFIX = "RECOMMENDER_"
 FILE_VARIABLE = f"{PREFIX}SETTINGS"
@@ -37,13 +39,8 @@ SOURCE_WINDOW_MINUTES = 30
 SOURCE_CAP = 3
 
 
-def _words(value: object) -> object:
-    """Split a string at spaces and commas; return other values unchanged."""
-    return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
 def _names(value: object) -> object:
-    """Split a string as `_words` does, but keep what is in double quotes together. Raises ValueError."""
+    """Split a string as `words` does, but keep what is in double quotes together. Raises ValueError."""
     if not isinstance(value, str):
         return value
     lexer = shlex.shlex(value, posix=True)
@@ -65,12 +62,7 @@ def _joined(value: tuple[object, ...]) -> str:
     return " ".join(map(str, value))
 
 
-def _pair(word: str) -> tuple[str, str]:
-    name, _, value = word.partition("=")
-    return name, value
-
-
-_List = (NoDecode, BeforeValidator(_words), PlainSerializer(_joined))
+_List = (NoDecode, BeforeValidator(words), PlainSerializer(_joined))
 _NameList = (NoDecode, BeforeValidator(_names), PlainSerializer(_quoted))
 _CategoryName = Annotated[str, BeforeValidator(_collapsed), Field(min_length=1, max_length=200)]
 _KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
@@ -82,10 +74,6 @@ _Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/(second|minute|hour)$")]
 _Weight = Annotated[str, Field(pattern=r"^(view|click|share|comment|like)=[0-9]{1,4}(\.[0-9]{1,3})?$")]
 _HalfLife = Annotated[str, Field(pattern=r"^(1h|24h|7d)=[1-9][0-9]{0,4}$")]
 _RATE = "a number per second, minute or hour, such as 100/second"
-
-
-class SettingsError(ValueError):
-    """A setting is invalid; the message names the variable, its value and the allowed values."""
 
 
 class Settings(BaseSettings):
@@ -102,6 +90,15 @@ class Settings(BaseSettings):
 
     models_dir: Annotated[Path, Field(description="a folder")] = Path("models")
     """Folder of published models."""
+    models_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z][a-z0-9+.-]*://.",
+            repr=False,  # it may contain a password
+            description="a URL such as s3://bucket/models",
+        ),
+    ] = None
+    """Registry of models. The service copies its current version to `models_dir`, and follows it."""
     host: Annotated[str, Field(min_length=1, description="an address to listen on")] = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=1, le=65535, description="a whole number from 1 to 65535")] = 8000
@@ -272,7 +269,7 @@ class Settings(BaseSettings):
         file = _settings_file()
         if file is None:
             return init_settings, env_settings
-        _read_toml(file)
+        read_toml(file)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     @classmethod
@@ -295,12 +292,12 @@ class Settings(BaseSettings):
     @property
     def weight_of(self) -> dict[str, float]:
         """The weights in `event_weights`, by type of event."""
-        return {name: float(value) for name, value in map(_pair, self.event_weights)}
+        return {name: float(value) for name, value in map(pair, self.event_weights)}
 
     @property
     def half_life_of(self) -> dict[str, float]:
         """The half-lives in `trending_half_lives`, by window, in minutes."""
-        return {name: float(value) for name, value in map(_pair, self.trending_half_lives)}
+        return {name: float(value) for name, value in map(pair, self.trending_half_lives)}
 
     @property
     def has_demo(self) -> bool:
@@ -341,60 +338,14 @@ def unknown_variables() -> dict[str, str]:
     return {name: unknown_key(word, Settings.model_fields) for name, word in unknown.items()}
 
 
-def write_half_life(path: str | Path, window: str, minutes: float) -> None:
-    """Write the half-life of a window to a settings file; create it if needed, keep its other content.
-
-    Raises SettingsError if the file cannot be read or written, or if the setting spans several lines.
-    """
-    path, name = Path(path), "trending_half_lives"
-    settings = _read_toml(path) if path.exists() else {}
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    words: Any = _words(settings.get(name, ()))
-    half_life_of = dict(map(_pair, words)) | {window: f"{minutes:g}"}
-    line = f'{name} = "{" ".join("=".join(pair) for pair in half_life_of.items())}"'
-    changed, replacements = re.subn(rf"(?m)^{name}[ \t]*=.*$", line, text)
-    try:
-        tomllib.loads(changed)
-        _replace(path, changed if replacements else f"{line}\n{text}")
-    except tomllib.TOMLDecodeError:
-        raise SettingsError(f"{name} in {path} spans several lines; write it on one line: {line}") from None
-    except OSError as error:
-        raise SettingsError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace a file atomically, and keep its permissions. Raises OSError."""
-    path = path.resolve()  # a link stays a link
-    aside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            aside.chmod(path.stat().st_mode & 0o7777)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def _settings_file() -> Path | None:
     path = os.environ.get(FILE_VARIABLE)
     return Path(path) if path else None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from error
-
-
 def _source(name: str, overrides: dict[str, Any]) -> str:
     """Return the name of a setting in messages: the variable, or the name in the file if it is set there."""
     variable, file = f"{PREFIX}{name.upper()}", _settings_file()
-    if file is None or name in overrides or os.environ.get(variable) or name not in _read_toml(file):
+    if file is None or name in overrides or os.environ.get(variable) or name not in read_toml(file):
         return variable
     return f"{name} in {file}"

@@ -134,14 +134,15 @@ CALL_PLANTS = [
     (
         "training/train.py",
         "X = os.replace('a', 'b')",
-        "os.replace, as only artifact.py pruning.py serving/worker/state_file.py commands/destinations.py",
+        "os.replace, as only artifact.py synced_files.py pruning.py registry.py serving/worker/state_file.py",
     ),
     (
         "serving/worker/context.py",
         "X = Path('a').replace('b')",
-        ".rename, as only artifact.py pruning.py serving/worker/state_file.py commands/destinations.py sett",
+        ".rename, as only artifact.py synced_files.py pruning.py registry.py serving/worker/state_file.py",
     ),
     ("cli.py", "import fcntl", "fcntl, as only artifact.py may"),
+    ("registry.py", "def _f():\n    import fsspec", "fsspec, as only storage.py may"),
     ("artifact.py", "X = os.environ['HOME']", "os.environ, as only settings.py may"),
     ("serving/app.py", "from os import getenv as g\nX = g('HOME')", "os.getenv, as only settings.py may"),
     ("cli.py", "X = click.option('--x', envvar='X')", "envvar=, as only settings.py may"),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.settings import Settings, SettingsError, write_half_life
+from recommender.settings import Settings, SettingsError
+from recommender.settings_file import write_half_life
 
 
 def test_settings_missing_in_the_environment_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,8 @@ def backtest(events: Path, **options: Any) -> None:
     EVENTS is Parquet, CSV or JSON lines with the columns ts and article_id, and optionally visitor_id, type
     and count.
     """
-    from recommender.settings import Settings, write_half_life
+    from recommender.settings import Settings
+    from recommender.settings_file import write_half_life
     from recommender.training.backtest.click_log import read_log
     from recommender.training.backtest.plots import save_plot
     from recommender.training.backtest.replay import BacktestSettings

@@ -8,10 +8,11 @@ import click
 
 from recommender.commands.files import echo
 from recommender.commands.output import Reporting, output_options, report
+from recommender.commands.registry import follow, pull, push, registry_url
 from recommender.options import models_dir_option
 
 
-@click.group()
+@click.group(commands=[follow, pull, push])
 def models() -> None:
     """Manage the published versions."""
 
@@ -52,15 +53,22 @@ def verify(version: str | None, models_dir: Path) -> None:
 @models.command()
 @click.argument("version", required=False)
 @models_dir_option
-def rollback(version: str | None, models_dir: Path) -> None:
+@click.option("--push", "is_pushed", is_flag=True, help="Also in the registry, RECOMMENDER_MODELS_URL.")
+def rollback(version: str | None, models_dir: Path, *, is_pushed: bool) -> None:
     """Make VERSION the current version.
 
     The default is the version before the current one. Running services switch to it. Articles that only newer
     versions contain are read from the database again.
     """
     from recommender.artifact import roll_back
+    from recommender.registry import push as push_to
 
-    echo(f"{roll_back(models_dir, version)} is now the current version")
+    url = registry_url(None) if is_pushed else None
+    current = roll_back(models_dir, version)
+    echo(f"{current} is now the current version")
+    if url is not None:
+        push_to(models_dir, url, current)
+        echo(f"{current} is now the current version in the registry")
 
 
 @models.command("last-run")

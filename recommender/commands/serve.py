@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recommender.commands.files import echo
+from recommender.commands.registry import following
 from recommender.options import address_options
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
     type=click.IntRange(1, 256),
     help="Number of processes; they share the model's memory.  [default: 1]",
 )
+@click.option("--models-url", metavar="URL", help="Registry whose current version is copied to --models-dir.")
 @click.option("--print-settings", is_flag=True, help="Print all settings, without secrets, and exit.")
 def serve(*, print_settings: bool, **options: Any) -> None:
     """Serve the current model over HTTP.
@@ -68,7 +70,8 @@ def serve(*, print_settings: bool, **options: Any) -> None:
     memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with TemporaryDirectory(prefix="recommender-metrics-", dir=memory) as metrics_folder:
         settings.export(metrics_folder)
-        _start(settings)
+        with following(settings):
+            _start(settings)
 
 
 def _start(settings: "Settings") -> None:

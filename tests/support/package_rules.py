@@ -96,7 +96,7 @@ PART_OF = {"__init__.py": "package"} | dict.fromkeys(
 )
 HEAVY = {  # never in a web worker
     *("sklearn", "pandas", "joblib", "numba", "pyarrow", "lxml", "bm25s", "ir_measures", "matplotlib"),
-    *("httpx", "feedparser", "ijson", "yaml", "dask", "distributed"),
+    *("httpx", "feedparser", "ijson", "yaml", "dask", "distributed", "fsspec", "s3fs", "aiohttp"),
 }
 
 # Names that only one module, or the modules of a folder, may use, with everything below each name.
@@ -106,7 +106,8 @@ ONLY_USERS = {
         *("numpy.load", "numpy.save", "numpy.savez", "numpy.memmap", "numpy.fromfile", "numpy.lib.format"),
     },
     # The state file and the settings file are replaced atomically, too, so that no process reads half of one.
-    "artifact.py pruning.py serving/worker/state_file.py commands/destinations.py settings.py": {
+    "artifact.py synced_files.py pruning.py registry.py serving/worker/state_file.py "
+    "commands/destinations.py settings_file.py": {
         "os.replace",
         "os.rename",
         "os.fsync",
@@ -116,6 +117,7 @@ ONLY_USERS = {
         *("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"),
         *("envvar=", "auto_envvar_prefix="),  # click would read it
     },
+    "storage.py": {"fsspec"},
     "serving/store/": {"sqlite3", "sqlalchemy", "psycopg"},  # a folder: any module in it
     "cli.py commands/": {
         *("print", "pprint", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__", "rich.print"),
@@ -304,7 +306,8 @@ def packages_are_small_and_have_one_purpose(package: Package) -> Iterator[str]:
 @of_each_module
 def parts_import_only_allowed_libraries(module: Module) -> Iterator[str]:
     """Each part imports only the standard library and the libraries that it is allowed."""
-    allowed = LIBRARIES[module.part] | ({"pydantic_settings"} if module.path == "settings.py" else set())
+    own = {"settings.py": {"pydantic_settings"}, "storage.py": {"fsspec"}}
+    allowed = LIBRARIES[module.part] | own.get(module.path, set())
     for line, imported in module.imports:
         library = imported.split(".")[0]
         if library not in {"recommender", *sys.stdlib_module_names, *allowed}:

@@ -25,7 +25,7 @@ GROUPS = {
         "access_log",
         "log_format",
     ),
-    "Model": ("models_dir", "verify", "model_retry_seconds", "stale_after_hours"),
+    "Model": ("models_dir", "models_url", "verify", "model_retry_seconds", "stale_after_hours"),
     "Live articles and rules": (
         *("database_url", "state_file", "live_poll_seconds", "rules_file"),
         *("max_body_bytes", "max_batch_bytes"),

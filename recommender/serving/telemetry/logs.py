@@ -23,7 +23,7 @@ def logging_config(log_format: Literal["text", "json"]) -> dict[str, Any]:
         "timestamp": "time",
     }
     as_text = {"format": f"%(asctime)s {_FIELDS}", "datefmt": "%Y-%m-%dT%H:%M:%S%z"}
-    loggers = ("_granian", _ACCESS)
+    loggers = ("_granian", _ACCESS, "recommender.registry")
     return {
         "version": 1,
         "disable_existing_loggers": False,
