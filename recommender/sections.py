@@ -1,13 +1,15 @@
-"""Reports in sections, which are printed as tables or written as Markdown."""
+"""Reports in sections, which are printed as tables or written as Markdown or HTML."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from recommender.html_page import html_page
 from recommender.list_tables import estimate, fraction
 from recommender.printable import one_line
 from recommender.sheets import Note, Sheet
@@ -15,6 +17,13 @@ from recommender.sheets import Note, Sheet
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&~])")
 _NONE = "(none)"
 _SHOWN = 3  # titles in a cell
+_PERCENTAGE = re.compile(r"\d{1,3}(\.\d+)?%")
+_STYLE = """
+.number { text-align: right; white-space: nowrap } th, td { text-align: left; vertical-align: top }
+div { overflow-x: auto } h1 { overflow-wrap: anywhere }
+td[style] { background: linear-gradient(to right, #bfdbfe var(--share), transparent 0) no-repeat }
+td[style] { background-size: 100% 2em }
+"""
 
 Cell = str | Sequence[str]  # a text, or one text per line
 
@@ -53,6 +62,24 @@ def sections_markdown(heading: str, sections: Iterable[Section]) -> str:
         if section.note:
             lines += [markdown(section.note), ""]
     return "\n".join(lines)
+
+
+def sections_html(heading: str, sections: Iterable[Section]) -> str:
+    """Return the sections as an HTML page; texts cannot contain markup."""
+    parts = [f"<h1>{_html(heading)}</h1>"]
+    for section in sections:
+        if section.rows:
+            marks = [" class=number" if name.startswith(">") else "" for name in section.headings]
+            names = [name.lstrip("<>") for name in section.headings]
+            head = "".join(f"<th{mark}>{_html(name)}" for mark, name in zip(marks, names, strict=True))
+            rows = ("".join(map(_html_cell, row, marks)) for row in section.rows)
+            lines = "".join(f"<tr>{row}" for row in rows)
+            parts.append(
+                f"<h2>{_html(section.title)}</h2><div><table><thead><tr>{head}<tbody>{lines}</table></div>"
+            )
+        if section.note:
+            parts.append(f"<p>{_html(section.note)}</p>")
+    return html_page(heading, "".join(parts), _STYLE)
 
 
 def markdown(text: str) -> str:
@@ -176,6 +203,17 @@ def _sheet(section: Section) -> Sheet:
     for row in section.rows:
         sheet.add(*("\n".join(map(one_line, _texts(cell))) for cell in row))
     return sheet
+
+
+def _html(text: str) -> str:
+    return escape(one_line(text))
+
+
+def _html_cell(cell: Cell, mark: str) -> str:
+    """Return a cell; a percentage has a bar of its length behind it."""
+    is_share = isinstance(cell, str) and _PERCENTAGE.fullmatch(cell)
+    bar = f" style='--share: {cell}'" if is_share else ""
+    return f"<td{mark}{bar}>{'<br>'.join(map(_html, _texts(cell)))}"
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from recommender.commands.files import echo
-from recommender.commands.output import Reporting, output_options, report
+from recommender.commands.output import Reporting, html_option, output_options, report
 from recommender.commands.registry import follow, pull, push, registry_url
 from recommender.options import models_dir_option
 
@@ -94,6 +94,7 @@ def last_run(models_dir: Path) -> None:
     "--top", type=click.IntRange(0, 10_000), default=10, show_default=True, help="Examples of each kind."
 )
 @output_options
+@html_option
 def diff(old: str | None, new: str | None, models_dir: Path, top: int, **outputs: Any) -> None:
     """Show what changed from version OLD to version NEW.
 
@@ -102,7 +103,12 @@ def diff(old: str | None, new: str | None, models_dir: Path, top: int, **outputs
     categories. --csv has one row per article.
     """
     from recommender.artifact import open_current, open_version, version_before
-    from recommender.sections import difference_sections, sections_markdown, sections_table
+    from recommender.sections import (
+        difference_sections,
+        sections_html,
+        sections_markdown,
+        sections_table,
+    )
     from recommender.training.release.difference import ModelPair
 
     before = open_version(models_dir, old or version_before(models_dir))
@@ -116,6 +122,7 @@ def diff(old: str | None, new: str | None, models_dir: Path, top: int, **outputs
         lambda: [article.model_dump() for article in pair.articles()],
         lambda: difference.model_dump_json(indent=2),
         lambda: sections_markdown(heading, sections),
+        lambda: sections_html(heading, sections),
     )
 
 

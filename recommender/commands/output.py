@@ -16,8 +16,14 @@ from recommender.commands.files import echo_json, write
 from recommender.options import Command
 from recommender.printable import plain
 
-_SUFFIXES = {"--json": (".json",), "--csv": (".csv",), "--markdown": (".md", ".markdown")}
+_SUFFIXES = {
+    "--json": (".json",),
+    "--csv": (".csv",),
+    "--markdown": (".md", ".markdown"),
+    "--html": (".html", ".htm"),
+}
 _STDOUT = "-"
+_METAVAR = "[FILE]"
 _WIDE = 10_000  # columns
 _MIN_WIDTH = 80
 
@@ -36,7 +42,7 @@ class Reporting(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words of a command. Raises UsageError if two reports would be mixed."""
         words = list(self._with_files(args, ctx))
-        printed = [word for word in words if word in {f"{option}={_STDOUT}" for option in _SUFFIXES}]
+        printed = [word for word in words if word in {f"{option}={_STDOUT}" for option in self._options}]
         if len(set(printed)) > 1:
             raise click.UsageError(
                 f"only one of {' and '.join(word.partition('=')[0] for word in printed)} can be printed; "
@@ -45,6 +51,12 @@ class Reporting(click.Command):
             )
         return super().parse_args(ctx, words)
 
+    @property
+    def _options(self) -> list[str]:
+        """The options of this command whose file may be left out."""
+        names = [name for param in self.params for name in param.opts if param.metavar == _METAVAR]
+        return [name for name in names if name in _SUFFIXES]
+
     def _with_files(self, args: list[str], ctx: click.Context) -> Sequence[str]:
         rest = list(args)
         words: list[str] = []
@@ -52,7 +64,7 @@ class Reporting(click.Command):
             word = rest.pop(0)
             if word == "--":
                 return [*words, word, *rest]
-            if word in _SUFFIXES:
+            if word in self._options:
                 word = f"{word}={rest.pop(0) if rest and self._is_file(word, rest[0], ctx) else _STDOUT}"
             words.append(word)
         return words
@@ -80,17 +92,12 @@ class ReportingAnyName(Reporting):
 
 def output_options(command: Command) -> Command:
     """Add the options `--json`, `--csv` and `--markdown` to a `Reporting` command."""
-    names = {"--json": "JSON", "--csv": "CSV", "--markdown": "Markdown"}
-    options = [
-        click.option(
-            option,
-            f"{option[2:]}_path",
-            metavar="[FILE]",
-            help=f"Write {label} to FILE, or print it instead of the table.",
-        )
-        for option, label in names.items()
-    ]
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+    return functools.reduce(_with_option, ("--markdown", "--csv", "--json"), command)
+
+
+def html_option(command: Command) -> Command:
+    """Add the option `--html` to a `Reporting` command."""
+    return _with_option(command, "--html")
 
 
 def report(
@@ -99,17 +106,20 @@ def report(
     records: Callable[[], Records],
     document: Callable[[], str] | None = None,
     markdown: Callable[[], str] | None = None,
+    html: Callable[[], str] | None = None,
 ) -> None:
     """Write a report in the formats that were asked for, and print the table unless one of them is printed.
 
     `records` are the rows of CSV and Markdown, with full precision. `document` is the JSON and `markdown` the
-    Markdown, by default those of the records.
+    Markdown, by default those of the records. `html` is for commands with `html_option`.
     """
     texts: dict[str, Callable[[], str]] = {
         "json_path": document or (lambda: _json(records())),
         "csv_path": lambda: _csv(records()),
         "markdown_path": markdown or (lambda: _markdown(records())),
     }
+    if html is not None:
+        texts["html_path"] = html
     paths = {name: options[name] for name in texts if options[name]}
     for name, path in paths.items():
         text = texts[name]()
@@ -130,6 +140,12 @@ def show(renderable: RenderableType) -> None:
         size = Measurement.get(console, console.options.update(max_width=_WIDE), renderable)
         console = Console(width=max(size.maximum, _MIN_WIDTH))
     console.print(renderable)
+
+
+def _with_option(command: Command, name: str) -> Command:
+    label = {"--json": "JSON", "--csv": "CSV", "--markdown": "Markdown", "--html": "an HTML page"}[name]
+    what = f"Write {label} to FILE, or print it instead of the table."
+    return click.option(name, f"{name[2:]}_path", metavar=_METAVAR, help=what)(command)
 
 
 def _json(records: Records) -> str:

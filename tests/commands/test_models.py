@@ -1,5 +1,7 @@
 """Published versions are listed, verified and rolled back to."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -125,18 +127,25 @@ def test_prune_removes_nothing_if_the_database_does_not_respond(run: Run, tmp_pa
 
 def test_two_versions_are_compared(run: Run) -> None:
     first, _, third = publish_three()
-    later = [*newsroom(), Article(id="later", title="Storm floods the harbour")]
+    moved = replace(newsroom()[0], category="<b>Ports</b> & 'docks'")
+    later = [moved, *newsroom()[1:], Article(id="later", title="Storm floods the harbour")]
     fourth = publish(build_model(later), "models", now=NOW + timedelta(hours=3))
 
     table, printed = run("models", "diff"), run("models", "diff", first, fourth, "--json")
     rows = run("models", "diff", "--csv")
-    page = run("models", "diff", third, "--markdown=page.md")
+    page = run("models", "diff", third, "--markdown=page.md", "--html", "page.html")
 
     assert table.out.startswith(f"{third} → {fourth}\n")
     assert f"{len(newsroom())} in common, 1 added, 0 removed" in table.out
     assert (printed.json()["old"], printed.json()["articles_added"]) == (first, 1)
     assert len(rows.out.splitlines()) == 1 + len(newsroom())
     assert page.status == 0
+    html = Path("page.html").read_text(encoding="utf-8")
+    assert f"<h1>{third} → {fourth}</h1>" in html
+    assert (
+        "<td>&lt;b&gt;Ports&lt;/b&gt; &amp; &#x27;docks&#x27;<td class=number>1<td>Harbour dredging" in html
+    )
+    assert re.search(r" style='--share: (\d+\.\d%)'>\1<", html)
     assert Path("page.md").read_text(encoding="utf-8").startswith(f"# {third} → {fourth}\n\n## Summary\n")
 
 

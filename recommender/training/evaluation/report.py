@@ -6,6 +6,7 @@ from io import StringIO
 from itertools import count
 from typing import Any
 
+from recommender.html_page import html_page
 from recommender.training.evaluation import plots
 from recommender.training.evaluation.error_analysis import Miss
 from recommender.training.evaluation.evaluate import Estimate, EvaluationReport, SystemReport
@@ -15,12 +16,7 @@ _QUALITY_NOTE = (
     "The last column is the paired difference in nDCG, ours minus the system in the row.</p>"
 )
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1e293b }
-body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem } p { max-width: 44rem }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; width: 100% }
-th, td { padding: .3rem .5rem; border-bottom: 1px solid #e2e8f0 }
-th:first-child, td:first-child { white-space: nowrap } th { font-weight: 600 }
+th:first-child, td:first-child { white-space: nowrap }
 small { color: #64748b; white-space: nowrap } tbody tr:first-child { font-weight: 600 }
 figure { margin: 1rem 0; overflow-x: auto } svg { max-width: 100%; height: auto }
 svg text { font-family: system-ui, sans-serif }
@@ -55,11 +51,7 @@ def html_report(report: EvaluationReport) -> str:
             "<p>Share of list positions whose item was published within this time of the article.</p>",
             _svg(plots.age_gaps(report.systems)),
         ]
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Evaluation</title>"
-        "<meta name='viewport' content='width=device-width'>"
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
+    return html_page("Evaluation", "".join(parts), _STYLE)
 
 
 def quality_table(systems: Sequence[SystemReport]) -> str:
