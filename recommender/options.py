@@ -31,6 +31,9 @@ def address_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             help="Folder of published versions.  [default: models]",
         ),
+        click.option(
+            "--models-url", metavar="URL", help="Registry whose current version is copied to --models-dir."
+        ),
         click.option("--host", help="Address to listen on.  [default: 127.0.0.1]"),
         click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]"),
     )

@@ -48,7 +48,6 @@ _MAX_MANIFEST_BYTES = 16 << 20
 _MAX_FILES = 1000
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _SPARE_BYTES = 64 << 20  # that a copy leaves free
-_AT_ONCE = 4  # files
 
 _log = logging.getLogger(__name__)
 
@@ -212,7 +211,7 @@ def _upload(storage: Storage, folder: Path, names: list[str]) -> Copied:
     def put(name: str) -> None:
         storage.put(folder / name, f"{folder.name}/{name}")
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(storage.calls_at_once) as pool:
         list(pool.map(put, [name for name in missing if name != MANIFEST]))
     if MANIFEST in missing:
         put(MANIFEST)
@@ -248,7 +247,7 @@ def _download(storage: Storage, folder: Path, digest: str) -> Copied:
             chunks = _limited(storage.chunks(f"{version}/{name}"), sizes[name])
             write_synced(folder / name, chunks)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(storage.calls_at_once) as pool:
             list(pool.map(copy, names))
         open_folder(folder, digest, verify=True)
     except ArtifactError as error:  # with the place that the user can repair

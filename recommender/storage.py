@@ -17,6 +17,7 @@ from recommender.artifact import ArtifactError
 from recommender.printable import one_line, without_secrets
 
 _CHUNK_BYTES = 8 << 20
+_CALLS_AT_ONCE = 4
 _INSTALL = "pip install 'recommender[registry]'"
 
 
@@ -48,6 +49,12 @@ class Storage:
     def __init__(self, url: str) -> None:
         self.name = without_secrets(url)
         self._url, self._secrets = url, _secrets_in(url)
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many threads may copy files. One connection of SFTP blocks if several do."""
+        with self._errors("open", ""):
+            return _CALLS_AT_ONCE if self._is_object_store else 1
 
     def read(self, path: str, max_bytes: int) -> StoredFile:
         """Return a file. Raises MissingError, and StorageError if it is larger than `max_bytes`."""

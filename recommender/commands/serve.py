@@ -40,7 +40,6 @@ _HEADER_BYTES = 128 << 10  # including the URL, which alone may have 64 KiB
     type=click.IntRange(1, 256),
     help="Number of processes; they share the model's memory.  [default: 1]",
 )
-@click.option("--models-url", metavar="URL", help="Registry whose current version is copied to --models-dir.")
 @click.option("--print-settings", is_flag=True, help="Print all settings, without secrets, and exit.")
 def serve(*, print_settings: bool, **options: Any) -> None:
     """Serve the current model over HTTP.

@@ -8,12 +8,16 @@ from recommender.serving.deployment.access import keys_check, proxies_check, use
 from recommender.serving.deployment.check import Check
 from recommender.serving.deployment.files import disk_checks, model_checks, rules_check, state_check
 from recommender.serving.deployment.peers import clock_check, database_check, purge_check, service_check
+from recommender.serving.deployment.registry import registry_check
 from recommender.settings import Settings
 
 
 def checks_of(settings: Settings, now: datetime) -> Iterator[Check]:
     """Yield the result of every check that applies to these settings. They change nothing."""
     yield variables_check()
+    registry = registry_check(settings)
+    if registry is not None:
+        yield registry
     yield from model_checks(settings, now)
     yield state_check(settings)
     database, facts = database_check(settings)
