@@ -194,7 +194,7 @@ def test_a_settings_file_is_read_and_the_environment_overrides_it(
             "recommender_rules_fil in {file}: unknown key; did you mean rules_file?",
         ),
         ("Models-Dir = 1", "Models-Dir in {file}: unknown key; did you mean models_dir?"),
-        ("zzzz = 1", "zzzz in {file}: unknown key; the keys are models_dir, host, port"),
+        ("zzzz = 1", "zzzz in {file}: unknown key; the keys are models_dir, models_url, host, port"),
         (
             "port",
             "{file} is not valid TOML: Expected '=' after a key in a key/value pair (at end of document)",

@@ -13,6 +13,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from recommender.artifact import current_version, publish
+from recommender.registry import push
 from recommender.serving.http.auth import new_key
 from recommender.serving.store import Store
 from tests.support.cli import Run
@@ -126,6 +127,25 @@ def test_an_old_model_is_a_warning_and_one_of_the_future_an_error(
 
     assert faults(run).keys() == {"model age"}
     assert faults(run)["model age"][0] == status
+
+
+def test_a_registry_is_compared_with_the_current_model(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, here = folder / "registry", current_version(folder / "models")
+    monkeypatch.setenv("RECOMMENDER_MODELS_URL", registry.as_uri())
+
+    empty = faults(run)
+    push(folder / "models", registry.as_uri())
+    same = faults(run)
+    publish_at(datetime.now(UTC) + timedelta(seconds=2), folder)
+
+    assert empty["registry"][0] == "error"
+    assert same == {}
+    assert faults(run)["registry"] == (
+        "warning",
+        f"its current version is {here}, here it is {current_version(folder / 'models')}",
+    )
 
 
 @pytest.mark.parametrize("where", ["nowhere/state.json", "models"])

@@ -21,4 +21,6 @@ def registry_check(settings: Settings) -> Check | None:
     if here == version:
         return ok("registry", f"responds; its current version is {version}")
     finding = f"its current version is {version}, here it is {here}"
-    return warning("registry", finding, "start the service, or run `recommender models pull` to see the reason")
+    return warning(
+        "registry", finding, "start the service, or run `recommender models pull` to see the reason"
+    )
