@@ -15,7 +15,7 @@ PORT ?= 8000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx test-image fuzz check bench clean
+.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx test-image fuzz soak check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ test-clients: install ## generate clients in Python and TypeScript (npm), check 
 
 fuzz: install ## ask CASES (default: 20,000) made-up requests out of the contract
 	$(BIN)/python -m tests.serving.openapi.fuzz --cases $(or $(CASES),20000)
+
+soak: install ## load a server for MINUTES (default: 10) while models, rules, articles and workers come and go
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 check: install ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check
