@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 _FIRST_SERVER_ERROR = 500
+_INTERVAL_MILLISECONDS = 1000
 _HEADERS = {"HTTP_TRACEPARENT": "traceparent", "HTTP_TRACESTATE": "tracestate"}
 
 # Records the span of a response, with the WSGI environment, the route, the request's id and the seconds.
@@ -42,7 +43,9 @@ def spans_to(url: str) -> RecordSpan:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
     provider = TracerProvider(resource=Resource.create({"service.name": "recommender"}))
-    provider.add_span_processor(BatchSpanProcessor(exporter_to(url)))
+    # A server does not wait for its threads when it stops, so the last spans may be lost.
+    processor = BatchSpanProcessor(exporter_to(url), schedule_delay_millis=_INTERVAL_MILLISECONDS)
+    provider.add_span_processor(processor)
     tracer, propagator = provider.get_tracer("recommender"), TraceContextTextMapPropagator()
 
     def record(

@@ -52,10 +52,9 @@ def attributes_of(span: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_each_request_that_flask_answers_has_a_span_of_the_callers_trace(
-    models_dir: Path, collector: tuple[str, "Queue[bytes]"], monkeypatch: pytest.MonkeyPatch
+    models_dir: Path, collector: tuple[str, "Queue[bytes]"]
 ) -> None:
     pytest.importorskip("opentelemetry.sdk", reason="needs the extra `tracing`")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
     url, bodies = collector
     service = ServiceUnderTest(models_dir, traces_url=url)
 
