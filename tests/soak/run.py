@@ -1,6 +1,7 @@
 """One soak: a server, its load and its disturbances, and the report."""
 
 import json
+import os
 import re
 import sqlite3
 import tempfile
@@ -32,8 +33,8 @@ _READERS = 4
 _SAMPLE_SECONDS = 2.0
 _EDITIONS = "AB"
 _CHANGED, _BLOCKED = 20, 60  # articles of the models that are changed, and after them those that are blocked
-_LOGGED = re.compile(r" (ERROR|CRITICAL) |^Traceback|panicked")
-_OF_KILLS = "_granian Unexpected exit from worker"
+_LOGGED = re.compile(r" (ERROR|CRITICAL) |^Traceback|^Fatal|panicked")
+_EXIT = "_granian Unexpected exit from worker"
 _KEY, _KEY_SETTING = new_key("soak", ["articles", "events", "rules"])
 
 
@@ -86,6 +87,7 @@ class _Run:
             "write_keys": _KEY_SETTING,
             "address_limit": "1000000/second",
         }
+        os.environ["PYTHONFAULTHANDLER"] = "1"  # a worker that crashes says where
         log = self._folder / "log"
         with serving(log, self._workers, **settings) as server:
             threads = [Thread(target=self._repeat, args=(step,)) for step in self._steps(server)]
@@ -93,6 +95,9 @@ class _Run:
             for thread in threads:
                 thread.start()
             while (spent := time.monotonic() - begun) < seconds and not self._crashes:
+                if server.process.poll() is not None:
+                    self._crashes.append(RuntimeError(f"the server ended: {log.read_text()[-2000:]}"))
+                    break
                 self._samples.append(Sample.of(server.process.pid, spent))
                 self._end.wait(min(_SAMPLE_SECONDS, seconds - spent))
             self._end.set()
@@ -147,7 +152,8 @@ class _Run:
         tally = self._tally
         statuses = {kind: dict(sorted(counts.items())) for kind, counts in sorted(tally.statuses.items())}
         failed = sum(n for counts in statuses.values() for status, n in counts.items() if status >= 500)
-        logged = [line for line in log.splitlines() if _LOGGED.search(line) and _OF_KILLS not in line]
+        logged = [line for line in log.splitlines() if _LOGGED.search(line) and _EXIT not in line]
+        exits = log.count(_EXIT) - self._done["kills"]
         found = {kind: tally.n_faults[kind] for kind in ("mixed", "forbidden", "wrong")} | {
             "5xx": failed,
             "broken by a kill": tally.broken["killed"],
@@ -155,6 +161,7 @@ class _Run:
         }
         faults = [f"{fault.kind}: {fault.detail}: {fault.target}" for fault in tally.faults]
         faults += [f"{failed} responses with 5xx"] if failed else []
+        faults += [f"{exits} workers ended that were not killed"] if exits else []
         faults += [f"growth: {grown}" for grown in growth(self._samples)]
         faults += [f"log: {line}" for line in logged[:10]]
         milliseconds = {

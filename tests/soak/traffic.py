@@ -93,6 +93,8 @@ class Client:
     def send(self, kind: str, method: str, target: str, body: object = None) -> Answer:
         """Send a change until it is acknowledged. All changes may be repeated."""
         while (answer := self.ask(kind, target, method, body)) is None:
+            if self._server.process.poll() is not None:
+                raise RuntimeError("the server ended")
             time.sleep(0.05)
         if answer.status not in _EXPECTED:
             self._tally.add([Fault("wrong", f"{method} has status {answer.status}: {answer.body}", target)])
