@@ -20,8 +20,14 @@
 
 namespace Recommender;
 
-// An older version, which was one file in wp-content/mu-plugins/, may still be there. It would clash.
-if (!defined('ABSPATH') || function_exists(__NAMESPACE__ . '\on_status')) {
+if (!defined('ABSPATH')) {
+    exit;
+}
+if (function_exists(__NAMESPACE__ . '\on_status')) { // of the older version, which was one file
+    add_action('admin_notices', function () {
+        $text = __('Recommender: delete the older version, wp-content/mu-plugins/recommender.php.', 'recommender');
+        echo '<div class="notice notice-error"><p>' . esc_html($text) . '</p></div>';
+    });
     return;
 }
 

@@ -190,3 +190,10 @@ def test_the_block_shows_a_preview_in_the_editor(site: Site, service: Service, a
     assert page.locator(".recommender-list h2").inner_text() == "Read on"
     page.locator("text=Related to this post").first.wait_for(state="attached")
     save_picture(admin, "wordpress-block")
+
+
+def test_a_plugin_that_is_deleted_leaves_nothing_behind(site: Site, admin: Visit) -> None:
+    fill_in(admin, site, "http://127.0.0.1:1", KEY)
+    site.save(title="In the queue", content=TEXT, status="publish")
+
+    assert site.php("plugin.php", "uninstall") == ""
