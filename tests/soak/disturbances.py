@@ -16,7 +16,7 @@ from recommender.artifact import publish
 from recommender.model import Model
 from recommender.pruning import prune
 from tests.soak.expectations import Change, Expectations, Fault
-from tests.soak.traffic import Client, Tally
+from tests.soak.traffic import Client, ServerEndedError, Tally
 from tests.support.servers import Server
 
 RELOAD_SECONDS = 20.0
@@ -160,8 +160,14 @@ class Kills:
         self._random = random.Random(2)  # noqa: S311
 
     def run_once(self) -> None:
-        """Wait, kill a worker, and wait for the next one."""
+        """Wait, kill a worker, and wait for the next one. Raises ServerEndedError."""
         time.sleep(_KILL_SECONDS)
+        try:
+            self._kill()
+        except (psutil.NoSuchProcess, ProcessLookupError, IndexError):
+            raise ServerEndedError from None
+
+    def _kill(self) -> None:
         workers = self._server.children()
         self._tally.last_kill = time.monotonic()
         os.kill(self._random.choice(workers).pid, signal.SIGKILL)

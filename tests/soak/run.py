@@ -1,20 +1,20 @@
 """One soak: a server, its load and its disturbances, and the report."""
 
 import json
-import os
 import re
 import sqlite3
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
+import psutil
 from rich.table import Table
 
 from recommender.article import Article
@@ -25,7 +25,7 @@ from recommender.training.train import train
 from tests.benchmarks.training.corpora import SAMPLE
 from tests.soak.disturbances import ArticleChanges, Kills, Reloads, RuleChanges
 from tests.soak.expectations import STATES, Expectations, Fault
-from tests.soak.traffic import KILL_SECONDS, Client, Reader, Tally
+from tests.soak.traffic import KILL_SECONDS, Client, Reader, ServerEndedError, Tally
 from tests.soak.usage import Sample, growth
 from tests.support.servers import Server, serving
 
@@ -87,27 +87,34 @@ class _Run:
             "write_keys": _KEY_SETTING,
             "address_limit": "1000000/second",
         }
-        os.environ["PYTHONFAULTHANDLER"] = "1"  # a worker that crashes says where
         log = self._folder / "log"
         with serving(log, self._workers, **settings) as server:
-            threads = [Thread(target=self._repeat, args=(step,)) for step in self._steps(server)]
-            begun = time.monotonic()
-            for thread in threads:
-                thread.start()
-            while (spent := time.monotonic() - begun) < seconds and not self._crashes:
-                if server.process.poll() is not None:
-                    self._crashes.append(RuntimeError(f"the server ended: {log.read_text()[-2000:]}"))
-                    break
-                self._samples.append(Sample.of(server.process.pid, spent))
-                self._end.wait(min(_SAMPLE_SECONDS, seconds - spent))
-            self._end.set()
-            for thread in threads:
-                thread.join()
-            if self._crashes:
-                raise self._crashes[0]
-            self._check_at_rest(server)
+            self._load(server, seconds)
+            if server.process.poll() is None:
+                self._check_at_rest(server)
         self._check_events()
         return self._result(seconds, log.read_text(errors="replace"))
+
+    def _load(self, server: Server, seconds: float) -> None:
+        """Run all threads for some seconds, or until the server ends. Raises what a thread raises."""
+        threads = [Thread(target=self._repeat, args=(step,)) for step in self._steps(server)]
+        begun = time.monotonic()
+        try:
+            for thread in threads:
+                thread.start()
+            while (spent := time.monotonic() - begun) < seconds and not self._end.is_set():
+                if server.process.poll() is not None:
+                    self._tally.add([Fault("wrong", f"the server ended after {spent:.0f} s", "")])
+                    break
+                with suppress(psutil.NoSuchProcess):  # it has just ended
+                    self._samples.append(Sample.of(server.process.pid, spent))
+                self._end.wait(min(_SAMPLE_SECONDS, seconds - spent))
+        finally:
+            self._end.set()
+        for thread in threads:
+            thread.join()
+        if self._crashes:
+            raise self._crashes[0]
 
     def _steps(self, server: Server) -> Iterator[Callable[[], None]]:
         client = Client(server, self._tally, _KEY)
@@ -124,6 +131,8 @@ class _Run:
         try:
             while not self._end.is_set():
                 step()
+        except ServerEndedError:
+            pass  # the main thread reports it
         except Exception as error:  # noqa: BLE001 the run reports it
             self._crashes.append(error)
             self._end.set()

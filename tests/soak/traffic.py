@@ -31,6 +31,10 @@ _OPTIONS = {
 }
 
 
+class ServerEndedError(RuntimeError):
+    """The server has ended, so no change can be acknowledged."""
+
+
 class Tally:
     """Responses by kind and status, faults, broken connections and latencies. Threads may share it."""
 
@@ -91,10 +95,10 @@ class Client:
         return answer
 
     def send(self, kind: str, method: str, target: str, body: object = None) -> Answer:
-        """Send a change until it is acknowledged. All changes may be repeated."""
+        """Send a change until it is acknowledged; all changes may be repeated. Raises ServerEndedError."""
         while (answer := self.ask(kind, target, method, body)) is None:
             if self._server.process.poll() is not None:
-                raise RuntimeError("the server ended")
+                raise ServerEndedError
             time.sleep(0.05)
         if answer.status not in _EXPECTED:
             self._tally.add([Fault("wrong", f"{method} has status {answer.status}: {answer.body}", target)])

@@ -138,8 +138,8 @@ def test_only_administrators_with_a_nonce_may_act(site: Site, admin: Visit) -> N
     with visiting(browser) as visit:
         log_in(visit, site, "author")
         assert visit.page.request.get(f"{site.url}{PAGE}").status == 403
-        form = {"action": "recommender_test"}
-        assert visit.page.request.post(f"{site.url}/wp-admin/admin-post.php", form=form).status == 403
+        address = f"{site.url}/wp-admin/admin-post.php"
+        assert visit.page.request.post(address, form={"action": "recommender_test"}).status == 403
 
 
 def test_lists_are_rendered_with_a_key_and_without_the_service(site: Site, service: Service) -> None:
