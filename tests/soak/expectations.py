@@ -15,8 +15,8 @@ from tests.support.servers import Answer
 
 VISIBLE_SECONDS = 1.0  # after its acknowledgement, a change must be visible in every worker
 # After its publication, every worker must serve a new model. The workers share the preparation, and if the
-# one that prepares is killed, the others notice after ten seconds.
-SWITCH_SECONDS = 25.0
+# one that prepares is killed, the others notice after four seconds.
+SWITCH_SECONDS = 18.0
 _EDITION = re.compile(r" \(edition (\w)\)$")
 _REVISION = re.compile(r" \(revision (\d+)\)$")
 _STATUS_OF = {"shown": 200, "withdrawn": 410, "blocked": 200, "embargoed": 404}

@@ -41,6 +41,7 @@ class Tally:
     def __init__(self) -> None:
         self.statuses = defaultdict[str, Counter[int]](Counter)
         self.faults: list[Fault] = []
+        self._described = set[str]()
         self.n_faults = Counter[str]()
         self.broken = Counter[str]()  # connections: `killed` with a worker, or `unexplained`
         self.seconds = defaultdict[str, list[float]](list)
@@ -55,10 +56,13 @@ class Tally:
             self.seconds[kind].append(seconds)
 
     def add(self, faults: Sequence[Fault]) -> None:
-        """Add faults."""
+        """Add faults; equal ones of several requests are described once."""
         with self._lock:
-            self.n_faults.update(fault.kind for fault in faults)
-            self.faults.extend(faults[: max(0, _MOST_FAULTS - len(self.faults))])
+            for fault in faults:
+                self.n_faults[fault.kind] += 1
+                if fault.detail not in self._described and len(self.faults) < _MOST_FAULTS:
+                    self._described.add(fault.detail)
+                    self.faults.append(fault)
 
     def break_off(self, target: str, error: Exception) -> None:
         """Count a connection that broke."""
