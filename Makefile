@@ -15,7 +15,7 @@ PORT ?= 8000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train serve notebooks lab docs settings-page test test-all test-slow test-wordpress test-clients test-nginx test-image fuzz check bench clean
+.PHONY: help install demo train serve notebooks lab docs settings-page plugin-strings test test-all test-slow test-wordpress test-clients test-nginx test-image fuzz soak check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ docs: .venv/docs-installed ## check the prose of the guide, build it as a websit
 settings-page: install ## write the page of the guide that lists all settings
 	$(BIN)/python -m tests.support.settings_page
 
+plugin-strings: install ## write the template of translations of the WordPress plugin (apt: gettext)
+	$(BIN)/python -m tests.support.plugin_strings
+
 test: install ## run the tests, all but the slow ones, and some of the examples of each law
 	$(BIN)/pytest -n auto --dist worksteal -m 'not slow' --hypothesis-profile fast $(PYTEST)
 
@@ -95,6 +98,9 @@ test-clients: install ## generate clients in Python and TypeScript (npm), check 
 
 fuzz: install ## ask CASES (default: 20,000) made-up requests out of the contract
 	$(BIN)/python -m tests.serving.openapi.fuzz --cases $(or $(CASES),20000)
+
+soak: install ## load a server for MINUTES (default: 10) while models, rules, articles and workers come and go
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 check: install ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check

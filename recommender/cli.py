@@ -26,6 +26,7 @@ _COMMANDS: list[click.Command] = [
     backtest, compare, doctor, evaluate, export_live, importing, key, lint, models, related, rules, search,
     serve, similar, topics, train,
 ]  # fmt: skip
+_EXTRAS = {"dask": "cluster", "distributed": "cluster", "opentelemetry": "tracing"}
 
 
 def main() -> None:
@@ -33,9 +34,10 @@ def main() -> None:
     try:
         cli()
     except ModuleNotFoundError as missing:
-        if (missing.name or "").startswith("recommender"):
+        library = (missing.name or "").partition(".")[0]
+        if library == "recommender":
             raise
-        extra = "cluster" if missing.name in {"dask", "distributed"} else "train"
+        extra = _EXTRAS.get(library, "train")
         click.echo(f"error: {missing.name} is required: pip install 'recommender[{extra}]'", err=True)
         sys.exit(FAILED)
     except MemoryError as error:

@@ -73,6 +73,8 @@ _Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
 _Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/(second|minute|hour)$")]
 _Weight = Annotated[str, Field(pattern=r"^(view|click|share|comment|like)=[0-9]{1,4}(\.[0-9]{1,3})?$")]
 _HalfLife = Annotated[str, Field(pattern=r"^(1h|24h|7d)=[1-9][0-9]{0,4}$")]
+_Bytes = Annotated[int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")]
+_Minutes = Annotated[int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")]
 _RATE = "a number per second, minute or hour, such as 100/second"
 
 
@@ -109,13 +111,15 @@ class Settings(BaseSettings):
     """Whether each response is logged, without personal data."""
     log_format: Annotated[Literal["text", "json"], Field(description="text or json")] = "text"
     """Format of the log."""
-    max_body_bytes: Annotated[
-        int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
-    ] = 1 << 20
+    traces_url: Annotated[
+        str | None,
+        # Hidden, because it may contain a password.
+        Field(pattern=r"^https?://.", repr=False, description="such as http://127.0.0.1:4318/v1/traces"),
+    ] = None
+    """Collector to which traces are sent, by OTLP over HTTP. It needs the extra `tracing`."""
+    max_body_bytes: _Bytes = 1 << 20
     """Maximum size of a request body."""
-    max_batch_bytes: Annotated[
-        int, Field(ge=1, le=1 << 30, description="a whole number from 1 to 1073741824")
-    ] = 32 << 20
+    max_batch_bytes: _Bytes = 32 << 20
     """Maximum size of a batch of articles that is sent with a key."""
     site_name: Annotated[str, Field(min_length=1, max_length=100, description="1 to 100 characters")] = (
         "Newsroom"
@@ -142,13 +146,9 @@ class Settings(BaseSettings):
     """Time between two checks for changes by other workers; 0 disables them, for tests with one worker."""
     rules_file: Annotated[Path | None, Field(description="a file in TOML")] = None
     """File of editorial rules. Changes are applied while the service runs."""
-    visitor_window_minutes: Annotated[
-        int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
-    ] = VISITOR_WINDOW_MINUTES
+    visitor_window_minutes: _Minutes = VISITOR_WINDOW_MINUTES
     """Time in which a visitor counts once for an article and type of event."""
-    source_window_minutes: Annotated[
-        int, Field(ge=1, le=1440, description="a whole number from 1 to 1440")
-    ] = SOURCE_WINDOW_MINUTES
+    source_window_minutes: _Minutes = SOURCE_WINDOW_MINUTES
     """Time in which `source_cap` applies."""
     source_cap: Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = (
         SOURCE_CAP

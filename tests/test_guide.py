@@ -112,6 +112,15 @@ def test_every_error_and_degraded_part_is_explained() -> None:
         assert f"| `{part}` |" in page
 
 
+def test_each_fault_has_a_test() -> None:
+    rows = re.findall(r"\| `(tests/[\w/]+\.py)`: `(test_\w+)` \|$", TEXT["deployment.md"], re.MULTILINE)
+
+    assert len(rows) > 12
+    assert len(rows) == TEXT["deployment.md"].partition("| fault |")[2].partition("\n\n")[0].count("\n") - 1
+    for file, name in rows:
+        assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), name
+
+
 def test_the_messages_explained_are_messages_of_the_program() -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "recommender").rglob("*.py"))
     joined = re.sub(r'"\s*f?"', "", source)

@@ -55,6 +55,10 @@ def serve(*, print_settings: bool, **options: Any) -> None:
     if print_settings:
         _print(settings)
         return
+    if settings.traces_url:
+        from recommender.serving.telemetry.tracing import exporter_to
+
+        exporter_to(settings.traces_url)  # without the extra, it fails here instead of in every worker
     if settings.rules_file is not None:
         _report_faults(settings.rules_file)
     try:

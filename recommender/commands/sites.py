@@ -6,7 +6,7 @@ file or a service, and continues after an interruption. A date of the last chang
 it reports neither posts that are published on their scheduled day, nor posts that are restored or moved to
 the trash.
 
-The plugin (`wordpress/recommender.php`) follows the same principle. It queues the ids of changed posts, and
+The plugin (`wordpress/sending.php`) follows the same principle. It queues the ids of changed posts, and
 under a lock sends the state that each post has when it is sent. So late, repeated and unordered calls do no
 harm.
 """

@@ -14,7 +14,7 @@ from recommender.serving.cache.purging import Purger, shared_cache_at
 from recommender.serving.compat.drop_in import DropInRoutes
 from recommender.serving.http import compression
 from recommender.serving.http.auth import Access
-from recommender.serving.http.concurrency import ComputingLimit
+from recommender.serving.http.concurrency import ComputingLimit, ConcurrencyLimit
 from recommender.serving.http.cors import ReadPolicy, ScoringLimit
 from recommender.serving.http.parameters import utf8
 from recommender.serving.http.problems import Problem
@@ -37,6 +37,7 @@ from recommender.serving.site.demo import DemoRoutes
 from recommender.serving.site.start import StartRoutes
 from recommender.serving.site.widget import WidgetRoutes
 from recommender.serving.telemetry.metrics import Metrics
+from recommender.serving.telemetry.tracing import spans_to
 from recommender.serving.worker.connections import ConnectionLimit
 from recommender.serving.worker.context import Clock, Context, utc_now
 from recommender.serving.worker.maintenance import Maintenance
@@ -103,9 +104,13 @@ def create_app(
     if purger is not None:
         context.report_degraded("purge", lambda: purger.is_failing)
     cache, metrics = ResponseCache(settings.cache_bytes, computing, purger), Metrics(PARTS)
-    _add_routes(app, context, cache, access, metrics)
-    _observe(metrics, context, computing, scoring)
-    metrics_routes = MetricsRoutes(context, metrics)
+    uploads, submissions = UploadLimit(), SubmissionRoutes(context, access)
+    _add_routes(app, context, cache, access, metrics, submissions)
+    _observe(metrics, context)
+    queues = {"light": [computing.light], "heavy": [computing.heavy], "scoring": [scoring.limit]}
+    _observe_waits(metrics, queues | {"upload": uploads.limits, "fold_in": [submissions.fold_in_limit]})
+    record_span = spans_to(settings.traces_url) if settings.traces_url else None
+    metrics_routes = MetricsRoutes(context, metrics, record_span)
     metrics_routes.add_to(app)
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
@@ -122,7 +127,7 @@ def create_app(
     app.before_request(_check_path)
     app.after_request(_finish)
     ReadPolicy(access, settings.cors_origins).add_to(app)
-    UploadLimit().add_to(app)
+    uploads.add_to(app)
     compression.add_to(app)
     _handle_errors(app, demo.problem_page)
     # Flask's documented way to add a WSGI layer, although mypy sees a method.
@@ -149,15 +154,27 @@ def _bare_app(settings: Settings) -> Flask:
     return app
 
 
-def _observe(metrics: Metrics, context: Context, computing: ComputingLimit, scoring: ScoringLimit) -> None:
+def _observe(metrics: Metrics, context: Context) -> None:
     """Observe what happens below the routes."""
     context.store.on_failure(metrics.count_store_failure)
     context.rank_tracker.on_refresh = metrics.observe_refresh
-    for queue, limit in (("light", computing.light), ("heavy", computing.heavy), ("scoring", scoring.limit)):
-        limit.on_wait = metrics.waits_in(queue)
 
 
-def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Access, metrics: Metrics) -> None:
+def _observe_waits(metrics: Metrics, queues: dict[str, list[ConcurrencyLimit]]) -> None:
+    """Observe how long requests wait in queues."""
+    for queue, limits in queues.items():
+        for limit in limits:
+            limit.on_wait = metrics.waits_in(queue)
+
+
+def _add_routes(
+    app: Flask,
+    context: Context,
+    cache: ResponseCache,
+    access: Access,
+    metrics: Metrics,
+    submissions: SubmissionRoutes,
+) -> None:
     related = RelatedRoutes(context, cache)
     for routes in (
         related,
@@ -170,7 +187,7 @@ def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Acce
         WidgetRoutes(),
         HealthRoutes(context),
         DocsRoutes(),
-        SubmissionRoutes(context, access),
+        submissions,
         EventRoutes(context, access, metrics),
         RuleRoutes(context, access),
     ):

@@ -67,6 +67,7 @@ def serving(log: Path, workers: int = 1, **settings: object) -> Iterator[Server]
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "RECOMMENDER_LIVE_POLL_SECONDS": "0.3"}
+    environment["PYTHONFAULTHANDLER"] = "1"  # a process that crashes writes where into its log
     environment |= {f"RECOMMENDER_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "recommender", "serve", "--port", str(port), "--workers", str(workers)]
     with log.open("ab") as file:

@@ -24,6 +24,7 @@ GROUPS = {
         "search_snippets",
         "access_log",
         "log_format",
+        "traces_url",
     ),
     "Model": ("models_dir", "models_url", "verify", "model_retry_seconds", "stale_after_hours"),
     "Live articles and rules": (

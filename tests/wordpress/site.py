@@ -10,15 +10,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.plugin_strings import PLUGIN
+
 DISTRIBUTION = Path("/usr/share/wordpress")
 HERE = Path(__file__).parent
-PLUGIN = HERE.parents[1] / "recommender" / "wordpress" / "recommender.php"
+PASSWORD = "a password of the tests"  # noqa: S105 of the editor
 START_SECONDS = 60
 
 CONFIG = """<?php
@@ -43,7 +46,7 @@ require_once ABSPATH . 'wp-settings.php';
 
 ROUTER = """<?php
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
-if ($path !== '/' && is_file(__DIR__ . $path)) return false;
+if ($path !== '/' && (is_file(__DIR__ . $path) || is_file(__DIR__ . $path . 'index.php'))) return false;
 $_SERVER['SCRIPT_NAME'] = $_SERVER['PHP_SELF'] = '/index.php';
 require __DIR__ . '/index.php';
 """
@@ -70,19 +73,16 @@ class Site:
         """Use a piece of PHP as the functions of the theme."""
         (self.root / "wp-content" / "themes" / "plain" / "functions.php").write_text(f"<?php\n{code}")
 
-    def configure(self, service: str, key: str) -> None:
-        """Set the URL and the key of the service in the configuration, from the next request on."""
-        constants = {"RECOMMENDER_URL": service, "RECOMMENDER_KEY": key}
+    def configure(self, service: str | None, key: str = "") -> None:
+        """Set the URL and the key in the configuration, from the next request on; None removes both."""
+        constants = {} if service is None else {"RECOMMENDER_URL": service, "RECOMMENDER_KEY": key}
         (self.root.parent / "constants.json").write_text(json.dumps(constants))
 
     def use_plugin(self, *, in_use: bool = True) -> None:
-        """Install the plugin as the guide says, or remove it."""
-        folder = self.root / "wp-content" / "mu-plugins"
-        folder.mkdir(exist_ok=True)
-        if in_use:
-            shutil.copy(PLUGIN, folder)
-        else:
-            (folder / PLUGIN.name).unlink()
+        """Install and activate the plugin as the guide says, or deactivate it."""
+        folder = self.root / "wp-content" / "plugins" / "recommender"
+        shutil.copytree(PLUGIN, folder, dirs_exist_ok=True)
+        self.php("plugin.php", "activate" if in_use else "deactivate")
 
     def fill(self, articles: Iterable[Mapping[str, Any]]) -> list[int]:
         """Insert posts with PHP, and return their ids."""
@@ -117,6 +117,26 @@ class Site:
         """Rename a term or an author, or delete it if `name` is None."""
         url = f"{self.url}/wp-json/wp/v2/{path}"
         self._json(self.editor.delete(url) if name is None else self.editor.post(url, json={"name": name}))
+
+    def get(self, path: str) -> str:
+        """Return a page as a reader sees it."""
+        response = httpx.get(f"{self.url}{path}", timeout=60, follow_redirects=True)
+        assert response.status_code == 200, response.text[:500]
+        return response.text
+
+    def rendered(self, post_id: int) -> str:
+        """Return the content of a post as the REST API has it."""
+        response = self.editor.get(f"{self.url}/wp-json/wp/v2/posts/{post_id}")
+        return str(self._json(response)["content"]["rendered"])
+
+    def post_id(self, title: str) -> int:
+        """Return the id of the post with a title."""
+        found = self.editor.get(f"{self.url}/wp-json/wp/v2/posts", params={"search": title}).json()
+        return next(int(post["id"]) for post in found if unescape(post["title"]["rendered"]) == title)
+
+    def expire_lists(self) -> None:
+        """Let more than a minute pass for all lists that the plugin has cached."""
+        self.php("expire.php")
 
     def run_cron(self) -> None:
         """Run the scheduled tasks of WP-Cron."""

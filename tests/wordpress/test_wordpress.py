@@ -1,28 +1,18 @@
 """The import and the plugin with a real WordPress: `make test-wordpress`."""
 
-import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
-from recommender.serving.http.auth import new_key
 from recommender.training.formats.files import SourceOptions
 from recommender.training.formats.wordpress import wordpress_rows
 from recommender.training.readers.corpus import read_articles
 from tests.support.browsers import running_browser, visiting
-from tests.support.cli import in_a_process
-from tests.support.servers import ROOT, serving
 from tests.support.sites import EXAMPLE, template
-from tests.support.waiting import eventually
+from tests.wordpress.service import SAMPLE, TEXT, Service, recommender, wait_until
 from tests.wordpress.site import Site, wordpress
 
 pytestmark = [
@@ -32,117 +22,7 @@ pytestmark = [
     ),
 ]
 
-SAMPLE = Path(str(files("recommender") / "sample"))
 DATA = os.environ.get("RECOMMENDER_TEST_DATA")
-MAX_SECONDS = 5.0  # until every change by an editor has reached the service
-KEY, KEY_SETTING = new_key("wordpress", ["articles"])
-TEXT = "<p>The lobster pot draw for the beach huts of Sandrigg will be held again, the town council said.</p>"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with wordpress(tmp_path_factory.mktemp("wordpress")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def archive(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample and some posts that are not public, inserted into WordPress and imported over REST."""
-    sample = [json.loads(line) for line in (SAMPLE / "articles.jsonl").read_text("utf-8").splitlines()]
-    hidden = [
-        {"id": 9001, "title": "A draft", "body": TEXT, "status": "draft"},
-        {"id": 9002, "title": "Private", "body": TEXT, "status": "private"},
-        {"id": 9003, "title": "For members", "body": TEXT, "post_password": "open"},
-        {"id": 9004, "title": "To come", "body": TEXT, "published_at": "2040-01-01T00:00:00Z"},
-        {"id": 9005, "title": "Thrown away", "body": TEXT, "status": "trash"},
-        {"id": 9006, "title": "Waiting", "body": TEXT, "status": "pending"},
-    ]
-    site.fill(sample + hidden)
-    path = tmp_path_factory.mktemp("archive") / "posts.jsonl"
-    recommender("import", "wordpress", site.url, "-o", path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def models_dir(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    recommender("train", archive, "--models-dir", folder, "--recipe", SAMPLE / "recipe.toml")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def service(site: Site, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
-    """A running service that gets changes only from the plugin."""
-    service = Service(site, models_dir, tmp_path_factory.mktemp("service"))
-    site.use_plugin()
-    service.start()
-    yield service
-    service.stop()
-
-
-class Service:
-    """`recommender serve`, which can be stopped and restarted with the same database."""
-
-    def __init__(self, site: Site, models_dir: Path, folder: Path) -> None:
-        self.site, self.folder = site, folder
-        self.settings: dict[str, Any] = {
-            "models_dir": models_dir,
-            "write_keys": KEY_SETTING,
-            "database_url": f"sqlite:///{folder / 'live.db'}",
-            "state_file": folder / "state.json",
-        }
-        (folder / "key").write_text(KEY)
-
-    def start(self) -> None:
-        """Start the service, and configure its URL in the site."""
-        self._running = ExitStack()
-        self.server = self._running.enter_context(serving(self.folder / "serve.log", **self.settings))
-        self.site.configure(self.address, KEY)
-
-    def stop(self) -> None:
-        """Stop the service; its database stays."""
-        self._running.close()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}"
-
-    def status(self, post_id: int) -> int:
-        return int(self._get(f"/v1/articles/{post_id}").status)
-
-    def title(self, post_id: int) -> Any:
-        answer = self._get(f"/v1/articles/{post_id}")
-        return answer.body["title"] if answer.status == 200 else None
-
-    def facts(self, post_id: int) -> Any:
-        return self._get(f"/v1/articles/{post_id}").body
-
-    def related(self, post_id: int) -> list[str]:
-        answer = self._get(f"/v1/articles/{post_id}/related?limit=50")
-        return [item["id"] for item in answer.body["items"]]
-
-    def changed(self, since: datetime) -> set[str]:
-        query = urlencode({"updated_after": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "limit": 50})
-        return {item["id"] for item in self._get(f"/v1/articles?{query}").body["items"]}
-
-    def reconcile(self, *arguments: object) -> str:
-        options = ["--to", self.address, "--key-file", self.folder / "key", *arguments]
-        return recommender("import", "wordpress", self.site.url, *options)
-
-    def _get(self, target: str) -> Any:
-        return self.server.ask("GET", target)
-
-
-def recommender(*arguments: object) -> str:
-    """Run the command line; return its output."""
-    done = in_a_process(sys.executable, "-m", "recommender", *arguments, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition is true."""
-    eventually(condition, MAX_SECONDS)
 
 
 def test_the_import_contains_exactly_the_public_posts(site: Site, archive: Path) -> None:

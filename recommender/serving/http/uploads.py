@@ -35,6 +35,7 @@ class UploadLimit:
     def __init__(self) -> None:
         self._without_key = ConcurrencyLimit(*_LIMIT_WITHOUT_KEY)
         self._with_key = ConcurrencyLimit(*_LIMIT_WITH_KEY)
+        self.limits = [self._without_key, self._with_key]
         per_address = int(_ADDRESS_SHARE * _LIMIT_WITHOUT_KEY[0])
         self._addresses = PerKeyLimit(
             per_address, f"this address has {per_address} unfinished uploads; finish them first"

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from recommender.serving.telemetry.answers import BEGUN, ORIGIN, SOURCES, Answer
 from recommender.serving.telemetry.logs import log_answer
 from recommender.serving.telemetry.metrics import Metrics
+from recommender.serving.telemetry.tracing import RecordSpan
 from recommender.serving.worker.context import Context
 from recommender.serving.worker.periodic import Periodic
 
@@ -28,10 +29,10 @@ _INTERVAL_SECONDS = 0.5
 
 
 class MetricsRoutes(Collector):
-    """The route of metrics; it also records every response of Flask."""
+    """The route of metrics; it also records every response of Flask, as a span if there is `record_span`."""
 
-    def __init__(self, context: Context, metrics: Metrics) -> None:
-        self._context, self._metrics = context, metrics
+    def __init__(self, context: Context, metrics: Metrics, record_span: RecordSpan | None = None) -> None:
+        self._context, self._metrics, self._record_span = context, metrics, record_span
 
     def add_to(self, app: Flask) -> None:
         """Add the route, and record every response of the app."""
@@ -86,6 +87,9 @@ class MetricsRoutes(Collector):
         self._metrics.records.add((answer, seconds))
         if self._context.settings.access_log:
             log_answer(request.method, answer, seconds, g.request_id)
+        if self._record_span is not None:
+            route = None if request.url_rule is None else request.url_rule.rule
+            self._record_span(environ, answer, route, g.request_id, seconds)
         return response
 
 

@@ -38,7 +38,7 @@ class SubmissionRoutes:
 
     def __init__(self, context: Context, access: Access) -> None:
         self._context, self._access = context, access
-        self._fold_in_limit = ConcurrencyLimit(*FOLD_IN_LIMIT)
+        self.fold_in_limit = ConcurrencyLimit(*FOLD_IN_LIMIT)
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -174,7 +174,7 @@ class SubmissionRoutes:
         if snapshot is None or monotonic() >= ends:
             return row
         try:
-            with self._fold_in_limit.slot():
+            with self.fold_in_limit.slot():
                 embedding = fold_in(snapshot.model, article).to_bytes()
         except Problem:  # there are too many at the same time
             return row

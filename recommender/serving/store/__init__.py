@@ -166,7 +166,7 @@ class Store:
         self._database.write(articles.put_fold_ins, rows)
 
     def claim_fold_ins(self, owner: int, now: int) -> bool:
-        """Return whether this owner may compute fold-ins; if so, no other owner may for 10 seconds."""
+        """Return whether this owner may compute fold-ins; if so, no other owner may for 4 seconds."""
         return self._database.write(articles.claim_fold_ins, (owner, now))
 
     def articles(self) -> Iterator[ArticleRow]:

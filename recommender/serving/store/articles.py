@@ -13,7 +13,7 @@ from recommender.serving.store.schema import ARTICLES
 
 _BULK = Bulk(ARTICLES)
 _PAGE = 500
-_CLAIM_MICROSECONDS = 10_000_000  # after the last claim, a worker counts as ended
+_CLAIM_MICROSECONDS = 4_000_000  # after the last claim, a worker counts as ended; it claims every second
 
 
 def put_articles(
@@ -66,7 +66,7 @@ def put_fold_ins(connection: Connection, batches: list[Sequence[ArticleRow]]) ->
 
 
 def claim_fold_ins(connection: Connection, claims: list[tuple[int, int]]) -> list[bool]:
-    """Return for each (owner, now) whether it may compute fold-ins; if so, no other may for 10 seconds."""
+    """Return for each (owner, now) whether it may compute fold-ins; if so, no other may for 4 seconds."""
     granted = []
     for owner, now in claims:
         value_of = numbers(connection)

@@ -4,7 +4,6 @@ The HTTP server limits its connections only in total, and shows them to no appli
 of this process, so a thread counts them by address, and shuts down those above the limit.
 """
 
-import os
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -81,15 +80,13 @@ def _open_files() -> list[int]:
 
 @contextmanager
 def _socket(file: int) -> Iterator[socket.socket]:
-    """Return a second handle of a socket, which stays the same even if the first one is closed.
+    """Return a socket of this process by its descriptor, and leave it open. Raises OSError for other files.
 
-    Raises OSError if the file is not a socket.
+    There is no second descriptor, which would have to be closed: if it were one of the database file, closing
+    it would give up the locks that SQLite has on the file, and other workers would damage the database.
     """
-    handle = os.dup(file)
+    connection = socket.socket(fileno=file)
     try:
-        connection = socket.socket(fileno=handle)
-    except OSError:
-        os.close(handle)
-        raise
-    with connection:
         yield connection
+    finally:
+        connection.detach()

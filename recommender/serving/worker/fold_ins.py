@@ -82,10 +82,12 @@ class FoldIns:
         return failed == article and monotonic() < at + _RETRY_SECONDS
 
     def _rows(self, articles: Sequence[Article]) -> dict[str, ArticleRow]:
+        """Return the rows of articles in the store, without those that were withdrawn meanwhile."""
         try:
-            return self._store.articles_by_id([article.id for article in articles])
+            row_of = self._store.articles_by_id([article.id for article in articles])
         except StoreDownError:
             return {}
+        return {article_id: row for article_id, row in row_of.items() if not row.withdrawn}
 
     def _put(self, rows: Sequence[ArticleRow]) -> None:
         try:

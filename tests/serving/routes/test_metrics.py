@@ -107,6 +107,19 @@ def test_responses_are_counted_by_endpoint_status_and_origin(models_dir: Path) -
     service.close()
 
 
+def test_waits_of_uploads_and_of_fold_ins_are_observed(models_dir: Path) -> None:
+    key, key_setting = new_key("cms", ["articles"])
+    service = ServiceUnderTest(models_dir, write_keys=key_setting)
+    new = {"title": "Storm floods the harbour", "body": "The harbour was flooded."}
+    service.client.put("/v1/articles/new", json=new, headers={"Authorization": f"Bearer {key}"})
+
+    after = samples(service.client)
+
+    assert after["recommender_queue_wait_seconds_count", "upload"] == 1
+    assert after["recommender_queue_wait_seconds_count", "fold_in"] == 1
+    service.close()
+
+
 def test_items_are_counted_by_source_also_if_the_list_is_cached(models_dir: Path) -> None:
     service, expected = ServiceUnderTest(models_dir), Counter[str]()
     for url in LISTS:

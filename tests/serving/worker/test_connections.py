@@ -1,9 +1,13 @@
 """An address has at most so many connections to a worker."""
 
+import fcntl
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +97,17 @@ def test_workers_share_the_limit(stack: ExitStack) -> None:
     settings = Settings.read(port=connections.port, workers=3, connections_per_address=90)
 
     assert ConnectionLimit.of(settings).run_once() == 30
+
+
+def test_counting_keeps_the_locks_on_files_that_this_process_has_open(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    """Closing any descriptor of a file gives up all locks on it; without its locks, SQLite destroys data."""
+    locked = stack.enter_context((tmp_path / "store.db").open("wb"))
+    fcntl.lockf(locked, fcntl.LOCK_EX)
+
+    ConnectionLimit(Connections(stack).port, 0).run_once()
+
+    code = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'wb'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    other = subprocess.run([sys.executable, "-c", code, locked.name], capture_output=True, check=False)
+    assert b"BlockingIOError" in other.stderr

@@ -131,3 +131,18 @@ def test_the_fold_in_of_an_article_that_has_changed_is_neither_stored_nor_used(
     assert of_old is not None
     assert of_new is not None
     assert of_old.to_bytes() == fold_in(model, old).to_bytes() != of_new.to_bytes()
+
+
+def test_an_article_that_was_withdrawn_meanwhile_does_not_stop_the_others(
+    model: Model, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(store, *ARTICLES)
+    store.withdraw("y", microseconds(NOW))
+    fold_ins = FoldIns(model, store)
+
+    fold_ins.add(ARTICLES, LONG)
+
+    row_of = store.articles_by_id(["x", "y", "z"])
+    assert [article_id for article_id, row in row_of.items() if row.embedding] == ["x", "z"]
+    assert not fold_ins.missing(ARTICLES)
+    assert caplog.records == []
