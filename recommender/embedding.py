@@ -88,9 +88,11 @@ class Vocabulary:
 
     def embed_counts(self, counts: Mapping[str, int]) -> Embedding:
         """Return the embedding of a text from its term counts; unknown terms are ignored."""
-        known = sorted((row, n) for term, n in counts.items() if (row := self.terms.find(term)) is not None)
-        columns = np.array([row for row, _ in known], dtype=np.int32)
-        tf = 1 + np.log(np.array([n for _, n in known], dtype=np.float64))
+        terms = sorted(counts)  # their rows are in the same order
+        rows = self.terms.find_all(terms)
+        known = rows >= 0
+        columns = rows[known].astype(np.int32)
+        tf = 1 + np.log(np.array([counts[term] for term in terms], dtype=np.float64)[known])
         values = rounded(unit(tf * self.weights[columns]))
         return Embedding(columns, values, self._latent(columns, values))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, request
+from threadpoolctl import threadpool_limits
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -94,6 +95,9 @@ def create_app(
     Paths are matched unchanged, without redirects or merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
+    # The threads that multiply matrices wait for each other in a loop. Next to our own threads, which need the
+    # cores, that multiplies the time of a product.
+    threadpool_limits(1, user_api="blas")
     app = _bare_app(settings)
     access = Access(settings)
     computing = ComputingLimit(access, settings.computing_seconds)

@@ -30,6 +30,7 @@ SERVING = SHARED | {
     "crawleruseragents",
     "openapi_pydantic",
     "prometheus_client",
+    "threadpoolctl",
 }
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),
