@@ -88,11 +88,10 @@ class Strings(Sequence[str]):
         """
         encoded = [string.encode(errors="surrogatepass") for string in wanted]
         found = np.full(len(encoded), -1, dtype=np.int64)
-        in_bulk = []
+        longest = _BULK_BYTES if len(self) else 0
+        in_bulk = [place for place, string in enumerate(encoded) if 0 < len(string) <= longest]
         for place, string in enumerate(encoded):
-            if 0 < len(string) <= _BULK_BYTES and len(self):
-                in_bulk.append(place)
-            elif (row := self.find_bytes(string)) is not None:
+            if not 0 < len(string) <= longest and (row := self.find_bytes(string)) is not None:
                 found[place] = row
         for start in range(0, len(in_bulk), _BULK):
             places = in_bulk[start : start + _BULK]
