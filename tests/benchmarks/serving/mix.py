@@ -6,8 +6,9 @@ Latency counts from the moment when a request was due.
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -51,16 +52,23 @@ def requests(readers: Sequence[Reader], rate: float, seconds: float) -> Iterator
         yield Request(due, kind, *_request(kind, asked, number))
 
 
-def latencies(port: int, wanted: Sequence[Request], key: str) -> dict[str, list[float]]:
-    """Send the requests at their times; return the milliseconds by kind, ascending."""
+class Spent(NamedTuple):
+    """How long the responses to one kind of request took, and how many requests were refused with 503."""
+
+    milliseconds: list[float]  # ascending
+    refused: int
+
+
+def latencies(port: int, wanted: Sequence[Request], key: str) -> dict[str, Spent]:
+    """Send the requests at their times; return how long the responses took, by kind."""
     return asyncio.run(_sent(port, wanted, key))
 
 
-def plot(spent: dict[str, list[float]], title: str) -> Figure:
+def plot(spent: dict[str, Spent], title: str) -> Figure:
     """Plot the latency of each kind of request by percentile."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
-    for kind, milliseconds in spent.items():
+    for kind, (milliseconds, _) in spent.items():
         above = 1 - np.arange(len(milliseconds)) / len(milliseconds)
         axes.loglog(1 / above, milliseconds, label=f"{kind}: {len(milliseconds):,} requests")
     axes.set_xticks([1, 2, 10, 100, 1000], ["0", "50", "90", "99", "99.9"])
@@ -96,17 +104,23 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode()
 
 
-async def _sent(port: int, wanted: Sequence[Request], key: str) -> dict[str, list[float]]:
+async def _sent(port: int, wanted: Sequence[Request], key: str) -> dict[str, Spent]:
+    refused = Counter[str]()
     spent: dict[str, list[float]] = defaultdict(list)
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     begun = perf_counter()
 
     async def send(request: Request) -> None:
         await asyncio.sleep(request.due - (perf_counter() - begun))
+        while idle and idle[-1][0].at_eof():  # the server has closed it, because it was idle
+            idle.pop()[1].close()
         connection = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            await _exchanged(connection, request, key)
-        spent[request.kind].append(1e3 * (perf_counter() - begun - request.due))
+            is_answered = await _is_answered(connection, request, key)
+        if is_answered:
+            spent[request.kind].append(1e3 * (perf_counter() - begun - request.due))
+        else:
+            refused[request.kind] += 1
         idle.append(connection)
 
     async with asyncio.TaskGroup() as tasks:
@@ -114,13 +128,13 @@ async def _sent(port: int, wanted: Sequence[Request], key: str) -> dict[str, lis
             tasks.create_task(send(request))
     for _, writer in idle:
         writer.close()
-    return {kind: sorted(spent[kind]) for kind in SHARES}
+    return {kind: Spent(sorted(spent[kind]), refused[kind]) for kind in SHARES}
 
 
-async def _exchanged(
+async def _is_answered(
     connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: Request, key: str
-) -> None:
-    """Send a request and read the response. Raises RuntimeError if it is an error."""
+) -> bool:
+    """Send a request, read the response, and return whether it is not 503. Raises RuntimeError."""
     reader, writer = connection
     head = f"{request.method} {request.target} HTTP/1.1\r\nHost: localhost\r\n"
     if request.body:
@@ -131,5 +145,7 @@ async def _exchanged(
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
     lengths = [int(line.partition(":")[2]) for line in lines if line.startswith("content-length:")]
     body = await reader.readexactly(lengths[0] if lengths else 0)
-    if not lines[0].split()[1].startswith("2"):
+    status = int(lines[0].split()[1])
+    if status not in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.SERVICE_UNAVAILABLE}:
         raise RuntimeError(f"{request.method} {request.target}: {lines[0]}: {body[:300]!r}")
+    return status != HTTPStatus.SERVICE_UNAVAILABLE

@@ -33,7 +33,7 @@ from tests.benchmarks.serving.throughput import CONNECTIONS, Load, has_wrk, thro
 _KEY = "benchmark"
 _WRITER = {"RECOMMENDER_WRITE_KEYS": f"benchmark:{sha256(_KEY.encode()).hexdigest()}:articles+events"}
 _REQUESTS, _TEXTS, _PUTS = 300, 60, 40  # over one connection
-_READERS, _RATE, _MIX_SECONDS = 5000, 200.0, 20.0
+_READERS, _RATE, _MIX_SECONDS = 5000, 100.0, 20.0
 _CACHED, _ADDRESSES = 2000, 1000
 _NO_OP = "Flask no-op"
 _OTHER_ROUTES = (
@@ -79,7 +79,8 @@ def _report(model: Model, models: Path, folder: Path, options: Options) -> None:
     with _served(models, folder, _WRITER | NO_LIMITS) as server:
         wanted = list(mix.requests(readers, _RATE, _MIX_SECONDS))
         spent = mix.latencies(server.port, wanted, _KEY)
-    medians |= {f"mix: {kind}": _of_milliseconds(times) for kind, times in spent.items()}
+    for kind, (milliseconds, refused) in spent.items():
+        medians[f"mix: {kind}"] = _of_milliseconds(milliseconds) | {"refused": float(refused)}
     console.print(f"{len(model.articles):,} articles, one worker, median of {options.rounds} rounds")
     console.print(_table(medians))
     title = f"{_RATE:.0f} requests a second, {len(model.articles):,} articles, one worker"
@@ -209,7 +210,11 @@ def _table(medians: Mapping[str, Figures]) -> Table:
     no_op = medians.get(_NO_OP, {}).get("a_second")
     for name, figures in medians.items():
         rate = figures.get("a_second")
-        other = [f"{value:.2f} {unit}" for unit, value in figures.items() if unit in {"seconds", "MiB"}]
+        other = [
+            f"{value:.4g} {unit}"
+            for unit, value in figures.items()
+            if unit in {"seconds", "MiB", "refused"} and value
+        ]
         table.add_row(
             name,
             "" if rate is None else f"{rate:,.0f}",
