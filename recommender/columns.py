@@ -83,8 +83,8 @@ class Strings(Sequence[str]):
     def find_all(self, wanted: Sequence[str]) -> np.ndarray:
         """Return the row of each string, (m,) int64, -1 if it is missing.
 
-        The strings of the column must be sorted by their bytes, without NUL. It takes a quarter of the time of
-        `find` for each string. Sorted strings are found fastest.
+        The strings of the column must be sorted by their bytes, without NUL. It takes a quarter of the
+        time of `find` for each string. Sorted strings are found fastest.
         """
         encoded = [string.encode(errors="surrogatepass") for string in wanted]
         found = np.full(len(encoded), -1, dtype=np.int64)

@@ -95,8 +95,8 @@ def create_app(
     Paths are matched unchanged, without redirects or merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
-    # The threads that multiply matrices wait for each other in a loop. Next to our own threads, which need the
-    # cores, that multiplies the time of a product.
+    # The threads that multiply matrices wait for each other in a loop. Next to our own threads, which need
+    # the cores, that multiplies the time of a product.
     threadpool_limits(1, user_api="blas")
     app = _bare_app(settings)
     access = Access(settings)
