@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 SHARES = {"page": 50, "related": 24, "trending": 6, "search": 8, "events": 10, "put": 2}
 _EVENTS = 20  # in a batch
 _TIMEOUT_SECONDS = 30
+_IDLE_SECONDS = 4  # after which a connection is not used again; the server closes it after 10
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Request(NamedTuple):
@@ -107,33 +109,30 @@ def _json(value: dict[str, Any]) -> bytes:
 async def _sent(port: int, wanted: Sequence[Request], key: str) -> dict[str, Spent]:
     refused = Counter[str]()
     spent: dict[str, list[float]] = defaultdict(list)
-    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    idle: list[tuple[float, _Connection]] = []  # since when, ascending
     begun = perf_counter()
 
     async def send(request: Request) -> None:
         await asyncio.sleep(request.due - (perf_counter() - begun))
-        while idle and idle[-1][0].at_eof():  # the server has closed it, because it was idle
-            idle.pop()[1].close()
-        connection = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        is_open = bool(idle) and perf_counter() - idle[-1][0] < _IDLE_SECONDS
+        connection = idle.pop()[1] if is_open else await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             is_answered = await _is_answered(connection, request, key)
         if is_answered:
             spent[request.kind].append(1e3 * (perf_counter() - begun - request.due))
         else:
             refused[request.kind] += 1
-        idle.append(connection)
+        idle.append((perf_counter(), connection))
 
     async with asyncio.TaskGroup() as tasks:
         for request in wanted:
             tasks.create_task(send(request))
-    for _, writer in idle:
+    for _, (_, writer) in idle:
         writer.close()
     return {kind: Spent(sorted(spent[kind]), refused[kind]) for kind in SHARES}
 
 
-async def _is_answered(
-    connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: Request, key: str
-) -> bool:
+async def _is_answered(connection: _Connection, request: Request, key: str) -> bool:
     """Send a request, read the response, and return whether it is not 503. Raises RuntimeError."""
     reader, writer = connection
     head = f"{request.method} {request.target} HTTP/1.1\r\nHost: localhost\r\n"
