@@ -156,7 +156,7 @@ def _calls(
 
 
 def _private_mib(pid: int) -> float:
-    """Return the memory that a process has written to and shares with no other; files that it maps are not."""
+    """Return the memory that a process has written to and shares with no other, without mapped files."""
     sizes = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(line.split()[1]) for line in sizes.splitlines() if line.startswith("Private_Dirty")) / 1024
 
