@@ -15,7 +15,7 @@ from recommender.columns import Strings
 from recommender.fixed_point import rounded
 from recommender.text import TermRules
 
-_BLOCK = 1 << 15  # postings that are added at a time
+_BLOCK = 1 << 18  # postings that are added at a time
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,11 @@ class Vocabulary:
 
     def embed_counts(self, counts: Mapping[str, int]) -> Embedding:
         """Return the embedding of a text from its term counts; unknown terms are ignored."""
-        known = sorted((row, n) for term, n in counts.items() if (row := self.terms.find(term)) is not None)
-        columns = np.array([row for row, _ in known], dtype=np.int32)
-        tf = 1 + np.log(np.array([n for _, n in known], dtype=np.float64))
+        terms = sorted(counts)  # their rows are in the same order
+        rows = self.terms.find_all(terms)
+        known = rows >= 0
+        columns = rows[known].astype(np.int32)
+        tf = 1 + np.log(np.array([counts[term] for term in terms], dtype=np.float64)[known])
         values = rounded(unit(tf * self.weights[columns]))
         return Embedding(columns, values, self._latent(columns, values))
 
@@ -119,12 +121,16 @@ def sums_of_postings(
     """
     lengths, entries = ends - starts, np.cumsum(ends - starts)
     spans, sums, first = list(map(slice, starts.tolist(), ends.tolist())), np.zeros(n), 0
+    size = min(int(lengths.sum()), _BLOCK + int(lengths.max(initial=0)))
+    block_rows, products = np.empty(size, dtype=np.int64), np.empty(size)
     while first < len(spans):
-        # Blocks stay in the cache of the processor, and their memory is used again.
+        # The memory of a block is used again, and the types are those of the additions.
         before = entries[first] - lengths[first]
         end = max(first + 1, int(np.searchsorted(entries, before + _BLOCK, side="right")))
-        own = [values[span] for span in spans[first:end]]
-        products = np.concatenate(own) * np.repeat(weights[first:end], lengths[first:end])
-        sums += np.bincount(np.concatenate([rows[span] for span in spans[first:end]]), products, minlength=n)
+        used = slice(int(entries[end - 1] - before))
+        np.concatenate([rows[span] for span in spans[first:end]], out=block_rows[used])
+        np.concatenate([values[span] for span in spans[first:end]], out=products[used])
+        products[used] *= np.repeat(weights[first:end], lengths[first:end])
+        np.add.at(sums, block_rows[used], products[used])
         first = end
     return sums

@@ -31,6 +31,7 @@ from recommender.artifact import (
 )
 from recommender.model import Manifest, Model
 from recommender.model_arrays import arrays_of, fault_of
+from recommender.regular_file import learn_digests
 from recommender.training.neighbors.kept import StoredCandidates
 from recommender.training.train import ESTIMATORS, Trained, train
 from tests.support.sample import NOW
@@ -565,6 +566,24 @@ def test_only_regular_files_are_opened(
 
     with pytest.raises(ArtifactError, match=re.escape(name)):
         open_current(published_copy, verify=verify)
+
+
+def test_a_learned_digest_is_used_for_as_long_as_the_file_is_the_same(
+    published_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = version_folder(published_copy) / "neighbors.rows.npy"
+    os.mkfifo(path.with_name("fifo"))  # must not stop it
+    learn_digests(path.parent)
+    path.with_name("fifo").unlink()
+    content, times = path.read_bytes(), path.stat()
+    with monkeypatch.context() as patch:
+        patch.setattr("hashlib.file_digest", None)  # nothing can be read again
+        open_current(published_copy)
+
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert f"{path} was altered after publishing" in refusal(published_copy)
 
 
 def test_a_link_to_a_regular_file_is_refused(published_copy: Path, tmp_path: Path) -> None:

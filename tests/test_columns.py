@@ -44,6 +44,16 @@ def test_strings_are_found_in_any_block() -> None:
         ]
 
 
+@given(st.sets(st.text("ab日", max_size=30), max_size=200), st.lists(st.text("ab日", max_size=30)))
+def test_a_search_for_many_strings_equals_a_search_for_each(texts: set[str], others: list[str]) -> None:
+    column = Strings.of(sorted(texts, key=str.encode))
+    wanted = [*others, *texts, *(text[:-1] for text in texts)]
+
+    rows = column.find_all(wanted)
+
+    assert rows.tolist() == [-1 if (row := column.find(text)) is None else row for text in wanted]
+
+
 @given(st.sets(st.text("aé日 ", max_size=4)), st.text("aé日 ", max_size=3))
 def test_strings_with_a_common_prefix_are_adjacent(texts: set[str], start: str) -> None:
     column = Strings.of(sorted(texts, key=str.encode))

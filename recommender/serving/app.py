@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, request
+from threadpoolctl import threadpool_limits
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -69,7 +70,14 @@ class _Tail(BaseConverter):
 
 
 class _Application(Flask):
-    """Flask, except that an unexpected error is logged once: with the request's id, by the error handler."""
+    """Flask, except that an unexpected error is logged once: with the request's id, by the error handler.
+
+    No view is a coroutine, so Flask need not look for coroutines ten times in each request.
+    """
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function unchanged."""
+        return func
 
     def log_exception(self, exc_info: Any) -> None:
         """Log nothing."""
@@ -95,6 +103,9 @@ def create_app(
     Paths are matched unchanged, without redirects or merged slashes. Raises SettingsError.
     """
     settings = settings or Settings.read()
+    # The threads that multiply matrices wait for each other in a loop. Next to our own threads, which need
+    # the cores, that multiplies the time of a product.
+    threadpool_limits(1, user_api="blas")
     app = _bare_app(settings)
     access = Access(settings)
     computing = ComputingLimit(access, settings.computing_seconds)
@@ -204,9 +215,11 @@ def _check_path() -> None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    for name, value in _SAFE_HEADERS.items():
-        response.headers.setdefault(name, value)
+    headers = response.headers
+    present = {name.lower() for name, _ in headers}  # each search in `headers` would read all names
+    for name, value in (("X-Request-ID", g.request_id), *_SAFE_HEADERS.items()):
+        if name.lower() not in present:
+            headers.add(name, value)
     if response.status_code >= 400 or request.method == "POST":  # noqa: PLR2004 the first error status
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from recommender.training.readers.corpus import read_articles
-from tests.benchmarks import caching, changes, live, overload, search, serving, store, switch
+from tests.benchmarks import caching, changes, live, overload, search, store, switch
 from tests.benchmarks.quality import run as quality
 from tests.benchmarks.quality.parts import PARTS
+from tests.benchmarks.serving import run as serving
 from tests.benchmarks.training import run as training
 from tests.benchmarks.training import steps
 from tests.benchmarks.training.archive import ArchiveError, write_archive
@@ -25,7 +26,6 @@ BUILD = Path("build")
 SOURCES = ("news.parquet", "encyclopedia.parquet")  # of a large corpus
 
 MEASURES: dict[str, Callable[[Path], None]] = {
-    "serving": serving.measure,
     "live": live.measure,
     "store": store.measure,
     "search": search.measure,
@@ -60,6 +60,11 @@ def main(arguments: Sequence[str]) -> None:
             # Without any name, half an hour of other corpora would come as a surprise.
             only = options.only or (training.PARTS if options.names else ("sample", "news"))
             training.measure(folder, _training_options(options, output, only))
+        elif name == "serving":
+            figures = serving.Options(
+                output, BUILD / "serving-latency.svg", options.rounds, options.models_dir
+            )
+            serving.measure(corpus, figures)
         else:
             MEASURES[name](options.corpus[0] if options.corpus else corpus)
 
@@ -93,7 +98,7 @@ def build_corpus(arguments: Sequence[str], folder: Path | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=main.__doc__)
-    names = ["quality", "training", *MEASURES]
+    names = ["quality", "training", "serving", *MEASURES]
     parser.add_argument(
         "names", nargs="*", metavar="name", type=_one_of("benchmark", names), help=" ".join(names)
     )
@@ -101,9 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         "--only", type=_list_of(str), default=[], help="parts, such as sample,dirty,links or sample,news"
     )
     parser.add_argument(
-        "--json", type=Path, help="the file that quality or training writes; default: in build/"
+        "--json", type=Path, help="the file that quality, serving or training writes; default: in build/"
     )
     parser.add_argument("--before", type=Path, help="quality: such a file of an earlier run, to compare with")
+    parser.add_argument(
+        "--models-dir", type=Path, help="serving: measure the current model there, and train none"
+    )
     group = parser.add_argument_group("training")
     group.add_argument("--corpus", type=Path, action="append", default=[], help="measure this file only")
     group.add_argument("--labels", type=Path, help="labels of --corpus in CSV")

@@ -29,7 +29,7 @@ SERVING = SHARED | {
     *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled", "cachetools"),
     "crawleruseragents",
     "openapi_pydantic",
-    *("opentelemetry", "prometheus_client"),
+    *("opentelemetry", "prometheus_client", "threadpoolctl"),
 }
 TRAINING = SHARED | {
     *("joblib", "lxml", "numba", "pandas", "pyarrow", "sklearn", "stop_words", "threadpoolctl", "zstandard"),

@@ -25,6 +25,7 @@ import numpy as np
 
 from recommender.neighbors import NO_ROW
 from recommender.serving.http.responses import Dependencies
+from recommender.serving.index.similarity import SimilarityScorer
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.lists.candidates import TOLERANCE
 from recommender.serving.rules.schema import Block, Pin, Rule, Sensitive
@@ -37,6 +38,8 @@ MANY = "many"
 MAX_BYTES = 1800  # of the keys in a response: proxies often allow 4 KiB for all headers together
 MAX_KEYS_PER_CHANGE = 1000
 MAX_CHANGED = 50  # articles; for more, the whole cache is purged instead of looking up their lists
+
+_MANY_NEAREST = 300  # articles; scoring more of them one by one takes longer than scoring all
 
 _SHORT = re.compile(r"[A-Za-z0-9_.-]{1,16}")
 
@@ -211,10 +214,15 @@ def _rows_with_neighbors(snapshot: Snapshot, trained: list[int]) -> list[int]:
 def _live_rows_changed_by(snapshot: Snapshot, row: int) -> list[int]:
     """Return the live rows in whose lists the live article of a row is similar, its own row included."""
     n, folded = len(snapshot.model.articles), snapshot.folded
-    similarity = snapshot.vectors.scores(folded[row - n].expanded, snapshot.latent_weight)
+    expanded, weight = folded[row - n].expanded, snapshot.latent_weight
     feedback = np.array([article.feedback if article.nearest != NO_ROW else 0.0 for article in folded])
-    nearest = [max(article.nearest, 0) for article in folded]
-    scores = (similarity[n:] + feedback * similarity[nearest]) / (1 + feedback) - folded[row - n].hub
+    nearest, numbers = np.unique([max(article.nearest, 0) for article in folded], return_inverse=True)
+    if len(nearest) > _MANY_NEAREST:
+        to_nearest = snapshot.model.vectors.scores(expanded, weight)[nearest]
+    else:
+        to_nearest = SimilarityScorer(snapshot).of(expanded, nearest)
+    similarity = snapshot.vectors.scores_of_live(expanded, weight)
+    scores = (similarity + feedback * to_nearest[numbers]) / (1 + feedback) - folded[row - n].hub
     is_similar = scores > snapshot.manifest.similar_above - TOLERANCE
     rows: list[int] = (n + np.flatnonzero(is_similar)).tolist()
     return rows

@@ -94,10 +94,9 @@ class SnapshotVectors:
         """Return the vectors of some rows in the latent space, (len(rows), n_components) float32."""
         return np.stack([self.of(row).latent for row in rows.tolist()])
 
-    def scores(self, query: Embedding, weight: float) -> np.ndarray:
-        """Return the similarity of every article, not expanded, to the query, (n + m,) float64."""
-        live = (segment.scores(query, weight) for segment in self.segments)
-        return np.concatenate([self.model.scores(query, weight), *live])
+    def scores_of_live(self, query: Embedding, weight: float) -> np.ndarray:
+        """Return the similarity of every live article, not expanded, to the query, (m,) float64."""
+        return np.concatenate([np.empty(0), *(segment.scores(query, weight) for segment in self.segments)])
 
     def live_scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the similarity of every live article, expanded, to the query, (m,) float64."""

@@ -309,6 +309,22 @@ def test_a_list_that_a_change_does_not_concern_is_not_computed_again(
     assert after.headers["ETag"] != before.headers["ETag"]
 
 
+def test_scores_of_undated_articles_follow_the_median_age(
+    writable: ServiceUnderTest, counter: ListCounter
+) -> None:
+    target = "/v1/related?id=9&limit=3"
+    put(writable, "storm", **STORM)
+    before: Any = writable.client.get(target).json
+
+    for article_id in "bcdef":
+        put(writable, article_id, **OTHER, published_at="2001-01-01T00:00:00Z")
+    after: Any = writable.client.get(target).json
+
+    assert counter.lists == 2
+    assert [item["id"] for item in after["items"] if item["published_at"] is None] == ["storm"]
+    assert [item["id"] for item in before["items"] if item not in after["items"]] == ["storm"]
+
+
 def test_a_list_that_an_article_joins_or_leaves_is_computed_again(
     writable: ServiceUnderTest, counter: ListCounter
 ) -> None:

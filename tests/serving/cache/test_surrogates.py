@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from recommender.article import Article
+from recommender.artifact import publish
 from recommender.model import Model, microseconds
 from recommender.serving.app import create_app
 from recommender.serving.cache.purging import Purger
@@ -32,7 +33,7 @@ from recommender.serving.store import ArticleRow, Changes
 from recommender.serving.worker.context import Context
 from recommender.serving.worker.follower import WorkerState
 from recommender.settings import Settings
-from tests.support.newsroom import NOW
+from tests.support.newsroom import NOW, build_model, newsroom
 from tests.support.state_machine import (
     ARTICLE_IDS,
     MACHINE_SETTINGS,
@@ -325,6 +326,16 @@ def test_pins_in_another_order_purge_everything(service: ChangingService) -> Non
 def test_a_list_that_is_diverse_or_needs_scores_has_a_key_for_it(client: FlaskClient) -> None:
     assert "newest" in keys(client, "/v1/related?id=9&limit=2&diversity=0.5")
     assert "scored" not in keys(client, "/v1/related?id=9&limit=2")
+
+
+def test_a_list_with_more_than_the_known_neighbours_has_the_key_scored(tmp_path: Path) -> None:
+    publish(build_model(newsroom(), k=2), tmp_path, now=NOW)
+    client = ChangingService(tmp_path).client
+    some_rivals, all_articles, known_alone = "limit=2", "limit=3&exclude=10&exclude=11", "limit=1&freshness=0"
+
+    assert "scored" in keys(client, f"/v1/related?id=9&{some_rivals}")
+    assert "scored" in keys(client, f"/v1/related?id=9&{all_articles}")
+    assert "scored" not in keys(client, f"/v1/related?id=9&{known_alone}")
 
 
 def test_a_rule_for_a_category_or_an_author_purges_all_lists_that_it_may_change(

@@ -1,0 +1,1 @@
+"""The service over loopback: throughput, latency under a mixed load, start and memory."""
