@@ -262,7 +262,7 @@ def _write_version(model: Model, building: Path, version: str, extra_files: Extr
 
 
 def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
-    manifest = _read_manifest(folder / MANIFEST, digest)
+    manifest = read_manifest(folder / MANIFEST, digest)
     if manifest.version != folder.name:
         raise ArtifactError(f"{folder / MANIFEST} belongs to version {manifest.version}: {_cure(folder)}")
     if verify:
@@ -278,7 +278,8 @@ def _open(folder: Path, digest: str | None, *, verify: bool) -> Model:
     return model
 
 
-def _read_manifest(path: Path, digest: str | None) -> Manifest:
+def read_manifest(path: Path, digest: str | None = None) -> Manifest:
+    """Return a version's manifest, which must have this sha256 if one is given; raises ArtifactError."""
     try:
         text = read_regular(path)
     except OSError as error:
@@ -293,8 +294,7 @@ def _read_manifest(path: Path, digest: str | None) -> Manifest:
         raise ArtifactError(f"{path} does not match its sha256 in {digest_file}: {_cure(path.parent)}")
     try:
         # Check the format before the fields, because another format may have different fields.
-        written = _Format.model_validate_json(text).format
-        if written != FORMAT:
+        if (written := _Format.model_validate_json(text).format) != FORMAT:
             raise ArtifactError(f"{path} has format {written}, this program reads {FORMAT}: {_CURE}")
         return Manifest.model_validate_json(text)
     except ValidationError as error:

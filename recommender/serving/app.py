@@ -8,6 +8,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from recommender.serving.admin.pages import AdminRoutes
 from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.cache.finished import FinishedResponses
 from recommender.serving.cache.purging import Purger, shared_cache_at
@@ -105,8 +106,9 @@ def create_app(
     cache, metrics = ResponseCache(settings.cache_bytes, computing, purger), Metrics(PARTS)
     _add_routes(app, context, cache, access, metrics)
     _observe(metrics, context, computing, scoring)
-    metrics_routes = MetricsRoutes(context, metrics)
-    metrics_routes.add_to(app)
+    metrics_routes, rules = MetricsRoutes(context, metrics), RuleRoutes(context, access)
+    for routes in (metrics_routes, rules, AdminRoutes(context, access, metrics_routes, rules)):
+        routes.add_to(app)
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
@@ -172,7 +174,6 @@ def _add_routes(app: Flask, context: Context, cache: ResponseCache, access: Acce
         DocsRoutes(),
         SubmissionRoutes(context, access),
         EventRoutes(context, access, metrics),
-        RuleRoutes(context, access),
     ):
         routes.add_to(app)
 

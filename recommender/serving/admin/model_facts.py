@@ -1,0 +1,149 @@
+"""Facts about the lists of a model, computed once for each model: crowders, orphans and the map of topics."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from recommender.artifact import ArtifactError, current_version, versions
+from recommender.displayed import crowders, displayed_lists, displayed_lists_among, occurrences
+from recommender.history import VersionFacts, version_facts
+from recommender.model import Model
+from recommender.neighbors import NearDuplicates
+from recommender.serving.admin.charts import BubbleMap, bubble_map
+
+_EDGES = (0, 1, 3, 6, 10, 19, 37, 73)  # of the numbers of lists in the histogram
+_MAP_WIDTH = 1080
+_MOST_CLUSTERS = 20
+
+
+@dataclass(frozen=True)
+class ListFacts:
+    """How often the lists of nine contain each article, as trained: before rules, freshness and filters."""
+
+    model: Model
+    listed: np.ndarray  # (n,) int32, the number of lists that contain each article
+    crowders: np.ndarray  # rows in more than three times as many lists as the mean, most lists first
+    orphans: np.ndarray  # rows in no list, without hidden near-duplicates, the newest first
+    mean: float
+    histogram: tuple[tuple[str, int], ...]  # numbers of lists, such as "1\u20132", and how many articles
+    topics: BubbleMap
+
+    @classmethod
+    def of(cls, model: Model) -> "ListFacts":
+        """Return the facts about a model."""
+        displayed = displayed_lists(model)
+        listed = occurrences(displayed.lists).astype(np.int32)
+        crowding = np.flatnonzero(crowders(listed))
+        is_orphan = displayed.listable & (listed == 0)
+        newest = np.asarray(model.articles.newest)
+        topics = model.manifest.topics
+        return cls(
+            model=model,
+            listed=listed,
+            crowders=crowding[np.argsort(-listed[crowding], kind="stable")],
+            orphans=newest[is_orphan[newest]],
+            mean=float(listed.mean()) if len(listed) else 0.0,
+            histogram=tuple(_histogram(listed[displayed.listable])),
+            topics=bubble_map(
+                model.topic_space.centroids,
+                [topic.articles for topic in topics],
+                [topic.name for topic in topics],
+                _MAP_WIDTH,
+            ),
+        )
+
+    def lists_with(self, row: int) -> list[int]:
+        """Return the articles whose lists of nine contain the article of a row, in row order."""
+        rows = np.flatnonzero((self.model.neighbors.rows == row).any(axis=1))
+        if not len(rows):
+            return []
+        everything = np.ones(len(self.listed), dtype=bool)
+        lists = displayed_lists_among(self.model, rows, everything)
+        return list(map(int, rows[(lists == row).any(axis=1)]))
+
+
+@dataclass(frozen=True)
+class CopyFacts:
+    """The clusters of near-duplicates in a snapshot."""
+
+    copies: NearDuplicates
+    clusters: int
+    articles: int  # in all clusters
+    largest: tuple[tuple[int, ...], ...]  # the rows of clusters, those of most articles first
+
+    @classmethod
+    def of(cls, copies: NearDuplicates, count: int) -> "CopyFacts":
+        """Return the facts, with so many of the largest clusters."""
+        rows = copies.grouped
+        first, starts, sizes = np.unique(copies.first[rows], return_index=True, return_counts=True)
+        largest = np.argsort(-sizes, kind="stable")[:count]
+        spans = zip(starts[largest].tolist(), sizes[largest].tolist(), strict=True)
+        return cls(
+            copies, len(first), len(rows), tuple(tuple(rows[at : at + size].tolist()) for at, size in spans)
+        )
+
+
+@dataclass(frozen=True)
+class VersionHistory:
+    """The published versions, oldest first, or why the models folder cannot be read."""
+
+    versions: tuple[VersionFacts, ...] = ()
+    fault: str = ""
+
+    @classmethod
+    def read(cls, models_dir: Path) -> "VersionHistory":
+        """Read the facts from the models folder."""
+        try:
+            return cls(tuple(version_facts(models_dir, check_arrays=False)))
+        except ArtifactError as error:
+            return cls(fault=str(error))
+
+
+class FactsCache:
+    """The facts about the current model, its copies and the versions; computed again only if these change."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lists: ListFacts | None = None
+        self._copies: CopyFacts | None = None
+        self._history: tuple[tuple[str, ...], VersionHistory] | None = None
+
+    def lists(self, model: Model) -> ListFacts:
+        """Return the facts about the lists of a model."""
+        with self._lock:
+            if self._lists is None or self._lists.model is not model:
+                self._lists = ListFacts.of(model)
+            return self._lists
+
+    def copies(self, copies: NearDuplicates) -> CopyFacts:
+        """Return the facts about the near-duplicates of a snapshot."""
+        with self._lock:
+            if self._copies is None or self._copies.copies is not copies:
+                self._copies = CopyFacts.of(copies, _MOST_CLUSTERS)
+            return self._copies
+
+    def history(self, models_dir: Path) -> VersionHistory:
+        """Return the published versions."""
+        try:
+            current = current_version(models_dir)
+        except ArtifactError:
+            current = ""
+        state = (current, *versions(models_dir))
+        with self._lock:
+            if self._history is None or self._history[0] != state:
+                self._history = state, VersionHistory.read(models_dir)
+            return self._history[1]
+
+
+def _histogram(listed: np.ndarray) -> Iterator[tuple[str, int]]:
+    """Yield how many articles are in how many lists, without empty bins at the end."""
+    counts = np.histogram(listed, [*_EDGES, np.inf])[0].tolist()
+    while counts and not counts[-1]:
+        counts.pop()
+    for number, count in enumerate(counts):
+        first, last = _EDGES[number], (*_EDGES[1:], 0)[number] - 1
+        name = f"{first} or more" if last < 0 else f"{first}\u2013{last}" if last > first else f"{first}"
+        yield name, count
