@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recommender.artifact import MANIFEST, ArtifactError, current_version, open_version, read_manifest, versions
+from recommender.artifact import (
+    MANIFEST,
+    ArtifactError,
+    current_version,
+    open_version,
+    read_manifest,
+    versions,
+)
 from recommender.model import Manifest
 
 
@@ -34,7 +41,8 @@ def version_facts(models_dir: str | Path, *, check_arrays: bool = True) -> list[
     """Return facts about the published versions, oldest first.
 
     A version that cannot be opened is included, with its `fault`. Without `check_arrays`, only the manifests
-    are read, which is much faster. If `CURRENT` is damaged, no version is current. Raises NothingPublishedError if there is neither a version nor `CURRENT`.
+    are read, which is much faster. If `CURRENT` is damaged, no version is current. Raises
+    NothingPublishedError if there is neither a version nor `CURRENT`.
     """
     folder, names = Path(models_dir), versions(models_dir)
     try:

@@ -101,7 +101,7 @@ class BubbleMap:
     height: int
 
 
-_CHAR, _LINE = 6.6, 13.0  # width of a character and height of a line of a label, about
+_CHAR, _LINE = 7.0, 13.0  # width of a character and height of a line of a label, about
 _MAX_LINES = 3
 _GAP, _ROUNDS, _PULL = 3.0, 300, 0.01  # between circles; rounds of moving them, and towards the middle
 _FILLED, _ENLARGED = 0.5, 1.4  # of the drawing that circles cover; by how much few of them are enlarged
@@ -175,7 +175,8 @@ def _spread(centers: np.ndarray, radii: np.ndarray) -> np.ndarray:
     np.fill_diagonal(least, 0)
     shares = radii**2 / (radii[:, None] ** 2 + radii**2)  # large circles move less
     for number in range(_ROUNDS):
-        centers = centers * (1 - _PULL * (1 - number / _ROUNDS))
+        pull = _PULL * (1 - number / _ROUNDS)
+        centers = centers - pull * (centers.real / _ASPECT**2 + 1j * centers.imag)
         gaps = centers[:, None] - centers
         distances = np.abs(gaps) + _EPSILON
         pushes = np.maximum(least - distances, 0) / distances * shares

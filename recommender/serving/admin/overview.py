@@ -12,6 +12,7 @@ from recommender.serving.admin.charts import Line, spark_line, time_line
 from recommender.serving.admin.model_facts import CopyFacts, ListFacts
 from recommender.serving.admin.rule_views import rules_about
 from recommender.serving.admin.words import percent
+from recommender.serving.site.teasers import label
 from recommender.serving.trending.rankings import Leaderboards
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import WorkerState
@@ -172,7 +173,7 @@ class Lines:
                 row=row,
                 id=article_id,
                 title=articles.titles[row].strip() or "(no title)",
-                category=articles.category[row] or "",
+                category=label(articles.category[row] or ""),
                 published_at=from_microseconds(int(articles.published[row])),
                 lists=int(listed[row]) if row < len(listed) else 0,
                 kinds=tuple(dict.fromkeys(kinds_of[article_id])),

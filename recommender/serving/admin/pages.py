@@ -17,7 +17,7 @@ from recommender.serving.admin.rule_form import DAYS, WEAKER, RuleForm, rule_val
 from recommender.serving.admin.rule_views import STATES, rule_views, rules_by_state
 from recommender.serving.admin.sessions import FORM_TOKEN, SCOPE, Session, Sessions
 from recommender.serving.admin.speed import item_sources, route_speeds
-from recommender.serving.admin.words import duration, percent, utc
+from recommender.serving.admin.words import date, duration, percent, utc
 from recommender.serving.http.auth import Access
 from recommender.serving.http.concurrency import ConcurrencyLimit
 from recommender.serving.http.parameters import MAX_QUERY_CHARS
@@ -68,7 +68,7 @@ class AdminRoutes:
             pages.add_url_rule(path, name, view, methods=[method])
         pages.register_error_handler(Problem, self.problem_page)
         pages.after_request(_finish)
-        for name, function in (("utc", utc), ("duration", duration), ("percent", percent)):
+        for name, function in (("utc", utc), ("date", date), ("duration", duration), ("percent", percent)):
             pages.add_app_template_filter(function, name)
         app.register_blueprint(pages)
 

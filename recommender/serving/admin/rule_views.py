@@ -88,7 +88,7 @@ def _view(rule: Rule, related: Related, now: datetime, *, is_stored: bool) -> Ru
 def _effect(rule: Rule) -> str:
     if isinstance(rule, Cap):
         return f"at most {rule.at_most} articles per {'section' if rule.per == 'category' else 'author'}"
-    factor = f"score times {rule.factor:g}: " if isinstance(rule, Boost) else ""
+    factor = f"score \u00d7 {rule.factor:g}: " if isinstance(rule, Boost) else ""
     if isinstance(rule, Pin) or rule.articles is not None:
         return factor
     what = f"section {rule.in_category}" if rule.in_category is not None else f"by {rule.by_author}"

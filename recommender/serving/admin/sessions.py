@@ -18,12 +18,12 @@ from hashlib import sha256
 from flask import Response, request
 from itsdangerous import BadSignature, Signer
 
-from recommender.serving.http.auth import Access, Key
+from recommender.serving.http.auth import Access, Key, Scope
 from recommender.serving.http.problems import Fault, Problem, store_down
 from recommender.serving.store import StoreDownError
 from recommender.serving.worker.context import Context
 
-SCOPE = "admin"
+SCOPE: Scope = "admin"
 FORM_TOKEN = "form_token"  # noqa: S105 the name of a field
 _COOKIE, _PATH = "recommender-admin", "/admin"
 _LIFETIME = timedelta(hours=8)

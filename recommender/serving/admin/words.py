@@ -12,6 +12,11 @@ def utc(moment: datetime | None) -> str:
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
+def date(moment: datetime | None) -> str:
+    """Return the date of a moment, such as "3 Nov 2026"; "no date" for None."""
+    return "no date" if moment is None else f"{moment.day} {moment:%b %Y}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration such as "0.8 ms", "12 ms" or "1.2 s"."""
     if seconds == inf:
