@@ -112,7 +112,7 @@ def create_app(
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
-        StartRoutes(context).add_to(app)
+        StartRoutes(context, has_admin=bool(access.keys_with("admin"))).add_to(app)
     app.extensions["recommender"] = context
     if settings.live_poll_seconds:
         context.follower.start()
