@@ -122,7 +122,7 @@ def bubble_map(vectors: np.ndarray, sizes: Sequence[int], names: Sequence[str], 
         return BubbleMap((), width, height)
     areas = np.maximum(np.array(sizes, dtype=np.float64), max(1, *sizes) / _SMALLEST)
     radii = np.sqrt(areas / areas.sum() * _FILLED * width * height / np.pi)
-    radii = np.minimum(radii, height / 4)
+    radii *= min(1, height / 4 / radii.max())
     plane = _plane(vectors)
     centers = _spread((plane.real * width + 1j * plane.imag * height) / 2, radii)
     left, right = (centers.real - radii).min(), (centers.real + radii).max()

@@ -1,4 +1,4 @@
-"""Facts about the lists of a model, computed once for each model: crowders, orphans and the map of topics."""
+"""Facts about a model and its lists, computed once for each model: who is in most lists, and the topics."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from recommender.artifact import ArtifactError, current_version, versions
 from recommender.displayed import crowders, displayed_lists, displayed_lists_among, occurrences
 from recommender.history import VersionFacts, version_facts
 from recommender.model import Model
-from recommender.neighbors import NearDuplicates
+from recommender.neighbors import NearDuplicates, top_k
 from recommender.serving.admin.charts import BubbleMap, bubble_map
 
 _EDGES = (0, 1, 3, 6, 10, 19, 37, 73)  # of the numbers of lists in the histogram
 _MAP_WIDTH = 1080
-_MOST_CLUSTERS = 20
+_MOST_LISTED, _MOST_CLUSTERS = 500, 20  # more than are shown, as some may be withdrawn
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class ListFacts:
 
     model: Model
     listed: np.ndarray  # (n,) int32, the number of lists that contain each article
-    crowders: np.ndarray  # rows in more than three times as many lists as the mean, most lists first
+    most_listed: np.ndarray  # the rows in the most lists, most lists first
+    crowders: int  # articles in more than three times as many lists as the mean
     orphans: np.ndarray  # rows in no list, without hidden near-duplicates, the newest first
     mean: float
     histogram: tuple[tuple[str, int], ...]  # numbers of lists, such as "1\u20132", and how many articles
@@ -36,14 +37,14 @@ class ListFacts:
         """Return the facts about a model."""
         displayed = displayed_lists(model)
         listed = occurrences(displayed.lists).astype(np.int32)
-        crowding = np.flatnonzero(crowders(listed))
         is_orphan = displayed.listable & (listed == 0)
         newest = np.asarray(model.articles.newest)
         topics = model.manifest.topics
         return cls(
             model=model,
             listed=listed,
-            crowders=crowding[np.argsort(-listed[crowding], kind="stable")],
+            most_listed=top_k(listed, _MOST_LISTED, np.flatnonzero(listed)),
+            crowders=int(np.count_nonzero(crowders(listed))),
             orphans=newest[is_orphan[newest]],
             mean=float(listed.mean()) if len(listed) else 0.0,
             histogram=tuple(_histogram(listed[displayed.listable])),

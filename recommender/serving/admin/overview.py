@@ -18,7 +18,7 @@ from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.follower import WorkerState
 from recommender.trending import DEFAULT_WINDOW
 
-_CROWDERS, _ORPHANS, _LIVE, _TRENDING, _CLUSTERS, _MEMBERS = 15, 15, 10, 8, 8, 10
+_MOST_LISTED, _ORPHANS, _LIVE, _TRENDING, _CLUSTERS, _MEMBERS = 15, 15, 10, 8, 8, 10
 _HOURS = 24  # of trending curves
 _SPARK_WIDTH, _SPARK_HEIGHT = 144, 28
 _QUALITY_WIDTH, _QUALITY_HEIGHT = 300, 90
@@ -87,9 +87,9 @@ class Lines:
     def __init__(self, view: ConsistentView, facts: ListFacts) -> None:
         self._related, self._now, self._facts = view.related, view.now, facts
 
-    def crowders(self) -> list[ArticleLine]:
+    def most_listed(self) -> list[ArticleLine]:
         """Return the articles in the most lists, most lists first."""
-        return self._of(self._first(self._facts.crowders, _CROWDERS))
+        return self._of(self._first(self._facts.most_listed, _MOST_LISTED))
 
     def orphans(self) -> tuple[list[ArticleLine], int]:
         """Return the newest articles in no list, and how many there are."""

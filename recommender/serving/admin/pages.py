@@ -94,7 +94,7 @@ class AdminRoutes:
             withdrawn=len(state.withdrawn),
             unknown_share=related.snapshot.unknown_share,
             facts=facts,
-            crowders=lines.crowders(),
+            most_listed=lines.most_listed(),
             orphans=orphans,
             orphan_count=orphan_count,
             items=sum(count for _, count in counts),

@@ -67,10 +67,10 @@ class Sessions:
     def current(self) -> Session:
         """Return the session of the current request, and count the request.
 
-        An API key in the header counts, too. Otherwise raises Problem: `key-missing` without a valid cookie.
+        Without a valid cookie, an API key in the header counts. Raises Problem if there is neither.
         """
         cookie = request.cookies.get(_COOKIE)
-        key = None if cookie is None or "Authorization" in request.headers else self._key_of(cookie)
+        key = None if cookie is None else self._key_of(cookie)
         if key is None or cookie is None:
             return Session(self._access.require_key(SCOPE).key or "")
         self._access.use(key)
