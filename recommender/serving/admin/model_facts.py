@@ -13,6 +13,8 @@ from recommender.history import VersionFacts, version_facts
 from recommender.model import Model
 from recommender.neighbors import NearDuplicates, top_k
 from recommender.serving.admin.charts import BubbleMap, bubble_map
+from recommender.serving.admin.rule_views import kinds_by_article
+from recommender.serving.rules.active import ActiveRules
 
 _EDGES = (0, 1, 3, 6, 10, 19, 37, 73)  # of the numbers of lists in the histogram
 _MAP_WIDTH = 1080
@@ -104,12 +106,13 @@ class VersionHistory:
 
 
 class FactsCache:
-    """The facts about the current model, its copies and the versions; computed again only if these change."""
+    """The facts about the current model, copies, rules and versions; computed again only if these change."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._lists: ListFacts | None = None
         self._copies: CopyFacts | None = None
+        self._kinds: tuple[ActiveRules, dict[str, tuple[str, ...]]] | None = None
         self._history: tuple[tuple[str, ...], VersionHistory] | None = None
 
     def lists(self, model: Model) -> ListFacts:
@@ -125,6 +128,13 @@ class FactsCache:
             if self._copies is None or self._copies.copies is not copies:
                 self._copies = CopyFacts.of(copies, _MOST_CLUSTERS)
             return self._copies
+
+    def kinds(self, active: ActiveRules) -> dict[str, tuple[str, ...]]:
+        """Return the kinds of the active rules that name each article."""
+        with self._lock:
+            if self._kinds is None or self._kinds[0] is not active:
+                self._kinds = active, kinds_by_article(active.rules)
+            return self._kinds[1]
 
     def history(self, models_dir: Path) -> VersionHistory:
         """Return the published versions."""

@@ -9,8 +9,7 @@ import numpy as np
 from recommender.history import VersionFacts
 from recommender.model import from_microseconds
 from recommender.serving.admin.charts import Line, spark_line, time_line
-from recommender.serving.admin.model_facts import CopyFacts, ListFacts
-from recommender.serving.admin.rule_views import rules_about
+from recommender.serving.admin.model_facts import CopyFacts, FactsCache
 from recommender.serving.admin.words import percent
 from recommender.serving.site.teasers import label
 from recommender.serving.trending.rankings import Leaderboards
@@ -84,8 +83,9 @@ class TopicLine:
 class Lines:
     """Makes lines of tables. Articles that are not published, withdrawn or replaced never appear."""
 
-    def __init__(self, view: ConsistentView, facts: ListFacts) -> None:
-        self._related, self._now, self._facts = view.related, view.now, facts
+    def __init__(self, view: ConsistentView, cache: FactsCache) -> None:
+        self._related, self._now = view.related, view.now
+        self._facts, self._kinds_of = cache.lists(view.related.model), cache.kinds(view.related.rules.active)
 
     def most_listed(self) -> list[ArticleLine]:
         """Return the articles in the most lists, most lists first."""
@@ -167,7 +167,6 @@ class Lines:
     def _of(self, rows: Sequence[int], notes: Sequence[str] = ()) -> list[ArticleLine]:
         articles, listed = self._related.articles, self._facts.listed
         ids = [articles.ids[row] for row in rows]
-        kinds_of = rules_about(ids, self._related.rules.active.rules)
         return [
             ArticleLine(
                 row=row,
@@ -176,7 +175,7 @@ class Lines:
                 category=label(articles.category[row] or ""),
                 published_at=from_microseconds(int(articles.published[row])),
                 lists=int(listed[row]) if row < len(listed) else 0,
-                kinds=tuple(dict.fromkeys(kinds_of[article_id])),
+                kinds=self._kinds_of.get(article_id, ()),
                 note=notes[number] if notes else "",
             )
             for number, (row, article_id) in enumerate(zip(rows, ids, strict=True))

@@ -14,7 +14,7 @@ from recommender.serving.admin.charts import stacked_bar
 from recommender.serving.admin.model_facts import FactsCache
 from recommender.serving.admin.overview import Lines, alarms, measures
 from recommender.serving.admin.rule_form import DAYS, WEAKER, RuleForm, rule_values, submitted, suggestion
-from recommender.serving.admin.rule_views import STATES, rule_views, rules_by_state
+from recommender.serving.admin.rule_views import STATES, effects_on, rule_views, rules_by_state
 from recommender.serving.admin.sessions import FORM_TOKEN, SCOPE, Session, Sessions
 from recommender.serving.admin.speed import item_sources, route_speeds
 from recommender.serving.admin.words import date, duration, percent, utc
@@ -24,7 +24,6 @@ from recommender.serving.http.parameters import MAX_QUERY_CHARS
 from recommender.serving.http.problems import Problem
 from recommender.serving.routes.metrics import MetricsRoutes
 from recommender.serving.routes.rules import RuleRoutes
-from recommender.serving.rules.explain import ExplainedArticle, rule_effects
 from recommender.serving.site.start import age
 from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
@@ -38,6 +37,7 @@ _HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY, "Re
 # Readers must not wait for these pages: each worker computes one at a time, and a few wait.
 _LIMIT = 1, 4, 10.0
 _RULES_ON_OVERVIEW, _RULES_PER_PAGE, _LISTS_SHOWN, _FOUND = 5, 50, 20, 20
+_EFFECTS_SHOWN = 50
 _ROUTES_SHOWN = 12
 _MAX_FORM_BYTES = 64 << 10
 
@@ -79,7 +79,8 @@ class AdminRoutes:
         copies = self._facts.copies(related.snapshot.copies)
         history = self._facts.history(self._context.settings.models_dir)
         leaderboards, families = self._context.leaderboards(view), list(self._metrics.families())
-        lines, counts, rules = Lines(view, facts), item_sources(families), rules_by_state(state, view.now)
+        lines, counts = Lines(view, self._facts), item_sources(families)
+        rules = rules_by_state(state, view.now)
         manifest = related.model.manifest
         orphans, orphan_count = lines.orphans()
         topics, speeds = lines.topics(), route_speeds(families)
@@ -151,7 +152,7 @@ class AdminRoutes:
             row = view.related.find(words, view.now)
             found = view.related.search(words, _FOUND, view.now).items
             rows = list(dict.fromkeys([*([] if row is None else [row]), *(item.row for item in found)]))
-        lines = Lines(view, self._facts.lists(view.related.model))
+        lines = Lines(view, self._facts)
         return self._page("search.html", session, words=words, found=lines.articles(rows, _FOUND))
 
     def article(self, session: Session) -> Response:
@@ -159,15 +160,13 @@ class AdminRoutes:
         return self._article_page(session, suggestion(session.name))
 
     def add_rule(self, session: Session) -> Response:
-        """Add the rule in the form, and show it. If it is invalid, show why beside the form."""
+        """Add the rule in the form, and show it. If that fails, show why, and the form as it was sent."""
         view, form = self._context.view(), submitted(request.form)
         row = self._row(view)
         try:
             values = rule_values(form, view, row)
             rule, _ = self._rules.save(form.rule_id, values)
         except Problem as problem:
-            if problem.status not in {400, 409}:
-                raise
             return self._article_page(session, form, problem)
         return _see(url_for("admin.article", id=request.args["id"], saved=rule.id))
 
@@ -199,30 +198,22 @@ class AdminRoutes:
     def _article_page(self, session: Session, form: RuleForm, problem: Problem | None = None) -> Response:
         view, state = self._context.view(), self._context.state
         row, related = self._row(view), view.related
-        lines = Lines(view, self._facts.lists(related.model))
-        article = related.articles.article(row)
-        sourced = [
-            ("database" if number >= len(state.file_rules) else "file", rule)
-            for number, rule in enumerate(state.rules.rules)
-        ]
-        explained = ExplainedArticle(article.id, article.categories, article.authors)
-        effects = rule_effects(sourced, explained, view.now)
-        in_lists = lines.lists_with(row)
+        lines = Lines(view, self._facts)
+        effects = effects_on(related.articles.article(row), state, view.now)
         response = self._page(
             "article.html",
             session,
             line=lines.articles([row], 1)[0],
-            article=article,
             copies=lines.articles(related.snapshot.copies.of(row), _LISTS_SHOWN),
-            effects=[effect for effect in effects if effect.part == "candidate"],
-            others=sum(effect.part != "candidate" for effect in effects),
-            in_lists=lines.articles(in_lists, _LISTS_SHOWN),
+            effects=effects[:_EFFECTS_SHOWN],
+            more_effects=max(0, len(effects) - _EFFECTS_SHOWN),
+            in_lists=lines.articles(lines.lists_with(row), _LISTS_SHOWN),
             mean=self._facts.lists(related.model).mean,
             form=form,
             days=DAYS,
             factor=WEAKER,
             problem=problem,
-            saved=next((rule for _, rule in sourced if rule.id == request.args.get("saved")), None),
+            saved=next((each.rule for each in effects if each.rule.id == request.args.get("saved")), None),
         )
         response.status_code = 200 if problem is None else problem.status
         return response

@@ -1,11 +1,19 @@
 """Editorial rules as the pages show them: in words, by state, with the titles of their articles."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from recommender.article import Article
 from recommender.serving.lists.related import Related
-from recommender.serving.rules.explain import State, state_of
+from recommender.serving.rules.explain import (
+    ExplainedArticle,
+    RuleEffect,
+    State,
+    is_about,
+    rule_effects,
+    state_of,
+)
 from recommender.serving.rules.schema import Boost, Cap, Pin, Rule, Sensitive
 from recommender.serving.worker.follower import WorkerState
 
@@ -58,13 +66,24 @@ def rule_views(rules: Iterable[tuple[Rule, bool]], related: Related, now: dateti
     return [_view(rule, related, now, is_stored=is_stored) for rule, is_stored in rules]
 
 
-def rules_about(article_ids: Sequence[str], rules: Iterable[Rule]) -> dict[str, list[str]]:
-    """Return the kinds of the rules that name each article."""
-    kinds_of: dict[str, list[str]] = {article_id: [] for article_id in article_ids}
+def effects_on(article: Article, state: WorkerState, now: datetime) -> list[RuleEffect]:
+    """Return what rules do to an article in lists of others: active rules first, then future and past ones."""
+    explained = ExplainedArticle(article.id, article.categories, article.authors)
+    about = [
+        ("database" if number >= len(state.file_rules) else "file", rule)
+        for number, rule in enumerate(state.rules.rules)  # those of the file come first
+        if isinstance(rule, Cap) or is_about(rule, explained)
+    ]
+    return [effect for effect in rule_effects(about, explained, now) if effect.part == "candidate"]
+
+
+def kinds_by_article(rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
+    """Return the kinds of the rules that name each article, by its id."""
+    kinds_of: dict[str, tuple[str, ...]] = {}
     for rule in rules:
-        if not isinstance(rule, Cap):
-            for article_id in kinds_of.keys() & set(rule.articles or ()):
-                kinds_of[article_id].append(rule.kind)
+        for article_id in () if isinstance(rule, Cap) else rule.articles or ():
+            kinds = kinds_of.get(article_id, ())
+            kinds_of[article_id] = kinds if rule.kind in kinds else (*kinds, rule.kind)
     return kinds_of
 
 

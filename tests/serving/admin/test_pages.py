@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from recommender.model import Model
 from recommender.neighbors import NO_ROW
 from recommender.serving.admin.model_facts import FactsCache, ListFacts
 from recommender.serving.http.auth import new_key
+from recommender.serving.store import StoreDownError
 from tests.support.admin import SETTING, AdminUnderTest
 from tests.support.newsroom import NOW, build_model, newsroom
 
@@ -168,6 +170,33 @@ def test_a_model_with_one_article_has_a_page_also_when_it_is_withdrawn(tmp_path:
     assert newsroom()[0].title not in admin.page("/admin/search?q=a")
 
 
+def test_a_damaged_version_is_shown_as_such(tmp_path: Path) -> None:
+    for seconds in (0, 1):
+        version = publish(build_model(newsroom()), tmp_path / "models", now=NOW + timedelta(seconds=seconds))
+    admin = AdminUnderTest(tmp_path / "models")
+    admin.sign_in()
+    damaged = next(path for path in (tmp_path / "models").iterdir() if path.is_dir() and path.name != version)
+    (damaged / "manifest.json").write_text("{}")
+
+    page = admin.page("/admin/")
+    assert "does not match its sha256" in page
+    assert f'<code>{version}</code> <span class="tag current">current</span>' in page
+
+
+def test_a_rule_that_cannot_be_stored_is_not_lost(
+    admin: AdminUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreDownError("it is down")
+
+    monkeypatch.setattr(admin.store, "put_rule", fail)
+    refused = admin.add_rule("/admin/article?id=9", reason="Kept words")
+
+    assert refused.status_code == 503
+    assert "the database does not respond" in refused.text
+    assert "Kept words" in refused.text
+
+
 def test_without_a_model_the_page_says_why(tmp_path: Path) -> None:
     admin = AdminUnderTest(tmp_path / "none")
     admin.sign_in()
@@ -196,7 +225,7 @@ def test_texts_of_authors_are_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_thousands_of_rules_are_shown_in_pages(admin: AdminUnderTest) -> None:
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"id": f"r{n}", "kind": "block", "articles": [f"x{n}"], "reason": f"reason {n}", "author": "a"}
         for n in range(3000)
     ]

@@ -66,6 +66,7 @@ def test_the_cookie_is_hidden_from_scripts_and_other_sites(admin: AdminUnderTest
     encrypted = admin.sign_in(headers={"Origin": "https://www.courier.example"}).headers["Set-Cookie"]
 
     assert KEY not in plain
+    assert admin.form_token() not in encrypted
     for attribute in ("HttpOnly", "SameSite=Strict", "Path=/admin", "Max-Age=28800"):
         assert attribute in plain
     assert "Secure" in encrypted
