@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from weakref import ref
 
 import numpy as np
 
@@ -25,13 +26,12 @@ _MOST_LISTED, _MOST_CLUSTERS = 500, 20  # more than are shown, as some may be wi
 class ListFacts:
     """How often the lists of nine contain each article, as trained: before rules, freshness and filters."""
 
-    model: Model
     listed: np.ndarray  # (n,) int32, the number of lists that contain each article
     most_listed: np.ndarray  # the rows in the most lists, most lists first
     crowders: int  # articles in more than three times as many lists as the mean
     orphans: np.ndarray  # rows in no list, without hidden near-duplicates, the newest first
     mean: float
-    histogram: tuple[tuple[str, int], ...]  # numbers of lists, such as "1\u20132", and how many articles
+    histogram: tuple[tuple[str, int], ...]  # numbers of lists, and how many articles are in so many
     topics: BubbleMap
 
     @classmethod
@@ -43,7 +43,6 @@ class ListFacts:
         newest = np.asarray(model.articles.newest)
         topics = model.manifest.topics
         return cls(
-            model=model,
             listed=listed,
             most_listed=top_k(listed, _MOST_LISTED, np.flatnonzero(listed)),
             crowders=int(np.count_nonzero(crowders(listed))),
@@ -58,21 +57,11 @@ class ListFacts:
             ),
         )
 
-    def lists_with(self, row: int) -> list[int]:
-        """Return the articles whose lists of nine contain the article of a row, in row order."""
-        rows = np.flatnonzero((self.model.neighbors.rows == row).any(axis=1))
-        if not len(rows):
-            return []
-        everything = np.ones(len(self.listed), dtype=bool)
-        lists = displayed_lists_among(self.model, rows, everything)
-        return list(map(int, rows[(lists == row).any(axis=1)]))
-
 
 @dataclass(frozen=True)
 class CopyFacts:
     """The clusters of near-duplicates in a snapshot."""
 
-    copies: NearDuplicates
     clusters: int
     articles: int  # in all clusters
     largest: tuple[tuple[int, ...], ...]  # the rows of clusters, those of most articles first
@@ -84,9 +73,7 @@ class CopyFacts:
         first, starts, sizes = np.unique(copies.first[rows], return_index=True, return_counts=True)
         largest = np.argsort(-sizes, kind="stable")[:count]
         spans = zip(starts[largest].tolist(), sizes[largest].tolist(), strict=True)
-        return cls(
-            copies, len(first), len(rows), tuple(tuple(rows[at : at + size].tolist()) for at, size in spans)
-        )
+        return cls(len(first), len(rows), tuple(tuple(rows[at : at + size].tolist()) for at, size in spans))
 
 
 @dataclass(frozen=True)
@@ -106,28 +93,31 @@ class VersionHistory:
 
 
 class FactsCache:
-    """The facts about the current model, copies, rules and versions; computed again only if these change."""
+    """The facts about the current model, copies, rules and versions; computed again only if these change.
+
+    It keeps no model open that the worker has replaced.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._lists: ListFacts | None = None
-        self._copies: CopyFacts | None = None
+        self._lists: tuple[ref[Model], ListFacts] | None = None
+        self._copies: tuple[ref[NearDuplicates], CopyFacts] | None = None
         self._kinds: tuple[ActiveRules, dict[str, tuple[str, ...]]] | None = None
         self._history: tuple[tuple[str, ...], VersionHistory] | None = None
 
     def lists(self, model: Model) -> ListFacts:
         """Return the facts about the lists of a model."""
         with self._lock:
-            if self._lists is None or self._lists.model is not model:
-                self._lists = ListFacts.of(model)
-            return self._lists
+            if self._lists is None or self._lists[0]() is not model:
+                self._lists = ref(model), ListFacts.of(model)
+            return self._lists[1]
 
     def copies(self, copies: NearDuplicates) -> CopyFacts:
         """Return the facts about the near-duplicates of a snapshot."""
         with self._lock:
-            if self._copies is None or self._copies.copies is not copies:
-                self._copies = CopyFacts.of(copies, _MOST_CLUSTERS)
-            return self._copies
+            if self._copies is None or self._copies[0]() is not copies:
+                self._copies = ref(copies), CopyFacts.of(copies, _MOST_CLUSTERS)
+            return self._copies[1]
 
     def kinds(self, active: ActiveRules) -> dict[str, tuple[str, ...]]:
         """Return the kinds of the active rules that name each article."""
@@ -147,6 +137,16 @@ class FactsCache:
             if self._history is None or self._history[0] != state:
                 self._history = state, VersionHistory.read(models_dir)
             return self._history[1]
+
+
+def lists_with(model: Model, row: int) -> list[int]:
+    """Return the articles whose lists of nine contain the article of a row, in row order."""
+    rows = np.flatnonzero((model.neighbors.rows == row).any(axis=1))
+    if not len(rows):
+        return []
+    lists = displayed_lists_among(model, rows, np.ones(len(model.articles), dtype=bool))
+    containing: list[int] = rows[(lists == row).any(axis=1)].tolist()
+    return containing
 
 
 def _histogram(listed: np.ndarray) -> Iterator[tuple[str, int]]:

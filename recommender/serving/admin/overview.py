@@ -9,7 +9,7 @@ import numpy as np
 from recommender.history import VersionFacts
 from recommender.model import from_microseconds
 from recommender.serving.admin.charts import Line, spark_line, time_line
-from recommender.serving.admin.model_facts import CopyFacts, FactsCache
+from recommender.serving.admin.model_facts import CopyFacts, FactsCache, lists_with
 from recommender.serving.admin.words import percent
 from recommender.serving.site.teasers import label
 from recommender.serving.trending.rankings import Leaderboards
@@ -21,7 +21,7 @@ _MOST_LISTED, _ORPHANS, _LIVE, _TRENDING, _CLUSTERS, _MEMBERS = 15, 15, 10, 8, 8
 _HOURS = 24  # of trending curves
 _SPARK_WIDTH, _SPARK_HEIGHT = 144, 28
 _QUALITY_WIDTH, _QUALITY_HEIGHT = 300, 90
-# Measures of versions, with what they mean. They are shares, except the number of articles.
+# Measures of versions, which are shares, and what they mean.
 _MEASURES: tuple[tuple[str, str, Callable[[VersionFacts], float | None]], ...] = (
     ("nDCG@9", "labelled stories found, and how high in the list", lambda facts: facts.ndcg_at_9),
     ("Coverage", "articles that are in at least one list", lambda facts: facts.coverage),
@@ -103,7 +103,7 @@ class Lines:
 
     def lists_with(self, row: int) -> list[int]:
         """Return the rows of the articles whose lists contain the article of a row; none for a live one."""
-        return self._facts.lists_with(row) if row < len(self._facts.listed) else []
+        return lists_with(self._related.model, row) if row < len(self._facts.listed) else []
 
     def live(self) -> list[ArticleLine]:
         """Return the live articles that were published last, with their unknown terms."""

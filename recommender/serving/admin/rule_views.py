@@ -67,7 +67,7 @@ def rule_views(rules: Iterable[tuple[Rule, bool]], related: Related, now: dateti
 
 
 def effects_on(article: Article, state: WorkerState, now: datetime) -> list[RuleEffect]:
-    """Return what rules do to an article in lists of others: active rules first, then future and past ones."""
+    """Return what rules do to an article in the lists of others: the active rules first."""
     explained = ExplainedArticle(article.id, article.categories, article.authors)
     about = [
         ("database" if number >= len(state.file_rules) else "file", rule)
