@@ -119,6 +119,7 @@ def test_an_invalid_form_is_shown_again_with_the_reason_and_what_was_entered(adm
     assert admin.client.get("/admin/article?id=nobody").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_rule_may_include_the_near_duplicates(tmp_path: Path) -> None:
     article = newsroom()[11]
     publish(build_model([*newsroom(), replace(article, id="12b")]), tmp_path / "models", now=NOW)
@@ -161,6 +162,7 @@ def test_all_parts_of_the_overview_show_what_happens(admin: AdminUnderTest) -> N
     assert "12</td>" in admin.page("/admin/")
 
 
+@pytest.mark.slow
 def test_a_model_with_one_article_has_a_page_also_when_it_is_withdrawn(tmp_path: Path) -> None:
     publish(build_model(newsroom()[:1]), tmp_path / "models", now=NOW)
     admin = AdminUnderTest(tmp_path / "models", write_keys=f"{SETTING} {CMS_SETTING}")
@@ -173,6 +175,7 @@ def test_a_model_with_one_article_has_a_page_also_when_it_is_withdrawn(tmp_path:
     assert newsroom()[0].title not in admin.page("/admin/search?q=a")
 
 
+@pytest.mark.slow
 def test_a_damaged_version_is_shown_as_such(tmp_path: Path) -> None:
     for seconds in (0, 1):
         version = publish(build_model(newsroom()), tmp_path / "models", now=NOW + timedelta(seconds=seconds))
@@ -209,6 +212,7 @@ def test_without_a_model_the_page_says_why(tmp_path: Path) -> None:
     assert "no published model" in response.text
 
 
+@pytest.mark.slow
 def test_texts_of_authors_are_escaped(tmp_path: Path) -> None:
     hostile = [
         Article(id=f"{HOSTILE}{n}", title=HOSTILE, body="one tide", category=HOSTILE) for n in range(3)
