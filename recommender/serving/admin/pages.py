@@ -99,7 +99,6 @@ class AdminRoutes:
             orphans=orphans,
             orphan_count=orphan_count,
             items=sum(count for _, count in counts),
-            counts=counts,
             sources=stacked_bar(counts),
             topics=topics,
             topic_of={topic.number: topic for topic in topics},
