@@ -38,7 +38,7 @@ install: .venv/installed ## make .venv with all that training, serving and tests
 
 demo: .venv/runtime ## train on the sample newsroom, serve it, and print the address of the demo page and a key
 	$(BIN)/recommender train $(SAMPLE) --recipe recommender/sample/recipe.toml --models-dir $(MODELS)
-	made=$$($(BIN)/recommender key demo --scopes articles+rules+events+read) && echo "$${made%%RECOMMENDER_*}" && \
+	made=$$($(BIN)/recommender key demo --scopes articles+rules+events+read+admin) && echo "$${made%%RECOMMENDER_*}" && \
 	RECOMMENDER_WRITE_KEYS="$${made##*_KEYS=}" \
 	RECOMMENDER_SITE_NAME="The Caldermark Courier" $(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 

@@ -268,7 +268,7 @@ def open_folder(folder: Path, digest: str | None, *, verify: bool) -> Model:
     return model
 
 
-def read_manifest(path: Path, digest: str | None) -> Manifest:
+def read_manifest(path: Path, digest: str | None = None) -> Manifest:
     """Return the manifest in a file, of which `digest` is the sha256, None if unknown."""
     try:
         text = read_regular(path)
@@ -284,8 +284,7 @@ def read_manifest(path: Path, digest: str | None) -> Manifest:
         raise ArtifactError(f"{path} does not match its sha256 in {digest_file}: {_cure(path.parent)}")
     try:
         # Check the format before the fields, because another format may have different fields.
-        written = _Format.model_validate_json(text).format
-        if written != FORMAT:
+        if (written := _Format.model_validate_json(text).format) != FORMAT:
             raise ArtifactError(f"{path} has format {written}, this program reads {FORMAT}: {_CURE}")
         return Manifest.model_validate_json(text)
     except ValidationError as error:

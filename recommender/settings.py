@@ -66,7 +66,7 @@ _List = (NoDecode, BeforeValidator(words), PlainSerializer(_joined))
 _NameList = (NoDecode, BeforeValidator(_names), PlainSerializer(_quoted))
 _CategoryName = Annotated[str, BeforeValidator(_collapsed), Field(min_length=1, max_length=200)]
 _KEY = r"^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}:"
-_SCOPE = "(articles|rules|events|read)"
+_SCOPE = "(articles|rules|events|read|admin)"
 _WriteKey = Annotated[str, Field(pattern=rf"{_KEY}{_SCOPE}(\+{_SCOPE})*$")]
 _ReadKey = Annotated[str, Field(pattern=rf"{_KEY}read$")]
 _Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]

@@ -90,6 +90,7 @@ PACKAGE_PLANTS = [
     ("serving/deployment/access.py", "from recommender.serving.routes import health"),
     ("serving/routes/health.py", "from recommender.serving.site import widget"),
     ("serving/site/widget.py", "from recommender.serving.compat import formats"),
+    ("serving/admin/words.py", "from recommender.serving.compat import formats"),
     ("serving/compat/formats.py", "from recommender.serving.openapi import docs"),
     ("serving/openapi/docs.py", "from recommender.serving.app import create_app"),
     ("training/kernels.py", "from recommender.training.formats.files import RawRow"),

@@ -11,7 +11,7 @@ import click
     "--scopes",
     default="articles+rules+events",
     show_default=True,
-    help="Permissions of the key, joined by +: articles, rules, events, read.",
+    help="Permissions of the key, joined by +: articles, rules, events, read, admin.",
 )
 def key(name: str, scopes: str) -> None:
     """Generate an API key and print it with its setting.

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from recommender.serving.admin.pages import AdminRoutes
 from recommender.serving.cache.caching import ResponseCache
 from recommender.serving.cache.finished import FinishedResponses
 from recommender.serving.cache.purging import Purger, shared_cache_at
@@ -121,12 +122,13 @@ def create_app(
     queues = {"light": [computing.light], "heavy": [computing.heavy], "scoring": [scoring.limit]}
     _observe_waits(metrics, queues | {"upload": uploads.limits, "fold_in": [submissions.fold_in_limit]})
     record_span = spans_to(settings.traces_url) if settings.traces_url else None
-    metrics_routes = MetricsRoutes(context, metrics, record_span)
-    metrics_routes.add_to(app)
+    metrics_routes, rules = MetricsRoutes(context, metrics, record_span), RuleRoutes(context, access)
+    for routes in (metrics_routes, rules, AdminRoutes(context, access, metrics_routes, rules)):
+        routes.add_to(app)
     demo = DemoRoutes(context, computing)
     if settings.has_demo:
         demo.add_to(app)
-        StartRoutes(context).add_to(app)
+        StartRoutes(context, has_admin=bool(access.keys_with("admin"))).add_to(app)
     app.extensions["recommender"] = context
     if settings.live_poll_seconds:
         context.follower.start()
@@ -200,7 +202,6 @@ def _add_routes(
         DocsRoutes(),
         submissions,
         EventRoutes(context, access, metrics),
-        RuleRoutes(context, access),
     ):
         routes.add_to(app)
 

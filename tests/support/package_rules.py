@@ -28,6 +28,7 @@ SHARED = {"Stemmer", "numpy", "scipy", "selectolax", "pycld2", "pydantic"}
 SERVING = SHARED | {
     *("pydantic_core", "flask", "werkzeug", "jinja2", "markupsafe", "sqlalchemy", "throttled", "cachetools"),
     "crawleruseragents",
+    "itsdangerous",
     "openapi_pydantic",
     *("opentelemetry", "prometheus_client", "threadpoolctl"),
 }
@@ -68,9 +69,11 @@ PACKAGES = {
     "serving/deployment": "store index rules lists http trending telemetry worker cache",
     "serving/routes": "store index rules lists http trending telemetry worker cache",
     "serving/site": "store index rules lists http trending telemetry worker cache routes",
+    "serving/admin": "store index rules lists http trending telemetry worker cache routes site",
     "serving/compat": "store index rules lists http trending telemetry worker cache routes site",
     "serving/openapi": "store index rules lists http trending telemetry worker cache routes site compat",
-    "serving/app": "store index rules lists http trending telemetry worker cache routes site compat openapi",
+    "serving/app": "store index rules lists http trending telemetry worker cache routes site admin compat"
+    " openapi",
     "training/kernels": "",
     "training/cluster": "",
     "training/formats": "",

@@ -1,4 +1,4 @@
-"""The picture of the demo in README and guide: `python -m tests.support.picture` takes it again."""
+"""The pictures of the demo and the admin page: `python -m tests.support.picture` takes them again."""
 
 import random
 import sys
@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask
 from PIL import Image
+from playwright.sync_api import FloatRect
 
 from recommender.artifact import publish
 from recommender.recipe import Recipe
@@ -17,15 +18,17 @@ from recommender.serving.app import create_app
 from recommender.settings import Settings
 from recommender.training.readers.corpus import read_articles
 from recommender.training.train import train
+from tests.support.admin import KEY, SETTING
 from tests.support.browsers import running_browser
 from tests.support.cli import SAMPLE
 from tests.support.guide import ROOT
 from tests.support.sites import listening
 
-PICTURE = ROOT / "docs" / "images" / "demo.png"
+PICTURES = ROOT / "docs" / "images"
 STORY = "/demo/article?id=5050"
+ADMIN_AREA: FloatRect = {"x": 0, "y": 0, "width": 1200, "height": 2350}  # up to the map of topics
 NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
-COLORS = 128  # of the picture, which keeps it below 200 kB
+COLORS = 128  # of a picture, which keeps it below 200 kB
 
 
 def newsroom(folder: Path) -> Flask:
@@ -37,6 +40,7 @@ def newsroom(folder: Path) -> Flask:
         database_url=f"sqlite:///{folder / 'store.db'}",
         state_file=folder / "state.json",
         site_name="The Caldermark Courier",
+        write_keys=(SETTING,),
         live_poll_seconds=0,
     )
     moments = [NOW - timedelta(minutes=5)]
@@ -49,11 +53,13 @@ def newsroom(folder: Path) -> Flask:
             "/v1/events", json={"article_id": story, "type": "view", "visitor_id": f"reader {reader}"}
         )
     moments.append(NOW)
+    for item in newest["items"]:
+        client.get("/v1/page", query_string={"id": item["id"]})
     return app
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the pictures."""
     with (
         TemporaryDirectory() as folder,
         listening(newsroom(Path(folder))) as origin,
@@ -63,10 +69,19 @@ def main() -> None:
         page.goto(f"{origin}{STORY}")
         page.locator("details.why summary").first.click()
         page.wait_for_timeout(500)
-        picture = Image.open(BytesIO(page.screenshot()))
-    PICTURE.parent.mkdir(exist_ok=True)
-    picture.convert("RGB").quantize(COLORS).save(PICTURE, optimize=True)
-    sys.stdout.write(f"{PICTURE}: {PICTURE.stat().st_size:,} bytes\n")
+        save(page.screenshot(), "demo.png")
+        page.goto(f"{origin}/admin/")
+        page.locator("#key").fill(KEY)
+        page.locator("main button").click()
+        page.locator("#lists").wait_for()
+        save(page.screenshot(full_page=True, clip=ADMIN_AREA), "admin.png")
+
+
+def save(screenshot: bytes, name: str) -> None:
+    """Write a picture for the guide."""
+    path = PICTURES / name
+    Image.open(BytesIO(screenshot)).convert("RGB").quantize(COLORS).save(path, optimize=True)
+    sys.stdout.write(f"{path}: {path.stat().st_size:,} bytes\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from recommender.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-Scope = Literal["articles", "rules", "events", "read"]
+Scope = Literal["articles", "rules", "events", "read", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -52,7 +52,9 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class Key:
+    """An API key in the settings, which have only its digest."""
+
     name: str
     digest: bytes
     scopes: frozenset[str]
@@ -82,6 +84,20 @@ class Access:
         """Return the caller, whose key must have one of these scopes; count the request."""
         g.caller = caller = self._require_key(request.environ, scopes)
         return caller
+
+    def keys_with(self, scope: Scope) -> tuple[Key, ...]:
+        """Return the keys in the settings that have a scope."""
+        return tuple(key for key in self._keys if scope in key.scopes)
+
+    def sign_in(self, token: str, scope: Scope) -> Key:
+        """Return the key that somebody entered in a form, which must have the scope; count the request."""
+        self._check_configured((scope,))
+        return self._checked_key(request.environ, token, (scope,))
+
+    def use(self, key: Key) -> None:
+        """Count a request of somebody who signed in with this key."""
+        self._spend(self._requests_per_key, "requests with this key", key.name)
+        g.caller = replace(self._caller(request.environ), key=key.name)
 
     def allow_anonymous(self, scope: Scope) -> Caller:
         """Return the caller, with or without a key; a key must have the scope; count the request."""
@@ -119,13 +135,10 @@ class Access:
         return caller
 
     def _require_key(self, environ: WSGIEnvironment, scopes: Sequence[Scope]) -> Caller:
-        required = " or ".join(scopes)
-        if not any(key.scopes.intersection(scopes) for key in self._keys):
-            command = f"recommender key NAME --scopes {scopes[0]}"
-            detail = f"no API key with the scope {required} is configured; to create one, run `{command}`"
-            raise Problem("key-not-allowed", detail)
+        self._check_configured(scopes)
         token = _bearer_token(environ)
         if token is None:
+            required = " or ".join(scopes)
             raise Problem(
                 "key-missing",
                 f"this request needs an API key with the scope {required}; send `Authorization: Bearer KEY`",
@@ -133,6 +146,13 @@ class Access:
                 {"WWW-Authenticate": "Bearer"},
             )
         return self._caller_with_key(environ, token, scopes)
+
+    def _check_configured(self, scopes: Sequence[Scope]) -> None:
+        """Raise Problem if no key in the settings has one of these scopes."""
+        if not any(key.scopes.intersection(scopes) for key in self._keys):
+            required, command = " or ".join(scopes), f"recommender key NAME --scopes {scopes[0]}"
+            detail = f"no API key with the scope {required} is configured; to create one, run `{command}`"
+            raise Problem("key-not-allowed", detail)
 
     def count_scoring(self) -> None:
         """Count a list that needs the scores of the whole corpus, if it is requested through HTTP."""
@@ -167,19 +187,24 @@ class Access:
             self._spend(self._events_per_address, "events from this address", caller.address, events)
 
     def _caller_with_key(self, environ: WSGIEnvironment, token: str, scopes: Sequence[Scope]) -> Caller:
-        """Return the caller with this key. The problems do not show the token, because it may be a key."""
-        caller, key = self._caller(environ), self._find_key(token)
+        key = self._checked_key(environ, token, scopes)
+        return replace(self._caller(environ), key=key.name)
+
+    def _checked_key(self, environ: WSGIEnvironment, token: str, scopes: Sequence[Scope]) -> Key:
+        """Return the key with one of these scopes. The problems do not show the token: it may be a key."""
+        key = self._find_key(token)
         if key is None:
-            self._spend(self._invalid_keys_per_address, "invalid API keys from this address", caller.address)
+            address = self._caller(environ).address
+            self._spend(self._invalid_keys_per_address, "invalid API keys from this address", address)
             fault = Fault("header", "Authorization", "not shown", "Bearer KEY, with a key of this service")
             raise Problem("key-not-allowed", "the API key is not valid for this service", (fault,))
         self._spend(self._requests_per_key, "requests with this key", key.name)
         if not key.scopes.intersection(scopes):
             detail = f"the API key {key.name} does not have the scope {' or '.join(scopes)}"
             raise Problem("key-not-allowed", detail)
-        return replace(caller, key=key.name)
+        return key
 
-    def _find_key(self, token: str) -> _Key | None:
+    def _find_key(self, token: str) -> Key | None:
         digest = sha256(token.encode(errors="replace")).digest()
         match = None
         for key in self._keys:  # compare all, so that the time reveals nothing
@@ -252,9 +277,9 @@ def new_key(name: str, scopes: Sequence[Scope]) -> tuple[str, str]:
     return key, f"{name}:{sha256(key.encode()).hexdigest()}:{'+'.join(scopes)}"
 
 
-def _read_key(word: str) -> _Key:
+def _read_key(word: str) -> Key:
     name, digest, scopes = word.split(":")
-    return _Key(name, bytes.fromhex(digest), frozenset(scopes.split("+")))
+    return Key(name, bytes.fromhex(digest), frozenset(scopes.split("+")))
 
 
 def _is_local(peer: str) -> bool:

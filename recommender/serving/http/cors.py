@@ -13,9 +13,9 @@ from flask import Flask, Response, request
 from recommender.serving.http.auth import Access
 from recommender.serving.http.concurrency import ConcurrencyLimit, Slot
 
-# Never needs a key: these paths show no article, or have their own setting (`demo`).
-_PUBLIC = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo)(/.*)?)?")
-_RATE_LIMITED = ("/demo", "/docs", "/openapi.json", "/widget")  # although they need no key
+# Needs no read key: these paths show no article, have their own setting (`demo`), or their own key (`admin`).
+_PUBLIC = re.compile(r"/(healthz|readyz|metrics|openapi\.json|widget\.[a-z]+|(docs|demo|admin)(/.*)?)?")
+_RATE_LIMITED = ("/admin", "/demo", "/docs", "/openapi.json", "/widget")  # although they need no key
 _READS_BY_POST = re.compile(r"/v1/similar|/rest/v1(\.1)?/sites/.*")  # the second is Jetpack's
 _RULES = "/v1/rules"  # need a key with another scope
 # In the WSGI environment: the problem for which this request was refused already, before Flask.

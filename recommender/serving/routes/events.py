@@ -49,7 +49,6 @@ class EventRoutes:
     def __init__(self, context: Context, access: Access, metrics: Metrics) -> None:
         self._context, self._access, self._store = context, access, context.store
         self._metrics = metrics
-        self._salt = (-1, b"")  # the day, and its salt
 
     def add_to(self, app: Flask) -> None:
         """Add the routes."""
@@ -114,16 +113,10 @@ class EventRoutes:
     def _count(self, dated: "_Dated", caller: Caller, now: int) -> list[Verdict]:
         daily = self._context.settings.daily_visitor_hash
         try:
-            readers = _Readers(self._salt_of(now), caller, request.headers, daily=daily)
+            readers = _Readers(self._context.daily_salt(), caller, request.headers, daily=daily)
             return self._store.count([readers.event(event, at) for event, at in dated.events], now)
         except StoreDownError:
             raise store_down("no event was counted; send the events again") from None
-
-    def _salt_of(self, now: int) -> bytes:
-        day = now // _DAY
-        if self._salt[0] != day:
-            self._salt = day, self._store.salt(now)
-        return self._salt[1]
 
 
 @dataclass(frozen=True, slots=True)

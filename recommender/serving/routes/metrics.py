@@ -1,6 +1,6 @@
 """Metrics of all workers in the format of Prometheus; the state of the model is that of the worker asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import cast
 
@@ -44,6 +44,11 @@ class MetricsRoutes(Collector):
         self.update()
         body = self._metrics.text(self)
         return Response(body, headers={"Cache-Control": "no-store"}, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    def families(self) -> Iterable[Metric]:
+        """Return the metrics of all workers, up to date."""
+        self.update()
+        return self._metrics.families()
 
     def update(self) -> None:
         """Bring the metrics of this worker up to date, for whichever worker responds."""

@@ -70,19 +70,32 @@ class RuleRoutes:
     def put(self, rule_id: str) -> Response:
         """Add one rule, or replace the rule with the same id."""
         self._authorize()
-        self._check_not_in_file([rule_id])
-        rule = self._read(rule_id, json_object("a rule", self._context.settings.max_body_bytes))
-        text = to_json(rule)
-        is_new, _ = self._change(rule_id, lambda match: self._context.store.put_rule(rule_id, text, match))
-        return _response(rule.as_json(), _etag(text), 201 if is_new else 200)
+        values = json_object("a rule", self._context.settings.max_body_bytes)
+        rule, is_new = self.save(rule_id, values)
+        return _response(rule.as_json(), _etag(to_json(rule)), 201 if is_new else 200)
 
     def delete(self, rule_id: str) -> Response:
         """Delete one rule from the database, if it exists."""
         self._authorize()
+        self.remove(rule_id)
+        return Response(status=204)
+
+    def save(self, rule_id: str, values: dict[str, Any]) -> tuple[Rule, bool]:
+        """Add or replace a rule for a caller who may do so; return it, and whether it is new.
+
+        Raises Problem for invalid values, and for a rule in the rules file.
+        """
+        self._check_not_in_file([rule_id])
+        rule = self._read(rule_id, values)
+        text = to_json(rule)
+        is_new, _ = self._change(rule_id, lambda match: self._context.store.put_rule(rule_id, text, match))
+        return rule, is_new
+
+    def remove(self, rule_id: str) -> None:
+        """Delete a rule from the database, if it exists, for a caller who may do so. Raises Problem."""
         if rule_id not in dict(self._stored().rules):  # a rule with the same id in the file does not matter
             self._check_not_in_file([rule_id])
         self._change(rule_id, lambda match: self._context.store.delete_rule(rule_id, match))
-        return Response(status=204)
 
     def _authorize(self) -> None:
         self._access.require_key("rules")

@@ -61,12 +61,12 @@ def state_of(rule: Rule, now: datetime) -> State:
 
 
 def _effects(rule: Rule, article: ExplainedArticle, active: ActiveRules) -> Iterator[tuple[Part, str]]:
-    if isinstance(rule, Pin | Block | Sensitive) and _is_about(rule, article):
+    if isinstance(rule, Pin | Block | Sensitive) and is_about(rule, article):
         yield "candidate", _as_candidate(rule, article, active)
     if isinstance(rule, Pin | Block) and _is_for(rule, article):
         yield from _in_own_list(rule, article, active)
     if isinstance(rule, Boost):
-        if _is_about(rule, article):
+        if is_about(rule, article):
             yield "candidate", f"its score is multiplied by {rule.factor:g}"
         yield "own list", f"scores of {_target(rule)} are multiplied by {rule.factor:g}"
     if isinstance(rule, Cap):
@@ -85,7 +85,7 @@ def _as_candidate(rule: Pin | Block | Sensitive, article: ExplainedArticle, acti
     pinned = f"pin {1 + rule.articles.index(article.id)} of {len(rule.articles)} in {_lists(rule)}"
     categories = () if rule.for_category is None else (rule.for_category,)
     blocks = (*active.hiding, *active.blocks(rule.for_article, categories))
-    is_blocked = any(_is_about(block, article) for block in blocks)
+    is_blocked = any(is_about(block, article) for block in blocks)
     return f"{pinned}, but a block takes precedence" if is_blocked else pinned
 
 
@@ -118,7 +118,7 @@ def _is_for(rule: Pin | Block, article: ExplainedArticle) -> bool:
     return any(key(rule.for_category) in keys(category) for category in article.categories)
 
 
-def _is_about(rule: Pin | TargetRule, article: ExplainedArticle) -> bool:
+def is_about(rule: Pin | TargetRule, article: ExplainedArticle) -> bool:
     """Return whether an article is one of the articles that a rule pins, blocks, hides or boosts."""
     if isinstance(rule, Pin) or rule.articles is not None:
         return article.id in (rule.articles or ())

@@ -19,8 +19,8 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 class StartRoutes:
     """The route of the page at `/`."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, *, has_admin: bool) -> None:
+        self._context, self._has_admin = context, has_admin
 
     def add_to(self, app: Flask) -> None:
         """Add the route, unless Jetpack's calls may have any path, including `/`."""
@@ -29,7 +29,9 @@ class StartRoutes:
 
     def page(self) -> Response:
         """Respond with the page, also if no model is open."""
-        page = render_template("start.html", site=self._context.settings.site_name, **self._facts())
+        page = render_template(
+            "start.html", site=self._context.settings.site_name, has_admin=self._has_admin, **self._facts()
+        )
         return Response(page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY})
 
     def _facts(self) -> dict[str, Any]:

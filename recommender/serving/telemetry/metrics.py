@@ -7,7 +7,7 @@ metrics are those of one app.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 from prometheus_client import (
@@ -18,6 +18,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
@@ -116,6 +117,13 @@ class Metrics:
 
     def text(self, *others: Collector) -> bytes:
         """Return the metrics of all workers, and those of other collectors, in the format of Prometheus."""
+        return generate_latest(self._of_all_workers(*others))
+
+    def families(self) -> Iterable[Metric]:
+        """Return the metrics of all workers."""
+        return self._of_all_workers().collect()
+
+    def _of_all_workers(self, *others: Collector) -> CollectorRegistry:
         folder, registry = metrics_folder(), CollectorRegistry(auto_describe=False)
         if folder is None or not folder.is_dir():  # somebody may have deleted it
             others = (self._registry, *others)
@@ -125,7 +133,7 @@ class Metrics:
             MultiProcessCollector(registry, path=str(folder))
         for other in others:
             registry.register(other)
-        return generate_latest(registry)
+        return registry
 
 
 def _forget_if_ended(pid: int) -> None:

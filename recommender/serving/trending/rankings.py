@@ -134,6 +134,20 @@ class Leaderboards:
                     leaderboard = self.by_window[window] = self._computed(window)
         return leaderboard
 
+    def curves(self, rows: Sequence[int], hours: int) -> np.ndarray:
+        """Return the weighted events of each hour before the tick, (rows, hours), the oldest first."""
+        counted, first = self.counted, self.tick - 60 * hours
+        curves = np.zeros((len(rows), hours))
+        if not len(counted.rows):
+            return curves
+        events = counted.counts
+        recent = np.flatnonzero((events.minutes >= first) & (events.minutes < self.tick))
+        articles, in_hour = counted.rows[events.rows[recent]], (events.minutes[recent] - first) // 60
+        for number, row in enumerate(rows):
+            mask = articles == row
+            curves[number] = np.bincount(in_hour[mask], events.counts[recent[mask]], minlength=hours)
+        return curves
+
     def _computed(self, window: str) -> Leaderboard:
         counted, ids = self.counted, self.related.articles.ids
         candidate_ids = [ids[row] for row in counted.rows.tolist()]

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from flask import g, has_request_context
 
+from recommender.model import microseconds
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.responses import ModelStatus
 from recommender.serving.lists.related import Related, ScoringSlot
@@ -19,6 +20,7 @@ from recommender.settings import Settings
 from recommender.trending import event_weights, windows
 
 _NONE, _MILLISECOND = timedelta(0), timedelta(milliseconds=1)
+_DAY = 86_400_000_000  # microseconds
 
 Clock = Callable[[], datetime]
 _T = TypeVar("_T")
@@ -51,6 +53,7 @@ class Context:
         self._related: Related | None = None
         self._latest_view: tuple[WorkerState, ConsistentView] | None = None
         self._active_rules: tuple[Rules, datetime, ActiveRules] | None = None
+        self._salt = (-1, b"")  # the day, and its salt
 
     @property
     def related(self) -> Related:
@@ -102,6 +105,14 @@ class Context:
     def is_open(self) -> bool:
         """Whether there is a snapshot to respond from."""
         return self.state.snapshot is not None and self.state.is_known
+
+    def daily_salt(self) -> bytes:
+        """Return the store's salt of the day, the same in all workers. Raises StoreDownError."""
+        now, (day, salt) = microseconds(self.now), self._salt
+        if day != now // _DAY:
+            salt = self.store.salt(now)
+            self._salt = now // _DAY, salt
+        return salt
 
     def model_status(self) -> ModelStatus:
         """Return the status of the current model. Raises Problem as `related` does."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recommender.article import Article
+from recommender.displayed import LIST_LENGTH
 from recommender.model import Model
 from recommender.neighbors import top_k
-from recommender.training.evaluation.measures import LIST_LENGTH, MEASURES
+from recommender.training.evaluation.measures import MEASURES
 from recommender.training.evaluation.probes import hash_sample
 
 MOST = 400  # articles that lose a part

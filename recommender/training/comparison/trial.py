@@ -10,11 +10,11 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.columns import Strings
+from recommender.displayed import displayed_lists, occurrences
 from recommender.model import Articles, Model
 from recommender.recipe import Recipe
 from recommender.training.comparison.self_retrieval import SelfRetrieval
 from recommender.training.evaluation.evaluate import Estimate
-from recommender.training.evaluation.health import displayed_lists, occurrences
 from recommender.training.evaluation.labels import LabelFile, judgements
 from recommender.training.evaluation.measures import MEASURES, intervals, measured
 from recommender.training.kernels import compile_kernels

@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 from pydantic import AwareDatetime
 
+from recommender.displayed import LIST_LENGTH, displayed_lists, displayed_lists_among
 from recommender.frozen_model import FrozenModel
 from recommender.model import Model, from_microseconds, microseconds
 from recommender.neighbors import NO_ROW
 from recommender.summary import Summarized
 from recommender.training.assembly import Progress
-from recommender.training.evaluation.health import Health, displayed_lists, displayed_lists_among, health
+from recommender.training.evaluation.health import Health, health
 from recommender.training.evaluation.labels import Judgements, LabelFile, judgements
-from recommender.training.evaluation.measures import LIST_LENGTH, MEASURES, RESAMPLES, intervals, measured
+from recommender.training.evaluation.measures import MEASURES, RESAMPLES, intervals, measured
 from recommender.training.evaluation.probes import hash_sample, headlines_found
 from recommender.training.kernels import cores
 from recommender.wrong_type import wrong_type

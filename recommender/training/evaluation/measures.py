@@ -7,10 +7,10 @@ import numpy as np
 from ir_measures import RR, P, R, nDCG
 
 from recommender.columns import Strings
+from recommender.displayed import LIST_LENGTH
 from recommender.neighbors import NO_ROW
 from recommender.training.evaluation.labels import Judgements
 
-LIST_LENGTH = 9  # the lists that readers see
 # Names as in reports, definitions as in trec_eval. nDCG uses the grades as gains and log2(1 + rank) as
 # discount; the reciprocal rank is that of the first relevant article in the list, 0 without one.
 MEASURES = {

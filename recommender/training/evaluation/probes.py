@@ -9,10 +9,10 @@ from itertools import chain, islice
 
 import numpy as np
 
+from recommender.displayed import LIST_LENGTH
 from recommender.model import Model
 from recommender.neighbors import NO_ROW, top_k
 from recommender.text import words
-from recommender.training.evaluation.measures import LIST_LENGTH
 from recommender.training.evaluation.scoring import scores_of_all
 from recommender.training.kernels import run_all
 

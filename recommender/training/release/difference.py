@@ -9,15 +9,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recommender.displayed import LIST_LENGTH, crowders, displayed_lists, occurrences
 from recommender.frozen_model import FrozenModel
 from recommender.model import Model
 from recommender.neighbors import NO_ROW
-from recommender.training.evaluation.health import displayed_lists, occurrences
-from recommender.training.evaluation.measures import LIST_LENGTH
 from recommender.training.release.gate import MOST_CHANGED, ChangedList, most_changed, overlaps
 from recommender.training.release.previous import Baseline, lists_in_common
 
-CROWDING = 3  # times the mean number of lists per article; an article in more lists is a crowder
 _ROUNDING = 1e-9  # 7 / 9 * 9 is slightly less than 7
 
 
@@ -107,9 +105,9 @@ class ModelPair:
         """Return what changed, with at most `count` articles of each kind."""
         overlap, in_common = self._overlap, len(self._overlap)
         kept = np.floor(overlap * LIST_LENGTH + _ROUNDING).astype(np.int64)
-        old_crowders, new_crowders = _crowders(self._before), _crowders(self._after)
+        old_crowders, new_crowders = crowders(self._before), crowders(self._after)
         orphans = self._since(self._old_orphans, self._new_orphans)
-        crowders = self._since(old_crowders, new_crowders)
+        new_in_lists = self._since(old_crowders, new_crowders)
         return Difference(
             old=self._old.manifest.version,
             new=self._new.manifest.version,
@@ -127,7 +125,7 @@ class ModelPair:
             new_orphans=self._listed(orphans, self._before_of(orphans), count),
             crowders_before=int(old_crowders.sum()),
             crowders_after=int(new_crowders.sum()),
-            new_crowders=self._listed(crowders, self._after[crowders], count),
+            new_crowders=self._listed(new_in_lists, self._after[new_in_lists], count),
             categories=list(self._categories()),
             moved=list(self._moved()),
         )
@@ -193,8 +191,3 @@ class ModelPair:
         for (before, after), rows in sorted(rows_of.items(), key=lambda item: (-len(item[1]), item[0])):
             example = self._new.articles.titles[min(rows)]
             yield MovedArticles(before=before, after=after, articles=len(rows), example=example)
-
-
-def _crowders(lists: np.ndarray) -> np.ndarray:
-    crowding: np.ndarray = lists > CROWDING * lists.mean()
-    return crowding

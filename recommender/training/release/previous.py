@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from recommender.article import Article
 from recommender.artifact import open_version, versions
+from recommender.displayed import LIST_LENGTH, displayed_lists_among
 from recommender.model import Model
 from recommender.neighbors import NO_ROW
 from recommender.training.evaluation.evaluate import SAMPLE_SIZE, EvaluationReport, newest_published_at
-from recommender.training.evaluation.health import displayed_lists_among
 from recommender.training.evaluation.labels import Judgements, LabelFile, LabelsError, judgements
-from recommender.training.evaluation.measures import LIST_LENGTH, measured
+from recommender.training.evaluation.measures import measured
 from recommender.training.evaluation.probes import hash_sample, headlines_found
 
 

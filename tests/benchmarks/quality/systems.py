@@ -9,10 +9,11 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.article import Article
+from recommender.displayed import LIST_LENGTH
 from recommender.model import Model
 from recommender.neighbors import NO_ROW, top_k
 from recommender.training.evaluation.labels import LabelFile, judgements
-from recommender.training.evaluation.measures import LIST_LENGTH, MEASURES, measured
+from recommender.training.evaluation.measures import MEASURES, measured
 from recommender.training.train import train
 from tests.benchmarks.quality.results import OURS, Means
 

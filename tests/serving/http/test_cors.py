@@ -64,6 +64,7 @@ READS = [
 ]
 PUBLIC = {
     *("/healthz", "/readyz", "/metrics", "/openapi.json", "/widget.js"),
+    "/admin/static/<path:filename>",
     *("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
 }
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from recommender.article import Article
+from recommender.displayed import displayed_lists
 from recommender.model import NO_MOMENT, Model, microseconds
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.query import ListQuery
 from recommender.serving.lists.ranking import CandidateRanker, reference_date
 from recommender.serving.lists.related import Related
-from recommender.training.evaluation.health import displayed_lists
 from recommender.training.train import Trained
 from tests.support.newsroom import NOW, build_model
 

@@ -12,7 +12,7 @@ from openapi_pydantic.v3.v3_1 import OpenAPI
 from recommender.serving.http.problems import KINDS, status_of
 from recommender.serving.openapi.endpoints import ENDPOINTS
 
-PAGES = re.compile(r"/(demo.*|docs/.*)?")  # HTML pages and their files, which are not part of the API
+PAGES = re.compile(r"/(demo.*|docs/.*|admin.*)?")  # HTML pages and their files, which are not part of the API
 METHODS = {"GET", "POST", "PUT", "DELETE"}
 
 

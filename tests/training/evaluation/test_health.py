@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from recommender.article import Article
+from recommender.displayed import displayed_lists, occurrences
 from recommender.model import Articles, Model, Vectors
 from recommender.neighbors import NO_ROW, NearDuplicates, Neighbors
-from recommender.training.evaluation.health import category_agreement, displayed_lists, health, occurrences
+from recommender.training.evaluation.health import category_agreement, health
 from recommender.training.train import Trained
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)

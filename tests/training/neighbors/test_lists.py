@@ -9,10 +9,10 @@ from scipy.stats import skew
 
 from recommender import hubs
 from recommender.article import Article
+from recommender.displayed import occurrences
 from recommender.model import Adapted
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe
-from recommender.training.evaluation.health import occurrences
 from recommender.training.neighbors import exact, threshold
 from recommender.training.neighbors.all_pairs import offer_all_pairs
 from recommender.training.neighbors.candidates import Candidates

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from recommender.article import Article
+from recommender.displayed import displayed_lists
 from recommender.model import Model
 from recommender.sections import Section, difference_sections, sections_markdown
-from recommender.training.evaluation.health import displayed_lists
 from recommender.training.release.difference import ModelPair
 from tests.support.newsroom import build_model, newsroom
 
