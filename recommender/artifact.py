@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from recommender.model import Manifest, Model
+from recommender.manifest import Manifest
+from recommender.model import Model
 from recommender.model_arrays import arrays_of, fault_of, restored
 from recommender.regular_file import digest_of, digests_of, open_regular, read_regular
 from recommender.wrong_type import wrong_type

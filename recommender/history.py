@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.artifact import ArtifactError, current_version, open_version, versions
-from recommender.model import Manifest
+from recommender.manifest import Manifest
 
 
 @dataclass(frozen=True)

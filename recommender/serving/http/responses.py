@@ -14,7 +14,8 @@ from hashlib import blake2b
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-from recommender.model import Manifest, from_microseconds
+from recommender.manifest import Manifest
+from recommender.model import from_microseconds
 from recommender.serving.lists.explain import Explanation
 from recommender.serving.lists.highlights import Highlights
 from recommender.serving.lists.query import Item, RelatedList, SearchResults

@@ -6,7 +6,8 @@ from itertools import islice
 import numpy as np
 
 from recommender.embedding import Embedding
-from recommender.model import Query, Topic
+from recommender.manifest import Topic
+from recommender.model import Query
 from recommender.serving.index.snapshot import Snapshot
 from recommender.stems import ELLIPSIS
 

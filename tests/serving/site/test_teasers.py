@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.serving.lists.explain import Explanation
 from recommender.serving.site.teasers import Word, label, reasons
 
