@@ -6,8 +6,7 @@ served. Opening maps the arrays into memory and never unpickles.
 
 A new version is built in a temporary folder, synced to disk and renamed. Then `CURRENT` is replaced, which
 switches the service. A failure at any point leaves the old version in service. Arrays are found by walking
-the model's dataclasses: a new array is only a new field, and there is no list of files to keep complete.
-`format` in the manifest says which programs can read the version.
+the model's dataclasses: a new array is only a new field. `format` says which programs can read the version.
 """
 
 import contextlib

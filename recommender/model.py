@@ -203,7 +203,11 @@ class Model(Summarized):
 
     def embed(self, article: Article) -> Embedding:
         """Return the embedding of any article, whether or not it was in the training corpus."""
-        return self.with_vector(self.vocabulary.embed(article, self.rules), article.vector)
+        own = self.with_vector(self.vocabulary.embed(article, self.rules), article.vector)
+        if article.title or article.body or not own.latent.any():
+            return own
+        # Without a text, the similarity is the cosine of the given vectors alone.
+        return replace(own, latent=own.latent / np.float32(self.manifest.adapted.vector_weight))
 
     def with_vector(self, own: Embedding, vector: Sequence[float] | None) -> Embedding:
         """Return an embedding together with a given vector.

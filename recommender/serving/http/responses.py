@@ -318,6 +318,7 @@ def _explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:
             for topic, part in explanation.topics
         ],
         "other_topics": _part(explanation.other_topics),
+        "vector": _part(explanation.vector),
         "feedback": _part(explanation.feedback),
         "expansion": _part(explanation.expansion),
         "hub": _part(explanation.hub),

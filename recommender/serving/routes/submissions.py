@@ -60,7 +60,7 @@ class SubmissionRoutes:
         if "url" in request.args:
             values.setdefault("url", self._url(article_id))  # so that the same URL finds the article again
         try:
-            submission = _read(values | {"id": article_id}, self._context.now)
+            submission = self._read(values | {"id": article_id})
         except RefusedError as error:
             raise bad_body([_fault(error, values)]) from None
         known = (
@@ -80,7 +80,7 @@ class SubmissionRoutes:
         rejected: list[dict[str, Any]] = []
         for index, values in enumerate(entries):
             try:
-                submissions[index] = _read(values, self._context.now)
+                submissions[index] = self._read(values)
             except RefusedError as error:
                 article_id = values.get("id") if isinstance(values, dict) else None
                 shown_id = str(article_id)[:100] if isinstance(article_id, str | int) else None
@@ -106,6 +106,15 @@ class SubmissionRoutes:
             raise store_down(str(error)) from None
         self._context.follower.refresh()
         return Response(status=204)
+
+    def _read(self, values: Any) -> "_Submission":
+        """Return the article in a JSON object. Raises RefusedError as `_read` does, and for its vector."""
+        submission, snapshot = _read(values, self._context.now), self._context.state.snapshot
+        vector, wanted = submission.article.vector, snapshot.manifest.adapted.vector_length if snapshot else 0
+        if vector is not None and wanted and len(vector) != wanted:
+            detail = f"it has {len(vector)} numbers, those of the model have {wanted}"
+            raise RefusedError("vector: another length", detail, submission.article.id)
+        return submission
 
     def _id(self, tail: str | None) -> str:
         """Return the article id in the path or query, or that of the article with the URL in the query."""

@@ -42,7 +42,7 @@ class Collected:
             self.default_langs[article.id] = default
 
     def with_usable_vector(self, article: Article) -> tuple[Article, list[RefusedError]]:
-        """Return an article; without its vector, and with an error, if the first vector has another length."""
+        """Return an article; without a vector, and with an error, if the first one has another length."""
         if article.vector is None:
             return article, []
         length = len(article.vector)
