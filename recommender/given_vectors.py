@@ -12,7 +12,7 @@ two must not be reduced, so the dot product is divided by 1 - u.
 
 import json
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -38,21 +38,24 @@ class GivenVector(Sequence[float]):
     data: bytes  # little-endian int16, the numbers times 4096
 
     @classmethod
-    def of(cls, value: Any) -> "GivenVector":
+    def of(cls, value: Any, length: int = 0) -> "GivenVector":
         """Return the direction of a list of numbers, which may be written as JSON.
 
-        Raises VectorError if there are none or too many, if one is not a finite number, or if all are 0.
+        Raises VectorError if there are none or too many, if there are not `length` of them (0: any number),
+        if one is not a finite number, or if all are 0.
         """
+        if length and isinstance(value, Sized) and not isinstance(value, str) and len(value) != length:
+            raise VectorError(f"it has {len(value)} numbers, those of the model have {length}")
         if isinstance(value, GivenVector):
             return value
         values = _numbers(value)
         peak = np.abs(values).max()
         if not peak > 0:
             raise VectorError("all its numbers are 0")
-        length = peak * np.sqrt(((values / peak) ** 2).sum())  # no square is too large or too small
-        if abs(length - _LENGTH) < _NEAR:
-            length = _LENGTH
-        return cls((rounded(values / length) * SCALE).astype("<i2").tobytes())
+        norm = peak * np.sqrt(((values / peak) ** 2).sum())  # no square is too large or too small
+        if abs(norm - _LENGTH) < _NEAR:
+            norm = _LENGTH
+        return cls((rounded(values / norm) * SCALE).astype("<i2").tobytes())
 
     @property
     def array(self) -> np.ndarray:

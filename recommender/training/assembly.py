@@ -20,7 +20,7 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
-from recommender.given_vectors import GivenVector
+from recommender.given_vectors import GivenVector, joined
 from recommender.manifest import Adapted, CorpusFacts, Manifest, Topic
 from recommender.model import Articles, Model, Vectors
 from recommender.neighbors import ListFacts
@@ -109,7 +109,7 @@ def finished_model(
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(articles)
         if adapted.vector_length:
-            columns = replace(columns, vectors=given_columns(articles, adapted.vector_length))
+            columns = replace(columns, vectors=_given_columns(articles, adapted.vector_length))
         facts = _facts(fitted, articles, columns, refused)
         advance(n)
     manifest = _manifest(fitted, now or datetime.now(UTC), facts, lists, drift)
@@ -118,13 +118,20 @@ def finished_model(
     return model, lists.candidates
 
 
-def given_columns(articles: Sequence[Article], length: int) -> np.ndarray:
+def _given_columns(articles: Sequence[Article], length: int) -> np.ndarray:
     """Return the given vectors of articles times 4096, (n, length) int16; one that is missing is all zero."""
     rows = np.zeros((len(articles), length), dtype=np.int16)
     for row, article in enumerate(articles):
         if article.vector is not None:
             rows[row] = GivenVector.of(article.vector).array
     return rows
+
+
+def with_given(latent: np.ndarray, articles: Sequence[Article], adapted: Adapted) -> np.ndarray:
+    """Return the latent coordinates of articles; beside them the given vectors, if the model has any."""
+    if not adapted.vector_length:
+        return latent
+    return joined(latent, _given_columns(articles, adapted.vector_length), adapted.vector_share)
 
 
 def _vectors(rows: csr_array, latent: np.ndarray, threads: int) -> Vectors:

@@ -19,7 +19,6 @@ from recommender.artifact import ExtraFiles, publish
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
 from recommender.fixed_point import round_matrix, round_rows
-from recommender.given_vectors import joined
 from recommender.manifest import Adapted, Topic
 from recommender.model import Model, term_rules
 from recommender.model_arrays import arrays_of
@@ -27,7 +26,7 @@ from recommender.recipe import Recipe
 from recommender.summary import Summarized
 from recommender.text import TermRules, base_language, words
 from recommender.training import frames
-from recommender.training.assembly import Fitted, Progress, Steps, finished_model, given_columns
+from recommender.training.assembly import Fitted, Progress, Steps, finished_model, with_given
 from recommender.training.kernels import Workers, cores
 from recommender.training.neighbors.kept import StoredCandidates
 from recommender.training.readers.corpus import Corpus, read_articles
@@ -178,12 +177,9 @@ def train(
         topic_model = fit_topics(latent, naming, ordered, recipe.topics, recipe.seed, stop_words, threads)
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
-    if adapted.vector_length:
-        given = given_columns(ordered, adapted.vector_length)
-        latent = joined(latent, given, adapted.vector_share)
     fitted = Fitted(
-        recipe, adapted, stop_words, standing, rows, latent, vocabulary, topic_model.space, topics,
-        counts.distinct,
+        recipe, adapted, stop_words, standing, rows, with_given(latent, ordered, adapted), vocabulary,
+        topic_model.space, topics, counts.distinct,
     )  # fmt: skip
     model, candidates = finished_model(fitted, ordered, steps, threads, now, refused, workers=workers)
     return Trained(model, candidates, steps.seconds, space, topic_model.estimator)

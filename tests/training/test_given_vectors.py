@@ -15,8 +15,8 @@ from recommender.training.incremental.retrain import CannotContinueError, Publis
 from recommender.training.train import Trained, TrainingError, train
 from tests.support.given_vectors import LENGTH, vector_of, with_vectors
 from tests.support.sample import NOW
+from tests.support.trainings import check_equal
 from tests.support.vectors import slow_expanded
-from tests.training.incremental.test_retrain import check_equal
 
 
 @pytest.fixture

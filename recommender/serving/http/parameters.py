@@ -285,22 +285,22 @@ class Text(Filters):
         """About how much computing the list costs; see `ListQuery.cost`."""
         return self.query().cost + (len(self.title) + len(self.body)) // _CHARS_OF_A_LIST
 
-    def article(self) -> Article:
+    def article(self, vector_length: int) -> Article:
         """Return the text as an article, without HTML; the language is detected if `lang` is not set.
 
-        Raises Problem if title and body contain no text and there is no vector, or for a malformed vector.
+        `vector_length` is that of the model, 0 if it has no vectors. Raises Problem for a malformed vector,
+        and if title and body contain no text, unless there is a vector that the model can use.
         """
         title, body = plain_text(self.title), plain_text(self.body)
-        if not title and not body and self.vector is None:
+        if not title and not body and (self.vector is None or not vector_length):
             raise bad_body([Fault("body", "title", self.title, "a title or a body that contains text")])
         lang = detect_language(f"{title}\n{body}") if self.lang in {None, ANY} else self.lang
         try:
-            vector = None if self.vector is None else GivenVector.of(self.vector)
+            vector = None if self.vector is None else GivenVector.of(self.vector, vector_length)
         except VectorError as error:
             raise bad_body([Fault("body", "vector", _shown(self.vector), str(error))]) from None
-        return Article(
-            id=_TEXT_ID, title=title, body=body, lang=lang, published_at=self.published_at, vector=vector
-        )
+        date = self.published_at
+        return Article(id=_TEXT_ID, title=title, body=body, lang=lang, published_at=date, vector=vector)
 
 
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)

@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from flask import Flask, Response, request
 
-from recommender.article import Article
 from recommender.serving.cache.caching import CachedResponse, ResponseCache, no_store
 from recommender.serving.http.concurrency import Deadline
 from recommender.serving.http.parameters import (
@@ -17,7 +16,7 @@ from recommender.serving.http.parameters import (
     Text,
     validate_body,
 )
-from recommender.serving.http.problems import Fault, Place, Problem, bad_body
+from recommender.serving.http.problems import Place, Problem
 from recommender.serving.http.requests import json_object, read_parameters, refuse_parameters
 from recommender.serving.http.responses import Rendered, ResponseBuilder, renewed_list, to_bytes
 from recommender.serving.index.categories import UnknownCategoryError
@@ -133,8 +132,7 @@ class RelatedRoutes:
         query, view = text.query(), self._context.view()
         trending, rank_of = view.trends(self._leaderboards(query, view))
         with self._cache.computing.turn(text.cost):
-            article = text.article()
-            _check_vector(article, view.related.model.manifest.adapted.vector_length)
+            article = text.article(view.related.model.manifest.adapted.vector_length)
             with known_categories("body", query):
                 related_list = view.related.of_text(article, query, view.now, trending=trending)
             builder = view.builder()
@@ -246,18 +244,6 @@ def _batch_entry(article_id: str, result: CachedResponse | Problem) -> bytes:
     """Return the JSON of one result of a batch."""
     status, body = (result.status, b"null") if isinstance(result, Problem) else (HTTPStatus.OK, result.body)
     return b'{"article_id":%b,"status":%d,"list":%b}' % (to_bytes(article_id), status, body)
-
-
-def _check_vector(article: Article, length: int) -> None:
-    """Raise Problem if the vector of a text has another length than those of the model.
-
-    A model without vectors ignores it, but it needs a text.
-    """
-    if article.vector is None or len(article.vector) == length:
-        return
-    if length or not (article.title or article.body):
-        allowed = f"{length} numbers, as in the model" if length else "a text: the model has no vectors"
-        raise bad_body([Fault("body", "vector", f"{len(article.vector)} numbers", allowed)])
 
 
 def _check_known(

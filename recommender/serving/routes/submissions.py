@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 
 from recommender.article import Article
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
+from recommender.given_vectors import GivenVector, VectorError
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
@@ -110,10 +111,11 @@ class SubmissionRoutes:
     def _read(self, values: Any) -> "_Submission":
         """Return the article in a JSON object. Raises RefusedError as `_read` does, and for its vector."""
         submission, snapshot = _read(values, self._context.now), self._context.state.snapshot
-        vector, wanted = submission.article.vector, snapshot.manifest.adapted.vector_length if snapshot else 0
-        if vector is not None and wanted and len(vector) != wanted:
-            detail = f"it has {len(vector)} numbers, those of the model have {wanted}"
-            raise RefusedError("vector: another length", detail, submission.article.id)
+        if snapshot is not None and submission.article.vector is not None:
+            try:
+                GivenVector.of(submission.article.vector, snapshot.manifest.adapted.vector_length)
+            except VectorError as error:
+                raise RefusedError("vector: another length", str(error), submission.article.id) from None
         return submission
 
     def _id(self, tail: str | None) -> str:

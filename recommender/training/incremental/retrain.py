@@ -21,7 +21,6 @@ from scipy.sparse import csr_array
 from recommender.article import Article
 from recommender.artifact import ArtifactError, open_arrays
 from recommender.fixed_point import round_matrix
-from recommender.given_vectors import joined
 from recommender.manifest import Topic
 from recommender.model import Model, Vectors
 from recommender.provenance import Drift
@@ -32,8 +31,8 @@ from recommender.training.assembly import (
     Progress,
     Steps,
     finished_model,
-    given_columns,
     library_versions,
+    with_given,
 )
 from recommender.training.incremental.changes import Changes
 from recommender.training.incremental.known_terms import KnownTerms
@@ -144,12 +143,7 @@ def retrain(
     model, ordered, steps = published.model, in_order(articles), Steps(progress)
     n, threads = len(ordered), threads or cores()
     with steps.run("terms", n, "articles") as advance:
-        length = vector_length(ordered) if recipe.neighbors.vector_weight else 0
-        if length != model.manifest.adapted.vector_length:
-            raise _DriftError(
-                f"the articles have vectors of {length} numbers, "
-                f"those of {model.manifest.version} have {model.manifest.adapted.vector_length}"
-            )
+        _check_vectors(ordered, recipe, model)
         changes = Changes.of(ordered, model)
         known = _counted(ordered, np.arange(n) if from_scratch else changes.rows, model, threads)
         compared = _counted(ordered, changes.compared, model, threads)
@@ -195,6 +189,14 @@ def _counted(articles: Sequence[Article], rows: np.ndarray, model: Model, thread
     return KnownTerms.of([articles[row] for row in rows.tolist()], model.vocabulary, model.rules, threads)
 
 
+def _check_vectors(articles: Sequence[Article], recipe: Recipe, model: Model) -> None:
+    """Raise _DriftError if the articles have other vectors than those of the model."""
+    length = vector_length(articles) if recipe.neighbors.vector_weight else 0
+    if length != (before := model.manifest.adapted.vector_length):
+        version = model.manifest.version
+        raise _DriftError(f"the articles have vectors of {length} numbers, those of {version} have {before}")
+
+
 def _check(drift: Drift, most: float, changed: int, removed: int) -> None:
     """Raise _DriftError if the drift is above the limit."""
     if max(drift.changed_share, drift.unknown_terms) > most:
@@ -236,15 +238,12 @@ def _latent(
     threads: int,
 ) -> np.ndarray:
     """Return the latent vectors of the version at `row_of`, and those of the others where it is -1."""
-    is_kept, before, adapted = row_of >= 0, model.vectors, model.manifest.adapted
+    is_kept, before = row_of >= 0, model.vectors
     latent = np.empty((len(row_of), before.latent.shape[1]), dtype=np.float32)
     latent[is_kept] = before.latent[row_of[is_kept]]
+    changed = [articles[row] for row in np.flatnonzero(~is_kept).tolist()]
     projected = round_matrix(space.project(others, threads))
-    if adapted.vector_length:
-        changed = [articles[row] for row in np.flatnonzero(~is_kept).tolist()]
-        given = given_columns(changed, adapted.vector_length)
-        projected = joined(projected, given, adapted.vector_share)
-    latent[~is_kept] = projected
+    latent[~is_kept] = with_given(projected, changed, model.manifest.adapted)
     return latent
 
 

@@ -39,8 +39,7 @@ def adapt(
 ) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
 
-    `texts` are measured instead of the titles and bodies of the articles. `vector_length` is how many numbers
-    the articles' own vectors have, 0 for none.
+    `texts` are measured instead of titles and bodies. `vector_length` is that of given vectors, 0 for none.
 
     Below, n is the number of articles. In a corpus of several languages it is the mean, over all articles, of
     the number of articles in the same language, and each language adds its own components.

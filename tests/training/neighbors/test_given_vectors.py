@@ -93,7 +93,7 @@ def test_lists_are_the_best_of_all_corrected_scores(exact: np.ndarray, lists: Re
 
 
 def test_articles_move_towards_and_are_expanded_by_their_own_kind(lists: RelatedLists) -> None:
-    has: np.ndarray = GIVEN.any(axis=1)
+    has = np.array(GIVEN.any(axis=1))
     corrections = lists.corrections
     moves, expands = corrections.nearest != NO_ROW, corrections.expansion_weights > 0
 
