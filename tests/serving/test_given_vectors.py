@@ -95,7 +95,7 @@ def test_explained_parts_add_up_for_articles_with_and_without_vectors(model: Mod
     kinds = set()
 
     for row in range(102):
-        for item in related.of_row(row, ListQuery(explain=True, lang=ANY), NOW).items:
+        for item in related.of_row(row, ListQuery(limit=50, explain=True, lang=ANY), NOW).items:
             if (why := item.why) is not None:
                 named = sum(part for _, part in (*why.terms, *why.topics))
                 similarity = named + why.other_terms + why.other_topics + why.vector
