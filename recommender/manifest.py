@@ -8,6 +8,8 @@ from recommender.neighbors import ListFacts
 from recommender.provenance import Drift, GateSummary
 from recommender.recipe import Recipe
 
+_LEAST_LATENT = 0.002  # beside given vectors, so that the latent coordinates, which topics need, are not lost
+
 
 class Topic(FrozenModel):
     """The readable description of a topic."""
@@ -53,7 +55,9 @@ class Adapted(FrozenModel):
     @property
     def dense_weight(self) -> float:
         """The weight of the latent space and of the given vectors, together, in a similarity."""
-        return self.vector_weight + (1 - self.vector_weight) * self.latent_weight
+        if not self.vector_weight:
+            return self.latent_weight
+        return self.vector_weight + (1 - self.vector_weight) * max(self.latent_weight, _LEAST_LATENT)
 
     @property
     def vector_share(self) -> float:

@@ -110,6 +110,11 @@ class Articles:
             vector=self.vector(row),
         )
 
+    @property
+    def vector_count(self) -> int:
+        """How many articles have a given vector."""
+        return 0 if self.vectors is None else int(self.vectors.any(axis=1).sum())
+
     def vector(self, row: int) -> GivenVector | None:
         """Return the given vector of a row, if there is one."""
         if self.vectors is None or not self.vectors[row].any():

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape as literal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -91,7 +90,7 @@ def training_facts(
     if digests := model.manifest.digests:
         facts.append(("Digests", f"titles with {', '.join(map(repr, digests[:5]))}"))
     if length := model.manifest.adapted.vector_length:
-        count = np.count_nonzero(model.vectors.rescale == 1)
+        count = model.articles.vector_count
         facts.append(("Vectors", f"{count:,} articles have a vector of {length:,} numbers"))
     if drift := model.manifest.drift:
         changes = f"{drift.changed_articles:,} changes since ({drift.changed_share:.2%} of the articles)"

@@ -160,6 +160,7 @@ _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] 
     "stems": ("stems", retrained, "terms", {"stems": False}),
     "pieces": ("pieces of words", retrained, "terms", {"piece_weight": 0.0}),
     "latent_space": ("latent space", retrained, "topics", {"components": 0}),
+    "vectors": ("given vectors", retrained, "neighbors", {"vector_weight": 0.0}),
     "feedback": ("feedback", relisted, "neighbors", {"feedback": 0.0}),
     "expansion": ("document expansion", relisted, "neighbors", {"expansion": 0.0}),
     "hub_correction": ("hub correction", relisted, "neighbors", {"hub_correction": 0.0}),
