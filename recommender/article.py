@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from recommender.given_vectors import GivenVector, VectorError
 from recommender.summary import shortened
 
 MAX_ID_BYTES = 512
@@ -27,8 +28,10 @@ class InvalidArticleError(ValueError):
 class Article:
     """One article. `title` and `body` are plain text; `published_at` and `updated_at` are datetimes in UTC.
 
-    Raises InvalidArticleError if `check_id` rejects the id, if title and body are both blank, if a text has a
-    lone surrogate, or if the URL is malformed.
+    `vector` is a list of numbers that the newsroom computed, such as an embedding; its length does not count.
+
+    Raises InvalidArticleError if `check_id` rejects the id, if title, body and vector are all missing, if a
+    text has a lone surrogate, or if the URL or the vector is malformed.
 
     >>> recommender.Article(id="1", title="Ferry stops in winter", category="Transport")
     Article(id='1', title='Ferry stops in winter', category='Transport')
@@ -47,6 +50,7 @@ class Article:
     updated_at: datetime | None = None
     lang: str | None = None  # a code of `text.language_code`, such as "en"; None: unknown
     image_url: str | None = None
+    vector: Sequence[float] | None = None  # such as an embedding; becomes a `GivenVector`
 
     def __repr__(self) -> str:
         """Return the fields that have a value; a long text is cut."""
@@ -58,7 +62,7 @@ class Article:
     def to_json(self) -> str:
         """Return the article as one line of JSON that all readers accept; equal articles give equal lines."""
         fields = {name: value for name in self.__slots__ if (value := getattr(self, name))}
-        return json.dumps(fields, ensure_ascii=False, default=datetime.isoformat)
+        return json.dumps(fields, ensure_ascii=False, default=_as_json)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Article":
@@ -83,9 +87,11 @@ class Article:
         return self.updated_at > stored.updated_at
 
     def __post_init__(self) -> None:
-        """Check the id, the URL, that there is a title or a body, and that all texts are valid UTF-8."""
+        """Check the id, the URL, the vector, that there is a text, and that all texts are valid UTF-8."""
         check_id(self.id)
-        if not self.title.strip() and not self.body.strip():
+        if self.vector is not None:
+            object.__setattr__(self, "vector", _checked_vector(self.id, self.vector))
+        elif not self.title.strip() and not self.body.strip():
             raise InvalidArticleError(f"article {self.id!r} has neither a title nor a body")
         single = (self.title, self.body, self.url, self.category, self.type, self.lang, self.image_url)
         for text in (*single, *self.categories, *self.tags, *self.authors):
@@ -177,6 +183,17 @@ _PLAIN_ID = re.compile(rf"[A-Za-z0-9][!-~]{{0,{MAX_ID_BYTES - 1}}}")
 _PLAIN_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?)")
 _IN_PATHS = "%/!$&'()*+,;=:@"  # not percent-encoded in a path, beside letters, digits and -._~
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def _as_json(value: datetime | GivenVector) -> str | list[float]:
+    return value.to_list() if isinstance(value, GivenVector) else value.isoformat()
+
+
+def _checked_vector(article_id: str, vector: Sequence[float]) -> GivenVector:
+    try:
+        return GivenVector.of(vector)
+    except VectorError as error:
+        raise InvalidArticleError(f"article {article_id!r}: vector: {error}") from None
 
 
 def _check_utf8(article_id: str, text: str) -> None:

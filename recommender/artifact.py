@@ -6,8 +6,7 @@ served. Opening maps the arrays into memory and never unpickles.
 
 A new version is built in a temporary folder, synced to disk and renamed. Then `CURRENT` is replaced, which
 switches the service. A failure at any point leaves the old version in service. Arrays are found by walking
-the model's dataclasses: a new array is only a new field, and there is no list of files to keep complete.
-`format` in the manifest says which programs can read the version.
+the model's dataclasses: a new array is only a new field. `format` says which programs can read the version.
 """
 
 import contextlib
@@ -26,7 +25,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from recommender.model import Manifest, Model
+from recommender.manifest import Manifest
+from recommender.model import Model
 from recommender.model_arrays import arrays_of, fault_of, restored
 from recommender.regular_file import digest_of, digests_of, open_regular, read_regular
 from recommender.synced_files import digest_of_synced, replace_file, sync_folder, write_synced

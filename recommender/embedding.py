@@ -6,7 +6,7 @@ fixed point (see `fixed_point`).
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,11 +20,12 @@ _BLOCK = 1 << 18  # postings that are added at a time
 
 @dataclass(frozen=True)
 class Embedding:
-    """The vectors of one article: sparse TF-IDF, and dense in the latent space."""
+    """The vectors of one article: sparse TF-IDF, and dense in the latent space, with its given vector."""
 
     columns: np.ndarray  # (m,) int32, ascending term numbers
     values: np.ndarray  # (m,) float32, nearly of unit length unless empty
     latent: np.ndarray  # (n_components,) float32, nearly of unit length unless all zero
+    rescale: float = 1.0  # as in `Vectors`
 
     def cosine(self, other: "Embedding") -> float:
         """Return the cosine of the two TF-IDF vectors."""
@@ -40,12 +41,16 @@ class Embedding:
         return places[theirs], theirs
 
     def similarity(self, other: "Embedding", weight: float) -> float:
-        """Return (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space."""
+        """Return the similarity to another embedding, as `Vectors.scores` does."""
         latent = self.latent.astype(np.float64) @ other.latent.astype(np.float64)
-        return (1 - weight) * self.cosine(other) + weight * float(latent)
+        similarity = (1 - weight) * self.cosine(other) + weight * float(latent)
+        return similarity * max(self.rescale, other.rescale)
 
     def moved(self, others: Sequence[tuple["Embedding", float]]) -> "Embedding":
-        """Return the mean of this embedding (weight 1) and others with their weights, not normalized."""
+        """Return the mean of this embedding (weight 1) and others with their weights, not normalized.
+
+        All of them must have a given vector, or none.
+        """
         columns = np.unique(np.concatenate([self.columns, *(other.columns for other, _ in others)]))
         values, latent, total = np.zeros(len(columns)), self.latent.astype(np.float64), 1.0
         values[np.searchsorted(columns, self.columns)] = self.values
@@ -53,14 +58,15 @@ class Embedding:
             values[np.searchsorted(columns, other.columns)] += weight * other.values.astype(np.float64)
             latent += weight * other.latent.astype(np.float64)
             total += weight
-        return Embedding(columns, (values / total).astype(np.float32), (latent / total).astype(np.float32))
+        values, latent = (values / total).astype(np.float32), (latent / total).astype(np.float32)
+        return replace(self, columns=columns, values=values, latent=latent)
 
     def heaviest(self, n: int) -> "Embedding":
         """Return the embedding with its n largest terms alone; of equals, the first."""
         if len(self.columns) <= n:
             return self
         columns = np.sort(np.argsort(-self.values, kind="stable")[:n])
-        return Embedding(self.columns[columns], self.values[columns], self.latent)
+        return replace(self, columns=self.columns[columns], values=self.values[columns])
 
 
 NO_STRINGS = Strings.of(())

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from recommender.article import Article, InvalidArticleError, check_id, is_plain_url, unique
 from recommender.dates import DateReader, DayOrder
+from recommender.given_vectors import GivenVector, VectorError
 from recommender.name_lists import listed
 from recommender.text import detect_language, is_same_language, language_code, other_language, plain_text
 
@@ -29,6 +30,7 @@ COLUMNS = (
     "updated_at",
     "lang",
     "image_url",
+    "vector",
     "status",
     "post_password",
 )
@@ -106,6 +108,7 @@ class RowReader:
             updated_at=row.field("updated_at", partial(read_date, "updated_at")),
             lang=_lang_of(title, body, own_lang, default_lang),
             image_url=row.field("image_url", _url),
+            vector=row.field("vector", _vector),
         )
         return article, row.refused
 
@@ -245,6 +248,14 @@ def _url(value: Any) -> str | None:
     except ValueError:
         raise RefusedError("no web address", "") from None
     return url
+
+
+def _vector(value: Any) -> GivenVector:
+    """Return the vector in a list of numbers, also in one that was written as text."""
+    try:
+        return GivenVector.of(value)
+    except VectorError as error:
+        raise RefusedError("no vector", f"vector is {_shown(value)}; {error}") from None
 
 
 def _lang_of(title: str, body: str, own: str | None, default: str | None) -> str | None:

@@ -15,7 +15,7 @@ from recommender.artifact import (
     read_manifest,
     versions,
 )
-from recommender.model import Manifest
+from recommender.manifest import Manifest
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class _Explanation:
         groups = {
             "words": [*terms, ("other terms", why["other_terms"])],
             "topics": [*topics, ("other topics", why["other_topics"])],
+            "vectors": [("vector", why["vector"])],
             "neighbours": [(name, why[name]) for name in ("feedback", "expansion", "hub")],
             "date, editors": [(name, why[name]) for name in ("freshness", "boost")],
         }

@@ -1,22 +1,21 @@
 """The model: the result of training, and everything that serving needs from it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 
 import numpy as np
-from pydantic import AwareDatetime, Field, JsonValue
 
 from recommender.article import Article, canonical_url
 from recommender.columns import Choice, Labels, Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary, sums_of_postings
-from recommender.frozen_model import FrozenModel
-from recommender.neighbors import NO_ROW, Corrections, ListFacts, NearDuplicates, Neighbors, top_k
+from recommender.given_vectors import GivenVector, joined
+from recommender.manifest import Adapted, Manifest, Topic
+from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.page_urls import page_key, rows_of_urls
-from recommender.provenance import Drift, GateSummary
 from recommender.reading_time import all_reading_minutes
 from recommender.recipe import Recipe
 from recommender.summary import Summarized, shortened
@@ -26,69 +25,6 @@ from recommender.wrong_type import wrong_type
 
 NO_MOMENT = np.iinfo(np.int64).min  # represents a missing date; sorts before all dates
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Topic(FrozenModel):
-    """The readable description of a topic."""
-
-    slug: str
-    name: str
-    terms: list[str]  # the most distinctive first
-    articles: int  # how many articles have it as their first topic
-    coherence: float  # NPMI of its terms in the articles, -1 to 1
-
-
-class CorpusFacts(FrozenModel):
-    """Facts about the training corpus of a model."""
-
-    articles: int
-    refused: int  # rows that were refused as invalid
-    fingerprint: str  # sha256 of all articles; equal corpora have equal fingerprints
-    newest_published_at: AwareDatetime | None
-    characters_read: int
-    characters_cut: int  # beyond the recipe's `max_body_chars`
-    articles_cut: int
-    terms_counted: int  # distinct terms before pruning
-    terms_kept: int
-
-
-class Adapted(FrozenModel):
-    """The parameters that depend on the corpus; `training.terms.adapt` has the formulas."""
-
-    main_lang: str  # used for an article whose language is unknown
-    min_df: int  # articles
-    max_df: int
-    lead_words: int
-    unstemmed: list[str]  # languages whose words are not stemmed
-    piece_weight: float
-    latent_components: int
-    latent_weight: float
-    hub_correction: float
-    feedback: float
-    expansion: float
-
-
-class Manifest(FrozenModel):
-    """The metadata of a trained model, stored as `manifest.json` beside its arrays."""
-
-    format: int
-    version: str  # empty until published
-    trained_at: AwareDatetime
-    recipe: Recipe
-    adapted: Adapted
-    corpus: CorpusFacts
-    similar_above: float  # the score that random pairs of articles hardly ever reach
-    hub_floor: float  # the hubness up to which an article has no penalty
-    topics: list[Topic]
-    stop_words: dict[str, list[str]]  # by language, as used
-    standing_lines: list[str] = Field(default_factory=list)  # keys of lines that are left out of bodies
-    digests: list[str] = Field(default_factory=list)  # keys of the titles of digests, of `digests.title_keys`
-    neighbors: ListFacts | None = None  # None in models of earlier releases
-    drift: Drift | None = None  # None: everything was fitted on this corpus
-    libraries: dict[str, str]  # versions of the libraries that computed the arrays
-    files: dict[str, str]  # name to sha256 of every other file of the version; empty until published
-    evaluation: dict[str, JsonValue] | None = None  # as `evaluate --json` writes it, without single articles
-    gate: GateSummary | None = None  # None if the quality gate was not run
 
 
 @dataclass(frozen=True)
@@ -112,6 +48,7 @@ class Articles:
     newest: np.ndarray  # (n,) int32, rows from newest to oldest; equal dates in row order, undated last
     url_keys: Strings  # canonical URLs and the page keys that are unique, sorted by their bytes
     url_rows: np.ndarray  # (n_urls,) int32, the row of each key
+    vectors: np.ndarray | None = None  # (n, length) int16, given vectors times 4096, zero for none
 
     @classmethod
     def of(cls, articles: Sequence[Article]) -> "Articles":
@@ -170,25 +107,43 @@ class Articles:
             updated_at=from_microseconds(int(self.updated[row])),
             lang=self.langs[row],
             image_url=self.image_urls[row] or None,
+            vector=self.vector(row),
         )
+
+    @property
+    def vector_count(self) -> int:
+        """How many articles have a given vector."""
+        return 0 if self.vectors is None else int(self.vectors.any(axis=1).sum())
+
+    def vector(self, row: int) -> GivenVector | None:
+        """Return the given vector of a row, if there is one."""
+        if self.vectors is None or not self.vectors[row].any():
+            return None
+        return GivenVector(self.vectors[row].astype("<i2").tobytes())
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """The embeddings of all articles: TF-IDF by article, the same as posting lists, and latent vectors."""
+    """The embeddings of all articles: TF-IDF by article, the same as posting lists, and latent vectors.
+
+    If articles have given vectors, `latent` has them as further columns (see `given_vectors`). Then the
+    similarity of two articles is multiplied by the larger `rescale` of both.
+    """
 
     offsets: np.ndarray  # (n + 1,) int64; article i has entries offsets[i]:offsets[i + 1]
     columns: np.ndarray  # (entries,) int32, ascending in each article
     values: np.ndarray  # (entries,) float32
-    latent: np.ndarray  # (n, n_components) float32
+    latent: np.ndarray  # (n, n_components + length of given vectors) float32
     term_offsets: np.ndarray  # (n_terms + 1,) int64; the same entries by term, as posting lists
     term_rows: np.ndarray  # (entries,) int32, ascending in each term
     term_values: np.ndarray  # (entries,) float32
+    rescale: np.ndarray | None = None  # (n,) float32, 1 with a given vector, 1 / (1 - its weight) without
 
     def of(self, row: int) -> Embedding:
         """Return the embedding of a row."""
         span = slice(self.offsets[row], self.offsets[row + 1])
-        return Embedding(self.columns[span], self.values[span], self.latent[row])
+        rescale = 1.0 if self.rescale is None else float(self.rescale[row])
+        return Embedding(self.columns[span], self.values[span], self.latent[row], rescale)
 
     def postings(self, terms: range) -> tuple[np.ndarray, np.ndarray]:
         """Return the joined posting lists of a range of terms: the rows, and the term's weight in each."""
@@ -198,15 +153,15 @@ class Vectors:
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the similarity of every article to the query, (n,) float64.
 
-        (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space. Reads only the
-        posting lists of the query's terms.
+        (1 - weight) x dot product of TF-IDF + weight x dot product in the latent space, rescaled. Reads only
+        the posting lists of the query's terms.
         """
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
         starts, ends = self.term_offsets[query.columns], self.term_offsets[query.columns + 1]
         weights = query.values.astype(np.float64)
         sums = sums_of_postings(self.term_rows, self.term_values, starts, ends, weights, len(scores))
         scores += (1 - weight) * sums
-        return scores
+        return scores if self.rescale is None else scores * np.maximum(self.rescale, query.rescale)
 
 
 @dataclass(frozen=True)
@@ -248,12 +203,30 @@ class Model(Summarized):
 
     @property
     def latent_weight(self) -> float:
-        """The weight w in (1 - w) x cosine of TF-IDF + w x cosine in the latent space."""
-        return self.manifest.adapted.latent_weight
+        """The weight w in (1 - w) x cosine of TF-IDF + w x cosine of the dense vectors."""
+        return self.manifest.adapted.dense_weight
 
     def embed(self, article: Article) -> Embedding:
         """Return the embedding of any article, whether or not it was in the training corpus."""
-        return self.vocabulary.embed(article, self.rules)
+        own = self.with_vector(self.vocabulary.embed(article, self.rules), article.vector)
+        if article.title or article.body or not own.latent.any():
+            return own
+        # Without a text, the similarity is the cosine of the given vectors alone.
+        return replace(own, latent=own.latent / np.float32(self.manifest.adapted.vector_weight))
+
+    def with_vector(self, own: Embedding, vector: Sequence[float] | None) -> Embedding:
+        """Return an embedding together with a given vector.
+
+        A vector of another length than those of this model counts as missing.
+        """
+        adapted = self.manifest.adapted
+        if not adapted.vector_length:
+            return own
+        given = np.zeros(adapted.vector_length, dtype=np.int16)
+        if vector is not None and len(vector) == adapted.vector_length:
+            given = GivenVector.of(vector).array
+        dense = joined(own.latent[None], given[None], adapted.vector_share)[0]
+        return replace(own, latent=dense, rescale=float(adapted.rescale(dense)))
 
     def query_of(self, row: int) -> Query:
         """Return the query for the article of a row."""
@@ -296,15 +269,17 @@ class Model(Summarized):
         """Return the nearest rows of an article, the first for feedback and all to expand it, (<= 3,) int64.
 
         `own` is the article's embedding, `similarity` is its similarity to all articles, (n,). They are
-        ordered by similarity minus hubness penalty, best first; rows without similarity, near-duplicates and
-        `hidden` rows are left out.
+        ordered by similarity minus hubness penalty, best first. Rows without similarity, near-duplicates and
+        `hidden` rows are left out, and rows that lack a given vector if the article has one, or the reverse.
         """
         scores = (similarity - self.corrections.hubs).astype(np.float32)
-        excluded, k = set(hidden), self.manifest.recipe.neighbors.k
+        excluded, k, rescale = set(hidden), self.manifest.recipe.neighbors.k, self.vectors.rescale
         candidates = (
             row
             for row in top_k(scores, CANDIDATES * k + 1).tolist()  # + 1 for the article itself
-            if row not in excluded and not any(self.copies_of(article, own, [row]))
+            if row not in excluded
+            and (rescale is None or rescale[row] == own.rescale)
+            and not any(self.copies_of(article, own, [row]))
         )
         rows = np.fromiter(islice(candidates, EXPANSION), dtype=np.int64)
         return rows[similarity[rows] > 0]

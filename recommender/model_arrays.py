@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from recommender.columns import Choice, Labels, Strings
+from recommender.fixed_point import SCALE
 from recommender.model import Model
 from recommender.neighbors import Corrections
 
@@ -27,6 +28,8 @@ def restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dic
     for field in fields(record):
         if field.type is np.ndarray:
             values[field.name] = arrays[prefix + field.name]
+        elif field.type == np.ndarray | None:
+            values[field.name] = arrays.get(prefix + field.name)
         elif isinstance(field.type, type) and is_dataclass(field.type):
             values[field.name] = field.type(**restored(field.type, f"{prefix}{field.name}.", arrays))
     return values
@@ -71,7 +74,9 @@ def _faults(model: Model) -> Iterator[str]:
     yield from _length("vectors.values", len(vectors.values), entries)
     yield from _outside("vectors.columns", vectors.columns, 0, n_terms)
     yield from _length("vectors.latent", len(vectors.latent), n)
-    yield from _length("vectors.latent's vectors", vectors.latent.shape[1], components)
+    given = model.manifest.adapted.vector_length
+    yield from _length("vectors.latent's vectors", vectors.latent.shape[1], components + given)
+    yield from _given_faults(articles.vectors, vectors.rescale, n, given)
     yield from _length("vectors.term_offsets", len(vectors.term_offsets), n_terms + 1)
     yield from _unordered("vectors.term_offsets", vectors.term_offsets, entries)
     yield from _length("vectors.term_rows", len(vectors.term_rows), entries)
@@ -90,6 +95,17 @@ def _faults(model: Model) -> Iterator[str]:
         yield from _length("topic_space.centroids's vectors", space.centroids.shape[1], components)
     yield from _length("topic_space.first", len(space.first), n)
     yield from _outside("topic_space.first", space.first, -1, topics)
+
+
+def _given_faults(given: np.ndarray | None, rescale: np.ndarray | None, n: int, length: int) -> Iterator[str]:
+    if given is None or rescale is None:
+        if length or given is not rescale:
+            yield "articles.vectors or vectors.rescale is missing"
+        return
+    yield from _length("articles.vectors", len(given), n)
+    yield from _length("articles.vectors's vectors", given.shape[1], length)
+    yield from _outside("articles.vectors", given, -SCALE, SCALE + 1)
+    yield from _length("vectors.rescale", len(rescale), n)
 
 
 def _correction_faults(corrections: Corrections, n: int) -> Iterator[str]:

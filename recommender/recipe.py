@@ -70,6 +70,7 @@ class NeighborLists(_Section):
     expansion: Annotated[float, Field(ge=0, le=10)] = 0.8  # weight of the neighbours that expand an article
     hub_correction: Annotated[float, Field(ge=0, le=10)] = 0.65  # weight of the hubness correction
     copy_similarity: Annotated[float, Field(gt=0, le=1)] = 0.8  # cosine of terms of near-duplicates, at least
+    vector_weight: Annotated[float, Field(ge=0, lt=1)] = 0.3  # of the articles' own vectors, if there are any
     similar_percentile: Annotated[float, Field(gt=0, lt=100)] = 99.9  # of random pairs; above it: `similar`
 
 

@@ -89,6 +89,9 @@ def training_facts(
         facts.append(("Lines left out", f"{len(standing):,} that recur, such as {standing[0][:60]!r}"))
     if digests := model.manifest.digests:
         facts.append(("Digests", f"titles with {', '.join(map(repr, digests[:5]))}"))
+    if length := model.manifest.adapted.vector_length:
+        count = model.articles.vector_count
+        facts.append(("Vectors", f"{count:,} articles have a vector of {length:,} numbers"))
     if drift := model.manifest.drift:
         changes = f"{drift.changed_articles:,} changes since ({drift.changed_share:.2%} of the articles)"
         facts.append(("Continues", f"{drift.fitted}; {changes}, unknown words +{drift.unknown_terms:.2%}"))

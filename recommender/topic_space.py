@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recommender.embedding import unit
+
 _SHARE_TEMPERATURE = 0.08  # an article exactly at a centroid has a share of about 0.9 of that topic
 
 
@@ -19,6 +21,8 @@ class TopicSpace:
 
         They are a softmax of the cosines to the centroids, or all zero for an article without known terms.
         """
+        if len(latent) > self.centroids.shape[1]:  # beside a given vector, the coordinates are shorter
+            latent = unit(latent[: self.centroids.shape[1]])
         if not len(self.centroids) or not latent.any():
             return np.zeros(len(self.centroids), dtype=np.float32)
         cosines = (self.centroids @ latent).astype(np.float64)

@@ -94,6 +94,19 @@ def trained(sample_articles: "list[Article]", tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
+def trained_with_vectors(
+    sample_articles: "list[Article]", tmp_path_factory: pytest.TempPathFactory
+) -> "Trained":
+    """The first articles of the sample, two of three with a vector."""
+    from recommender.recipe import NeighborLists, Recipe
+    from recommender.training.train import train
+    from tests.support.given_vectors import with_vectors
+
+    recipe, articles = Recipe(neighbors=NeighborLists(k=6)), with_vectors(sample_articles[:100])
+    return once(tmp_path_factory, "with vectors", lambda _: train(articles, recipe, now=NOW))
+
+
+@pytest.fixture(scope="session")
 def published(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with one version; do not change it."""
     from recommender.artifact import publish

@@ -29,7 +29,8 @@ from recommender.artifact import (
     publish,
     versions,
 )
-from recommender.model import Manifest, Model
+from recommender.manifest import Manifest
+from recommender.model import Model
 from recommender.model_arrays import arrays_of, fault_of
 from recommender.regular_file import learn_digests
 from recommender.training.neighbors.kept import StoredCandidates

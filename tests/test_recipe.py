@@ -64,6 +64,7 @@ def test_the_keys_of_a_recipe_are_these() -> None:
             "expansion",
             "hub_correction",
             "copy_similarity",
+            "vector_weight",
             "similar_percentile",
         ],
         "gate": [

@@ -63,22 +63,34 @@ def related(article: tuple[str, ...], models_dir: Path, **options: Any) -> None:
 @click.option("--title", default="", help="Title of the text, as plain text or HTML.")
 @click.option("--body", default="", help="Body of the text, as plain text or HTML; - reads standard input.")
 @click.option("--published-at", metavar="DATE", help="Date of the text, in ISO 8601.  [default: now]")
+@click.option("--vector", metavar="JSON", help="Vector of the text, a JSON list of numbers.")
 @list_options
 @output_options
-def similar(title: str, body: str, models_dir: Path, **options: Any) -> None:
+def similar(title: str, body: str, vector: str | None, models_dir: Path, **options: Any) -> None:
     """Print the articles that are similar to a text."""
     from recommender.serving.http.parameters import Text, validate_body
 
     text = sys.stdin.read() if body == "-" else body
     outputs = _outputs(options)
     fields = {name: value for name, value in options.items() if value}
+    if vector:
+        fields["vector"] = _numbers(vector)
     parameters = validate_body(Text, {"title": title, "body": text, **fields})
-    article, query = parameters.article(), parameters.query()
-    _print_list(
-        models_dir,
-        outputs,
-        lambda lists, now, trending: lists.of_text(article, query, now, trending=trending),
-    )
+    query = parameters.query()
+
+    def make_list(lists: Any, now: Any, trending: Any) -> Any:
+        article = parameters.article(lists.model.manifest.adapted.vector_length)
+        return lists.of_text(article, query, now, trending=trending)
+
+    _print_list(models_dir, outputs, make_list)
+
+
+def _numbers(text: str) -> Any:
+    """Return the value in a JSON text. Raises BadParameter if it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise click.BadParameter(f"{text[:100]!r} is not a JSON list of numbers") from None
 
 
 @click.command(cls=Reporting)

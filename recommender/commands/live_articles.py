@@ -62,10 +62,17 @@ class LiveArticles:
         return live
 
     def merge(self, corpus: Sequence[Article]) -> MergedCorpus:
-        """Return the corpus in which newer live articles replace older ones, without withdrawn articles."""
+        """Return the corpus in which newer live articles replace older ones, without withdrawn articles.
+
+        A live article loses its vector if that is not as long as those of the corpus.
+        """
         article_of = {article.id: article for article in corpus if article.id not in self.withdrawn}
         removed, new, redundant = len(corpus) - len(article_of), 0, []
-        for article in self.articles.values():
+        usual = next((len(article.vector) for article in corpus if article.vector), 0)
+        for live in self.articles.values():
+            article = live
+            if live.vector and usual and len(live.vector) != usual:
+                article = replace(live, vector=None)  # another program computed the vectors of the corpus
             existing = article_of.get(article.id)
             new += existing is None
             if existing is None or article.is_newer(existing):

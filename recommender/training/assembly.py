@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -20,7 +20,9 @@ from recommender.article import Article
 from recommender.columns import Strings
 from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
-from recommender.model import Adapted, Articles, CorpusFacts, Manifest, Model, Topic, Vectors
+from recommender.given_vectors import GivenVector, joined
+from recommender.manifest import Adapted, CorpusFacts, Manifest, Topic
+from recommender.model import Articles, Model, Vectors
 from recommender.neighbors import ListFacts
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
@@ -31,7 +33,7 @@ from recommender.training.neighbors.lists import RelatedLists, build_related_lis
 from recommender.training.terms.vectorizer import by_term
 
 _CACHED_TEXTS = 1000  # whose triples of words are kept, while near-duplicates are compared
-_FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name != "body"))
+_FACTS_OF = attrgetter(*(field.name for field in fields(Article) if field.name not in {"body", "vector"}))
 _LISTS_PART = 0.95  # of the step of the neighbours, reported while it runs; the rest cannot be divided
 _LIBRARIES = ("numba", "numpy", "pystemmer", "recommender", "scikit-learn", "scipy")
 
@@ -70,7 +72,7 @@ class Fitted:
     stop_words: Mapping[str, frozenset[str]]  # by language
     standing_lines: list[str]  # keys
     rows: csr_array  # (n, n_terms) float32, TF-IDF in fixed point
-    latent: np.ndarray  # (n, n_components) float32, in fixed point
+    latent: np.ndarray  # (n, n_components + length of given vectors) float32, in fixed point
     vocabulary: Vocabulary
     topic_space: TopicSpace
     topics: list[Topic]
@@ -96,6 +98,8 @@ def finished_model(
     n, recipe, adapted = len(articles), fitted.recipe, fitted.adapted
     with steps.run("neighbours", n, "articles") as advance:
         vectors = _vectors(fitted.rows, fitted.latent, threads)
+        if adapted.vector_length:
+            vectors = replace(vectors, rescale=adapted.rescale(vectors.latent))
         lists = build_related_lists(
             vectors, adapted, recipe, threads,
             progress=lambda share: advance(_LISTS_PART * share * n), same_text=_same_text(articles),
@@ -104,12 +108,30 @@ def finished_model(
         advance(n - _LISTS_PART * n)
     with steps.run("articles", n, "articles") as advance:
         columns = Articles.of(articles)
+        if adapted.vector_length:
+            columns = replace(columns, vectors=_given_columns(articles, adapted.vector_length))
         facts = _facts(fitted, articles, columns, refused)
         advance(n)
     manifest = _manifest(fitted, now or datetime.now(UTC), facts, lists, drift)
     neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
     model = Model(manifest, columns, fitted.vocabulary, vectors, *neighbor_arrays, fitted.topic_space)
     return model, lists.candidates
+
+
+def _given_columns(articles: Sequence[Article], length: int) -> np.ndarray:
+    """Return the given vectors of articles times 4096, (n, length) int16; one that is missing is all zero."""
+    rows = np.zeros((len(articles), length), dtype=np.int16)
+    for row, article in enumerate(articles):
+        if article.vector is not None:
+            rows[row] = GivenVector.of(article.vector).array
+    return rows
+
+
+def with_given(latent: np.ndarray, articles: Sequence[Article], adapted: Adapted) -> np.ndarray:
+    """Return the latent coordinates of articles; beside them the given vectors, if the model has any."""
+    if not adapted.vector_length:
+        return latent
+    return joined(latent, _given_columns(articles, adapted.vector_length), adapted.vector_share)
 
 
 def _vectors(rows: csr_array, latent: np.ndarray, threads: int) -> Vectors:
@@ -187,4 +209,6 @@ def _fingerprint(articles: Sequence[Article], bodies: Strings) -> str:
         body = bodies.bytes_at(row)
         digest.update(encoder.encode([*_FACTS_OF(article), len(body)]).encode())
         digest.update(body)
+        if isinstance(article.vector, GivenVector):
+            digest.update(article.vector.data)
     return digest.hexdigest()

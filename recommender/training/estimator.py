@@ -96,8 +96,9 @@ class RelatedArticles(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
     def transform(self, X: Any) -> csr_array:  # noqa: N803 scikit-learn's name
         """Return the vectors of articles, (n, features) sparse float32, of about unit length.
 
-        The features are the terms and the components of the latent space. The dot product of two rows is
-        the similarity of two articles, before the corrections of `kneighbors`.
+        The features are the terms, the components of the latent space and the numbers of given vectors. The
+        dot product of two rows is the similarity of two articles, before the corrections of `kneighbors`; if
+        the fitted articles have vectors and one of these has none, it is lower.
         """
         check_is_fitted(self, "model_")
         model, weight = self.model_, self.model_.latent_weight
@@ -158,11 +159,12 @@ class RelatedArticles(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return float(np.where(hits.any(axis=1), 1 / (1 + hits.argmax(axis=1)), 0).mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002 scikit-learn's
-        """Return the names of the features of `transform`: terms, and `latent0` … for the latent space."""
+        """Return the names of the features of `transform`: terms, `latent0` …, and `vector0` … if given."""
         check_is_fitted(self, "model_")
-        components = range(self.model_.vectors.latent.shape[1])
-        names = [*self.model_.vocabulary.terms, *(f"latent{number}" for number in components)]
-        return np.array(names, dtype=object)
+        given = self.model_.manifest.adapted.vector_length
+        components = range(self.model_.vectors.latent.shape[1] - given)
+        dense = [f"latent{number}" for number in components] + [f"vector{number}" for number in range(given)]
+        return np.array([*self.model_.vocabulary.terms, *dense], dtype=object)
 
     def _recipe(self) -> Recipe:
         """Return the recipe with the parameters. Raises RecipeError if a value is out of range."""

@@ -19,13 +19,14 @@ from recommender.artifact import ExtraFiles, publish
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
 from recommender.fixed_point import round_matrix, round_rows
-from recommender.model import Adapted, Model, Topic, term_rules
+from recommender.manifest import Adapted, Topic
+from recommender.model import Model, term_rules
 from recommender.model_arrays import arrays_of
 from recommender.recipe import Recipe
 from recommender.summary import Summarized
 from recommender.text import TermRules, base_language, words
 from recommender.training import frames
-from recommender.training.assembly import Fitted, Progress, Steps, finished_model
+from recommender.training.assembly import Fitted, Progress, Steps, finished_model, with_given
 from recommender.training.kernels import Workers, cores
 from recommender.training.neighbors.kept import StoredCandidates
 from recommender.training.readers.corpus import Corpus, read_articles
@@ -156,7 +157,7 @@ def train(
 
     with steps.run("terms", n, "articles") as advance:
         standing, texts = _compared_texts(ordered, recipe, threads)
-        adapted = adapt(recipe, ordered, texts, threads)
+        adapted = adapt(recipe, ordered, texts, threads, vector_length(ordered))
         rules = term_rules(recipe, adapted, stop_words)
         counts = _counted(ordered, texts, rules, adapted, threads, advance, workers)
         counts, weights = _weighted(counts, ordered, adapted, recipe)
@@ -177,8 +178,8 @@ def train(
         topics = _with_stable_slugs(topic_model, ordered, previous)
         advance(1)
     fitted = Fitted(
-        recipe, adapted, stop_words, standing, rows, latent, vocabulary, topic_model.space, topics,
-        counts.distinct,
+        recipe, adapted, stop_words, standing, rows, with_given(latent, ordered, adapted), vocabulary,
+        topic_model.space, topics, counts.distinct,
     )  # fmt: skip
     model, candidates = finished_model(fitted, ordered, steps, threads, now, refused, workers=workers)
     return Trained(model, candidates, steps.seconds, space, topic_model.estimator)
@@ -222,6 +223,21 @@ def in_order(articles: Iterable[Article]) -> list[Article]:
         if before.id == article.id:
             raise TrainingError(f"two articles have the id {article.id!r}")
     return ordered
+
+
+def vector_length(articles: Iterable[Article]) -> int:
+    """Return how many numbers the articles' vectors have, 0 without any.
+
+    Raises TrainingError if their lengths differ.
+    """
+    lengths = {len(article.vector): article.id for article in articles if article.vector is not None}
+    if len(lengths) > 1:
+        (one, first), (other, second), *_ = lengths.items()
+        raise TrainingError(
+            f"the vector of article {first!r} has {one} numbers, that of {second!r} has {other}; "
+            "compute all vectors with one model"
+        )
+    return next(iter(lengths), 0)
 
 
 def _compared_texts(articles: Sequence[Article], recipe: Recipe, threads: int) -> tuple[list[str], Texts]:

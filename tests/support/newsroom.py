@@ -9,16 +9,8 @@ import numpy as np
 from recommender.article import Article
 from recommender.columns import Strings
 from recommender.embedding import Vocabulary
-from recommender.model import (
-    Adapted,
-    Articles,
-    CorpusFacts,
-    Manifest,
-    Model,
-    Topic,
-    Vectors,
-    term_rules,
-)
+from recommender.manifest import Adapted, CorpusFacts, Manifest, Topic
+from recommender.model import Articles, Model, Vectors, term_rules
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors
 from recommender.recipe import Recipe
 from recommender.topic_space import TopicSpace

@@ -25,6 +25,7 @@ EXPLANATION_KEYS = [
     "other_terms",
     "topics",
     "other_topics",
+    "vector",
     "feedback",
     "expansion",
     "hub",

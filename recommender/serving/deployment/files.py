@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from recommender.artifact import ArtifactError, open_current
-from recommender.model import Manifest
+from recommender.manifest import Manifest
 from recommender.serving.deployment.check import Check, error, ok, warning
 from recommender.serving.rules.schema import RulesError, read_file
 from recommender.serving.worker.state_file import SavedState

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from recommender.fields import RefusedError
-from recommender.serving.http.parameters import ID_ALLOWED
+from recommender.serving.http.parameters import ID_ALLOWED, VECTOR_ALLOWED
 from recommender.visibility import PUBLIC, SCHEDULED
 
 
@@ -61,6 +61,7 @@ class SentArticle(BaseModel):
         ),
     ] = None
     image_url: _Url = None
+    vector: Annotated[list[float] | None, Field(description=VECTOR_ALLOWED)] = None
     status: Annotated[
         str | None,
         Field(

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from recommender.article import Article, check_id, moment
 from recommender.article_id import ArticleId
+from recommender.given_vectors import MOST_NUMBERS, GivenVector, VectorError
 from recommender.serving.http.problems import Fault, Place, Problem, bad_body, bad_parameter
 from recommender.serving.lists.query import ANY, DIVERSITY, FRESHNESS, Dedupe, ListQuery, Mode
 from recommender.text import detect_language, language_code, plain_text
@@ -35,6 +36,7 @@ _LIMIT_ALLOWED = "a whole number from 1 to 50"
 _NAMES_ALLOWED = "the name or slug of a category; may be repeated"
 _DATE_ALLOWED = "an ISO 8601 date or time, such as 2025-04-24T05:40:00Z"
 _QUERY_ALLOWED = "1 to 200 characters; the last word may be incomplete"
+VECTOR_ALLOWED = f"a list of 1 to {MOST_NUMBERS} finite numbers that are not all 0"
 ID_ALLOWED = "an article's id: 1-512 bytes of UTF-8, no NUL, not '.' or '..'"
 
 
@@ -273,22 +275,32 @@ class Text(Filters):
     title: Annotated[str, Field(strict=True, description="a string; title or body must contain text")] = ""
     body: Annotated[str, Field(strict=True, description="a string, plain or HTML")] = ""
     published_at: Annotated[Date | None, Field(description=_DATE_ALLOWED)] = None
+    vector: Annotated[
+        list[Annotated[float, Field(strict=True)]] | None,
+        Field(description=f"{VECTOR_ALLOWED}; with it, title and body may be missing"),
+    ] = None
 
     @property
     def cost(self) -> int:
         """About how much computing the list costs; see `ListQuery.cost`."""
         return self.query().cost + (len(self.title) + len(self.body)) // _CHARS_OF_A_LIST
 
-    def article(self) -> Article:
+    def article(self, vector_length: int) -> Article:
         """Return the text as an article, without HTML; the language is detected if `lang` is not set.
 
-        Raises Problem if title and body contain no text.
+        `vector_length` is that of the model, 0 if it has no vectors. Raises Problem for a malformed vector,
+        and if title and body contain no text, unless there is a vector that the model can use.
         """
         title, body = plain_text(self.title), plain_text(self.body)
-        if not title and not body:
+        if not title and not body and (self.vector is None or not vector_length):
             raise bad_body([Fault("body", "title", self.title, "a title or a body that contains text")])
         lang = detect_language(f"{title}\n{body}") if self.lang in {None, ANY} else self.lang
-        return Article(id=_TEXT_ID, title=title, body=body, lang=lang, published_at=self.published_at)
+        try:
+            vector = None if self.vector is None else GivenVector.of(self.vector, vector_length)
+        except VectorError as error:
+            raise bad_body([Fault("body", "vector", _shown(self.vector), str(error))]) from None
+        date = self.published_at
+        return Article(id=_TEXT_ID, title=title, body=body, lang=lang, published_at=date, vector=vector)
 
 
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)

@@ -14,7 +14,8 @@ from hashlib import blake2b
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-from recommender.model import Manifest, from_microseconds
+from recommender.manifest import Manifest
+from recommender.model import from_microseconds
 from recommender.serving.lists.explain import Explanation
 from recommender.serving.lists.highlights import Highlights
 from recommender.serving.lists.query import Item, RelatedList, SearchResults
@@ -317,6 +318,7 @@ def _explanation_json(explanation: Explanation | None) -> dict[str, Any] | None:
             for topic, part in explanation.topics
         ],
         "other_topics": _part(explanation.other_topics),
+        "vector": _part(explanation.vector),
         "feedback": _part(explanation.feedback),
         "expansion": _part(explanation.expansion),
         "hub": _part(explanation.hub),

@@ -44,10 +44,10 @@ class FoldedArticle:
     unknown_share: float  # share of its distinct terms that are not in the vocabulary
 
     @classmethod
-    def empty(cls, n_components: int) -> "FoldedArticle":
+    def empty(cls, model: Model) -> "FoldedArticle":
         """Return the fold-in of an article that is similar to no other, and has no neighbours."""
         rows, scores = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
-        embedding = Embedding(rows, scores, np.zeros(n_components, dtype=np.float32))
+        embedding = _embedding(model, rows, scores, np.zeros(model.vectors.latent.shape[1], np.float32))
         return cls(embedding, NO_ROW, 0.0, embedding, 0.0, rows, scores, rows, scores, rows, 0.0)
 
     def to_bytes(self) -> bytes:
@@ -60,8 +60,9 @@ class FoldedArticle:
         return head + b"".join(array.tobytes() for array in arrays)
 
     @classmethod
-    def from_bytes(cls, blob: bytes, n_components: int) -> "FoldedArticle":
+    def from_bytes(cls, blob: bytes, model: Model) -> "FoldedArticle":
         """Return the article that `to_bytes` serialized. Raises ValueError for anything else."""
+        n_components = model.vectors.latent.shape[1]
         if len(blob) < _HEAD.size:
             raise ValueError(f"a folded-in article has {len(blob)} bytes, fewer than its header")
         nearest, terms, expanded, neighbors, reverse, copies, feedback, hub, unknown = _HEAD.unpack_from(blob)
@@ -78,7 +79,7 @@ class FoldedArticle:
         for dtype, size in sizes:
             arrays.append(np.frombuffer(blob, dtype=dtype, count=size, offset=offset))
             offset += 4 * size
-        embedding, expanded = Embedding(*arrays[:3]), Embedding(*arrays[3:6])
+        embedding, expanded = _embedding(model, *arrays[:3]), _embedding(model, *arrays[3:6])
         rows, scores, reverse_rows, reverse_scores, copy_rows = arrays[6:]
         return cls(
             embedding, nearest, feedback, expanded, hub,
@@ -92,6 +93,12 @@ class FoldedArticle:
         ]  # fmt: skip
 
 
+def _embedding(model: Model, columns: np.ndarray, values: np.ndarray, latent: np.ndarray) -> Embedding:
+    adapted = model.manifest.adapted
+    rescale = float(adapted.rescale(latent)) if adapted.vector_length else 1.0
+    return Embedding(columns, values, latent, rescale)
+
+
 def _arrays_of(own: Embedding) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return own.columns.astype(np.int32), own.values.astype(np.float32), own.latent.astype(np.float32)
 
@@ -102,7 +109,7 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     If the model contains an earlier state of the article, with the same id, that row is ignored.
     """
     counts = Counter(model.rules.terms(article.title, article.body, article.lang))
-    own = model.vocabulary.embed_counts(counts)
+    own = model.with_vector(model.vocabulary.embed_counts(counts), article.vector)
     unknown = 1 - len(own.columns) / len(counts) if counts else 0.0
     row = model.articles.ids.find(article.id)
     ignored = [] if row is None else [row]

@@ -21,6 +21,7 @@ class Postings:
     rows: np.ndarray  # (entries,) int32, ascending in each term
     values: np.ndarray  # (entries,) float32
     latent: np.ndarray  # (m, n_components) float32
+    rescale: np.ndarray  # (m,) float32, as in `Vectors`
 
     @classmethod
     def of(cls, embeddings: Sequence[Embedding]) -> "Postings":
@@ -33,7 +34,8 @@ class Postings:
         terms, counts = np.unique(columns, return_counts=True)
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         latent = np.stack([embedding.latent for embedding in embeddings])
-        return cls(terms, offsets, rows[order], values[order], latent)
+        rescale = np.array([embedding.rescale for embedding in embeddings], dtype=np.float32)
+        return cls(terms, offsets, rows[order], values[order], latent, rescale)
 
     def __len__(self) -> int:
         """Return the number of articles."""
@@ -55,14 +57,14 @@ class Postings:
             is_shared = np.zeros(len(positions), dtype=bool)
         shared = positions[is_shared]
         if not len(shared):
-            return scores
+            return np.asarray(scores * np.maximum(self.rescale, query.rescale))
         starts, ends = self.offsets[shared], self.offsets[shared + 1]
         slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         rows = np.concatenate([self.rows[entries] for entries in slices])
         weights = np.repeat(query.values[is_shared].astype(np.float64), ends - starts)
         products = np.concatenate([self.values[entries] for entries in slices]) * weights
         scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
-        return scores
+        return np.asarray(scores * np.maximum(self.rescale, query.rescale))
 
 
 @dataclass(frozen=True)

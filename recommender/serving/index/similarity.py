@@ -16,6 +16,7 @@ class GatheredRows:
     values: np.ndarray  # (terms,) float64
     owners: np.ndarray  # (terms,) positions among the rows
     latent: np.ndarray  # (rows, dimensions) float64
+    rescale: np.ndarray  # (rows,) float64, as in `Vectors`
 
 
 class SimilarityScorer:
@@ -39,6 +40,7 @@ class SimilarityScorer:
             values=np.concatenate([embedding.values for embedding in embeddings]).astype(np.float64),
             owners=np.repeat(np.arange(len(rows)), [len(embedding.columns) for embedding in embeddings]),
             latent=np.array([embedding.latent for embedding in embeddings], dtype=np.float64),
+            rescale=np.array([embedding.rescale for embedding in embeddings]),
         )
 
     def of_gathered(self, point: Embedding, rows: GatheredRows) -> np.ndarray:
@@ -50,4 +52,4 @@ class SimilarityScorer:
         self._dense[point.columns] = 0
         latent_scores = np.einsum("ij,j->i", rows.latent, point.latent.astype(np.float64))
         scores: np.ndarray = (1 - self._weight) * term_scores + self._weight * latent_scores
-        return scores
+        return np.asarray(scores * np.maximum(rows.rescale, point.rescale))

@@ -18,7 +18,8 @@ import numpy as np
 from recommender.article import Article
 from recommender.copies import WordTriples
 from recommender.embedding import Embedding, Vocabulary
-from recommender.model import Manifest, Model, Query
+from recommender.manifest import Manifest
+from recommender.model import Model, Query
 from recommender.neighbors import NO_ROW, NearDuplicates
 from recommender.serving.index.documents import Documents
 from recommender.serving.index.fold_in import FoldedArticle
@@ -288,6 +289,10 @@ class Snapshot:
         articles = (*self.articles.live, *(article for article, _ in added))
         new_latent = np.stack([folded_article.embedding.latent for folded_article in folded])
         latent = np.concatenate([*(segment.latent for segment in self.vectors.segments), new_latent])
+        adapted = self.manifest.adapted
+        latent = latent[:, : latent.shape[1] - adapted.vector_length]
+        # Beside a given vector, the square of the length of the coordinates is 1 - its share.
+        latent_at_least = _LATENT_AT_LEAST * (1 - adapted.vector_share)
         embeddings = [*self.vectors.live, *(folded_article.embedding for folded_article in folded)]
         copies: list[list[int]] = []
         for number, folded_article in enumerate(folded, start=self.vectors.n_live):
@@ -295,8 +300,8 @@ class Snapshot:
             if not len(own.columns):  # without known terms, or pending
                 copies.append([])
                 continue
-            cosines = latent[:number] @ own.latent
-            near = np.flatnonzero(cosines >= (_LATENT_AT_LEAST if own.latent.any() else 0))
+            cosines = latent[:number] @ latent[number]
+            near = np.flatnonzero(cosines >= (latent_at_least if latent[number].any() else 0))
             similar = [other for other in near.tolist() if own.cosine(embeddings[other]) >= least]
             triples = WordTriples.of(articles[number].title, articles[number].body)
             copies.append(

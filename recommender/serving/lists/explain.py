@@ -6,7 +6,8 @@ from itertools import islice
 import numpy as np
 
 from recommender.embedding import Embedding
-from recommender.model import Query, Topic
+from recommender.manifest import Topic
+from recommender.model import Query
 from recommender.serving.index.snapshot import Snapshot
 from recommender.stems import ELLIPSIS
 
@@ -23,6 +24,7 @@ class Explanation:
     other_terms: float
     topics: tuple[tuple[Topic, float], ...]  # of both texts; parts of the latent similarity
     other_topics: float
+    vector: float  # the cosine of the given vectors
     feedback: float
     expansion: float
     hub: float
@@ -39,19 +41,23 @@ def explanation(
 
     A shared term contributes (1 - w) x its weight in one text x its weight in the other. The latent
     similarity, w x the cosine, is split among the topics: each topic gets the share of it that both texts
-    have at least.
+    have at least. Given vectors contribute their weight x their cosine, and reduce the other weights.
     """
     weight, own, other = snapshot.latent_weight, query.own, snapshot.vectors.of(row)
-    terms, other_terms = _terms(snapshot, own, other, 1 - weight)
-    latent = weight * _inner(own.latent, other.latent)
+    rescale = max(own.rescale, other.rescale)
+    terms, other_terms = _terms(snapshot, own, other, (1 - weight) * rescale)
+    width = len(own.latent) - snapshot.manifest.adapted.vector_length
+    latent = weight * rescale * _inner(own.latent[:width], other.latent[:width])
+    vector = weight * rescale * _inner(own.latent[width:], other.latent[width:])
     topics = _topics(snapshot, own, other, latent)
-    similarity = sum(part for _, part in terms) + other_terms + latent
+    similarity = sum(part for _, part in terms) + other_terms + latent + vector
     moved, hub = query.moved.similarity(other, weight), float(snapshot.hubs[row])
     return Explanation(
         terms=terms,
         other_terms=other_terms,
         topics=topics,
         other_topics=latent - sum(part for _, part in topics),
+        vector=vector,
         feedback=moved - similarity,
         expansion=_expansion(snapshot, query, row, moved, model_score),
         hub=-hub,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.serving.lists.related import Related
 
 
@@ -48,7 +48,8 @@ def headline(related: Related, slug: str, now: datetime) -> str:
     rows = np.flatnonzero(topic_articles(related, slug, now)[1])
     snapshot = related.snapshot
     centroid = snapshot.topic_space.centroids[snapshot.first_topics[rows[0]]]
-    return snapshot.articles.titles[int(rows[np.argmax(snapshot.vectors.latent(rows) @ centroid)])]
+    latent = snapshot.vectors.latent(rows)[:, : len(centroid)]
+    return snapshot.articles.titles[int(rows[np.argmax(latent @ centroid)])]
 
 
 def _as_json(topic: Topic, articles: int) -> dict[str, Any]:

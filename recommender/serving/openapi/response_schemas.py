@@ -66,6 +66,10 @@ class Why(ResponseModel):
         list[TopicPart], Field(description="The topics that both texts share, largest contribution first.")
     ]
     other_topics: Annotated[float, Field(description="The contribution of all other topics.")]
+    vector: Annotated[
+        float,
+        Field(description="The contribution of the vectors that you sent, 0 if one is missing."),
+    ]
     feedback: Annotated[float, Field(description="The effect of pseudo-relevance feedback.")]
     expansion: Annotated[float, Field(description="The effect of the item's own nearest neighbours.")]
     hub: Annotated[

@@ -132,7 +132,7 @@ class RelatedRoutes:
         query, view = text.query(), self._context.view()
         trending, rank_of = view.trends(self._leaderboards(query, view))
         with self._cache.computing.turn(text.cost):
-            article = text.article()
+            article = text.article(view.related.model.manifest.adapted.vector_length)
             with known_categories("body", query):
                 related_list = view.related.of_text(article, query, view.now, trending=trending)
             builder = view.builder()

@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 
 from recommender.article import Article
 from recommender.fields import COLUMNS, RefusedError, RowReader, is_missing
+from recommender.given_vectors import GivenVector, VectorError
 from recommender.model import NO_MOMENT, from_microseconds, microseconds
 from recommender.serving.http.article_schemas import check_types
 from recommender.serving.http.auth import Access
@@ -60,7 +61,7 @@ class SubmissionRoutes:
         if "url" in request.args:
             values.setdefault("url", self._url(article_id))  # so that the same URL finds the article again
         try:
-            submission = _read(values | {"id": article_id}, self._context.now)
+            submission = self._read(values | {"id": article_id})
         except RefusedError as error:
             raise bad_body([_fault(error, values)]) from None
         known = (
@@ -80,7 +81,7 @@ class SubmissionRoutes:
         rejected: list[dict[str, Any]] = []
         for index, values in enumerate(entries):
             try:
-                submissions[index] = _read(values, self._context.now)
+                submissions[index] = self._read(values)
             except RefusedError as error:
                 article_id = values.get("id") if isinstance(values, dict) else None
                 shown_id = str(article_id)[:100] if isinstance(article_id, str | int) else None
@@ -106,6 +107,16 @@ class SubmissionRoutes:
             raise store_down(str(error)) from None
         self._context.follower.refresh()
         return Response(status=204)
+
+    def _read(self, values: Any) -> "_Submission":
+        """Return the article in a JSON object. Raises RefusedError as `_read` does, and for its vector."""
+        submission, snapshot = _read(values, self._context.now), self._context.state.snapshot
+        if snapshot is not None and submission.article.vector is not None:
+            try:
+                GivenVector.of(submission.article.vector, snapshot.manifest.adapted.vector_length)
+            except VectorError as error:
+                raise RefusedError("vector: another length", str(error), submission.article.id) from None
+        return submission
 
     def _id(self, tail: str | None) -> str:
         """Return the article id in the path or query, or that of the article with the URL in the query."""

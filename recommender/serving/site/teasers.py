@@ -166,7 +166,10 @@ def _distinct(terms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]
 
 def _adjustments(why: Explanation) -> Iterator[str]:
     similarity = sum(part for _, part in (*why.terms, *why.topics)) + why.other_terms + why.other_topics
+    similarity += why.vector
     threshold = _MIN_ADJUSTMENT * max(similarity, 0.0)
+    if why.vector > similarity / 2:
+        yield "Similar in meaning, even where the words differ."
     if why.feedback > threshold:
         yield "Also similar to the story that matches this one best."
     if why.expansion > threshold:

@@ -56,7 +56,7 @@ class WorkerState:
     ) -> "WorkerState":
         """Return the state with this model. Live articles for which `fold_in_of` returns None are pending."""
         fold_ins = {article.id: fold_in_of(article) for article in self.newer_than(model)}
-        empty = _empty_fold_in(model)
+        empty = FoldedArticle.empty(model)
         folded = {article_id: article or empty for article_id, article in fold_ins.items()}
         pending = frozenset(article_id for article_id, article in fold_ins.items() if article is None)
         return _rebuilt(replace(self, folded=folded, pending=pending), model)
@@ -106,7 +106,7 @@ class WorkerState:
         }
         state = replace(
             self,
-            folded={**folded, **dict.fromkeys(newer, _empty_fold_in(snapshot.model))},
+            folded={**folded, **dict.fromkeys(newer, FoldedArticle.empty(snapshot.model))},
             pending=(prepared.pending - outdated) | newer,
         )
         articles = _folded_articles(state, sorted(newer))
@@ -159,7 +159,7 @@ def stored_fold_in(model: Model, row: ArticleRow) -> FoldedArticle | None:
     if row.embedding is None or row.model_version != model.manifest.version:
         return None
     try:
-        return FoldedArticle.from_bytes(row.embedding, model.vectors.latent.shape[1])
+        return FoldedArticle.from_bytes(row.embedding, model)
     except ValueError:
         _log.warning("cannot read the stored fold-in of %r; folding it in again", row.id)
         return None
@@ -183,7 +183,7 @@ def _with_rows(before: WorkerState, changes: Changes) -> WorkerState:
             live[row.id] = article
             if snapshot is not None and _is_newer(snapshot.model, article):
                 stored = stored_fold_in(snapshot.model, row)
-                folded[row.id] = stored or _empty_fold_in(snapshot.model)
+                folded[row.id] = stored or FoldedArticle.empty(snapshot.model)
                 if stored is None:
                     pending.add(row.id)
     state = replace(
@@ -215,7 +215,3 @@ def _is_newer(model: Model, article: Article) -> bool:
     """Return whether an article in the store is newer than the model's, or missing there."""
     row = model.articles.ids.find(article.id)
     return row is None or article.is_newer(model.articles.article(row))
-
-
-def _empty_fold_in(model: Model) -> FoldedArticle:
-    return FoldedArticle.empty(model.vectors.latent.shape[1])

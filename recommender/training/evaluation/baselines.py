@@ -11,7 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.columns import Labels
 from recommender.fixed_point import is_fixed, round_matrix, round_rows
-from recommender.model import Articles, Manifest, Model, Vectors
+from recommender.manifest import Manifest
+from recommender.model import Articles, Model, Vectors
 from recommender.neighbors import NO_ROW, top_k
 from recommender.recipe import Recipe
 from recommender.training.evaluation.evaluate import System
@@ -117,14 +118,15 @@ def bm25(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:  #
 
 def terms_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
     """Rank by our TF-IDF without the latent space."""
-    vectors = replace(model.vectors, latent=model.vectors.latent[:, :0])
+    vectors = replace(model.vectors, latent=model.vectors.latent[:, :0], rescale=None)
     return _ranked(vectors, 0.0, rows, k, threads)
 
 
 def latent_only(model: Model, rows: np.ndarray, k: int, threads: int) -> np.ndarray:
     """Rank by cosine in our latent space."""
     no_terms = csr_array((len(model.articles), 0), dtype=np.float32)
-    vectors = replace(_vectors(no_terms), latent=np.asarray(model.vectors.latent))
+    width = model.topic_space.centroids.shape[1]
+    vectors = replace(_vectors(no_terms), latent=np.asarray(model.vectors.latent[:, :width]))
     return _ranked(vectors, 1.0, rows, k, threads)
 
 
@@ -158,6 +160,7 @@ _WITHOUT: dict[str, tuple[str, Callable[..., np.ndarray], str, dict[str, Any]]] 
     "stems": ("stems", retrained, "terms", {"stems": False}),
     "pieces": ("pieces of words", retrained, "terms", {"piece_weight": 0.0}),
     "latent_space": ("latent space", retrained, "topics", {"components": 0}),
+    "vectors": ("given vectors", retrained, "neighbors", {"vector_weight": 0.0}),
     "feedback": ("feedback", relisted, "neighbors", {"feedback": 0.0}),
     "expansion": ("document expansion", relisted, "neighbors", {"expansion": 0.0}),
     "hub_correction": ("hub correction", relisted, "neighbors", {"hub_correction": 0.0}),
@@ -221,7 +224,7 @@ def _in_fixed_point(vectors: Vectors) -> Vectors:
         return vectors
     entries = (vectors.values, vectors.columns, vectors.offsets)
     rows = csr_array(entries, shape=(len(vectors.latent), len(vectors.term_offsets) - 1))
-    return replace(_vectors(rows), latent=round_matrix(vectors.latent))
+    return replace(_vectors(rows), latent=round_matrix(vectors.latent), rescale=vectors.rescale)
 
 
 def _vectors(rows: Any) -> Vectors:

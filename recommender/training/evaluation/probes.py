@@ -78,9 +78,12 @@ def _has_known_words(model: Model, title: str) -> bool:
 
 
 def _headlines_find(model: Model, rows: Sequence[int]) -> list[bool]:
-    """Return for each row whether its headline ranks it, or a copy of it, among the first nine."""
+    """Return for each row whether its headline ranks it, or a copy of it, among the first nine.
+
+    Its vector would find it, too, so the query has none.
+    """
     score = partial(scores_of_all, model.vectors, weight=model.latent_weight)
-    headlines = [replace(model.articles.article(row), body="") for row in rows]
+    headlines = [replace(model.articles.article(row), body="", vector=None) for row in rows]
     own = score([model.embed(headline) for headline in headlines])
     queries = [model.query(headline, known=scores) for headline, scores in zip(headlines, own, strict=True)]
     moved = score([query.moved for query in queries])

@@ -46,7 +46,10 @@ def scores_of_all(vectors: Vectors, queries: Sequence[Embedding], weight: float)
             query.columns.astype(np.int64), query.values, scores,
         )  # fmt: skip
     latent = vectors.latent @ np.stack([query.latent for query in queries], axis=1)
-    return np.asarray((1 - weight) * terms + weight * latent.T.astype(np.float64))
+    scores = np.asarray((1 - weight) * terms + weight * latent.T.astype(np.float64))
+    if vectors.rescale is None:
+        return scores
+    return np.asarray(scores * np.maximum([[query.rescale] for query in queries], vectors.rescale))
 
 
 @kernel

@@ -23,7 +23,7 @@ class Changes:
 
     @classmethod
     def of(cls, articles: Sequence[Article], model: Model) -> "Changes":
-        """Compare the texts and languages of the articles with those of a version.
+        """Compare the texts, languages and vectors of the articles with those of a version.
 
         A training computes nothing else from an article. The texts themselves are compared, which is as fast
         as comparing hashes and never wrong.
@@ -42,6 +42,7 @@ class Changes:
                 lang_of[langs.codes[old]] == article.lang
                 and before.bodies.bytes_at(old) == article.body.encode()
                 and before.titles.bytes_at(old) == article.title.encode()
+                and (before.vectors is None or before.vector(old) == article.vector)
             ):
                 row_of[row] = old
         return cls(row_of, len(old_row) - present)

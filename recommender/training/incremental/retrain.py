@@ -21,18 +21,26 @@ from scipy.sparse import csr_array
 from recommender.article import Article
 from recommender.artifact import ArtifactError, open_arrays
 from recommender.fixed_point import round_matrix
-from recommender.model import Model, Topic, Vectors
+from recommender.manifest import Topic
+from recommender.model import Model, Vectors
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
 from recommender.topic_space import TopicSpace
-from recommender.training.assembly import Fitted, Progress, Steps, finished_model, library_versions
+from recommender.training.assembly import (
+    Fitted,
+    Progress,
+    Steps,
+    finished_model,
+    library_versions,
+    with_given,
+)
 from recommender.training.incremental.changes import Changes
 from recommender.training.incremental.known_terms import KnownTerms
 from recommender.training.kernels import Workers, cores
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
 from recommender.training.topics.fitting import assign_topics, predictor_of
 from recommender.training.topics.latent import LatentSpace, known_space
-from recommender.training.train import CANDIDATES, Trained, in_order, train
+from recommender.training.train import CANDIDATES, Trained, in_order, train, vector_length
 
 MAX_DRIFT = 0.05  # of the changed articles and of the unknown words; above, everything is fitted again
 _UNRELATED = ("gate", "freshness")  # sections of a recipe that change no array
@@ -135,6 +143,7 @@ def retrain(
     model, ordered, steps = published.model, in_order(articles), Steps(progress)
     n, threads = len(ordered), threads or cores()
     with steps.run("terms", n, "articles") as advance:
+        _check_vectors(ordered, recipe, model)
         changes = Changes.of(ordered, model)
         known = _counted(ordered, np.arange(n) if from_scratch else changes.rows, model, threads)
         compared = _counted(ordered, changes.compared, model, threads)
@@ -146,7 +155,7 @@ def retrain(
         advance(n)
     with steps.run("latent space", 1, "fits") as advance:
         space = known_space(model.vocabulary.latent_terms, model.vocabulary.components)
-        latent = _latent(row_of, model.vectors, space, known.rows, threads)
+        latent = _latent(row_of, model, space, known.rows, ordered, threads)
         advance(1)
     with steps.run("topics", 1, "fits") as advance:
         topic_space, topics = _topics(latent, model)
@@ -178,6 +187,14 @@ def _differing(before: Recipe, now: Recipe) -> list[str]:
 
 def _counted(articles: Sequence[Article], rows: np.ndarray, model: Model, threads: int) -> KnownTerms:
     return KnownTerms.of([articles[row] for row in rows.tolist()], model.vocabulary, model.rules, threads)
+
+
+def _check_vectors(articles: Sequence[Article], recipe: Recipe, model: Model) -> None:
+    """Raise _DriftError if the articles have other vectors than those of the model."""
+    length = vector_length(articles) if recipe.neighbors.vector_weight else 0
+    if length != (before := model.manifest.adapted.vector_length):
+        version = model.manifest.version
+        raise _DriftError(f"the articles have vectors of {length} numbers, those of {version} have {before}")
 
 
 def _check(drift: Drift, most: float, changed: int, removed: int) -> None:
@@ -213,13 +230,20 @@ def _joined(row_of: np.ndarray, before: Vectors, others: csr_array) -> csr_array
 
 
 def _latent(
-    row_of: np.ndarray, before: Vectors, space: LatentSpace, others: csr_array, threads: int
+    row_of: np.ndarray,
+    model: Model,
+    space: LatentSpace,
+    others: csr_array,
+    articles: Sequence[Article],
+    threads: int,
 ) -> np.ndarray:
     """Return the latent vectors of the version at `row_of`, and those of the others where it is -1."""
-    is_kept = row_of >= 0
+    is_kept, before = row_of >= 0, model.vectors
     latent = np.empty((len(row_of), before.latent.shape[1]), dtype=np.float32)
     latent[is_kept] = before.latent[row_of[is_kept]]
-    latent[~is_kept] = round_matrix(space.project(others, threads))
+    changed = [articles[row] for row in np.flatnonzero(~is_kept).tolist()]
+    projected = round_matrix(space.project(others, threads))
+    latent[~is_kept] = with_given(projected, changed, model.manifest.adapted)
     return latent
 
 
@@ -228,7 +252,7 @@ def _topics(latent: np.ndarray, model: Model) -> tuple[TopicSpace, list[Topic]]:
     centroids = np.asarray(model.topic_space.centroids)
     if not len(centroids):
         return TopicSpace(centroids, np.full(len(latent), -1, dtype=np.int32)), []
-    first = assign_topics(latent, centroids)
+    first = assign_topics(latent[:, : centroids.shape[1]], centroids)
     sizes = np.bincount(first[first >= 0], minlength=len(centroids)).tolist()
     topics = [
         topic.model_copy(update={"articles": size})

@@ -144,6 +144,7 @@ class _Block:
     columns: np.ndarray
     values: np.ndarray
     latent: np.ndarray
+    rescale: np.ndarray | None
     hubs: np.ndarray  # as in `Candidates`
     floors: np.ndarray
 
@@ -153,6 +154,7 @@ class _Block:
         return cls(
             start, len(vectors.term_offsets) - 1, vectors.offsets[start : end + 1] - first,
             vectors.columns[first:beyond], vectors.values[first:beyond], vectors.latent[start:end],
+            None if vectors.rescale is None else vectors.rescale[start:end],
             best.hubs[start:end], best.floors[start:end],
         )  # fmt: skip
 
@@ -190,4 +192,6 @@ def _joined(blocks: Sequence[_Block]) -> Vectors:
     parts = [block.offsets[1:] + start for block, start in zip(blocks, ends[:-1], strict=True)]
     offsets = np.concatenate([[0], *parts])
     shape = (len(latent), blocks[0].n_terms)
-    return with_postings(csr_array((values, columns, offsets), shape=shape), latent)
+    factors = [block.rescale for block in blocks if block.rescale is not None]
+    rescale = np.concatenate(factors) if factors else None
+    return with_postings(csr_array((values, columns, offsets), shape=shape), latent, rescale)

@@ -115,7 +115,7 @@ def fill_lists(
     order = _neighbouring(vectors.latent)
     order = order[wanted[order]]
     alone = np.bincount(first, minlength=n)[first] == 1
-    columns = by_frequency(vectors)
+    columns, rescale = by_frequency(vectors), factors(vectors)
 
     def part(start: int, end: int) -> None:
         fill_rows(
@@ -126,7 +126,7 @@ def fill_lists(
             np.zeros(MARKS, dtype=np.uint8), np.full((n, 2), np.nan, dtype=np.float32),
             np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros(n, dtype=np.bool_),
             np.empty(n, dtype=np.int32), np.empty(longest + 1, dtype=np.int32),
-            rows, scores, lead,
+            rescale, rows, scores, lead,
         )  # fmt: skip
         progress((end - start) / len(order))
 
@@ -176,6 +176,11 @@ def _neighbouring(latent: np.ndarray) -> np.ndarray:
     return np.argsort(leaders, kind="stable")
 
 
+def factors(vectors: Vectors) -> np.ndarray:
+    """Return the `rescale` of all articles, (n,) float32, or (0,) if similarities are not rescaled."""
+    return np.zeros(0, np.float32) if vectors.rescale is None else np.asarray(vectors.rescale)
+
+
 def by_frequency(vectors: Vectors) -> np.ndarray:
     """Return the term of each entry, int32, numbered by frequency, so that those in use are in cache."""
     rank = np.empty(len(vectors.term_offsets) - 1, dtype=np.int32)
@@ -195,4 +200,5 @@ def _self_similarity(vectors: Vectors, weight: float) -> np.ndarray:
     squares = np.concatenate([[0], np.cumsum(vectors.values.astype(np.float64) ** 2)])
     terms = (squares[vectors.offsets[1:]] - squares[vectors.offsets[:-1]]).astype(np.float32)
     latent = np.einsum("ij,ij->i", vectors.latent, vectors.latent, dtype=np.float32)
-    return np.asarray(np.float32(1 - weight) * terms + np.float32(weight) * latent)
+    similarity = np.asarray(np.float32(1 - weight) * terms + np.float32(weight) * latent)
+    return similarity if vectors.rescale is None else similarity * vectors.rescale

@@ -34,8 +34,8 @@ from recommender.training.kernels import (
     run_ranges,
 )
 from recommender.training.neighbors.candidates import Candidates, largest
-from recommender.training.neighbors.exact import by_frequency
-from recommender.training.neighbors.pairs import MARKS, dot, mark, marked, unmark
+from recommender.training.neighbors.exact import by_frequency, factors
+from recommender.training.neighbors.pairs import MARKS, dot, mark, marked, rescaled, unmark
 
 _CELL = 300  # articles of an average cell
 _WANTED = 24  # cells that are nearest to an article
@@ -67,6 +67,7 @@ def likely_candidates(
     best = Candidates.empty(hubs, _KEPT, room=_KEPT)
     cells, terms = _Cells.of(vectors.latent, seed, threads), HeavyTerms.of(vectors, threads)
     columns, n_terms = by_frequency(vectors), len(vectors.term_offsets) - 1
+    rescale = factors(vectors)
     n, longest = len(hubs), int(np.diff(vectors.offsets).max(initial=0))
     scratch = local()
 
@@ -80,9 +81,9 @@ def likely_candidates(
         cells.write_nearest(cell, likely)
         terms.write_nearest(own, scratch.sums, likely)
         _score_likely(
-            own, likely, vectors.offsets, columns, vectors.values, vectors.latent, np.float32(1 - weight),
-            np.float32(weight), hubs, scratch.line, scratch.marks, scratch.found, scratch.seen, best.rows,
-            best.similarity, best.counts, best.floors,
+            own, likely, vectors.offsets, columns, vectors.values, vectors.latent, rescale,
+            np.float32(1 - weight), np.float32(weight), hubs, scratch.line, scratch.marks, scratch.found,
+            scratch.seen, best.rows, best.similarity, best.counts, best.floors,
         )  # fmt: skip
         progress(len(own) / n)
 
@@ -324,6 +325,7 @@ def _score_likely(
     columns: Int32s,
     values: Float32s,
     latent: Float32Rows,
+    rescale: Float32s,
     term_weight: np.float32,
     latent_weight: np.float32,
     hubs: Float32s,
@@ -355,7 +357,8 @@ def _score_likely(
                 one = first + np.uint64(found[hit])
                 terms += line[np.uint32(columns[one])] * values[one]
             unique[count] = candidate
-            scored[count] = term_weight * terms + latent_weight * dot(latent[row], latent[candidate])
+            plain = term_weight * terms + latent_weight * dot(latent[row], latent[candidate])
+            scored[count] = rescaled(plain, rescale, row, candidate)
             scores[count] = scored[count] - hubs[candidate]
             count += 1
         for entry in range(offsets[row], offsets[row + 1]):

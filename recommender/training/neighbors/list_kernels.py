@@ -22,7 +22,7 @@ from recommender.training.kernels import (
     inner,
     kernel,
 )
-from recommender.training.neighbors.pairs import dot, mark, marked, unmark
+from recommender.training.neighbors.pairs import dot, mark, marked, rescaled, unmark
 
 EXPANSION = np.dtype([("row", np.int32), ("weight", np.float32)])  # what expands an article
 _LEAST = -4.0  # lower than any similarity less a penalty
@@ -60,6 +60,7 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
     is_known: OutBools,
     touched: OutInt32s,
     found: OutInt32s,
+    rescale: Float32s,
     best: OutInt32Rows,
     scores: OutFloat32Rows,
     lead: OutFloat64s,
@@ -141,7 +142,7 @@ def fill_rows(  # noqa: C901, PLR0912, PLR0915 one loop over queries, one compil
                         size += 1
                     _score(
                         offsets, columns, values, latent, term_weight, latent_weight, hubs, line, marks,
-                        found, row, other, needed, known,
+                        found, rescale, row, other, needed, known,
                     )  # fmt: skip
                     score = _bound(member, known, share, bounds, expansion, first, row, hidden)
             filled = _insert(best[row], scores[row], filled, member, np.float32(score))
@@ -288,6 +289,7 @@ def _score(
     line: np.ndarray,
     marks: np.ndarray,
     found: np.ndarray,
+    rescale: np.ndarray,
     row: int,
     other: int,
     candidate: int,
@@ -302,8 +304,10 @@ def _score(
         two += line[term, 1] * values[entry]
     space = dot(latent[row], latent[candidate])
     other_space = dot(latent[other], latent[candidate])
-    known[candidate, 0] = (term_weight * one + latent_weight * space) - hubs[candidate]
-    known[candidate, 1] = (term_weight * two + latent_weight * other_space) - hubs[candidate]
+    similarity = term_weight * one + latent_weight * space
+    other_similarity = term_weight * two + latent_weight * other_space
+    known[candidate, 0] = rescaled(similarity, rescale, row, candidate) - hubs[candidate]
+    known[candidate, 1] = rescaled(other_similarity, rescale, other, candidate) - hubs[candidate]
 
 
 @kernel

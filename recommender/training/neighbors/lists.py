@@ -2,8 +2,10 @@
 
 The similarity s of two articles is (1 - w) x cosine of TF-IDF + w x cosine in the latent space. It is a
 single dot product: of vectors that contain sqrt(1 - w) x the terms beside sqrt(w) x the latent coordinates.
-Named topics play no part in it. In the recipe w is 0.25, by measurement. Three corrections turn a similarity
-into a score:
+Named topics play no part in it. In the recipe w is 0.25, by measurement. Given vectors are further latent
+coordinates, and w is then the weight of both (see `recommender.given_vectors`). Three corrections turn a
+similarity into a score; an article with a given vector is moved and expanded by others with one, an article
+without by others without:
 
 - Pseudo-relevance feedback moves the query q towards j, its nearest neighbour that is not a near-duplicate
   (Rocchio's method). The weight of j is its similarity to q:
@@ -30,7 +32,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recommender.hubs import HubSample
-from recommender.model import CANDIDATES, EXPANSION, Adapted, Vectors
+from recommender.manifest import Adapted
+from recommender.model import CANDIDATES, EXPANSION, Vectors
 from recommender.neighbors import NO_ROW, Corrections, NearDuplicates, Neighbors, top_k
 from recommender.recipe import Recipe
 from recommender.training.kernels import Workers, run_ranges
@@ -90,7 +93,7 @@ def build_related_lists(
     articles are scored by the `workers`, if there are any. What is `kept` of a published version is not
     computed again.
     """
-    weight, lists = adapted.latent_weight, recipe.neighbors
+    weight, lists = adapted.dense_weight, recipe.neighbors
     plan, best, floor = _candidates(
         vectors, adapted, recipe, threads, tile, lambda share: progress(_PAIRS_SHARE * share), kept, workers
     )
@@ -103,7 +106,7 @@ def build_related_lists(
         hubs = best.hubs + digests
     # The candidates were found without digests' penalties; any other article scores even less than its floor.
     penalized = replace(best, hubs=hubs)
-    corrections = corrected(adapted, penalized, copies, threads)
+    corrections = corrected(adapted, penalized, copies, vectors.rescale, threads)
     if kept and kept.is_complete and plan:
         neighbors = kept.lists(vectors, weight, plan, penalized, corrections, copies.first, lists.k, threads)
     else:
@@ -139,7 +142,7 @@ def _candidates(
 
     In a large corpus, there is no plan, and the candidates are chosen among likely pairs only.
     """
-    weight, lists = adapted.latent_weight, recipe.neighbors
+    weight, lists = adapted.dense_weight, recipe.neighbors
     plan = Plan.of(vectors, weight, tile)
     if kept:
         floor, floors = kept.hub_floor, kept.floors
@@ -219,12 +222,19 @@ def hubness_penalties(
     return hubs, floor, floors.astype(np.float32)
 
 
-def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates, threads: int = 1) -> Corrections:
+def corrected(
+    adapted: Adapted,
+    best: Candidates,
+    copies: NearDuplicates,
+    rescale: np.ndarray | None = None,
+    threads: int = 1,
+) -> Corrections:
     """Return the corrections: what each article moves towards as a query, and what expands it when scored.
 
     These are its candidates with the highest similarity minus hubness penalty that are not near-duplicates of
-    it: the first for feedback, the first `EXPANSION` to expand it. Their weights are the adapted `feedback`
-    and `expansion` times their similarity, at least 0; to expand, divided by their rank.
+    it, and that have a given vector exactly if it has one: the first for feedback, the first `EXPANSION` to
+    expand it. Their weights are the adapted `feedback` and `expansion` times their similarity, at least 0; to
+    expand, divided by their rank.
     """
     n, first = len(best.rows), np.asarray(copies.first)
     nearest, weights = np.zeros((n, EXPANSION), dtype=np.int32), np.zeros((n, EXPANSION), dtype=np.float32)
@@ -233,6 +243,8 @@ def corrected(adapted: Adapted, best: Candidates, copies: NearDuplicates, thread
         own = slice(start, end)
         rows, similarity = best.rows[own, : best.keep], best.similarity[own, : best.keep]
         usable = (rows != NO_ROW) & (first[rows] != first[own, None])
+        if rescale is not None:
+            usable &= rescale[rows] == rescale[own, None]
         scores = np.where(usable, similarity - best.hubs[rows], -np.inf)
         for rank in range(min(EXPANSION, rows.shape[1])):
             highest = scores.max(axis=1, initial=-np.inf)

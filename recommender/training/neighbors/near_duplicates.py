@@ -1,6 +1,7 @@
 """Near-duplicates: the same text published more than once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,9 +36,10 @@ def find_near_duplicates(
     possible = (best.rows != NO_ROW) & (best.similarity >= (1 - weight) * similarity - weight - _MARGIN)
     left, places = np.nonzero(possible)
     right = best.rows[left, places]
+    terms = replace(vectors, rescale=None)
 
     def cosines(start: int, end: int) -> np.ndarray:
-        return pair_scores(vectors, 0.0, left[start:end], right[start:end])
+        return pair_scores(terms, 0.0, left[start:end], right[start:end])
 
     alike = np.concatenate(list(run_ranges(cosines, len(left), threads))) >= similarity
     left, right = left[alike], right[alike]

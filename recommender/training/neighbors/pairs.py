@@ -20,13 +20,15 @@ MARKS = 4096  # bytes of the filter of `mark`
 def pair_scores(vectors: Vectors, weight: float, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return the similarity of each pair of rows `left[i]`, `right[i]`, (m,) float64.
 
-    (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space, uncorrected.
+    (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space, rescaled, uncorrected.
     """
     scores = np.empty(len(left), dtype=np.float64)
     _score_pairs(
         vectors.offsets, vectors.columns, vectors.values, vectors.latent, weight,
         left.astype(np.int64), right.astype(np.int64), scores,
     )  # fmt: skip
+    if vectors.rescale is not None:
+        scores *= np.maximum(vectors.rescale[left], vectors.rescale[right])
     return scores
 
 
@@ -65,6 +67,14 @@ def dot(one: np.ndarray, other: np.ndarray) -> np.float32:
     for at in range(len(one)):
         total += one[at] * other[at]
     return total
+
+
+@inner
+def rescaled(similarity: np.float32, rescale: np.ndarray, one: int, other: int) -> np.float32:
+    """Return the similarity of two articles, multiplied by the larger of their factors, if there are any."""
+    if not len(rescale):
+        return similarity
+    return similarity * max(rescale[one], rescale[other])  # type: ignore[no-any-return]  # compiled
 
 
 @inner

@@ -73,8 +73,9 @@ def _part_of(vectors: Vectors, rows: np.ndarray) -> Vectors:
     place = np.cumsum(present) - 1
     terms = place[vectors.columns[entries]].astype(np.int32)
     shape = (len(rows), np.count_nonzero(present))
+    rescale = None if vectors.rescale is None else vectors.rescale[rows]
     return with_postings(
-        csr_array((vectors.values[entries], terms, offsets), shape=shape), vectors.latent[rows]
+        csr_array((vectors.values[entries], terms, offsets), shape=shape), vectors.latent[rows], rescale
     )
 
 

@@ -60,6 +60,7 @@ class Plan:
     starts: np.ndarray  # (n_tiles, n_medium_terms + 1) int64, where the postings in a tile start
     postings: np.ndarray  # (postings,) uint32, the place in the tile << 16 | the value times 4096
     rare_postings: np.ndarray  # uint64: row << 32 | 1 << 16 for a term's last | the value times 4096
+    rescale: np.ndarray | None = None  # as in `Vectors`
 
     @classmethod
     def of(cls, vectors: Vectors, weight: float, tile: int = TILE) -> "Plan":
@@ -100,7 +101,7 @@ class Plan:
         )  # fmt: skip
         return cls(
             weight, np.ascontiguousarray(vectors.latent), dense, offsets, rare_from, terms, values,
-            (values * SCALE).astype(np.int16), tile, starts, postings, rare_postings,
+            (values * SCALE).astype(np.int16), tile, starts, postings, rare_postings, vectors.rescale,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -124,7 +125,7 @@ class Plan:
     def similarity(self, rows: np.ndarray, threads: int) -> np.ndarray:
         """Return the similarity of the rows to all rows, (m, n) float32.
 
-        It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space.
+        It is (1 - weight) x cosine of TF-IDF + weight x cosine in the latent space, rescaled.
         """
         stripe = self.stripe(rows)
         scores = np.empty((len(rows), len(self)), dtype=np.float32)
@@ -170,9 +171,12 @@ class Stripe:
             self.rare_columns, self.rare_products, np.float32(1 / SCALE**2), np.float32(1 - plan.weight),
             np.float32(plan.weight),
         )  # fmt: skip
+        if plan.rescale is not None:
+            factors = np.maximum(plan.rescale[self.rows, None], plan.rescale[start:end])
+            scores[:, column : column + end - start] *= factors
 
 
-def with_postings(rows: csr_array, latent: np.ndarray) -> Vectors:
+def with_postings(rows: csr_array, latent: np.ndarray, rescale: np.ndarray | None = None) -> Vectors:
     """Return TF-IDF rows, (n, n_terms), and latent vectors as `Vectors`, with a posting list of each term."""
     by_term = rows.tocsc()
     return Vectors(
@@ -183,6 +187,7 @@ def with_postings(rows: csr_array, latent: np.ndarray) -> Vectors:
         term_offsets=by_term.indptr.astype(np.int64),
         term_rows=by_term.indices.astype(np.int32),
         term_values=by_term.data,
+        rescale=rescale,
     )
 
 

@@ -2,11 +2,11 @@
 
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recommender.article import EARLIEST, Article
-from recommender.fields import is_missing
+from recommender.fields import RefusedError, is_missing
 from recommender.text import is_same_language, language_code
 from recommender.training.readers.report import DETAIL_CHARS, ReadingReport, Refusal
 from recommender.wrong_type import wrong_type
@@ -22,6 +22,7 @@ class Collected:
     _files: "array[int]" = field(default_factory=lambda: array("L"))  # positions in the report's files
     _rows: "array[int]" = field(default_factory=lambda: array("Q"))
     _position_of: dict[str, int] = field(default_factory=dict)  # by id
+    _first_vector: tuple[str, int] = ("", 0)  # the id of the first article with a vector, and its length
 
     def origin(self, position: int) -> tuple[str, int]:
         """Return the file and the row of the article at this position."""
@@ -39,6 +40,19 @@ class Collected:
             and not is_same_language(default, article.lang or default)
         ):
             self.default_langs[article.id] = default
+
+    def with_usable_vector(self, article: Article) -> tuple[Article, list[RefusedError]]:
+        """Return an article; without a vector, and with an error, if the first one has another length."""
+        if article.vector is None:
+            return article, []
+        length = len(article.vector)
+        if not self._first_vector[1]:
+            self._first_vector = article.id, length
+        first, usual = self._first_vector
+        if length == usual:
+            return article, []
+        detail = f"vector of article {article.id!r} has {length} numbers, that of {first!r} has {usual}"
+        return replace(article, vector=None), [RefusedError("vector: another length", detail, article.id)]
 
     def add_articles(self, articles: Iterable[Any], source: str) -> None:
         """Add articles that are already read. Raises TypeError if one is of another type."""

@@ -302,7 +302,8 @@ def _read_row(
     except RefusedError as error:
         report.refuse_row(_refusal(error, source, row.number))
         return
-    for refused in refused_fields:
+    article, other_length = collected.with_usable_vector(article)
+    for refused in [*refused_fields, *other_length]:
         report.refuse_field(_refusal(refused, source, row.number))
     collected.note_language(article, values)
     collected.add(article, source, row.number)

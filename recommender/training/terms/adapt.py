@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from recommender.article import Article
-from recommender.model import Adapted
+from recommender.manifest import Adapted
 from recommender.recipe import Recipe
 from recommender.training.terms.languages import effective_size, language_sizes
 from recommender.training.terms.texts import Texts
@@ -31,11 +31,15 @@ _FEW_FORMS = ("en",)  # languages whose words have few forms
 
 
 def adapt(
-    recipe: Recipe, articles: Sequence[Article], texts: Texts | None = None, threads: int = 1
+    recipe: Recipe,
+    articles: Sequence[Article],
+    texts: Texts | None = None,
+    threads: int = 1,
+    vector_length: int = 0,
 ) -> Adapted:
     """Return the recipe's parameters adapted to these articles; there must be at least one.
 
-    `texts` are measured instead of the titles and bodies of the articles.
+    `texts` are measured instead of titles and bodies. `vector_length` is that of given vectors, 0 for none.
 
     Below, n is the number of articles. In a corpus of several languages it is the mean, over all articles, of
     the number of articles in the same language, and each language adds its own components.
@@ -83,4 +87,6 @@ def adapt(
         feedback=recipe.neighbors.feedback * (1 - longness + longness * long_feedback),
         expansion=recipe.neighbors.expansion * (1 - longness + longness * n / (n + _LATENT_HALF[1])),
         hub_correction=recipe.neighbors.hub_correction * n / (n + _HUBS_HALF),
+        vector_length=vector_length if recipe.neighbors.vector_weight else 0,
+        vector_weight=recipe.neighbors.vector_weight if vector_length else 0.0,
     )

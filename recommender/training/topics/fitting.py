@@ -27,7 +27,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from recommender.article import Article
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.recipe import Topics
 from recommender.topic_space import TopicSpace
 from recommender.training.kernels import run_all

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from recommender.columns import Strings
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.stems import ELLIPSIS
 from recommender.text import words as split_words
 from recommender.training.topics.coherence import co_occurrences, npmi

@@ -10,7 +10,7 @@ from itertools import chain, count
 
 import numpy as np
 
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.topic_space import TopicSpace
 
 _SAME_TOPIC = 0.4  # least Jaccard coefficient

@@ -173,15 +173,14 @@ def test_a_live_article_under_embargo_is_not_shown(earlier: Model, held_out: lis
 
 def test_a_folded_article_is_the_same_after_serialization(earlier: Model, held_out: list[Article]) -> None:
     folded = fold_in(earlier, held_out[0])
-    n_components = earlier.vectors.latent.shape[1]
 
-    read = FoldedArticle.from_bytes(folded.to_bytes(), n_components)
+    read = FoldedArticle.from_bytes(folded.to_bytes(), earlier)
 
     assert read.to_bytes() == folded.to_bytes()
     assert read.unknown_share == folded.unknown_share > 0
     for cut in (0, 10, len(folded.to_bytes()) - 1):
         with pytest.raises(ValueError, match="a folded-in article has"):
-            FoldedArticle.from_bytes(folded.to_bytes()[:cut], n_components)
+            FoldedArticle.from_bytes(folded.to_bytes()[:cut], earlier)
 
 
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 3), st.booleans()), max_size=12))

@@ -22,7 +22,7 @@ def related(trained: Trained) -> Related:
 
 def _sum(why: Explanation) -> float:
     named = sum(part for _, part in (*why.terms, *why.topics))
-    corrections = why.feedback + why.expansion + why.hub
+    corrections = why.vector + why.feedback + why.expansion + why.hub
     return named + why.other_terms + why.other_topics + corrections + why.freshness + why.boost
 
 

@@ -86,6 +86,7 @@ def _sum(why: Any) -> float:
         named
         + why.other_terms
         + why.other_topics
+        + why.vector
         + why.feedback
         + why.expansion
         + why.hub

@@ -9,7 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.artifact import open_current, publish
-from recommender.model import Model, Topic
+from recommender.manifest import Topic
+from recommender.model import Model
 from recommender.serving.app import create_app
 from recommender.serving.lists.related import Related
 from recommender.serving.lists.topics import headline

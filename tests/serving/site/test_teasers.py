@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.serving.lists.explain import Explanation
 from recommender.serving.site.teasers import Word, label, reasons
 
@@ -12,6 +12,7 @@ WHY = Explanation(
     other_terms=0.01,
     topics=((PORT, 0.1),),
     other_topics=0.0,
+    vector=0.0,
     feedback=0.0,
     expansion=0.0,
     hub=0.0,

@@ -13,7 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import linear_kernel
 
 from recommender.article import Article
-from recommender.model import Manifest, Model
+from recommender.manifest import Manifest
+from recommender.model import Model
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe, Terms, Topics
 from recommender.training.evaluation.baselines import (

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from recommender.training.neighbors import kept, lists
 from recommender.training.terms.counting import TermCounts, count_terms
 from recommender.training.train import Trained, train
 from tests.support.sample import NOW
+from tests.support.trainings import check_equal
 from tests.support.workers import CopyingWorkers
 
 RECIPE = Recipe(neighbors=NeighborLists(k=3))  # so that articles have more candidates than are stored
@@ -70,27 +70,6 @@ CORPORA = [
     mixed,
     *(pytest.param(corpus, marks=pytest.mark.slow) for corpus in (added, removed, changed, copied)),
 ]
-
-
-def check_equal(one: Trained, other: Trained) -> None:
-    ours, theirs = dict(arrays_of(one.model)), dict(arrays_of(other.model))
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        assert array.dtype == theirs[name].dtype, name
-        assert array.tobytes() == theirs[name].tobytes(), name
-    assert one.model.manifest == other.model.manifest
-    assert candidates_of(one) == candidates_of(other)
-
-
-def candidates_of(trained: Trained) -> list[tuple[float, list[tuple[int, float]]]]:
-    """Return the floor and the candidates of each article."""
-    stored = trained.candidates
-    pairs = list(zip(stored.rows.tolist(), stored.similarity.tolist(), strict=True))
-    bounds = pairwise(stored.offsets.tolist())
-    return [
-        (floor, sorted(pairs[start:end]))
-        for floor, (start, end) in zip(stored.floors.tolist(), bounds, strict=True)
-    ]
 
 
 @pytest.fixture(params=[8, 1], ids=["all lists", "few lists"])

@@ -10,7 +10,7 @@ from scipy.stats import skew
 from recommender import hubs
 from recommender.article import Article
 from recommender.displayed import occurrences
-from recommender.model import Adapted
+from recommender.manifest import Adapted
 from recommender.neighbors import NO_ROW
 from recommender.recipe import NeighborLists, Recipe
 from recommender.training.neighbors import exact, threshold

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.article import Article
-from recommender.model import Adapted
+from recommender.manifest import Adapted
 from recommender.recipe import Recipe
 from recommender.training.evaluation.evaluate import evaluate
 from recommender.training.evaluation.labels import LabelFile

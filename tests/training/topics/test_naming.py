@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from recommender.columns import Strings
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.training.topics.naming import NamingTerms, TopicDescription, name_topics
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.article import Article
-from recommender.model import Topic
+from recommender.manifest import Topic
 from recommender.training.topics.slugs import keep_slugs, members_of
 from recommender.training.train import Trained, train
 
