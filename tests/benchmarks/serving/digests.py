@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -23,7 +24,9 @@ from recommender.serving.http.auth import new_key
 from recommender.settings import Settings
 
 _ARTICLES, _TEXTS, _PUTS = 180, 120, 20
-_LIMITS = ("scoring_limit", "computing_limit", "address_limit", "address_read_limit")
+_WITHOUT_LIMITS: dict[str, Any] = dict.fromkeys(
+    ("scoring_limit", "computing_limit", "address_limit", "address_read_limit"), "100000/second"
+)
 
 
 def digests(models: Path) -> Iterator[str]:
@@ -34,7 +37,7 @@ def digests(models: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             models_dir=models, write_keys=(word,), live_poll_seconds=0, database_url=f"sqlite:///{folder}/store.db",
-            state_file=Path(folder, "state.json"), **dict.fromkeys(_LIMITS, "100000/second"),
+            state_file=Path(folder, "state.json"), **_WITHOUT_LIMITS,
         )  # fmt: skip
         client = create_app(settings, clock=lambda: now + timedelta(minutes=1)).test_client()
         rows = np.random.default_rng(0).permutation(len(model.articles)).tolist()
