@@ -88,7 +88,7 @@ class VersionHistory:
         """Read the facts from the models folder."""
         try:
             return cls(tuple(version_facts(models_dir, check_arrays=False)))
-        except ArtifactError as error:
+        except (ArtifactError, OSError) as error:  # the second: a version was removed in the meantime
             return cls(fault=str(error))
 
 
@@ -103,7 +103,7 @@ class FactsCache:
         self._lists: tuple[ref[Model], ListFacts] | None = None
         self._copies: tuple[ref[NearDuplicates], CopyFacts] | None = None
         self._kinds: tuple[ActiveRules, dict[str, tuple[str, ...]]] | None = None
-        self._history: tuple[tuple[str, ...], VersionHistory] | None = None
+        self._history: tuple[tuple[str, ...] | None, VersionHistory] | None = None
 
     def lists(self, model: Model) -> ListFacts:
         """Return the facts about the lists of a model."""
@@ -128,15 +128,19 @@ class FactsCache:
 
     def history(self, models_dir: Path) -> VersionHistory:
         """Return the published versions."""
-        try:
-            current = current_version(models_dir)
-        except ArtifactError:
-            current = ""
-        state = (current, *versions(models_dir))
+        state = _state_of(models_dir)
         with self._lock:
-            if self._history is None or self._history[0] != state:
+            if state is None or self._history is None or self._history[0] != state:
                 self._history = state, VersionHistory.read(models_dir)
             return self._history[1]
+
+
+def _state_of(models_dir: Path) -> tuple[str, ...] | None:
+    """Return the current version and the names of all; None if that changes right now."""
+    try:
+        return current_version(models_dir), *versions(models_dir)
+    except (ArtifactError, OSError):
+        return None
 
 
 def lists_with(model: Model, row: int) -> list[int]:

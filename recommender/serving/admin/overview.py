@@ -54,6 +54,7 @@ class TrendingLine:
     is_new: bool
     curve: Line
     events: int
+    peak: int  # events in an hour, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class Lines:
                 is_new=rank.new,
                 curve=spark_line(curve.tolist(), _SPARK_WIDTH, _SPARK_HEIGHT),
                 events=round(float(curve.sum())),
+                peak=round(float(curve.max())),
             )
             for line, rank, curve in zip(self._of(rows), ranks, curves, strict=True)
         ]
