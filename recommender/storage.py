@@ -6,7 +6,7 @@ URL, and in the messages of the libraries, are never printed.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -61,25 +61,18 @@ class Storage:
         with self._errors("read", path):
             self._files.invalidate_cache()
             facts = self._files.info(self._at(path))
+            if facts["type"] != "file":  # reading a FIFO would wait for a writer
+                raise StorageError(f"{self.name}/{path} is not a regular file")
             if facts["size"] is None or facts["size"] > max_bytes:
                 raise StorageError(f"{self.name}/{path} is larger than {max_bytes:,} bytes")
             return StoredFile(self._files.cat_file(self._at(path)), str(facts.get("ETag", "")))
-
-    def sizes(self, paths: Sequence[str]) -> list[int]:
-        """Return the sizes of files in bytes. Raises MissingError if one does not exist."""
-        with self._errors("read", paths[0]):
-            self._files.invalidate_cache()
-            sizes: list[int | None] = self._files.sizes([self._at(path) for path in paths])
-            return [-1 if size is None else size for size in sizes]
 
     def sizes_in(self, folder: str) -> dict[str, int]:
         """Return the size of each file in a folder, by name; none if there is no such folder."""
         with suppress(MissingError), self._errors("list", folder):
             self._files.invalidate_cache()
-            return {
-                Path(file["name"]).name: file["size"]
-                for file in self._files.ls(self._at(folder), detail=True)
-            }
+            files = self._files.ls(self._at(folder), detail=True)
+            return {Path(file["name"]).name: file["size"] for file in files if file["type"] == "file"}
         return {}
 
     def chunks(self, path: str) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Models are copied to a registry and from it; what is broken, partial or hostile is refused."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,14 @@ def alter_manifest(version: Path) -> None:
     (version / "manifest.json").write_bytes((version / "manifest.json").read_bytes() + b" ")
 
 
+def put_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 REFUSED: dict[str, Callable[[Path], object]] = {
+    "CURRENT is not a regular file": lambda version: put_fifo(version.parent / "CURRENT"),
+    "neighbors.rows.npy does not exist": lambda version: put_fifo(version / "neighbors.rows.npy"),
     "vectors.latent.npy was altered": alter_array,
     "vectors.latent.npy does not exist: the version is not complete": lambda version: (
         version / "vectors.latent.npy"

@@ -17,7 +17,7 @@ _USAGE_ERRORS = (
 _KNOWN_ERRORS = (  # their messages tell users everything they need
     *("article.InvalidArticleError", "artifact.ArtifactError"),
     *(
-        "settings.SettingsError",
+        "settings_file.SettingsError",
         "serving.index.categories.UnknownCategoryError",
         "serving.worker.follower.NotReadyError",
     ),
