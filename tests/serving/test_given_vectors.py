@@ -89,7 +89,8 @@ def test_a_vector_that_the_model_cannot_use_is_refused_with_the_reason(client: A
 
 
 def test_explained_parts_add_up_for_articles_with_and_without_vectors(model: Model) -> None:
-    live = [replace(model.articles.article(row), id=f"live {row}", url=None, title="Ferry") for row in (3, 4)]
+    two = [model.articles.article(row) for row in (3, 4)]
+    live = [replace(article, id=f"live {article.id}", url=None, body=article.body[:400]) for article in two]
     related, has_vector = Related(snapshot_with(model, live)), [row % 3 > 0 for row in range(100)]
     has_vector += [False, True]
     kinds = set()

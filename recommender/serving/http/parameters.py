@@ -298,7 +298,7 @@ class Text(Filters):
         try:
             vector = None if self.vector is None else GivenVector.of(self.vector, vector_length)
         except VectorError as error:
-            raise bad_body([Fault("body", "vector", _shown(self.vector), str(error))]) from None
+            raise bad_body([Fault("body", "vector", str(error), VECTOR_ALLOWED)]) from None
         date = self.published_at
         return Article(id=_TEXT_ID, title=title, body=body, lang=lang, published_at=date, vector=vector)
 

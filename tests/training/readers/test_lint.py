@@ -159,9 +159,9 @@ def test_texts_that_contradict_their_site_are_found(tmp_path: Path) -> None:
 
 
 def test_unknown_columns_are_found_with_their_number_of_rows(lint_of: Any) -> None:
-    finding = finding_of(lint_of({"mood": 1}, {"mood": 2, "vector": [1]}), "unknown columns")
+    finding = finding_of(lint_of({"mood": 1}, {"mood": 2, "shape": [1]}), "unknown columns")
 
-    assert [example.value for example in finding.examples] == ["mood (2 rows)", "vector (1 rows)"]
+    assert [example.value for example in finding.examples] == ["mood (2 rows)", "shape (1 rows)"]
 
 
 def test_a_line_that_recurs_in_five_articles_is_boilerplate(lint_of: Any) -> None:
