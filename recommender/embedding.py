@@ -15,7 +15,7 @@ from recommender.columns import Strings
 from recommender.fixed_point import rounded
 from recommender.text import TermRules
 
-_BLOCK = 1 << 18  # postings that are added at a time
+_BLOCK = 1 << 15  # postings that are added at a time
 
 
 @dataclass(frozen=True)

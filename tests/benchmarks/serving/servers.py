@@ -14,10 +14,13 @@ from typing import NamedTuple
 from tests.benchmarks.processes import RECOMMENDER
 
 _START_SECONDS, _STOP_SECONDS = 60, 20
-NO_LIMITS = dict.fromkeys(
-    (f"RECOMMENDER_{name}_LIMIT" for name in ("SCORING", "COMPUTING", "ADDRESS", "ADDRESS_READ")),
-    "100000/second",
-)
+NO_LIMITS = {
+    **dict.fromkeys(
+        (f"RECOMMENDER_{name}_LIMIT" for name in ("SCORING", "COMPUTING", "ADDRESS", "ADDRESS_READ")),
+        "100000/second",
+    ),
+    "RECOMMENDER_CONNECTIONS_PER_ADDRESS": "1000",
+}
 _STORE = {
     "RECOMMENDER_DATABASE_URL": "sqlite:///{}/store.db",
     "RECOMMENDER_STATE_FILE": "{}/state.json",
