@@ -76,10 +76,10 @@ def test_each_wrong_status_is_found(
 
 def test_growth_is_found_but_not_a_short_peak() -> None:
     steady = [Sample(2.0 * number, 200.0 + 300 * (number == 90), 100) for number in range(100)]
-    growing = [Sample(2.0 * number, 200.0 + number, 100 + 2 * number) for number in range(100)]
+    growing = [Sample(2.0 * number, 200.0 + number, 100 + 4 * number) for number in range(100)]
 
     assert growth(steady) == []
-    assert growth(growing) == ["memory from 237 to 287 MiB", "descriptors from 174 to 274"]
+    assert growth(growing) == ["memory from 237 to 287 MiB", "descriptors from 248 to 448"]
 
 
 @pytest.mark.slow

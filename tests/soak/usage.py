@@ -8,7 +8,7 @@ import psutil
 
 _MIN_SAMPLES = 40  # fewer do not show growth, because caches are still being filled
 _MORE_MEMORY, _MORE_MIB = 1.1, 16.0  # growth that is not a fault
-_MORE_DESCRIPTORS = 48
+_MORE_DESCRIPTORS = 160  # of two open models, while workers switch
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from recommender.serving.worker.worker_state import read_article, stored_fold_in
 _log = logging.getLogger(__name__)
 
 _BATCH = 50  # articles that are read from the store at once
+# So few are computed by each worker. If each waited for its turn, articles that are put meanwhile, a few a
+# second, would keep a worker from switching to a newer model.
+_FEW = 4
 _RETRY_SECONDS = 60.0  # until an article that could not be folded in is tried again
 
 
@@ -21,8 +24,8 @@ class FoldIns:
     """Live articles folded into one model.
 
     A fold-in scores the whole corpus. So of all workers with the same database, one computes and stores the
-    fold-ins, and the others read them. While the store is down, each worker computes its own. `owner`
-    identifies the worker; without it, this worker never waits for another one.
+    fold-ins, unless they are few, and the others read them. While the store is down, each worker computes its
+    own. `owner` identifies the worker; without it, this worker never waits for another one.
     """
 
     def __init__(self, model: Model, store: Store, owner: int | None = None) -> None:
@@ -65,7 +68,7 @@ class FoldIns:
             return False
         row_of = self._rows(batch)
         absent = [article for article in batch if not self._read(article, row_of.get(article.id))]
-        if absent and self._may_compute():
+        if absent and (len(absent) <= _FEW or self._may_compute()):
             computed: list[ArticleRow] = []
             for article in absent:
                 folded, row = self._computed(article), row_of.get(article.id)

@@ -19,6 +19,7 @@ ARTICLES = [
     Article(id=article_id, title=f"Storm floods the harbour {article_id}", updated_at=NOW)
     for article_id in ("x", "y", "z")
 ]
+MANY = [replace(ARTICLES[0], id=f"many {number:02}") for number in range(12)]
 LONG = 60.0  # seconds, more than any step of these tests takes
 
 
@@ -62,15 +63,17 @@ def test_fold_ins_are_computed_stored_and_read_by_other_workers(
 
 
 def test_while_one_worker_computes_the_others_wait(model: Model, store: Store) -> None:
-    put(store, *ARTICLES)
+    put(store, *MANY)
     first, second = FoldIns(model, store, owner=1), FoldIns(model, store, owner=2)
 
-    first.add(ARTICLES[:1], LONG)
+    first.add(MANY[:6], LONG)
 
-    assert not second.add(ARTICLES[1:], LONG)
-    assert second.missing(ARTICLES) == ARTICLES
-    assert second.add(ARTICLES, LONG)
-    assert second.missing(ARTICLES) == ARTICLES[1:]
+    assert not second.add(MANY[6:], LONG)
+    assert second.missing(MANY) == MANY
+    assert second.add(MANY, LONG)
+    assert second.missing(MANY) == MANY[6:]
+    assert second.add(MANY[6:8], LONG)  # so few need no turn
+    assert second.missing(MANY) == MANY[8:]
 
 
 def test_a_step_ends_after_its_seconds_but_makes_progress(model: Model, store: Store) -> None:
