@@ -191,9 +191,9 @@ def test_a_mapping_to_a_missing_column_is_refused(name: str) -> None:
 
 def test_unknown_columns_are_counted(tmp_path: Path) -> None:
     as_jsonl = jsonl(tmp_path / "a.jsonl", {"id": 1, "title": "One", "mood": "calm"})
-    as_parquet = parquet(tmp_path / "b.parquet", id=[2], title=["Two"], vector=[[0.5]], mood=["calm"])
+    as_parquet = parquet(tmp_path / "b.parquet", id=[2], title=["Two"], weather=[[0.5]], mood=["calm"])
 
-    assert read(as_jsonl, as_parquet).report.unknown_columns == {"mood": 2, "vector": 1}
+    assert read(as_jsonl, as_parquet).report.unknown_columns == {"mood": 2, "weather": 1}
 
 
 def test_empty_fields_and_nan_are_missing(tmp_path: Path) -> None:
