@@ -38,15 +38,15 @@ from recommender.training.neighbors.exact import by_frequency, factors
 from recommender.training.neighbors.pairs import MARKS, dot, mark, marked, rescaled, unmark
 
 _CELL = 300  # articles of an average cell
-_WANTED = 24  # cells that are nearest to an article
-_PROBED = 96  # cells whose articles are compared with those of a cell
+_WANTED = 32  # cells that are nearest to an article
+_PROBED = 144  # cells whose articles are compared with those of a cell
 _FITTED = 64  # articles per cell from which the cells are computed
 _ROUNDS = 8  # of k-means
 _SAMPLED = 16  # every such score is in the sample for a first bound
 _NEAREST = 400  # candidates by each of the two similarities
 _KEPT = 300  # candidates that stay
 _HEAVIEST = 64  # terms of an article that are compared, with the greatest weights
-_MOST_POSTINGS = 2000  # a term that is among the heaviest of more articles is not looked up
+_MOST_POSTINGS = 3000  # a term that is among the heaviest of more articles is not looked up
 _MOST_SCORES = 1 << 24  # at a time; a cell of equal articles may have any size
 _BLOCK = 8192  # rows that are compared with all cells at a time; independent of the number of threads
 
