@@ -24,7 +24,6 @@ TRAINING_LIBRARIES = (
     "pyarrow",
     "sklearn",
     "stop_words",
-    "threadpoolctl",
 )
 
 
