@@ -18,7 +18,7 @@ from recommender.training.readers.corpus import read_articles
 from recommender.training.release.release import release
 from recommender.training.train import train
 
-_SAMPLE_SECONDS = 0.05
+_SAMPLE_SECONDS = 0.2
 _WIDTH = 100  # of a table in a file
 
 
@@ -31,7 +31,7 @@ class Step:
     cpu_seconds: float  # of all threads
     read_mib: float  # by calls that read, from the cache of files too
     written_mib: float
-    peak_mib: float  # the largest PSS of the process, sampled 20 times a second
+    peak_mib: float  # the largest PSS of the process, sampled five times a second
 
 
 class Steps:
