@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recommender.training.formats.files import Limits, TooLargeError, limited
+from recommender.training.formats.parquet import parquet_file
 from recommender.training.readers.corpus import Corpus, read_articles
 
 
@@ -68,3 +69,11 @@ def test_a_long_name_in_many_objects_is_stored_once_and_counted(tmp_path: Path) 
 
     with limited(Limits(row_bytes=1 << 20)), pytest.raises(TooLargeError, match="--max-row-mib"):
         read(tmp_path / "a.parquet", id=["1", "2"], title=["x", "y"], categories=names)
+
+
+def test_a_lack_of_memory_is_not_reported_as_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "posts.parquet"
+    pq.write_table(pa.table({"id": ["1"]}), path)
+
+    with pytest.raises(MemoryError), parquet_file(path):
+        raise pa.lib.ArrowMemoryError("malloc of size 8326208 failed")
