@@ -10,7 +10,7 @@ import click
 from recommender.commands.backtest import backtest
 from recommender.commands.comparing import compare
 from recommender.commands.doctor import doctor
-from recommender.commands.exit_status import FAILED, exit_status, known_errors
+from recommender.commands.exit_status import exit_status, known_errors
 from recommender.commands.export_live import export_live
 from recommender.commands.files import echo
 from recommender.commands.importing import importing
@@ -33,27 +33,29 @@ def main() -> None:
     """Run the command line. Exit status: 0 success, 1 failure, 2 usage error, 3 refused by the gate."""
     try:
         cli()
-    except ModuleNotFoundError as missing:
-        library = (missing.name or "").partition(".")[0]
-        if library == "recommender":
+    except Exception as error:
+        message = _message_of(error)
+        if message is None:
             raise
-        extra = _EXTRAS.get(library, "train")
-        click.echo(f"error: {missing.name} is required: pip install 'recommender[{extra}]'", err=True)
-        sys.exit(FAILED)
-    except MemoryError as error:
-        echo(f"error: not enough memory{f': {error}' if str(error) else ''}", err=True)
-        sys.exit(FAILED)
-    except ImportError as error:  # such as a library that does not fit into memory
-        echo(f"error: a library cannot be loaded: {error}", err=True)
-        sys.exit(FAILED)
-    except known_errors() as error:
-        echo(f"error: {error}", err=True)
+        echo(f"error: {message}", err=True)
         sys.exit(exit_status(error))
-    except RuntimeError as error:
-        if "can't start new thread" not in str(error):
-            raise
-        echo("error: not enough memory, or too many processes, to start a thread", err=True)
-        sys.exit(FAILED)
+
+
+def _message_of(error: Exception) -> str | None:
+    """Return what users need to know about an error; None if only its traceback can help."""
+    if isinstance(error, ModuleNotFoundError):
+        library = (error.name or "").partition(".")[0]
+        advice = f"pip install 'recommender[{_EXTRAS.get(library, 'train')}]'"
+        return None if library == "recommender" else f"{error.name} is required: {advice}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
+    if isinstance(error, ImportError):  # such as a library that does not fit into memory
+        return f"a library cannot be loaded: {error}"
+    if isinstance(error, known_errors()):
+        return str(error)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "not enough memory, or too many processes, to start a thread"
+    return None
 
 
 class _Cli(click.Group):
