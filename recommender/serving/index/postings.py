@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from recommender.embedding import Embedding
+from recommender.embedding import Embedding, sums_of_postings
 from recommender.model import Vectors
 
 _MERGE_RATIO = 8  # a new segment merges the previous one if it has at least an eighth of its articles
@@ -50,20 +50,13 @@ class Postings:
     def scores(self, query: Embedding, weight: float) -> np.ndarray:
         """Return the similarity of every article to the query, (m,) float64, like `Vectors.scores`."""
         scores: np.ndarray = weight * (self.latent @ query.latent).astype(np.float64)
-        positions = np.minimum(np.searchsorted(self.columns, query.columns), max(len(self.columns) - 1, 0))
         if len(self.columns):
+            positions = np.minimum(np.searchsorted(self.columns, query.columns), len(self.columns) - 1)
             is_shared = self.columns[positions] == query.columns
-        else:
-            is_shared = np.zeros(len(positions), dtype=bool)
-        shared = positions[is_shared]
-        if not len(shared):
-            return np.asarray(scores * np.maximum(self.rescale, query.rescale))
-        starts, ends = self.offsets[shared], self.offsets[shared + 1]
-        slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        rows = np.concatenate([self.rows[entries] for entries in slices])
-        weights = np.repeat(query.values[is_shared].astype(np.float64), ends - starts)
-        products = np.concatenate([self.values[entries] for entries in slices]) * weights
-        scores += (1 - weight) * np.bincount(rows, products, minlength=len(scores))
+            shared, weights = positions[is_shared], query.values[is_shared].astype(np.float64)
+            starts, ends = self.offsets[shared], self.offsets[shared + 1]
+            sums = sums_of_postings(self.rows, self.values, starts, ends, weights, len(scores))
+            scores += (1 - weight) * sums
         return np.asarray(scores * np.maximum(self.rescale, query.rescale))
 
 
