@@ -205,7 +205,12 @@ def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
 
 def make_current(folder: Path, version: str, digest: str) -> None:
     """Replace `CURRENT`, under the lock; `digest` is the sha256 of the version's manifest."""
-    replace_file(folder / CURRENT, f"{version} {digest}\n".encode())
+    replace_file(folder / CURRENT, pointer_text(version, digest))
+
+
+def pointer_text(version: str, digest: str) -> bytes:
+    """Return the content of `CURRENT`, which `POINTER` matches."""
+    return f"{version} {digest}\n".encode()
 
 
 def _publish(model: Model, folder: Path, now: datetime, extra_files: ExtraFiles) -> str:
@@ -251,7 +256,10 @@ def _write_version(model: Model, building: Path, version: str, extra_files: Extr
 
 
 def open_folder(folder: Path, digest: str | None, *, verify: bool) -> Model:
-    """Open the version in a folder of its name; `digest` is the sha256 of its manifest, None if unknown."""
+    """Open the version in a folder of its name; `digest` is the sha256 of its manifest, None if unknown.
+
+    Raises ArtifactError like `open_version`.
+    """
     manifest = read_manifest(folder / MANIFEST, digest)
     if manifest.version != folder.name:
         raise ArtifactError(f"{folder / MANIFEST} belongs to version {manifest.version}: {_cure(folder)}")
@@ -269,7 +277,10 @@ def open_folder(folder: Path, digest: str | None, *, verify: bool) -> Model:
 
 
 def read_manifest(path: Path, digest: str | None = None) -> Manifest:
-    """Return the manifest in a file, of which `digest` is the sha256, None if unknown."""
+    """Return the manifest in a file, of which `digest` is the sha256, None if unknown.
+
+    Raises ArtifactError if it cannot be read, was altered, or has another format.
+    """
     try:
         text = read_regular(path)
     except OSError as error:

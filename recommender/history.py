@@ -75,9 +75,10 @@ def _facts(folder: Path, name: str, *, is_current: bool, check_arrays: bool) -> 
         "bytes": bytes_of(folder, name),
     }
     try:
-        manifest = read_manifest(folder / name / MANIFEST)
         if check_arrays:
-            open_version(folder, name, verify=False)
+            manifest = open_version(folder, name, verify=False).manifest
+        else:
+            manifest = read_manifest(folder / name / MANIFEST)
     except ArtifactError as error:
         return VersionFacts(**known, fault=str(error))
     gate = manifest.gate

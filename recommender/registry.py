@@ -33,6 +33,7 @@ from recommender.artifact import (
     open_folder,
     open_version,
     pointer_of,
+    pointer_text,
     read_manifest,
 )
 from recommender.regular_file import digest_of
@@ -80,7 +81,7 @@ def push(models_dir: str | Path, url: str, version: str | None = None) -> Copied
         copied = _upload(storage, folder / version, [*sorted(files), MANIFEST])
     except OSError as error:
         raise ArtifactError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error
-    content = f"{version} {digest}\n".encode()
+    content = pointer_text(version, digest)
     if before is None or before.content != content:
         try:
             storage.replace(CURRENT, content, before)
