@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from recommender.synced_files import write_synced
+
 
 class SettingsError(ValueError):
     """A setting is invalid; the message names the variable, its value and the allowed values."""
@@ -58,10 +60,7 @@ def _replace(path: Path, text: str) -> None:
     path = path.resolve()  # a link stays a link
     aside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(aside, [text.encode()])
         if path.exists():
             aside.chmod(path.stat().st_mode & 0o7777)
         aside.replace(path)

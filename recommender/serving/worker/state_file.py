@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recommender.synced_files import write_synced
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,10 +47,7 @@ class SavedState:
             "file_rules": self.file_rules,
         }
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(temporary, [json.dumps(content, ensure_ascii=False).encode()])
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
