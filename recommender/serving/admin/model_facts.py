@@ -1,9 +1,10 @@
 """Facts about a model and its lists, computed once for each model: who is in most lists, and the topics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Generic, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -20,6 +21,9 @@ from recommender.serving.rules.active import ActiveRules
 _EDGES = (0, 1, 3, 6, 10, 19, 37, 73)  # of the numbers of lists in the histogram
 _MAP_WIDTH = 1080
 _MOST_LISTED, _MOST_CLUSTERS = 500, 20  # more than are shown, as some may be withdrawn
+
+Subject = TypeVar("Subject")
+Fact = TypeVar("Fact")
 
 
 @dataclass(frozen=True)
@@ -92,39 +96,39 @@ class VersionHistory:
             return cls(fault=str(error))
 
 
+class _OfLatest(Generic[Subject, Fact]):
+    """What was computed for the object that was asked about last. It does not keep that object alive."""
+
+    def __init__(self, compute: Callable[[Subject], Fact]) -> None:
+        self._compute, self._lock = compute, Lock()
+        self._latest: tuple[ref[Subject], Fact] | None = None
+
+    def __call__(self, subject: Subject) -> Fact:
+        """Return what is computed for an object."""
+        with self._lock:
+            if self._latest is None or self._latest[0]() is not subject:
+                self._latest = ref(subject), self._compute(subject)
+            return self._latest[1]
+
+
 class FactsCache:
     """The facts about the current model, copies, rules and versions; computed again only if these change.
 
-    It keeps no model open that the worker has replaced.
+    It keeps no model open that the worker has replaced. `lists` has the facts about the lists of a model,
+    `copies` those about the near-duplicates of a snapshot, `kinds` those of the active rules that name each
+    article.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._lists: tuple[ref[Model], ListFacts] | None = None
-        self._copies: tuple[ref[NearDuplicates], CopyFacts] | None = None
-        self._kinds: tuple[ActiveRules, dict[str, tuple[str, ...]]] | None = None
+        self.lists = _OfLatest[Model, ListFacts](ListFacts.of)
+        self.copies = _OfLatest[NearDuplicates, CopyFacts](
+            lambda copies: CopyFacts.of(copies, _MOST_CLUSTERS)
+        )
+        self.kinds = _OfLatest[ActiveRules, dict[str, tuple[str, ...]]](
+            lambda active: kinds_by_article(active.rules)
+        )
         self._history: tuple[tuple[str, ...] | None, VersionHistory] | None = None
-
-    def lists(self, model: Model) -> ListFacts:
-        """Return the facts about the lists of a model."""
-        with self._lock:
-            if self._lists is None or self._lists[0]() is not model:
-                self._lists = ref(model), ListFacts.of(model)
-            return self._lists[1]
-
-    def copies(self, copies: NearDuplicates) -> CopyFacts:
-        """Return the facts about the near-duplicates of a snapshot."""
-        with self._lock:
-            if self._copies is None or self._copies[0]() is not copies:
-                self._copies = ref(copies), CopyFacts.of(copies, _MOST_CLUSTERS)
-            return self._copies[1]
-
-    def kinds(self, active: ActiveRules) -> dict[str, tuple[str, ...]]:
-        """Return the kinds of the active rules that name each article."""
-        with self._lock:
-            if self._kinds is None or self._kinds[0] is not active:
-                self._kinds = active, kinds_by_article(active.rules)
-            return self._kinds[1]
 
     def history(self, models_dir: Path) -> VersionHistory:
         """Return the published versions."""

@@ -1,6 +1,6 @@
 """Editorial rules as the pages show them: in words, by state, with the titles of their articles."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,8 +53,8 @@ def rules_by_state(state: WorkerState, now: datetime) -> dict[State, list[tuple[
     the expired ones.
     """
     groups: dict[State, list[tuple[Rule, bool]]] = {name: [] for name in STATES}
-    for number, rule in enumerate(state.rules.rules):  # those of the file come first
-        groups[state_of(rule, now)].append((rule, number >= len(state.file_rules)))
+    for source, rule in _with_sources(state):
+        groups[state_of(rule, now)].append((rule, source == "database"))
     groups["active"].sort(key=lambda pair: (pair[0].until is None, pair[0].until or now))
     groups["scheduled"].sort(key=lambda pair: pair[0].begins or now)
     groups["expired"].sort(key=lambda pair: pair[0].until or now, reverse=True)
@@ -70,8 +70,8 @@ def effects_on(article: Article, state: WorkerState, now: datetime) -> list[Rule
     """Return what rules do to an article in the lists of others: the active rules first."""
     explained = ExplainedArticle(article.id, article.categories, article.authors)
     about = [
-        ("database" if number >= len(state.file_rules) else "file", rule)
-        for number, rule in enumerate(state.rules.rules)  # those of the file come first
+        (source, rule)
+        for source, rule in _with_sources(state)
         if isinstance(rule, Cap) or is_about(rule, explained)
     ]
     return [effect for effect in rule_effects(about, explained, now) if effect.part == "candidate"]
@@ -85,6 +85,12 @@ def kinds_by_article(rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
             kinds = kinds_of.get(article_id, ())
             kinds_of[article_id] = kinds if rule.kind in kinds else (*kinds, rule.kind)
     return kinds_of
+
+
+def _with_sources(state: WorkerState) -> Iterator[tuple[str, Rule]]:
+    """Yield all rules, each with whether it is in the "file" or the "database"."""
+    for number, rule in enumerate(state.rules.rules):  # those of the file come first
+        yield "database" if number >= len(state.file_rules) else "file", rule
 
 
 def _view(rule: Rule, related: Related, now: datetime, *, is_stored: bool) -> RuleView:

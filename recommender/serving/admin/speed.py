@@ -8,10 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import get_args
 
 from prometheus_client.core import Metric
 
-SOURCES = ("pin", "similar", "same_category", "trending", "recent")  # in the order in which lists are filled
+from recommender.serving.lists.query import Source
+
+SOURCES: tuple[str, ...] = get_args(Source)  # in the order in which lists are filled
 _SECONDS, _ANSWERS, _ITEMS = "recommender_answer_seconds", "recommender_answers", "recommender_items"
 _FAILED = "5"  # the first digit of the status
 

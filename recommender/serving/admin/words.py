@@ -24,13 +24,13 @@ def duration(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     milliseconds = 1000 * seconds
-    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"  # noqa: PLR2004
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"  # noqa: PLR2004 one digit
 
 
 def percent(share: float) -> str:
     """Return a share such as "12 %", "0.4 %" or "under 0.1 %"."""
     if 0 < share < 0.0005:  # noqa: PLR2004 would be 0.0 %
         return "under 0.1 %"
-    if 0 < share < 0.1 or 0.995 <= share < 1:  # noqa: PLR2004
+    if 0 < share < 0.1 or 0.995 <= share < 1:  # noqa: PLR2004 one digit, or else 100 %
         return f"{100 * share:.1f} %"
     return f"{100 * share:.0f} %"
