@@ -149,22 +149,23 @@ def each_corrected(
     nearest = np.where(corrections.nearest == NO_ROW, 0, corrections.nearest)
     expansion, step = _records(corrections), max(1, plan.rows_at_a_time // 2)
     results: list[Result] = []
+
+    def of_lines(block: np.ndarray, similarity: np.ndarray, start: int, end: int) -> list[Result]:
+        scores, plain, used = np.empty(len(plan), dtype=np.float32), np.empty(len(plan)), []
+        for line in range(start, end):
+            row = block[line]
+            write_corrected(
+                similarity[line], similarity[len(block) + line], np.float64(corrections.feedback[row]),
+                corrections.hubs, expansion, first, first[row], plain, scores,
+            )  # fmt: skip
+            used.append(use(int(row), scores))
+        return used
+
     for block in np.split(rows, range(step, len(rows), step)):
         similarity = plan.similarity(np.concatenate([block, nearest[block]]), threads)
-
-        def of_lines(start: int, end: int, block: np.ndarray, similarity: np.ndarray) -> list[Result]:
-            scores, plain, used = np.empty(len(plan), dtype=np.float32), np.empty(len(plan)), []
-            for line in range(start, end):
-                row = block[line]
-                write_corrected(
-                    similarity[line], similarity[len(block) + line], np.float64(corrections.feedback[row]),
-                    corrections.hubs, expansion, first, first[row], plain, scores,
-                )  # fmt: skip
-                used.append(use(int(row), scores))
-            return used
-
-        work = partial(of_lines, block=block, similarity=similarity)
-        results.extend(chain.from_iterable(run_ranges(work, len(block), threads)))
+        results.extend(
+            chain.from_iterable(run_ranges(partial(of_lines, block, similarity), len(block), threads))
+        )
     return results
 
 
