@@ -25,6 +25,20 @@ class Visit(NamedTuple):
     complaints: list[str]
 
 
+def check_accessible(page: "Page") -> None:
+    """Assert that axe-core finds no barrier in a page."""
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 it loads Playwright
+
+    result = Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
+
+
+def check_readable(page: "Page") -> None:
+    """Assert that a page is accessible and not wider than the screen."""
+    check_accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 @contextmanager
 def running_browser() -> "Iterator[Browser]":
     """Start Chromium and stop it afterwards. Without Chromium, the test is skipped or fails."""
