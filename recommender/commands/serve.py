@@ -123,7 +123,7 @@ def _prepare(settings: "Settings") -> None:
             folder = settings.models_dir / current_version(settings.models_dir)
             reading = Thread(target=learn_digests, args=(folder,))
             reading.start()
-    import recommender.serving.app  # noqa: F401
+    import recommender.serving.app  # noqa: F401 only so that it is loaded
 
     if reading is not None:
         reading.join()

@@ -25,7 +25,7 @@ RecordSpan = Callable[[WSGIEnvironment, Answer, str | None, str, float], None]
 
 def exporter_to(url: str) -> "OTLPSpanExporter":
     """Return an exporter to a collector. Raises ModuleNotFoundError without the extra `tracing`."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 only if it is used
 
     return OTLPSpanExporter(endpoint=url)
 
