@@ -95,10 +95,13 @@ class Spellings:
 
 
 class SpellingIndex:
-    """The spellings of a model's terms, built when someone first searches for an unknown word."""
+    """The spellings of a model's words, built when someone first searches for an unknown word.
+
+    They are its terms and, for a stem, the word that it represents most often: many typos are in the ending.
+    """
 
     def __init__(self) -> None:
-        self._terms: Spellings | None = None
+        self._words: tuple[Spellings, Spellings] | None = None
         self._lock = Lock()
 
     def suggestions(
@@ -117,7 +120,7 @@ class SpellingIndex:
         """
         if len(word) < _FEWEST_CHARS or any(map(str.isdigit, word)):
             return
-        spellings = [self._of_terms(vocabulary, counts), *titles]
+        spellings = [*self._of_model(vocabulary, counts), *titles]
         tries = [(1, False), *([(1, True)] if is_prefix else [])]
         tries += [(2, False)] if len(word) >= _FEWEST_CHARS_FOR_TWO else []
         for typos, may_be_longer in tries:
@@ -129,12 +132,15 @@ class SpellingIndex:
             spelt = (vocabulary.spelt(candidate[-1]) for candidate in near)
             yield from list(dict.fromkeys(spelt))[:_MOST]
 
-    def _of_terms(self, vocabulary: Vocabulary, counts: np.ndarray) -> Spellings:
-        if self._terms is None:
+    def _of_model(self, vocabulary: Vocabulary, counts: np.ndarray) -> tuple[Spellings, Spellings]:
+        if self._words is None:
             with self._lock:
-                if self._terms is None:
-                    self._terms = Spellings.of(vocabulary.terms, counts)
-        return self._terms
+                if self._words is None:
+                    rows = vocabulary.terms.find_all(vocabulary.stems)
+                    of_stems = np.where(rows < 0, 0, counts[rows])
+                    terms = Spellings.of(vocabulary.terms, counts)
+                    self._words = terms, Spellings.of(vocabulary.forms, of_stems)
+        return self._words
 
 
 def _distances(word: str, candidates: Sequence[str], sizes: np.ndarray, *, is_prefix: bool) -> np.ndarray:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.columns import Strings
-from recommender.serving.index.spelling import Spellings
+from recommender.embedding import Vocabulary
+from recommender.serving.index.spelling import SpellingIndex, Spellings
 
 WORDS = st.text("abcé日", min_size=1, max_size=7)
 
@@ -49,3 +50,15 @@ def test_without_words_nothing_is_near() -> None:
     spellings = Spellings.of(Strings.of(["two words"]), np.ones(1))
 
     assert spellings.near("words", 2, is_prefix=True) == []
+
+
+def test_a_typo_in_the_ending_that_a_stem_lacks_is_found() -> None:
+    terms, stems = Strings.of(["council", "govern"]), Strings.of(["govern"])
+    nothing = np.zeros((0, 1), dtype=np.float32)
+    vocabulary = Vocabulary(
+        terms, np.ones(2, np.float32), np.zeros(0, np.int32), nothing, stems, Strings.of(["government"])
+    )
+
+    suggestions = SpellingIndex().suggestions("goverment", vocabulary, np.array([5, 3]), (), is_prefix=False)
+
+    assert next(suggestions) == "government"
