@@ -86,7 +86,7 @@ function link_to($item)
     $rest = strpos($id, $prefix) === 0 ? substr($id, strlen($prefix)) : '';
     if (ctype_digit($rest)) {
         $post = get_post((int) $rest);
-        if (!$post || $post->post_status !== 'publish' || $post->post_password !== '') {
+        if (!is_public($post)) {
             return null;
         }
         $url = get_permalink($post);

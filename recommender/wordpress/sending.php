@@ -204,7 +204,7 @@ function send_queued()
 function send($id, $undated)
 {
     $post = get_post($id);
-    if (!$post || $post->post_status !== 'publish' || $post->post_password !== '') {
+    if (!is_public($post)) {
         return outcome($id, call_api('DELETE', $id));
     }
     $fields = fields($post);
@@ -213,6 +213,12 @@ function send($id, $undated)
         $response = call_api('PUT', $id, now() + $fields);
     }
     return is_older($response) ? FAILED : outcome($id, $response); // the clocks differ; succeeds within a minute
+}
+
+/** Return whether WordPress shows a post to everybody; null is a post that does not exist. */
+function is_public($post)
+{
+    return $post && $post->post_status === 'publish' && $post->post_password === '';
 }
 
 /** Return whether the service ignored the post because it has a newer version. */
