@@ -45,9 +45,8 @@ def _message_of(error: Exception) -> str | None:
     """Return what users need to know about an error; None if only its traceback can help."""
     if isinstance(error, ModuleNotFoundError):
         library = (error.name or "").partition(".")[0]
-        if library == "recommender":
-            return None
-        return f"{error.name} is required: pip install 'recommender[{_EXTRAS.get(library, 'train')}]'"
+        cure = f"is required: pip install 'recommender[{_EXTRAS.get(library, 'train')}]'"
+        return None if library == "recommender" else f"{error.name} {cure}"
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}" if str(error) else "not enough memory"
     if isinstance(error, ImportError):  # such as a library that does not fit into memory
