@@ -6,7 +6,7 @@ once by default, `cors.ScoringLimit`), folding in new articles has one (`routes.
 bodies that are being received (`uploads`). WSGI servers have no queue with a deadline for each kind of work.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import BoundedSemaphore, Lock, local
@@ -53,6 +53,44 @@ class PerKeyLimit:
                     del self._holders[key]  # so that the counter stays small
 
 
+class _Slots:
+    """A semaphore that gives slots to threads in the order in which they came.
+
+    That of the standard library gives a slot to whichever thread runs first. Under load, that is mostly a
+    thread that has just arrived, and some wait for seconds.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting = deque[Lock]()  # each is locked until its thread has a slot
+        self._lock = Lock()
+
+    def acquire(self, timeout: float = -1) -> bool:
+        """Wait up to `timeout` seconds, without an end if it is -1, and return whether there is a slot."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        if turn.acquire(timeout=timeout):
+            return True
+        with self._lock:
+            if turn not in self._waiting:  # it got a slot at the last moment
+                return True
+            self._waiting.remove(turn)
+            return False
+
+    def release(self) -> None:
+        """Give the slot to the thread that has waited longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
 class ConcurrencyLimit:
     """Admits `at_once` callers at the same time; up to `waiting` more wait for up to `wait_seconds`.
 
@@ -65,7 +103,7 @@ class ConcurrencyLimit:
     ) -> None:
         self.on_wait: OnWait | None = None
         self._capacity = BoundedSemaphore(at_once + waiting)
-        self._slots = BoundedSemaphore(at_once)
+        self._slots = _Slots(at_once)
         self._wait_seconds = wait_seconds
         self._callers = (
             None

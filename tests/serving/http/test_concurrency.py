@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from queue import Queue
 from threading import Event, Thread
+from time import sleep
 
 import pytest
 
@@ -77,6 +78,25 @@ def test_of_two_requests_for_one_place_in_the_queue_one_is_rejected_at_once_and_
         thread.join()
 
     assert [outcomes.get(timeout=30) for _ in range(2)] == ["slot released", "slot"]
+
+
+def test_slots_are_given_in_the_order_of_the_requests() -> None:
+    limit, order = ConcurrencyLimit(1, 2, wait_seconds=60), list[str]()
+
+    def hold_slot(name: str) -> None:
+        with limit.slot():
+            order.append(name)
+
+    threads = [Thread(target=hold_slot, args=(name,)) for name in ("first", "second")]
+    with limit.slot():
+        for thread in threads:
+            thread.start()
+            sleep(0.1)  # until it waits
+    hold_slot("third")  # it comes when the slot has just become free
+    for thread in threads:
+        thread.join()
+
+    assert order == ["first", "second", "third"]
 
 
 def test_one_caller_has_at_most_so_many_requests_in_the_queue() -> None:
