@@ -89,6 +89,7 @@ PACKAGE_PLANTS = [
     ("serving/cache/surrogates.py", "def _f():\n    from recommender.serving.routes import health"),
     ("serving/deployment/access.py", "from recommender.serving.routes import health"),
     ("serving/routes/health.py", "from recommender.serving.site import widget"),
+    ("serving/asgi.py", "from recommender.serving.routes import health"),
     ("serving/site/widget.py", "from recommender.serving.compat import formats"),
     ("serving/admin/words.py", "from recommender.serving.compat import formats"),
     ("serving/compat/formats.py", "from recommender.serving.openapi import docs"),

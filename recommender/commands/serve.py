@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import json
-import logging
 import os
 import socket
 from contextlib import suppress
@@ -21,12 +20,7 @@ from recommender.options import address_options
 if TYPE_CHECKING:
     from recommender.settings import Settings
 
-# Per web worker, besides the threads of requests that score or wait for it. Python runs one thread at a time,
-# and more threads compete for its lock: on two cores, 12 to 16 threads serve up to twice as many cached
-# responses as 24 or 80, with half the p99. Unfinished uploads may hold 6 of these threads (`http.uploads`).
-_OTHER_THREADS = 8
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # of malloc.h
-_IDLE_SECONDS = 10  # after which an idle thread ends
 _CONNECTIONS = 1000
 _HEADER_SECONDS = 10  # in which the headers of a new request, or of the next one on a connection, must arrive
 _STOP_SECONDS = 5  # to finish responses; then the worker is killed, for example if it is still starting
@@ -48,8 +42,6 @@ def serve(*, print_settings: bool, **options: Any) -> None:
 
     Options override RECOMMENDER_* environment variables.
     """
-    from granian.log import logger
-
     from recommender.artifact import ArtifactError, current_version
     from recommender.settings import Settings
 
@@ -69,7 +61,6 @@ def serve(*, print_settings: bool, **options: Any) -> None:
         model = f"no model yet: {error}"
     _check_address(settings.host, settings.port)
     _keep_heap_small()
-    logger.addFilter(_is_not_about_threads)
     page = "demo/" if settings.has_demo else "docs"
     echo(f"http://{settings.host}:{settings.port}/{page} ({model})", err=True)
     memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
@@ -83,20 +74,19 @@ def _start(settings: "Settings") -> None:
     """Run the workers until a signal stops the process."""
     _prepare(settings)
     from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
 
     from recommender.serving.telemetry.logs import logging_config
 
     Granian(
-        "recommender.serving.app:create_app",
+        "recommender.serving.asgi:create_service",
         factory=True,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGINL,
+        loop=Loops.asyncio,
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
-        blocking_threads=_OTHER_THREADS + settings.scoring_at_once + settings.scoring_queue,
-        blocking_threads_idle_timeout=_IDLE_SECONDS,
         backpressure=_CONNECTIONS,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
@@ -123,7 +113,7 @@ def _prepare(settings: "Settings") -> None:
             folder = settings.models_dir / current_version(settings.models_dir)
             reading = Thread(target=learn_digests, args=(folder,))
             reading.start()
-    import recommender.serving.app  # noqa: F401 only so that it is loaded
+    import recommender.serving.asgi  # noqa: F401 only so that it is loaded
 
     if reading is not None:
         reading.join()
@@ -136,11 +126,6 @@ def _print(settings: "Settings") -> None:
     for name, value in settings.shown().items():
         mark = "" if name in settings.model_fields_set and value is not None else "# "
         echo(f"{mark}{name} = {json.dumps('' if value is None else value, ensure_ascii=False)}")
-
-
-def _is_not_about_threads(record: logging.LogRecord) -> bool:
-    """Return False for the warning about more than two threads per core, which are intended."""
-    return "Python threads" not in record.getMessage()
 
 
 def _report_faults(rules_file: Path) -> None:

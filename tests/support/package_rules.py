@@ -74,6 +74,7 @@ PACKAGES = {
     "serving/openapi": "store index rules lists http trending telemetry worker cache routes site compat",
     "serving/app": "store index rules lists http trending telemetry worker cache routes site admin compat"
     " openapi",
+    "serving/asgi": "app cache",
     "training/kernels": "",
     "training/cluster": "",
     "training/formats": "",

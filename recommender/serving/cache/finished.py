@@ -33,6 +33,7 @@ from recommender.serving.worker.context import Context
 
 _Key = tuple[str | bool | None, ...]
 _Headers = list[tuple[str, str]]
+FinishedResponse = tuple[str, _Headers, bytes]  # status line, headers, body
 
 _OK, _NOT_MODIFIED = "200 OK", "304 NOT MODIFIED"
 _KNOWN_VARIANTS = frozenset({"accept-encoding", "authorization", "origin"})
@@ -76,33 +77,42 @@ class FinishedResponses:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        environ[BEGUN] = perf_counter()
+        response = self.answer(environ)
+        if response is None:
+            return self._answer_by_app(environ, start_response)
+        status, headers, body = response
+        start_response(status, headers)
+        return [body]
+
+    def answer(self, environ: WSGIEnvironment) -> FinishedResponse | None:
+        """Return a finished response if the app would give the same one now; otherwise return None.
+
+        This waits for nothing and computes little, so an event loop may call it.
+        """
+        environ.setdefault(BEGUN, perf_counter())
         if environ["REQUEST_METHOD"] != "GET" or "HTTP_IF_MATCH" in environ:
-            return self.app(environ, start_response)
+            return None
+        try:
+            with self._lock:
+                finished = self._responses[self._key(environ)]
+        except KeyError:
+            return None
+        return self._current(finished, environ)
+
+    def _key(self, environ: WSGIEnvironment) -> _Key:
         origin = environ.get("HTTP_ORIGIN")
-        key = (
+        return (
             environ.get("HTTP_HOST"),
             environ.get("PATH_INFO"),
             environ.get("QUERY_STRING"),
             accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")),
             origin if origin in self._origins else None,
         )
-        try:
-            with self._lock:
-                finished = self._responses[key]
-        except KeyError:
-            return self._answer_by_app(key, environ, start_response)
-        body = self._answer(finished, environ, start_response)
-        return self._answer_by_app(key, environ, start_response) if body is None else body
 
-    def _answer(
-        self, finished: _Finished, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> list[bytes] | None:
-        """Answer with a finished response if the app would give the same one now; otherwise return None."""
+    def _current(self, finished: _Finished, environ: WSGIEnvironment) -> FinishedResponse | None:
         served = finished.served
-        try:
-            view = self._context.view_outside_flask()
-        except Problem:  # the app reports it
+        view = self._context.view_at_once()
+        if view is None:
             return None
         leaderboards = self._context.current_leaderboards(view) if served.shows_ranks else None
         again = self._cache.serve_again(served, view, leaderboards)
@@ -127,14 +137,11 @@ class FinishedResponses:
         self._record((answer, seconds))
         if self._has_log:
             log_answer("GET", answer, seconds, request_id)
-        start_response(_NOT_MODIFIED if is_known else _OK, headers)
         if is_known:
-            return [b""]
-        return [cached.body if finished.own_body is None else finished.own_body]
+            return _NOT_MODIFIED, headers, b""
+        return _OK, headers, cached.body if finished.own_body is None else finished.own_body
 
-    def _answer_by_app(
-        self, key: _Key, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def _answer_by_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let the app answer, and store its response if it comes from the response cache."""
         status, headers = "", list[tuple[str, str]]()
 
@@ -152,6 +159,7 @@ class FinishedResponses:
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()
+        key = self._key(environ)
         finished = _finished(served, status, headers, body, key, environ.get(SOURCES, ()))
         if finished is not None and finished.size <= self._responses.maxsize:
             with self._lock:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Collection
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 from wsgiref.types import WSGIEnvironment
 
 from flask import request
@@ -28,7 +28,7 @@ def request_id_of(environ: WSGIEnvironment) -> str:
     given: str = environ.get("HTTP_X_REQUEST_ID", "")
     if given and _REQUEST_ID.fullmatch(given):
         return given
-    return uuid4().hex
+    return token_hex(16)
 
 
 def read_parameters(schema: type[AnyParameters]) -> AnyParameters:

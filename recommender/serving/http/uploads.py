@@ -1,9 +1,8 @@
 """Limit how many request bodies are received at the same time.
 
-A server thread is busy until the whole body has arrived, and no timeout can end that: neither WSGI nor
+A thread is busy until the whole body has arrived, and no timeout can end that, because neither WSGI nor
 granian has a deadline for a body. So clients that send slowly, or stop in the middle of a body, must not
-occupy all threads. ASGI would allow a deadline, but its bridge costs 60 µs per request, half the time of a
-cached response.
+occupy all threads.
 """
 
 from collections.abc import Iterator

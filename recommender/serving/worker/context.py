@@ -80,14 +80,20 @@ class Context:
         """
         return _once_per_request("view", lambda: self._view_of(self.now, self.state))
 
-    def view_outside_flask(self) -> ConsistentView:
-        """Return the view of this moment, without a request of Flask. Raises Problem as `related` does.
+    def view_at_once(self) -> ConsistentView | None:
+        """Return the view of this moment, without a request of Flask; None if that takes time or fails.
 
-        Requests in the same millisecond share a view, unless the state changes.
+        So the first request after a change has to use `view`. Requests in the same millisecond share a view,
+        unless the state changes.
         """
         now, state, latest = self.clock(), self.follower.state, self._latest_view
         if latest is not None and latest[0] is state and _NONE <= now - latest[1].now < _MILLISECOND:
             return latest[1]
+        related = self._related
+        if related is None or related.snapshot is not state.snapshot or not state.is_known:
+            return None
+        if related.rules.active is not self._active_at(state.rules, now):
+            return None
         view = self._view_of(now, state)
         self._latest_view = state, view
         return view

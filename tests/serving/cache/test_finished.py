@@ -250,13 +250,15 @@ def test_a_withdrawn_article_is_gone_at_once(service: CountedService) -> None:
 def test_a_change_that_leaves_a_list_as_it_is_leaves_its_finished_response(service: CountedService) -> None:
     target, other = "/v1/related?id=9&limit=2", {"title": "Zzyzx", "body": "qwertz asdfgh", "lang": "en"}
     service.client.put("/v1/article?id=other", json=other, headers=bearer(KEY))
-    before, service.by_flask = service.client.get(target), 0
+    before = service.client.get(target)
 
     answer = service.client.put("/v1/article?id=other", json=other | {"title": "Asdfgh"}, headers=bearer(KEY))
+    service.client.get("/v1/related?id=1")  # the first request after a change prepares the lists for the next
+    service.by_flask = 0
     after = service.client.get(target)
 
     assert answer.get_json()["applied"]
-    assert (after.status_code, after.data, service.by_flask) == (200, before.data, 1)  # the change
+    assert (after.status_code, after.data, service.by_flask) == (200, before.data, 0)
 
 
 def test_nothing_is_served_while_withdrawals_are_unknown(service: CountedService) -> None:

@@ -1,0 +1,171 @@
+"""The service as an ASGI application: cached responses from the event loop, all others by Flask in threads.
+
+Python runs one thread at a time. If every request had a thread, as under WSGI, each response would wait until
+other threads give up the interpreter's lock, and most of the time would be spent on that. So the thread that
+receives requests also answers those that need no computing, and a few threads do the rest.
+"""
+
+import sys
+from asyncio import AbstractEventLoop, get_running_loop, run_coroutine_threadsafe
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from werkzeug.exceptions import ClientDisconnected
+
+from recommender.serving.app import create_app
+from recommender.serving.cache.finished import FinishedResponses
+from recommender.settings import Settings
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+_Response = tuple[str, list[tuple[str, str]], bytes]  # status line, headers, body
+
+# Besides the threads of requests that score or wait for it. Unfinished uploads may hold 6 of these threads
+# (`http.uploads`).
+_OTHER_THREADS = 8
+# After this time, a thread that computes lets another one run: such as the event loop, which answers from the
+# cache. Ten times as long, Python's default, doubles the time of cached responses while others are computed.
+_SWITCH_SECONDS = 0.0005
+_PLAIN_NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+
+
+def create_service() -> "Service":
+    """Return the service with the settings in the environment, as a server loads it. Raises SettingsError."""
+    settings = Settings.read()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    app = create_app(settings)
+    finished = app.wsgi_app
+    assert isinstance(finished, FinishedResponses)  # noqa: S101 `create_app` has just set it
+    return Service(app, finished, _OTHER_THREADS + settings.scoring_at_once + settings.scoring_queue)
+
+
+class Service:
+    """An ASGI application that answers from `finished`, and runs `app` in up to `threads` threads.
+
+    Requests wait for a thread in the order in which they arrive. Nothing is streamed: a response is complete
+    before it is sent, while a body is read as it arrives.
+    """
+
+    def __init__(self, app: WSGIApplication, finished: FinishedResponses, threads: int) -> None:
+        self._app, self._finished = app, finished
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; other connections than HTTP are refused."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"{scope['type']} is not supported")
+        environ = environ_of(scope)
+        response = self._finished.answer(environ)
+        if response is None:
+            loop = get_running_loop()
+            environ["wsgi.input"] = _Body(receive, loop)
+            response = await loop.run_in_executor(self._threads, _called, self._app, environ)
+        status, headers, body = response
+        await send(
+            {
+                "type": "http.response.start",
+                "status": int(status[:3]),
+                "headers": list(map(_encoded, headers)),
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=1024)  # most headers are the same in all responses
+def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    name, value = header
+    return name.encode("latin-1"), value.encode("latin-1")
+
+
+def environ_of(scope: Scope) -> WSGIEnvironment:
+    """Return a request as WSGI describes it, without its body and without `wsgi.errors`: errors are logged.
+
+    Names of headers with an underscore are left out: in WSGI they would look like those with a hyphen, which
+    a proxy may have set.
+    """
+    path: bytes = scope["raw_path"]
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": scope["server"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "REMOTE_ADDR": scope["client"][0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for name, value in scope["headers"]:
+        key = _environ_name(name)
+        if key is None:
+            continue
+        text = value.decode("latin-1")
+        if key in environ:
+            text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
+        environ[key] = text
+    return environ
+
+
+@lru_cache(maxsize=256)
+def _environ_name(name: bytes) -> str | None:
+    """Return the name of a header in WSGI; None if it cannot be told apart from another one."""
+    if b"_" in name:
+        return None
+    return _PLAIN_NAMES.get(name) or f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+
+
+def _called(app: WSGIApplication, environ: WSGIEnvironment) -> _Response:
+    """Return the response of a WSGI application."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start(status: str, headers: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
+        started.append((status, headers))
+        return _refuse_to_write
+
+    chunks: Iterable[bytes] = app(environ, start)
+    try:
+        body = b"".join(chunks)
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+    status, headers = started[-1]
+    return status, headers, body
+
+
+def _refuse_to_write(_: bytes) -> None:
+    raise NotImplementedError("return the body instead of writing it")
+
+
+class _Body:
+    """The body of a request: a thread reads what the event loop receives."""
+
+    def __init__(self, receive: Receive, loop: AbstractEventLoop) -> None:
+        self._receive, self._loop = receive, loop
+        self._received, self._is_complete = bytearray(), False
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes, fewer at the end; by default all. Raises ClientDisconnected if it is cut."""
+        while not self._is_complete and not 0 <= size <= len(self._received):
+            message = run_coroutine_threadsafe(self._next(), self._loop).result()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            self._received += message.get("body", b"")
+            self._is_complete = not message.get("more_body", False)
+        end = len(self._received) if size < 0 else size
+        taken = bytes(self._received[:end])
+        del self._received[:end]
+        return taken
+
+    async def _next(self) -> dict[str, Any]:
+        return await self._receive()
