@@ -137,7 +137,7 @@ def __dir__() -> list[str]:
 
 def _imported(name: str) -> object:
     """Import a name of the Python API from its module, on first use."""
-    if name not in _HOME:
+    if name not in _HOME or _is_only_listed(name):
         raise AttributeError(
             f"module 'recommender' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
         )
@@ -151,6 +151,19 @@ def _imported(name: str) -> object:
             raise
         cure = "pip install 'recommender[train]'"
         raise ImportError(f"recommender.{name} needs {missing.name}: {cure}", name=missing.name) from missing
+
+
+def _is_only_listed(name: str) -> bool:
+    """Return whether the caller completes names in a notebook, and this one needs libraries for training.
+
+    Jedi looks at every name that it lists. Loading the libraries takes longer than a notebook waits, so that
+    it would list nothing. Without them, it lists the name without its kind.
+    """
+    home = _HOME[name]
+    if home in sys.modules or not home.startswith("recommender.training."):
+        return False
+    caller = sys._getframe(2)  # noqa: SLF001 the documented way to the caller; of this function's caller
+    return str(caller.f_globals.get("__name__")).startswith("jedi.")
 
 
 if not TYPE_CHECKING:  # a type checker would accept every name

@@ -87,6 +87,29 @@ def test_a_web_worker_loads_no_training_library_through_the_public_names() -> No
     assert not {"pandas", "sklearn", "numba", "pyarrow", "recommender.training"} & set(loaded.split())
 
 
+def test_completion_in_a_notebook_lists_the_names_without_loading_training_libraries() -> None:
+    code = """
+import sys
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_cell("import recommender")
+with provisionalcompleter():
+    print(*(found.text for found in shell.Completer.completions("recommender.", 12)))
+print(*sys.modules)
+shell.run_cell("print(recommender.train.__name__)")
+"""
+    command = [sys.executable, "-c", code]
+
+    listed, loaded, used = subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+    assert set(recommender.__all__) <= set(listed.split())
+    assert not {"pandas", "sklearn", "numba", "pyarrow", "recommender.training"} & set(loaded.split())
+    assert used == "train"
+
+
 def test_a_display_fits_one_screen(names: dict[str, Any]) -> None:
     corpus, trained = names["corpus"], names["trained"]
     recipe = recommender.Recipe().replace(terms={"title_weight": 2})
