@@ -23,7 +23,7 @@ HEAVY_COST = 10  # from this cost on, a response takes turns with the other heav
 # waits behind all that compute. So few compute at once. A worker has about 16 threads (`commands.serve`).
 # Light responses take milliseconds, so all can wait, in a thread or in the server's queue; one caller leaves
 # half of the threads to others.
-_HEAVY_LIMIT = 1, 3, 2.0
+_HEAVY_LIMIT = 1, 6, 2.0
 _LIGHT_LIMIT = 2, 64, 5.0
 _HEAVY_PER_CALLER = 3
 _LIGHT_PER_CALLER = 8
