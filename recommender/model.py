@@ -171,6 +171,9 @@ class Query:
     own: Embedding  # of the article or text itself
     moved: Embedding  # after pseudo-relevance feedback: moved towards its nearest neighbour
     hidden: tuple[int, ...] = ()  # rows of the article itself and its copies, which expand no article
+    nearest: int = NO_ROW  # the row that it is moved towards
+    share: float = 0.0  # the weight of that row; the article's own weight is 1
+    similarity: np.ndarray | None = None  # (n,) of every article of the model to `own`, if it was computed
 
 
 CANDIDATES = 4  # candidates scored for each of the k neighbours
@@ -249,8 +252,9 @@ class Model(Summarized):
         nearest = self.nearest(article, own, similarity, hidden)[:1]
         shares = (self.manifest.adapted.feedback * similarity[nearest]).astype(np.float32)
         if not shares.any():
-            return Query(own, own, hidden)
-        return Query(own, own.moved([(self.vectors.of(int(nearest[0])), float(shares[0]))]), hidden)
+            return Query(own, own, hidden, similarity=similarity)
+        row, share = int(nearest[0]), float(shares[0])
+        return Query(own, own.moved([(self.vectors.of(row), share)]), hidden, row, share, similarity)
 
     def copies_of(self, article: Article, own: Embedding, rows: Iterable[int]) -> Iterator[int]:
         """Yield those of the rows that are near-duplicates of an article, whose embedding is `own`."""
@@ -289,7 +293,12 @@ class Model(Summarized):
 
         The score is the similarity to the moved query after the corrections of the scored article.
         """
-        similarity = self.vectors.scores(query.moved, self.latent_weight)
+        similarity = query.similarity
+        if similarity is None:
+            similarity = self.vectors.scores(query.moved, self.latent_weight)
+        elif query.nearest != NO_ROW:  # the similarity to a sum of vectors is the sum of the similarities
+            to_nearest = self.vectors.scores(self.vectors.of(query.nearest), self.latent_weight)
+            similarity = (similarity + query.share * to_nearest) / (1 + query.share)
         return self.corrections.scores(similarity, query.hidden)
 
     def similar(self, article: str | int | Article, k: int = 9) -> list[tuple[str, float]]:

@@ -120,6 +120,19 @@ def test_a_query_moves_towards_its_nearest_neighbour_and_hubs_are_penalized(mode
     assert model.corrections.hubs.any()
 
 
+def test_the_scores_of_a_text_are_those_of_its_moved_query(
+    sample_articles: list[Article], model: Model
+) -> None:
+    for article in sample_articles[::40]:
+        query = model.query(article)
+
+        scores = model.scores(query)  # from the similarity to the text, which is known
+
+        assert query.similarity is not None
+        assert scores == pytest.approx(model.scores(replace(query, similarity=None)), abs=1e-6)
+    assert query.share > 0
+
+
 def test_the_text_of_an_article_gives_the_same_query_as_the_article(model: Model) -> None:
     for row in range(0, len(model.articles), 9):
         hidden = [row, *model.copies.of(row)]
