@@ -79,7 +79,8 @@ class FinishedResponses:
         """Answer a request."""
         response = self.answer(environ)
         if response is None:
-            return self._answer_by_app(environ, start_response)
+            answer = self._answer_by_app if _may_be_finished(environ) else self.app
+            return answer(environ, start_response)
         status, headers, body = response
         start_response(status, headers)
         return [body]
@@ -90,7 +91,7 @@ class FinishedResponses:
         This waits for nothing and computes little, so an event loop may call it.
         """
         environ.setdefault(BEGUN, perf_counter())
-        if environ["REQUEST_METHOD"] != "GET" or "HTTP_IF_MATCH" in environ:
+        if not _may_be_finished(environ):
             return None
         try:
             with self._lock:
@@ -165,6 +166,11 @@ class FinishedResponses:
             with self._lock:
                 self._responses[key] = finished
         return [body]
+
+
+def _may_be_finished(environ: WSGIEnvironment) -> bool:
+    """Return whether responses to requests of this kind are stored."""
+    return environ["REQUEST_METHOD"] == "GET" and "HTTP_IF_MATCH" not in environ
 
 
 def _finished(

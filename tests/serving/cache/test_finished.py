@@ -73,6 +73,15 @@ def test_a_cached_response_is_served_without_flask(service: CountedService) -> N
         assert (second.status, second.data, service.by_flask) == ("200 OK", first.data, 0), target
 
 
+def test_a_response_without_a_body_is_not_stored_for_those_who_get_one(service: CountedService) -> None:
+    for method, headers in (("HEAD", {}), ("GET", {"If-Match": '"other"'}), ("OPTIONS", {})):
+        service.client.open(LIST, method=method, headers=headers)
+
+        response = service.client.get(LIST)
+
+        assert (response.status_code, response.get_json()["article_id"]) == (200, "9"), method
+
+
 def test_a_client_that_has_the_response_gets_304_without_flask(service: CountedService) -> None:
     etag = service.client.get(PAGE).headers["ETag"]
     service.by_flask = 0
