@@ -187,7 +187,9 @@ def test_similar_accepts_an_id_an_article_or_a_text(names: dict[str, Any]) -> No
     model, article = names["model"], names["corpus"].articles[0]
     text = recommender.Article(id="any", body="The island ferry stops in winter")
 
-    assert model.similar(1001) == model.similar("1001") == model.similar(article)
+    by_id, by_article = dict(model.similar("1001")), dict(model.similar(article))
+    assert model.similar(1001) == model.similar("1001")
+    assert by_article == pytest.approx(by_id, abs=1e-6)
     assert model.similar(text.body) == model.similar(text)
     with pytest.raises(KeyError, match="no article 'ferry'"):
         model.similar("ferry")
