@@ -323,7 +323,7 @@ def _open_array(path: Path) -> np.ndarray:
     try:
         open_regular(path).close()
         # A plain view of the mapped memory: numpy's memmap class makes every slice several times slower.
-        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+        return np.asarray(np.lib.format.open_memmap(str(path), mode="r"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot map {path}: {error}; {_cure(path.parent)}") from error
 
