@@ -45,6 +45,7 @@ def examples_of(name: str) -> list[doctest.DocTest]:
     return [found for found in doctest.DocTestFinder(recurse=True).find(value, name) if found.examples]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recommender.__all__)
 def test_the_examples_of_every_public_name_run(name: str, names: dict[str, Any]) -> None:
     examples = examples_of(name)
@@ -58,6 +59,7 @@ def test_the_examples_of_every_public_name_run(name: str, names: dict[str, Any])
     assert written == []
 
 
+@pytest.mark.slow
 def test_the_example_of_the_package_runs() -> None:
     assert doctest.testmod(recommender, extraglobs={"recommender": recommender}).failed == 0
 
@@ -87,6 +89,7 @@ def test_a_web_worker_loads_no_training_library_through_the_public_names() -> No
     assert not {"pandas", "sklearn", "numba", "pyarrow", "recommender.training"} & set(loaded.split())
 
 
+@pytest.mark.slow
 def test_completion_in_a_notebook_lists_the_names_without_loading_training_libraries() -> None:
     code = """
 import sys

@@ -80,6 +80,7 @@ def test_embedding_equals_scikit_learn_on_500_texts(trained: Trained, sample_art
         assert np.count_nonzero(found != expected) < np.count_nonzero(expected) / 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_articles_of_the_corpus_get_their_stored_vectors(
     trained: Trained, sample_articles: list[Article], step: int

@@ -123,6 +123,7 @@ def refusal(trained: Trained, models_dir: Path) -> str:
     return str(refused.value)
 
 
+@pytest.mark.slow
 def test_all_files_are_synced_before_the_version_and_then_current_appear(calls: list[str]) -> None:
     renamed = calls.index("rename BUILDING")
     written = [call.split()[1] for call in calls[:renamed] if call.startswith("open")]

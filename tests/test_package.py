@@ -264,6 +264,7 @@ def test_training_loads_no_serving() -> None:
     assert not libraries_among(modules) & {"flask", "werkzeug", "granian", "sqlalchemy"}
 
 
+@pytest.mark.slow
 def test_an_import_hidden_from_the_syntax_tree_is_detected_at_run_time(copy: Path) -> None:
     with (copy / "article.py").open("a", encoding="utf-8") as source:
         source.write("\n\nglobals()['__builtins__']['__import__']('lx' + 'ml')\n")
@@ -271,6 +272,7 @@ def test_an_import_hidden_from_the_syntax_tree_is_detected_at_run_time(copy: Pat
     assert "lxml" in libraries_among(loaded(copy, "shared"))
 
 
+@pytest.mark.slow
 def test_no_test_module_or_conftest_is_imported_by_another() -> None:
     """Test modules share code through `tests/support`."""
     violations = [
@@ -297,6 +299,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         getattr(recommender, "trian")  # noqa: B009 a type checker refuses the attribute
 
 
+@pytest.mark.slow
 def test_a_missing_extra_says_what_to_install() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import recommender; recommender.train"
 

@@ -23,6 +23,8 @@ from recommender.registry import Copied, RegistryFollower, pull, push
 from recommender.storage import ConflictError, Storage, StorageError
 from tests.support.newsroom import NOW, build_model, newsroom
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:

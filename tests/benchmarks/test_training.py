@@ -35,6 +35,8 @@ from tests.benchmarks.training.systems import (
 )
 from tests.support.corpora import jsonl
 
+pytestmark = pytest.mark.slow
+
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 POSTS = [
     {

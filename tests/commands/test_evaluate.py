@@ -8,6 +8,8 @@ import pytest
 from recommender.artifact import current_version
 from tests.support.cli import ROWS, STORIES, Run
 
+pytestmark = pytest.mark.slow
+
 
 def test_evaluate_measures_the_current_model_by_labels(run: Run, published: Path) -> None:
     done = run("evaluate", "--models-dir", published, "--labels", STORIES)

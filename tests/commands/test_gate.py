@@ -10,6 +10,8 @@ import pytest
 from recommender.artifact import current_version, open_current
 from tests.support.cli import SAMPLE, STORIES, Run
 
+pytestmark = pytest.mark.slow
+
 SABOTAGE = "[terms]\ntitle_weight = 0\n"
 
 

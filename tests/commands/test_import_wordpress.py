@@ -14,6 +14,8 @@ from recommender.cli import cli
 from tests.support.fake_wordpress import FakeWordPress
 from tests.support.sites import listening
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:

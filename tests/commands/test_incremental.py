@@ -9,6 +9,8 @@ from recommender.artifact import current_version, open_current
 from recommender.model_arrays import arrays_of
 from tests.support.cli import SAMPLE, Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:

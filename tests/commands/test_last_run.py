@@ -9,6 +9,8 @@ import pytest
 from recommender.artifact import current_version
 from tests.support.cli import Run
 
+pytestmark = pytest.mark.slow
+
 STRICT = "[gate]\nmin_articles = 4\n"
 
 

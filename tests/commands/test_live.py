@@ -22,6 +22,8 @@ from recommender.settings import Settings
 from recommender.training.readers.corpus import read_articles
 from tests.support.cli import ROWS, Run
 
+pytestmark = pytest.mark.slow
+
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 BLOCK = '{"id":"b","kind":"block","articles":["a"],"reason":"a lawsuit","author":"desk"}'
 

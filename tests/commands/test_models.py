@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from recommender.article import Article
 from recommender.artifact import current_version, publish, versions
 from recommender.model import NO_MOMENT
@@ -12,6 +14,8 @@ from recommender.serving.store import ArticleRow, Store
 from recommender.settings import Settings
 from tests.support.cli import Run
 from tests.support.newsroom import NOW, build_model, newsroom
+
+pytestmark = pytest.mark.slow
 
 
 def test_versions_are_listed_and_verified(run: Run, published: Path) -> None:

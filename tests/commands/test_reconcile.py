@@ -20,6 +20,8 @@ from tests.support.fake_wordpress import FakeWordPress
 from tests.support.newsroom import NOW, build_model, newsroom
 from tests.support.sites import listening
 
+pytestmark = pytest.mark.slow
+
 OWN = ["8", "9", "10", "11", "12", "13", "14"]  # decimal ids of public articles in the newsroom
 
 

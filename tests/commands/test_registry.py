@@ -11,6 +11,8 @@ from recommender.registry import RegistryFollower
 from tests.support.cli import Run
 from tests.support.newsroom import NOW, build_model, newsroom
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "url", ["ftp://me:S3CRET%21@127.0.0.1:1/models?sig=T0KEN", "unknown://me:S3CRET%21@host/models?sig=T0KEN"]

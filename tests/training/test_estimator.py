@@ -19,6 +19,8 @@ from recommender.training.estimator import RelatedArticles
 from recommender.training.evaluation.labels import read_labels
 from tests.support.cli import STORIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def labelled(sample_articles: list[Article]) -> tuple[pd.DataFrame, np.ndarray]:

@@ -149,6 +149,7 @@ def test_near_duplicates_among_live_articles_are_clustered(earlier: Model, held_
         assert not {"twin", first.id} <= {*ids_of(related, article_id)}
 
 
+@pytest.mark.slow
 def test_a_withdrawn_article_is_in_no_list_until_it_is_put_again(earlier: Model) -> None:
     article = earlier.articles.article(5)
 

@@ -9,6 +9,8 @@ from recommender.training.backtest.replay import BacktestError, BacktestSettings
 from recommender.training.backtest.report import BacktestReport
 from tests.support.portal import portal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def report() -> BacktestReport:

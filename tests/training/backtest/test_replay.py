@@ -21,6 +21,8 @@ from recommender.training.backtest.report import BacktestReport, DefinitionResul
 from recommender.trending import WINDOWS, Candidates, EventCounts, Ranking, ranking
 from tests.support.portal import BEGIN, portal
 
+pytestmark = pytest.mark.slow
+
 MINUTE = 60_000_000
 
 

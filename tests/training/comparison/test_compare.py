@@ -16,6 +16,8 @@ from recommender.training.evaluation.labels import LabelFile, LabelsError, read_
 from recommender.training.train import Trained, TrainingError
 from tests.support.cli import STORIES
 
+pytestmark = pytest.mark.slow
+
 RECIPES = {"now": Recipe(), "words": Recipe().replace(terms={"ngrams": 1}, topics={"components": 0})}
 
 

@@ -32,6 +32,8 @@ from recommender.training.evaluation.evaluate import System
 from recommender.training.train import Trained, train
 from tests.support.sample import NOW
 
+pytestmark = pytest.mark.slow
+
 TAGS = {"a": ("ferry", "storm"), "b": ("ferry",), "c": ("storm", "ferry"), "d": ("theft",), "e": ()}
 CATEGORIES = {"a": "Coast", "b": "Coast", "c": "Coast", "d": "Court", "e": None}
 SOME = 40  # articles

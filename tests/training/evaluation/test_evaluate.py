@@ -16,6 +16,8 @@ from recommender.training.evaluation.labels import LabelFile
 from recommender.training.train import Trained, train
 from tests.support.sample import NOW
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def labels() -> LabelFile:

@@ -15,6 +15,8 @@ from recommender.training.evaluation.labels import LabelFile
 from recommender.training.train import Trained
 from tests.support.sample import NOW
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def report(trained: Trained) -> EvaluationReport:

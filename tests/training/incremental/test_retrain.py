@@ -27,6 +27,8 @@ from tests.support.sample import NOW
 from tests.support.trainings import check_equal
 from tests.support.workers import CopyingWorkers
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(neighbors=NeighborLists(k=3))  # so that articles have more candidates than are stored
 FITTED = 80
 

@@ -106,6 +106,7 @@ def test_a_few_exact_duplicates_are_in_row_order_for_any_tile_and_threads(
             check_lowest_rows_listed(group, neighbors.rows)
 
 
+@pytest.mark.slow
 def test_many_exact_duplicates_are_in_row_order(
     planted: Planted, neighbors_by_setting: dict[tuple[int, int], Neighbors]
 ) -> None:

@@ -21,6 +21,8 @@ from recommender.training.terms.vectorizer import ArticleAnalyzer, fitted_vector
 from recommender.training.train import ESTIMATORS, Trained
 from tests.support.laws import examples
 
+pytestmark = pytest.mark.slow
+
 
 def idf_of(counts: TermCounts) -> np.ndarray:
     return np.asarray(1 + np.log((1 + len(counts.offsets) - 1) / (1 + counts.df)))
