@@ -10,6 +10,7 @@ from asyncio import AbstractEventLoop, get_running_loop, run_coroutine_threadsaf
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -31,6 +32,7 @@ _OTHER_THREADS = 8
 # After this time, a thread that computes lets another one run: such as the event loop, which answers from the
 # cache. Ten times as long, Python's default, doubles the time of cached responses while others are computed.
 _SWITCH_SECONDS = 0.0005
+_BODY_SECONDS = 60  # for a whole body, so that a client that sends nothing more does not keep a thread
 _PLAIN_NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
@@ -48,11 +50,17 @@ class Service:
     """An ASGI application that answers from `finished`, and runs `app` in up to `threads` threads.
 
     Requests wait for a thread in the order in which they arrive. Nothing is streamed: a response is complete
-    before it is sent, while a body is read as it arrives.
+    before it is sent, while a body is read as it arrives, for up to `body_seconds`.
     """
 
-    def __init__(self, app: WSGIApplication, finished: FinishedResponses, threads: int) -> None:
-        self._app, self._finished = app, finished
+    def __init__(
+        self,
+        app: WSGIApplication,
+        finished: FinishedResponses,
+        threads: int,
+        body_seconds: float = _BODY_SECONDS,
+    ) -> None:
+        self._app, self._finished, self._body_seconds = app, finished, body_seconds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +71,7 @@ class Service:
         response = self._finished.answer(environ)
         if response is None:
             loop = get_running_loop()
-            environ["wsgi.input"] = _Body(receive, loop)
+            environ["wsgi.input"] = _Body(receive, loop, self._body_seconds)
             response = await loop.run_in_executor(self._threads, _called, self._app, environ)
         status, headers, body = response
         await send(
@@ -89,15 +97,16 @@ def environ_of(scope: Scope) -> WSGIEnvironment:
     a proxy may have set.
     """
     path: bytes = scope["raw_path"]
+    server, client = scope.get("server") or ("", ""), scope.get("client") or ("", "")  # none of a Unix socket
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "SERVER_NAME": scope["server"][0],
-        "SERVER_PORT": str(scope["server"][1]),
-        "REMOTE_ADDR": scope["client"][0],
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1]),
+        "REMOTE_ADDR": client[0],
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.multithread": True,
@@ -150,14 +159,17 @@ def _refuse_to_write(_: bytes) -> None:
 class _Body:
     """The body of a request: a thread reads what the event loop receives."""
 
-    def __init__(self, receive: Receive, loop: AbstractEventLoop) -> None:
-        self._receive, self._loop = receive, loop
-        self._received, self._is_complete = bytearray(), False
+    def __init__(self, receive: Receive, loop: AbstractEventLoop, seconds: float) -> None:
+        self._receive, self._loop, self._seconds = receive, loop, seconds
+        self._received, self._is_complete, self._ends = bytearray(), False, 0.0
 
     def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes, fewer at the end; by default all. Raises ClientDisconnected if it is cut."""
+        """Return `size` bytes, fewer at the end; by default all.
+
+        Raises ClientDisconnected if the body ends early, or takes too long from the first call on.
+        """
         while not self._is_complete and not 0 <= size <= len(self._received):
-            message = run_coroutine_threadsafe(self._next(), self._loop).result()
+            message = self._message()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             self._received += message.get("body", b"")
@@ -166,6 +178,16 @@ class _Body:
         taken = bytes(self._received[:end])
         del self._received[:end]
         return taken
+
+    def _message(self) -> dict[str, Any]:
+        """Return what arrives next."""
+        self._ends = self._ends or monotonic() + self._seconds
+        coming = run_coroutine_threadsafe(self._next(), self._loop)
+        try:
+            return coming.result(max(self._ends - monotonic(), 0))
+        except TimeoutError:
+            coming.cancel()
+            raise ClientDisconnected from None
 
     async def _next(self) -> dict[str, Any]:
         return await self._receive()

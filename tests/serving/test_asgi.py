@@ -153,6 +153,31 @@ def test_a_body_that_breaks_off_changes_nothing(service: ServiceUnderTest) -> No
     assert answer_of(application, "GET", "/v1/article?id=new")[0] == HTTPStatus.NOT_FOUND
 
 
+def test_a_body_that_takes_too_long_frees_its_thread_and_changes_nothing(service: ServiceUnderTest) -> None:
+    finished: Any = service.app.wsgi_app
+    application = Service(service.app, finished, threads=1, body_seconds=0.2)
+    scope = scope_of("PUT", "/v1/article?id=new", JSON_WITH_KEY)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            await asyncio.sleep(60)
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def both() -> None:
+        await asyncio.gather(
+            application(scope, receive, send), application(scope_of("GET", "/healthz"), receive, send)
+        )
+
+    asyncio.run(asyncio.wait_for(both(), timeout=30))
+
+    assert [message["status"] for message in sent[::2]] == [HTTPStatus.BAD_REQUEST, HTTPStatus.OK]
+    assert answer_of(application, "GET", "/v1/article?id=new")[0] == HTTPStatus.NOT_FOUND
+
+
 def test_a_body_that_is_too_large_is_not_read_to_its_end(models_dir: Path) -> None:
     service = ServiceUnderTest(models_dir, write_keys=KEY_SETTING, max_body_bytes=1000)
     headers = [*JSON_WITH_KEY, (b"transfer-encoding", b"chunked")]

@@ -1,8 +1,7 @@
 """Limit how many request bodies are received at the same time.
 
-A thread is busy until the whole body has arrived, and no timeout can end that, because neither WSGI nor
-granian has a deadline for a body. So clients that send slowly, or stop in the middle of a body, must not
-occupy all threads.
+A thread is busy until the whole body has arrived, for up to a minute (`asgi`). So clients that send slowly
+or stop in the middle of a body must not occupy all threads.
 """
 
 from collections.abc import Iterator
