@@ -52,10 +52,11 @@ class GivenVector(Sequence[float]):
         peak = np.abs(values).max()
         if not peak > 0:
             raise VectorError("all its numbers are 0")
-        norm = peak * np.sqrt(((values / peak) ** 2).sum())  # no square is too large or too small
-        if abs(norm - _LENGTH) < _NEAR:
-            norm = _LENGTH
-        return cls((rounded(values / norm) * SCALE).astype("<i2").tobytes())
+        direction = values / peak  # so that no number or square is too large or too small
+        length = np.sqrt((direction**2).sum())
+        if peak <= 1 and abs(peak * length - _LENGTH) < _NEAR:
+            direction, length = values, _LENGTH
+        return cls((rounded(direction / length) * SCALE).astype("<i2").tobytes())
 
     @property
     def array(self) -> np.ndarray:

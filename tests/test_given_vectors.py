@@ -47,6 +47,11 @@ def test_anything_but_a_list_of_finite_numbers_is_refused(value: Any) -> None:
         Article(id="7", title="Ferry", vector=value)
 
 
+@pytest.mark.parametrize("size", [1.7e308, 1e200, 1e-200, 5e-324])
+def test_the_largest_and_smallest_numbers_have_a_direction(size: float) -> None:
+    assert GivenVector.of([size, size, 0.0, -size]) == GivenVector.of([1.0, 1.0, 0.0, -1.0])
+
+
 def test_a_published_model_returns_the_articles_with_their_vectors(
     trained_with_vectors: Trained, tmp_path: Path
 ) -> None:
