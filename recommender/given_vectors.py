@@ -18,11 +18,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from recommender.fixed_point import SCALE, round_matrix, rounded
+from recommender.fixed_point import LENGTHS, SCALE, round_matrix, rounded
 
 MOST_NUMBERS = 8192
-_LENGTH, _NEAR = 0.999, 5e-4  # the length of a vector in fixed point; one of that length stays as it is
-_DIGITS = 5  # of a number in JSON, more than fixed point has
+_DIGITS, _NEAR = 5, 1e-5  # of a number in JSON, more than fixed point has
 _TYPES = {int, float, np.float16, np.float32, np.float64}
 _BLOCK = 4096  # articles whose columns are joined at a time
 
@@ -52,10 +51,11 @@ class GivenVector(Sequence[float]):
         peak = np.abs(values).max()
         if not peak > 0:
             raise VectorError("all its numbers are 0")
+        whole = np.rint(np.clip(values, -1, 1) * SCALE)
+        if np.abs(whole / SCALE - values).max() < _NEAR and _is_rounded(whole):
+            return cls(whole.astype("<i2").tobytes())
         direction = values / peak  # so that no number or square is too large or too small
         length = np.sqrt((direction**2).sum())
-        if peak <= 1 and abs(peak * length - _LENGTH) < _NEAR:
-            direction, length = values, _LENGTH
         return cls((rounded(direction / length) * SCALE).astype("<i2").tobytes())
 
     @property
@@ -87,6 +87,13 @@ class GivenVector(Sequence[float]):
         """Return how many numbers there are, and the first ones."""
         first = ", ".join(f"{number:.3f}" for number in self.to_list()[:3])
         return f"<vector of {len(self)} numbers: {first}, …>"
+
+
+def _is_rounded(whole: np.ndarray) -> bool:
+    """Return whether a unit vector in fixed point has these numbers, times 4096, (n,); it stays as it is."""
+    sizes = np.abs(whole)
+    shortest, longest = (np.linalg.norm(np.maximum(sizes + change, 0)) for change in (-0.5, 0.5))
+    return any(shortest <= SCALE * length <= longest for length in LENGTHS)
 
 
 def _numbers(value: Any) -> np.ndarray:

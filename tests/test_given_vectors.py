@@ -47,6 +47,14 @@ def test_anything_but_a_list_of_finite_numbers_is_refused(value: Any) -> None:
         Article(id="7", title="Ferry", vector=value)
 
 
+@pytest.mark.parametrize("n", [1, 37, 97, 1000, 8192])
+def test_a_vector_of_equal_numbers_stays_as_it_is_too(n: int) -> None:
+    for numbers in ([1.0] * n, [3.0] + [0.9] * (n - 1)):  # the same rounding error adds up
+        vector = GivenVector.of(numbers)
+
+        assert GivenVector.of(vector.to_list()) == vector
+
+
 @pytest.mark.parametrize("size", [1.7e308, 1e200, 1e-200, 5e-324])
 def test_the_largest_and_smallest_numbers_have_a_direction(size: float) -> None:
     assert GivenVector.of([size, size, 0.0, -size]) == GivenVector.of([1.0, 1.0, 0.0, -1.0])
