@@ -117,12 +117,15 @@ async def _sent(port: int, wanted: Sequence[Request], key: str) -> dict[str, Spe
         is_open = bool(idle) and perf_counter() - idle[-1][0] < _IDLE_SECONDS
         connection = idle.pop()[1] if is_open else await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            is_answered = await _is_answered(connection, request, key)
+            is_answered, stays_open = await _answered(connection, request, key)
         if is_answered:
             spent[request.kind].append(1e3 * (perf_counter() - begun - request.due))
         else:
             refused[request.kind] += 1
-        idle.append((perf_counter(), connection))
+        if stays_open:
+            idle.append((perf_counter(), connection))
+        else:
+            connection[1].close()
 
     async with asyncio.TaskGroup() as tasks:
         for request in wanted:
@@ -132,8 +135,11 @@ async def _sent(port: int, wanted: Sequence[Request], key: str) -> dict[str, Spe
     return {kind: Spent(sorted(spent[kind]), refused[kind]) for kind in SHARES}
 
 
-async def _is_answered(connection: _Connection, request: Request, key: str) -> bool:
-    """Send a request, read the response, and return whether it is not 503. Raises RuntimeError."""
+async def _answered(connection: _Connection, request: Request, key: str) -> tuple[bool, bool]:
+    """Send a request and read the response; return whether it is not 503, and the connection stays open.
+
+    Raises RuntimeError for another error.
+    """
     reader, writer = connection
     head = f"{request.method} {request.target} HTTP/1.1\r\nHost: localhost\r\n"
     if request.body:
@@ -147,4 +153,4 @@ async def _is_answered(connection: _Connection, request: Request, key: str) -> b
     status = int(lines[0].split()[1])
     if status not in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.SERVICE_UNAVAILABLE}:
         raise RuntimeError(f"{request.method} {request.target}: {lines[0]}: {body[:300]!r}")
-    return status != HTTPStatus.SERVICE_UNAVAILABLE
+    return status != HTTPStatus.SERVICE_UNAVAILABLE, "connection: close" not in lines
