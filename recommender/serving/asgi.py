@@ -6,7 +6,7 @@ receives requests also answers those that need no computing, and a few threads d
 """
 
 import sys
-from asyncio import AbstractEventLoop, get_running_loop, run_coroutine_threadsafe
+from asyncio import AbstractEventLoop, Task, get_running_loop, run_coroutine_threadsafe, wait
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -33,6 +33,8 @@ _OTHER_THREADS = 8
 # cache. Ten times as long, Python's default, doubles the time of cached responses while others are computed.
 _SWITCH_SECONDS = 0.0005
 _BODY_SECONDS = 60  # for a whole body, so that a client that sends nothing more does not keep a thread
+# What usually arrives with the head of a request is received before a thread is busy with it.
+_AT_ONCE_BYTES, _AT_ONCE_SECONDS = 1 << 16, 0.02
 _PLAIN_NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
@@ -71,9 +73,14 @@ class Service:
         response = self._finished.answer(environ)
         if response is None:
             loop = get_running_loop()
-            environ["wsgi.input"] = _Body(receive, loop, self._body_seconds)
-            response = await loop.run_in_executor(self._threads, _called, self._app, environ)
-        status, headers, body = response
+            environ["wsgi.input"] = body = _Body(receive, loop, self._body_seconds)
+            try:
+                if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+                    await body.begin()
+                response = await loop.run_in_executor(self._threads, _called, self._app, environ)
+            finally:
+                body.close()
+        status, headers, content = response
         await send(
             {
                 "type": "http.response.start",
@@ -81,7 +88,7 @@ class Service:
                 "headers": list(map(_encoded, headers)),
             }
         )
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": content})
 
 
 @lru_cache(maxsize=1024)  # most headers are the same in all responses
@@ -161,33 +168,64 @@ class _Body:
 
     def __init__(self, receive: Receive, loop: AbstractEventLoop, seconds: float) -> None:
         self._receive, self._loop, self._seconds = receive, loop, seconds
-        self._received, self._is_complete, self._ends = bytearray(), False, 0.0
+        self._received, self._is_complete, self._is_cut = bytearray(), False, False
+        self._coming: Task[dict[str, Any]] | None = None  # the next message
+        self._ends = 0.0
+
+    async def begin(self) -> None:
+        """Receive what arrives at once."""
+        ends = monotonic() + _AT_ONCE_SECONDS
+        while not self._has_ended and len(self._received) < _AT_ONCE_BYTES:
+            self._coming = self._coming or self._loop.create_task(self._next())
+            done, _ = await wait({self._coming}, timeout=max(ends - monotonic(), 0))
+            if not done:
+                return
+            self._take(await self._arrived())
 
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, fewer at the end; by default all.
 
         Raises ClientDisconnected if the body ends early, or takes too long from the first call on.
         """
-        while not self._is_complete and not 0 <= size <= len(self._received):
-            message = self._message()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            self._received += message.get("body", b"")
-            self._is_complete = not message.get("more_body", False)
+        while not self._has_ended and not 0 <= size <= len(self._received):
+            self._take(self._message())
+        if self._is_cut:
+            raise ClientDisconnected
         end = len(self._received) if size < 0 else size
         taken = bytes(self._received[:end])
         del self._received[:end]
         return taken
 
+    def close(self) -> None:
+        """Stop receiving."""
+        if self._coming is not None:
+            self._coming.cancel()
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._is_complete or self._is_cut
+
+    def _take(self, message: dict[str, Any]) -> None:
+        self._received += message.get("body", b"")
+        self._is_cut = message["type"] == "http.disconnect"
+        self._is_complete = not message.get("more_body", False)
+
     def _message(self) -> dict[str, Any]:
-        """Return what arrives next."""
+        """Return what arrives next, in a thread."""
         self._ends = self._ends or monotonic() + self._seconds
-        coming = run_coroutine_threadsafe(self._next(), self._loop)
+        arriving = run_coroutine_threadsafe(self._arrived(), self._loop)
         try:
-            return coming.result(max(self._ends - monotonic(), 0))
+            return arriving.result(max(self._ends - monotonic(), 0))
         except TimeoutError:
-            coming.cancel()
+            arriving.cancel()
             raise ClientDisconnected from None
+
+    async def _arrived(self) -> dict[str, Any]:
+        """Return what arrives next, in the event loop."""
+        self._coming = self._coming or self._loop.create_task(self._next())
+        message = await self._coming
+        self._coming = None
+        return message
 
     async def _next(self) -> dict[str, Any]:
         return await self._receive()

@@ -143,6 +143,22 @@ def test_a_body_may_come_in_several_parts(service: ServiceUnderTest) -> None:
     assert b'"title":"Zzyzx"' in answer_of(application, "GET", "/v1/article?id=new")[2]
 
 
+def test_a_body_that_has_arrived_is_read_without_the_event_loop(service: ServiceUnderTest) -> None:
+    finished: Any = service.app.wsgi_app
+    read: list[bytes] = []
+
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        body._loop = None  # it would be needed to receive more
+        read.extend([body.read(3), body.read(), body.read(1)])
+        start_response("204 No Content", [])
+        return []
+
+    status, _, _ = answer_of(Service(app, finished, threads=1), "POST", "/v1/events", (), [b"ab", b"cd"])
+
+    assert (status, read) == (HTTPStatus.NO_CONTENT, [b"abc", b"d", b""])
+
+
 def test_a_body_that_breaks_off_changes_nothing(service: ServiceUnderTest) -> None:
     headers = [*JSON_WITH_KEY, (b"content-length", b"999")]
     application = asgi_of(service)
@@ -167,10 +183,12 @@ def test_a_body_that_takes_too_long_frees_its_thread_and_changes_nothing(service
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
+    async def ask_later() -> None:
+        await asyncio.sleep(0.1)  # while the only thread waits for the body
+        await application(scope_of("GET", "/healthz"), receive, send)
+
     async def both() -> None:
-        await asyncio.gather(
-            application(scope, receive, send), application(scope_of("GET", "/healthz"), receive, send)
-        )
+        await asyncio.gather(application(scope, receive, send), ask_later())
 
     asyncio.run(asyncio.wait_for(both(), timeout=30))
 
