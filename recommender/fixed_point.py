@@ -12,9 +12,8 @@ import numpy as np
 SCALE = 4096
 _LENGTH = 0.999  # of a unit vector before rounding, which may make it longer
 _SHORTER = 0.9995  # the factor by which a vector shrinks that is longer than 1 after rounding
-LENGTHS = tuple(
-    _LENGTH * _SHORTER**times for times in range(25)
-)  # that a unit vector may have before rounding
+# The lengths that a unit vector may have before rounding: at first, and after shrinking up to 24 times.
+LENGTHS = tuple(_LENGTH * _SHORTER**times for times in range(25))
 _BLOCK = 1 << 22  # values rounded at a time
 
 

@@ -296,10 +296,20 @@ class Model(Summarized):
         similarity = query.similarity
         if similarity is None:
             similarity = self.vectors.scores(query.moved, self.latent_weight)
-        elif query.nearest != NO_ROW:  # the similarity to a sum of vectors is the sum of the similarities
-            to_nearest = self.vectors.scores(self.vectors.of(query.nearest), self.latent_weight)
-            similarity = (similarity + query.share * to_nearest) / (1 + query.share)
+        else:
+            similarity = self.moved(similarity, query.nearest, query.share)
         return self.corrections.scores(similarity, query.hidden)
+
+    def moved(self, similarity: np.ndarray, nearest: int, share: float) -> np.ndarray:
+        """Return the similarity of every article to a query after feedback, (n,), from that before it.
+
+        `share` is the weight of the row `nearest`; with NO_ROW nothing changes. The similarity to a mean of
+        vectors is the mean of the similarities.
+        """
+        if nearest == NO_ROW:
+            return similarity
+        to_nearest = self.vectors.scores(self.vectors.of(nearest), self.latent_weight)
+        return (similarity + share * to_nearest) / (1 + share)
 
     def similar(self, article: str | int | Article, k: int = 9) -> list[tuple[str, float]]:
         """Return the ids and scores of the k most similar other articles, best first; ties in id order.

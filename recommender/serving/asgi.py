@@ -176,8 +176,7 @@ class _Body:
         """Receive what arrives at once."""
         ends = monotonic() + _AT_ONCE_SECONDS
         while not self._has_ended and len(self._received) < _AT_ONCE_BYTES:
-            self._coming = self._coming or self._loop.create_task(self._next())
-            done, _ = await wait({self._coming}, timeout=max(ends - monotonic(), 0))
+            done, _ = await wait({self._expected()}, timeout=max(ends - monotonic(), 0))
             if not done:
                 return
             self._take(await self._arrived())
@@ -222,10 +221,15 @@ class _Body:
 
     async def _arrived(self) -> dict[str, Any]:
         """Return what arrives next, in the event loop."""
-        self._coming = self._coming or self._loop.create_task(self._next())
-        message = await self._coming
+        message = await self._expected()
         self._coming = None
         return message
+
+    def _expected(self) -> "Task[dict[str, Any]]":
+        """Return the task that receives the next message."""
+        if self._coming is None:
+            self._coming = self._loop.create_task(self._next())
+        return self._coming
 
     async def _next(self) -> dict[str, Any]:
         return await self._receive()

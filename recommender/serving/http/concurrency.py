@@ -20,7 +20,7 @@ OnWait = Callable[[float], object]  # is called with the seconds of each wait in
 
 HEAVY_COST = 10  # from this cost on, a response takes turns with the other heavy ones
 # At once, waiting, and seconds. Python runs one thread at a time, and a thread that serves a cached response
-# waits behind all that compute. So few compute at once. A worker has about 16 threads (`commands.serve`).
+# waits behind all that compute. So few compute at once. A worker has about 16 threads (`asgi`).
 # Light responses take milliseconds, so all can wait, in a thread or in the server's queue; one caller leaves
 # half of the threads to others.
 _HEAVY_LIMIT = 1, 6, 2.0

@@ -10,7 +10,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, compress
+from itertools import combinations
 
 import numpy as np
 
@@ -22,8 +22,7 @@ from recommender.model import Model
 from recommender.neighbors import NO_ROW, top_k
 
 _COPY_CANDIDATES = 64  # the most similar articles, which are checked for near-duplicates
-# The heaviest terms of each neighbour that expand a live article; with all, postings are four times as long.
-_EXPANDING_TERMS = 64
+_EXPANDING_TERMS = 64  # the heaviest terms of each neighbour that expand a live article
 _HEAD = struct.Struct("<6i3d")
 _sample = lru_cache(maxsize=2)(HubSample.of)
 
@@ -121,13 +120,12 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     first, share = (int(nearest[0]), float(feedback[0])) if moves else (NO_ROW, 0.0)
     copies = _copies(model, article, own, similarities, ignored)
     hidden = [*ignored, *copies.tolist()]
-    weights = model.manifest.adapted.expansion * similarities[nearest] / np.arange(1, len(nearest) + 1)
-    expanding = [model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in nearest.tolist()]
     neighbors, neighbor_scores = _neighbors(model, similarities, first, share, hidden, ignored)
+    weights = model.manifest.adapted.expansion * similarities[nearest] / np.arange(1, len(nearest) + 1)
     hub = _hub(model, similarities, ignored) + _digest_penalty(model, article.title, similarities, hidden)
-    scored = _Scored(model, own, nearest, weights, expanding, hub)
+    scored = _Scored(model, own, nearest, weights, hub)
     expanded, mean_hub = scored.expanded(np.ones(len(nearest), dtype=bool))
-    reverse_neighbors, reverse_scores = scored.reverse_neighbors(similarities, mean_hub, ignored)
+    reverse_neighbors, reverse_scores = scored.reverse_neighbors(expanded, mean_hub, ignored)
     return FoldedArticle(
         embedding=own,
         nearest=first,
@@ -151,32 +149,29 @@ class _Scored:
     own: Embedding
     nearest: np.ndarray  # (<= 3,) int64, the rows that expand it
     weights: np.ndarray  # (<= 3,) float64
-    expanding: list[Embedding]  # of the nearest rows
     hub: float  # its own penalty
 
     def expanded(self, used: np.ndarray) -> tuple[Embedding, float]:
-        """Return the embedding moved towards the `used` of the nearest rows, and the mean penalty."""
+        """Return the embedding moved towards the `used` of the nearest rows, and the mean of their penalties.
+
+        Only the largest terms of each neighbour are used: with all of them, postings are four times as long.
+        """
         rows, weights = self.nearest[used], self.weights[used]
-        neighbors = compress(self.expanding, used.tolist())
+        neighbors = (self.model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in rows.tolist())
         moved = (
             self.own.moved(list(zip(neighbors, weights.tolist(), strict=True))) if weights.any() else self.own
         )
         return moved, float((self.hub + weights @ self.model.corrections.hubs[rows]) / (1 + weights.sum()))
 
     def reverse_neighbors(
-        self, similarities: np.ndarray, hub: float, ignored: list[int]
+        self, expanded: Embedding, hub: float, ignored: list[int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the articles in whose lists it is `similar`, ascending, and its scores there.
 
-        `similarities` are those of every article to it, (n,), not expanded. `hub` is its penalty with all of
-        the nearest rows.
+        `expanded` and `hub` are its embedding and penalty with all of the nearest rows.
         """
-        model, known, total = self.model, similarities, float(self.weights.sum())
-        if total:  # the similarity to a mean of vectors is the mean of the similarities
-            first, *rest = self.expanding
-            shares = (self.weights[1:] / self.weights[0]).tolist()
-            mean = first.moved(list(zip(rest, shares, strict=True)))
-            known = (similarities + total * model.vectors.scores(mean, model.latent_weight)) / (1 + total)
+        model = self.model
+        known = model.vectors.scores(expanded, model.latent_weight)
         share = model.corrections.feedback.astype(np.float64)
         moved = (known + share * known[model.corrections.nearest]) / (1 + share)
         scores = (moved - hub).astype(np.float32)
@@ -196,11 +191,7 @@ class _Scored:
 def _neighbors(
     model: Model, similarities: np.ndarray, nearest: int, share: float, hidden: list[int], ignored: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    moved = similarities
-    if nearest != NO_ROW:
-        to_nearest = model.vectors.scores(model.vectors.of(nearest), model.latent_weight)
-        moved = (similarities + share * to_nearest) / (1 + share)
-    scores = model.corrections.scores(moved, hidden)
+    scores = model.corrections.scores(model.moved(similarities, nearest, share), hidden)
     rows = top_k(scores, model.neighbors.rows.shape[1], np.delete(np.arange(len(scores)), ignored))
     return rows.astype(np.int32), scores[rows]
 
