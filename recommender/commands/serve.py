@@ -83,7 +83,7 @@ def _start(settings: "Settings") -> None:
         "recommender.serving.asgi:create_service",
         factory=True,
         interface=Interfaces.ASGINL,
-        loop=Loops.asyncio,
+        loop=Loops.auto,
         address=settings.host,
         port=settings.port,
         workers=settings.workers,

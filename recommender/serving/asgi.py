@@ -18,13 +18,12 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 from werkzeug.exceptions import ClientDisconnected
 
 from recommender.serving.app import create_app
-from recommender.serving.cache.finished import FinishedResponses
+from recommender.serving.cache.finished import FinishedResponse, FinishedResponses, encoded
 from recommender.settings import Settings
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-_Response = tuple[str, list[tuple[str, str]], bytes]  # status line, headers, body
 
 # Besides the threads of requests that score or wait for it. Unfinished uploads may hold 6 of these threads
 # (`http.uploads`).
@@ -35,6 +34,14 @@ _SWITCH_SECONDS = 0.0005
 _BODY_SECONDS = 60  # for a whole body, so that a client that sends nothing more does not keep a thread
 # What usually arrives with the head of a request is received before a thread is busy with it.
 _AT_ONCE_BYTES, _AT_ONCE_SECONDS = 1 << 16, 0.02
+_SAME = {  # in every request
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
 _PLAIN_NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
@@ -81,20 +88,8 @@ class Service:
             finally:
                 body.close()
         status, headers, content = response
-        await send(
-            {
-                "type": "http.response.start",
-                "status": int(status[:3]),
-                "headers": list(map(_encoded, headers)),
-            }
-        )
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
-
-
-@lru_cache(maxsize=1024)  # most headers are the same in all responses
-def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:
-    name, value = header
-    return name.encode("latin-1"), value.encode("latin-1")
 
 
 def environ_of(scope: Scope) -> WSGIEnvironment:
@@ -106,20 +101,15 @@ def environ_of(scope: Scope) -> WSGIEnvironment:
     path: bytes = scope["raw_path"]
     server, client = scope.get("server") or ("", ""), scope.get("client") or ("", "")  # none of a Unix socket
     environ: WSGIEnvironment = {
+        **_SAME,
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
         "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": server[0],
         "SERVER_PORT": str(server[1]),
         "REMOTE_ADDR": client[0],
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
     }
     for name, value in scope["headers"]:
         key = _environ_name(name)
@@ -140,7 +130,7 @@ def _environ_name(name: bytes) -> str | None:
     return _PLAIN_NAMES.get(name) or f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
 
 
-def _called(app: WSGIApplication, environ: WSGIEnvironment) -> _Response:
+def _called(app: WSGIApplication, environ: WSGIEnvironment) -> FinishedResponse:
     """Return the response of a WSGI application."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -156,7 +146,7 @@ def _called(app: WSGIApplication, environ: WSGIEnvironment) -> _Response:
         if close is not None:
             close()
     status, headers = started[-1]
-    return status, headers, body
+    return int(status[:3]), encoded(headers), body
 
 
 def _refuse_to_write(_: bytes) -> None:

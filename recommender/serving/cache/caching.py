@@ -173,19 +173,18 @@ class ResponseCache:
         the response contains. `cost` is what building it costs the caller; None if `build` has its own limit.
         Raises Problem if the response is not cached and the caller may not compute now.
         """
-        return self._get(view, key, build, leaderboards, cost)[0]
+        return self._get(view, _full_key(key, view), build, leaderboards, cost)[0]
 
     def _get(
         self,
         view: ConsistentView,
-        key: Hashable,
+        key: _Key,
         build: Build,
         leaderboards: Leaderboards | None,
         cost: int | None,
     ) -> tuple[CachedResponse, bool]:
         """Return the response like `get`, and whether it was cached."""
         generation = self._generations.of(view)
-        key = _full_key(key, view)
         cached = self._current(key, view, leaderboards, generation)
         is_cached = cached is not None
         if cached is None:
@@ -220,7 +219,8 @@ class ResponseCache:
         for longer. `reformat` returns the body in another format; it depends on nothing but the request and
         the articles of the view.
         """
-        cached, is_cached = self._get(view, key, build, leaderboards, cost)
+        full_key = _full_key(key, view)
+        cached, is_cached = self._get(view, full_key, build, leaderboards, cost)
         body, etag = cached.body, cached.etag
         if reformat is not None:
             body = reformat(body)
@@ -228,7 +228,7 @@ class ResponseCache:
         shows_ranks, endpoint = leaderboards is not None, request.endpoint or "none"
         published_at = None if row is None else from_microseconds(int(view.related.articles.published[row]))
         served = Served(
-            _full_key(key, view),
+            full_key,
             view.model_status,
             ref(cached),
             shows_ranks,

@@ -13,6 +13,7 @@ methods, refusals and errors.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from threading import Lock
 from time import perf_counter
 from typing import Any
@@ -33,7 +34,8 @@ from recommender.serving.worker.context import Context
 
 _Key = tuple[str | bool | None, ...]
 _Headers = list[tuple[str, str]]
-FinishedResponse = tuple[str, _Headers, bytes]  # status line, headers, body
+_EncodedHeaders = list[tuple[bytes, bytes]]
+FinishedResponse = tuple[int, _EncodedHeaders, bytes]  # status, headers, body
 
 _OK, _NOT_MODIFIED = "200 OK", "304 NOT MODIFIED"
 _KNOWN_VARIANTS = frozenset({"accept-encoding", "authorization", "origin"})
@@ -45,8 +47,8 @@ class _Finished:
     """A response without the headers that differ each time."""
 
     served: Served
-    headers: _Headers
-    not_modified_headers: _Headers  # of the response to a client that has it
+    headers: _EncodedHeaders
+    not_modified_headers: _EncodedHeaders  # of the response to a client that has it
     has_fixed_lifetime: bool  # `Cache-Control` is not that of the response cache
     has_body: bool  # otherwise only a client that has the response can be answered
     own_body: bytes | None  # None: the body is the cached one
@@ -82,7 +84,8 @@ class FinishedResponses:
             answer = self._answer_by_app if _may_be_finished(environ) else self.app
             return answer(environ, start_response)
         status, headers, body = response
-        start_response(status, headers)
+        names_and_values = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        start_response(_OK if status == HTTPStatus.OK else _NOT_MODIFIED, names_and_values)
         return [body]
 
     def answer(self, environ: WSGIEnvironment) -> FinishedResponse | None:
@@ -131,16 +134,16 @@ class FinishedResponses:
             return None
         headers = (finished.not_modified_headers if is_known else finished.headers).copy()
         if not finished.has_fixed_lifetime:
-            headers.append(("Cache-Control", cache_control))
+            headers.append((b"Cache-Control", cache_control.encode("latin-1")))
         request_id, answer = request_id_of(environ), finished.answers[is_known]
-        headers.append(("X-Request-ID", request_id))
+        headers.append((b"X-Request-ID", request_id.encode("latin-1")))
         seconds = perf_counter() - environ[BEGUN]
         self._record((answer, seconds))
         if self._has_log:
             log_answer("GET", answer, seconds, request_id)
         if is_known:
-            return _NOT_MODIFIED, headers, b""
-        return _OK, headers, cached.body if finished.own_body is None else finished.own_body
+            return 304, headers, b""
+        return 200, headers, cached.body if finished.own_body is None else finished.own_body
 
     def _answer_by_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let the app answer, and store its response if it comes from the response cache."""
@@ -168,6 +171,11 @@ class FinishedResponses:
         return [body]
 
 
+def encoded(headers: _Headers) -> _EncodedHeaders:
+    """Return headers as the bytes that are sent."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
 def _may_be_finished(environ: WSGIEnvironment) -> bool:
     """Return whether responses to requests of this kind are stored."""
     return environ["REQUEST_METHOD"] == "GET" and "HTTP_IF_MATCH" not in environ
@@ -191,8 +199,8 @@ def _finished(
     remove_entity_headers(not_modified)
     return _Finished(
         served=served,
-        headers=fixed,
-        not_modified_headers=not_modified,
+        headers=encoded(fixed),
+        not_modified_headers=encoded(not_modified),
         has_fixed_lifetime=has_fixed_lifetime,
         has_body=status == _OK,
         own_body=own_body,
