@@ -20,6 +20,7 @@ from recommender.reading_time import all_reading_minutes
 from recommender.recipe import Recipe
 from recommender.summary import Summarized, shortened
 from recommender.text import TermRules
+from recommender.title_words import TitleWords
 from recommender.topic_space import TopicSpace
 from recommender.wrong_type import wrong_type
 
@@ -196,6 +197,7 @@ class Model(Summarized):
     copies: NearDuplicates
     corrections: Corrections
     topic_space: TopicSpace
+    title_words: TitleWords | None = None  # None in a model of an older program
 
     @cached_property
     def rules(self) -> TermRules:

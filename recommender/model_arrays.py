@@ -10,6 +10,7 @@ from recommender.columns import Choice, Labels, Strings
 from recommender.fixed_point import SCALE
 from recommender.model import Model
 from recommender.neighbors import Corrections
+from recommender.title_words import TitleWords
 
 
 def arrays_of(record: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -30,6 +31,10 @@ def restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dic
             values[field.name] = arrays[prefix + field.name]
         elif field.type == np.ndarray | None:
             values[field.name] = arrays.get(prefix + field.name)
+        elif field.type == TitleWords | None:
+            inner = f"{prefix}{field.name}."
+            is_there = any(name.startswith(inner) for name in arrays)
+            values[field.name] = TitleWords(**restored(TitleWords, inner, arrays)) if is_there else None
         elif isinstance(field.type, type) and is_dataclass(field.type):
             values[field.name] = field.type(**restored(field.type, f"{prefix}{field.name}.", arrays))
     return values
@@ -89,6 +94,8 @@ def _faults(model: Model) -> Iterator[str]:
     yield from _length("copies.first", len(model.copies.first), n)
     yield from _outside("copies.first", model.copies.first, 0, n)
     yield from _correction_faults(model.corrections, n)
+    if model.title_words is not None:
+        yield from _title_faults(model.title_words, n)
     topics, space = len(model.manifest.topics), model.topic_space
     yield from _length("topic_space.centroids", len(space.centroids), topics)
     if topics:
@@ -106,6 +113,12 @@ def _given_faults(given: np.ndarray | None, rescale: np.ndarray | None, n: int, 
     yield from _length("articles.vectors's vectors", given.shape[1], length)
     yield from _outside("articles.vectors", given, -SCALE, SCALE + 1)
     yield from _length("vectors.rescale", len(rescale), n)
+
+
+def _title_faults(title_words: TitleWords, n: int) -> Iterator[str]:
+    yield from _length("title_words.offsets", len(title_words.offsets), len(title_words.words) + 1)
+    yield from _unordered("title_words.offsets", title_words.offsets, len(title_words.rows))
+    yield from _outside("title_words.rows", title_words.rows, 0, n)
 
 
 def _correction_faults(corrections: Corrections, n: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -43,8 +43,9 @@ def array_files(record: Any, prefix: str = "") -> Iterator[str]:
     for field in fields(record):
         if field.type is np.ndarray:
             yield f"{prefix}{field.name}.npy"
-        elif is_dataclass(field.type):
-            yield from array_files(field.type, f"{prefix}{field.name}.")
+        for kind in get_args(field.type) or (field.type,):
+            if is_dataclass(kind):
+                yield from array_files(kind, f"{prefix}{field.name}.")
 
 
 ARRAYS = sorted(array_files(Model))
@@ -617,6 +618,7 @@ def swapped(array: np.ndarray) -> np.ndarray:
 OFFSETS = [name for name in (file.removesuffix(".npy") for file in ARRAYS) if name.endswith("offsets")]
 ROWS = [
     *("neighbors.rows", "copies.first", "corrections.nearest", "vectors.columns", "vectors.term_rows"),
+    "title_words.rows",
     *(
         "corrections.expansion_rows",
         "topic_space.first",

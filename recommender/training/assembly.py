@@ -22,10 +22,11 @@ from recommender.copies import WordTriples
 from recommender.embedding import Vocabulary
 from recommender.given_vectors import GivenVector, joined
 from recommender.manifest import Adapted, CorpusFacts, Manifest, Topic
-from recommender.model import Articles, Model, Vectors
+from recommender.model import Articles, Model, Vectors, term_rules
 from recommender.neighbors import ListFacts
 from recommender.provenance import Drift
 from recommender.recipe import Recipe
+from recommender.title_words import TitleWords
 from recommender.topic_space import TopicSpace
 from recommender.training.kernels import Workers, release_memory
 from recommender.training.neighbors.kept import KeptLists, StoredCandidates
@@ -111,11 +112,12 @@ def finished_model(
         if adapted.vector_length:
             columns = replace(columns, vectors=_given_columns(articles, adapted.vector_length))
         facts = _facts(fitted, articles, columns, refused)
+        rules = term_rules(recipe, adapted, dict(fitted.stop_words), fitted.standing_lines)
+        title_words = TitleWords.of(((article.title, article.lang) for article in articles), rules)
         advance(n)
     manifest = _manifest(fitted, now or datetime.now(UTC), facts, lists, drift)
-    neighbor_arrays = (lists.neighbors, lists.copies, lists.corrections)
-    model = Model(manifest, columns, fitted.vocabulary, vectors, *neighbor_arrays, fitted.topic_space)
-    return model, lists.candidates
+    parts = lists.neighbors, lists.copies, lists.corrections, fitted.topic_space, title_words
+    return Model(manifest, columns, fitted.vocabulary, vectors, *parts), lists.candidates
 
 
 def _given_columns(articles: Sequence[Article], length: int) -> np.ndarray:

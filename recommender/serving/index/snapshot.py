@@ -146,8 +146,8 @@ class Snapshot:
         return round(float(np.mean(shares)), 4) if shares else None
 
     def title_segments(self) -> tuple[TitleSegment, ...]:
-        """Return the title index of all rows, and perhaps of later ones; the first call is slow."""
-        return self.title_index.of(self.articles, self.model.rules)
+        """Return the words in the titles of all rows, and perhaps of later ones."""
+        return self.title_index.of(self.articles, self.model)
 
     def suggestions(self, word: str, *, is_prefix: bool) -> Iterator[str]:
         """Yield words that a misspelt word may mean, perhaps of later rows, too; the first call is slow."""

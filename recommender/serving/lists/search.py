@@ -2,9 +2,9 @@
 
 Search uses what the model already has. Terms are sorted, so all terms with the same beginning are neighbours,
 and so are their postings: an incomplete word is one slice. Only titles have a separate index
-(`index.title_index`). It finds names that the model does not contain yet, stop words, words without their
-accents, and other forms of a word in languages whose terms are not stemmed. The typed words are read in the
-language of each article.
+(`recommender.title_words`). It finds names that the model does not contain yet, stop words, words without
+their accents, and other forms of a word in languages whose terms are not stemmed. The typed words are read in
+the language of each article.
 
 Which articles match depends on all public articles, not on the filters. So a filter never adds an article.
 
@@ -259,7 +259,9 @@ class Search:
         """
         word, root = search_words.words[position], search_words.roots[position]
         forms = {
-            form for segment in self._snapshot.title_segments() for form in segment.words_with_stem(root)
+            form
+            for segment in self._snapshot.title_segments()
+            for form in segment.index.words_with_stem(root)
         }
         if search_words.is_prefix(position):
             forms = {form for form in forms if not form.startswith(word)}
@@ -320,11 +322,11 @@ class Search:
         weights, form_weight = np.zeros(n), _UNSTEMMED_WEIGHT if search_words.is_unstemmed else _FORM_WEIGHT
         for segment in self._snapshot.title_segments():
             is_prefix = search_words.is_prefix(position)
-            spans = [(segment.words.beginning_with(word), _PREFIX_WEIGHT)] if is_prefix else []
+            spans = [(segment.index.words.beginning_with(word), _PREFIX_WEIGHT)] if is_prefix else []
             for form, weight in ((root, form_weight), (word, 1.0)):
-                row = segment.words.find(form)
+                row = segment.index.words.find(form)
                 spans += [] if row is None else [(range(row, row + 1), weight)]
             for span, weight in spans:
-                rows = segment.rows_with(span)
+                rows = segment.index.rows_with(span)
                 weights[rows if segment.row_range.stop <= n else rows[rows < n]] = weight
         return weights
