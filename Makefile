@@ -10,6 +10,7 @@ LABELS ?= $(call OF_SAMPLE,stories.csv)
 EVENTS ?= $(call OF_SAMPLE,views.parquet)
 MODELS ?= models
 PORT ?= 8000
+NOTEBOOKS ?= notebooks/*.ipynb
 
 # The tests start many processes, which need not compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,9 +51,9 @@ train: .venv/runtime ## train on CORPUS (default: the sample), by RECIPE and LAB
 serve: .venv/runtime ## serve the current model on PORT (default: 8000)
 	$(BIN)/recommender serve --models-dir $(MODELS) --port $(PORT)
 
-notebooks: install ## run every notebook on CORPUS, LABELS and EVENTS, and write HTML to notebooks/executed/
+notebooks: install ## run NOTEBOOKS (default: all) on CORPUS, LABELS and EVENTS, and write HTML to notebooks/executed/
 	CORPUS=$(abspath $(CORPUS)) LABELS=$(abspath $(LABELS)) EVENTS=$(abspath $(EVENTS)) $(BIN)/jupyter nbconvert --to html --execute \
-		--log-level ERROR --output-dir notebooks/executed notebooks/*.ipynb
+		--log-level ERROR --output-dir notebooks/executed $(NOTEBOOKS)
 	@for page in notebooks/executed/*.html; do echo "file://$(CURDIR)/$$page"; done
 
 lab: install ## open the notebooks in JupyterLab, which is installed if it is missing
@@ -81,8 +82,9 @@ test: install ## run the tests, all but the slow ones, and some of the examples 
 test-all: install ## run all the tests: real servers, kills, full disks, a browser
 	$(BIN)/pytest -n auto --dist worksteal $(PYTEST)
 
+# These tests wait for servers, browsers and databases a third of the time.
 test-slow: install ## run the slow tests, and the laws with all their examples
-	$(BIN)/pytest -n auto --dist worksteal -m 'slow or hypothesis' $(PYTEST)
+	$(BIN)/pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 1)) --dist worksteal -m 'slow or hypothesis' $(PYTEST)
 
 test-wordpress: install ## try imports and the plugin on a real WordPress (apt: wordpress php-cli php-mysql mariadb-server)
 	RECOMMENDER_TEST_WORDPRESS=1 $(BIN)/pytest -m wordpress $(PYTEST)
