@@ -24,7 +24,8 @@ from recommender.training.neighbors.list_kernels import EXPANSION, fill_rows, wr
 from recommender.training.neighbors.pairs import MARKS
 from recommender.training.neighbors.tiles import Plan
 
-_LEADERS, _BLOCK = 300, 8192  # articles that the others are grouped by; rows at a time
+_LEADERS, _FOLLOWERS = 300, 200  # at least so many articles group the others, in groups of at most so many
+_BLOCK = 8192  # rows at a time
 _MARGIN = 1e-6  # more than the rounding error of a bound
 
 Result = TypeVar("Result")
@@ -171,7 +172,7 @@ def each_corrected(
 
 def _neighbouring(latent: np.ndarray) -> np.ndarray:
     """Return all rows, (n,) int64, similar ones near each other, so that their candidates are in cache."""
-    step = max(1, len(latent) // _LEADERS)
+    step = max(1, min(len(latent) // _LEADERS, _FOLLOWERS))
     blocks = (latent[start : start + _BLOCK] @ latent[::step].T for start in range(0, len(latent), _BLOCK))
     leaders = np.concatenate([np.argmax(block, axis=1) for block in blocks])
     return np.argsort(leaders, kind="stable")

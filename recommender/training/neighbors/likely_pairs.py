@@ -1,7 +1,7 @@
 """The candidates of every article in a large corpus, whose pairs are too many to be scored.
 
-Two rough similarities choose them: the 400 nearest articles in the latent space, and the 400 nearest by the
-heaviest terms. All of these are scored exactly, and the best 300 stay. In the latent space, articles are only
+Two rough similarities choose them: the 300 nearest articles in the latent space, and the 300 nearest by the
+heaviest terms. All of these are scored exactly, and the best 240 stay. In the latent space, articles are only
 compared with those of cells near them (k-means, an inverted file: Sivic and Zisserman 2003). Articles of one
 cell are compared with the same cells: those that are nearest to the most of them. So the time grows with the
 number of articles, not with its square. How many of the true neighbours the lists contain is measured (see
@@ -39,12 +39,12 @@ from recommender.training.neighbors.pairs import MARKS, dot, mark, marked, resca
 
 _CELL = 300  # articles of an average cell
 _WANTED = 32  # cells that are nearest to an article
-_PROBED = 144  # cells whose articles are compared with those of a cell
+_PROBED = 112  # cells whose articles are compared with those of a cell
 _FITTED = 64  # articles per cell from which the cells are computed
 _ROUNDS = 8  # of k-means
 _SAMPLED = 16  # every such score is in the sample for a first bound
-_NEAREST = 400  # candidates by each of the two similarities
-_KEPT = 300  # candidates that stay
+_NEAREST = 300  # candidates by each of the two similarities
+_KEPT = 240  # candidates that stay
 _HEAVIEST = 64  # terms of an article that are compared, with the greatest weights
 _MOST_POSTINGS = 3000  # a term that is among the heaviest of more articles is not looked up
 _MOST_SCORES = 1 << 24  # at a time; a cell of equal articles may have any size
@@ -59,7 +59,7 @@ def likely_candidates(
     threads: int,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Candidates:
-    """Return up to 300 candidates of every article, with their exact similarity.
+    """Return up to 240 candidates of every article, with their exact similarity.
 
     A floor is the lowest score of an article's candidates; other articles may have higher scores. The result
     does not depend on `threads`. `progress` is called with the share of the work that has just been done.
