@@ -30,7 +30,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _OTHER_THREADS = 8
 # After this time, a thread that computes lets another one run: such as the event loop, which answers from the
 # cache. Ten times as long, Python's default, doubles the time of cached responses while others are computed.
-_SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0005
 _BODY_SECONDS = 60  # for a whole body, so that a client that sends nothing more does not keep a thread
 # What usually arrives with the head of a request is received before a thread is busy with it.
 _AT_ONCE_BYTES, _AT_ONCE_SECONDS = 1 << 16, 0.02
@@ -48,7 +48,7 @@ _PLAIN_NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LEN
 def create_service() -> "Service":
     """Return the service with the settings in the environment, as a server loads it. Raises SettingsError."""
     settings = Settings.read()
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
     finished = app.wsgi_app
     assert isinstance(finished, FinishedResponses)  # noqa: S101 `create_app` has just set it
