@@ -82,9 +82,8 @@ test: install ## run the tests, all but the slow ones, and some of the examples 
 test-all: install ## run all the tests: real servers, kills, full disks, a browser
 	$(BIN)/pytest -n auto --dist worksteal $(PYTEST)
 
-# These tests wait for servers, browsers and databases a third of the time.
 test-slow: install ## run the slow tests, and the laws with all their examples
-	$(BIN)/pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 1)) --dist worksteal -m 'slow or hypothesis' $(PYTEST)
+	$(BIN)/pytest -n auto --dist worksteal -m 'slow or hypothesis' $(PYTEST)
 
 test-wordpress: install ## try imports and the plugin on a real WordPress (apt: wordpress php-cli php-mysql mariadb-server)
 	RECOMMENDER_TEST_WORDPRESS=1 $(BIN)/pytest -m wordpress $(PYTEST)
