@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -27,16 +27,13 @@ def restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dic
     """Return the array and dataclass fields of a dataclass; `arrays` has the arrays by dotted field name."""
     values: dict[str, Any] = {}
     for field in fields(record):
-        if field.type is np.ndarray:
-            values[field.name] = arrays[prefix + field.name]
-        elif field.type == np.ndarray | None:
-            values[field.name] = arrays.get(prefix + field.name)
-        elif field.type == TitleWords | None:
-            inner = f"{prefix}{field.name}."
-            is_there = any(name.startswith(inner) for name in arrays)
-            values[field.name] = TitleWords(**restored(TitleWords, inner, arrays)) if is_there else None
-        elif isinstance(field.type, type) and is_dataclass(field.type):
-            values[field.name] = field.type(**restored(field.type, f"{prefix}{field.name}.", arrays))
+        kinds = get_args(field.type) or (field.type,)  # `X | None` is optional
+        name, is_optional = prefix + field.name, type(None) in kinds
+        if np.ndarray in kinds:
+            values[field.name] = arrays.get(name) if is_optional else arrays[name]
+        elif isinstance(kinds[0], type) and is_dataclass(kinds[0]):
+            is_missing = is_optional and not any(each.startswith(f"{name}.") for each in arrays)
+            values[field.name] = None if is_missing else kinds[0](**restored(kinds[0], f"{name}.", arrays))
     return values
 
 

@@ -35,8 +35,8 @@ class TitleWords:
         for title, named in titles:
             lang = named or rules.main_lang
             known = codes_of.setdefault(lang, {})
-            found = words(title[: rules.max_body_chars])
-            for word in found:
+            words_of_title = words(title[: rules.max_body_chars])
+            for word in words_of_title:
                 if word in known:
                     continue
                 stem = rules.root(word, lang)
@@ -44,7 +44,7 @@ class TitleWords:
                 known[word] = tuple(code_of.setdefault(form, len(code_of)) for form in forms)
                 if lang in rules.unstemmed:
                     stem_pairs.add(f"{stem} {word}")
-            title_codes = sorted({code for word in found for code in known[word]})
+            title_codes = sorted({code for word in words_of_title for code in known[word]})
             codes.extend(title_codes)
             sizes.append(len(title_codes))
         names = sorted(code_of, key=str.encode)

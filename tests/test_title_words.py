@@ -36,14 +36,14 @@ def test_every_word_leads_to_the_titles_that_contain_it(
 ) -> None:
     rules = trained.model.rules
     index = TitleWords.of(titles, rules, first_row)
-    found = rows_of(index)
+    rows_with = rows_of(index)
 
     for row, (title, lang) in enumerate(titles, start=first_row):
         for word in words(title):
-            assert row in found[word]
-            assert row in found[rules.root(word, lang or rules.main_lang)]
+            assert row in rows_with[word]
+            assert row in rows_with[rules.root(word, lang or rules.main_lang)]
     assert list(index.words) == sorted(index.words, key=str.encode)
-    for rows in found.values():
+    for rows in rows_with.values():
         assert rows == sorted(set(rows))
         assert set(rows) <= set(range(first_row, first_row + len(titles)))
 

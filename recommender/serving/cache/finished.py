@@ -13,7 +13,6 @@ methods, refusals and errors.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from http import HTTPStatus
 from threading import Lock
 from time import perf_counter
 from typing import Any
@@ -85,7 +84,7 @@ class FinishedResponses:
             return answer(environ, start_response)
         status, headers, body = response
         names_and_values = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        start_response(_OK if status == HTTPStatus.OK else _NOT_MODIFIED, names_and_values)
+        start_response({200: _OK, 304: _NOT_MODIFIED}[status], names_and_values)
         return [body]
 
     def answer(self, environ: WSGIEnvironment) -> FinishedResponse | None:

@@ -57,9 +57,11 @@ class TitleIndex:
 
     def _extended(self, documents: Documents, model: Model) -> tuple[TitleSegment, ...]:
         if not self._segments:  # the segment of the model is never rebuilt
-            trained, index = range(len(documents.trained)), model.title_words
-            known = None if index is None else TitleSegment(index, trained)
-            self._segments = (known or TitleSegment.of(documents, model, trained),)
+            trained = range(len(documents.trained))
+            if model.title_words is None:
+                self._segments = (TitleSegment.of(documents, model, trained),)
+            else:
+                self._segments = (TitleSegment(model.title_words, trained),)
         segments, start = list(self._segments), self._end
         if start == len(documents):
             return self._segments

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -371,6 +371,10 @@ def test_problems_are_not_cached(service: ServiceUnderTest) -> None:
         assert len(ids) == 2
 
 
+def all_reached(rounds: Sequence[int], goal: Sequence[int]) -> bool:
+    return all(done >= least for done, least in zip(rounds, goal, strict=True))
+
+
 @pytest.mark.slow
 def test_no_response_contains_an_article_withdrawn_before_the_request(models_dir: Path) -> None:
     key, word = new_key("cms", ["articles"])
@@ -401,7 +405,7 @@ def test_no_response_contains_an_article_withdrawn_before_the_request(models_dir
             assert service.client.delete(f"/v1/articles/{article_id}", headers=headers).status_code == 204
             withdrawn.add(article_id)
             goal = [done + 2 for done in rounds]  # each thread starts at least one round after the withdrawal
-            eventually(lambda goal=goal: all(done >= least for done, least in zip(rounds, goal, strict=True)))  # type: ignore[misc]
+            eventually(partial(all_reached, rounds, goal))
     finally:
         sys.setswitchinterval(interval)
         finished.set()
