@@ -9,17 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CONNECTIONS, _SECONDS = 32, 5
+# Requests are written before the load begins: the load generator and the server share the same cores.
 _SCRIPT = """
-local targets, addresses, headers, at = {}, %(addresses)d, {}, 0
-for line in io.lines("%(targets)s") do targets[#targets + 1] = line end
+local addresses, headers, requests, at = %(addresses)d, {}, {}, 0
 %(headers)s
-request = function()
-  at = at + 1
-  if addresses > 0 then
-    local number = at %% addresses
-    headers["X-Forwarded-For"] = "198.51." .. math.floor(number / 250) .. "." .. number %% 250 + 1
+init = function()
+  local targets = {}
+  for line in io.lines("%(targets)s") do targets[#targets + 1] = line end
+  for number = 0, math.max(#targets, addresses) - 1 do
+    if addresses > 0 then
+      local address = number %% addresses
+      headers["X-Forwarded-For"] = "198.51." .. math.floor(address / 250) .. "." .. address %% 250 + 1
+    end
+    requests[number + 1] = wrk.format("GET", targets[number %% #targets + 1], headers)
   end
-  return wrk.format("GET", targets[(at - 1) %% #targets + 1], headers)
+end
+request = function()
+  at = at %% #requests + 1
+  return requests[at]
 end
 done = function(summary, latency)
   local wrong = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
