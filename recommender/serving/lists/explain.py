@@ -5,9 +5,9 @@ from itertools import islice
 
 import numpy as np
 
-from recommender.embedding import Embedding
 from recommender.manifest import Topic
 from recommender.model import Query
+from recommender.serving.index.similarity import SharedTerms, SimilarityScorer
 from recommender.serving.index.snapshot import Snapshot
 from recommender.stems import ELLIPSIS
 
@@ -32,91 +32,109 @@ class Explanation:
     boost: float
 
 
-def explanation(
-    snapshot: Snapshot, query: Query, row: int, model_score: float, fresh_score: float, score: float
-) -> Explanation:
-    """Return the explanation of the score of the article of a row against the query.
-
-    `model_score` is the score without freshness, and `fresh_score` the score before boosts.
+class Explainer:
+    """Explains the scores of articles against one query.
 
     A shared term contributes (1 - w) x its weight in one text x its weight in the other. The latent
     similarity, w x the cosine, is split among the topics: each topic gets the share of it that both texts
     have at least. Given vectors contribute their weight x their cosine, and reduce the other weights.
     """
-    weight, own, other = snapshot.latent_weight, query.own, snapshot.vectors.of(row)
-    rescale = max(own.rescale, other.rescale)
-    terms, other_terms = _terms(snapshot, own, other, (1 - weight) * rescale)
-    width = len(own.latent) - snapshot.manifest.adapted.vector_length
-    latent = weight * rescale * _inner(own.latent[:width], other.latent[:width])
-    vector = weight * rescale * _inner(own.latent[width:], other.latent[width:])
-    topics = _topics(snapshot, own, other, latent)
-    similarity = sum(part for _, part in terms) + other_terms + latent + vector
-    moved, hub = query.moved.similarity(other, weight), float(snapshot.hubs[row])
-    return Explanation(
-        terms=terms,
-        other_terms=other_terms,
-        topics=topics,
-        other_topics=latent - sum(part for _, part in topics),
-        vector=vector,
-        feedback=moved - similarity,
-        expansion=_expansion(snapshot, query, row, moved, model_score),
-        hub=-hub,
-        freshness=fresh_score - model_score,
-        boost=score - fresh_score,
-    )
 
+    def __init__(self, snapshot: Snapshot, query: Query) -> None:
+        self._snapshot, self._query = snapshot, query
+        self._scorer = SimilarityScorer(snapshot)
+        self._own_shares = snapshot.topic_space.shares(query.own.latent)
+        self._names: dict[int, str | None] = {}  # of terms; None for those that are never named
 
-def _expansion(snapshot: Snapshot, query: Query, row: int, similarity: float, model_score: float) -> float:
-    """Return what document expansion adds to the score of a row, from its `similarity` to the moved query.
+    def of(
+        self, rows: np.ndarray, model_scores: np.ndarray, fresh_scores: np.ndarray, scores: np.ndarray
+    ) -> list[Explanation]:
+        """Return the explanations of the scores (m,) of the articles in `rows` (m,), in this order.
 
-    For a live article it is what remains of the score, because its fold-in keeps only the result.
-    """
-    if row >= len(snapshot.model.articles):
-        return model_score - (similarity - float(snapshot.hubs[row]))
-    corrections = snapshot.model.corrections
-    own = similarity - float(corrections.hubs[row])
-    expanded, total = own, 1.0
-    neighbors, shares = corrections.expansion_rows[row], corrections.expansion_weights[row]
-    for neighbor, share in zip(neighbors.tolist(), shares.tolist(), strict=True):
-        if neighbor not in query.hidden:
-            part = query.moved.similarity(snapshot.vectors.of(neighbor), snapshot.latent_weight)
-            expanded += share * (part - float(corrections.hubs[neighbor]))
-            total += share
-    return expanded / total - own
+        `model_scores` are the scores without freshness, and `fresh_scores` the scores before boosts.
+        """
+        if not len(rows):
+            return []
+        snapshot, own, weight = self._snapshot, self._query.own, self._snapshot.latent_weight
+        gathered = self._scorer.gathered(rows)
+        ours, theirs = SharedTerms(own).of(gathered.columns)
+        columns, owners = own.columns[ours], gathered.owners[theirs]
+        rescale = np.maximum(gathered.rescale, own.rescale)
+        of_terms = (1 - weight) * rescale[owners] * own.values[ours] * gathered.values[theirs]
+        of_dimensions = (weight * rescale)[:, None] * gathered.latent * own.latent.astype(np.float64)
+        width = len(own.latent) - snapshot.manifest.adapted.vector_length
+        latent, vector = of_dimensions[:, :width].sum(axis=1), of_dimensions[:, width:].sum(axis=1)
+        similarity = np.bincount(owners, of_terms, minlength=len(rows)) + latent + vector
+        moved = self._scorer.of_gathered(self._query.moved, gathered)
+        ends = np.searchsorted(owners, np.arange(len(rows) + 1))
+        spans = [slice(*ends[number : number + 2].tolist()) for number in range(len(rows))]
+        terms = [self._terms(columns[span], of_terms[span]) for span in spans]
+        topics = [self._topics(row, part) for row, part in zip(rows.tolist(), latent.tolist(), strict=True)]
+        columns_of_parts = (
+            [other for _, other in terms],
+            latent - [sum(part for _, part in of_topics) for of_topics in topics],
+            vector,
+            moved - similarity,
+            self._expansions(rows, moved, model_scores),
+            -snapshot.hubs[rows],
+            fresh_scores - model_scores,
+            scores - fresh_scores,
+        )
+        numbers = np.column_stack(columns_of_parts).tolist()
+        return [
+            Explanation(named, other_terms, of_topics, *others)
+            for (named, _), of_topics, (other_terms, *others) in zip(terms, topics, numbers, strict=True)
+        ]
 
+    def _expansions(self, rows: np.ndarray, moved: np.ndarray, model_scores: np.ndarray) -> np.ndarray:
+        """Return what document expansion adds to the score of each row, (m,), from its similarity `moved`.
 
-def _inner(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a.astype(np.float64) @ b.astype(np.float64))
+        For a live article it is what remains of the score, because its fold-in keeps only the result.
+        """
+        corrections, is_trained = self._snapshot.model.corrections, rows < len(self._snapshot.model.articles)
+        own = moved - self._snapshot.hubs[rows]
+        expansions: np.ndarray = model_scores - own
+        trained, own = rows[is_trained], own[is_trained]
+        neighbors = corrections.expansion_rows[trained]
+        if neighbors.size:
+            distinct, places = np.unique(neighbors, return_inverse=True)
+            scores = self._scorer.of(self._query.moved, distinct) - corrections.hubs[distinct]
+            shares = corrections.expansion_weights[trained].astype(np.float64)
+            shares[np.isin(neighbors, self._query.hidden)] = 0
+            expanded = own + (shares * scores[places.reshape(shares.shape)]).sum(axis=1)
+            expansions[is_trained] = expanded / (1 + shares.sum(axis=1)) - own
+        return expansions
 
+    def _terms(self, columns: np.ndarray, parts: np.ndarray) -> tuple[tuple[tuple[str, float], ...], float]:
+        """Return the shared terms that contribute most, ties in byte order, and the sum of all other terms.
 
-def _terms(
-    snapshot: Snapshot, query: Embedding, other: Embedding, weight: float
-) -> tuple[tuple[tuple[str, float], ...], float]:
-    """Return the shared terms that contribute most, ties in byte order, and the sum of all other terms.
+        Word pieces are never named, because readers cannot make sense of them.
+        """
+        # Only the terms that may be named are read: reading all of them takes most of the time of a list.
+        ranked = ((at, self._name(int(columns[at]))) for at in np.argsort(-parts, kind="stable").tolist())
+        named = list(islice(((at, name) for at, name in ranked if name is not None), MAX_TERMS))
+        others = parts.copy()
+        others[[at for at, _ in named]] = 0
+        return tuple((name, float(parts[at])) for at, name in named), float(others.sum())
 
-    Word pieces are never named, because readers cannot make sense of them.
-    """
-    ours, theirs = query.shared(other)
-    shared = query.columns[ours]
-    parts = weight * query.values[ours].astype(np.float64) * other.values[theirs]
-    vocabulary = snapshot.vocabulary
-    # Only the terms that may be named are read: reading all shared terms takes most of the time of a list.
-    ranked = ((at, vocabulary.terms[int(shared[at])]) for at in np.argsort(-parts, kind="stable").tolist())
-    named = list(islice(((at, term) for at, term in ranked if ELLIPSIS not in term), MAX_TERMS))
-    others = np.delete(parts, [at for at, _ in named])
-    return tuple((vocabulary.spelt(term), float(parts[at])) for at, term in named), float(others.sum())
+    def _name(self, column: int) -> str | None:
+        """Return a term as it is shown; None for a piece of a word."""
+        if column not in self._names:
+            vocabulary = self._snapshot.vocabulary
+            term = vocabulary.terms[column]
+            self._names[column] = None if ELLIPSIS in term else vocabulary.spelt(term)
+        return self._names[column]
 
-
-def _topics(
-    snapshot: Snapshot, query: Embedding, other: Embedding, latent: float
-) -> tuple[tuple[Topic, float], ...]:
-    """Return the largest topics of both texts with their parts of `latent`; none unless it is positive."""
-    if latent <= 0:
-        return ()
-    shares = np.minimum(snapshot.topic_space.shares(query.latent), snapshot.topic_space.shares(other.latent))
-    first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
-    return tuple(
-        (snapshot.manifest.topics[int(at)], latent * float(shares[at]))
-        for at in first
-        if shares[at] >= _LEAST_SHARE
-    )
+    def _topics(self, row: int, latent: float) -> tuple[tuple[Topic, float], ...]:
+        """Return the largest topics of both texts with their parts of `latent`; none unless positive."""
+        if latent <= 0:
+            return ()
+        snapshot = self._snapshot
+        theirs = snapshot.topic_space.shares(snapshot.vectors.of(row).latent)
+        shares = np.minimum(self._own_shares, theirs)
+        first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
+        return tuple(
+            (snapshot.manifest.topics[int(at)], latent * float(shares[at]))
+            for at in first
+            if shares[at] >= _LEAST_SHARE
+        )

@@ -15,10 +15,10 @@ from recommender.serving.index.categories import Categories
 from recommender.serving.index.snapshot import Snapshot
 from recommender.serving.index.timeline import Timeline
 from recommender.serving.lists.candidates import SimilarCandidates
-from recommender.serving.lists.explain import explanation
+from recommender.serving.lists.explain import Explainer
 from recommender.serving.lists.fill_order import FillOrder
 from recommender.serving.lists.filters import EligibilityFilter, EligibleRows
-from recommender.serving.lists.query import ANY, Item, ListDependencies, ListQuery, RelatedList, SearchResults
+from recommender.serving.lists.query import ANY, ListDependencies, ListQuery, RelatedList, SearchResults
 from recommender.serving.lists.ranking import CandidateRanker, RankedCandidates, TopCandidates
 from recommender.serving.lists.search import Search
 from recommender.serving.rules.active import NO_RULES, ActiveRules
@@ -321,14 +321,10 @@ class Related:
         """Return the list; if the query asks for it, with explanations of its `similar` items."""
         if not query.explain:
             return related
-        source = source_of()
-        columns = (top.model_scores, top.fresh_scores, top.scores)
-        scores = zip(*(column.tolist() for column in columns), strict=True)
-        scores_of = dict(zip(top.rows.tolist(), scores, strict=True))
-
-        def explained(item: Item) -> Item:
-            if item.source != "similar":
-                return item
-            return replace(item, why=explanation(self.snapshot, source, item.row, *scores_of[item.row]))
-
-        return replace(related, items=tuple(map(explained, related.items)), explained=True)
+        places = {row: place for place, row in enumerate(top.rows.tolist())}
+        similar = [item for item in related.items if item.source == "similar"]
+        at = np.array([places[item.row] for item in similar], dtype=np.int64)
+        columns = (top.rows[at], top.model_scores[at], top.fresh_scores[at], top.scores[at])
+        whys = dict(zip(similar, Explainer(self.snapshot, source_of()).of(*columns), strict=True))
+        items = tuple(replace(item, why=whys.get(item)) for item in related.items)
+        return replace(related, items=items, explained=True)

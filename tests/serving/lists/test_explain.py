@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
-from recommender.serving.lists.explain import MAX_TERMS, MAX_TOPICS, Explanation
+from recommender.serving.lists.explain import MAX_TERMS, MAX_TOPICS, Explainer, Explanation
 from recommender.serving.lists.query import Item, ListQuery
 from recommender.serving.lists.related import Related
 from recommender.training.train import Trained
@@ -36,6 +37,24 @@ def test_the_parts_of_every_score_in_the_sample_add_up(related: Related, step: i
         for item in _similar(related, row, ListQuery(explain=True, freshness=0.5)):
             assert item.why is not None
             assert item.score == pytest.approx(_sum(item.why), abs=5e-7)
+
+
+def test_a_score_is_explained_alone_as_among_others(related: Related) -> None:
+    for row in range(0, len(related.model.articles), 40):
+        query, list_query = related.snapshot.query_of(row), ListQuery(explain=True)
+        rows = np.array([item.row for item in _similar(related, row, list_query)], dtype=np.int64)
+        scores = np.linspace(0.9, 0.5, len(rows))
+        explainer = Explainer(related.snapshot, query)
+        together = explainer.of(rows, scores, scores, scores)
+        for number, why in enumerate(together):
+            one = slice(number, number + 1)
+            (alone,) = Explainer(related.snapshot, query).of(rows[one], *(scores[one],) * 3)
+            assert alone.terms == why.terms
+            assert alone.topics == why.topics
+            for part in ("other_terms", "other_topics", "vector", "feedback", "expansion", "hub"):
+                assert getattr(alone, part) == pytest.approx(getattr(why, part), abs=1e-12)
+    assert len(rows) > 1
+    assert not explainer.of(rows[:0], scores[:0], scores[:0], scores[:0])
 
 
 @pytest.mark.slow
