@@ -6,8 +6,10 @@ added, also of workers that have ended, gauges of the workers that run now. Othe
 metrics are those of one app.
 """
 
+import collections
 import os
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 
 from prometheus_client import (
@@ -22,7 +24,7 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from recommender.serving.telemetry.answers import AnswerRecords, observe_all
+from recommender.serving.telemetry.answers import Answer, AnswerRecords, observe_all
 from recommender.settings import metrics_folder
 
 _ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -106,14 +108,29 @@ class Metrics:
     def update(self, *, is_open: bool, degraded: tuple[str, ...]) -> None:
         """Count the responses since the last update, and set the state of this worker."""
         with self._lock:
-            for answer, seconds in self.records.take().items():
-                self._answers.labels(answer.call, answer.status, answer.origin).inc(len(seconds))
-                observe_all(self._seconds.labels(answer.call), seconds)
-                for source, items in answer.sources:
-                    self._items.labels(source).inc(items * len(seconds))
+            self._count(self.records.take())
         self._ready.set(is_open)
         for part in self._parts:
             self._degraded.labels(part).set(part in degraded)
+
+    def _count(self, seconds_of: Mapping[Answer, list[float]]) -> None:
+        """Count responses, each of which has its own `Answer` unless it was finished: first add them up."""
+        answers, items, seconds_of_call = (
+            collections.Counter[tuple[str, ...]](),
+            collections.Counter[str](),
+            defaultdict[str, list[float]](list),
+        )
+        for answer, seconds in seconds_of.items():
+            answers[answer.call, answer.status, answer.origin] += len(seconds)
+            seconds_of_call[answer.call] += seconds
+            for source, of_source in answer.sources:
+                items[source] += of_source * len(seconds)
+        for labels, count in answers.items():
+            self._answers.labels(*labels).inc(count)
+        for source, count in items.items():
+            self._items.labels(source).inc(count)
+        for call, of_call in seconds_of_call.items():
+            observe_all(self._seconds.labels(call), of_call)
 
     def text(self, *others: Collector) -> bytes:
         """Return the metrics of all workers, and those of other collectors, in the format of Prometheus."""
