@@ -29,6 +29,7 @@ from recommender.serving.http.problems import Problem
 from recommender.serving.http.requests import request_id_of
 from recommender.serving.telemetry.answers import BEGUN, SOURCES, Answer, ItemSources
 from recommender.serving.telemetry.logs import log_answer
+from recommender.serving.worker.consistent_view import ConsistentView
 from recommender.serving.worker.context import Context
 
 _Key = tuple[str | bool | None, ...]
@@ -56,6 +57,15 @@ class _Finished:
     size: int  # bytes in memory, about
 
 
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """A finished response in one view."""
+
+    finished: _Finished
+    body: bytes
+    cache_control: tuple[tuple[bytes, bytes], ...]  # the header; none if it is among those of `finished`
+
+
 class FinishedResponses:
     """A WSGI application that answers from finished responses, and from `app` if there is none."""
 
@@ -75,6 +85,8 @@ class FinishedResponses:
             context.settings.cache_bytes // 2, lambda finished: finished.size
         )
         self._lock = Lock()
+        # Requests in the same millisecond share a view, and so what is current in it.
+        self._latest: tuple[ConsistentView, dict[_Key, _Current]] | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -95,12 +107,9 @@ class FinishedResponses:
         environ.setdefault(BEGUN, perf_counter())
         if not _may_be_finished(environ):
             return None
-        try:
-            with self._lock:
-                finished = self._responses[self._key(environ)]
-        except KeyError:
-            return None
-        return self._current(finished, environ)
+        view = self._context.view_at_once()
+        current = None if view is None else self._current(self._key(environ), view)
+        return None if current is None else self._answered(current, environ)
 
     def _key(self, environ: WSGIEnvironment) -> _Key:
         origin = environ.get("HTTP_ORIGIN")
@@ -112,16 +121,38 @@ class FinishedResponses:
             origin if origin in self._origins else None,
         )
 
-    def _current(self, finished: _Finished, environ: WSGIEnvironment) -> FinishedResponse | None:
-        served = finished.served
-        view = self._context.view_at_once()
-        if view is None:
+    def _current(self, key: _Key, view: ConsistentView) -> _Current | None:
+        """Return the response under a key if the response cache would return it in this view."""
+        latest = self._latest
+        if latest is None or latest[0] is not view:
+            latest = self._latest = view, {}
+        known = latest[1]
+        if key not in known:
+            current = self._found(key, view)
+            if current is None:
+                return None
+            known[key] = current
+        return known[key]
+
+    def _found(self, key: _Key, view: ConsistentView) -> _Current | None:
+        try:
+            with self._lock:
+                finished = self._responses[key]
+        except KeyError:
             return None
+        served = finished.served
         leaderboards = self._context.current_leaderboards(view) if served.shows_ranks else None
         again = self._cache.serve_again(served, view, leaderboards)
         if again is None:
             return None
         cached, cache_control = again
+        body = cached.body if finished.own_body is None else finished.own_body
+        header = (b"Cache-Control", cache_control.encode("latin-1"))
+        return _Current(finished, body, () if finished.has_fixed_lifetime else (header,))
+
+    def _answered(self, current: _Current, environ: WSGIEnvironment) -> FinishedResponse | None:
+        """Return the response to a request; None if the app has to respond. The request is counted."""
+        finished = current.finished
         condition = environ.get("HTTP_IF_NONE_MATCH")
         is_known = condition is not None and _matches(condition, finished.etag)
         if not (is_known or finished.has_body):
@@ -131,9 +162,10 @@ class FinishedResponses:
         except Problem as problem:
             environ[REFUSAL] = problem
             return None
-        headers = (finished.not_modified_headers if is_known else finished.headers).copy()
-        if not finished.has_fixed_lifetime:
-            headers.append((b"Cache-Control", cache_control.encode("latin-1")))
+        headers = [
+            *(finished.not_modified_headers if is_known else finished.headers),
+            *current.cache_control,
+        ]
         request_id, answer = request_id_of(environ), finished.answers[is_known]
         headers.append((b"X-Request-ID", request_id.encode("latin-1")))
         seconds = perf_counter() - environ[BEGUN]
@@ -142,7 +174,7 @@ class FinishedResponses:
             log_answer("GET", answer, seconds, request_id)
         if is_known:
             return 304, headers, b""
-        return 200, headers, cached.body if finished.own_body is None else finished.own_body
+        return 200, headers, current.body
 
     def _answer_by_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let the app answer, and store its response if it comes from the response cache."""
