@@ -34,7 +34,7 @@ SWITCH_SECONDS = 0.0005
 _BODY_SECONDS = 60  # for a whole body, so that a client that sends nothing more does not keep a thread
 # What usually arrives with the head of a request is received before a thread is busy with it.
 _AT_ONCE_BYTES, _AT_ONCE_SECONDS = 1 << 16, 0.02
-_SAME = {  # in every request
+_SAME: WSGIEnvironment = {  # in every request
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
     "wsgi.multithread": True,
@@ -100,17 +100,14 @@ def environ_of(scope: Scope) -> WSGIEnvironment:
     """
     path: bytes = scope["raw_path"]
     server, client = scope.get("server") or ("", ""), scope.get("client") or ("", "")  # none of a Unix socket
-    environ: WSGIEnvironment = {
-        **_SAME,
-        "REQUEST_METHOD": scope["method"],
-        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1]),
-        "REMOTE_ADDR": client[0],
-        "wsgi.url_scheme": scope["scheme"],
-    }
+    environ = _SAME.copy()  # and item by item: this is part of each cached response, and takes less time
+    environ["REQUEST_METHOD"] = scope["method"]
+    environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+    environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
+    environ["SERVER_PROTOCOL"] = f"HTTP/{scope['http_version']}"
+    environ["SERVER_NAME"], environ["SERVER_PORT"] = server[0], str(server[1])
+    environ["REMOTE_ADDR"] = client[0]
+    environ["wsgi.url_scheme"] = scope["scheme"]
     for name, value in scope["headers"]:
         key = _environ_name(name)
         if key is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from secrets import token_hex
+from os import urandom
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -28,7 +28,7 @@ def request_id_of(environ: WSGIEnvironment) -> str:
     given: str = environ.get("HTTP_X_REQUEST_ID", "")
     if given and _REQUEST_ID.fullmatch(given):
         return given
-    return token_hex(16)
+    return urandom(16).hex()
 
 
 def read_parameters(schema: type[AnyParameters]) -> AnyParameters:
