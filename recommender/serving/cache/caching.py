@@ -252,11 +252,11 @@ class ResponseCache:
     ) -> tuple[CachedResponse, str] | None:
         """Return the cached response behind one that was served, and the `Cache-Control` that it has now.
 
-        Return None if `get` would not return it now. `leaderboards` are those that it would be called with.
+        Return None if `get` would not return it now, or would have to find out first what has changed; this
+        waits for nothing. `leaderboards` are those that `get` would be called with.
         """
-        generation = self._generations.of(view)
-        status = view.model_status
-        if (status.stale, status.degraded) != (served.status.stale, served.status.degraded):
+        generation, now, then = self._generations.at_once(view), view.model_status, served.status
+        if generation is None or (now.stale, now.degraded) != (then.stale, then.degraded):
             return None
         cached = self._current(served.key, view, leaderboards, generation)
         if cached is None or cached is not served.cached():

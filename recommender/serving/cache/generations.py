@@ -72,8 +72,8 @@ class Generations:
 
     def of(self, view: ConsistentView) -> Generation:
         """Return the generation of a view: the latest one, the next one, or one that is outdated already."""
-        latest = self.latest
-        if latest is not None and latest.is_valid(view):
+        latest = self.at_once(view)
+        if latest is not None:
             return latest
         with self._lock:
             latest = self.latest
@@ -83,6 +83,11 @@ class Generations:
                 return Generation.of(view)
             self.latest = self._next(latest, view)
             return self.latest
+
+    def at_once(self, view: ConsistentView) -> Generation | None:
+        """Return the generation of a view if it is the latest one and known; this waits for nothing."""
+        latest = self.latest
+        return latest if latest is not None and latest.is_valid(view) else None
 
     def concern(self, keys: Iterable[str], generation: Generation, since: int) -> bool:
         """Return whether a change after the generation numbered `since` concerns a response with these keys.

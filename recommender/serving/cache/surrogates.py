@@ -202,7 +202,9 @@ def _copies_of(snapshot: Snapshot) -> dict[str, set[str]]:
 def _rows_with_neighbors(snapshot: Snapshot, trained: list[int]) -> list[int]:
     """Return the rows that have any of these rows of the model among their neighbours, as far as known."""
     n, neighbors = len(snapshot.model.articles), snapshot.model.neighbors.rows
-    rows: list[int] = np.flatnonzero(np.isin(neighbors, trained).any(axis=1)).tolist()
+    is_wanted = np.zeros(n + 1, dtype=bool)  # the last one is for NO_ROW
+    is_wanted[trained] = True
+    rows: list[int] = np.flatnonzero(is_wanted.take(neighbors).any(axis=1)).tolist()
     wanted = {*trained}
     return rows + [
         row

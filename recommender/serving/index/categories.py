@@ -77,6 +77,7 @@ def keys(name: str) -> set[str]:
     return {key(name), slug(name)} - {""}
 
 
+@lru_cache(maxsize=1024)
 def slug(name: str) -> str:
     """Return the name as it is written in URLs: lower case, without accents, hyphens between words."""
     plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))

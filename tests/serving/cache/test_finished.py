@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.test import EnvironBuilder
 
 from recommender.serving.http.auth import new_key
 from recommender.serving.http.concurrency import ComputingLimit
@@ -262,12 +264,31 @@ def test_a_change_that_leaves_a_list_as_it_is_leaves_its_finished_response(servi
     before = service.client.get(target)
 
     answer = service.client.put("/v1/article?id=other", json=other | {"title": "Asdfgh"}, headers=bearer(KEY))
-    service.client.get("/v1/related?id=1")  # the first request after a change prepares the lists for the next
+    # The first list after a change prepares the next ones.
+    assert service.client.get("/v1/related?id=8").status_code == 200
     service.by_flask = 0
     after = service.client.get(target)
 
     assert answer.get_json()["applied"]
     assert (after.status_code, after.data, service.by_flask) == (200, before.data, 0)
+
+
+def test_flask_finds_out_what_a_change_concerns_because_that_takes_time(service: CountedService) -> None:
+    for _ in range(2):
+        service.client.get(LIST)
+    other = {"title": "Zzyzx", "body": "qwertz asdfgh", "lang": "en"}
+    service.client.put("/v1/article?id=other", json=other, headers=bearer(KEY))
+    context = service.app.extensions["recommender"]
+    context.view()
+    layer: Any = service.app.wsgi_app
+    environ = EnvironBuilder(LIST, headers=[("Host", "localhost")]).get_environ()
+
+    assert context.view_at_once() is not None
+    with ThreadPoolExecutor(1) as pool, layer._cache._generations._lock:  # another request is finding out
+        assert pool.submit(layer.answer, environ).result(5) is None
+
+    assert service.client.get(LIST).status_code == 200
+    assert layer.answer(environ) is not None
 
 
 def test_nothing_is_served_while_withdrawals_are_unknown(service: CountedService) -> None:
