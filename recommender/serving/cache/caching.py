@@ -16,7 +16,7 @@ trending rows. A test changes the service in random orders and compares cached r
 
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from threading import Lock
@@ -83,6 +83,7 @@ class CachedResponse:
     renewal: Renewal | None = None  # None: it is dropped at every change
     undated_factor: float | None = None  # see `ListDependencies`
     sources: ItemSources = ()
+    made: object = field(default_factory=object)  # the same object in all renewals of a response
 
     @classmethod
     def of(cls, build: Build, view: ConsistentView, leaderboards: Leaderboards | None) -> "CachedResponse":
@@ -231,6 +232,7 @@ class ResponseCache:
             full_key,
             view.model_status,
             ref(cached),
+            cached.made,
             shows_ranks,
             row is not None,
             published_at,
@@ -252,14 +254,15 @@ class ResponseCache:
     ) -> tuple[CachedResponse, str] | None:
         """Return the cached response behind one that was served, and the `Cache-Control` that it has now.
 
-        Return None if `get` would not return it now, or would have to find out first what has changed; this
-        waits for nothing. `leaderboards` are those that `get` would be called with.
+        It may have been renewed since. Return None if `get` would return another one now, or would have to
+        find out first what has changed; this waits for nothing. `leaderboards` are those that `get` would be
+        called with.
         """
         generation, now, then = self._generations.at_once(view), view.model_status, served.status
         if generation is None or (now.stale, now.degraded) != (then.stale, then.degraded):
             return None
         cached = self._current(served.key, view, leaderboards, generation)
-        if cached is None or cached is not served.cached():
+        if cached is None or cached.made is not served.made:
             return None
         return cached, self._cache_control(served, cached, view, generation.next_change)
 
@@ -322,6 +325,7 @@ class Served:
     key: Hashable
     status: ModelStatus
     cached: "ReferenceType[CachedResponse]"
+    made: object  # see `CachedResponse`
     shows_ranks: bool
     is_list: bool  # of one article
     published_at: datetime | None  # of that article

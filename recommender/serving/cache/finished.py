@@ -4,7 +4,8 @@ Flask needs about 300 µs to build a request and a response, even if the body is
 the bytes and headers of a response that Flask made from the response cache, under all that they depend on in
 the request. It serves them for as long as the response cache would return the same cached response. So
 there is no second rule for what is current: a withdrawal, a rule, a new model or a new minute that drops a
-cached response also drops what was made from it.
+cached response also drops what was made from it. A list that the response cache renews, because only its date
+and its number of eligible articles changed, is renewed here, too.
 
 What the app does with every request is done here, too: the caller is identified and counted against rate
 limits, the request gets an id, and the response is counted. Whatever is not certain is left to Flask: other
@@ -12,16 +13,17 @@ methods, refusals and errors.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from time import perf_counter
 from typing import Any
+from weakref import ref
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from cachetools import LRUCache
 from werkzeug.http import parse_etags, remove_entity_headers, unquote_etag
 
-from recommender.serving.cache.caching import SERVED, ResponseCache, Served
+from recommender.serving.cache.caching import SERVED, CachedResponse, ResponseCache, Served
 from recommender.serving.http.auth import Access
 from recommender.serving.http.compression import accepts_gzip
 from recommender.serving.http.cors import REFUSAL
@@ -55,6 +57,22 @@ class _Finished:
     etag: str  # without quotes
     answers: tuple[Answer, Answer]  # how the response is counted, with the body and without
     size: int  # bytes in memory, about
+
+    def renewed(self, cached: CachedResponse) -> "_Finished | None":
+        """Return the response made from a renewal of the cached one; None if only the app can make it."""
+        etag, strong = cached.etag.encode(), (b"ETag", b'"%b"' % self.etag.encode())
+        if self.own_body is not None or strong not in self.headers:  # it is, or may be, compressed
+            return None
+        values = {b"ETag": b'"%b"' % etag, b"Content-Length": b"%d" % len(cached.body)}
+        return replace(
+            self,
+            served=replace(self.served, cached=ref(cached)),
+            headers=[(name, values.get(name, value)) for name, value in self.headers],
+            not_modified_headers=[
+                (name, values.get(name, value)) for name, value in self.not_modified_headers
+            ],
+            etag=cached.etag,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +164,12 @@ class FinishedResponses:
         if again is None:
             return None
         cached, cache_control = again
+        if cached is not served.cached():
+            renewed = finished.renewed(cached)
+            if renewed is None:
+                return None
+            finished = renewed
+            self._store(key, finished)
         body = cached.body if finished.own_body is None else finished.own_body
         header = (b"Cache-Control", cache_control.encode("latin-1"))
         return _Current(finished, body, () if finished.has_fixed_lifetime else (header,))
@@ -197,9 +221,12 @@ class FinishedResponses:
         key = self._key(environ)
         finished = _finished(served, status, headers, body, key, environ.get(SOURCES, ()))
         if finished is not None and finished.size <= self._responses.maxsize:
-            with self._lock:
-                self._responses[key] = finished
+            self._store(key, finished)
         return [body]
+
+    def _store(self, key: _Key, finished: _Finished) -> None:
+        with self._lock:
+            self._responses[key] = finished
 
 
 def encoded(headers: _Headers) -> _EncodedHeaders:
