@@ -25,7 +25,7 @@ from werkzeug.http import parse_etags, remove_entity_headers, unquote_etag
 
 from recommender.serving.cache.caching import SERVED, CachedResponse, ResponseCache, Served
 from recommender.serving.http.auth import Access
-from recommender.serving.http.compression import accepts_gzip
+from recommender.serving.http.compression import accepts_gzip, compressed
 from recommender.serving.http.cors import REFUSAL
 from recommender.serving.http.problems import Problem
 from recommender.serving.http.requests import request_id_of
@@ -55,23 +55,35 @@ class _Finished:
     has_body: bool  # otherwise only a client that has the response can be answered
     own_body: bytes | None  # None: the body is the cached one
     etag: str  # without quotes
+    is_plain: bool  # it is the cached response, or that compressed
     answers: tuple[Answer, Answer]  # how the response is counted, with the body and without
     size: int  # bytes in memory, about
 
     def renewed(self, cached: CachedResponse) -> "_Finished | None":
         """Return the response made from a renewal of the cached one; None if only the app can make it."""
-        etag, strong = cached.etag.encode(), (b"ETag", b'"%b"' % self.etag.encode())
-        if self.own_body is not None or strong not in self.headers:  # it is, or may be, compressed
+        if not (self.is_plain and self.has_body):
             return None
-        values = {b"ETag": b'"%b"' % etag, b"Content-Length": b"%d" % len(cached.body)}
+        is_weak = any(name == b"ETag" and value.startswith(b"W/") for name, value in self.headers)
+        own_body = compressed(cached.body) if is_weak else None
+        if (own_body is None) != (self.own_body is None):  # then it has other headers
+            return None
+        length, old, new = len(own_body or cached.body), self.etag.encode(), cached.etag.encode()
+
+        def with_values(headers: _EncodedHeaders) -> _EncodedHeaders:
+            value_of = {b"Content-Length": b"%d" % length}
+            return [
+                (name, value.replace(old, new) if name == b"ETag" else value_of.get(name, value))
+                for name, value in headers
+            ]
+
         return replace(
             self,
             served=replace(self.served, cached=ref(cached)),
-            headers=[(name, values.get(name, value)) for name, value in self.headers],
-            not_modified_headers=[
-                (name, values.get(name, value)) for name, value in self.not_modified_headers
-            ],
+            headers=with_values(self.headers),
+            not_modified_headers=with_values(self.not_modified_headers),
+            own_body=own_body,
             etag=cached.etag,
+            size=self.size - len(self.own_body or b"") + len(own_body or b""),
         )
 
 
@@ -250,7 +262,7 @@ def _finished(
         return None
     has_fixed_lifetime = not lifetime.startswith("public")
     changing = {"date", "x-request-id"} | (set() if has_fixed_lifetime else {"cache-control"})
-    cached = served.cached()
+    cached, etag = served.cached(), unquote_etag(value_of["etag"])[0] or ""
     own_body = None if cached is not None and body is cached.body else body
     fixed = [header for header in headers if header[0].lower() not in changing]
     not_modified = fixed.copy()
@@ -262,7 +274,8 @@ def _finished(
         has_fixed_lifetime=has_fixed_lifetime,
         has_body=status == _OK,
         own_body=own_body,
-        etag=unquote_etag(value_of["etag"])[0] or "",
+        etag=etag,
+        is_plain=cached is not None and cached.etag == etag,
         answers=(
             Answer(served.endpoint, "200", "finished", sources),
             Answer(served.endpoint, "304", "finished", sources),

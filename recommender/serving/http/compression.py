@@ -55,6 +55,11 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return "gzip" in accept_encoding and parse_accept_header(accept_encoding, Accept)["gzip"] > 0
 
 
+def compressed(body: bytes) -> bytes | None:
+    """Return a response that is not a file, compressed as above; None if it is too small."""
+    return _compressed_response(body) if len(body) >= MIN_BYTES else None
+
+
 def _gzip(body: bytes) -> bytes:
     return gzip.compress(body, _LEVEL, mtime=0)
 
