@@ -51,8 +51,15 @@ class Embedding:
 
         All of them must have a given vector, or none.
         """
-        whole = [(self, 1.0), *others]
-        return weighted_sum(whole, sum(weight for _, weight in whole))
+        columns = np.unique(np.concatenate([self.columns, *(other.columns for other, _ in others)]))
+        values, latent, total = np.zeros(len(columns)), self.latent.astype(np.float64), 1.0
+        values[np.searchsorted(columns, self.columns)] = self.values
+        for other, weight in others:
+            values[np.searchsorted(columns, other.columns)] += weight * other.values.astype(np.float64)
+            latent += weight * other.latent.astype(np.float64)
+            total += weight
+        values, latent = (values / total).astype(np.float32), (latent / total).astype(np.float32)
+        return replace(self, columns=columns, values=values, latent=latent)
 
     def heaviest(self, n: int) -> "Embedding":
         """Return the embedding with its n largest terms alone; of equals, the first."""
@@ -60,20 +67,6 @@ class Embedding:
             return self
         columns = np.sort(np.argsort(-self.values, kind="stable")[:n])
         return replace(self, columns=self.columns[columns], values=self.values[columns])
-
-
-def weighted_sum(parts: Sequence[tuple[Embedding, float]], divisor: float = 1.0) -> Embedding:
-    """Return the sum of embeddings, at least one, times their weights, divided by `divisor`.
-
-    All of them must have a given vector, or none.
-    """
-    columns = np.unique(np.concatenate([part.columns for part, _ in parts]))
-    values, latent = np.zeros(len(columns)), np.zeros(len(parts[0][0].latent))
-    for part, weight in parts:
-        values[np.searchsorted(columns, part.columns)] += weight * part.values.astype(np.float64)
-        latent += weight * part.latent.astype(np.float64)
-    values, latent = (values / divisor).astype(np.float32), (latent / divisor).astype(np.float32)
-    return replace(parts[0][0], columns=columns, values=values, latent=latent)
 
 
 NO_STRINGS = Strings.of(())

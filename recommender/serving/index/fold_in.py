@@ -16,7 +16,7 @@ import numpy as np
 
 from recommender.article import Article
 from recommender.digests import NEAREST, penalty, title_keys
-from recommender.embedding import Embedding, weighted_sum
+from recommender.embedding import Embedding
 from recommender.hubs import HubSample
 from recommender.model import Model
 from recommender.neighbors import NO_ROW, top_k
@@ -123,10 +123,9 @@ def fold_in(model: Model, article: Article) -> FoldedArticle:
     neighbors, neighbor_scores = _neighbors(model, similarities, first, share, hidden, ignored)
     weights = model.manifest.adapted.expansion * similarities[nearest] / np.arange(1, len(nearest) + 1)
     hub = _hub(model, similarities, ignored) + _digest_penalty(model, article.title, similarities, hidden)
-    heads = [model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in nearest.tolist()]
-    scored = _Scored(model, own, similarities, nearest, weights, heads, hub)
+    scored = _Scored(model, own, nearest, weights, hub)
     expanded, mean_hub = scored.expanded(np.ones(len(nearest), dtype=bool))
-    reverse_neighbors, reverse_scores = scored.reverse_neighbors(mean_hub, ignored)
+    reverse_neighbors, reverse_scores = scored.reverse_neighbors(expanded, mean_hub, ignored)
     return FoldedArticle(
         embedding=own,
         nearest=first,
@@ -148,10 +147,8 @@ class _Scored:
 
     model: Model
     own: Embedding
-    similarities: np.ndarray  # (n,) float64, of every article to `own`
     nearest: np.ndarray  # (<= 3,) int64, the rows that expand it
     weights: np.ndarray  # (<= 3,) float64
-    heads: list[Embedding]  # (<= 3,) the largest terms of these rows
     hub: float  # its own penalty
 
     def expanded(self, used: np.ndarray) -> tuple[Embedding, float]:
@@ -159,35 +156,22 @@ class _Scored:
 
         Only the largest terms of each neighbour are used: with all of them, postings are four times as long.
         """
-        weights, parts = self.weights[used], self._parts(used)
-        moved = self.own.moved(parts) if weights.any() else self.own
-        penalties = self.model.corrections.hubs[self.nearest[used]]
-        return moved, float((self.hub + weights @ penalties) / (1 + weights.sum()))
+        rows, weights = self.nearest[used], self.weights[used]
+        neighbors = (self.model.vectors.of(row).heaviest(_EXPANDING_TERMS) for row in rows.tolist())
+        moved = (
+            self.own.moved(list(zip(neighbors, weights.tolist(), strict=True))) if weights.any() else self.own
+        )
+        return moved, float((self.hub + weights @ self.model.corrections.hubs[rows]) / (1 + weights.sum()))
 
-    def _parts(self, used: np.ndarray) -> list[tuple[Embedding, float]]:
-        """Return the largest terms of the `used` of the nearest rows, with their weights."""
-        parts = zip(self.heads, self.weights.tolist(), used.tolist(), strict=True)
-        return [(head, weight) for head, weight, is_used in parts if is_used]
-
-    def _similarities_of_expanded(self) -> np.ndarray:
-        """Return the similarity of every article to the embedding moved towards all nearest rows, (n,).
-
-        It is the mean of those to the parts. That to the article itself is known; the other parts have few
-        terms, so this takes half of the time of scoring the mean.
-        """
-        if not self.weights.any():
-            return self.similarities
-        neighbors = weighted_sum(self._parts(np.ones(len(self.nearest), dtype=bool)))
-        to_neighbors = self.model.vectors.scores(neighbors, self.model.latent_weight)
-        return np.asarray((self.similarities + to_neighbors) / (1 + self.weights.sum()))
-
-    def reverse_neighbors(self, hub: float, ignored: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def reverse_neighbors(
+        self, expanded: Embedding, hub: float, ignored: list[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the articles in whose lists it is `similar`, ascending, and its scores there.
 
-        `hub` is the mean penalty of the article and all of the nearest rows.
+        `expanded` and `hub` are its embedding and penalty with all of the nearest rows.
         """
         model = self.model
-        known = self._similarities_of_expanded()
+        known = model.vectors.scores(expanded, model.latent_weight)
         share = model.corrections.feedback.astype(np.float64)
         moved = (known + share * known[model.corrections.nearest]) / (1 + share)
         scores = (moved - hub).astype(np.float32)
