@@ -32,7 +32,7 @@ def restored(record: type, prefix: str, arrays: Mapping[str, np.ndarray]) -> dic
         if np.ndarray in kinds:
             values[field.name] = arrays.get(name) if is_optional else arrays[name]
         elif isinstance(kinds[0], type) and is_dataclass(kinds[0]):
-            is_missing = is_optional and not any(each.startswith(f"{name}.") for each in arrays)
+            is_missing = is_optional and not any(array.startswith(f"{name}.") for array in arrays)
             values[field.name] = None if is_missing else kinds[0](**restored(kinds[0], f"{name}.", arrays))
     return values
 

@@ -71,7 +71,7 @@ class RenewableBuild(Protocol):
         """Return the JSON of the list."""
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class CachedResponse:
     """A response, and what it depends on besides the lists and the span of time."""
 
@@ -231,8 +231,8 @@ class ResponseCache:
         served = Served(
             full_key,
             view.model_status,
-            ref(cached),
             cached.made,
+            cached.etag,
             shows_ranks,
             row is not None,
             published_at,
@@ -324,8 +324,8 @@ class Served:
 
     key: Hashable
     status: ModelStatus
-    cached: "ReferenceType[CachedResponse]"
     made: object  # see `CachedResponse`
+    etag: str  # of the cached response; a renewal has another one
     shows_ranks: bool
     is_list: bool  # of one article
     published_at: datetime | None  # of that article

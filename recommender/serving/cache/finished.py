@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from time import perf_counter
 from typing import Any
-from weakref import ref
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from cachetools import LRUCache
@@ -55,9 +54,13 @@ class _Finished:
     has_body: bool  # otherwise only a client that has the response can be answered
     own_body: bytes | None  # None: the body is the cached one
     etag: str  # without quotes
-    is_plain: bool  # it is the cached response, or that compressed
     answers: tuple[Answer, Answer]  # how the response is counted, with the body and without
     size: int  # bytes in memory, about
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the cached response itself, perhaps compressed."""
+        return self.etag == self.served.etag
 
     def renewed(self, cached: CachedResponse) -> "_Finished | None":
         """Return the response made from a renewal of the cached one; None if only the app can make it."""
@@ -78,7 +81,7 @@ class _Finished:
 
         return replace(
             self,
-            served=replace(self.served, cached=ref(cached)),
+            served=replace(self.served, etag=cached.etag),
             headers=with_values(self.headers),
             not_modified_headers=with_values(self.not_modified_headers),
             own_body=own_body,
@@ -176,7 +179,7 @@ class FinishedResponses:
         if again is None:
             return None
         cached, cache_control = again
-        if cached is not served.cached():
+        if cached.etag != served.etag:
             renewed = finished.renewed(cached)
             if renewed is None:
                 return None
@@ -262,8 +265,9 @@ def _finished(
         return None
     has_fixed_lifetime = not lifetime.startswith("public")
     changing = {"date", "x-request-id"} | (set() if has_fixed_lifetime else {"cache-control"})
-    cached, etag = served.cached(), unquote_etag(value_of["etag"])[0] or ""
-    own_body = None if cached is not None and body is cached.body else body
+    etag, has_body = unquote_etag(value_of["etag"])[0] or "", status == _OK
+    is_cached_body = has_body and etag == served.etag and "content-encoding" not in value_of
+    own_body = None if is_cached_body else body
     fixed = [header for header in headers if header[0].lower() not in changing]
     not_modified = fixed.copy()
     remove_entity_headers(not_modified)
@@ -272,10 +276,9 @@ def _finished(
         headers=encoded(fixed),
         not_modified_headers=encoded(not_modified),
         has_fixed_lifetime=has_fixed_lifetime,
-        has_body=status == _OK,
+        has_body=has_body,
         own_body=own_body,
         etag=etag,
-        is_plain=cached is not None and cached.etag == etag,
         answers=(
             Answer(served.endpoint, "200", "finished", sources),
             Answer(served.endpoint, "304", "finished", sources),

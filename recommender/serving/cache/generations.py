@@ -72,16 +72,16 @@ class Generations:
 
     def of(self, view: ConsistentView) -> Generation:
         """Return the generation of a view: the latest one, the next one, or one that is outdated already."""
-        latest = self.at_once(view)
-        if latest is not None:
-            return latest
+        known = self.at_once(view)
+        if known is not None:
+            return known
         with self._lock:
-            latest = self.latest
-            if latest is not None and latest.is_valid(view):
-                return latest
+            known = self.at_once(view)
+            if known is not None:
+                return known
             if self._is_outdated(view.related):  # the request began before the last change
                 return Generation.of(view)
-            self.latest = self._next(latest, view)
+            self.latest = self._next(self.latest, view)
             return self.latest
 
     def at_once(self, view: ConsistentView) -> Generation | None:

@@ -42,10 +42,11 @@ def _compress(response: Response) -> Response:
         return response
     if response.direct_passthrough and (response.content_length or _MAX_BYTES) < _MAX_BYTES:
         response.direct_passthrough = False  # a small file
-    if not response.direct_passthrough and len(body := response.get_data()) >= MIN_BYTES:
-        is_file = request.path.startswith(_FILES)
-        response.set_data((_compressed_file if is_file else _compressed_response)(body))
-        response.content_encoding = "gzip"
+    if not response.direct_passthrough:
+        body = compressed(response.get_data(), is_file=request.path.startswith(_FILES))
+        if body is not None:
+            response.set_data(body)
+            response.content_encoding = "gzip"
     return response
 
 
@@ -55,9 +56,11 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return "gzip" in accept_encoding and parse_accept_header(accept_encoding, Accept)["gzip"] > 0
 
 
-def compressed(body: bytes) -> bytes | None:
-    """Return a response that is not a file, compressed as above; None if it is too small."""
-    return _compressed_response(body) if len(body) >= MIN_BYTES else None
+def compressed(body: bytes, *, is_file: bool = False) -> bytes | None:
+    """Return the body of a response compressed; None if it is too small."""
+    if len(body) < MIN_BYTES:
+        return None
+    return (_compressed_file if is_file else _compressed_response)(body)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -66,11 +66,11 @@ class Explainer:
         latent, vector = of_dimensions[:, :width].sum(axis=1), of_dimensions[:, width:].sum(axis=1)
         similarity = np.bincount(owners, of_terms, minlength=len(rows)) + latent + vector
         moved = self._scorer.of_gathered(self._query.moved, gathered)
-        ends = np.searchsorted(owners, np.arange(len(rows) + 1))
-        spans = [slice(*ends[number : number + 2].tolist()) for number in range(len(rows))]
-        terms = [self._terms(columns[span], of_terms[span]) for span in spans]
-        topics = [self._topics(row, part) for row, part in zip(rows.tolist(), latent.tolist(), strict=True)]
-        columns_of_parts = (
+        starts = np.searchsorted(owners, np.arange(1, len(rows)))
+        terms = list(map(self._terms, np.split(columns, starts), np.split(of_terms, starts)))
+        # The model's vectors have single precision, and the shares of topics depend on it.
+        topics = list(map(self._topics, gathered.latent.astype(np.float32), latent.tolist()))
+        parts = (  # in the order of the fields of `Explanation`
             [other for _, other in terms],
             latent - [sum(part for _, part in of_topics) for of_topics in topics],
             vector,
@@ -80,7 +80,7 @@ class Explainer:
             fresh_scores - model_scores,
             scores - fresh_scores,
         )
-        numbers = np.column_stack(columns_of_parts).tolist()
+        numbers = np.column_stack(parts).tolist()
         return [
             Explanation(named, other_terms, of_topics, *others)
             for (named, _), of_topics, (other_terms, *others) in zip(terms, topics, numbers, strict=True)
@@ -125,13 +125,15 @@ class Explainer:
             self._names[column] = None if ELLIPSIS in term else vocabulary.spelt(term)
         return self._names[column]
 
-    def _topics(self, row: int, latent: float) -> tuple[tuple[Topic, float], ...]:
-        """Return the largest topics of both texts with their parts of `latent`; none unless positive."""
+    def _topics(self, vector: np.ndarray, latent: float) -> tuple[tuple[Topic, float], ...]:
+        """Return the largest topics of both texts with their parts of `latent`; none unless it is positive.
+
+        `vector` is that of the article in the latent space.
+        """
         if latent <= 0:
             return ()
         snapshot = self._snapshot
-        theirs = snapshot.topic_space.shares(snapshot.vectors.of(row).latent)
-        shares = np.minimum(self._own_shares, theirs)
+        shares = np.minimum(self._own_shares, snapshot.topic_space.shares(vector))
         first = np.argsort(-shares, kind="stable")[:MAX_TOPICS]
         return tuple(
             (snapshot.manifest.topics[int(at)], latent * float(shares[at]))

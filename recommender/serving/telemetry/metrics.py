@@ -6,7 +6,6 @@ added, also of workers that have ended, gauges of the workers that run now. Othe
 metrics are those of one app.
 """
 
-import collections
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -115,11 +114,8 @@ class Metrics:
 
     def _count(self, seconds_of: Mapping[Answer, list[float]]) -> None:
         """Count responses, each of which has its own `Answer` unless it was finished: first add them up."""
-        answers, items, seconds_of_call = (
-            collections.Counter[tuple[str, ...]](),
-            collections.Counter[str](),
-            defaultdict[str, list[float]](list),
-        )
+        answers, items = defaultdict[tuple[str, ...], int](int), defaultdict[str, int](int)
+        seconds_of_call = defaultdict[str, list[float]](list)
         for answer, seconds in seconds_of.items():
             answers[answer.call, answer.status, answer.origin] += len(seconds)
             seconds_of_call[answer.call] += seconds

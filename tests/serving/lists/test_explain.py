@@ -47,8 +47,8 @@ def test_a_score_is_explained_alone_as_among_others(related: Related) -> None:
         explainer = Explainer(related.snapshot, query)
         together = explainer.of(rows, scores, scores, scores)
         for number, why in enumerate(together):
-            one = slice(number, number + 1)
-            (alone,) = Explainer(related.snapshot, query).of(rows[one], *(scores[one],) * 3)
+            place = slice(number, number + 1)
+            (alone,) = Explainer(related.snapshot, query).of(rows[place], *(scores[place],) * 3)
             assert alone.terms == why.terms
             assert alone.topics == why.topics
             for part in ("other_terms", "other_topics", "vector", "feedback", "expansion", "hub"):
